@@ -1,0 +1,139 @@
+//! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: no search runs for
+//! ever. Refuses to know jobs, rooms, and what time it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::tz::TimeZone;
+
+/// A set of weekdays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weekdays(u8);
+
+impl Weekdays {
+    /// Every day.
+    pub const DAILY: Weekdays = Weekdays(0b111_1111);
+    /// No day: the start for [`Weekdays::with`].
+    pub const NONE: Weekdays = Weekdays(0);
+
+    /// This set and one more day.
+    #[must_use]
+    pub fn with(self, day: Weekday) -> Weekdays {
+        Weekdays(self.0 | 1 << day.to_monday_zero_offset())
+    }
+
+    /// Whether `day` is in it.
+    pub fn contains(self, day: Weekday) -> bool {
+        self.0 & (1 << day.to_monday_zero_offset()) != 0
+    }
+}
+
+/// Local dates on which something does not run: sorted, disjoint, inclusive ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dates(Vec<(Date, Date)>);
+
+impl Dates {
+    /// The union of inclusive ranges, in any order, overlapping or not. A range whose end is before its start is empty.
+    pub fn new(ranges: impl IntoIterator<Item = (Date, Date)>) -> Dates {
+        let mut ranges: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(Date, Date)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match merged.last_mut() {
+                Some((_, end)) if first <= *end => *end = last.max(*end),
+                _ => merged.push((first, last)),
+            }
+        }
+        Dates(merged)
+    }
+
+    /// Whether `date` is in it.
+    pub fn contains(&self, date: Date) -> bool {
+        let at = self.0.partition_point(|(first, _)| *first <= date);
+        at > 0 && date <= self.0[at - 1].1
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The civil pattern of a job's starts. Fixed wall-clock patterns follow RFC 5545 at clock changes, `cron` follows Debian cron,
+/// `every` follows elapsed time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// Every matching day at these wall-clock times (sorted, without repeats, at least one).
+    At {
+        /// The wall-clock times.
+        times: Vec<Time>,
+        /// The days, by the written date.
+        days: Weekdays,
+    },
+    /// Exactly these wall-clock instants (sorted, without repeats, at least one).
+    Once(Vec<DateTime>),
+    /// A cron expression.
+    Cron(Arc<CronPattern>),
+    /// Elapsed steps from local midnight, or from the start of `between`.
+    Every {
+        /// Whole seconds, 1 s to 24 h.
+        step: Duration,
+        /// From the first (inclusive) to the second (exclusive); a second not after the first is on the next day.
+        between: Option<(Time, Time)>,
+        /// The days, by the date of local midnight or on which `between` began.
+        days: Weekdays,
+    },
+}
+
+/// A trigger with its zone and its bounds: everything that decides when a job starts.
+#[derive(Clone, Debug)]
+pub struct When {
+    /// The pattern.
+    pub trigger: Trigger,
+    /// The zone in which it is read.
+    pub zone: TimeZone,
+    /// The first instant at which a start may be.
+    pub from: Option<Timestamp>,
+    /// The first instant at which no start may be any more.
+    pub until: Option<Timestamp>,
+    /// Local dates of the start on which it does not run.
+    pub except: Arc<Dates>,
+}
+
+/// How a clock change touched a start or an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dst {
+    /// The written time did not exist and was shifted forward.
+    Gap,
+    /// The written time came twice and one was chosen.
+    Repeat,
+}
+
+impl Dst {
+    /// `gap` or `repeat`, as our JSON shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dst::Gap => "gap",
+            Dst::Repeat => "repeat",
+        }
+    }
+}
+
+/// One start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The instant, whole milliseconds.
+    pub at: Timestamp,
+    /// The wall-clock time that was written for it; for `cron` and `every`, where none is, its local time.
+    pub written: DateTime,
+    /// Whether a clock change touched it.
+    pub dst: Option<Dst>,
+}
+
+/// A cron expression that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CronPattern {
+    text: String,
+}

@@ -1,0 +1,284 @@
+//! What is wrong with a file, where, and how to mend it. Knows spans and words; refuses to know YAML, schedules, or where
+//! the text came from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// How bad it is. An error keeps a schedule from being accepted; a warning does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file cannot be accepted.
+    Error,
+    /// Legal, and probably not what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        })
+    }
+}
+
+/// A stretch of one file's text, as byte offsets. Compact, because every YAML node carries one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+/// A place in a named file: what an editor can jump to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as it was given.
+    pub file: Arc<str>,
+    /// 1-based line; 0 when the whole file is meant.
+    pub line: u32,
+    /// 1-based column, counted in characters; 0 when the whole line is meant.
+    pub column: u32,
+    /// The same as byte offsets.
+    pub span: Span,
+}
+
+impl Place {
+    /// The whole file.
+    pub fn file(name: impl Into<Arc<str>>) -> Place {
+        Place { file: name.into(), line: 0, column: 0, span: Span::default() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => write!(formatter, "{}", self.file),
+            (line, 0) => write!(formatter, "{}:{line}", self.file),
+            (line, column) => write!(formatter, "{}:{line}:{column}", self.file),
+        }
+    }
+}
+
+/// Turns byte offsets of one text into lines and columns, in the logarithm of its lines.
+pub struct LineIndex<'a> {
+    text: &'a str,
+    line_starts: Vec<u32>,
+}
+
+impl<'a> LineIndex<'a> {
+    /// Indexes `text` once.
+    pub fn new(text: &'a str) -> LineIndex<'a> {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = std::iter::once(0).chain(newlines.map(|(at, _)| offset(at + 1))).collect();
+        LineIndex { text, line_starts }
+    }
+
+    /// The 1-based line and column (in characters) of a byte offset.
+    pub fn locate(&self, at: u32) -> (u32, u32) {
+        let line = self.line_starts.partition_point(|start| *start <= at).max(1);
+        let start = self.line_starts[line - 1] as usize;
+        let end = self.text.floor_char_boundary((at as usize).min(self.text.len()));
+        let column = self.text[start.min(end)..end].chars().count() + 1;
+        (offset(line), offset(column))
+    }
+
+    /// The place of `span` in the file called `file`.
+    pub fn place(&self, file: &Arc<str>, span: Span) -> Place {
+        let (line, column) = self.locate(span.start);
+        Place { file: Arc::clone(file), line, column, span }
+    }
+}
+
+/// A length as the `u32` that spans use. Sources are limited to far less than 4 GiB when they are read.
+pub(crate) fn offset(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// A stable name of the kind of problem, in kebab case: `unknown-key`.
+    pub code: &'static str,
+    /// What is wrong: lower case, no final period, backticks round values.
+    pub message: String,
+    /// Where.
+    pub place: Option<Place>,
+    /// The job it concerns.
+    pub job: Option<String>,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// Other places that take part, each with its role.
+    pub related: Vec<(Place, String)>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Severity::Error, code, message.into())
+    }
+
+    /// A warning without a place yet.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Severity::Warning, code, message.into())
+    }
+
+    fn new(severity: Severity, code: &'static str, message: String) -> Diagnostic {
+        Diagnostic { severity, code, message, place: None, job: None, hint: None, related: Vec::new() }
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Diagnostic {
+        self.place = Some(place);
+        self
+    }
+
+    /// Says which job.
+    #[must_use]
+    pub fn job(mut self, job: impl Into<String>) -> Diagnostic {
+        self.job = Some(job.into());
+        self
+    }
+
+    /// Says how to mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names another place that takes part.
+    #[must_use]
+    pub fn related(mut self, place: Place, role: impl Into<String>) -> Diagnostic {
+        self.related.push((place, role.into()));
+        self
+    }
+
+    /// The JSON object of `check --format json`: `{severity, code, message, file, line, column, job, hint}`.
+    pub fn json(&self) -> serde_json::Value {
+        let place = self.place.as_ref();
+        let number = |value: u32| (value > 0).then_some(value);
+        serde_json::json!({
+            "severity": self.severity,
+            "code": self.code,
+            "message": self.message,
+            "file": place.map(|place| place.file.as_ref()),
+            "line": place.and_then(|place| number(place.line)),
+            "column": place.and_then(|place| number(place.column)),
+            "job": self.job,
+            "hint": self.hint,
+        })
+    }
+}
+
+/// One line, for a log: `file:line:column: message (hint)`.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(formatter, "{place}: ")?;
+        }
+        formatter.write_str(&self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(formatter, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+/// True when at least one is an error.
+pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Draws diagnostics as a compiler does. `texts` holds the text of each file by name; a place whose text is not there is
+/// named without its line. The output ends each diagnostic with a blank line.
+pub fn render(diagnostics: &[Diagnostic], texts: &BTreeMap<Arc<str>, &str>, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out.push_str(&renderer.render(&[group(diagnostic, texts)]));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) -> Group<'a> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
+    let primary = diagnostic.place.iter().map(|place| (place, AnnotationKind::Primary, ""));
+    let related = diagnostic.related.iter().map(|(place, role)| (place, AnnotationKind::Context, role.as_str()));
+    let places: Vec<_> = primary.chain(related).collect();
+    let mut files: Vec<&Arc<str>> = Vec::new();
+    for (place, _, _) in &places {
+        if !files.contains(&&place.file) {
+            files.push(&place.file);
+        }
+    }
+    for file in files {
+        let drawn: Vec<_> = places.iter().filter(|(place, ..)| &place.file == file && place.line > 0).collect();
+        match texts.get(file) {
+            Some(text) if !drawn.is_empty() => {
+                let mut snippet = Snippet::source(*text).path(file.as_ref()).fold(true);
+                for (place, kind, label) in drawn {
+                    let annotation = kind.span(visible(text, place.span));
+                    snippet = snippet.annotation(if label.is_empty() { annotation } else { annotation.label(*label) });
+                }
+                group = group.element(snippet);
+            }
+            _ => group = group.element(annotate_snippets::Origin::path(file.as_ref())),
+        }
+    }
+    if let Some(hint) = &diagnostic.hint {
+        group = group.element(Level::HELP.message(hint));
+    }
+    group
+}
+
+/// A span the renderer can draw: inside the text, on character boundaries, on one line, at least one byte if there is one.
+fn visible(text: &str, span: Span) -> Range<usize> {
+    let start = text.floor_char_boundary((span.start as usize).min(text.len()));
+    let end = text.floor_char_boundary((span.end as usize).clamp(start, text.len()));
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let end = end.min(line_end);
+    if end > start { start..end } else { start..text.ceil_char_boundary((start + 1).min(text.len())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_and_a_column_count_characters() {
+        let index = LineIndex::new("a: 1\n直播: x\n");
+        assert_eq!(index.locate(0), (1, 1));
+        assert_eq!(index.locate(5), (2, 1));
+        assert_eq!(index.locate(13), (2, 5));
+        assert_eq!(index.locate(4000), (3, 1));
+    }
+
+    #[test]
+    fn a_problem_is_drawn_with_its_line_and_its_hint() {
+        let file: Arc<str> = Arc::from("live.yaml");
+        let text = "jobs:\n  a:\n    reapet: 2\n";
+        let place = LineIndex::new(text).place(&file, Span { start: 15, end: 21 });
+        let diagnostic = Diagnostic::error("unknown-key", "unknown key `reapet`").at(place).hint("did you mean `repeat`?");
+        let drawn = render(&[diagnostic], &BTreeMap::from([(file, text)]), false);
+        assert!(drawn.contains("error[unknown-key]: unknown key `reapet`"), "{drawn}");
+        assert!(drawn.contains("live.yaml:3:5"), "{drawn}");
+        assert!(drawn.contains("^^^^^^"), "{drawn}");
+        assert!(drawn.contains("did you mean `repeat`?"), "{drawn}");
+    }
+}

@@ -1,0 +1,8 @@
+//! Tencent RTC's stream-ingest API: actions and their parameters, error classes, the TC3 signature, UserSig and PrivateMapKey
+//! (pure), and the limiter and the HTTP client that use them. Refuses to know schedules, occurrences and the ledger.
+
+pub mod action;
+pub mod room;
+
+pub use action::{Action, Answer, Api, Body, Destination, Fault, Repeat, Request, StartParams, Success, TaskStatus, Tempo};
+pub use room::Room;
