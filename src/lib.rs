@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod diagnostic;
+pub mod plan;
 pub mod schedule;
 pub mod trtc;
 pub mod yaml;
