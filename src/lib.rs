@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod plan;
+pub mod sandbox;
 pub mod schedule;
 pub mod secret;
 pub mod trtc;

@@ -57,9 +57,8 @@ pub(super) fn head(received: &Received) -> Result<Head, Refusal> {
         text(&received.headers, header).filter(|value| !value.is_empty()).map(str::to_owned).ok_or_else(missing)
     };
     let timestamp = required("x-tc-timestamp", "Timestamp")?;
-    let timestamp_s = timestamp
-        .parse()
-        .map_err(|_| Refusal::new("InvalidParameter", "the parameter `Timestamp` must be seconds since 1970"))?;
+    let timestamp_s =
+        timestamp.parse().map_err(|_| Refusal::new("InvalidParameter", "the parameter `Timestamp` must be seconds since 1970"))?;
     Ok(Head {
         action: required("x-tc-action", "Action")?,
         version: required("x-tc-version", "Version")?,

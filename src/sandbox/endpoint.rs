@@ -29,10 +29,20 @@ const VERSION: &str = "2019-07-22";
 /// The regions that the documentation of either site lists for the action (TRTC.md section 5). Of Describe the mainland page
 /// was not found; it is taken to list what its siblings do.
 const START_REGIONS: [&str; 9] = [
-    "ap-bangkok", "ap-beijing", "ap-chongqing", "ap-guangzhou", "ap-jakarta", "ap-mumbai", "ap-shanghai", "ap-singapore",
+    "ap-bangkok",
+    "ap-beijing",
+    "ap-chongqing",
+    "ap-guangzhou",
+    "ap-jakarta",
+    "ap-mumbai",
+    "ap-shanghai",
+    "ap-singapore",
     "ap-tokyo",
 ];
 const OTHER_REGIONS: [&str; 8] = crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+
+/// How much of an unverified text is remembered: more than any that passes the checks.
+const CLIPPED_CHARACTERS: usize = 128;
 
 /// A request as it came off the connection.
 pub(super) struct Received {
@@ -217,32 +227,30 @@ impl Endpoint {
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
         let harm = self.faults.judge(&sight(action, &subject));
-        let processed = match &harm.replace {
-            Some((_, false)) => None,
-            Some((_, true)) | None => Some(self.process(received, over_rate, harm.vanish, now)),
+        let (success, (answered, fate)) = match harm.replace {
+            Some((with, done)) => {
+                let processed = done.then(|| self.process(received, over_rate, harm.vanish, now));
+                (processed.and_then(Result::ok), self.replace(with))
+            }
+            None => match self.process(received, over_rate, harm.vanish, now) {
+                Ok(success) => (Some(success.clone()), (Answered::Ok, self.envelope(success))),
+                Err(refusal) => (None, self.refuse(&refusal)),
+            },
         };
-        let effect = matches!(processed, Some(Ok(_)));
-        if let Some(Ok(Value::Object(success))) = &processed
-            && let Some(Value::String(task_id)) = success.get("TaskId")
-        {
+        let effect = success.is_some();
+        if let Some(Value::String(task_id)) = success.as_ref().and_then(|success| success.get("TaskId")) {
             subject.task_id = Some(task_id.clone());
         }
-        let (answered, fate) = match (harm.replace, processed) {
-            (Some((with, _)), _) => self.replace(with),
-            (None, Some(Ok(success))) => (Answered::Ok, self.envelope(success)),
-            (None, Some(Err(refusal))) => self.refuse(&refusal),
-            (None, None) => unreachable!("only a replaced answer leaves a request unprocessed"),
-        };
-        let header = |name| received.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        let header = |name| clip(received.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
         let Subject { room, robot, task_id } = subject;
         let arrival = Arrival {
             at: now,
             connection: received.connection,
             action: header("x-tc-action"),
             region: header("x-tc-region"),
-            room,
-            robot,
-            task_id,
+            room: room.as_deref().map(clip),
+            robot: robot.as_deref().map(clip),
+            task_id: task_id.as_deref().map(clip),
             answered,
             effect,
             over_rate,
@@ -307,14 +315,8 @@ impl Endpoint {
         self.answers += 1;
         let digest = Sha256::digest(format!("answer {} {}", self.born.as_nanosecond(), self.answers));
         let hex = tc3::hex(&digest[..16]);
-        response["RequestId"] = Value::String(format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        ));
+        response["RequestId"] =
+            Value::String(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]));
         let body = json!({ "Response": response }).to_string();
         Fate::Answer { status: 200, content_type: "application/json", retry_after: None, body }
     }
@@ -325,12 +327,15 @@ impl Endpoint {
         let text = |fields: &Map<String, Value>, name| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let task_id = text(&fields, "TaskId");
         match task_id.as_deref().and_then(|task_id| self.tasks.find(task_id)) {
-            Some(task) => {
-                Subject { room: Some(task.params.room.to_string()), robot: Some(task.params.user_id.clone()), task_id }
-            }
+            Some(task) => Subject { room: Some(task.params.room.to_string()), robot: Some(task.params.user_id.clone()), task_id },
             None => Subject { room: text(&fields, "RoomId"), robot: text(&fields, "UserId"), task_id },
         }
     }
+}
+
+/// What is remembered and shown of a text that nobody has verified: bounded, and without control characters.
+fn clip(text: &str) -> String {
+    text.chars().take(CLIPPED_CHARACTERS).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn sight(action: Option<Action>, subject: &Subject) -> Sight<'_> {

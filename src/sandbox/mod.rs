@@ -45,7 +45,6 @@ mod tasks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -215,10 +214,9 @@ impl Sandbox {
         Sandbox { shared: Arc::new(Shared { now, offset, state, feed }) }
     }
 
-    /// Serves HTTP/1.1 on `listener` until `shutdown` comes; then open connections get a second to finish. An error is one of
-    /// the listener's socket.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        server::serve(self.clone(), listener, shutdown).await
+    /// Serves HTTP/1.1 on `listener` until `shutdown` comes; then what is being answered gets a second to finish.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        server::serve(self.clone(), listener, shutdown).await;
     }
 
     /// Its time: the clock's plus the offset.

@@ -42,12 +42,7 @@ pub(super) fn object(body: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Checks the body of `action`, the application and its tickets.
-pub(super) fn check(
-    action: Action,
-    body: &[u8],
-    apps: &BTreeMap<u64, AppKey>,
-    now: Timestamp,
-) -> Result<Asked, Refusal> {
+pub(super) fn check(action: Action, body: &[u8], apps: &BTreeMap<u64, AppKey>, now: Timestamp) -> Result<Asked, Refusal> {
     let fields = object(body).ok_or_else(|| Refusal::new("InvalidParameter.BodyParamsError", "the body is not a JSON object"))?;
     let mut fields = Fields(fields);
     fields.refuse_unknown(action)?;
@@ -71,7 +66,9 @@ pub(super) fn check(
     let params = fields.start(room, user_id)?;
     let app = app(apps, sdk_app_id)?;
     let ticket = Ticket { app, sdk_app_id, user_id: &params.user_id, now };
-    ticket.user_sig(&user_sig).map_err(|why| Refusal::new("InvalidParameter.UserSig", format!("the UserSig is not good: {why}")))?;
+    ticket
+        .user_sig(&user_sig)
+        .map_err(|why| Refusal::new("InvalidParameter.UserSig", format!("the UserSig is not good: {why}")))?;
     if app.private_map_key {
         let bad = |why: String| Refusal::new("InvalidParameter.UserSig", format!("the PrivateMapKey is not good: {why}"));
         let ticket_of_room = private_map_key.ok_or_else(|| bad("this application demands one".to_owned()))?;
@@ -102,8 +99,21 @@ struct Fields(Map<String, Value>);
 impl Fields {
     fn refuse_unknown(&self, action: Action) -> Result<(), Refusal> {
         const START: [&str; 15] = [
-            "SdkAppId", "RoomId", "RoomIdType", "UserId", "UserSig", "StreamUrl", "PrivateMapKey", "SeekSecond", "AutoPush",
-            "RepeatNum", "MaxDuration", "Volume", "EnableProgress", "Tempo", "IdleTimeout",
+            "SdkAppId",
+            "RoomId",
+            "RoomIdType",
+            "UserId",
+            "UserSig",
+            "StreamUrl",
+            "PrivateMapKey",
+            "SeekSecond",
+            "AutoPush",
+            "RepeatNum",
+            "MaxDuration",
+            "Volume",
+            "EnableProgress",
+            "Tempo",
+            "IdleTimeout",
         ];
         let known: &[&str] = if action == Action::Start { &START } else { &["SdkAppId", "TaskId"] };
         for name in self.0.keys() {

@@ -129,7 +129,8 @@ async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, f
     pause(verdict.delay).await;
     match verdict.fate {
         Fate::Answer { status, content_type, retry_after, body } => {
-            let mut response = Response::builder().status(status).header(CONTENT_TYPE, content_type).header(DATE, date(sandbox.now()));
+            let mut response =
+                Response::builder().status(status).header(CONTENT_TYPE, content_type).header(DATE, date(sandbox.now()));
             if let Some(retry_after) = retry_after {
                 response = response.header(RETRY_AFTER, retry_after.as_secs());
             }

@@ -139,8 +139,7 @@ impl TaskBook {
             return Err(Refusal::new("FailedOperation.TaskExist", "the task already exists"));
         }
         if self.exist == ExistReading::Displace {
-            let older: Vec<String> =
-                self.running.iter().filter(|task| same_robot(task)).map(|task| task.task_id.clone()).collect();
+            let older: Vec<String> = self.running.iter().filter(|task| same_robot(task)).map(|task| task.task_id.clone()).collect();
             for task_id in older {
                 self.end(&task_id, EndReason::Displaced, now);
             }
@@ -342,7 +341,8 @@ mod tests {
         ] {
             let mut book = book(reading);
             book.start(ASKER, params(1, "r", url), None, at(0)).unwrap();
-            let mut second = |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|refusal| refusal.code);
+            let mut second =
+                |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|refusal| refusal.code);
             assert_eq!(second(1).map_err(|code| code.to_string()), same_room.map_err(str::to_owned), "{reading}");
             assert_eq!(second(2).map_err(|code| code.to_string()), other_room.map_err(str::to_owned), "{reading}");
             assert_eq!(book.all(at(1)).iter().filter(|task| task.runs()).count(), running, "{reading}");
