@@ -103,7 +103,9 @@ mod linux {
         pub(super) fn start() -> io::Result<Arc<Alarm>> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let fd = rustix::time::timerfd_create(TimerfdClockId::Realtime, flags)?;
-            let alarm = Arc::new(Alarm { timer: AsyncFd::register(fd)?, sleepers: Mutex::default() });
+            #[expect(deprecated, reason = "unsound only for a type whose descriptor can change; an OwnedFd keeps its own")]
+            let timer = AsyncFd::new(fd)?;
+            let alarm = Arc::new(Alarm { timer, sleepers: Mutex::default() });
             let driver = Arc::downgrade(&alarm);
             tokio::spawn(async move {
                 // The driver holds the alarm only while it waits for the kernel; it ends with the runtime that owns it.

@@ -34,7 +34,7 @@ pub struct LedgerError {
 }
 
 impl LedgerError {
-    fn newer(version: usize) -> LedgerError {
+    fn newer(version: u32) -> LedgerError {
         let advice = "run that one, or restore a backup from before the upgrade";
         LedgerError { message: format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}") }
     }

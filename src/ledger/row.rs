@@ -232,10 +232,12 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         (None, None, None) => TaskPhase::Watched { missing_since: None },
     };
     let started_at = instant(row, "started_ms")?;
+    let sdk_app_id: i64 = row.get("sdk_app_id")?;
+    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
     Ok(Task {
         row: row.get("row")?,
         task_id: row.get("task_id")?,
-        destination: Destination { app: row.get("app")?, sdk_app_id: row.get("sdk_app_id")?, region: row.get("region")? },
+        destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
         key: key(row)?,
         robot: read_spec(row)?.robot,
         started_at,

@@ -124,24 +124,25 @@ CREATE TABLE meta (
 ";
 
 /// The newest version this program knows.
-pub const VERSION: usize = MIGRATIONS.len();
+pub const VERSION: u32 = 1;
+const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own.
 ///
 /// Errors: the file is from a newer program, or SQLite fails. A crash leaves the last whole version, and the next start goes on.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let version = version(connection)?;
-    for (index, script) in MIGRATIONS.iter().enumerate().skip(version) {
+    for (number, script) in (1_u32..).zip(MIGRATIONS).skip(version as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(script)?;
-        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }
     Ok(())
 }
 
 /// The version of the file, if this program can read it.
-pub(super) fn version(connection: &Connection) -> Result<usize, LedgerError> {
-    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+pub(super) fn version(connection: &Connection) -> Result<u32, LedgerError> {
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > VERSION { Err(LedgerError::newer(version)) } else { Ok(version) }
 }
