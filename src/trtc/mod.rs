@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod error;
+pub mod limiter;
 pub mod room;
 pub mod tc3;
 pub mod usersig;
