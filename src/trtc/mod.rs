@@ -4,6 +4,7 @@
 pub mod action;
 pub mod error;
 pub mod limiter;
+pub mod queue;
 pub mod room;
 pub mod tc3;
 pub mod usersig;
