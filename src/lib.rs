@@ -6,5 +6,6 @@ pub mod config;
 pub mod diagnostic;
 pub mod schedule;
 pub mod secret;
+pub mod systemd;
 pub mod trtc;
 pub mod yaml;

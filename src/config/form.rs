@@ -127,7 +127,7 @@ impl<'f> Form<'f> {
         let node = fields.get(key);
         if node.is_none() {
             let start = Span { start: fields.span.start, end: fields.span.start };
-            self.error(start, "missing-key", format!("{} needs `{key}`", fields.what));
+            self.error(start, "missing-key", format!("`{key}` is missing in {}", fields.what));
         }
         node
     }
@@ -153,7 +153,9 @@ impl<'f> Form<'f> {
     /// Where a secret is kept; nothing when the key is not written, or not right.
     pub(super) fn secret(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<SecretSource> {
         let node = fields.get(key)?;
-        if node.text().is_some() && !node.is_null() {
+        let written = node.entries().map_or_else(|| node.text(), |entries| entries.first().and_then(|entry| entry.value.text()));
+        let plain_text = node.text().is_some() && !node.is_null();
+        if plain_text || written.is_some_and(looks_like_a_secret) {
             self.error(node.span, "plain-text-secret", format!("`{key}` is written into this file as plain text"))
                 .hint(format!("{SECRET_HINT}; and replace the secret, if others could read this file"));
             return None;
@@ -183,8 +185,10 @@ impl<'f> Form<'f> {
 
     /// A text that is not empty.
     pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str) -> Option<&'n str> {
-        self.shown.push(node.span);
         let text = node.text().filter(|text| !text.is_empty() && !node.is_null());
+        if text.is_some_and(|text| !looks_like_a_secret(text)) {
+            self.shown.push(node.span);
+        }
         if text.is_none() {
             self.error(node.span, "wrong-type", format!("`{key}` must be a text, not {}", node.describe()));
         }
@@ -269,6 +273,12 @@ fn blot(text: &str, out: &mut String) {
 
 /// Whether a key may be repeated in a message: a short word of small letters. Keys and ids of Tencent Cloud have digits or
 /// capitals, so a secret that slipped into the place of a key does not look like one.
-fn looks_like_a_setting(key: &str) -> bool {
+pub(super) fn looks_like_a_setting(key: &str) -> bool {
     (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
+}
+
+/// Whether a value that should be a name is rather a secret in the wrong place. A `SecretId` has 36 letters and digits, a
+/// `SecretKey` 32, an `SDKSecretKey` 64; names of that length have an underscore, a dash, a dot or a slash.
+fn looks_like_a_secret(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
