@@ -1,4 +1,4 @@
-//! `ingestd` puts media on air in Tencent RTC rooms by the clock.
+//! `ingestd` puts media on air in Tencent RTC rooms by the clock: a pure core decides, and a shell around it does.
 
 pub mod calendar;
 pub mod cli;
