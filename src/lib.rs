@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod diagnostic;
+pub mod plan;
 pub mod schedule;
 pub mod secret;
 pub mod systemd;

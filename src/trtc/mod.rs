@@ -2,7 +2,10 @@
 //! (pure), and the limiter and the HTTP client that use them. Refuses to know schedules, occurrences and the ledger.
 
 pub mod action;
+pub mod error;
 pub mod room;
+pub mod tc3;
+pub mod usersig;
 
 pub use action::{Action, Answer, Api, Body, Destination, Fault, Repeat, Request, StartParams, Success, TaskStatus, Tempo};
 pub use room::Room;

@@ -1,0 +1,282 @@
+//! What a fault means: whether to try again, and whether it proves that nothing began (DESIGN.md section 5, Retry and Doubt).
+//! One table of codes. Pure; refuses to know schedules, attempts and time. Messages are never looked at: the vendor says that
+//! they may change.
+
+use super::action::Fault;
+
+/// What to do about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Goes away by itself: tried again until time or attempts run out.
+    Transient,
+    /// May be mended by minting or reading anew: once more, then permanent.
+    RetryOnce,
+    /// Nobody knows: 3 attempts.
+    Unknown,
+    /// The clocks disagree: the server's is taken, once.
+    Clock,
+    /// A task of this robot or room runs already; whose, the state machine judges.
+    TaskExists,
+    /// The task is not there any more. For a stop, that is success.
+    TaskGone,
+    /// The same request can never succeed.
+    Permanent,
+}
+
+/// The class of a fault.
+pub fn classify(fault: &Fault) -> Class {
+    match fault {
+        Fault::Rejected { code, message: _ } => classify_code(code),
+        // Something between us and the service answered, or nothing did.
+        Fault::Status(_) | Fault::NotAnEnvelope(_) | Fault::Connect(_) | Fault::Cut(_) | Fault::Timeout => Class::Transient,
+        // A secret file may be in the middle of being replaced; a few more looks tell.
+        Fault::Unsendable(_) => Class::Unknown,
+    }
+}
+
+/// The class of an `Error.Code`: by the exact code, else by the part before the dot, else [`Class::Unknown`].
+pub fn classify_code(code: &str) -> Class {
+    rule(code).0
+}
+
+/// Whether the fault proves that the request began nothing. A start whose fault does not is in doubt.
+pub fn proves_nothing_began(fault: &Fault) -> bool {
+    match fault {
+        Fault::Connect(_) | Fault::Unsendable(_) => true,
+        Fault::Status(_) | Fault::NotAnEnvelope(_) | Fault::Cut(_) | Fault::Timeout => false,
+        Fault::Rejected { code, message: _ } => rule(code).1 == Proof::Nothing,
+    }
+}
+
+/// Whether the server says that we send too fast. The limiter then widens its margin.
+pub fn rejected_by_rate(fault: &Fault) -> bool {
+    match fault {
+        Fault::Status(status) => *status == 429,
+        Fault::Rejected { code, message: _ } => family(code) == "RequestLimitExceeded" || is_frequency(code),
+        Fault::NotAnEnvelope(_) | Fault::Connect(_) | Fault::Cut(_) | Fault::Timeout | Fault::Unsendable(_) => false,
+    }
+}
+
+/// Whether a code proves that the request that got it began nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// It does: the request was turned away.
+    Nothing,
+    /// It does not.
+    Doubt,
+}
+
+fn rule(code: &str) -> (Class, Proof) {
+    let find = |wanted: &str| RULES.iter().find(|(listed, ..)| *listed == wanted).map(|(_, class, proof)| (*class, *proof));
+    if let Some(found) = find(code) {
+        return found;
+    }
+    if is_frequency(code) {
+        return (Class::Transient, Proof::Nothing);
+    }
+    find(family(code)).unwrap_or((Class::Unknown, Proof::Doubt))
+}
+
+/// The part before the first dot.
+fn family(code: &str) -> &str {
+    code.split('.').next().unwrap_or(code)
+}
+
+/// `*.FreqOverLimit` and `*.RestrictedFrequency`, in whatever family.
+fn is_frequency(code: &str) -> bool {
+    code.split_once('.').is_some_and(|(_, suffix)| matches!(suffix, "FreqOverLimit" | "RestrictedFrequency"))
+}
+
+use Class::{Clock, Permanent, RetryOnce, TaskExists, TaskGone, Transient, Unknown};
+use Proof::{Doubt, Nothing};
+
+/// Exact codes and families: the codes of TRTC.md section 2 with the classes of DESIGN.md section 5. A code that has no row
+/// takes its family's.
+const RULES: &[(&str, Class, Proof)] = &[
+    // Capacity, limits, quota: nothing was begun, and room may come.
+    ("FailedOperation.RestrictedConcurrency", Transient, Nothing),
+    ("LimitExceeded", Transient, Nothing),
+    ("RequestLimitExceeded", Transient, Nothing),
+    ("ResourceInsufficient", Transient, Nothing),
+    ("UnsupportedOperation.TaskLimit", Transient, Nothing),
+    // The service stumbled, perhaps after it had begun.
+    ("FailedOperation.QueryTaskInfoFailed", Transient, Doubt),
+    ("InternalError", Transient, Doubt),
+    ("InternalError.HttpParseFailed", RetryOnce, Doubt),
+    ("ResourceUnavailable", Transient, Doubt),
+    ("ServiceUnavailable", Transient, Doubt),
+    // The vendor says little, and new suffixes are to be expected.
+    ("FailedOperation", Unknown, Doubt),
+    ("ResourceInUse", Unknown, Doubt),
+    // Who asks: authentication, permission, entitlement.
+    ("AuthFailure", Permanent, Nothing),
+    ("AuthFailure.SignatureExpire", Clock, Nothing),
+    ("AuthFailure.TokenFailure", RetryOnce, Nothing),
+    ("FailedOperation.NotAbility", Permanent, Nothing),
+    ("FailedOperation.NotAllowed", Permanent, Nothing),
+    ("FailedOperation.NotRtmpFunction", Permanent, Nothing),
+    ("FailedOperation.RequestOutdated", Clock, Nothing),
+    ("FailedOperation.SdkAppIdNotExist", Permanent, Nothing),
+    ("FailedOperation.SdkAppIdNotUnderAppId", Permanent, Nothing),
+    ("IpInBlacklist", Permanent, Nothing),
+    ("IpNotInWhitelist", Permanent, Nothing),
+    ("UnauthorizedOperation", Permanent, Nothing),
+    // What is asked: parameters and the request itself.
+    ("ActionOffline", Permanent, Nothing),
+    ("DryRunOperation", Permanent, Nothing),
+    ("InvalidAction", Permanent, Nothing),
+    ("InvalidParameter", Permanent, Nothing),
+    ("InvalidParameter.UserSig", RetryOnce, Nothing),
+    ("InvalidParameterValue", Permanent, Nothing),
+    ("InvalidRequest", Permanent, Nothing),
+    ("MissingParameter", Permanent, Nothing),
+    ("NoSuchProduct", Permanent, Nothing),
+    ("NoSuchVersion", Permanent, Nothing),
+    ("RequestSizeLimitExceeded", Permanent, Nothing),
+    ("ResourceNotFound", Permanent, Nothing),
+    ("UnknownParameter", Permanent, Nothing),
+    ("UnsupportedOperation", Permanent, Nothing),
+    ("UnsupportedProtocol", Permanent, Nothing),
+    ("UnsupportedRegion", Permanent, Nothing),
+    // The answer was too large: what it would have said may have happened.
+    ("ResponseSizeLimitExceeded", Permanent, Doubt),
+    // What runs. `TaskExist` proves that this request began nothing; an earlier one may have.
+    ("FailedOperation.TaskExist", TaskExists, Nothing),
+    ("FailedOperation.TaskFinished", TaskGone, Doubt),
+    ("FailedOperation.TaskNotExist", TaskGone, Doubt),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every code of TRTC.md section 2, table by table, then codes nobody has listed.
+    #[rustfmt::skip]
+    const CODES: &[(&str, Class, Proof)] = &[
+        // 2.1 StartStreamIngest
+        ("FailedOperation.NotAllowed", Permanent, Nothing),
+        ("FailedOperation.NotRtmpFunction", Permanent, Nothing),
+        ("FailedOperation.RestrictedConcurrency", Transient, Nothing),
+        ("FailedOperation.TaskExist", TaskExists, Nothing),
+        ("InternalError.HttpParseFailed", RetryOnce, Doubt),
+        ("InternalError.InternalError", Transient, Doubt),
+        ("InvalidParameter.BodyParamsError", Permanent, Nothing),
+        ("InvalidParameter.RoomId", Permanent, Nothing),
+        ("InvalidParameter.SdkAppId", Permanent, Nothing),
+        ("InvalidParameter.StrRoomId", Permanent, Nothing),
+        ("InvalidParameter.StreamUrl", Permanent, Nothing),
+        ("InvalidParameter.TaskId", Permanent, Nothing),
+        ("InvalidParameter.UserSig", RetryOnce, Nothing),
+        ("MissingParameter.RoomId", Permanent, Nothing),
+        ("MissingParameter.SdkAppId", Permanent, Nothing),
+        ("MissingParameter.TaskId", Permanent, Nothing),
+        ("ResourceInsufficient.RequestRejection", Transient, Nothing),
+        // 2.2 Stop, Describe, Update
+        ("FailedOperation.TaskFinished", TaskGone, Doubt),
+        ("FailedOperation.QueryTaskInfoFailed", Transient, Doubt),
+        ("InternalError.DBError", Transient, Doubt),
+        ("FailedOperation.TaskNotExist", TaskGone, Doubt),
+        // 2.2, the product's other codes
+        ("FailedOperation.NotAbility", Permanent, Nothing),
+        ("FailedOperation.SdkAppIdNotExist", Permanent, Nothing),
+        ("FailedOperation.SdkAppIdNotUnderAppId", Permanent, Nothing),
+        ("UnauthorizedOperation.SdkAppId", Permanent, Nothing),
+        ("AuthFailure", Permanent, Nothing),
+        ("AuthFailure.UnRealNameAuthenticated", Permanent, Nothing),
+        ("AuthFailure.UnsupportedOperation", Permanent, Nothing),
+        ("FailedOperation.RestrictedFrequency", Transient, Nothing),
+        ("OperationDenied.FreqOverLimit", Transient, Nothing),
+        ("FailedOperation.RequestOutdated", Clock, Nothing),
+        ("LimitExceeded.ConcurrencyLimit", Transient, Nothing),
+        ("UnsupportedOperation.TaskLimit", Transient, Nothing),
+        ("MissingParameter.UserId", Permanent, Nothing),
+        ("MissingParameter.UserSig", Permanent, Nothing),
+        ("UnknownParameter", Permanent, Nothing),
+        // 2.3 the platform's
+        ("ActionOffline", Permanent, Nothing),
+        ("AuthFailure.InvalidAuthorization", Permanent, Nothing),
+        ("AuthFailure.InvalidSecretId", Permanent, Nothing),
+        ("AuthFailure.MFAFailure", Permanent, Nothing),
+        ("AuthFailure.SecretIdNotFound", Permanent, Nothing),
+        ("AuthFailure.SignatureExpire", Clock, Nothing),
+        ("AuthFailure.SignatureFailure", Permanent, Nothing),
+        ("AuthFailure.TokenFailure", RetryOnce, Nothing),
+        ("AuthFailure.UnauthorizedOperation", Permanent, Nothing),
+        ("DryRunOperation", Permanent, Nothing),
+        ("FailedOperation", Unknown, Doubt),
+        ("InternalError", Transient, Doubt),
+        ("InvalidAction", Permanent, Nothing),
+        ("NoSuchVersion", Permanent, Nothing),
+        ("NoSuchProduct", Permanent, Nothing),
+        ("InvalidParameter", Permanent, Nothing),
+        ("InvalidParameterValue", Permanent, Nothing),
+        ("MissingParameter", Permanent, Nothing),
+        ("InvalidRequest", Permanent, Nothing),
+        ("IpInBlacklist", Permanent, Nothing),
+        ("IpNotInWhitelist", Permanent, Nothing),
+        ("LimitExceeded", Transient, Nothing),
+        ("RequestLimitExceeded", Transient, Nothing),
+        ("RequestLimitExceeded.GlobalRegionUinLimitExceeded", Transient, Nothing),
+        ("RequestLimitExceeded.IPLimitExceeded", Transient, Nothing),
+        ("RequestLimitExceeded.UinLimitExceeded", Transient, Nothing),
+        ("RequestSizeLimitExceeded", Permanent, Nothing),
+        ("ResponseSizeLimitExceeded", Permanent, Doubt),
+        ("ResourceInUse", Unknown, Doubt),
+        ("ResourceInsufficient", Transient, Nothing),
+        ("ResourceNotFound", Permanent, Nothing),
+        ("ResourceUnavailable", Transient, Doubt),
+        ("ServiceUnavailable", Transient, Doubt),
+        ("UnauthorizedOperation", Permanent, Nothing),
+        ("UnsupportedOperation", Permanent, Nothing),
+        ("UnsupportedProtocol", Permanent, Nothing),
+        ("UnsupportedRegion", Permanent, Nothing),
+        // Listed nowhere: by family, by suffix, or unknown.
+        ("InvalidParameter.Tempo", Permanent, Nothing),
+        ("InternalError.NewTrouble", Transient, Doubt),
+        ("FailedOperation.NewTrouble", Unknown, Doubt),
+        ("ResourceInUse.NewTrouble", Unknown, Doubt),
+        ("OperationDenied.NewTrouble", Unknown, Doubt),
+        ("OperationDenied", Unknown, Doubt),
+        ("FreqOverLimit", Unknown, Doubt),
+        ("Brand.New.Code", Unknown, Doubt),
+        ("internalerror", Unknown, Doubt),
+        ("", Unknown, Doubt),
+    ];
+
+    #[test]
+    fn every_listed_code_has_its_class_and_its_proof() {
+        for &(code, class, proof) in CODES {
+            let fault = Fault::Rejected { code: code.to_owned(), message: "RequestLimitExceeded: internal error".to_owned() };
+            assert_eq!(classify(&fault), class, "{code}");
+            assert_eq!(proves_nothing_began(&fault), proof == Nothing, "{code}");
+            let rate = code.starts_with("RequestLimitExceeded")
+                || code.ends_with(".FreqOverLimit")
+                || code.ends_with(".RestrictedFrequency");
+            assert_eq!(rejected_by_rate(&fault), rate, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_fault_without_a_code_is_transient_and_only_an_unsent_one_proves_anything() {
+        let text = String::new;
+        for (fault, class, proof) in [
+            (Fault::Connect(text()), Transient, Nothing),
+            (Fault::Unsendable(text()), Unknown, Nothing),
+            (Fault::Cut(text()), Transient, Doubt),
+            (Fault::Timeout, Transient, Doubt),
+            (Fault::Status(429), Transient, Doubt),
+            (Fault::Status(502), Transient, Doubt),
+            (Fault::NotAnEnvelope(text()), Transient, Doubt),
+        ] {
+            assert_eq!(classify(&fault), class, "{fault:?}");
+            assert_eq!(proves_nothing_began(&fault), proof == Nothing, "{fault:?}");
+            assert_eq!(rejected_by_rate(&fault), fault == Fault::Status(429), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn no_code_has_two_rules() {
+        let codes: std::collections::BTreeSet<&str> = RULES.iter().map(|(code, ..)| *code).collect();
+        assert_eq!(codes.len(), RULES.len());
+    }
+}
