@@ -219,7 +219,8 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>>
 fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
     let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
     let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key"], &["callback_key"])?;
-    let sdk_app_id = form.required(&fields, "sdk_app_id").and_then(|node| form.number(node, "sdk_app_id", 1, u64::from(u32::MAX)));
+    let sdk_app_id =
+        form.required(&fields, "sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
     let wanted = form.required(&fields, "secret_key").is_some();
     let secret_key = if wanted { form.secret(&fields, "secret_key") } else { None };
     let private_map_key = match fields.get("private_map_key") {
@@ -231,7 +232,7 @@ fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
 
 fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
     let Some(node) = fields.get("rate") else { return Some(RATE_DEFAULT) };
-    let rate = form.number(node, "rate", 1, u64::from(RATE_MAX)).and_then(|rate| u16::try_from(rate).ok())?;
+    let rate: u16 = form.integer(node, "rate", 1..=u64::from(RATE_MAX))?;
     if rate > RATE_DEFAULT {
         form.warning(
             node.span,
@@ -245,7 +246,7 @@ fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
 
 /// A region travels in a header, so its alphabet is checked; which regions there are is Tencent's affair, so the rest is a warning.
 fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
-    let text = form.text(node, "region")?;
+    let text = form.text(node, "region", "a region such as `ap-singapore`")?;
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.len() > 32 || !text.contains('-') || !text.bytes().all(fits) {
         form.blot(node);
@@ -261,7 +262,7 @@ fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
 
 /// A URL may hold a password: what is wrong with it is said without echoing it.
 fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
-    let text = form.text(node, "endpoint")?;
+    let text = form.text(node, "endpoint", "a URL")?;
     let loopback = |url: &Url| {
         let host = url.host_str().unwrap_or_default();
         host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -287,7 +288,7 @@ fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
 }
 
 fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
-    let text = form.text(node, "listen")?;
+    let text = form.text(node, "listen", "`none`, or an address and a port,")?;
     if text == "none" {
         return Some(None);
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod moments;
-mod problem;
-mod values;
+pub(crate) mod problem;
+pub(crate) mod values;
 
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
 

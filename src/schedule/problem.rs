@@ -6,17 +6,17 @@ use crate::yaml::Node;
 
 /// One thing that is wrong at one place of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// A stable name of the kind of problem.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     /// What is wrong, without the name of the field.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// How to mend it.
-    pub(super) hint: Option<String>,
+    pub(crate) hint: Option<String>,
     /// Where.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// Other places that take part, each with its role.
-    pub(super) related: Vec<(Span, &'static str)>,
+    pub(crate) related: Vec<(Span, &'static str)>,
 }
 
 impl Problem {
@@ -54,7 +54,7 @@ impl Problem {
     }
 
     /// Puts the field's name before the message.
-    pub(super) fn in_field(mut self, field: &str) -> Problem {
+    pub(crate) fn in_field(mut self, field: &str) -> Problem {
         self.message = format!("`{field}`: {}", self.message);
         self
     }
@@ -93,7 +93,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// The same as a hint.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
 }
 
@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn a_word_is_matched_with_what_it_resembles_only() {
-        for (word, expected) in [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)] {
+        for (word, expected) in
+            [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)]
+        {
             assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
         }
     }
