@@ -202,3 +202,16 @@ fn a_mistake_is_drawn_with_what_may_be_seen_of_its_line() {
     assert!(drawn.contains("error[plain-text-secret]: `secret_key` is written into this file as plain text"), "{drawn}");
     assert!(drawn.contains("`{env: NAME}`, `{file: PATH}` or `{credential: NAME}`"), "{drawn}");
 }
+
+#[test]
+fn the_example_settings_are_good_and_fit_the_unit() {
+    let reading = reading(include_str!("../../systemd/ingestd.yaml"));
+    assert_eq!(lines(&reading), Vec::<String>::new());
+    let settings = reading.settings.expect("accepted");
+    let unit = include_str!("../../systemd/ingestd.service");
+    let loaded: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next()).collect();
+    let wanted = [&settings.account.secret_id, &settings.account.secret_key, &settings.apps["main"].secret_key];
+    let wanted: Vec<SecretSource> = wanted.into_iter().cloned().collect();
+    assert_eq!(wanted, loaded.iter().map(|name| SecretSource::Credential((*name).to_owned())).collect::<Vec<_>>());
+    assert_eq!(settings.state, None, "the unit has a StateDirectory=");
+}
