@@ -2,8 +2,11 @@
 
 pub mod calendar;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod diagnostic;
+pub mod ledger;
+pub mod occurrence;
 pub mod plan;
 pub mod schedule;
 pub mod secret;
