@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The pure core, by the beginning of the path. Everything else under `src/` is shell.
-const CORE: [&str; 7] = ["src/calendar", "src/plan", "src/report", "src/occurrence", "src/schedule", "src/diagnostic", "src/yaml"];
-/// The pure part of `src/trtc/`.
-const CORE_OF_TRTC: [&str; 7] = ["action", "room", "tc3", "usersig", "error", "callback", "mod"];
-/// Shell among them.
-const SHELL: [&str; 1] = ["src/schedule/source.rs"];
+const CORE: [&str; 8] =
+    ["src/calendar", "src/plan", "src/report", "src/occurrence", "src/schedule", "src/diagnostic", "src/yaml", "src/trtc/"];
+/// The shell inside these rooms.
+const SHELL: [&str; 4] = ["src/schedule/source.rs", "src/trtc/client", "src/trtc/queue", "src/trtc/credential"];
 
 /// What the core may not name: libraries that do something, the standard library's doors to the outside, clocks, output,
 /// the zone files of the host, and the rooms of the shell.
@@ -57,9 +56,8 @@ const CLOCK_FILE: &str = "src/clock.rs";
 const LINES_MAX: usize = 400;
 
 fn is_core(path: &str) -> bool {
-    let of_trtc = path.strip_prefix("src/trtc/").and_then(|file| file.split(['.', '/']).next());
-    !SHELL.contains(&path)
-        && (CORE.iter().any(|core| path.starts_with(core)) || of_trtc.is_some_and(|file| CORE_OF_TRTC.contains(&file)))
+    let begins = |rooms: &[&str]| rooms.iter().any(|room| path.starts_with(room));
+    begins(&CORE) && !begins(&SHELL)
 }
 
 // Reading Rust: as little of it as the rules need.
@@ -170,7 +168,7 @@ fn lines_with(code: &str, word: &str) -> Vec<usize> {
             lines.push(code[..at].matches('\n').count() + 1);
         }
     }
-    if let Some((head, tail)) = word.split_once("::") {
+    for (head, tail) in word.match_indices("::").map(|(at, colons)| (&word[..at], &word[at + colons.len()..])) {
         for (at, opening) in code.match_indices(&format!("{head}::{{")) {
             let group = &code[at + opening.len()..block_end(code, at)];
             if !lines_with(group, tail).is_empty() {
@@ -193,7 +191,9 @@ fn the_core_is_pure(path: &str, text: &str) -> Vec<String> {
 
 fn one_file_reads_the_clock(path: &str, text: &str) -> Vec<String> {
     let (shipped, _) = split_tests(path, text);
-    let words = CLOCKS.iter().filter(|_| path != CLOCK_FILE);
+    // The runtime's own monotonic clock is moved by simulated time: whoever measures with it says so where it is imported.
+    let simulated = !lines_with(&shipped, "tokio::time::Instant").is_empty();
+    let words = CLOCKS.iter().filter(|word| path != CLOCK_FILE && !(simulated && **word == "Instant::now"));
     words
         .flat_map(|word| lines_with(&shipped, word).into_iter().map(move |line| format!("{line}: reads a clock: `{word}`")))
         .collect()
@@ -209,13 +209,14 @@ fn nothing_that_ships_unwraps(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-fn every_file_says_what_it_is(_: &str, text: &str) -> Vec<String> {
+fn every_file_says_what_it_is(path: &str, text: &str) -> Vec<String> {
     let prose: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
     let prose = prose.join(" ");
     let clauses = prose.split(['.', ',', ';', ':']).filter(|clause| clause.split_whitespace().count() >= 2).count();
+    let ships = path.starts_with("src/") && !path.ends_with("tests.rs");
     match (prose.is_empty(), clauses) {
         (true, _) => vec!["1: does not begin with `//!`".to_owned()],
-        (false, 0 | 1) => vec!["1: `//!` does not say both what this is and what it leaves to others".to_owned()],
+        (false, 0 | 1) if ships => vec!["1: `//!` does not say both what this is and what it leaves to others".to_owned()],
         _ => Vec::new(),
     }
 }
@@ -330,7 +331,7 @@ fn manifests_and_paths_are_clean() {
 fn each_rule_finds_the_fault_that_is_planted_for_it() {
     let home = ["/ro", "ot/x"].concat();
     let long = "x\n".repeat(401);
-    let planted: [(Rule, &str, &str, &[&str]); 22] = [
+    let planted: [(Rule, &str, &str, &[&str]); 23] = [
         (the_core_is_pure, "src/plan.rs", "use std::{fmt, fs};\n", &["1: the core names `std::fs`"]),
         (the_core_is_pure, "src/trtc/tc3.rs", "\nfn f() { tracing::info!(); }\n", &["2: the core names `tracing`"]),
         (the_core_is_pure, "src/yaml/mod.rs", "fn f() { println!(); }\n", &["1: the core names `println!`"]),
@@ -340,6 +341,7 @@ fn each_rule_finds_the_fault_that_is_planted_for_it() {
         (the_core_is_pure, "src/trtc/client.rs", "use reqwest::Client;\n", &[]),
         (the_core_is_pure, "src/plan.rs", "#[cfg(test)]\nmod tests { use std::fs; }\n", &[]),
         (one_file_reads_the_clock, "src/daemon/mod.rs", "let t = Instant::now();\n", &["1: reads a clock: `Instant::now`"]),
+        (one_file_reads_the_clock, "src/a.rs", "use tokio::time::{Instant, sleep};\nlet t = Instant::now();\n", &[]),
         (one_file_reads_the_clock, "src/clock.rs", "let t = Timestamp::now();\n", &[]),
         (
             nothing_that_ships_unwraps,
