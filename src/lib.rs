@@ -1,4 +1,4 @@
-//! `ingestd` puts media on air in Tencent RTC rooms by the clock.
+//! `ingestd` puts media on air in Tencent RTC rooms by the clock: a pure core decides, and a shell around it does.
 
 pub mod calendar;
 pub mod cli;
@@ -11,6 +11,7 @@ pub mod plan;
 pub mod report;
 pub mod schedule;
 pub mod secret;
+pub mod systemd;
 pub mod trtc;
 pub mod yaml;
 pub mod zones;
