@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
 
 use super::wall::{self, DAY_SECONDS};
 use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
@@ -18,6 +19,12 @@ const HORIZON_DAYS: i64 = 41 * 366;
 /// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
 const DATES_BEFORE: i64 = 2;
+
+/// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by the gap, in a
+/// repeat it is the first. `None` outside the years jiff knows.
+pub fn resolve(zone: &TimeZone, written: DateTime) -> Option<Timestamp> {
+    wall::timestamp(wall::resolve(zone, written).0)
+}
 
 impl When {
     /// The starts after `instant`, in order, without repeats. Ends at `until`, or when no start comes within 41 years of the
