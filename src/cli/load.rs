@@ -56,11 +56,18 @@ pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
 /// The daemon's settings, for `check` and `plan`, which can do without: when nobody named a file and the default one does not
 /// exist, `value` is `None` and a warning says what that leaves unchecked. Prints nothing.
 pub fn read_settings(context: &Context) -> Loaded<Settings> {
-    let path = context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
+    match &context.config {
+        Some(path) => settings_at(path, true),
+        None => settings_at(Path::new(CONFIG_DEFAULT), false),
+    }
+}
+
+/// Only a file that is not there, and that nobody named, is none; one that cannot be read is an error.
+fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     let name: Arc<str> = Arc::from(path.display().to_string());
-    let text = match read_text(&path, SETTINGS_BYTES_MAX) {
+    let text = match read_text(path, SETTINGS_BYTES_MAX) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && context.config.is_none() => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             return Loaded::failed(
                 Diagnostic::warning("no-settings", format!("`{CONFIG_DEFAULT}` does not exist: names of apps are not checked"))
                     .hint("name the settings with `--config PATH` or `$INGESTD_CONFIG`"),
@@ -89,4 +96,22 @@ fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Severity;
+
+    #[test]
+    fn settings_that_nobody_named_may_be_absent_but_not_unreadable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("writable");
+        let severity = |path: &Path, named| settings_at(path, named).diagnostics[0].severity;
+        assert_eq!(severity(&folder.path().join("absent"), false), Severity::Warning);
+        assert_eq!(severity(&folder.path().join("absent"), true), Severity::Error);
+        assert_eq!(severity(&file.join("absent"), false), Severity::Error);
+        assert_eq!(severity(folder.path(), false), Severity::Error);
+    }
 }
