@@ -121,7 +121,7 @@ fn bad_settings_end_with_code_78_and_their_place() {
         (GOOD.replace("listen", "lsiten").into_bytes(), "error[unknown-key]: unknown key `lsiten` in the settings"),
         (GOOD.replace("listen", "lsiten").into_bytes(), "did you mean `listen`?"),
         (GOOD.replace("{env: KEY}", "0123456789abcdef").into_bytes(), "error[plain-text-secret]"),
-        (GOOD.replace("{env: KEY}", "0123456789abcdef").into_bytes(), ":2:52\n"),
+        (GOOD.replace("{env: KEY}", "0123456789abcdef").into_bytes(), ":2:51\n"),
         (GOOD.replace("region", "endpoint: http://a.example, region").into_bytes(), "error[bad-endpoint]"),
         (bomb.into_bytes(), "the aliases of this file expand to more than"),
         (b"account: \0\n".to_vec(), "the file holds a NUL byte"),

@@ -46,7 +46,7 @@ pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";
 
 /// Puts media on air in Tencent RTC rooms by the clock.
 #[derive(Debug, Parser)]
-#[command(name = "ingestd", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "ingestd", version, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     /// The daemon's settings [default: /etc/ingestd/ingestd.yaml]
     #[arg(long, global = true, value_name = "PATH", env = "INGESTD_CONFIG")]
