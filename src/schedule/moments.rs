@@ -23,16 +23,16 @@ pub(super) enum Bound {
 /// `HH:MM` or `HH:MM:SS`.
 pub(super) fn time(node: &Node<'_>) -> Result<Time, Problem> {
     let (text, _) = scalar(node, "a time such as `18:00`")?;
-    parse_time(text).map_err(|hint| {
-        Problem::of(node, "bad-time", format!("a time such as `18:00` is due, not {}", shown(text))).hint(hint)
-    })
+    parse_time(text)
+        .map_err(|hint| Problem::of(node, "bad-time", format!("a time such as `18:00` is due, not {}", shown(text))).hint(hint))
 }
 
 /// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.
 pub(super) fn date_time(node: &Node<'_>) -> Result<DateTime, Problem> {
     let (text, _) = scalar(node, "a date and a time such as `2026-10-01 20:00`")?;
     parse_date_time(text).map_err(|hint| {
-        Problem::of(node, "bad-date", format!("a date and a time such as `2026-10-01 20:00` is due, not {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-date", format!("a date and a time such as `2026-10-01 20:00` is due, not {}", shown(text)))
+            .hint(hint)
     })
 }
 
@@ -40,7 +40,8 @@ pub(super) fn date_time(node: &Node<'_>) -> Result<DateTime, Problem> {
 pub(super) fn bound(node: &Node<'_>) -> Result<Bound, Problem> {
     const DUE: &str = "a date such as `2026-10-01`, or a date and a time";
     let (text, _) = scalar(node, DUE)?;
-    let parsed = if text.contains([' ', 'T']) { parse_date_time(text).map(Bound::DateTime) } else { parse_date(text).map(Bound::Date) };
+    let parsed =
+        if text.contains([' ', 'T']) { parse_date_time(text).map(Bound::DateTime) } else { parse_date(text).map(Bound::Date) };
     parsed.map_err(|hint| Problem::of(node, "bad-date", format!("{DUE}, is due, not {}", shown(text))).hint(hint))
 }
 
@@ -74,7 +75,15 @@ pub(super) fn between(node: &Node<'_>) -> Result<(Time, Time), Problem> {
 pub(super) fn days(node: &Node<'_>) -> Result<Weekdays, Vec<Problem>> {
     let Kind::List(nodes) = &node.kind else { return days_of_one(node, Weekdays::NONE).map_err(Vec::from) };
     let days = each(node, nodes, |node| days_of_one(node, Weekdays::NONE))?;
-    let all = [Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday, Weekday::Friday, Weekday::Saturday, Weekday::Sunday];
+    let all = [
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+        Weekday::Sunday,
+    ];
     let named = all.into_iter().filter(|day| days.iter().any(|days| days.contains(*day)));
     Ok(named.fold(Weekdays::NONE, Weekdays::with))
 }
@@ -134,7 +143,8 @@ fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
     if text == "daily" {
         return Ok(Weekdays::DAILY);
     }
-    let wrong = |hint: String| Problem::of(node, "bad-day", format!("days such as `mon..fri` are due, not {}", shown(text))).hint(hint);
+    let wrong =
+        |hint: String| Problem::of(node, "bad-day", format!("days such as `mon..fri` are due, not {}", shown(text))).hint(hint);
     let (first, last) = text.split_once("..").unwrap_or((text, text));
     let (first, last) = (day(first.trim()).map_err(wrong)?, day(last.trim()).map_err(wrong)?);
     let mut days = days.with(first);
@@ -152,7 +162,9 @@ fn day(text: &str) -> Result<Weekday, String> {
         return Ok(*day);
     }
     let lower = text.to_lowercase();
-    let by_prefix = |(name, _): &&(&str, Weekday)| lower.strip_prefix(name).is_some_and(|rest| matches!(rest, "" | "day" | "sday" | "nesday" | "s" | "rsday" | "urday"));
+    let by_prefix = |(name, _): &&(&str, Weekday)| {
+        lower.strip_prefix(name).is_some_and(|rest| matches!(rest, "" | "day" | "sday" | "nesday" | "s" | "rsday" | "urday"))
+    };
     Err(match lower.as_str() {
         "weekday" | "weekdays" | "workdays" => "write `mon..fri`".to_owned(),
         "weekend" | "weekends" => "write `[sat, sun]`".to_owned(),
@@ -207,7 +219,9 @@ fn parse_date(text: &str) -> Result<Date, String> {
     let (Some(year), Some(month), Some(day)) = (digits(year, 4), digits(month, 2), digits(day, 2)) else {
         let padded = (digits(year, 4), digits(&format!("{month:0>2}"), 2), digits(&format!("{day:0>2}"), 2));
         return Err(match padded {
-            (Some(year), Some(month), Some(day)) => format!("write `{year:04}-{month:02}-{day:02}`, with two digits for month and day"),
+            (Some(year), Some(month), Some(day)) => {
+                format!("write `{year:04}-{month:02}-{day:02}`, with two digits for month and day")
+            }
             _ => FORM.to_owned(),
         });
     };
@@ -229,7 +243,11 @@ fn parse_date_time(text: &str) -> Result<DateTime, String> {
     if let Some((date, time)) = text.split_once('T') {
         let zoned = time.contains(['Z', '+', '-']);
         let rest = if zoned { "; it is local to `timezone`, so without `Z` or an offset" } else { "" };
-        return Err(if parse_date(date).is_ok() { format!("put a space between date and time, not `T`{rest}") } else { FORM.to_owned() });
+        return Err(if parse_date(date).is_ok() {
+            format!("put a space between date and time, not `T`{rest}")
+        } else {
+            FORM.to_owned()
+        });
     }
     let Some((date, time)) = text.split_once(' ') else {
         return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { FORM.to_owned() });

@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn a_word_is_matched_with_what_it_resembles_only() {
-        for (word, expected) in [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)] {
+        for (word, expected) in
+            [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)]
+        {
             assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
         }
     }

@@ -16,9 +16,8 @@ const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y"
 /// A scalar's text and whether it is plain, where `due` names what belongs there: `a duration`.
 pub(super) fn scalar<'n>(node: &'n Node<'_>, due: &str) -> Result<(&'n str, bool), Problem> {
     match &node.kind {
-        _ if node.is_null() => {
-            Err(Problem::of(node, "no-value", format!("nothing is written here; {due} is due")).hint("give it a value, or remove the key"))
-        }
+        _ if node.is_null() => Err(Problem::of(node, "no-value", format!("nothing is written here; {due} is due"))
+            .hint("give it a value, or remove the key")),
         Kind::Scalar { text, plain } => Ok((text, *plain)),
         Kind::List(_) | Kind::Map(_) => Err(Problem::of(node, "wrong-type", format!("{due} is due, not {}", node.describe()))),
     }
@@ -28,8 +27,12 @@ pub(super) fn scalar<'n>(node: &'n Node<'_>, due: &str) -> Result<(&'n str, bool
 pub(super) fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem> {
     let (text, plain) = scalar(node, due)?;
     if plain && BOOLEAN_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
-        return Err(Problem::of(node, "wrong-type", format!("{due} is due, and {} without quotes is a boolean to many YAML readers", shown(text)))
-            .hint(format!("write `\"{text}\"`")));
+        return Err(Problem::of(
+            node,
+            "wrong-type",
+            format!("{due} is due, and {} without quotes is a boolean to many YAML readers", shown(text)),
+        )
+        .hint(format!("write `\"{text}\"`")));
     }
     Ok(text)
 }
@@ -86,7 +89,8 @@ fn not_decimal(node: &Node<'_>, text: &str, plain: bool, due: &str) -> Problem {
 pub(super) fn number_habit(text: &str) -> Option<&'static str> {
     let unsigned = text.trim_start_matches(['-', '+']);
     let bytes = unsigned.as_bytes();
-    let starts_as_number = bytes.first().is_some_and(u8::is_ascii_digit) || (bytes.len() > 1 && bytes[0] == b'.' && bytes[1].is_ascii_digit());
+    let starts_as_number =
+        bytes.first().is_some_and(u8::is_ascii_digit) || (bytes.len() > 1 && bytes[0] == b'.' && bytes[1].is_ascii_digit());
     if !starts_as_number {
         return None;
     }
@@ -130,7 +134,9 @@ pub(super) fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T,
     let (text, _) = scalar(node, &due)?;
     match words.iter().find(|(name, _)| *name == text) {
         Some((_, value)) => Ok(*value),
-        None => Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", shown(text))).maybe_hint(did_you_mean(text, names))),
+        None => {
+            Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", shown(text))).maybe_hint(did_you_mean(text, names)))
+        }
     }
 }
 
@@ -171,7 +177,8 @@ pub(super) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Resu
     if value.subsec_nanos() == 0 {
         return Ok(value);
     }
-    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", written(value))).hint("write it without a part of a second"))
+    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", written(value)))
+        .hint("write it without a part of a second"))
 }
 
 /// The units, each with its milliseconds, in the order in which they may be written.
