@@ -125,7 +125,7 @@ fn bad_settings_end_with_code_78_and_their_place() {
         (GOOD.replace("region", "endpoint: http://a.example, region").into_bytes(), "error[bad-endpoint]"),
         (bomb.into_bytes(), "the aliases of this file expand to more than"),
         (b"account: \0\n".to_vec(), "the file holds a NUL byte"),
-        (b"account: \xff\n".to_vec(), "line 1 is not UTF-8"),
+        (b"account: \xff\n".to_vec(), "byte 9 of the file, 0xff, is not UTF-8"),
         (b"[".repeat(100_000), "error[yaml]"),
         (Vec::new(), "the settings are empty"),
     ] {
