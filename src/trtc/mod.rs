@@ -2,9 +2,11 @@
 //! (pure), and the limiter and the HTTP client that use them. Refuses to know schedules, occurrences and the ledger.
 
 pub mod action;
+pub mod envelope;
 pub mod error;
 pub mod limiter;
 pub mod queue;
+pub mod request;
 pub mod room;
 pub mod tc3;
 pub mod usersig;
