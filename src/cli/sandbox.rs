@@ -52,8 +52,8 @@ Delays and vanishing pass a request on to the rules behind; of the rest the firs
 
 /// Plays TRTC's endpoint on this machine, to rehearse schedules: nothing goes on air
 ///
-/// It verifies signatures and UserSigs, checks parameters, counts requests, keeps tasks and ends them as TRTC would, and prints
-/// the settings that point a daemon at it. Requests are shown as they arrive. It runs until it is interrupted.
+/// It verifies signatures, checks parameters, counts requests, keeps tasks and ends them as TRTC would, and prints the settings that
+/// point a daemon at it. Requests are shown as they arrive. It runs until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = FAULT_FILE_HELP)]
 pub(crate) struct Args {
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 
-    /// What a second start of a robot does: `room_user` and `user` refuse it with TaskExist (in the same room, in any room),
+    /// What a second start of a robot does: `room_user` and `user` refuse it with `TaskExist` (in the same room, in any room),
     /// `displace` ends the older task, `both` lets both run
     #[arg(long, value_name = "READING", default_value_t, value_parser = exist_reading)]
     exist: ExistReading,
@@ -87,7 +87,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         Some(path) => read_faults(&path).accept(context)?.unwrap_or_default(),
         None => FaultFile::default(),
     };
-    let config = SandboxConfig { faults, media, exist, ..SandboxConfig::well_known() };
+    let config = SandboxConfig { media, faults, exist, ..SandboxConfig::well_known() };
     // Requests are served on threads of their own, so that a slow terminal delays no answer.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -100,15 +100,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 /// Reads the file of faults, with everything that is wrong with it.
 fn read_faults(path: &Path) -> Loaded<FaultFile> {
     let failed = |diagnostics, texts| Loaded { value: None, diagnostics, texts };
-    let unreadable = |error| {
-        let place = Place::file(path.to_string_lossy().into_owned());
-        Diagnostic::error("unreadable", format!("cannot read the faults: {error}")).at(place)
+    let source = match load::read_file(path) {
+        Ok(bytes) => text_of(path, bytes),
+        Err(error) => {
+            let place = Place::file(path.to_string_lossy().into_owned());
+            Err(Diagnostic::error("unreadable", format!("cannot read the faults: {error}")).at(place))
+        }
     };
-    let source = load::read_file(path).map_err(unreadable).and_then(|bytes| text_of(path, bytes));
-    match source.map(|source| (sandbox::read_fault_file(&source.name, &source.text), source)) {
-        Ok((Ok(read), _)) => Loaded { value: Some(read), diagnostics: Vec::new(), texts: BTreeMap::new() },
-        Ok((Err(diagnostics), source)) => failed(diagnostics, BTreeMap::from([(source.name, source.text)])),
-        Err(problem) => failed(vec![problem], BTreeMap::new()),
+    let source = match source {
+        Ok(source) => source,
+        Err(problem) => return failed(vec![problem], BTreeMap::new()),
+    };
+    match sandbox::read_fault_file(&source.name, &source.text) {
+        Ok(read) => Loaded { value: Some(read), diagnostics: Vec::new(), texts: BTreeMap::new() },
+        Err(diagnostics) => failed(diagnostics, BTreeMap::from([(source.name, source.text)])),
     }
 }
 

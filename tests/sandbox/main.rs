@@ -8,7 +8,7 @@ mod faults;
 mod parameters;
 mod rate;
 mod tasks;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod verb;
 
 use std::sync::Arc;
