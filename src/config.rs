@@ -18,7 +18,7 @@ use crate::diagnostic::{self, Diagnostic, LineIndex, Place, Span};
 use crate::schedule::{self, JobId, Source};
 use crate::secret::SecretSource;
 use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Entry, Node};
 use form::{Fields, Form};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
@@ -203,7 +203,7 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>>
             form.error(entry.key_span, "bad-name", "this cannot be the name of an application")
                 .hint("use 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first");
         }
-        if let Some(app) = app(form, &entry.value) {
+        if let Some(app) = app(form, entry) {
             if let Some(first) = places.insert(app.sdk_app_id, entry.key_span) {
                 let first = form.place(first);
                 form.error(entry.key_span, "same-app", format!("`sdk_app_id` {} has two names", app.sdk_app_id))
@@ -216,9 +216,11 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>>
     Some(apps)
 }
 
-fn app(form: &mut Form<'_>, node: &Node<'_>) -> Option<App> {
-    let fields = form.fields(node, "an application", &["sdk_app_id", "secret_key", "private_map_key"], &["callback_key"])?;
-    let sdk_app_id = form.required(&fields, "sdk_app_id").and_then(|node| form.number(node, "sdk_app_id", 1, u64::from(u32::MAX)));
+fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
+    let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
+    let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key"], &["callback_key"])?;
+    let sdk_app_id =
+        form.required(&fields, "sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
     let wanted = form.required(&fields, "secret_key").is_some();
     let secret_key = if wanted { form.secret(&fields, "secret_key") } else { None };
     let private_map_key = match fields.get("private_map_key") {
@@ -230,7 +232,7 @@ fn app(form: &mut Form<'_>, node: &Node<'_>) -> Option<App> {
 
 fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
     let Some(node) = fields.get("rate") else { return Some(RATE_DEFAULT) };
-    let rate = form.number(node, "rate", 1, u64::from(RATE_MAX)).and_then(|rate| u16::try_from(rate).ok())?;
+    let rate: u16 = form.integer(node, "rate", 1..=u64::from(RATE_MAX))?;
     if rate > RATE_DEFAULT {
         form.warning(
             node.span,
@@ -244,9 +246,10 @@ fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
 
 /// A region travels in a header, so its alphabet is checked; which regions there are is Tencent's affair, so the rest is a warning.
 fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
-    let text = form.text(node, "region")?;
+    let text = form.text(node, "region", "a region such as `ap-singapore`")?;
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !(1..=64).contains(&text.len()) || !text.bytes().all(fits) {
+    if text.len() > 32 || !text.contains('-') || !text.bytes().all(fits) {
+        form.blot(node);
         form.error(node.span, "bad-value", "`region` is the name of a region of Tencent Cloud").hint("for example `ap-singapore`");
         return None;
     }
@@ -259,7 +262,7 @@ fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
 
 /// A URL may hold a password: what is wrong with it is said without echoing it.
 fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
-    let text = form.text(node, "endpoint")?;
+    let text = form.text(node, "endpoint", "a URL")?;
     let loopback = |url: &Url| {
         let host = url.host_str().unwrap_or_default();
         host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -285,7 +288,7 @@ fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
 }
 
 fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
-    let text = form.text(node, "listen")?;
+    let text = form.text(node, "listen", "`none`, or an address and a port,")?;
     if text == "none" {
         return Some(None);
     }
@@ -297,9 +300,11 @@ fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
             None
         }
         Err(_) => {
-            form.error(node.span, "bad-value", format!("`listen` is `none` or an address and a port, not `{text}`"))
-                .hint("for example `127.0.0.1:8620`");
+            form.error(node.span, "bad-value", "`listen` is `none`, or an address and a port").hint("for example `127.0.0.1:8620`");
             None
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
 pub mod load;
-pub mod log;
+mod log;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -221,7 +221,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     let context = Context { config, log };
-    match dispatch(&context, verb) {
+    match log::install(log).and_then(|()| dispatch(&context, verb)) {
         Ok(exit) => exit,
         Err(failure) => {
             // Nobody is left to be told when stderr is gone.

@@ -3,6 +3,8 @@
 
 pub mod action;
 pub mod error;
+pub mod limiter;
+pub mod queue;
 pub mod room;
 pub mod tc3;
 pub mod usersig;
