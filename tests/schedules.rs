@@ -36,7 +36,8 @@ fn drawn(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
 fn every_bad_file_is_told_what_its_golden_text_says() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let folder = Path::new("tests/fixtures/bad");
-    let mut fixtures: Vec<PathBuf> = std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
+    let mut fixtures: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
     fixtures.retain(|path| path.extension().is_none_or(|extension| extension != "txt"));
     fixtures.sort_unstable();
     let mut wrong = Vec::new();
