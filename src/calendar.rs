@@ -1,12 +1,20 @@
 //! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: no search runs for
 //! ever. Refuses to know jobs, rooms, and what time it is.
 
+mod cron;
+mod search;
+mod wall;
+mod written;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
+
+pub use cron::CronPattern;
+pub use search::resolve;
 
 /// A set of weekdays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +113,10 @@ pub struct When {
 /// How a clock change touched a start or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dst {
-    /// The written time did not exist and was shifted forward.
+    /// The written time did not exist and was moved forward. Also when the moved time fell onto another one of the same job,
+    /// which is then one start, and for the whole window of `every` whose `between` began in the gap.
     Gap,
-    /// The written time came twice and one was chosen.
+    /// The local time comes twice. Of a fixed time the first was chosen; what follows elapsed time starts at both.
     Repeat,
 }
 
@@ -130,10 +139,4 @@ pub struct Start {
     pub written: DateTime,
     /// Whether a clock change touched it.
     pub dst: Option<Dst>,
-}
-
-/// A cron expression that was understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CronPattern {
-    text: String,
 }

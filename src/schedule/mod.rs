@@ -6,6 +6,10 @@ mod job;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod moments;
+pub(crate) mod problem;
+pub(crate) mod values;
+
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
 
 /// A schedule file: its name, as messages show it, and its text.

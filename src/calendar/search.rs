@@ -1,0 +1,173 @@
+//! The search for the next start: date by date, each date's candidates by arithmetic, never minute by minute. Refuses to know
+//! more than a trigger, a zone and the bounds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+
+use super::wall::{self, DAY_SECONDS};
+use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
+use super::{Dst, Start, Trigger, Weekdays, When};
+
+/// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a given
+/// weekday, which stays away for 40 years when a century without a leap day lies between; one that has not come by then, like
+/// 30 February, never comes.
+const HORIZON_DAYS: i64 = 41 * 366;
+
+/// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
+/// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
+const DATES_BEFORE: i64 = 2;
+
+/// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by the gap, in a
+/// repeat it is the first. `None` outside the years jiff knows.
+pub fn resolve(zone: &TimeZone, written: DateTime) -> Option<Timestamp> {
+    wall::timestamp(wall::resolve(zone, written).0)
+}
+
+impl When {
+    /// The starts after `instant`, in order, without repeats. Ends at `until`, or when no start comes within 41 years of the
+    /// last.
+    pub fn after(&self, instant: Timestamp) -> impl Iterator<Item = Start> + '_ {
+        std::iter::successors(self.next_after(instant), |start| self.next_after(start.at))
+    }
+
+    /// The starts from `from` (inclusive) to `to` (exclusive), in order, without repeats.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Start> + '_ {
+        let first = self.not_before(from);
+        let starts = std::iter::successors(first, |start| self.next_after(start.at));
+        starts.take_while(move |start| start.at < to)
+    }
+
+    /// The first start after `instant`.
+    pub fn next_after(&self, instant: Timestamp) -> Option<Start> {
+        self.first_from(wall::floor(instant) + 1)
+    }
+
+    /// The first start at `instant` or later.
+    pub fn not_before(&self, instant: Timestamp) -> Option<Start> {
+        self.first_from(wall::ceil(instant))
+    }
+
+    /// The first start at `lower` (seconds) or later.
+    fn first_from(&self, lower: i64) -> Option<Start> {
+        let mut lower = self.from.map_or(lower, |from| lower.max(wall::ceil(from)));
+        let mut last = lower.saturating_add(HORIZON_DAYS * DAY_SECONDS);
+        if let Some(until) = self.until {
+            last = last.min(wall::ceil(until));
+        }
+        while lower <= last {
+            let start = self.first(lower, last)?;
+            if self.until.is_some_and(|until| start.at >= until) {
+                return None;
+            }
+            let at = start.at.as_second();
+            match self.excepted_until(&start) {
+                // Where a repeat spans midnight the next date's first instant is behind us already.
+                Some(next) => lower = next.max(at + 1),
+                None => return Some(start),
+            }
+        }
+        None
+    }
+
+    /// The first start at `lower` or later, as if nothing were excepted but windows of `every`; looks at dates up to that of
+    /// the instant `last`.
+    fn first(&self, lower: i64, last: i64) -> Option<Start> {
+        if let Trigger::Once(written) = &self.trigger {
+            return first_once(&self.zone, written, lower);
+        }
+        let today = self.zone.to_datetime(wall::timestamp(lower)?).date();
+        // A day of slack on each side of the bounds: dates are only where to look, and the caller judges instants.
+        let last = self.zone.to_datetime(wall::timestamp(last).unwrap_or(Timestamp::MAX)).date();
+        let last = last.tomorrow().unwrap_or(last);
+        let mut date = today.checked_sub(jiff::Span::new().days(DATES_BEFORE)).ok()?;
+        let mut found: Option<(Start, Date)> = None;
+        while let Some(on) = self.next_date(date, last) {
+            match found {
+                // A shift can put a date's start behind the first of the next date, and no further.
+                Some((_, first)) if on > first.tomorrow().ok()? => break,
+                _ => {}
+            }
+            if let Some(start) = self.first_on(on, lower) {
+                found = Some(found.map_or((start, on), |(other, first)| (earlier(other, start), first)));
+            }
+            let Ok(next) = on.tomorrow() else { break };
+            date = next;
+        }
+        found.map(|(start, _)| start)
+    }
+
+    /// The first date from `date` to `last` that the trigger's days allow.
+    fn next_date(&self, date: Date, last: Date) -> Option<Date> {
+        match &self.trigger {
+            Trigger::At { days, .. } | Trigger::Every { days, .. } => next_weekday(*days, date).filter(|date| *date <= last),
+            Trigger::Cron(pattern) => pattern.next_date(date, last),
+            Trigger::Once(_) => None,
+        }
+    }
+
+    /// The first start at `lower` or later among those written for `date`.
+    fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
+        match &self.trigger {
+            Trigger::At { times, .. } => first_written(&self.zone, date, lower, Rule::Shift, |from| next_time(times, from)),
+            Trigger::Cron(pattern) => {
+                let rule = if pattern.is_fixed_time() { Rule::Carry } else { Rule::Elapse };
+                first_written(&self.zone, date, lower, rule, |from| pattern.next_second(from))
+            }
+            Trigger::Every { step, between: None, .. } => {
+                let window = (wall::first_instant(&self.zone, date), wall::first_instant(&self.zone, date.tomorrow().ok()?));
+                first_step(&self.zone, window, seconds(*step), lower, None)
+            }
+            Trigger::Every { step, between: Some(between), .. } => {
+                if self.except.contains(date) {
+                    return None;
+                }
+                let (window, dst) = window(&self.zone, date, *between)?;
+                first_step(&self.zone, window, seconds(*step), lower, dst)
+            }
+            Trigger::Once(_) => None,
+        }
+    }
+
+    /// When the local date of `start` is excepted, the first instant of the next date. Windows of `every` were judged by the
+    /// date on which they began.
+    fn excepted_until(&self, start: &Start) -> Option<i64> {
+        if self.except.is_empty() || matches!(self.trigger, Trigger::Every { between: Some(_), .. }) {
+            return None;
+        }
+        let date = self.zone.to_datetime(start.at).date();
+        let next = if self.except.contains(date) { date.tomorrow().ok()? } else { return None };
+        Some(wall::first_instant(&self.zone, next))
+    }
+
+    /// The instant of `to` for an occurrence that begins with `start`: the first such wall-clock time after the written one
+    /// (00:00 to 00:00 is a day), RFC 5545 at a clock change, which then marks it. One that is not after the start, for whatever
+    /// reason, is the start + the written difference. `None` past the year 9999.
+    pub fn end_at(&self, start: &Start, to: Time) -> Option<(Timestamp, Option<Dst>)> {
+        let (end, dst) = end_after(&self.zone, start.at.as_second(), start.written, to)?;
+        Some((wall::timestamp(end)?, dst))
+    }
+}
+
+fn next_weekday(days: Weekdays, date: Date) -> Option<Date> {
+    let ahead = (0..7_i64).find(|ahead| days.contains(date.weekday().wrapping_add(*ahead)))?;
+    date.checked_add(jiff::Span::new().days(ahead)).ok()
+}
+
+fn seconds(step: Duration) -> i64 {
+    i64::try_from(step.as_secs()).expect("a step is at most a day")
+}
+
+/// The first of the sorted times at or after a second of the day.
+fn next_time(times: &[Time], from: u32) -> Option<u32> {
+    let at = times.partition_point(|time| second_of_day(*time) < from);
+    times.get(at).map(|time| second_of_day(*time))
+}
+
+fn second_of_day(time: Time) -> u32 {
+    u32::from(time.hour().unsigned_abs()) * 3600
+        + u32::from(time.minute().unsigned_abs()) * 60
+        + u32::from(time.second().unsigned_abs())
+}

@@ -1,0 +1,310 @@
+//! The daemon's settings, `ingestd.yaml`: text to values, with every problem at once and its place. Refuses to know where the
+//! file was found, and never reads a secret: it knows only where each is kept.
+//!
+//! Invariant: nothing that may be a secret leaves here. Somebody will write one into this file as plain text, misspell the key
+//! beside it, or forget a space; so messages echo no value of a secret field and no key that does not look like a setting, and
+//! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
+
+mod form;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reqwest::Url;
+
+use crate::diagnostic::{self, Diagnostic, LineIndex, Place, Span};
+use crate::schedule::{self, JobId, Source};
+use crate::secret::SecretSource;
+use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+use crate::yaml::{self, Entry, Node};
+use form::{Fields, Form};
+
+/// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
+pub const RATE_DEFAULT: u16 = 20;
+/// Most requests a second that can be asked for. A raised quota is tens; more than this is a slip of the finger.
+pub const RATE_MAX: u16 = 1000;
+/// The endpoint of the documentation.
+pub const ENDPOINT_DEFAULT: &str = "https://trtc.tencentcloudapi.com";
+/// Where the page listens when nothing is said.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
+
+/// The settings of a daemon, valid.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account that asks.
+    pub account: Account,
+    /// The applications, by the name that jobs use; at least one.
+    pub apps: BTreeMap<Arc<str>, App>,
+    /// The folder of the schedule files.
+    pub schedules: PathBuf,
+    /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
+    pub state: Option<PathBuf>,
+    /// Where the page listens, a loopback address; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Requests a second for each action, 1..=[`RATE_MAX`].
+    pub rate: u16,
+}
+
+/// An account of Tencent Cloud.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// `SecretId`.
+    pub secret_id: SecretSource,
+    /// `SecretKey`.
+    pub secret_key: SecretSource,
+    /// The token of temporary keys.
+    pub token: Token,
+    /// `X-TC-Region` of jobs that name none.
+    pub region: Arc<str>,
+    /// Where requests go: https, or http to a loopback address; no path, user or query.
+    pub endpoint: Url,
+}
+
+/// The token of temporary keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It was written down, so it must be there.
+    Wanted(SecretSource),
+    /// Nothing was written: the usual variable is used when it is set.
+    IfPresent(SecretSource),
+}
+
+/// An application of the account.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// `SdkAppId`, 1..=4294967295.
+    pub sdk_app_id: u64,
+    /// The `SDKSecretKey` that signs UserSig.
+    pub secret_key: SecretSource,
+    /// Whether rooms want a `PrivateMapKey` (advanced permission control).
+    pub private_map_key: bool,
+}
+
+impl Settings {
+    /// What a schedule needs of them.
+    pub fn for_schedule(&self) -> schedule::Settings {
+        schedule::Settings {
+            apps: Some(self.apps.iter().map(|(name, app)| (Arc::clone(name), app.sdk_app_id)).collect()),
+            region: Some(Arc::clone(&self.account.region)),
+        }
+    }
+
+    /// The folder of the ledger: `state`, else the first of `$STATE_DIRECTORY`.
+    ///
+    /// Errors: neither is there.
+    pub fn state_folder(&self) -> Result<PathBuf, String> {
+        if let Some(folder) = &self.state {
+            return Ok(folder.clone());
+        }
+        let folders = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
+        match std::env::split_paths(&folders).next() {
+            Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
+            _ => Err("no folder for the ledger: write `state: PATH` in the settings, or set `$STATE_DIRECTORY`".to_owned()),
+        }
+    }
+}
+
+/// What reading came to.
+#[derive(Debug)]
+pub struct Reading {
+    /// The settings; `None` when there was an error.
+    pub settings: Option<Settings>,
+    /// Errors and warnings, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The text with everything blotted out that may be a secret. Byte for byte as long, so places hold in both.
+    pub drawable: String,
+}
+
+/// Reads the settings. Relative paths in them start from `folder`, where the file is.
+pub fn read(source: &Source, folder: &Path) -> Reading {
+    let index = LineIndex::new(&source.text);
+    let document = yaml::parse(&source.name, &source.text, &index);
+    let mut form = Form::new(&source.name, &index, folder);
+    for problem in document.problems {
+        form.discreetly(problem);
+    }
+    let settings = match &document.root {
+        Some(root) if !root.is_null() => settings(&mut form, root),
+        _ => None,
+    };
+    let nothing = document.root.as_ref().is_none_or(Node::is_null);
+    if nothing && form.diagnostics.is_empty() {
+        form.diagnostics.push(
+            Diagnostic::error("missing-key", "the settings are empty: `account` and `apps` are needed")
+                .at(Place::file(Arc::clone(&source.name))),
+        );
+    }
+    let drawable = form.drawable(&source.text);
+    let mut diagnostics = form.diagnostics;
+    diagnostics.sort_by(|one, other| one.place.cmp(&other.place));
+    let settings = settings.filter(|_| !diagnostic::any_error(&diagnostics));
+    Reading { settings, diagnostics, drawable }
+}
+
+fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
+    const LATER: [&str; 3] = ["chores", "control", "watch"];
+    let known = ["account", "apps", "schedules", "state", "listen", "rate", "callbacks", "alerts", "require_sync", "listen_public"];
+    let fields = form.fields(root, "the settings", &known, &LATER)?;
+    form.only(&fields, "callbacks", "none");
+    form.only(&fields, "require_sync", "false");
+    form.only(&fields, "listen_public", "false");
+    form.only_empty(&fields, "alerts");
+    let account = form.required(&fields, "account").and_then(|node| account(form, node));
+    let apps = form.required(&fields, "apps").and_then(|node| apps(form, node));
+    let schedules = match fields.get("schedules") {
+        Some(node) => form.path(node, "schedules"),
+        None => Some(form.folder.join("schedules")),
+    };
+    let state = match fields.get("state") {
+        Some(node) => form.path(node, "state").map(Some),
+        None => Some(None),
+    };
+    let listen = match fields.get("listen") {
+        Some(node) => listen(form, node),
+        None => Some(Some(LISTEN_DEFAULT)),
+    };
+    let rate = rate(form, &fields);
+    Some(Settings { account: account?, apps: apps?, schedules: schedules?, state: state?, listen: listen?, rate: rate? })
+}
+
+fn account(form: &mut Form<'_>, node: &Node<'_>) -> Option<Account> {
+    let fields = form.fields(node, "`account`", &["secret_id", "secret_key", "token", "region", "endpoint"], &[])?;
+    let secret_id = form.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
+    let secret_key = form.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
+    let token = match form.secret(&fields, "token") {
+        Some(source) => Token::Wanted(source),
+        None => Token::IfPresent(usual("TENCENTCLOUD_TOKEN")),
+    };
+    let region = form.required(&fields, "region").and_then(|node| region(form, node));
+    let endpoint = match fields.get("endpoint") {
+        Some(node) => endpoint(form, node),
+        None => Some(Url::parse(ENDPOINT_DEFAULT).expect("our own constant is a URL")),
+    };
+    Some(Account { secret_id, secret_key, token, region: region?, endpoint: endpoint? })
+}
+
+/// The variables that every SDK of Tencent Cloud reads.
+fn usual(name: &str) -> SecretSource {
+    SecretSource::Env(name.to_owned())
+}
+
+fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>> {
+    let entries = form.map(node, "`apps`")?;
+    if entries.is_empty() {
+        form.error(node.span, "missing-key", "`apps` names no application");
+    }
+    let mut apps: BTreeMap<Arc<str>, App> = BTreeMap::new();
+    let mut places: BTreeMap<u64, Span> = BTreeMap::new();
+    for entry in entries {
+        form.name(entry);
+        if JobId::parse(&entry.key).is_none() {
+            form.error(entry.key_span, "bad-name", "this cannot be the name of an application")
+                .hint("use 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first");
+        }
+        if let Some(app) = app(form, entry) {
+            if let Some(first) = places.insert(app.sdk_app_id, entry.key_span) {
+                let first = form.place(first);
+                form.error(entry.key_span, "same-app", format!("`sdk_app_id` {} has two names", app.sdk_app_id))
+                    .related(first, "the first one")
+                    .hint("two names would hide that two jobs play into one room: keep one");
+            }
+            apps.insert(Arc::from(entry.key.as_ref()), app);
+        }
+    }
+    Some(apps)
+}
+
+fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
+    let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
+    let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key"], &["callback_key"])?;
+    let sdk_app_id =
+        form.required(&fields, "sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
+    let wanted = form.required(&fields, "secret_key").is_some();
+    let secret_key = if wanted { form.secret(&fields, "secret_key") } else { None };
+    let private_map_key = match fields.get("private_map_key") {
+        Some(node) => form.boolean(node, "private_map_key"),
+        None => Some(false),
+    };
+    Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key? })
+}
+
+fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
+    let Some(node) = fields.get("rate") else { return Some(RATE_DEFAULT) };
+    let rate: u16 = form.integer(node, "rate", 1..=u64::from(RATE_MAX))?;
+    if rate > RATE_DEFAULT {
+        form.warning(
+            node.span,
+            "high-rate",
+            format!("`rate` {rate} is above the {RATE_DEFAULT} requests a second of an ordinary account"),
+        )
+        .hint("right only if Tencent raised the limits of all three actions for this account");
+    }
+    Some(rate)
+}
+
+/// A region travels in a header, so its alphabet is checked; which regions there are is Tencent's affair, so the rest is a warning.
+fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
+    let text = form.text(node, "region", "a region such as `ap-singapore`")?;
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.len() > 32 || !text.contains('-') || !text.bytes().all(fits) {
+        form.blot(node);
+        form.error(node.span, "bad-value", "`region` is the name of a region of Tencent Cloud").hint("for example `ap-singapore`");
+        return None;
+    }
+    if !REGIONS_OF_ALL_ACTIONS.contains(&text) {
+        form.warning(node.span, "unknown-region", format!("`{text}` is not documented as a region of all three actions"))
+            .hint(format!("documented are {}", REGIONS_OF_ALL_ACTIONS.join(", ")));
+    }
+    Some(Arc::from(text))
+}
+
+/// A URL may hold a password: what is wrong with it is said without echoing it.
+fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
+    let text = form.text(node, "endpoint", "a URL")?;
+    let loopback = |url: &Url| {
+        let host = url.host_str().unwrap_or_default();
+        host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    let (message, hint) = match Url::parse(text) {
+        Err(_) => ("`endpoint` is not a URL".to_owned(), "for example `https://trtc.tencentcloudapi.com`"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            ("`endpoint` cannot hold a user or a password".to_owned(), "requests are signed: nothing else is needed")
+        }
+        Ok(url) if url.path() != "/" || url.query().is_some() || url.fragment().is_some() => {
+            ("`endpoint` is a scheme and a host, and a port where needed".to_owned(), "remove what follows the host")
+        }
+        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && loopback(&url)) => return Some(url),
+        Ok(url) if url.scheme() == "http" => (
+            "`endpoint` without TLS must be a loopback address".to_owned(),
+            "write `https://`, or an address such as `http://127.0.0.1:8621` for the sandbox",
+        ),
+        Ok(_) => ("`endpoint` must begin with `https://`".to_owned(), "for example `https://trtc.tencentcloudapi.com`"),
+    };
+    form.blot(node);
+    form.error(node.span, "bad-endpoint", message).hint(hint);
+    None
+}
+
+fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
+    let text = form.text(node, "listen", "`none`, or an address and a port,")?;
+    if text == "none" {
+        return Some(None);
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(Some(address)),
+        Ok(_) => {
+            form.error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
+                .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");
+            None
+        }
+        Err(_) => {
+            form.error(node.span, "bad-value", "`listen` is `none`, or an address and a port").hint("for example `127.0.0.1:8620`");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! From jobs and a range to occurrences: the end of each, and the merged order of all. Pure, in constant memory. Refuses to know
+//! the ledger, and what time it is.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::calendar::{Dst, Start};
+use crate::schedule::{EndRule, Job, Schedule};
+use crate::trtc::{Repeat, Tempo};
+
+/// How an occurrence ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At an instant, whole milliseconds.
+    At {
+        /// The instant.
+        at: Timestamp,
+        /// Whether it follows from the media's length, so that it is not cut on the dot.
+        follows_media: bool,
+    },
+    /// When the media ends, which nobody knows beforehand.
+    Open,
+    /// `to: never`.
+    Never,
+}
+
+/// One planned showing: (job id, start).
+#[derive(Clone, Debug)]
+pub struct Occurrence {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its start.
+    pub start: Start,
+    /// Its end.
+    pub end: End,
+    /// Whether a clock change touched its start or else its end.
+    pub dst: Option<Dst>,
+}
+
+impl Occurrence {
+    /// The end of its window; `None` when it is open.
+    pub fn end_at(&self) -> Option<Timestamp> {
+        match self.end {
+            End::At { at, .. } => Some(at),
+            End::Open | End::Never => None,
+        }
+    }
+}
+
+/// The occurrence of `job` that begins with `start`.
+pub fn occurrence(job: &Arc<Job>, start: Start) -> Occurrence {
+    let at = |at: Option<Timestamp>, follows_media| End::At { at: at.unwrap_or(Timestamp::MAX), follows_media };
+    let (end, end_dst) = match job.end {
+        EndRule::For(length) => (at(start.at.checked_add(length).ok(), false), None),
+        EndRule::To(time) => {
+            let (instant, dst) = job.when.end_at(&start, time).unzip();
+            (at(instant, false), dst.flatten())
+        }
+        EndRule::Never => (End::Never, None),
+        EndRule::Media => match media_length(job) {
+            Some(length) => (at(start.at.checked_add(length).ok(), true), None),
+            None => (End::Open, None),
+        },
+    };
+    Occurrence { job: Arc::clone(job), start, end, dst: start.dst.or(end_dst) }
+}
+
+/// How long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
+/// `None` when it is live, has no known length, or is repeated for ever.
+fn media_length(job: &Job) -> Option<Duration> {
+    let (Some(length), Repeat::Times(times), false) = (job.length, job.repeat, job.live) else { return None };
+    let content = (length * u32::from(times)).saturating_sub(job.seek);
+    let percent = u128::from(job.tempo.unwrap_or(Tempo::NORMAL).percent());
+    let milliseconds = (content.as_nanos() * 100).div_ceil(percent * 1_000_000);
+    Some(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+}
+
+/// The occurrences of all enabled jobs of a schedule from an instant on, by (start, job id). Holds one start of each job.
+pub struct Upcoming {
+    jobs: Vec<Arc<Job>>,
+    /// Jobs are named by their place in `jobs`, which is in the order of their ids.
+    heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    starts: Vec<Option<Start>>,
+}
+
+impl Upcoming {
+    /// Begins at `from`: the first occurrence starts then or later.
+    pub fn new(schedule: &Schedule, from: Timestamp) -> Upcoming {
+        Upcoming::of(schedule.jobs(), from)
+    }
+
+    /// The same for some jobs of a schedule, in the order of their ids.
+    pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, from: Timestamp) -> Upcoming {
+        let jobs: Vec<_> = jobs.into_iter().filter(|job| job.enabled).map(Arc::clone).collect();
+        let starts: Vec<_> = jobs.iter().map(|job| job.when.not_before(from)).collect();
+        let first = starts.iter().enumerate().filter_map(|(index, start)| start.map(|start| Reverse((start.at, index))));
+        Upcoming { heap: first.collect(), jobs, starts }
+    }
+
+    /// When the next occurrence starts.
+    pub fn peek(&self) -> Option<Timestamp> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+impl Iterator for Upcoming {
+    type Item = Occurrence;
+
+    fn next(&mut self) -> Option<Occurrence> {
+        let mut first = self.heap.peek_mut()?;
+        let Reverse((at, index)) = *first;
+        let job = &self.jobs[index];
+        let start = self.starts[index].expect("a job in the heap has a start");
+        self.starts[index] = job.when.next_after(at);
+        match self.starts[index] {
+            // Sifting the changed top down costs half of a pop and a push.
+            Some(next) => *first = Reverse((next.at, index)),
+            None => drop(std::collections::binary_heap::PeekMut::pop(first)),
+        }
+        Some(occurrence(job, start))
+    }
+}

@@ -1,0 +1,257 @@
+//! Wall-clock times, dates, ranges of both, and weekdays, from YAML nodes. Refuses to know zones and instants: everything here
+//! is as written.
+
+use jiff::civil::{Date, DateTime, Time, Weekday};
+
+use super::problem::{Problem, nearest, shown};
+use super::values::scalar;
+use crate::calendar::Weekdays;
+use crate::yaml::{Kind, Node};
+
+/// The years that a schedule may name. Far enough for any show, and inside what the calendar can express everywhere.
+const YEARS: std::ops::RangeInclusive<i16> = 1970..=2200;
+
+/// A bound of the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// A date.
+    Date(Date),
+    /// A wall-clock instant.
+    DateTime(DateTime),
+}
+
+/// `HH:MM` or `HH:MM:SS`.
+pub(super) fn time(node: &Node<'_>) -> Result<Time, Problem> {
+    let (text, _) = scalar(node, "a time such as `18:00`")?;
+    parse_time(text)
+        .map_err(|hint| Problem::of(node, "bad-time", format!("a time such as `18:00` is due, not {}", shown(text))).hint(hint))
+}
+
+/// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.
+pub(super) fn date_time(node: &Node<'_>) -> Result<DateTime, Problem> {
+    let (text, _) = scalar(node, "a date and a time such as `2026-10-01 20:00`")?;
+    parse_date_time(text).map_err(|hint| {
+        Problem::of(node, "bad-date", format!("a date and a time such as `2026-10-01 20:00` is due, not {}", shown(text)))
+            .hint(hint)
+    })
+}
+
+/// A date, or a date and a time.
+pub(super) fn bound(node: &Node<'_>) -> Result<Bound, Problem> {
+    const DUE: &str = "a date such as `2026-10-01`, or a date and a time";
+    let (text, _) = scalar(node, DUE)?;
+    let parsed =
+        if text.contains([' ', 'T']) { parse_date_time(text).map(Bound::DateTime) } else { parse_date(text).map(Bound::Date) };
+    parsed.map_err(|hint| Problem::of(node, "bad-date", format!("{DUE}, is due, not {}", shown(text))).hint(hint))
+}
+
+/// A date, or an inclusive range of dates `a..b`.
+pub(super) fn dates(node: &Node<'_>) -> Result<(Date, Date), Problem> {
+    const DUE: &str = "a date such as `2026-10-01` or a range such as `2026-10-01..2026-10-07`";
+    let (text, _) = scalar(node, DUE)?;
+    let wrong = |hint: String| Problem::of(node, "bad-date", format!("{DUE} is due, not {}", shown(text))).hint(hint);
+    let Some((first, last)) = text.split_once("..") else {
+        let date = parse_date(text).map_err(wrong)?;
+        return Ok((date, date));
+    };
+    let (first, last) = (parse_date(first.trim()).map_err(wrong)?, parse_date(last.trim()).map_err(wrong)?);
+    if last < first {
+        return Err(Problem::of(node, "bad-date", format!("the range {} ends before it begins", shown(text)))
+            .hint(format!("write `{last}..{first}`")));
+    }
+    Ok((first, last))
+}
+
+/// A range of times `09:00..21:00`.
+pub(super) fn between(node: &Node<'_>) -> Result<(Time, Time), Problem> {
+    const DUE: &str = "a range of times such as `09:00..21:00`";
+    let (text, _) = scalar(node, DUE)?;
+    let wrong = |hint: String| Problem::of(node, "bad-time", format!("{DUE} is due, not {}", shown(text))).hint(hint);
+    let (first, last) = text.split_once("..").ok_or_else(|| wrong("put two dots between the two times".to_owned()))?;
+    Ok((parse_time(first.trim()).map_err(wrong)?, parse_time(last.trim()).map_err(wrong)?))
+}
+
+/// `mon..fri`, `fri..mon`, `[sat, sun]`, `daily`, `mon`.
+pub(super) fn days(node: &Node<'_>) -> Result<Weekdays, Vec<Problem>> {
+    let Kind::List(nodes) = &node.kind else { return days_of_one(node, Weekdays::NONE).map_err(Vec::from) };
+    let days = each(node, nodes, |node| days_of_one(node, Weekdays::NONE))?;
+    let all = [
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+        Weekday::Sunday,
+    ];
+    let named = all.into_iter().filter(|day| days.iter().any(|days| days.contains(*day)));
+    Ok(named.fold(Weekdays::NONE, Weekdays::with))
+}
+
+/// One value or a list of values: sorted, and a repeated one is a problem, because it is a slip and would start nothing more.
+pub(super) fn one_or_many<T: Ord + Copy>(
+    node: &Node<'_>,
+    parse: fn(&Node<'_>) -> Result<T, Problem>,
+) -> Result<Vec<T>, Vec<Problem>> {
+    let Kind::List(nodes) = &node.kind else { return Ok(vec![parse(node)?]) };
+    let mut values = each(node, nodes, parse)?;
+    let mut seen = std::collections::BTreeMap::new();
+    let mut problems = Vec::new();
+    for (value, node) in values.iter().zip(nodes) {
+        if let Some(first) = seen.insert(*value, node.span) {
+            let again = format!("{} is written twice", shown(node.text().unwrap_or_default()));
+            problems.push(Problem::of(node, "duplicate-value", again).related(first, "first written here"));
+        }
+    }
+    values.sort_unstable();
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// Every element of a list read by `parse`: all values, or all problems. An empty list says nothing and is one.
+pub(super) fn each<T>(
+    list: &Node<'_>,
+    nodes: &[Node<'_>],
+    mut parse: impl FnMut(&Node<'_>) -> Result<T, Problem>,
+) -> Result<Vec<T>, Vec<Problem>> {
+    if nodes.is_empty() {
+        return Err(vec![Problem::of(list, "no-value", "the list is empty").hint("name at least one, or remove the key")]);
+    }
+    let mut values = Vec::with_capacity(nodes.len());
+    let mut problems = Vec::new();
+    for node in nodes {
+        match parse(node) {
+            Ok(value) => values.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// The days of the week by their names here.
+const DAYS: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Monday),
+    ("tue", Weekday::Tuesday),
+    ("wed", Weekday::Wednesday),
+    ("thu", Weekday::Thursday),
+    ("fri", Weekday::Friday),
+    ("sat", Weekday::Saturday),
+    ("sun", Weekday::Sunday),
+];
+
+fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
+    let (text, _) = scalar(node, "days such as `mon..fri`")?;
+    if text == "daily" {
+        return Ok(Weekdays::DAILY);
+    }
+    let wrong =
+        |hint: String| Problem::of(node, "bad-day", format!("days such as `mon..fri` are due, not {}", shown(text))).hint(hint);
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (day(first.trim()).map_err(wrong)?, day(last.trim()).map_err(wrong)?);
+    let mut days = days.with(first);
+    let mut next = first;
+    while next != last {
+        next = next.next();
+        days = days.with(next);
+    }
+    Ok(days)
+}
+
+fn day(text: &str) -> Result<Weekday, String> {
+    const FORMS: &str = "write `mon..fri`, `[sat, sun]`, `daily`, or one day";
+    if let Some((_, day)) = DAYS.iter().find(|(name, _)| *name == text) {
+        return Ok(*day);
+    }
+    let lower = text.to_lowercase();
+    let by_prefix = |(name, _): &&(&str, Weekday)| {
+        lower.strip_prefix(name).is_some_and(|rest| matches!(rest, "" | "day" | "sday" | "nesday" | "s" | "rsday" | "urday"))
+    };
+    Err(match lower.as_str() {
+        "weekday" | "weekdays" | "workdays" => "write `mon..fri`".to_owned(),
+        "weekend" | "weekends" => "write `[sat, sun]`".to_owned(),
+        "everyday" | "every day" | "all" | "*" => "write `daily`".to_owned(),
+        _ => match DAYS.iter().find(by_prefix) {
+            Some((name, _)) => format!("the name is `{name}`"),
+            None if text.contains(',') => "write a list: `[sat, sun]`".to_owned(),
+            None if text.contains('-') => "put two dots between two days: `mon..fri`".to_owned(),
+            None => match nearest(text, DAYS.iter().map(|(name, _)| *name).chain(["daily"])) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => FORMS.to_owned(),
+            },
+        },
+    })
+}
+
+/// A fixed number of digits as a number.
+fn digits(text: &str, count: usize) -> Option<i16> {
+    (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+/// A time of day, or a hint at what is wrong with it.
+fn parse_time(text: &str) -> Result<Time, String> {
+    const FORM: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
+    let parts: Vec<&str> = text.split(':').collect();
+    if !(2..=3).contains(&parts.len()) {
+        return Err(FORM.to_owned());
+    }
+    let two = |text: &str| digits(text, 2).and_then(|value| i8::try_from(value).ok());
+    let read: Option<Vec<i8>> = parts.iter().map(|part| two(part)).collect();
+    let Some(read) = read else {
+        let padded: Vec<String> = parts.iter().map(|part| format!("{part:0>2}")).collect();
+        let mended = padded.iter().all(|part| two(part).is_some());
+        return Err(if mended { format!("write `{}`, with two digits each", padded.join(":")) } else { FORM.to_owned() });
+    };
+    let second = read.get(2).copied().unwrap_or(0);
+    match Time::new(read[0], read[1], second, 0) {
+        Ok(time) => Ok(time),
+        Err(_) if read[0] == 24 && read[1] == 0 && second == 0 => Err("midnight is `00:00`".to_owned()),
+        Err(_) if second == 60 => Err("there are no leap seconds here: seconds go from 00 to 59".to_owned()),
+        Err(_) => Err("hours go from 00 to 23, minutes and seconds from 00 to 59".to_owned()),
+    }
+}
+
+/// A date, or a hint at what is wrong with it.
+fn parse_date(text: &str) -> Result<Date, String> {
+    const FORM: &str = "write `YYYY-MM-DD`";
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts[..] else {
+        return Err(if text.contains(['/', '.']) { format!("{FORM}, with hyphens") } else { FORM.to_owned() });
+    };
+    let (Some(year), Some(month), Some(day)) = (digits(year, 4), digits(month, 2), digits(day, 2)) else {
+        let padded = (digits(year, 4), digits(&format!("{month:0>2}"), 2), digits(&format!("{day:0>2}"), 2));
+        return Err(match padded {
+            (Some(year), Some(month), Some(day)) => {
+                format!("write `{year:04}-{month:02}-{day:02}`, with two digits for month and day")
+            }
+            _ => FORM.to_owned(),
+        });
+    };
+    if !YEARS.contains(&year) {
+        return Err(format!("years go from {} to {}", YEARS.start(), YEARS.end()));
+    }
+    if !(1..=12).contains(&month) {
+        return Err("months go from 01 to 12".to_owned());
+    }
+    let small = |value: i16| i8::try_from(value).unwrap_or(0);
+    let first = Date::new(year, small(month), 1).map_err(|_| FORM.to_owned())?;
+    let last = first.days_in_month();
+    Date::new(year, small(month), small(day)).map_err(|_| format!("{year:04}-{month:02} has the days 01 to {last:02}"))
+}
+
+/// A date and a time, or a hint at what is wrong with it.
+fn parse_date_time(text: &str) -> Result<DateTime, String> {
+    const FORM: &str = "write `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`";
+    if let Some((date, time)) = text.split_once('T') {
+        let zoned = time.contains(['Z', '+', '-']);
+        let rest = if zoned { "; it is local to `timezone`, so without `Z` or an offset" } else { "" };
+        return Err(if parse_date(date).is_ok() {
+            format!("put a space between date and time, not `T`{rest}")
+        } else {
+            FORM.to_owned()
+        });
+    }
+    let Some((date, time)) = text.split_once(' ') else {
+        return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { FORM.to_owned() });
+    };
+    let (date, time) = (parse_date(date)?, parse_time(time.trim_start())?);
+    Ok(date.to_datetime(time))
+}

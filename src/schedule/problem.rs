@@ -1,0 +1,118 @@
+//! What a parser of one value answers when it cannot read it, and the words that all of them share. Knows spans of one text;
+//! refuses to know files and jobs, which the caller adds.
+
+use crate::diagnostic::Span;
+use crate::yaml::Node;
+
+/// One thing that is wrong at one place of one text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// A stable name of the kind of problem.
+    pub(crate) code: &'static str,
+    /// What is wrong, without the name of the field.
+    pub(crate) message: String,
+    /// How to mend it.
+    pub(crate) hint: Option<String>,
+    /// Where.
+    pub(crate) span: Span,
+    /// Other places that take part, each with its role.
+    pub(crate) related: Vec<(Span, &'static str)>,
+}
+
+impl Problem {
+    /// A problem with the value of a node.
+    pub(super) fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem::at(node.span, code, message)
+    }
+
+    /// A problem at a place.
+    pub(super) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem { code, message: message.into(), hint: None, span, related: Vec::new() }
+    }
+
+    /// What comes in a later version: an error, because no field may parse and do nothing.
+    pub(super) fn not_supported(span: Span, what: &str) -> Problem {
+        Problem::at(span, "not-supported", format!("{what} is not supported yet"))
+    }
+
+    /// Says how to mend it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says how to mend it, if anything is known.
+    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Problem {
+        self.hint = hint;
+        self
+    }
+
+    /// Names another place that takes part.
+    pub(super) fn related(mut self, span: Span, role: &'static str) -> Problem {
+        self.related.push((span, role));
+        self
+    }
+
+    /// Puts the field's name before the message.
+    pub(crate) fn in_field(mut self, field: &str) -> Problem {
+        self.message = format!("`{field}`: {}", self.message);
+        self
+    }
+}
+
+/// One problem where several could have been.
+impl From<Problem> for Vec<Problem> {
+    fn from(problem: Problem) -> Vec<Problem> {
+        vec![problem]
+    }
+}
+
+/// Longest piece of a file's text that a message repeats, in characters.
+const SHOWN_MAX: usize = 60;
+
+/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
+pub(super) fn shown(text: &str) -> String {
+    let mut out = String::from("`");
+    for character in text.chars().take(SHOWN_MAX) {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
+    out
+}
+
+/// The candidate that `word` was most likely meant to be: at most a third of its letters differ.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    if length > SHOWN_MAX {
+        return None;
+    }
+    let distance = |candidate: &str| strsim::osa_distance(&word, &candidate.to_lowercase());
+    let close = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
+    close.filter(|(distance, _)| *distance <= (length / 3).max(1)).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// The same as a hint.
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_matched_with_what_it_resembles_only() {
+        for (word, expected) in
+            [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)]
+        {
+            assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_a_message_repeats_is_short_and_printable() {
+        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
+    }
+}

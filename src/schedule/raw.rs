@@ -1,0 +1,119 @@
+//! What a job or the `defaults` of a file wrote, field by field, before it is judged whole. Refuses to know which fields are
+//! required and how they go together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
+
+use super::job::{EndRule, Late};
+use super::moments::Bound;
+use super::problem::Problem;
+use crate::calendar::{CronPattern, Dates, Weekdays};
+use crate::diagnostic::Span;
+use crate::trtc::{Repeat, Room, Tempo};
+use crate::yaml::Entry;
+
+/// One field: not written, written badly (which has been told), or written well.
+#[derive(Clone, Debug)]
+pub(super) struct Slot<T> {
+    /// Whether the key is there.
+    pub(super) written: bool,
+    /// The value; `None` when it is not written or was refused.
+    pub(super) value: Option<T>,
+    /// The key's place.
+    pub(super) key: Span,
+    /// The value's place.
+    pub(super) span: Span,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Slot<T> {
+        Slot { written: false, value: None, key: Span::default(), span: Span::default() }
+    }
+}
+
+impl<T> Slot<T> {
+    /// Fills the slot from an entry; answers what was wrong with it.
+    pub(super) fn put(&mut self, entry: &Entry<'_>, read: Result<T, impl Into<Vec<Problem>>>) -> Vec<Problem> {
+        self.written = true;
+        (self.key, self.span) = (entry.key_span, entry.value.span);
+        match read {
+            Ok(value) => {
+                self.value = Some(value);
+                Vec::new()
+            }
+            Err(problems) => {
+                self.value = None;
+                problems.into()
+            }
+        }
+    }
+
+    /// Whether it was written and refused: nothing that needs it can be judged, and nothing more need be said.
+    pub(super) fn refused(&self) -> bool {
+        self.written && self.value.is_none()
+    }
+}
+
+/// The trigger's group: a job that writes one of these drops the file's defaults of all of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawTrigger {
+    pub(super) at: Slot<Vec<Time>>,
+    pub(super) once: Slot<Vec<DateTime>>,
+    pub(super) cron: Slot<Arc<CronPattern>>,
+    pub(super) every: Slot<Duration>,
+    pub(super) after: Slot<()>,
+    pub(super) days: Slot<Weekdays>,
+    pub(super) between: Slot<(Time, Time)>,
+}
+
+/// The end's group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawEnd {
+    pub(super) duration: Slot<Duration>,
+    pub(super) to: Slot<EndRule>,
+}
+
+/// `retry`, which merges with the defaults key by key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawRetry {
+    pub(super) first: Slot<Duration>,
+    pub(super) cap: Slot<Duration>,
+    pub(super) attempts: Slot<u32>,
+    pub(super) also: Slot<Arc<[String]>>,
+    /// `retry` itself is no mapping, or holds a key that nobody knows.
+    pub(super) refused: bool,
+}
+
+/// Every field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawJob {
+    pub(super) trigger: RawTrigger,
+    pub(super) end: RawEnd,
+    pub(super) retry: RawRetry,
+    pub(super) timezone: Slot<TimeZone>,
+    pub(super) from: Slot<Bound>,
+    pub(super) until: Slot<Bound>,
+    pub(super) except: Slot<Arc<Dates>>,
+    pub(super) app: Slot<Arc<str>>,
+    pub(super) room: Slot<Room>,
+    pub(super) robot: Slot<Arc<str>>,
+    pub(super) stream: Slot<Arc<str>>,
+    pub(super) live: Slot<bool>,
+    pub(super) length: Slot<Duration>,
+    pub(super) seek: Slot<Duration>,
+    pub(super) repeat: Slot<Repeat>,
+    pub(super) volume: Slot<u8>,
+    pub(super) tempo: Slot<Tempo>,
+    pub(super) progress: Slot<bool>,
+    pub(super) auto_push: Slot<bool>,
+    pub(super) idle_timeout: Slot<u16>,
+    pub(super) region: Slot<Arc<str>>,
+    pub(super) late: Slot<Late>,
+    pub(super) start_within: Slot<Duration>,
+    pub(super) priority: Slot<u8>,
+    pub(super) enabled: Slot<bool>,
+    pub(super) note: Slot<Arc<str>>,
+}
