@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod occurrence;
 pub mod plan;
 pub mod report;
+pub mod sandbox;
 pub mod schedule;
 pub mod secret;
 pub mod systemd;
