@@ -4,10 +4,6 @@
 mod combine;
 mod fields;
 mod job;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 mod moments;
 mod places;
 pub(crate) mod problem;
@@ -19,6 +15,9 @@ mod shared;
 pub mod source;
 pub(crate) mod values;
 mod warnings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
 pub use read::read;
