@@ -34,8 +34,8 @@ impl Vector {
         let covered =
             Covered { service: self.service, headers: self.headers, body: self.body.as_bytes(), signed_at: at(self.second) };
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
-        let lines: String = self.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.to_lowercase())).collect();
-        let canonical = format!("POST\n/\n\n{lines}\n{}\n{}", names.join(";"), self.body_hash);
+        let lines: Vec<String> = self.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.to_lowercase())).collect();
+        let canonical = format!("POST\n/\n\n{}\n{}\n{}", lines.concat(), names.join(";"), self.body_hash);
 
         assert_eq!(sha256_hex(self.body.as_bytes()), self.body_hash, "{id}: hash of the body");
         assert_eq!(covered.canonical_request(), canonical, "{id}: canonical request");

@@ -48,7 +48,7 @@ impl Limits {
 }
 
 /// How long a connection is kept that nobody uses. Watching alone uses one every 30 s; a longer pause is bridged by warming.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
