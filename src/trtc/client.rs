@@ -19,10 +19,12 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Api, Fault, Request};
-use super::endpoint::Endpoint;
 use super::envelope;
 use super::request::{AppKey, Credentials, SignedRequest, sign};
+
+pub mod endpoint;
 
 /// How long and how large things may get.
 #[derive(Clone, Copy, Debug)]
