@@ -62,10 +62,8 @@ impl When {
             if self.until.is_some_and(|until| start.at >= until) {
                 return None;
             }
-            let at = start.at.as_second();
             match self.excepted_until(&start) {
-                // Where a repeat spans midnight the next date's first instant is behind us already.
-                Some(next) => lower = next.max(at + 1),
+                Some(next) => lower = next,
                 None => return Some(start),
             }
         }
@@ -131,15 +129,21 @@ impl When {
         }
     }
 
-    /// When the local date of `start` is excepted, the first instant of the next date. Windows of `every` were judged by the
-    /// date on which they began.
+    /// When the local date of `start` is excepted, an instant after it up to which that date lasts. Windows of `every` were judged
+    /// by the date on which they began.
     fn excepted_until(&self, start: &Start) -> Option<i64> {
         if self.except.is_empty() || matches!(self.trigger, Trigger::Every { between: Some(_), .. }) {
             return None;
         }
         let date = self.zone.to_datetime(start.at).date();
-        let next = if self.except.contains(date) { date.tomorrow().ok()? } else { return None };
-        Some(wall::first_instant(&self.zone, next))
+        if !self.except.contains(date) {
+            return None;
+        }
+        let at = start.at.as_second();
+        let midnight = wall::first_instant(&self.zone, date.tomorrow().ok()?);
+        // A clock set back over midnight brings the date before back, or this one when its end is already behind.
+        let change = self.zone.following(start.at).next().map_or(midnight, |change| change.timestamp().as_second());
+        Some(midnight.min(change).max(at + 1))
     }
 
     /// The instant of `to` for an occurrence that begins with `start`: the first such wall-clock time after the written one

@@ -73,6 +73,8 @@ pub struct Task {
     pub next_at: Timestamp,
     /// Whether its alert was raised.
     pub alerted: bool,
+    /// Whether its stop was ever owed: then its end is ours, and not the media's.
+    pub was_stopped: bool,
 }
 
 /// What to do for a task now.
@@ -157,6 +159,7 @@ impl Task {
             }
             (phase, _) => phase,
         };
+        self.was_stopped |= self.is_stop_wanted();
         self.next_at = self.next(event, watch_period, now);
     }
 

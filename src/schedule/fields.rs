@@ -51,7 +51,9 @@ pub(super) static FIELDS: [Field; 37] = [
     alone("from", |entry, raw, _| raw.from.put(entry, moments::bound(&entry.value))),
     alone("until", |entry, raw, _| raw.until.put(entry, moments::bound(&entry.value))),
     alone("except", |entry, raw, shared| raw.except.put(entry, shared.except(&entry.value))),
-    alone("app", |entry, raw, shared| raw.app.put(entry, values::text(&entry.value, "an application's name").map(|text| shared.intern(text)))),
+    alone("app", |entry, raw, shared| {
+        raw.app.put(entry, values::text(&entry.value, "an application's name").map(|text| shared.intern(text)))
+    }),
     alone("room", |entry, raw, _| raw.room.put(entry, places::room(&entry.value))),
     alone("robot", |entry, raw, shared| raw.robot.put(entry, places::robot(&entry.value).map(|text| shared.intern(text)))),
     alone("stream", |entry, raw, shared| raw.stream.put(entry, places::stream(&entry.value).map(|text| shared.intern(text)))),
@@ -68,7 +70,11 @@ pub(super) static FIELDS: [Field; 37] = [
         raw.idle_timeout.put(entry, seconds.map(|value| u16::try_from(value.as_secs()).expect("the range ends at 600")))
     }),
     alone("region", |entry, raw, shared| raw.region.put(entry, places::region(&entry.value).map(|text| shared.intern(text)))),
-    Field { name: "for", group: Group::End, read: |entry, raw, _| raw.end.duration.put(entry, values::duration_from(&entry.value, SECOND)) },
+    Field {
+        name: "for",
+        group: Group::End,
+        read: |entry, raw, _| raw.end.duration.put(entry, values::duration_from(&entry.value, SECOND)),
+    },
     Field { name: "to", group: Group::End, read: |entry, raw, _| raw.end.to.put(entry, to(&entry.value)) },
     alone("late", |entry, raw, _| {
         let words = [("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)];
@@ -161,7 +167,11 @@ fn to(node: &Node<'_>) -> Result<EndRule, Problem> {
     moments::time(node).map(EndRule::To).map_err(|problem| match node.text() {
         Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-            problem.hint(if digits { "a duration goes under `for`; `to` takes a time or `never`" } else { "`to` takes a time or `never`" })
+            problem.hint(if digits {
+                "a duration goes under `for`; `to` takes a time or `never`"
+            } else {
+                "`to` takes a time or `never`"
+            })
         }
         _ => problem,
     })
@@ -172,8 +182,10 @@ fn retry(entry: &Entry<'_>, raw: &mut RawRetry) -> Vec<Problem> {
     const ATTEMPTS_MAX: u64 = 10_000;
     let Some(entries) = entry.value.entries() else {
         raw.refused = true;
-        return vec![Problem::of(&entry.value, "wrong-type", format!("a mapping is due, not {}", entry.value.describe()))
-            .hint("write `{first: 1s, cap: 30s, attempts: 0, also: []}`, or some of these keys")];
+        return vec![
+            Problem::of(&entry.value, "wrong-type", format!("a mapping is due, not {}", entry.value.describe()))
+                .hint("write `{first: 1s, cap: 30s, attempts: 0, also: []}`, or some of these keys"),
+        ];
     };
     let mut problems = Vec::new();
     for entry in entries {
@@ -185,10 +197,15 @@ fn retry(entry: &Entry<'_>, raw: &mut RawRetry) -> Vec<Problem> {
             "also" => raw.also.put(entry, places::codes(node).map(Arc::from)),
             key => {
                 raw.refused = true;
-                vec![Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key))).maybe_hint(did_you_mean(key, KEYS))]
+                vec![
+                    Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)))
+                        .maybe_hint(did_you_mean(key, KEYS)),
+                ]
             }
         };
-        problems.extend(found.into_iter().map(|problem| if problem.code == "unknown-key" { problem } else { problem.in_field(&entry.key) }));
+        problems.extend(
+            found.into_iter().map(|problem| if problem.code == "unknown-key" { problem } else { problem.in_field(&entry.key) }),
+        );
     }
     problems
 }

@@ -69,6 +69,11 @@ impl StreamUrl {
         StreamUrl(Arc::from(url))
     }
 
+    /// The same, sharing the text.
+    pub(crate) fn shared(url: &Arc<str>) -> StreamUrl {
+        StreamUrl(Arc::clone(url))
+    }
+
     /// The whole URL, for the request and for `plan --reveal` only: it may hold a user's password or a stream key.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -114,6 +119,11 @@ impl RobotTemplate {
     /// Wraps a template that the reader checked.
     pub(crate) fn new(template: &str) -> RobotTemplate {
         RobotTemplate(Arc::from(template))
+    }
+
+    /// The same, sharing the text.
+    pub(crate) fn shared(template: &Arc<str>) -> RobotTemplate {
+        RobotTemplate(Arc::clone(template))
     }
 
     /// The template as written.

@@ -1,16 +1,28 @@
 //! From the text of schedule files to a [`Schedule`]: raw YAML is read leniently, judged strictly, and only what is valid gets
 //! out. Refuses to know files, clocks and the API.
 
+mod combine;
+mod fields;
 mod job;
+mod moments;
+mod places;
+pub(crate) mod problem;
+mod raw;
+mod read;
+mod resolve;
+mod robots;
+mod shared;
+pub mod source;
+pub(crate) mod values;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-mod moments;
-pub(crate) mod problem;
-pub(crate) mod values;
-
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
+pub use read::read;
+
+use crate::diagnostic::Diagnostic;
 
 /// A schedule file: its name, as messages show it, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +40,15 @@ pub struct Settings {
     pub apps: Option<BTreeMap<Arc<str>, u64>>,
     /// The account's region.
     pub region: Option<Arc<str>>,
+}
+
+/// What came of reading all sources.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The schedule; present exactly when there is no error.
+    pub schedule: Option<Schedule>,
+    /// Every problem of every source, in the order of the sources and of their lines.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// The validated, immutable whole of all sources.

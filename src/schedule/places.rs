@@ -26,8 +26,10 @@ pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits && !plain {
-        let message = format!("the room {} is quoted: the integer room and the string room of these digits are two rooms", shown(text));
-        let hint = format!("write `room: {text}` for the integer room, or `room: {{id: \"{text}\", type: string}}` for the string room");
+        let message =
+            format!("the room {} is quoted: the integer room and the string room of these digits are two rooms", shown(text));
+        let hint =
+            format!("write `room: {text}` for the integer room, or `room: {{id: \"{text}\", type: string}}` for the string room");
         return Err(Problem::of(node, "ambiguous-room", message).hint(hint).into());
     }
     if plain && (digits || number_habit(text).is_some()) {
@@ -54,12 +56,16 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
         let read = match entry.key.as_ref() {
             "id" => scalar(&entry.value, "the room's id").map(|(text, _)| id = Some((text, &entry.value))),
             "type" => choice(&entry.value, &[("string", true), ("integer", false)]).map(|is_string| string = Some(is_string)),
-            key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key))).maybe_hint(did_you_mean(key, KEYS))),
+            key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)))
+                .maybe_hint(did_you_mean(key, KEYS))),
         };
         problems.extend(read.err());
     }
     if problems.is_empty() && (id.is_none() || string.is_none()) {
-        problems.push(Problem::of(node, "missing", "a room in this form needs both `id` and `type`").hint("write `{id: \"42\", type: string}`"));
+        problems.push(
+            Problem::of(node, "missing", "a room in this form needs both `id` and `type`")
+                .hint("write `{id: \"42\", type: string}`"),
+        );
     }
     match (id, string) {
         (Some((text, node)), Some(true)) if problems.is_empty() => {
@@ -88,7 +94,11 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         return Err(wrong("the URL holds a space or a control character".to_owned()).hint("write a space as `%20`"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let hint = if text.starts_with('/') { "the media is fetched by the vendor's cloud, which cannot read files of this host" } else { "it begins with `https://` or the like" };
+        let hint = if text.starts_with('/') {
+            "the media is fetched by the vendor's cloud, which cannot read files of this host"
+        } else {
+            "it begins with `https://` or the like"
+        };
         return Err(wrong(SCHEMES.to_owned()).hint(hint));
     };
     if !["http", "https", "rtmp", "rtmps"].contains(&scheme.to_ascii_lowercase().as_str()) {
@@ -166,7 +176,13 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
         let part = if part.len() > 2 { part.trim_end_matches('0') } else { part };
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !plain || !digits(whole) || !(digits(part) || part.is_empty()) || part.len() > 2 || whole.len() > 1 || text.ends_with('.') {
+        if !plain
+            || !digits(whole)
+            || !(digits(part) || part.is_empty())
+            || part.len() > 2
+            || whole.len() > 1
+            || text.ends_with('.')
+        {
             return None;
         }
         format!("{whole}{part:0<2}").parse().ok()
@@ -181,9 +197,8 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
 pub(super) fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     let text = text(node, "a region such as `ap-singapore`")?;
     let parts: Vec<&str> = text.split('-').collect();
-    let shaped = parts.len() >= 2 && parts.iter().all(|part| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    });
+    let shaped = parts.len() >= 2
+        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
     if shaped && text.len() <= 64 {
         return Ok(text);
     }
@@ -206,7 +221,11 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
         if shaped && text.len() <= 128 {
             Ok(text.to_owned())
         } else {
-            Err(Problem::of(node, "bad-word", format!("an error code such as `FailedOperation.NotAllowed` is due, not {}", shown(text))))
+            Err(Problem::of(
+                node,
+                "bad-word",
+                format!("an error code such as `FailedOperation.NotAllowed` is due, not {}", shown(text)),
+            ))
         }
     })
 }
@@ -216,7 +235,11 @@ pub(super) fn note<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     let (text, _) = scalar(node, "a text")?;
     let length = text.chars().count();
     if length > NOTE_CHARACTERS_MAX {
-        return Err(Problem::of(node, "out-of-range", format!("a note has at most {NOTE_CHARACTERS_MAX} characters; this one has {length}")));
+        return Err(Problem::of(
+            node,
+            "out-of-range",
+            format!("a note has at most {NOTE_CHARACTERS_MAX} characters; this one has {length}"),
+        ));
     }
     Ok(text)
 }

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::moments::{dates, each};
 use super::problem::{Problem, did_you_mean, nearest, shown};
 use super::values::text;
-use crate::calendar::{CronPattern, Dates};
+use crate::calendar::{CronPattern, Dates, Trigger, When};
 use crate::diagnostic::Place;
 use crate::yaml::{Kind, Node};
 
@@ -27,6 +28,7 @@ pub(super) struct Calendar {
 /// See the module.
 pub(super) struct Shared<'r> {
     zone_data: &'r TimeZoneDatabase,
+    now: Timestamp,
     zones: HashMap<String, Option<TimeZone>>,
     crons: HashMap<String, Result<Arc<CronPattern>, String>>,
     texts: HashSet<Arc<str>>,
@@ -39,9 +41,10 @@ pub(super) struct Shared<'r> {
 
 impl<'r> Shared<'r> {
     /// Nothing yet.
-    pub(super) fn new(zone_data: &'r TimeZoneDatabase) -> Shared<'r> {
+    pub(super) fn new(zone_data: &'r TimeZoneDatabase, now: Timestamp) -> Shared<'r> {
         Shared {
             zone_data,
+            now,
             zones: HashMap::new(),
             crons: HashMap::new(),
             texts: HashSet::new(),
@@ -78,9 +81,10 @@ impl<'r> Shared<'r> {
     /// A cron expression.
     pub(super) fn cron(&mut self, node: &Node<'_>) -> Result<Arc<CronPattern>, Problem> {
         let text = text(node, "a cron expression such as `0 18 * * mon-fri`")?;
+        let now = self.now;
         let parsed = match self.crons.get(text) {
             Some(parsed) => parsed,
-            None => self.crons.entry(text.to_owned()).or_insert_with(|| CronPattern::parse(text).map(Arc::new)),
+            None => self.crons.entry(text.to_owned()).or_insert_with(|| parse_cron(text, now)),
         };
         parsed.clone().map_err(|why| Problem::of(node, "bad-cron", why))
     }
@@ -121,10 +125,22 @@ impl<'r> Shared<'r> {
     }
 }
 
+/// An expression that has a start somewhere.
+fn parse_cron(text: &str, now: Timestamp) -> Result<Arc<CronPattern>, String> {
+    let pattern = Arc::new(CronPattern::parse(text)?);
+    let trigger = Trigger::Cron(Arc::clone(&pattern));
+    let anywhere = When { trigger, zone: TimeZone::UTC, from: None, until: None, except: Arc::default() };
+    match anywhere.next_after(now) {
+        Some(_) => Ok(pattern),
+        None => Err(format!("{} never comes: no month has such a day", shown(text))),
+    }
+}
+
 fn find_zone(zone_data: &TimeZoneDatabase, name: &str) -> Option<TimeZone> {
     let zone = zone_data.get(name).ok()?;
     // The folder of the system's zone data also holds files that are no zones of IANA, of which two depend on the host.
-    let foreign = name.starts_with("posix/") || name.starts_with("right/") || matches!(name, "localtime" | "posixrules" | "Factory");
+    let foreign =
+        name.starts_with("posix/") || name.starts_with("right/") || matches!(name, "localtime" | "posixrules" | "Factory");
     // The database answers to any case; one spelling keeps files alike and searchable.
     (!foreign && !zone.is_unknown() && (zone.iana_name() == Some(name) || name == "UTC")).then_some(zone)
 }

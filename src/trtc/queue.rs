@@ -102,10 +102,10 @@ impl Queue {
         }
     }
 
-    /// Makes known that an on-time start will ask for a slot at `due`: late starts and retries keep one free for it. Hold it
+    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
     /// until the start has its slot, or is taken back.
-    pub fn reserve(&self, due: Instant) -> Reservation {
-        let due = due.saturating_duration_since(self.shared.origin);
+    pub fn reserve(&self, ahead: Duration) -> Reservation {
+        let due = self.shared.now() + ahead;
         Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
     }
 

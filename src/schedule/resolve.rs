@@ -1,0 +1,263 @@
+//! From what a job wrote to a [`Job`]: what is required, what the settings give, what would never end. Refuses to know files
+//! and other jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
+
+use super::Settings;
+use super::combine::{RETRY_CAP, RETRY_FIRST, is_live, triggers};
+use super::job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
+use super::moments::Bound;
+use super::problem::{Problem, did_you_mean, shown};
+use super::raw::RawJob;
+use super::robots;
+use super::values::written;
+use crate::calendar::{Dates, Trigger, Weekdays, When};
+use crate::diagnostic::{Place, Span};
+use crate::trtc::{Repeat, Room};
+
+/// The longest `MaxDuration` (TRTC.md section 1.1: 10080 minutes). A longer loop needs a renewal.
+const LOOP_MAX: Duration = Duration::from_secs(10_080 * 60);
+
+/// What surrounds a job.
+pub(super) struct Around<'a> {
+    /// Its name.
+    pub(super) id: &'a JobId,
+    /// Where its name stands.
+    pub(super) place: Place,
+    /// The zone: the job's, else the file's.
+    pub(super) zone: TimeZone,
+    /// The daemon's settings.
+    pub(super) settings: &'a Settings,
+    /// No exceptions, kept once.
+    pub(super) no_dates: &'a Arc<Dates>,
+    /// `{job}`, the robot of a job that names none.
+    pub(super) plain_robot: &'a RobotTemplate,
+    /// The policy of the job before, to be shared when it is the same.
+    pub(super) policy: &'a Arc<RetryPolicy>,
+}
+
+/// Makes the job, or says everything that is still wrong with it; an empty list when all of that has been told before.
+pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let key = around.place.span;
+    let trigger = trigger(raw, key, &mut problems);
+    let room = required(&raw.room, "room", "a number or a name", key, &mut problems);
+    let stream = required(&raw.stream, "stream", "the URL of the media", key, &mut problems);
+    let app = app(raw, around, &mut problems);
+    let robot = room.as_ref().and_then(|room| robot(raw, around, room, &mut problems));
+    let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
+    let end = end(raw, repeat, key, &mut problems);
+    let policy = policy(raw, around.policy);
+    if any_refused(raw) {
+        return Err(problems);
+    }
+    let live = is_live(raw);
+    match (trigger, room, stream, app, robot, end, policy, live) {
+        (Some(trigger), Some(room), Some(stream), Some(app), Some(robot), Some(end), Some(retry), Some(live))
+            if problems.is_empty() =>
+        {
+            Ok(Job {
+                id: around.id.clone(),
+                place: around.place.clone(),
+                when: when(raw, trigger, around),
+                end,
+                app,
+                room,
+                robot,
+                stream: StreamUrl::shared(&stream),
+                live,
+                length: raw.length.value,
+                seek: raw.seek.value.unwrap_or(Duration::ZERO),
+                repeat,
+                volume: raw.volume.value,
+                tempo: raw.tempo.value,
+                progress: raw.progress.value,
+                auto_push: raw.auto_push.value,
+                idle_timeout: raw.idle_timeout.value,
+                region: raw.region.value.clone().or_else(|| around.settings.region.clone()),
+                late: raw.late.value.unwrap_or(Late::Join),
+                start_within: raw.start_within.value,
+                retry,
+                priority: raw.priority.value.unwrap_or(5),
+                enabled: raw.enabled.value.unwrap_or(true),
+                note: raw.note.value.clone(),
+            })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// Whether a field that is not looked at above was refused.
+fn any_refused(raw: &RawJob) -> bool {
+    let bounds = raw.from.refused()
+        || raw.until.refused()
+        || raw.except.refused()
+        || raw.trigger.days.refused()
+        || raw.trigger.between.refused();
+    let media = raw.length.refused() || raw.seek.refused() || raw.repeat.refused() || raw.volume.refused() || raw.tempo.refused();
+    let flags = raw.progress.refused() || raw.auto_push.refused() || raw.idle_timeout.refused() || raw.region.refused();
+    let rest =
+        raw.late.refused() || raw.start_within.refused() || raw.priority.refused() || raw.enabled.refused() || raw.note.refused();
+    bounds || media || flags || rest
+}
+
+fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: Span, problems: &mut Vec<Problem>) -> Option<T> {
+    if !slot.written {
+        let problem = Problem::at(key, "missing", format!("this job has no `{name}`"));
+        problems.push(problem.hint(format!("add `{name}: ...`, {what}, here or under `defaults`")));
+    }
+    slot.value.clone()
+}
+
+fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigger> {
+    let written = &raw.trigger;
+    if triggers(raw).is_empty() {
+        let part = if written.days.written { "`days`" } else { "`between`" };
+        let hint = if written.days.written || written.between.written {
+            format!(
+                "{part} belongs to a trigger: a job that writes it drops the trigger of the file's `defaults`, so write `at` or `every` beside it"
+            )
+        } else {
+            "add one of `at`, `once`, `cron` and `every`".to_owned()
+        };
+        problems.push(Problem::at(key, "missing", "this job has no trigger: nothing says when it starts").hint(hint));
+        return None;
+    }
+    let days = written.days.value.unwrap_or(Weekdays::DAILY);
+    if let Some(times) = &written.at.value {
+        return Some(Trigger::At { times: times.clone(), days });
+    }
+    if let Some(instants) = &written.once.value {
+        return Some(Trigger::Once(instants.clone()));
+    }
+    if let Some(pattern) = &written.cron.value {
+        return Some(Trigger::Cron(Arc::clone(pattern)));
+    }
+    written.every.value.map(|step| Trigger::Every { step, between: written.between.value, days })
+}
+
+fn when(raw: &RawJob, trigger: Trigger, around: &Around<'_>) -> When {
+    let zone = &around.zone;
+    let instant = |wall: DateTime| zone.to_ambiguous_timestamp(wall).compatible().ok();
+    let from = raw.from.value.and_then(|from| match from {
+        Bound::Date(date) => instant(date.to_datetime(Time::midnight())),
+        Bound::DateTime(wall) => instant(wall),
+    });
+    let until = raw.until.value.and_then(|until| match until {
+        Bound::Date(date) => instant(date.tomorrow().ok()?.to_datetime(Time::midnight())),
+        Bound::DateTime(wall) => instant(wall),
+    });
+    let except = raw.except.value.as_ref().unwrap_or(around.no_dates);
+    When { trigger, zone: zone.clone(), from, until, except: Arc::clone(except) }
+}
+
+#[expect(clippy::option_option, reason = "an application that could not be told, and one that nothing names, are two answers")]
+fn app(raw: &RawJob, around: &Around<'_>, problems: &mut Vec<Problem>) -> Option<Option<App>> {
+    if raw.app.refused() {
+        return None;
+    }
+    let Some(apps) = &around.settings.apps else {
+        return Some(raw.app.value.as_ref().map(|name| App { name: Arc::clone(name), sdk_app_id: None }));
+    };
+    let names = || apps.keys().map(AsRef::as_ref);
+    let known = |(name, id): (&Arc<str>, &u64)| Some(Some(App { name: Arc::clone(name), sdk_app_id: Some(*id) }));
+    match &raw.app.value {
+        Some(name) => match apps.get_key_value(name) {
+            Some(app) => known(app),
+            None => {
+                let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the settings have {}", listed(names())));
+                problems.push(
+                    Problem::at(raw.app.span, "unknown-app", format!("`app`: the settings have no application {}", shown(name)))
+                        .hint(hint),
+                );
+                None
+            }
+        },
+        None if apps.len() == 1 => apps.first_key_value().and_then(known),
+        None => {
+            let problem = Problem::at(
+                around.place.span,
+                "missing",
+                "this job has no `app`, and the settings do not have exactly one application",
+            );
+            problems.push(problem.hint(format!("add `app: ...`; the settings have {}", listed(names()))));
+            None
+        }
+    }
+}
+
+/// The names of a few things for a hint.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const LISTED_MAX: usize = 8;
+    let mut names: Vec<String> = names.take(LISTED_MAX + 1).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    if names.len() > LISTED_MAX {
+        names[LISTED_MAX] = "more".to_owned();
+    }
+    names.join(", ")
+}
+
+fn robot(raw: &RawJob, around: &Around<'_>, room: &Room, problems: &mut Vec<Problem>) -> Option<RobotTemplate> {
+    if raw.robot.refused() {
+        return None;
+    }
+    let template = raw.robot.value.as_ref().map_or_else(|| around.plain_robot.clone(), RobotTemplate::shared);
+    let span = if raw.robot.written { raw.robot.span } else { around.place.span };
+    match robots::check(&template, around.id, room, span, raw.room.span) {
+        Ok(()) => Some(template),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+fn end(raw: &RawJob, repeat: Repeat, key: Span, problems: &mut Vec<Problem>) -> Option<EndRule> {
+    let end = &raw.end;
+    if end.duration.refused() || end.to.refused() {
+        return None;
+    }
+    let rule = end.duration.value.map(EndRule::For).or(end.to.value).unwrap_or(EndRule::Media);
+    if repeat != Repeat::Forever {
+        return Some(rule);
+    }
+    let problem = match rule {
+        EndRule::Media => Problem::at(
+            raw.repeat.span,
+            "endless",
+            "`repeat`: `forever` with neither `for` nor `to`: it would play, and bill, for ever",
+        )
+        .hint("give it an end: `for: 2h`, or `to: 20:00`"),
+        EndRule::Never => Problem::not_supported(end.to.span, "`to`: `never` with `repeat: forever`")
+            .hint("give it windows, such as `at: \"00:00\"` with `to: \"00:00\"`"),
+        EndRule::For(duration) if duration > LOOP_MAX => Problem::not_supported(
+            end.duration.span,
+            &format!("`for`: `{}` with `repeat: forever`, longer than the 7 days that the API plays a loop,", written(duration)),
+        )
+        .hint("give it shorter windows, such as one a day"),
+        EndRule::For(_) | EndRule::To(_) => return Some(rule),
+    };
+    let problem = if problem.span == Span::default() { Problem { span: key, ..problem } } else { problem };
+    problems.push(problem);
+    None
+}
+
+fn policy(raw: &RawJob, last: &Arc<RetryPolicy>) -> Option<Arc<RetryPolicy>> {
+    let retry = &raw.retry;
+    if retry.refused || retry.first.refused() || retry.cap.refused() || retry.attempts.refused() || retry.also.refused() {
+        return None;
+    }
+    let policy = RetryPolicy {
+        first: retry.first.value.unwrap_or(RETRY_FIRST),
+        cap: retry.cap.value.unwrap_or(RETRY_CAP),
+        attempts: retry.attempts.value.unwrap_or(0),
+        also: retry.also.value.as_ref().map_or_else(Vec::new, |codes| codes.to_vec()),
+    };
+    Some(if policy == **last { Arc::clone(last) } else { Arc::new(policy) })
+}

@@ -1,0 +1,62 @@
+//! Robots: whether a template always gives a `UserId`, and whether two jobs would send one user into two rooms. Refuses to know
+//! how a template is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::job::{Job, JobId, RobotTemplate};
+use super::problem::{Problem, shown};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::trtc::Room;
+use crate::trtc::room::{USER_ID_BYTES_MAX, is_user_id};
+
+/// How long `{start}` gets: `20261122T180000Z`.
+const START_EXAMPLE: &str = "20261122T180000Z";
+
+/// Checks the longest expansion of a template whose placeholders and literal text are good.
+pub(super) fn check(template: &RobotTemplate, job: &JobId, room: &Room, span: Span, room_span: Span) -> Result<(), Problem> {
+    if template.as_str() == "{job}" {
+        return Ok(());
+    }
+    let longest = template.fill(job.as_str(), room).replace("{start}", START_EXAMPLE);
+    if is_user_id(&longest) {
+        return Ok(());
+    }
+    let room_name = room.to_string();
+    if template.as_str().contains("{room}") && !is_user_id(&room_name) && room_name.len() <= USER_ID_BYTES_MAX {
+        let message =
+            format!("`robot`: `{{room}}` becomes {}, which holds more than `A-Z`, `a-z`, `0-9`, `_` and `-`", shown(&room_name));
+        return Err(Problem::at(span, "bad-robot", message)
+            .related(room_span, "the room")
+            .hint("leave `{room}` out: `{job}` names the job instead"));
+    }
+    let message = format!(
+        "`robot`: it becomes {}, which is {} bytes long; a robot has at most {USER_ID_BYTES_MAX}",
+        shown(&longest),
+        longest.len()
+    );
+    Err(Problem::at(span, "bad-robot", message).hint("shorten the template, or the job's name"))
+}
+
+/// Jobs of one application that share a robot must share a target: a user is in one room at a time.
+pub(super) fn shared_over_targets<'a>(jobs: impl Iterator<Item = &'a Arc<Job>>) -> Vec<Diagnostic> {
+    let mut first_of: HashMap<(Option<u64>, Option<&str>, String), &Job> = HashMap::new();
+    let mut diagnostics = Vec::new();
+    for job in jobs {
+        let id = job.app.as_ref().and_then(|app| app.sdk_app_id);
+        let name = if id.is_some() { None } else { job.app.as_ref().map(|app| app.name.as_ref()) };
+        let robot = job.robot.fill(job.id.as_str(), &job.room);
+        let first = *first_of.entry((id, name, robot)).or_insert(job);
+        if first.room != job.room {
+            let message = format!(
+                "the jobs `{}` and `{}` share the robot {} in two rooms, and a user is in one room at a time",
+                first.id,
+                job.id,
+                shown(&job.robot.fill(job.id.as_str(), &job.room))
+            );
+            let diagnostic = Diagnostic::error("shared-robot", message).at(job.place.clone()).job(job.id.as_str());
+            diagnostics.push(diagnostic.related(first.place.clone(), "the other job").hint("put `{job}` into the template"));
+        }
+    }
+    diagnostics
+}

@@ -1,0 +1,226 @@
+//! What is legal and probably not meant: the second judgement of a job that is valid. Refuses to know files.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+
+use super::combine::show_wall;
+use super::job::{EndRule, Job};
+use super::places::is_playlist;
+use super::problem::Problem;
+use super::raw::RawJob;
+use crate::calendar::{Dst, Start, Trigger};
+use crate::diagnostic::Span;
+use crate::trtc::Repeat;
+use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+
+/// How far ahead clock changes are looked for: every zone's rules come round within a year.
+const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// Most starts that are looked at near one clock change. More stand there only for patterns that a change cannot move.
+const STARTS_NEAR_CHANGE_MAX: usize = 64;
+
+/// One change of a zone's offset.
+#[derive(Clone, Copy, Debug)]
+struct ClockChange {
+    at: Timestamp,
+    before: Offset,
+    after: Offset,
+}
+
+/// Judges jobs one after the other, remembering what is the same for all jobs of a zone.
+pub(super) struct Warner {
+    now: Timestamp,
+    changes: HashMap<String, Arc<[ClockChange]>>,
+}
+
+impl Warner {
+    /// For schedules read at `now`.
+    pub(super) fn new(now: Timestamp) -> Warner {
+        Warner { now, changes: HashMap::new() }
+    }
+
+    /// Everything that is odd about `job`. A job that is switched off is left in peace.
+    pub(super) fn warnings(&mut self, job: &Job, raw: &RawJob) -> Vec<Problem> {
+        if !job.enabled {
+            return Vec::new();
+        }
+        let key = job.place.span;
+        let mut problems = Vec::new();
+        problems.extend(region(job, raw, key));
+        problems.extend(media(job, raw, key));
+        match no_start(job, raw, self.now) {
+            Some(problem) => problems.push(problem),
+            None => problems.extend(self.clock_changes(job, raw)),
+        }
+        problems
+    }
+
+    fn clock_changes(&mut self, job: &Job, raw: &RawJob) -> Vec<Problem> {
+        if matches!(job.when.trigger, Trigger::Every { .. }) {
+            return Vec::new();
+        }
+        let name = job.when.zone.iana_name().unwrap_or_default();
+        let changes = match self.changes.get(name) {
+            Some(changes) => Arc::clone(changes),
+            None => {
+                let found: Arc<[ClockChange]> = changes_of(&job.when.zone, self.now).into();
+                self.changes.insert(name.to_owned(), Arc::clone(&found));
+                found
+            }
+        };
+        changes.iter().filter_map(|change| moved(job, *change).map(|start| tell(job, raw, *change, &start))).collect()
+    }
+}
+
+/// Where the trigger's value stands.
+fn trigger_span(raw: &RawJob) -> Span {
+    let trigger = &raw.trigger;
+    let all = [
+        (trigger.at.written, trigger.at.span),
+        (trigger.once.written, trigger.once.span),
+        (trigger.cron.written, trigger.cron.span),
+        (trigger.every.written, trigger.every.span),
+    ];
+    all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
+}
+
+fn region(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
+    let region = job.region.as_deref()?;
+    if REGIONS_OF_ALL_ACTIONS.contains(&region) {
+        return None;
+    }
+    // The account's region is the settings' matter: one warning there, not one for each job here.
+    let span = if raw.region.written { raw.region.span } else { return None };
+    let span = if span == Span::default() { key } else { span };
+    let problem =
+        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
+    Some(
+        problem.hint(format!(
+            "a task started there may be one that cannot be stopped; listed are {}",
+            REGIONS_OF_ALL_ACTIONS.join(", ")
+        )),
+    )
+}
+
+fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let stream = if raw.stream.written { raw.stream.span } else { key };
+    if !raw.live.written && !job.live && is_playlist(job.stream.reveal()) {
+        let problem = Problem::at(
+            stream,
+            "playlist",
+            "`stream`: an `.m3u8` playlist may be live or a recording, and `live` does not say which",
+        );
+        problems.push(problem.hint("write `live: true` or `live: false`"));
+    }
+    if job.live && job.repeat != Repeat::Forever {
+        let problem = Problem::at(
+            key,
+            "no-cloud-bound",
+            "a live source has no bound in the cloud: if this host is gone at its end, it stays on air",
+        );
+        problems.push(problem.hint("someone must then stop it by hand; `status` lists such streams"));
+    }
+    if !job.live && job.repeat != Repeat::Times(1) && job.length.is_none() {
+        let span = if raw.repeat.written { raw.repeat.span } else { key };
+        let problem = Problem::at(
+            span,
+            "no-length",
+            "`repeat` without `length`: a late start or a restart cannot tell where the show is, and begins anew",
+        );
+        problems.push(problem.hint("add `length`, how long the media is once through"));
+    }
+    problems
+}
+
+/// A job of which no start lies ahead.
+fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
+    if job.when.next_after(now).is_some() {
+        return None;
+    }
+    let open = match job.end {
+        EndRule::For(duration) => duration,
+        EndRule::To(_) => Duration::from_secs(86_400),
+        EndRule::Never | EndRule::Media => Duration::ZERO,
+    };
+    let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok());
+    if earlier.is_some_and(|earlier| job.when.next_after(earlier).is_some()) {
+        return None;
+    }
+    let span = trigger_span(raw);
+    if job.when.not_before(Timestamp::UNIX_EPOCH).is_none() {
+        let message = "this job never starts: `days`, `from`, `until` and `except` together leave no date";
+        return Some(Problem::at(span, "never-starts", message).hint("`enabled: false` switches a job off on purpose"));
+    }
+    let message = match &job.when.trigger {
+        Trigger::Once(_) => "every time of `once` has passed: this job will not start again",
+        _ => "`until` has passed: this job will not start again",
+    };
+    Some(Problem::at(span, "past", message).hint("remove the job, or give it a time to come"))
+}
+
+/// The changes of a zone's offset from `now` on.
+fn changes_of(zone: &TimeZone, now: Timestamp) -> Vec<ClockChange> {
+    let Ok(last) = now.checked_add(CLOCK_CHANGES_AHEAD) else { return Vec::new() };
+    let mut before = zone.to_offset(now);
+    let mut changes = Vec::new();
+    for transition in zone.following(now).take_while(|transition| transition.timestamp() <= last) {
+        let after = transition.offset();
+        if before != after {
+            changes.push(ClockChange { at: transition.timestamp(), before, after });
+        }
+        before = after;
+    }
+    changes
+}
+
+/// The first start that a clock change moves.
+fn moved(job: &Job, change: ClockChange) -> Option<Start> {
+    let size = SignedDuration::from_secs(i64::from((change.after.seconds() - change.before.seconds()).abs()));
+    if let Trigger::At { times, .. } = &job.when.trigger {
+        // Most jobs are nowhere near the hour of a change, and a schedule may hold thousands: ask the wall clock first.
+        let (one, other) = (change.before.to_datetime(change.at).time(), change.after.to_datetime(change.at).time());
+        let (first, last) = (one.min(other), one.max(other));
+        let within = |time: &jiff::civil::Time| {
+            if size < SignedDuration::from_hours(12) && last.duration_since(first) == size {
+                (first..last).contains(time)
+            } else {
+                true
+            }
+        };
+        if !times.iter().any(within) {
+            return None;
+        }
+    }
+    let from = change.at.checked_sub(size).ok()?;
+    let to = change.at.checked_add(size).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
+    job.when.between(from, to).take(STARTS_NEAR_CHANGE_MAX).find(|start| start.dst.is_some())
+}
+
+fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem {
+    let zone = job.when.zone.iana_name().unwrap_or("this zone");
+    let written = show_wall(start.written);
+    let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
+    let message = match start.dst {
+        Some(Dst::Repeat) => format!(
+            "`{written}` comes twice in `{zone}`, where clocks go back from {} to {}: it starts at the first",
+            clock(before),
+            clock(after)
+        ),
+        _ => format!(
+            "`{written}` does not exist in `{zone}`, where clocks go forward from {} to {}: it starts at {}",
+            clock(before),
+            clock(after),
+            clock(job.when.zone.to_datetime(start.at))
+        ),
+    };
+    Problem::at(trigger_span(raw), "clock-change", message)
+        .hint("no harm if that is meant; a time outside that hour is never moved")
+}
+
+fn clock(wall: jiff::civil::DateTime) -> String {
+    wall.strftime(if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
+}
