@@ -200,7 +200,7 @@ mod tests {
         let read = crate::config::read(&source, Path::new("."));
         assert_eq!(read.diagnostics, []);
         let settings = read.settings.unwrap();
-        assert_eq!(settings.account.endpoint.as_str(), "http://127.0.0.1:8621/");
+        assert_eq!(settings.account.endpoint.host(), "127.0.0.1:8621");
         assert_eq!(settings.apps["main"].sdk_app_id, sandbox::WELL_KNOWN_SDK_APP_ID);
     }
 
