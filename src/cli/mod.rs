@@ -12,8 +12,10 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
+mod format;
 pub mod load;
 mod log;
+mod plan;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -41,6 +43,7 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Plan => plan,
     Sandbox => sandbox,
 }
 
