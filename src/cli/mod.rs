@@ -13,10 +13,12 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
 mod format;
+mod history;
 pub mod load;
 mod log;
 mod plan;
 mod sandbox;
+mod status;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -44,6 +46,8 @@ macro_rules! verbs {
 
 verbs! {
     Plan => plan,
+    Status => status,
+    History => history,
     Sandbox => sandbox,
 }
 
