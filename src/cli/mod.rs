@@ -14,6 +14,7 @@
 
 pub mod load;
 mod log;
+mod sandbox;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -39,7 +40,9 @@ macro_rules! verbs {
     };
 }
 
-verbs! {}
+verbs! {
+    Sandbox => sandbox,
+}
 
 /// Where the daemon's settings are when nobody says.
 pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";
