@@ -31,7 +31,7 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 SECRET_ID = "AKIDsandbox00000000000000000000000000"
 SECRET_KEY = "sandbox-secret-key-0000000000000"
 SDK_APP_ID = 1_400_000_001
-APP_KEY = "5a4db0c5" * 8
+APP_KEY = "5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5"
 
 
 def run_inside_environment():
