@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingestd::diagnostic::{Diagnostic, Place, any_error, render};
-use ingestd::schedule::{Reading, Settings, Source, read, source};
+use ingestd::diagnostic::{Diagnostic, any_error, render};
+use ingestd::schedule::{Reading, Settings, Source, source};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
@@ -21,10 +21,7 @@ fn settings() -> Settings {
 
 /// Loads and reads paths below the repository, named as they would be from its root.
 fn read_paths(paths: &[PathBuf]) -> (Vec<Source>, Reading) {
-    let loaded = source::load(paths);
-    let mut reading = read(&loaded.sources, &settings(), &TimeZoneDatabase::bundled(), now());
-    reading.diagnostics.splice(0..0, loaded.problems);
-    (loaded.sources, reading)
+    source::read(paths, &settings(), &TimeZoneDatabase::bundled(), now())
 }
 
 fn drawn(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
@@ -36,7 +33,8 @@ fn drawn(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
 fn every_bad_file_is_told_what_its_golden_text_says() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let folder = Path::new("tests/fixtures/bad");
-    let mut fixtures: Vec<PathBuf> = std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
+    let mut fixtures: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
     fixtures.retain(|path| path.extension().is_none_or(|extension| extension != "txt"));
     fixtures.sort_unstable();
     let mut wrong = Vec::new();

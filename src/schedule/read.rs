@@ -30,6 +30,17 @@ const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
+    read_beside(Vec::new(), sources, settings, zones, now)
+}
+
+/// The same for sources beside which others could not be loaded: `problems` says why, and comes first in the answer.
+pub(super) fn read_beside(
+    problems: Vec<Diagnostic>,
+    sources: &[Source],
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Reading {
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
@@ -39,8 +50,9 @@ pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, n
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
         jobs: BTreeMap::new(),
         job_places: HashMap::new(),
-        diagnostics: Vec::new(),
+        diagnostics: problems,
     };
+    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
     let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
     for file in &files {
         reader.calendars(file);
@@ -167,7 +179,8 @@ impl<'r> Reader<'r> {
                 Kind::List(nodes) => each(&entry.value, nodes, dates),
                 Kind::Scalar { .. } | Kind::Map(_) => dates(&entry.value).map(|range| vec![range]).map_err(Vec::from),
             };
-            let ranges = ranges.unwrap_or_else(|problems| {
+            let ranges = ranges.unwrap_or_else(|mut problems| {
+                problems.iter_mut().for_each(|problem| problem.point_at_key(entry));
                 self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
@@ -184,7 +197,8 @@ impl<'r> Reader<'r> {
             match entry.key.as_ref() {
                 "timezone" => {
                     let zone = self.shared.zone(&entry.value);
-                    let problems = wide.zone.put(&entry, zone);
+                    let mut problems = wide.zone.put(&entry, zone);
+                    problems.iter_mut().for_each(|problem| problem.point_at_key(&entry));
                     self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
