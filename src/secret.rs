@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -74,17 +75,9 @@ impl SecretSource {
     }
 
     /// A warning when it is a file that every user of this host can read.
-    #[cfg(unix)]
     pub fn exposure(&self) -> Option<String> {
-        use std::os::unix::fs::PermissionsExt;
         let mode = self.path().ok()?.metadata().ok()?.permissions().mode();
         (mode & 0o004 != 0).then(|| format!("{self} can be read by every user of this host (mode {:04o})", mode & 0o7777))
-    }
-
-    /// A warning when it is a file that every user of this host can read: unknown on this system.
-    #[cfg(not(unix))]
-    pub fn exposure(&self) -> Option<String> {
-        None
     }
 
     fn path(&self) -> Result<PathBuf, String> {
@@ -177,10 +170,8 @@ mod tests {
         assert!(SecretSource::env("TENCENTCLOUD_SECRET_ID").is_some() && SecretSource::credential("trtc-app.main").is_some());
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_file_that_all_can_read_draws_a_warning() {
-        use std::os::unix::fs::PermissionsExt;
         let (_folder, source) = file_with(b"abc");
         let SecretSource::File(path) = &source else { unreachable!("it is a file") };
         for (mode, warned) in [(0o600, false), (0o640, false), (0o604, true), (0o644, true)] {

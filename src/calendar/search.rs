@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
 
 use super::wall::{self, DAY_SECONDS};
 use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
@@ -18,6 +19,12 @@ const HORIZON_DAYS: i64 = 41 * 366;
 /// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
 const DATES_BEFORE: i64 = 2;
+
+/// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by the gap, in a
+/// repeat it is the first. `None` outside the years jiff knows.
+pub fn resolve(zone: &TimeZone, written: DateTime) -> Option<Timestamp> {
+    wall::timestamp(wall::resolve(zone, written).0)
+}
 
 impl When {
     /// The starts after `instant`, in order, without repeats. Ends at `until`, or when no start comes within 41 years of the
@@ -55,10 +62,8 @@ impl When {
             if self.until.is_some_and(|until| start.at >= until) {
                 return None;
             }
-            let at = start.at.as_second();
             match self.excepted_until(&start) {
-                // Where a repeat spans midnight the next date's first instant is behind us already.
-                Some(next) => lower = next.max(at + 1),
+                Some(next) => lower = next,
                 None => return Some(start),
             }
         }
@@ -124,15 +129,21 @@ impl When {
         }
     }
 
-    /// When the local date of `start` is excepted, the first instant of the next date. Windows of `every` were judged by the
-    /// date on which they began.
+    /// When the local date of `start` is excepted, an instant after it up to which that date lasts. Windows of `every` were judged
+    /// by the date on which they began.
     fn excepted_until(&self, start: &Start) -> Option<i64> {
         if self.except.is_empty() || matches!(self.trigger, Trigger::Every { between: Some(_), .. }) {
             return None;
         }
         let date = self.zone.to_datetime(start.at).date();
-        let next = if self.except.contains(date) { date.tomorrow().ok()? } else { return None };
-        Some(wall::first_instant(&self.zone, next))
+        if !self.except.contains(date) {
+            return None;
+        }
+        let at = start.at.as_second();
+        let midnight = wall::first_instant(&self.zone, date.tomorrow().ok()?);
+        // A clock set back over midnight brings the date before back, or this one when its end is already behind.
+        let change = self.zone.following(start.at).next().map_or(midnight, |change| change.timestamp().as_second());
+        Some(midnight.min(change).max(at + 1))
     }
 
     /// The instant of `to` for an occurrence that begins with `start`: the first such wall-clock time after the written one

@@ -7,10 +7,17 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZoneDatabase;
+use secrecy::ExposeSecret;
+
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
-use crate::config::{self, Settings};
+use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
-use crate::schedule::Source;
+use crate::schedule::source::{self, text_of};
+use crate::schedule::{self, Schedule};
+use crate::secret::SecretSource;
+use crate::trtc::{AppKey, Credentials, Secrets};
 
 /// Largest settings file, in bytes. A thousand applications take a tenth of it.
 const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
@@ -27,10 +34,6 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    fn failed(diagnostic: Diagnostic) -> Loaded<T> {
-        Loaded { value: None, diagnostics: vec![diagnostic], texts: BTreeMap::new() }
-    }
-
     /// Draws the diagnostics as a compiler does.
     pub fn render(&self, colour: bool) -> String {
         let texts = self.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
@@ -47,7 +50,11 @@ impl<T> Loaded<T> {
 
 /// The daemon's settings, which must be there: for the verbs that talk to TRTC or to the ledger.
 pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
-    read_settings(context).accept(context)?.ok_or_else(|| {
+    let loaded = read_settings(context);
+    // A file that is merely absent drew a warning for those who can do without it; here it is the error.
+    let absent = loaded.value.is_none() && !diagnostic::any_error(&loaded.diagnostics);
+    let settings = if absent { None } else { loaded.accept(context)? };
+    settings.ok_or_else(|| {
         Failure::configuration(format!("there are no settings: `{CONFIG_DEFAULT}` does not exist"))
             .hint("write them, or name the file with `--config PATH` or `$INGESTD_CONFIG`")
     })
@@ -56,37 +63,136 @@ pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
 /// The daemon's settings, for `check` and `plan`, which can do without: when nobody named a file and the default one does not
 /// exist, `value` is `None` and a warning says what that leaves unchecked. Prints nothing.
 pub fn read_settings(context: &Context) -> Loaded<Settings> {
-    let path = context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
-    let name: Arc<str> = Arc::from(path.display().to_string());
-    let text = match read_text(&path, SETTINGS_BYTES_MAX) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && context.config.is_none() => {
-            return Loaded::failed(
-                Diagnostic::warning("no-settings", format!("`{CONFIG_DEFAULT}` does not exist: names of apps are not checked"))
-                    .hint("name the settings with `--config PATH` or `$INGESTD_CONFIG`"),
-            );
-        }
-        Err(error) => {
-            return Loaded::failed(
-                Diagnostic::error("unreadable", format!("cannot read the settings: {error}")).at(Place::file(name)),
-            );
-        }
-    };
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let reading = config::read(&Source { name: Arc::clone(&name), text }, &folder);
-    Loaded { value: reading.settings, diagnostics: reading.diagnostics, texts: BTreeMap::from([(name, reading.drawable)]) }
+    match &context.config {
+        Some(path) => settings_at(path, true),
+        None => settings_at(Path::new(CONFIG_DEFAULT), false),
+    }
 }
 
-/// Reads a text file, and never more of it than `bytes_max` and one.
-fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+/// Only a file that is not there, and that nobody named, is none; one that cannot be read is an error.
+fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
+    let source = match read_file(path) {
+        Ok(bytes) => text_of(path, bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
+            Err(Diagnostic::warning("no-settings", format!("`{}` does not exist: names of apps are not checked", path.display()))
+                .hint("name the settings with `--config PATH` or `$INGESTD_CONFIG`"))
+        }
+        Err(error) => Err(Diagnostic::error("unreadable", format!("cannot read the settings: {error}"))
+            .at(Place::file(path.to_string_lossy().into_owned()))),
+    };
+    let source = match source {
+        Ok(source) => source,
+        Err(problem) => return Loaded { value: None, diagnostics: vec![problem], texts: BTreeMap::new() },
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let config::Reading { settings, diagnostics, drawable } = config::read(&source, folder);
+    Loaded { value: settings, diagnostics, texts: BTreeMap::from([(source.name, drawable)]) }
+}
+
+/// The bytes of the settings, and never more than may be.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes")));
+    File::open(path)?.take(SETTINGS_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SETTINGS_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {SETTINGS_BYTES_MAX} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
-    })
+    Ok(bytes)
+}
+
+/// The schedule that the settings name, which must be good.
+pub fn load_schedule(
+    context: &Context,
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Result<Schedule, Failure> {
+    let loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
+    loaded.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
+}
+
+/// The schedule of these files and folders. Without settings, names of apps are left unchecked. Prints nothing.
+pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
+    let source::Loaded { sources, problems } = source::load(paths);
+    let given = settings.map(Settings::for_schedule).unwrap_or_default();
+    let reading = schedule::read(&sources, &given, zones, now);
+    let mut diagnostics = problems;
+    diagnostics.extend(reading.diagnostics);
+    // A schedule without a file that could not be read is not the schedule that was meant.
+    let value = reading.schedule.filter(|_| !diagnostic::any_error(&diagnostics));
+    Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
+}
+
+/// Fetches every secret that requests need, anew each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
+/// failure says which one is missing and where it was looked for.
+pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
+    let account = &settings.account;
+    let named = |what: &str, source: &SecretSource| source.read().map_err(|error| format!("{what}: {error}"));
+    let token = match &account.token {
+        Token::Wanted(source) => Some(named("`account.token`", source)?),
+        Token::IfPresent(source) if source.is_present() => Some(named("`account.token`", source)?),
+        Token::IfPresent(_) => None,
+    };
+    let credentials = Credentials {
+        secret_id: named("`account.secret_id`", &account.secret_id)?.expose_secret().to_owned(),
+        secret_key: named("`account.secret_key`", &account.secret_key)?,
+        token,
+    };
+    let key = |(name, app): (&Arc<str>, &App)| -> Result<(String, AppKey), String> {
+        let key = named(&format!("`apps.{name}.secret_key`"), &app.secret_key)?;
+        Ok((name.to_string(), AppKey { key, private_map_key: app.private_map_key }))
+    };
+    Ok(Secrets { credentials, apps: settings.apps.iter().map(key).collect::<Result<_, _>>()? })
+}
+
+/// Warns in the log of every secret file that all users of this host can read.
+pub fn warn_of_exposed_secrets(settings: &Settings) {
+    let account = [&settings.account.secret_id, &settings.account.secret_key];
+    let token = match &settings.account.token {
+        Token::Wanted(source) | Token::IfPresent(source) => source,
+    };
+    let apps = settings.apps.values().map(|app| &app.secret_key);
+    for warning in account.into_iter().chain([token]).chain(apps).filter_map(SecretSource::exposure) {
+        tracing::warn!("{warning}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Severity;
+
+    #[test]
+    fn settings_that_nobody_named_may_be_absent_but_not_unreadable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("writable");
+        let severity = |path: &Path, named| settings_at(path, named).diagnostics[0].severity;
+        assert_eq!(severity(&folder.path().join("absent"), false), Severity::Warning);
+        assert_eq!(severity(&folder.path().join("absent"), true), Severity::Error);
+        assert_eq!(severity(&file.join("absent"), false), Severity::Error);
+        assert_eq!(severity(folder.path(), false), Severity::Error);
+    }
+
+    #[test]
+    fn secrets_are_fetched_from_where_the_settings_say_and_what_is_missing_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = folder.path().join("ingestd.yaml");
+        let text = "account: {secret_id: {file: id}, secret_key: {file: key}, token: {file: token}, region: ap-singapore}\n\
+                    apps: {main: {sdk_app_id: 1, secret_key: {file: app}, private_map_key: true}}\n";
+        std::fs::write(&settings, text).expect("writable");
+        let settings = settings_at(&settings, true).value.expect("good settings");
+        for (name, value) in [("id", "AKID"), ("key", "hush-key"), ("token", "hush-token")] {
+            std::fs::write(folder.path().join(name), value).expect("writable");
+        }
+        let message = read_secrets(&settings).expect_err("a key is missing");
+        assert!(message.starts_with("`apps.main.secret_key`: cannot read the secret file `"), "{message}");
+        std::fs::write(folder.path().join("app"), "hush-app\n").expect("writable");
+        let secrets = read_secrets(&settings).expect("all are there");
+        assert_eq!(secrets.credentials.secret_id, "AKID");
+        assert_eq!(secrets.credentials.secret_key.expose_secret(), "hush-key");
+        assert_eq!(secrets.credentials.token.as_ref().expect("it was wanted").expose_secret(), "hush-token");
+        assert_eq!(secrets.apps["main"].key.expose_secret(), "hush-app");
+        assert!(secrets.apps["main"].private_map_key);
+        assert!(!format!("{secrets:?}").contains("hush"));
+    }
 }

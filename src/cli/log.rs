@@ -1,1 +1,163 @@
-//! Log lines to stderr: text or JSON.
+//! Log lines to stderr: text for people and for the journal, or JSON. Refuses to know what is logged.
+//!
+//! `$INGESTD_LOG` says which lines: `info` (the default), `debug`, or by module: `info,ingestd::daemon=debug`.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::{Failure, LogFormat, colour};
+
+/// Sends every log line of this process to stderr from now on. Called once.
+///
+/// Errors: `$INGESTD_LOG` makes no sense.
+pub(crate) fn install(format: LogFormat) -> Result<(), Failure> {
+    let wanted = std::env::var("INGESTD_LOG").unwrap_or_default();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
+        Failure::usage(format!("`$INGESTD_LOG` makes no sense: {error}")).hint("for example `info` or `ingestd=debug`")
+    })?;
+    // A stderr that cannot be written must not bring the daemon down, which is what complaining about it there would do.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
+    let installed = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
+        LogFormat::Text if is_journal() => lines.with_ansi(false).event_format(Lines::Journal).finish().try_init(),
+        LogFormat::Text => lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().try_init(),
+    };
+    installed.map_err(|error| Failure::new(format!("cannot start logging: {error}")))
+}
+
+/// Whether stderr goes to the journal: systemd names the device and the inode of the socket it gave (`systemd.exec(5)`), so
+/// that a redirected stderr is told apart.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() else { return false };
+    File::from(stderr).metadata().is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+/// How a line is written.
+enum Lines {
+    /// Time, level, message, fields.
+    Plain,
+    /// The same without time, which the journal adds, and with the level as `<N>`, which the journal takes off (`sd-daemon(3)`).
+    Journal,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let level = *event.metadata().level();
+        match self {
+            Lines::Journal => write!(writer, "<{}>", priority(level))?,
+            Lines::Plain => {
+                tracing_subscriber::fmt::time().format_time(&mut writer)?;
+                write_level(&mut writer, level)?;
+            }
+        }
+        let mut line = String::new();
+        context.field_format().format_fields(Writer::new(&mut line), event)?;
+        for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
+                line.push(' ');
+                line.push_str(fields);
+            }
+        }
+        writeln!(writer, "{}", one_line(&line))
+    }
+}
+
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+fn write_level(writer: &mut Writer<'_>, level: Level) -> fmt::Result {
+    let colour = match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG | Level::TRACE => 2,
+    };
+    if writer.has_ansi_escapes() { write!(writer, " \x1b[{colour}m{level:>5}\x1b[0m ") } else { write!(writer, " {level:>5} ") }
+}
+
+/// What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
+fn one_line(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for character in line.chars() {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A stderr that can be read back.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panics holding it").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(lines: Lines) -> String {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).event_format(lines).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("call", job = "promo");
+            let _inside = span.enter();
+            tracing::warn!(code = "InternalError", "refused: {}", "a\n<0>forged\x1b[2J");
+            tracing::error!("gone");
+        });
+        let bytes = page.0.lock().expect("nobody panics holding it").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn the_journal_gets_its_priority_and_one_line_an_event() {
+        let text = written(Lines::Journal);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text:?}");
+        assert!(lines[0].starts_with(r"<4>refused: a\n<0>forged\x1b[2J"), "{text:?}");
+        assert!(lines[0].contains(r#"code="InternalError""#) && lines[0].ends_with(r#"job="promo""#), "{text:?}");
+        assert_eq!(lines[1], r#"<3>gone job="promo""#);
+    }
+
+    #[test]
+    fn plain_lines_begin_with_time_and_level() {
+        let text = written(Lines::Plain);
+        let (time, rest) = text.split_once(' ').expect("a time");
+        assert!(time.parse::<jiff::Timestamp>().is_ok(), "{text:?}");
+        assert!(rest.starts_with(" WARN refused: "), "{text:?}");
+    }
+}

@@ -13,7 +13,7 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
 pub mod load;
-pub mod log;
+mod log;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -46,7 +46,7 @@ pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";
 
 /// Puts media on air in Tencent RTC rooms by the clock.
 #[derive(Debug, Parser)]
-#[command(name = "ingestd", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "ingestd", version, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     /// The daemon's settings [default: /etc/ingestd/ingestd.yaml]
     #[arg(long, global = true, value_name = "PATH", env = "INGESTD_CONFIG")]
@@ -214,19 +214,38 @@ pub fn print(text: &str) -> Result<(), Failure> {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let Arguments { config, log, verb } = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
+        // Help and version come here too.
         Err(error) => {
-            // Help and version come here too. A closed pipe has had what it wanted.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Good };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Good };
+            return error.print().map_or_else(|error| told(&Failure::Output(error)), |()| exit);
         }
     };
     let context = Context { config, log };
-    match dispatch(&context, verb) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            // Nobody is left to be told when stderr is gone.
-            let _ = io::stderr().write_all(failure.to_string().as_bytes());
-            failure.exit()
-        }
+    log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| told(&failure))
+}
+
+/// Says on stderr what went wrong; nobody is left to be told when that is gone.
+fn told(failure: &Failure) -> Exit {
+    let _ = io::stderr().write_all(failure.to_string().as_bytes());
+    failure.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_failure_says_what_is_wrong_and_how_to_mend_it() {
+        let failure = Failure::configuration("`x` is wrong").hint("write `y`");
+        assert_eq!((failure.to_string().as_str(), failure.exit().code()), ("error: `x` is wrong\n  help: write `y`\n", 78));
+        let pipe = Failure::Output(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((pipe.to_string().as_str(), pipe.exit().code()), ("", 0));
     }
 }

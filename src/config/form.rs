@@ -1,10 +1,13 @@
 //! Reading the fields of a settings file: each kind of value once, each problem with its place, and a record of what may be
 //! drawn. Refuses to know which settings there are.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span};
+use crate::schedule::problem::{Problem, did_you_mean};
+use crate::schedule::values;
 use crate::secret::SecretSource;
 use crate::yaml::{Entry, Kind, Node};
 
@@ -111,12 +114,10 @@ impl<'f> Form<'f> {
             if later.contains(&key) {
                 self.error(entry.key_span, "not-supported", format!("`{key}` is not supported yet")).hint("remove it");
             } else if !known.contains(&key) {
-                let message = if looks_like_a_setting(key) {
-                    format!("unknown key `{key}` in {what}")
-                } else {
-                    format!("unknown key in {what}")
-                };
-                self.error(entry.key_span, "unknown-key", message).hint(format!("{what} can hold {}", known.join(", ")));
+                let named = if looks_like_a_setting(key) { format!(" `{key}`") } else { String::new() };
+                let meant = did_you_mean(key, known.iter().copied());
+                self.error(entry.key_span, "unknown-key", format!("unknown key{named} in {what}"))
+                    .hint(meant.unwrap_or_else(|| format!("known are {}", known.join(", "))));
             }
         }
         Some(Fields { what: what.to_owned(), span: node.span, entries })
@@ -127,7 +128,7 @@ impl<'f> Form<'f> {
         let node = fields.get(key);
         if node.is_none() {
             let start = Span { start: fields.span.start, end: fields.span.start };
-            self.error(start, "missing-key", format!("{} needs `{key}`", fields.what));
+            self.error(start, "missing-key", format!("`{key}` is missing in {}", fields.what));
         }
         node
     }
@@ -153,7 +154,9 @@ impl<'f> Form<'f> {
     /// Where a secret is kept; nothing when the key is not written, or not right.
     pub(super) fn secret(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<SecretSource> {
         let node = fields.get(key)?;
-        if node.text().is_some() && !node.is_null() {
+        let written = node.entries().map_or_else(|| node.text(), |entries| entries.first().and_then(|entry| entry.value.text()));
+        let plain_text = node.text().is_some() && !node.is_null();
+        if plain_text || written.is_some_and(looks_like_a_secret) {
             self.error(node.span, "plain-text-secret", format!("`{key}` is written into this file as plain text"))
                 .hint(format!("{SECRET_HINT}; and replace the secret, if others could read this file"));
             return None;
@@ -182,47 +185,49 @@ impl<'f> Form<'f> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str) -> Option<&'n str> {
-        self.shown.push(node.span);
-        let text = node.text().filter(|text| !text.is_empty() && !node.is_null());
-        if text.is_none() {
-            self.error(node.span, "wrong-type", format!("`{key}` must be a text, not {}", node.describe()));
-        }
-        text
+    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str, due: &str) -> Option<&'n str> {
+        let text = values::text(node, due);
+        self.take(node, key, text).filter(|text| {
+            if text.is_empty() {
+                self.error(node.span, "no-value", format!("`{key}`: the text is empty; {due} is due"));
+            }
+            !text.is_empty()
+        })
     }
 
     /// A path; a relative one starts from the file's folder.
     pub(super) fn path(&mut self, node: &Node<'_>, key: &str) -> Option<PathBuf> {
-        self.text(node, key).map(|text| self.folder.join(text))
+        self.text(node, key, "a path").map(|text| self.folder.join(text))
     }
 
-    /// A whole number of a range.
-    pub(super) fn number(&mut self, node: &Node<'_>, key: &str, min: u64, max: u64) -> Option<u64> {
-        let number = match &node.kind {
-            Kind::Scalar { text, plain: true } if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse::<u64>().ok(),
-            _ => None,
-        };
-        let number = number.filter(|number| (min..=max).contains(number));
-        if number.is_none() {
-            self.error(node.span, "bad-value", format!("`{key}` must be a whole number from {min} to {max}"));
-        } else {
-            self.shown.push(node.span);
-        }
-        number
+    /// A whole number within a range.
+    pub(super) fn integer<T: TryFrom<u64>>(&mut self, node: &Node<'_>, key: &str, range: RangeInclusive<u64>) -> Option<T> {
+        self.take(node, key, values::integer(node, range))
     }
 
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, node: &Node<'_>, key: &str) -> Option<bool> {
-        let value = match &node.kind {
-            Kind::Scalar { text, plain: true } => text.parse::<bool>().ok(),
-            _ => None,
-        };
-        if value.is_none() {
-            self.error(node.span, "bad-value", format!("`{key}` must be `true` or `false`"));
-        } else {
+        self.take(node, key, values::boolean(node))
+    }
+
+    /// Keeps what a parser of one value answered. Its problems repeat the value, so one that may be a secret gets other words.
+    fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
+        let secret = node.text().is_some_and(looks_like_a_secret);
+        if node.text().is_some() && !secret {
             self.shown.push(node.span);
         }
-        value
+        match read {
+            Ok(value) => Some(value),
+            Err(problem) if secret => {
+                self.error(problem.span, problem.code, format!("`{key}`: this looks like a secret, which does not belong here"));
+                None
+            }
+            Err(problem) => {
+                let Problem { code, message, hint, span, related: _ } = problem.in_field(key);
+                self.error(span, code, message).0.hint = hint;
+                None
+            }
+        }
     }
 
     /// Lets a key be drawn, if it looks like one.
@@ -269,6 +274,12 @@ fn blot(text: &str, out: &mut String) {
 
 /// Whether a key may be repeated in a message: a short word of small letters. Keys and ids of Tencent Cloud have digits or
 /// capitals, so a secret that slipped into the place of a key does not look like one.
-fn looks_like_a_setting(key: &str) -> bool {
+pub(super) fn looks_like_a_setting(key: &str) -> bool {
     (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
+}
+
+/// Whether a value that should be a name is rather a secret in the wrong place. A `SecretId` has 36 letters and digits, a
+/// `SecretKey` 32, an `SDKSecretKey` 64; names of that length have an underscore, a dash, a dot or a slash.
+pub(super) fn looks_like_a_secret(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

@@ -4,21 +4,20 @@
 mod combine;
 mod fields;
 mod job;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 mod moments;
 mod places;
-mod problem;
+pub(crate) mod problem;
 mod raw;
 mod read;
 mod resolve;
 mod robots;
 mod shared;
 pub mod source;
-mod values;
+pub(crate) mod values;
 mod warnings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
 pub use read::read;

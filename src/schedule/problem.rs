@@ -6,17 +6,17 @@ use crate::yaml::{Entry, Node};
 
 /// One thing that is wrong at one place of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// A stable name of the kind of problem.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     /// What is wrong, without the name of the field.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// How to mend it.
-    pub(super) hint: Option<String>,
+    pub(crate) hint: Option<String>,
     /// Where.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// Other places that take part, each with its role.
-    pub(super) related: Vec<(Span, &'static str)>,
+    pub(crate) related: Vec<(Span, &'static str)>,
 }
 
 impl Problem {
@@ -61,7 +61,7 @@ impl Problem {
     }
 
     /// Puts the field's name before the message; `retry` before `` `.cap`: `` makes `` `retry.cap`: ``.
-    pub(super) fn in_field(mut self, field: &str) -> Problem {
+    pub(crate) fn in_field(mut self, field: &str) -> Problem {
         self.message = match self.message.strip_prefix("`.") {
             Some(inner) => format!("`{field}.{inner}"),
             None => format!("`{field}`: {}", self.message),
@@ -106,7 +106,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// The same as a hint.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
 }
 

@@ -155,7 +155,8 @@ fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
     }
 }
 
-fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
+/// The text of a file, or which byte is not UTF-8. A byte order mark is not text.
+pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         let problem = Diagnostic::error("not-utf8", "the file is UTF-16").at(Place::file(name));

@@ -25,7 +25,7 @@ pub(super) fn scalar<'n>(node: &'n Node<'_>, due: &str) -> Result<(&'n str, bool
 }
 
 /// A word or a text. Plain words that look like booleans must be quoted: they mean different things to different readers.
-pub(super) fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem> {
+pub(crate) fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem> {
     let (text, plain) = scalar(node, due)?;
     if plain && BOOLEAN_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Err(Problem::of(
@@ -39,7 +39,7 @@ pub(super) fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem
 }
 
 /// `true` or `false`, and nothing else that other dialects take for one.
-pub(super) fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
+pub(crate) fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
     let (text, plain) = scalar(node, "`true` or `false`")?;
     match (text, plain) {
         ("true", true) => return Ok(true),
@@ -61,7 +61,7 @@ pub(super) fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
 }
 
 /// A whole number within a range, in plain decimal digits.
-pub(super) fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<T, Problem> {
+pub(crate) fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<T, Problem> {
     let due = format!("a whole number from {} to {}", range.start(), range.end());
     let (text, plain) = scalar(node, &due)?;
     if plain && let Some(value) = decimal(text) {

@@ -1,0 +1,226 @@
+//! The only place that reads a clock, and the only one that waits for an instant. Refuses to know what is waited for.
+//!
+//! Waiting uses one timerfd on the realtime clock that the kernel cancels when the clock is set. A step or a resume therefore
+//! wakes every sleeper at once, and each looks at the clock again: nothing fires early, and nothing sleeps through its time.
+//! A monotonic timer would do neither, and a polling tick would be late by half its period.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// What time it is, and waiting for it. A trait because a second implementation is real: the simulated clock of the tests.
+pub trait Clock: Clone + Send + Sync + 'static {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// Time since an arbitrary origin, never set back.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits until the wall clock shows `at`. It may come back early when the clock was set, so callers look at the clock again.
+    fn wake_at(&self, at: Timestamp) -> impl Future<Output = ()> + Send;
+
+    /// Waits until the wall clock shows `at` or later.
+    fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send {
+        async move {
+            while self.now() < at {
+                self.wake_at(at).await;
+            }
+        }
+    }
+}
+
+/// The host's clock.
+#[derive(Clone)]
+pub struct SystemClock {
+    origin: std::time::Instant,
+    #[cfg(target_os = "linux")]
+    alarm: std::sync::Arc<linux::Alarm>,
+}
+
+/// The wall clock for programs that only ask once: the verbs beside `run`.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+impl SystemClock {
+    /// Takes a timer from the kernel. Must be called inside a tokio runtime with I/O enabled, which then drives the timer.
+    pub fn new() -> std::io::Result<SystemClock> {
+        Ok(SystemClock {
+            origin: std::time::Instant::now(),
+            #[cfg(target_os = "linux")]
+            alarm: linux::Alarm::start()?,
+        })
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn wake_at(&self, at: Timestamp) {
+        self.alarm.wake_at(at).await;
+    }
+
+    /// Bounded sleeps: a step of the clock is noticed within a second.
+    #[cfg(not(target_os = "linux"))]
+    async fn wake_at(&self, at: Timestamp) {
+        let wait = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+        tokio::time::sleep(wait.min(Duration::from_secs(1))).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::BTreeMap;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use jiff::Timestamp;
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+    use tokio::io::unix::AsyncFd;
+    use tokio::sync::oneshot;
+
+    /// One timerfd shared by every sleeper of the process.
+    pub(super) struct Alarm {
+        timer: AsyncFd<OwnedFd>,
+        sleepers: Mutex<Sleepers>,
+    }
+
+    #[derive(Default)]
+    struct Sleepers {
+        next_id: u64,
+        waiting: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
+    }
+
+    impl Alarm {
+        pub(super) fn start() -> io::Result<Arc<Alarm>> {
+            let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+            let fd = rustix::time::timerfd_create(TimerfdClockId::Realtime, flags)?;
+            #[expect(deprecated, reason = "unsound only for a type whose descriptor can change; an OwnedFd keeps its own")]
+            let timer = AsyncFd::new(fd)?;
+            let alarm = Arc::new(Alarm { timer, sleepers: Mutex::default() });
+            let driver = Arc::downgrade(&alarm);
+            tokio::spawn(async move {
+                // The driver holds the alarm only while it waits for the kernel; it ends with the runtime that owns it.
+                while let Some(alarm) = driver.upgrade() {
+                    if alarm.expired().await.is_err() {
+                        break;
+                    }
+                }
+            });
+            Ok(alarm)
+        }
+
+        pub(super) async fn wake_at(&self, at: Timestamp) {
+            let (sender, receiver) = oneshot::channel();
+            let registered = {
+                let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+                let key = (at, sleepers.next_id);
+                sleepers.next_id += 1;
+                let is_earliest = sleepers.waiting.keys().next().is_none_or(|earliest| key < *earliest);
+                sleepers.waiting.insert(key, sender);
+                if is_earliest {
+                    self.arm(at);
+                }
+                Registered { alarm: self, key }
+            };
+            // The sender goes only with its entry, and the entry only when it is woken or this future is dropped.
+            let _ = receiver.await;
+            drop(registered);
+        }
+
+        fn arm(&self, at: Timestamp) {
+            // Zero would disarm the timer, so an instant before 1970 is one nanosecond after it: past, as it should be.
+            let (seconds, nanoseconds) = if at > Timestamp::UNIX_EPOCH { (at.as_second(), at.subsec_nanosecond()) } else { (0, 1) };
+            let value = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
+            let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+            let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+            // Setting can answer ECANCELED when the clock was set since the last read; the timer is armed all the same, and
+            // the driver sees the cancellation when it reads.
+            let _ = rustix::time::timerfd_settime(self.timer.get_ref(), flags, &spec);
+        }
+
+        /// Waits for the timer, then wakes whoever is due; everybody, when the clock was set.
+        async fn expired(&self) -> io::Result<()> {
+            let mut ready = self.timer.readable().await?;
+            let mut ticks = [0_u8; 8];
+            let was_set = match rustix::io::read(self.timer.get_ref(), &mut ticks) {
+                Ok(_) => false,
+                Err(rustix::io::Errno::CANCELED) => true,
+                Err(rustix::io::Errno::AGAIN) => {
+                    ready.clear_ready();
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            ready.clear_ready();
+            let now = super::now();
+            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some(entry) = sleepers.waiting.first_entry() {
+                if !was_set && entry.key().0 > now {
+                    break;
+                }
+                // A sleeper that is gone does not need to be woken.
+                let _ = entry.remove().send(());
+            }
+            if let Some((at, _)) = sleepers.waiting.keys().next() {
+                self.arm(*at);
+            }
+            Ok(())
+        }
+    }
+
+    /// Takes the sleeper off the list when its future ends, however it ends.
+    struct Registered<'a> {
+        alarm: &'a Alarm,
+        key: (Timestamp, u64),
+    }
+
+    impl Drop for Registered<'_> {
+        fn drop(&mut self) {
+            self.alarm.sleepers.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sleepers_wake_in_order_and_never_early() {
+        let clock = SystemClock::new().expect("a timer");
+        let start = clock.now();
+        let waits = [30_i64, 10, 20, -5].map(|milliseconds| {
+            let clock = clock.clone();
+            let at = start + jiff::SignedDuration::from_millis(milliseconds);
+            tokio::spawn(async move {
+                clock.sleep_until(at).await;
+                let woke = clock.now();
+                assert!(woke >= at);
+                woke
+            })
+        });
+        let mut woke = Vec::new();
+        for wait in waits {
+            woke.push(wait.await.expect("no panic"));
+        }
+        assert!(woke[3] <= woke[1] && woke[1] <= woke[2] && woke[2] <= woke[0], "{woke:?}");
+    }
+
+    #[tokio::test]
+    async fn a_dropped_sleeper_leaves_the_list() {
+        let clock = SystemClock::new().expect("a timer");
+        let at = clock.now() + jiff::SignedDuration::from_hours(1);
+        let outcome = tokio::time::timeout(Duration::from_millis(5), clock.sleep_until(at)).await;
+        assert!(outcome.is_err());
+        clock.sleep_until(clock.now() + jiff::SignedDuration::from_millis(1)).await;
+    }
+}

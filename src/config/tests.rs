@@ -1,0 +1,219 @@
+//! The settings file, told in examples: what is accepted, what is refused with which words, and that no secret is ever shown.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const GOOD: &str = "account: {region: ap-singapore}\napps:\n  main:\n    sdk_app_id: 1400000001\n    secret_key: {env: KEY}\n";
+
+fn reading(text: &str) -> Reading {
+    read(&Source { name: Arc::from("s.yaml"), text: text.to_owned() }, Path::new("/etc/ingestd"))
+}
+
+/// Everything that any output could show of a reading.
+fn shown(reading: &Reading) -> String {
+    let texts = BTreeMap::from([(Arc::from("s.yaml"), reading.drawable.as_str())]);
+    let json: Vec<String> = reading.diagnostics.iter().map(|diagnostic| diagnostic.json().to_string()).collect();
+    format!("{}{}{reading:?}", diagnostic::render(&reading.diagnostics, &texts, false), json.join("\n"))
+}
+
+fn lines(reading: &Reading) -> Vec<String> {
+    reading.diagnostics.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_shortest_settings_get_the_defaults() {
+    let reading = reading(GOOD);
+    assert_eq!(lines(&reading), Vec::<String>::new());
+    let settings = reading.settings.expect("accepted");
+    assert_eq!(settings.account.secret_id, SecretSource::Env("TENCENTCLOUD_SECRET_ID".into()));
+    assert_eq!(settings.account.secret_key, SecretSource::Env("TENCENTCLOUD_SECRET_KEY".into()));
+    assert_eq!(settings.account.token, Token::IfPresent(SecretSource::Env("TENCENTCLOUD_TOKEN".into())));
+    assert_eq!(settings.account.endpoint.to_string(), "https://trtc.tencentcloudapi.com");
+    assert_eq!(settings.schedules, Path::new("/etc/ingestd/schedules"));
+    assert_eq!(settings.state, None);
+    assert_eq!(settings.listen, Some(LISTEN_DEFAULT));
+    assert_eq!(settings.rate.get(), 20);
+    assert!(!settings.apps["main"].private_map_key);
+    let given = settings.for_schedule();
+    assert_eq!(given.apps.expect("known")["main"], 1_400_000_001);
+    assert_eq!(given.region.as_deref(), Some("ap-singapore"));
+}
+
+#[test]
+fn everything_that_can_be_said_is_taken() {
+    let reading = reading(concat!(
+        "account:\n  secret_id: {file: keys/id}\n  secret_key: {credential: key}\n  token: {env: TOKEN}\n",
+        "  region: ap-guangzhou\n  endpoint: http://127.0.0.1:8621\n",
+        "apps:\n  main: {sdk_app_id: 1, secret_key: {file: /run/k}, private_map_key: true}\n",
+        "schedules: /srv/schedules\nstate: state\nlisten: none\nrate: 5\n",
+        "callbacks: none\nalerts: []\nrequire_sync: false\nlisten_public: false\n",
+    ));
+    assert_eq!(lines(&reading), Vec::<String>::new());
+    let settings = reading.settings.expect("accepted");
+    assert_eq!(settings.account.secret_id, SecretSource::File("/etc/ingestd/keys/id".into()));
+    assert_eq!(settings.account.secret_key, SecretSource::Credential("key".into()));
+    assert_eq!(settings.account.token, Token::Wanted(SecretSource::Env("TOKEN".into())));
+    assert_eq!(settings.account.endpoint.to_string(), "http://127.0.0.1:8621");
+    assert_eq!(settings.apps["main"].secret_key, SecretSource::File("/run/k".into()));
+    assert!(settings.apps["main"].private_map_key);
+    assert_eq!(settings.schedules, Path::new("/srv/schedules"));
+    assert_eq!(settings.state_folder(), Ok(PathBuf::from("/etc/ingestd/state")));
+    assert_eq!((settings.listen, settings.rate.get()), (None, 5));
+}
+
+#[test]
+fn each_mistake_has_its_place_and_its_words() {
+    for (text, expected) in [
+        ("", "s.yaml: the settings are empty"),
+        ("# nothing\n", "s.yaml: the settings are empty"),
+        ("- a\n", "s.yaml:1:1: the settings must be a mapping, not a list"),
+        ("apps: {}\n", "s.yaml:1:1: `account` is missing in the settings"),
+        ("apps: {}\n", "s.yaml:1:7: `apps` names no application"),
+        ("account: {}\n", "s.yaml:1:10: `region` is missing in `account`"),
+        ("account: {region: Singapore}\n", "s.yaml:1:19: `region` is the name of a region of Tencent Cloud (for example"),
+        ("account: {region: ap-nowhere}\n", "s.yaml:1:19: `ap-nowhere` is not documented as a region of all three actions"),
+        (
+            "account: {endpoint: 'http://a.example'}\n",
+            "s.yaml:1:21: `endpoint`: `http://a.example` would send signed requests unencrypted",
+        ),
+        ("account: {endpoint: 'ftp://127.0.0.1'}\n", "s.yaml:1:21: `endpoint`: an endpoint is an `https` URL, not `ftp`"),
+        (
+            "account: {endpoint: 'https://a.example/v1'}\n",
+            "s.yaml:1:21: `endpoint` is a scheme, a host and a port, and nothing else",
+        ),
+        ("account: {endpoint: 'nonsense'}\n", "s.yaml:1:21: `endpoint`: it is no URL"),
+        ("apps: {Main: {sdk_app_id: 1, secret_key: {env: K}}}\n", "s.yaml:1:8: this cannot be the name of an application"),
+        (
+            "apps: {a: {sdk_app_id: 0, secret_key: {env: K}}}\n",
+            "s.yaml:1:24: `sdk_app_id`: `0` is out of range; a whole number from 1 to 4294967295 is due",
+        ),
+        (
+            "apps: {a: {sdk_app_id: '1', secret_key: {env: K}}}\n",
+            "s.yaml:1:24: `sdk_app_id`: a whole number from 1 to 4294967295 is due, not the text `1` (write `1` without quotes)",
+        ),
+        ("apps: {a: {secret_key: {env: K}}}\n", "s.yaml:1:11: `sdk_app_id` is missing in `apps.a`"),
+        ("apps: {a: {sdk_app_id: 1}}\n", "s.yaml:1:11: `secret_key` is missing in `apps.a`"),
+        (
+            "apps: {a: {private_map_key: yes}}\n",
+            "s.yaml:1:29: `private_map_key`: `yes` is a boolean in YAML 1.1 only; `true` or `false` is due (write `true`)",
+        ),
+        ("apps: {a: &x {sdk_app_id: 1, secret_key: {env: K}}, b: *x}\n", "s.yaml:1:53: `sdk_app_id` 1 has two names"),
+        ("rate: 0\n", "s.yaml:1:7: `rate`: `0` is out of range; a whole number from 1 to 1000 is due"),
+        ("rate: 1001\n", "s.yaml:1:7: `rate`: `1001` is out of range; a whole number from 1 to 1000 is due"),
+        ("rate: 21\n", "s.yaml:1:7: `rate` 21 is above the 20 requests a second of an ordinary account"),
+        ("listen: 0.0.0.0:80\n", "s.yaml:1:9: `listen` on an address that is not loopback is not supported yet"),
+        ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, or an address and a port (for example"),
+        ("schedules:\n", "s.yaml:1:10: `schedules`: nothing is written here; a path is due"),
+        ("state: [a]\n", "s.yaml:1:8: `state`: a path is due, not a list"),
+        ("callbacks: 127.0.0.1:1\n", "s.yaml:1:12: `callbacks` other than `none` is not supported yet"),
+        ("require_sync: true\n", "s.yaml:1:15: `require_sync` other than `false` is not supported yet"),
+        ("listen_public: true\n", "s.yaml:1:16: `listen_public` other than `false` is not supported yet"),
+        ("alerts: [{webhook: x}]\n", "s.yaml:1:9: `alerts` is not supported yet"),
+        ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
+        ("control: /run/x\n", "s.yaml:1:1: `control` is not supported yet"),
+        ("watch: false\n", "s.yaml:1:1: `watch` is not supported yet"),
+        ("apps: {a: {callback_key: {env: K}}}\n", "s.yaml:1:12: `callback_key` is not supported yet"),
+        ("account: {secret_id: {env: 1X}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
+        ("account: {secret_id: {env: A, file: b}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
+        ("account: {secret_id: {credential: ../x}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
+        ("account: {secret_id: }\n", "s.yaml:1:20: `secret_id` does not say where the secret is kept"),
+        ("rate: 5\nrate: 6\n", "s.yaml:2:1: `rate` is written twice in this mapping"),
+        ("rate: 5\nraet: 6\n", "s.yaml:2:1: unknown key `raet` in the settings (did you mean `rate`?)"),
+        ("rate: [\n", "s.yaml:"),
+    ] {
+        let reading = reading(text);
+        assert!(lines(&reading).iter().any(|line| line.starts_with(expected)), "{text:?}: {:#?}", lines(&reading));
+        assert!(reading.settings.is_none());
+        assert_eq!(reading.drawable.len(), text.len());
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let reading = reading("account:\n  secret_key: hush\n  region: 5\nrate: x\nlisten: y\nchores: {}\n");
+    let places: Vec<u32> = reading.diagnostics.iter().map(|one| one.place.as_ref().expect("a place").line).collect();
+    assert_eq!(places, [1, 2, 3, 4, 5, 6], "{:#?}", lines(&reading));
+}
+
+#[test]
+fn a_secret_in_plain_text_is_refused_and_never_shown() {
+    let secret = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3gnPhESA";
+    for text in [
+        "account:\n  secret_id: SECRET\n",
+        "account:\n  secret_id: \"SECRET\"\n  secret_id: SECRET\n",
+        "account: {secret_id: SECRET, region: ap-singapore, raet: 1}\n",
+        "account:\n  secret_id: |\n    SECRET\n",
+        "account:\n  secret_id: [SECRET]\n",
+        "account:\n  secret_id: {SECRET: }\n",
+        "account:\n  secret_id: {evn: SECRET}\n",
+        "account:\n  secret_id: {env: SECRET}\n",
+        "account: {region: SECRET}\n",
+        "account: {region: ap-1, raet: 1, endpoint: SECRET}\n",
+        "schedules: [SECRET]\n",
+        "{state: SECRET, raet: 1}\n",
+        "listen: SECRET\n",
+        "account:\n  secret_id: {file: SECRET}\n",
+        "account:\n  secret_id: {env: SECRET+}\n",
+        "account:\n  secret_id: {credential: SECRET/}\n",
+        "account:\n  secret_id: {env: [SECRET]}\n",
+        "account:\n  secret_id: !SECRET\n",
+        "account:\n  secret_id: !SECRET x\n",
+        "account:\n  secret_id: *SECRET\n",
+        "account:\n  secret_id: &SECRET x\n",
+        "account:\n  secret_id: \"SECRET\n",
+        "account:\n  secret_id:SECRET\n",
+        "account: {secret_id:SECRET}\n",
+        "account: {secret_id:SECRET, secret_id:SECRET}\n",
+        "account: SECRET\n",
+        "account: [SECRET]\n",
+        "acount: {secret_id: SECRET}\n",
+        "x: &x SECRET\naccount: {secret_id: *x}\n",
+        "account:\n  secret-id: SECRET\n",
+        "account:\n  SECRET\n",
+        "account:\n  secret_id: # SECRET\n  \n",
+        "account:\n  regoin: x # SECRET\n",
+        "secret_id: SECRET\n",
+        "apps: {main: {sdk_app_id: SECRET, secret_key: SECRET}}\n",
+        "apps: {main: {sdk_app_id: 1, secret_key: SECRET, private_map_key: SECRET}}\n",
+        "apps: {SECRET: {sdk_app_id: 1}}\n",
+        "apps: {main: SECRET}\n",
+        "rate: SECRET\n",
+        "alerts: [{webhook: 'https://a.example/SECRET'}]\n",
+        "callbacks: SECRET\n",
+        "account: {endpoint: 'https://SECRET@a.example'}\n",
+        "account: {endpoint: 'https://a.example/?key=SECRET'}\n",
+        "SECRET\n",
+        "- SECRET\n",
+        "\tsecret_id: SECRET\n",
+        "account:\n  secret_id: SECRET\n---\nx: SECRET\n",
+    ] {
+        let reading = reading(&text.replace("SECRET", secret));
+        assert!(diagnostic::any_error(&reading.diagnostics), "{text:?} is accepted");
+        let shown = shown(&reading);
+        assert!(!shown.contains(secret), "{text:?} shows it:\n{shown}");
+        assert!(!shown.to_lowercase().contains(&secret[8..20].to_lowercase()), "{text:?} shows a part of it:\n{shown}");
+    }
+}
+
+#[test]
+fn a_mistake_is_drawn_with_what_may_be_seen_of_its_line() {
+    let reading = reading("account: {secret_key: abcDEF123, raet: hush, region: ap-singapore}  # hush\n");
+    let drawn = shown(&reading);
+    assert!(drawn.contains("account: {secret_key: *********, raet: ****, region: ap-singapore}  # ****"), "{drawn}");
+    assert!(drawn.contains("error[plain-text-secret]: `secret_key` is written into this file as plain text"), "{drawn}");
+    assert!(drawn.contains("`{env: NAME}`, `{file: PATH}` or `{credential: NAME}`"), "{drawn}");
+}
+
+#[test]
+fn the_example_settings_are_good_and_fit_the_unit() {
+    let reading = reading(include_str!("../../systemd/ingestd.yaml"));
+    assert_eq!(lines(&reading), Vec::<String>::new());
+    let settings = reading.settings.expect("accepted");
+    let unit = include_str!("../../systemd/ingestd.service");
+    let loaded: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next()).collect();
+    let wanted = [&settings.account.secret_id, &settings.account.secret_key, &settings.apps["main"].secret_key];
+    let wanted: Vec<SecretSource> = wanted.into_iter().cloned().collect();
+    assert_eq!(wanted, loaded.iter().map(|name| SecretSource::Credential((*name).to_owned())).collect::<Vec<_>>());
+    assert_eq!(settings.state, None, "the unit has a StateDirectory=");
+}

@@ -1,0 +1,144 @@
+//! The ledger: one SQLite file that says what was planned and what became of it. What one turn of the daemon decides is one
+//! transaction. Refuses to know the network, the schedule's files, and what to do next.
+//!
+//! Secrets and UserSigs are never stored. Stream URLs are, in full, because a restart must send them as written; the file's mode
+//! is 0600, and every output redacts them.
+
+mod read;
+mod row;
+mod schema;
+mod write;
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+pub use read::{HistoryQuery, Meta, Reader};
+pub use schema::VERSION;
+pub use write::{Attempt, Turn};
+
+/// The file's name in the state folder.
+pub const FILE: &str = "ingestd.db";
+
+/// How long to wait for another process that writes: `sqlite3` in an operator's hand, or a backup.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Why the ledger could not be read or written.
+#[derive(Debug)]
+pub struct LedgerError {
+    message: String,
+}
+
+impl LedgerError {
+    fn newer(version: u32) -> LedgerError {
+        let advice = "run that one, or restore a backup from before the upgrade";
+        LedgerError { message: format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}") }
+    }
+
+    fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
+        LedgerError { message: format!("cannot {verb} `{}`: {error}", path.display()) }
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for LedgerError {}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> LedgerError {
+        LedgerError { message: error.to_string() }
+    }
+}
+
+/// The ledger, open for writing. There is one in a process, and one process for a file (see [`Lock`]).
+pub struct Ledger {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder`, makes it where there is none, and brings it to the newest schema.
+    ///
+    /// Errors: it cannot be opened or written, it is no ledger, or it is from a newer version. Nothing is ever started over.
+    pub fn open(folder: &Path) -> Result<Ledger, LedgerError> {
+        let path = folder.join(FILE);
+        create_private(&path)?;
+        let named = |error: &dyn fmt::Display| LedgerError::file(&path, "open the ledger", error);
+        let mut connection = Connection::open(&path).map_err(|error| named(&error))?;
+        prepare(&connection).map_err(|error| named(&error))?;
+        schema::migrate(&mut connection).map_err(|error| named(&error))?;
+        Ok(Ledger { connection, path })
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn prepare(connection: &Connection) -> Result<(), LedgerError> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a claim must be on the disk before its request is on the wire.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(())
+}
+
+/// Makes the file with mode 0600 before SQLite sees it, so that it is never readable by others, not even for a moment.
+fn create_private(path: &Path) -> Result<(), LedgerError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LedgerError::file(path, "make the ledger", &error)),
+    }
+}
+
+/// The lock of a state folder: one daemon for one ledger. Held as long as the value lives; the kernel lets go of it when the
+/// process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: std::fs::File,
+}
+
+impl Lock {
+    /// Takes the lock, or says that another has it.
+    pub fn take(folder: &Path) -> Result<Lock, LedgerError> {
+        let path = folder.join("ingestd.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| LedgerError::file(&path, "open the lock", &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError {
+                message: format!("another ingestd runs on `{}`: one daemon for one state folder", folder.display()),
+            }),
+            Err(std::fs::TryLockError::Error(error)) => Err(LedgerError::file(&path, "lock", &error)),
+        }
+    }
+}
+
+/// Opens the ledger for reading beside a daemon that may be writing.
+fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
+    if !path.exists() {
+        return Err(LedgerError { message: format!("there is no ledger at `{}`: has the daemon ever run?", path.display()) });
+    }
+    let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| named(&error))?;
+    connection.busy_timeout(BUSY)?;
+    schema::version(&connection).map_err(|error| named(&error))?;
+    Ok(connection)
+}

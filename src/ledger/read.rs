@@ -1,0 +1,132 @@
+//! Questions to the ledger, most of them on a connection that cannot write. Refuses to know how the answers are shown.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{FILE, Ledger, LedgerError, open_read_only, row};
+use crate::occurrence::{Key, Occurrence, Task};
+
+/// What `history` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryQuery {
+    /// Only this job.
+    pub job: Option<String>,
+    /// Only starts at or after this instant.
+    pub since: Option<Timestamp>,
+    /// Only this outcome: `ended`, `cut`, `failed`, `missed` or `skipped`.
+    pub outcome: Option<String>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// What the ledger remembers beside its rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Every occurrence that starts before it is settled; none in a new ledger.
+    pub cursor: Option<Timestamp>,
+    /// The generation of the schedule that was accepted last; 0 before the first.
+    pub generation: i64,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// When the newest turn was committed.
+    pub committed_at: Option<Timestamp>,
+}
+
+/// The ledger, open for reading only: for verbs beside the daemon, and for its pages.
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens the ledger in `folder`.
+    ///
+    /// Errors: there is none, it cannot be read, or it is from a newer version.
+    pub fn open(folder: &Path) -> Result<Reader, LedgerError> {
+        Ok(Reader { connection: open_read_only(&folder.join(FILE))? })
+    }
+
+    /// As-run rows, newest start first.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
+        let since = query.since.map(Timestamp::as_millisecond);
+        self.occurrences(
+            "WHERE (?1 IS NULL OR job = ?1) AND (?2 IS NULL OR start_ms >= ?2) \
+             AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) ORDER BY start_ms DESC, job LIMIT ?4",
+            params![query.job, since, query.outcome, query.limit],
+        )
+    }
+
+    /// Every occurrence on air or being taken off, by start.
+    pub fn on_air(&self) -> Result<Vec<Occurrence>, LedgerError> {
+        self.occurrences("WHERE state IN ('on_air', 'stopping') ORDER BY start_ms, job", [])
+    }
+
+    /// What went wrong with starts since `since`, newest first: failed, missed, ended unverified, or failing now.
+    pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
+        self.occurrences(
+            "WHERE start_ms >= ?1 AND (outcome IN ('failed', 'missed') OR reason = 'unverified' \
+             OR (state IN ('waiting', 'calling') AND error_message IS NOT NULL)) ORDER BY start_ms DESC, job LIMIT ?2",
+            params![since.as_millisecond(), limit],
+        )
+    }
+
+    /// What the ledger remembers beside its rows.
+    pub fn meta(&self) -> Result<Meta, LedgerError> {
+        meta(&self.connection)
+    }
+
+    fn occurrences(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
+        occurrences(&self.connection, tail, parameters)
+    }
+}
+
+impl Ledger {
+    /// Every occurrence that is not over, by start: what a new daemon takes over.
+    pub fn recover(&self) -> Result<Vec<Occurrence>, LedgerError> {
+        occurrences(&self.connection, "WHERE state <> 'done' ORDER BY start_ms, job", [])
+    }
+
+    /// Every task that is not known to be gone, with what is owed to it.
+    pub fn recover_tasks(&self) -> Result<Vec<Task>, LedgerError> {
+        let columns = row::TASK_COLUMNS;
+        let from = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
+        let mut statement = self.connection.prepare(&format!("SELECT {columns} {from}"))?;
+        let rows = statement.query_map([], row::task)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether there is a row of that name, open or done.
+    pub fn has(&self, key: &Key) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
+    }
+
+    /// What the ledger remembers beside its rows.
+    pub fn meta(&self) -> Result<Meta, LedgerError> {
+        meta(&self.connection)
+    }
+}
+
+fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {} FROM occurrence {tail}", row::OCCURRENCE_COLUMNS))?;
+    let rows = statement.query_map(parameters, row::occurrence)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
+    let value = |key: &str| -> Result<Option<i64>, LedgerError> {
+        Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+    };
+    let instant = |key: &str| -> Result<Option<Timestamp>, LedgerError> {
+        let Some(milliseconds) = value(key)? else { return Ok(None) };
+        let error = |_| LedgerError { message: format!("the ledger holds {milliseconds} as {key}, which is no instant") };
+        Timestamp::from_millisecond(milliseconds).map(Some).map_err(error)
+    };
+    Ok(Meta {
+        cursor: instant("cursor")?,
+        generation: value("generation")?.unwrap_or(0),
+        accepted_at: instant("accepted_at")?,
+        committed_at: instant("committed_at")?,
+    })
+}

@@ -1,0 +1,265 @@
+//! Occurrences and tasks as rows, and back. Refuses to know transactions. A row that does not come back is an error with its
+//! place, never a guess: the ledger is what tells what aired.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::{Deserialize, Serialize};
+
+use crate::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
+use crate::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use crate::trtc::{Destination, Repeat, Room, Tempo};
+
+/// What of an occurrence never changes, as the `spec` column holds it. Field names are part of the released schema.
+#[derive(Serialize, Deserialize)]
+struct Spec {
+    app: String,
+    sdk_app_id: u64,
+    region: String,
+    room: String,
+    room_type: String,
+    robot: String,
+    stream: String,
+    live: bool,
+    length_ms: Option<u64>,
+    seek_ms: u64,
+    repeat: i32,
+    volume: Option<u8>,
+    tempo: Option<u16>,
+    progress: Option<bool>,
+    auto_push: Option<bool>,
+    idle_timeout: Option<u16>,
+    end: String,
+    late: String,
+    start_within_ms: Option<u64>,
+    retry_first_ms: u64,
+    retry_cap_ms: u64,
+    retry_attempts: u32,
+    retry_also: Vec<String>,
+    priority: u8,
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The `spec` column of an occurrence.
+pub(super) fn spec(occurrence: &Occurrence) -> String {
+    let playout = &occurrence.playout;
+    let Terms { late, start_within, retry, priority } = &occurrence.terms;
+    let spec = Spec {
+        app: playout.destination.app.clone(),
+        sdk_app_id: playout.destination.sdk_app_id,
+        region: playout.destination.region.clone(),
+        room: playout.room.to_string(),
+        room_type: playout.room.type_name().to_owned(),
+        robot: playout.robot.clone(),
+        stream: playout.stream.reveal().to_owned(),
+        live: playout.live,
+        length_ms: playout.length.map(milliseconds),
+        seek_ms: milliseconds(playout.seek),
+        repeat: match playout.repeat {
+            Repeat::Forever => -1,
+            Repeat::Times(plays) => i32::from(plays),
+        },
+        volume: playout.volume,
+        tempo: playout.tempo.map(Tempo::percent),
+        progress: playout.progress,
+        auto_push: playout.auto_push,
+        idle_timeout: playout.idle_timeout,
+        end: end_name(occurrence.end).to_owned(),
+        late: late_name(*late).to_owned(),
+        start_within_ms: start_within.map(milliseconds),
+        retry_first_ms: milliseconds(retry.first),
+        retry_cap_ms: milliseconds(retry.cap),
+        retry_attempts: retry.attempts,
+        retry_also: retry.also.clone(),
+        priority: *priority,
+    };
+    serde_json::to_string(&spec).expect("a struct of plain values is JSON")
+}
+
+fn end_name(end: End) -> &'static str {
+    match end {
+        End::Planned(_) => "planned",
+        End::Media(_) => "media",
+        End::Open => "open",
+        End::Never => "never",
+    }
+}
+
+fn late_name(late: Late) -> &'static str {
+    match late {
+        Late::Join => "join",
+        Late::Restart => "restart",
+        Late::Skip => "skip",
+    }
+}
+
+/// The columns [`occurrence`] reads.
+pub(super) const OCCURRENCE_COLUMNS: &str = "job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, \
+    outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, \
+    ended_ms, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
+
+/// A row read by [`OCCURRENCE_COLUMNS`].
+pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
+    let spec = read_spec(row)?;
+    let kind: String = row.get("kind")?;
+    let fault_message: Option<String> = row.get("error_message")?;
+    Ok(Occurrence {
+        key: key(row)?,
+        kind: Kind::from_name(&kind).ok_or_else(|| broken("kind", &kind))?,
+        count: row.get("count")?,
+        end: end(&spec.end, instant_or_none(row, "end_ms")?)?,
+        generation: row.get("generation")?,
+        state: state(row)?,
+        attempts: row.get("attempts")?,
+        tries: row.get("tries")?,
+        restarts: row.get("restarts")?,
+        was_in_doubt: row.get("was_in_doubt")?,
+        in_doubt: row.get("in_doubt")?,
+        joined: row.get("joined")?,
+        exists_since: instant_or_none(row, "exists_since_ms")?,
+        first_sent_at: instant_or_none(row, "first_sent_ms")?,
+        on_air_at: instant_or_none(row, "on_air_ms")?,
+        ended_at: instant_or_none(row, "ended_ms")?,
+        confirmed_at: instant_or_none(row, "confirmed_ms")?,
+        task_id: row.get("task_id")?,
+        fault: match fault_message {
+            Some(message) => Some(LastFault { code: row.get("error_code")?, message, in_a_row: row.get("error_in_a_row")? }),
+            None => None,
+        },
+        request_id: row.get("request_id")?,
+        playout: playout(&spec)?,
+        terms: terms(spec)?,
+    })
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+    let job: String = row.get("job")?;
+    Ok(Key { start: instant(row, "start_ms")?, job: JobId::parse(&job).ok_or_else(|| broken("job", &job))? })
+}
+
+fn read_spec(row: &Row<'_>) -> rusqlite::Result<Spec> {
+    let spec: String = row.get("spec")?;
+    serde_json::from_str(&spec).map_err(|error| broken("spec", &error.to_string()))
+}
+
+fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
+    let tempo = match spec.tempo {
+        Some(percent) => Some(Tempo::from_percent(percent).ok_or_else(|| broken("tempo", &percent.to_string()))?),
+        None => None,
+    };
+    Ok(Playout {
+        destination: Destination { app: spec.app.clone(), sdk_app_id: spec.sdk_app_id, region: spec.region.clone() },
+        room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
+        robot: spec.robot.clone(),
+        stream: StreamUrl::new(&spec.stream),
+        live: spec.live,
+        length: spec.length_ms.map(Duration::from_millis),
+        seek: Duration::from_millis(spec.seek_ms),
+        repeat: u16::try_from(spec.repeat).map_or(Repeat::Forever, Repeat::Times),
+        volume: spec.volume,
+        tempo,
+        progress: spec.progress,
+        auto_push: spec.auto_push,
+        idle_timeout: spec.idle_timeout,
+    })
+}
+
+fn terms(spec: Spec) -> rusqlite::Result<Terms> {
+    let late = [Late::Join, Late::Restart, Late::Skip].into_iter().find(|late| late_name(*late) == spec.late);
+    Ok(Terms {
+        late: late.ok_or_else(|| broken("late", &spec.late))?,
+        start_within: spec.start_within_ms.map(Duration::from_millis),
+        retry: RetryPolicy {
+            first: Duration::from_millis(spec.retry_first_ms),
+            cap: Duration::from_millis(spec.retry_cap_ms),
+            attempts: spec.retry_attempts,
+            also: spec.retry_also,
+        },
+        priority: spec.priority,
+    })
+}
+
+fn end(name: &str, at: Option<Timestamp>) -> rusqlite::Result<End> {
+    match (name, at) {
+        ("planned", Some(at)) => Ok(End::Planned(at)),
+        ("media", Some(at)) => Ok(End::Media(at)),
+        ("open", None) => Ok(End::Open),
+        ("never", None) => Ok(End::Never),
+        _ => Err(broken("end", name)),
+    }
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<State> {
+    let name: String = row.get("state")?;
+    let outcome = || -> rusqlite::Result<Outcome> {
+        let (outcome, reason): (String, String) = (row.get("outcome")?, row.get("reason")?);
+        Outcome::from_parts(&outcome, &reason).ok_or_else(|| broken("outcome", &format!("{outcome} ({reason})")))
+    };
+    Ok(match name.as_str() {
+        "armed" => State::Armed,
+        "calling" => State::Calling,
+        "waiting" => {
+            let why: String = row.get("wait_why")?;
+            let why = Why::from_name(&why).ok_or_else(|| broken("wait_why", &why))?;
+            State::Waiting { until: instant(row, "wait_until_ms")?, why }
+        }
+        "on_air" => State::OnAir,
+        "stopping" => State::Stopping { outcome: outcome()? },
+        "done" => State::Done { outcome: outcome()? },
+        _ => return Err(broken("state", &name)),
+    })
+}
+
+/// The columns [`task`] reads, of `task` joined with its `occurrence`.
+pub(super) const TASK_COLUMNS: &str = "task.id AS row, task.task_id AS task_id, task.app AS app, task.sdk_app_id AS sdk_app_id, \
+    task.region AS region, started_ms, bound_ms, media_end_ms, stop_wanted_ms, stop_tries, stopped_ms, gone_ms, verified, alerted, \
+    occurrence.job AS job, occurrence.start_ms AS start_ms, occurrence.spec AS spec";
+
+/// A row read by [`TASK_COLUMNS`]; what is owed to it is due at once.
+pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    let wanted = instant_or_none(row, "stop_wanted_ms")?;
+    let stopped = instant_or_none(row, "stopped_ms")?;
+    let gone = instant_or_none(row, "gone_ms")?;
+    let phase = match (wanted, stopped, gone) {
+        (_, _, Some(at)) => TaskPhase::Gone { at, verified: row.get("verified")? },
+        (_, Some(stopped_at), None) => TaskPhase::Verifying { stopped_at, tries: 0 },
+        (Some(since), None, None) => TaskPhase::StopWanted { since, tries: row.get("stop_tries")? },
+        (None, None, None) => TaskPhase::Watched { missing_since: None },
+    };
+    let started_at = instant(row, "started_ms")?;
+    let sdk_app_id: i64 = row.get("sdk_app_id")?;
+    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
+    Ok(Task {
+        row: row.get("row")?,
+        task_id: row.get("task_id")?,
+        destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
+        key: key(row)?,
+        robot: read_spec(row)?.robot,
+        started_at,
+        bound: instant_or_none(row, "bound_ms")?,
+        media_end: instant_or_none(row, "media_end_ms")?,
+        was_stopped: wanted.is_some(),
+        phase,
+        next_at: started_at,
+        alerted: row.get("alerted")?,
+    })
+}
+
+fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    instant_or_none(row, column)?.ok_or_else(|| broken(column, "null"))
+}
+
+fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|value| Timestamp::from_millisecond(value).map_err(|_| broken(column, &value.to_string()))).transpose()
+}
+
+fn broken(column: &str, value: &str) -> rusqlite::Error {
+    let message = format!("the ledger holds `{value}` as {column}, which no version of ingestd writes");
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, message.into())
+}

@@ -1,0 +1,209 @@
+//! One task that TRTC runs for us: when to describe it, when to stop it, when to believe that it is gone. A stop is owed by a
+//! task and pursued beside its occurrence. Refuses to know sockets and the ledger; `now` is an argument.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Key;
+use crate::trtc::{Destination, TaskStatus};
+
+/// Gone is NotExist twice, this far apart.
+const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
+/// A task this young is not believed to be gone: the vendor's own view of it may lag behind its start.
+const TOO_YOUNG: SignedDuration = SignedDuration::from_secs(10);
+/// Media that runs over its length by this much is stopped.
+const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
+/// A stop that is not settled by then alerts.
+const ALERT_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// A loop that nobody could stop is believed to be gone this long after its MaxDuration.
+const BOUND_SLACK: SignedDuration = SignedDuration::from_mins(2);
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPhase {
+    /// On air and described now and then.
+    Watched {
+        /// When NotExist was first seen, if the last answer was that.
+        missing_since: Option<Timestamp>,
+    },
+    /// Its stop is owed.
+    StopWanted {
+        /// Since when.
+        since: Timestamp,
+        /// Stops sent.
+        tries: u32,
+    },
+    /// Its stop was taken; Describe has not said NotExist yet.
+    Verifying {
+        /// When the stop was taken.
+        stopped_at: Timestamp,
+        /// Describes sent since.
+        tries: u32,
+    },
+    /// Off the air.
+    Gone {
+        /// Since when, as far as we know.
+        at: Timestamp,
+        /// False when only its bound says so.
+        verified: bool,
+    },
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its row in the ledger.
+    pub row: i64,
+    /// The opaque handle.
+    pub task_id: String,
+    /// Whose account, application and region.
+    pub destination: Destination,
+    /// The occurrence it was started for.
+    pub key: Key,
+    /// Its robot: a later start of the same robot must know that it is still there.
+    pub robot: String,
+    /// When its start was accepted.
+    pub started_at: Timestamp,
+    /// When the cloud ends it by itself, if it is a loop.
+    pub bound: Option<Timestamp>,
+    /// When its media should have played out, if that is its end.
+    pub media_end: Option<Timestamp>,
+    /// Where it stands.
+    pub phase: TaskPhase,
+    /// When to do the next thing; nothing is under way until then.
+    pub next_at: Timestamp,
+    /// Whether its alert was raised.
+    pub alerted: bool,
+    /// Whether its stop was ever owed: then its end is ours, and not the media's.
+    pub was_stopped: bool,
+}
+
+/// What to do for a task now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskStep {
+    /// Send DescribeStreamIngest.
+    Describe,
+    /// Send StopStreamIngest.
+    Stop,
+}
+
+/// What happened to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskEvent {
+    /// It is to be stopped.
+    StopWanted,
+    /// A stop was taken, or said that the task is over.
+    Stopped,
+    /// A describe answered.
+    Described(TaskStatus),
+    /// A stop or a describe failed.
+    Failed,
+}
+
+impl Task {
+    /// Whether it is settled: nothing is to be done for it any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.phase, TaskPhase::Gone { .. })
+    }
+
+    /// Whether its stop is owed and not yet taken.
+    pub fn is_stop_wanted(&self) -> bool {
+        matches!(self.phase, TaskPhase::StopWanted { .. })
+    }
+
+    /// What to do when `next_at` has come; `None` when its bound settled it instead.
+    pub fn due(&mut self, now: Timestamp) -> Option<TaskStep> {
+        let stopping = matches!(self.phase, TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. });
+        if stopping && self.bound.is_some_and(|bound| now >= bound + BOUND_SLACK) {
+            self.phase = TaskPhase::Gone { at: now, verified: false };
+            return None;
+        }
+        match &mut self.phase {
+            TaskPhase::Watched { .. } => Some(TaskStep::Describe),
+            TaskPhase::StopWanted { tries, .. } => {
+                *tries += 1;
+                Some(TaskStep::Stop)
+            }
+            TaskPhase::Verifying { tries, .. } => {
+                *tries += 1;
+                Some(TaskStep::Describe)
+            }
+            TaskPhase::Gone { .. } => None,
+        }
+    }
+
+    /// Takes in what happened. `watch_period` is the time between two describes of a task on air.
+    pub fn take(&mut self, event: TaskEvent, watch_period: SignedDuration, now: Timestamp) {
+        self.phase = match (self.phase, event) {
+            (TaskPhase::Watched { .. }, TaskEvent::StopWanted) => TaskPhase::StopWanted { since: now, tries: 0 },
+            (TaskPhase::Watched { missing_since }, TaskEvent::Described(TaskStatus::NotExist)) => {
+                let young = now.duration_since(self.started_at) < TOO_YOUNG;
+                match missing_since {
+                    Some(since) if now.duration_since(since) >= CONFIRM_GONE_AFTER && !young => {
+                        TaskPhase::Gone { at: since, verified: true }
+                    }
+                    Some(since) => TaskPhase::Watched { missing_since: Some(since) },
+                    None => TaskPhase::Watched { missing_since: Some(now) },
+                }
+            }
+            (TaskPhase::Watched { .. }, TaskEvent::Described(TaskStatus::InProgress)) => {
+                if self.media_end.is_some_and(|end| now >= end + OVERRUN) {
+                    TaskPhase::StopWanted { since: now, tries: 0 }
+                } else {
+                    TaskPhase::Watched { missing_since: None }
+                }
+            }
+            // A stop that was sent before may still be under way when the next one is answered: either settles it.
+            (TaskPhase::StopWanted { .. }, TaskEvent::Stopped) => TaskPhase::Verifying { stopped_at: now, tries: 0 },
+            (TaskPhase::Verifying { stopped_at, .. }, TaskEvent::Described(TaskStatus::NotExist)) => {
+                TaskPhase::Gone { at: stopped_at, verified: true }
+            }
+            (phase, _) => phase,
+        };
+        self.was_stopped |= self.is_stop_wanted();
+        self.next_at = self.next(event, watch_period, now);
+    }
+
+    /// Whether its alert is due now; it is raised once.
+    pub fn alert_due(&mut self, now: Timestamp) -> bool {
+        let since = match self.phase {
+            TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => since,
+            TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => return false,
+        };
+        let due = !self.alerted && now.duration_since(since) >= ALERT_AFTER;
+        self.alerted |= due;
+        due
+    }
+
+    fn next(&self, event: TaskEvent, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
+        let wait = match self.phase {
+            TaskPhase::Watched { missing_since: Some(_) } => {
+                let mature = self.started_at + TOO_YOUNG;
+                return (now + CONFIRM_GONE_AFTER).max(mature);
+            }
+            TaskPhase::Watched { missing_since: None } => return self.next_watch(watch_period, now),
+            TaskPhase::StopWanted { since, tries } if event == TaskEvent::Failed => backoff(since, tries, now),
+            TaskPhase::Verifying { stopped_at, tries } => backoff(stopped_at, tries, now),
+            TaskPhase::StopWanted { .. } | TaskPhase::Gone { .. } => SignedDuration::ZERO,
+        };
+        now + wait
+    }
+
+    fn next_watch(&self, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
+        let periodic = now + watch_period;
+        let media = self.media_end.into_iter().flat_map(|end| [end, end + OVERRUN]).filter(|at| *at > now).min();
+        media.map_or(periodic, |at| at.min(periodic))
+    }
+
+    /// The first watch of a task that has just started.
+    pub fn first_watch(&self, watch_period: SignedDuration) -> Timestamp {
+        self.next_watch(watch_period, self.started_at)
+    }
+}
+
+/// 1, 2, 4 ... 30 s between tries; a minute once the first minute is over.
+fn backoff(since: Timestamp, tries: u32, now: Timestamp) -> SignedDuration {
+    if now.duration_since(since) >= ALERT_AFTER {
+        return SignedDuration::from_mins(1);
+    }
+    SignedDuration::from_secs((1_i64 << tries.saturating_sub(1).min(5)).min(30))
+}

@@ -1,0 +1,6 @@
+//! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Refuses to know where it is shown.
+
+pub mod plan;
+pub mod time;
+
+pub use time::{instant, parse_time};

@@ -1,0 +1,112 @@
+//! Instants as our outputs show them, and as our arguments take them. Refuses to know what time it is: `now` is an argument.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+use crate::calendar::resolve;
+
+/// An instant as JSON and CSV show it: RFC 3339, UTC, milliseconds, `Z`.
+///
+/// ```
+/// # use ingestd::report::instant;
+/// assert_eq!(instant("2026-11-22T18:00+08:00".parse().unwrap()), "2026-11-22T10:00:00.000Z");
+/// ```
+pub fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// An instant as the clock on the wall shows it: RFC 3339 with the zone's offset, whole seconds. Starts are whole seconds, and
+/// whoever needs more has [`instant`] beside it.
+pub fn local(at: Timestamp, zone: &TimeZone) -> String {
+    let (local, offset) = (zone.to_datetime(at), zone.to_offset(at));
+    let local = local.with().subsec_nanosecond(0).build().unwrap_or(local);
+    let minutes = offset.seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// What `--at`, `--from`, `--to` and `--since` take, for the hint of a message.
+const FORMS: &str = "write RFC 3339 (`2026-11-22T18:00:00+08:00`), a local `2026-11-22` or `2026-11-22 18:00`, `now`, \
+    or `now+2h` or `now-1d`";
+
+/// Reads an argument that is a time. A local one is in `zone`, where a clock change counts as for `at`: in a gap it is shifted
+/// forward, in a repeat it is the first. A day is 24 hours.
+pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let wrong = || format!("`{text}` is no time: {FORMS}");
+    if let Some(shift) = text.strip_prefix("now") {
+        return if shift.is_empty() { Ok(now) } else { shifted(shift, now).ok_or_else(wrong) };
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    // jiff reads an offset after a local time and drops it; whoever writes one means it.
+    let date_ends = text.len().min("2026-11-22".len());
+    let is_local = text.is_char_boundary(date_ends) && !text[date_ends..].contains(['+', '-', 'Z', 'z', '[']);
+    let written: Option<DateTime> = text.parse().ok().filter(|_| is_local);
+    written.and_then(|written| resolve(zone, written)).ok_or_else(wrong)
+}
+
+/// `+2h` or `-1d` from an instant.
+fn shifted(shift: &str, now: Timestamp) -> Option<Timestamp> {
+    let (back, length) = shift.strip_prefix('-').map_or((false, shift.strip_prefix('+')), |length| (true, Some(length)));
+    let length = length.filter(|length| length.starts_with(|first: char| first.is_ascii_digit()))?;
+    let length = length.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    if back { now.checked_sub(length).ok() } else { now.checked_add(length).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_york() -> TimeZone {
+        jiff::tz::TimeZoneDatabase::bundled().get("America/New_York").unwrap()
+    }
+
+    #[test]
+    fn an_argument_is_read_in_every_form_it_may_have() {
+        let now = "2026-11-22T12:00:00.250Z".parse().unwrap();
+        for (text, expected) in [
+            ("now", Ok("2026-11-22T12:00:00.250Z")),
+            ("now+2h", Ok("2026-11-22T14:00:00.250Z")),
+            ("now-1d", Ok("2026-11-21T12:00:00.250Z")),
+            ("now+1m30s", Ok("2026-11-22T12:01:30.250Z")),
+            ("now+200ms", Ok("2026-11-22T12:00:00.450Z")),
+            ("2026-11-22T18:00:00Z", Ok("2026-11-22T18:00:00.000Z")),
+            ("2026-11-22T18:00:00.5+08:00", Ok("2026-11-22T10:00:00.500Z")),
+            ("2026-11-22", Ok("2026-11-22T05:00:00.000Z")),
+            ("2026-11-22 18:00", Ok("2026-11-22T23:00:00.000Z")),
+            (" 2026-11-22 18:00:30 ", Ok("2026-11-22T23:00:30.000Z")),
+            // A gap and a repeat in New York.
+            ("2027-03-14 02:30", Ok("2027-03-14T07:30:00.000Z")),
+            ("2026-11-01 01:30", Ok("2026-11-01T05:30:00.000Z")),
+            ("now+", Err(())),
+            ("now+-2h", Err(())),
+            ("now 2h", Err(())),
+            ("now+1mo", Err(())),
+            ("now+999999999d", Err(())),
+            ("18:00", Err(())),
+            ("2026-02-30", Err(())),
+            ("2026-11-22 25:00", Err(())),
+            ("tomorrow", Err(())),
+            ("直播直播直播直播", Err(())),
+            ("", Err(())),
+        ] {
+            let read = parse_time(text, now, &new_york());
+            assert_eq!(read.as_ref().map(|at| instant(*at)).map_err(|_| ()), expected.map(str::to_owned), "{text}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_local_time_carries_its_offset() {
+        let zones = jiff::tz::TimeZoneDatabase::bundled();
+        for (at, zone, expected) in [
+            ("2026-11-22T10:00:00Z", "Asia/Shanghai", "2026-11-22T18:00:00+08:00"),
+            ("2026-11-22T10:00:00.750Z", "America/St_Johns", "2026-11-22T06:30:00-03:30"),
+            ("2026-11-22T10:00:00Z", "UTC", "2026-11-22T10:00:00+00:00"),
+        ] {
+            assert_eq!(local(at.parse().unwrap(), &zones.get(zone).unwrap()), expected);
+        }
+    }
+}

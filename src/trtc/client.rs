@@ -1,0 +1,300 @@
+//! The API over HTTP. Knows connections, limits of time and size, and what each way of failing proves; refuses to know when to
+//! send and when to try again: it never sends a request twice.
+//!
+//! Why not a client's usual comforts: a redirect, an automatic retry or a replay could start a second stream in a room. The one
+//! thing that may happen unseen is that a kept connection turns out to be closed before anything was written to it; then the
+//! request goes out on a new one, for the first time.
+//!
+//! Proxies: an encrypted endpoint is reached through `HTTPS_PROXY` when the environment names one, as operators behind a proxy
+//! expect; a loopback endpoint never is. Compression is not asked for, so a compressed answer is no envelope.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::action::{Action, Answer, Api, Fault, Request};
+use super::endpoint::Endpoint;
+use super::envelope;
+use super::request::{AppKey, Credentials, SignedRequest, sign};
+
+/// How long and how large things may get.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From looking up the name to the end of the TLS handshake.
+    pub connect: Duration,
+    /// From sending (connecting included) to the last byte of the answer.
+    pub answer: Duration,
+    /// All of a warming.
+    pub warm: Duration,
+    /// Of an answer. The vendor's have a few hundred bytes.
+    pub body_bytes: usize,
+}
+
+impl Limits {
+    /// Those of DESIGN.md section 5.
+    pub const STANDARD: Limits = Limits {
+        connect: Duration::from_secs(3),
+        answer: Duration::from_secs(10),
+        warm: Duration::from_secs(3),
+        body_bytes: 1 << 20,
+    };
+}
+
+/// How long a connection is kept that nobody uses. Watching alone uses one every 30 s; a longer pause is bridged by warming.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A server that asks for more patience than this gets this much.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+
+/// Everything secret that requests need.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// The account's.
+    pub credentials: Credentials,
+    /// By the application's name in the settings.
+    pub apps: BTreeMap<String, AppKey>,
+}
+
+type Source = Arc<dyn Fn() -> Result<Secrets, String> + Send + Sync>;
+
+/// The API of an endpoint. Keep it for as long as the process lives: it holds the connections.
+pub struct HttpApi {
+    client: reqwest::Client,
+    endpoint: Endpoint,
+    limits: Limits,
+    source: Source,
+    secrets: RwLock<Arc<Secrets>>,
+    stale: AtomicBool,
+    /// One reading at a time; the others wait for its result.
+    reading: tokio::sync::Mutex<()>,
+    clock_offset_ms: AtomicI64,
+}
+
+impl HttpApi {
+    /// Reads the secrets for the first time and makes ready to connect. Fails when they cannot be read, or when the host has
+    /// no certificates to trust. `source` is called again after [`Api::reread_credentials`], on a thread that may wait for
+    /// files.
+    pub fn new(
+        endpoint: Endpoint,
+        limits: Limits,
+        source: impl Fn() -> Result<Secrets, String> + Send + Sync + 'static,
+    ) -> Result<HttpApi, String> {
+        let secrets = source()?;
+        let mut builder = reqwest::Client::builder()
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(concat!("ingestd/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(limits.connect)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .tcp_keepalive(KEEPALIVE);
+        if endpoint.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        if !endpoint.is_encrypted() {
+            // A rehearsal needs no certificates, so it must not fail for the lack of any.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| format!("cannot make ready for HTTPS: {}", causes(error)))?;
+        Ok(HttpApi {
+            client,
+            endpoint,
+            limits,
+            source: Arc::new(source),
+            secrets: RwLock::new(Arc::new(secrets)),
+            stale: AtomicBool::new(false),
+            reading: tokio::sync::Mutex::new(()),
+            clock_offset_ms: AtomicI64::new(0),
+        })
+    }
+
+    /// The secrets, read anew when that was asked for. A reading that fails is tried again by the next request.
+    async fn secrets(&self) -> Result<Arc<Secrets>, String> {
+        if self.stale.load(Ordering::Acquire) {
+            let _one_at_a_time = self.reading.lock().await;
+            if self.stale.load(Ordering::Acquire) {
+                let source = self.source.clone();
+                let read = tokio::task::spawn_blocking(move || source()).await;
+                let secrets = read.map_err(|_| "reading the credentials failed".to_owned())??;
+                *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
+                self.stale.store(false, Ordering::Release);
+            }
+        }
+        Ok(self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn sign(&self, request: &Request, now: Timestamp) -> Result<SignedRequest, String> {
+        let secrets = self.secrets().await?;
+        let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
+        let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
+        sign(request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
+    }
+
+    async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {
+        let secrets = request.secrets().to_vec();
+        let request = match self.build(request) {
+            Ok(request) => request,
+            Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
+        };
+        let mut response = match self.client.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Answer::bare(Err(fault_of(error))),
+        };
+        let status = response.status().as_u16();
+        let server_date = date(response.headers());
+        let (result, request_id) = match self.body(&mut response).await {
+            Ok(Some(body)) => envelope::read(action, status, &body, &secrets),
+            Ok(None) if status == 200 => (Err(Fault::NotAnEnvelope(format!("more than {} bytes", self.limits.body_bytes))), None),
+            Ok(None) => (Err(Fault::Status(status)), None),
+            Err(error) => (Err(Fault::Cut(causes(error))), None),
+        };
+        Answer {
+            result,
+            http_status: Some(status),
+            request_id,
+            server_date,
+            retry_after: retry_after(response.headers(), server_date),
+        }
+    }
+
+    fn build(&self, request: SignedRequest) -> Result<reqwest::Request, String> {
+        let (headers, body) = request.into_parts();
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, text) in headers {
+            // A header's value may be secret, so an error names the header only.
+            let mut value = HeaderValue::from_str(&text).map_err(|_| format!("the header `{name}` cannot be sent"))?;
+            value.set_sensitive(true);
+            map.insert(HeaderName::from_static(name), value);
+        }
+        self.client.post(self.endpoint.url()).headers(map).body(body).build().map_err(causes)
+    }
+
+    /// The whole body, or nothing if it is larger than we read.
+    async fn body(&self, response: &mut reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > self.limits.body_bytes {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
+    }
+}
+
+impl Api for HttpApi {
+    async fn call(&self, request: Request, now: Timestamp) -> Answer {
+        let action = request.body.action();
+        // A secret may lie on a disk that does not answer; a call always comes back.
+        let signed = match timeout(self.limits.answer, self.sign(&request, now)).await {
+            Ok(Ok(signed)) => signed,
+            Ok(Err(why)) => return Answer::bare(Err(Fault::Unsendable(why))),
+            Err(_) => return Answer::bare(Err(Fault::Unsendable("reading the credentials takes too long".to_owned()))),
+        };
+        let exchange = timeout(self.limits.answer, self.exchange(action, signed));
+        exchange.await.unwrap_or_else(|_| Answer::bare(Err(Fault::Timeout)))
+    }
+
+    /// Asks `count` times at once for `/`, unsigned. That is no action and counts against none's limit; its answer is read and
+    /// forgotten, whatever it is, and the connections are kept.
+    async fn warm(&self, count: usize) {
+        let mut requests = JoinSet::new();
+        for _ in 0..count {
+            let request = self.client.get(self.endpoint.url()).send();
+            let body_bytes = self.limits.body_bytes;
+            requests.spawn(async move {
+                let Ok(mut response) = request.await else { return };
+                let mut read = 0;
+                while let Ok(Some(chunk)) = response.chunk().await {
+                    read += chunk.len();
+                    if read > body_bytes {
+                        return;
+                    }
+                }
+            });
+        }
+        // Those that are not done by then are dropped with the set.
+        let _in_time = timeout(self.limits.warm, async { while requests.join_next().await.is_some() {} }).await;
+    }
+
+    fn set_clock_offset(&self, offset_ms: i64) {
+        self.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
+    fn reread_credentials(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+}
+
+/// What a failure to get an answer proves. Only a connection that never came about, or hyper handing the request back
+/// unwritten, proves that nothing was sent.
+fn fault_of(error: reqwest::Error) -> Fault {
+    let unsent = error.is_connect() || handed_back(&error);
+    let built = error.is_builder();
+    let why = causes(error);
+    match (unsent, built) {
+        (true, _) => Fault::Connect(why),
+        (false, true) => Fault::Unsendable(why),
+        (false, false) => Fault::Cut(why),
+    }
+}
+
+/// Whether hyper gave the request back because the connection closed before any of it was written.
+fn handed_back(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// An error and its causes in one line, without the URL.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Wrappers tend to repeat what they wrap.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The `Date` header.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// The `Retry-After` header: seconds, or a date, which is counted from the server's own.
+fn retry_after(headers: &HeaderMap, server_date: Option<Timestamp>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::try_from(http_date(text)?.duration_since(server_date?)).unwrap_or(Duration::ZERO),
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}

@@ -1,0 +1,138 @@
+//! What an answer's body says. The vendor's envelope is believed whatever the status and the Content-Type; anything else is not
+//! an answer of the service. Pure; refuses to know sockets and headers.
+
+use serde_json::{Map, Value};
+
+use super::action::{Action, Fault, Success, TaskStatus};
+
+/// How much of a body that is no envelope, and of an error's message, is kept. What comes may be anybody's and any length.
+const QUOTE_CHARS_MAX: usize = 200;
+
+/// Longest `Error.Code` and `RequestId` that are kept; the vendor's have at most about 50 characters.
+const NAME_CHARS_MAX: usize = 128;
+
+/// Reads an answer to `action`: the result, and the `RequestId` when there is one. `secrets` are blotted out of every text
+/// that is kept.
+pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Result<Success, Fault>, Option<String>) {
+    let foreign = || match status {
+        200 => Fault::NotAnEnvelope(quote(&String::from_utf8_lossy(body), secrets)),
+        _ => Fault::Status(status),
+    };
+    let Some(response) = response(body) else { return (Err(foreign()), None) };
+    let text = |name: &str| response.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let request_id = text("RequestId").map(|id| printable(id, NAME_CHARS_MAX));
+    if let Some(error) = response.get("Error").filter(|error| !error.is_null()) {
+        let result = match error.get("Code").and_then(Value::as_str) {
+            Some(code) => Fault::Rejected {
+                code: printable(code, NAME_CHARS_MAX),
+                message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets),
+            },
+            None => foreign(),
+        };
+        return (Err(result), request_id);
+    }
+    let success = match action {
+        Action::Start => text("TaskId").map(|task_id| Success::Started { task_id: task_id.to_owned() }),
+        // A stop promises nothing but a RequestId; without it, this is not the service speaking.
+        Action::Stop => request_id.is_some().then_some(Success::Stopped),
+        Action::Describe => match text("Status") {
+            Some("InProgress") => Some(Success::Described(TaskStatus::InProgress)),
+            Some("NotExist") => Some(Success::Described(TaskStatus::NotExist)),
+            _ => None,
+        },
+    };
+    (success.ok_or_else(foreign), request_id)
+}
+
+/// The inside of `{"Response": {...}}`. The older `{"code": ..}` of the same vendor is no envelope of this API.
+fn response(body: &[u8]) -> Option<Map<String, Value>> {
+    match serde_json::from_slice(body).ok()? {
+        Value::Object(mut outer) => match outer.remove("Response")? {
+            Value::Object(response) => Some(response),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The beginning of a text, for people: secrets blotted out, unprintable characters as a dot.
+fn quote(text: &str, secrets: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret.as_str(), "[...]");
+    }
+    printable(&text, QUOTE_CHARS_MAX)
+}
+
+fn printable(text: &str, chars_max: usize) -> String {
+    let shown = |character: char| if character.is_control() || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
+    text.trim().chars().take(chars_max).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(code: &str, message: &str) -> Result<Success, Fault> {
+        Err(Fault::Rejected { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    fn foreign(text: &str) -> Result<Success, Fault> {
+        Err(Fault::NotAnEnvelope(text.to_owned()))
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn an_envelope_is_read_whatever_its_status_and_nothing_else_is_one() {
+        let started = |id: &str| Ok(Success::Started { task_id: id.to_owned() });
+        for (action, status, body, expected) in [
+            (Action::Start, 200, r#"{"Response":{"TaskId":"-gC+W.","RequestId":"r"}}"#, started("-gC+W.")),
+            (Action::Start, 200, r#"{"Response":{"TaskId":"t"}}"#, started("t")),
+            (Action::Start, 201, r#"{"Response":{"TaskId":"t","Error":null}}"#, started("t")),
+            (Action::Stop, 200, r#"{"Response":{"RequestId":"r"}}"#, Ok(Success::Stopped)),
+            (Action::Describe, 200, r#"{"Response":{"Status":"InProgress","RequestId":"r"}}"#, Ok(Success::Described(TaskStatus::InProgress))),
+            (Action::Describe, 200, r#"{"Response":{"Status":"NotExist","RequestId":"r"}}"#, Ok(Success::Described(TaskStatus::NotExist))),
+            // An error outweighs whatever else is there, at any status.
+            (Action::Start, 200, r#"{"Response":{"Error":{"Code":"A.B","Message":"why"},"RequestId":"r"}}"#, rejected("A.B", "why")),
+            (Action::Start, 200, r#"{"Response":{"TaskId":"t","Error":{"Code":"A.B"}}}"#, rejected("A.B", "")),
+            (Action::Stop, 503, r#"{"Response":{"Error":{"Code":"A.B","Message":"why"}}}"#, rejected("A.B", "why")),
+            // What the action promises is not there.
+            (Action::Start, 200, r#"{"Response":{"RequestId":"r"}}"#, foreign(r#"{"Response":{"RequestId":"r"}}"#)),
+            (Action::Start, 200, r#"{"Response":{"TaskId":""}}"#, foreign(r#"{"Response":{"TaskId":""}}"#)),
+            (Action::Start, 200, r#"{"Response":{"TaskId":7}}"#, foreign(r#"{"Response":{"TaskId":7}}"#)),
+            (Action::Stop, 200, r#"{"Response":{}}"#, foreign(r#"{"Response":{}}"#)),
+            (Action::Describe, 200, r#"{"Response":{"Status":"Odd"}}"#, foreign(r#"{"Response":{"Status":"Odd"}}"#)),
+            (Action::Start, 200, r#"{"Response":{"Error":"no"}}"#, foreign(r#"{"Response":{"Error":"no"}}"#)),
+            // Something else altogether.
+            (Action::Start, 200, r#"{"code":4000,"message":"m","codeDesc":"d"}"#, foreign(r#"{"code":4000,"message":"m","codeDesc":"d"}"#)),
+            (Action::Start, 200, "", foreign("")),
+            (Action::Start, 200, "null", foreign("null")),
+            (Action::Start, 200, "[1]", foreign("[1]")),
+            (Action::Start, 200, "<html>\n", foreign("<html>")),
+            (Action::Start, 200, "<a>\x07<b>", foreign("<a>.<b>")),
+            (Action::Start, 502, "<html>", Err(Fault::Status(502))),
+            (Action::Start, 204, "", Err(Fault::Status(204))),
+            (Action::Start, 429, r#"{"code":1}"#, Err(Fault::Status(429))),
+        ] {
+            assert_eq!(read(action, status, body.as_bytes(), &[]).0, expected, "{action:?} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_request_id_comes_with_success_and_error_alike() {
+        for body in [r#"{"Response":{"TaskId":"t","RequestId":"r"}}"#, r#"{"Response":{"Error":{"Code":"A"},"RequestId":"r"}}"#] {
+            assert_eq!(read(Action::Start, 200, body.as_bytes(), &[]).1.as_deref(), Some("r"));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_short_printable_and_without_secrets() {
+        let secrets = ["hush-hush".to_owned(), String::new()];
+        let long = format!("hush-hush {}", "x".repeat(10_000));
+        let (result, _) = read(Action::Start, 200, long.as_bytes(), &secrets);
+        assert_eq!(result, foreign(&format!("[...] {}", "x".repeat(194))));
+        let body = r#"{"Response":{"Error":{"Code":"A","Message":"bad hush-hush"}}}"#;
+        assert_eq!(read(Action::Start, 200, body.as_bytes(), &secrets).0, rejected("A", "bad [...]"));
+        assert_eq!(read(Action::Start, 200, b"\xff\xfe{", &secrets).0, foreign("..{"));
+    }
+}

@@ -1,0 +1,280 @@
+//! Who may send next, and when: at most `rate` requests in any second *as the server sees them* (DESIGN.md section 5,
+//! Limiter). One limiter for each action. Pure: time comes in as a [`Duration`] since an origin of the caller's choice.
+//! Refuses to know clocks, requests and answers; `queue.rs` waits with it.
+//!
+//! Why not count sendings: the vendor counts arrivals. Twenty requests that were a quarter of a second on their way and twenty
+//! quick ones sent a second later arrive together. A request has arrived when its answer is here, and, we trust, after 250 ms
+//! in any case; its slot is free a second after that.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The stretch of time over which the vendor counts.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// By when a request has arrived, counted from its sending, answered or not.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// How long a rejection keeps the margin doubled.
+const CAUTION: Duration = Duration::from_secs(60);
+
+/// What a queued request is: its place in the order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket {
+    class: Class,
+    priority: Reverse<u8>,
+    start: Timestamp,
+    job: String,
+}
+
+/// The classes of all three queues. The order of the variants is the order of leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Start(StartClass),
+    Stop(StopClass),
+    Describe,
+}
+
+/// Which start it is. On-time first attempts go ahead of everything, and the other two wait for those that are about to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StartClass {
+    /// A first attempt at its instant.
+    OnTime,
+    /// A first attempt after its instant.
+    Late,
+    /// A retry, a heal or a return.
+    Again,
+}
+
+/// Which stop it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopClass {
+    /// Somebody waits for the room.
+    HandOver,
+    /// The end of a window.
+    Planned,
+    /// A stop that failed before.
+    Again,
+}
+
+impl Ticket {
+    /// A start: by class, then priority (9 first), start instant, job id.
+    pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Ticket {
+        Ticket { class: Class::Start(class), priority: Reverse(priority), start, job: job.into() }
+    }
+
+    /// A stop: by class, then first come, first served.
+    pub fn stop(class: StopClass) -> Ticket {
+        Ticket::plain(Class::Stop(class))
+    }
+
+    /// A describe: first come, first served.
+    pub fn describe() -> Ticket {
+        Ticket::plain(Class::Describe)
+    }
+
+    fn plain(class: Class) -> Ticket {
+        Ticket { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
+    }
+
+    /// Whether it leaves only while every start that is about to come still finds a slot.
+    fn gives_way(&self) -> bool {
+        matches!(self.class, Class::Start(StartClass::Late | StartClass::Again))
+    }
+}
+
+/// A ticket in the queue: its order, and what takes it out again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Queued {
+    ticket: Ticket,
+    arrival: u64,
+}
+
+/// Names a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SlotId(u64);
+
+/// Names a start that is known to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReservationId(u64);
+
+/// A slot that is taken.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// Given to a ticket, nothing sent yet.
+    Granted,
+    /// Sent then; free at that instant, or sooner when the answer comes.
+    Sent { at: Duration, free_at: Duration },
+}
+
+impl Held {
+    /// Whether it is still taken at an instant.
+    fn at(self, instant: Duration) -> bool {
+        match self {
+            Held::Granted => true,
+            Held::Sent { at: _, free_at } => free_at > instant,
+        }
+    }
+}
+
+/// One action's queue, slots and reservations.
+#[derive(Debug)]
+pub struct Limiter {
+    rate: usize,
+    margin: Duration,
+    doubled_until: Duration,
+    queue: BTreeSet<Queued>,
+    held: BTreeMap<SlotId, Held>,
+    reserved: BTreeMap<ReservationId, Duration>,
+    last_id: u64,
+}
+
+impl Limiter {
+    /// An empty limiter of so many requests a second.
+    pub fn new(rate: NonZeroU32) -> Limiter {
+        Limiter::with_margin(rate, MARGIN)
+    }
+
+    fn with_margin(rate: NonZeroU32, margin: Duration) -> Limiter {
+        Limiter {
+            rate: rate.get() as usize,
+            margin,
+            doubled_until: Duration::ZERO,
+            queue: BTreeSet::new(),
+            held: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            last_id: 0,
+        }
+    }
+
+    /// Puts a ticket into the queue.
+    pub fn enqueue(&mut self, ticket: Ticket) -> Queued {
+        let queued = Queued { ticket, arrival: self.id() };
+        self.queue.insert(queued.clone());
+        queued
+    }
+
+    /// Takes a ticket out of the queue; says whether it was there.
+    pub fn withdraw(&mut self, queued: &Queued) -> bool {
+        self.queue.remove(queued)
+    }
+
+    /// How many tickets wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The ticket that leaves next.
+    pub fn head(&self) -> Option<&Queued> {
+        self.queue.first()
+    }
+
+    /// Makes known that an on-time start will ask for a slot at `due`. It holds until [`Limiter::unreserve`], also past `due`:
+    /// a start that waits for a hand-over comes late.
+    pub fn reserve(&mut self, due: Duration) -> ReservationId {
+        let id = ReservationId(self.id());
+        self.reserved.insert(id, due);
+        id
+    }
+
+    /// The start has its slot, or will not come.
+    pub fn unreserve(&mut self, id: ReservationId) {
+        self.reserved.remove(&id);
+    }
+
+    /// Gives a slot to the head of the queue, if it may leave at `now`. Call until it gives none.
+    pub fn grant(&mut self, now: Duration) -> Option<(Queued, SlotId)> {
+        self.held.retain(|_, held| held.at(now));
+        if self.held.len() >= self.rate {
+            return None;
+        }
+        let head = self.queue.first()?;
+        if head.ticket.gives_way() && !self.leaves_room(now) {
+            return None;
+        }
+        let head = self.queue.pop_first()?;
+        let slot = SlotId(self.id());
+        self.held.insert(slot, Held::Granted);
+        Some((head, slot))
+    }
+
+    /// When to try [`Limiter::grant`] again if nothing else happens: the next instant at which a slot comes free. `None` when
+    /// nobody waits, or when only an answer or a change can help.
+    pub fn wake_at(&self, now: Duration) -> Option<Duration> {
+        self.queue.first()?;
+        let free_at = |held: &Held| match held {
+            Held::Granted => None,
+            Held::Sent { at: _, free_at } => Some(*free_at),
+        };
+        self.held.values().filter_map(free_at).filter(|free_at| *free_at > now).min()
+    }
+
+    /// The slot's request is being sent.
+    pub fn sent(&mut self, slot: SlotId, now: Duration) {
+        let free_at = now + self.margin_at(now) + WINDOW;
+        if let Some(held) = self.held.get_mut(&slot) {
+            *held = Held::Sent { at: now, free_at };
+        }
+    }
+
+    /// The slot's request will not be sent: nobody counts it.
+    pub fn unsent(&mut self, slot: SlotId) {
+        self.held.remove(&slot);
+    }
+
+    /// The slot's request was answered. `rejected`: by the server's own limit, which doubles the margin for a minute, for what
+    /// is under way too.
+    pub fn answered(&mut self, slot: SlotId, rejected: bool, now: Duration) {
+        if rejected {
+            self.doubled_until = now + CAUTION;
+            for held in self.held.values_mut() {
+                if let Held::Sent { at, free_at } = held {
+                    // One that was answered has arrived: it stays as it is.
+                    if *free_at == *at + self.margin + WINDOW && *free_at > now {
+                        *free_at += self.margin;
+                    }
+                }
+            }
+        }
+        if let Some(Held::Sent { at: _, free_at }) = self.held.get_mut(&slot) {
+            *free_at = (*free_at).min(now + WINDOW);
+        }
+    }
+
+    /// Counts so many slots as used just now: what a daemon sent shortly before it was restarted.
+    pub fn count_as_used(&mut self, count: usize, now: Duration) {
+        for _ in 0..count {
+            let slot = SlotId(self.id());
+            self.held.insert(slot, Held::Granted);
+            self.sent(slot, now);
+        }
+    }
+
+    /// Whether, with one more slot taken now, every reserved start finds one at its instant. We look as far ahead as the slot
+    /// would be held: it could be in the way for that long.
+    fn leaves_room(&self, now: Duration) -> bool {
+        let horizon = now + self.margin_at(now) + WINDOW;
+        let mut dues: Vec<Duration> = self.reserved.values().map(|due| (*due).max(now)).filter(|due| *due < horizon).collect();
+        dues.sort_unstable();
+        dues.iter().enumerate().all(|(before, due)| {
+            let held = self.held.values().filter(|held| held.at(*due)).count();
+            held + 1 + before + 1 <= self.rate
+        })
+    }
+
+    fn margin_at(&self, now: Duration) -> Duration {
+        if now < self.doubled_until { self.margin * 2 } else { self.margin }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and the
+//! runtime's monotonic clock, which simulated time moves too; refuses to know what is sent. The rule is in `limiter.rs`.
+//!
+//! Nothing here ticks. The request at the head of the queue sleeps until the next slot comes free; the others sleep until they
+//! are told that it is their turn, or that they are the head. Whoever changes the state tells.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::action::Action;
+use super::limiter::{Limiter, Queued, ReservationId, SlotId, Ticket};
+
+/// The three queues.
+#[derive(Clone)]
+pub struct Queues {
+    /// For StartStreamIngest.
+    pub start: Queue,
+    /// For StopStreamIngest.
+    pub stop: Queue,
+    /// For DescribeStreamIngest.
+    pub describe: Queue,
+}
+
+impl Queues {
+    /// Three empty queues, each of so many requests a second.
+    pub fn new(rate: NonZeroU32) -> Queues {
+        Queues { start: Queue::new(rate), stop: Queue::new(rate), describe: Queue::new(rate) }
+    }
+
+    /// An action's queue.
+    pub fn of(&self, action: Action) -> &Queue {
+        match action {
+            Action::Start => &self.start,
+            Action::Stop => &self.stop,
+            Action::Describe => &self.describe,
+        }
+    }
+}
+
+/// One action's queue. A clone is the same queue.
+#[derive(Clone)]
+pub struct Queue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    origin: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    limiter: Limiter,
+    /// How to reach those who wait.
+    waiting: BTreeMap<Queued, Arc<Notify>>,
+    /// Slots given to those who have not woken yet.
+    granted: BTreeMap<Queued, SlotId>,
+}
+
+impl Queue {
+    /// An empty queue of so many requests a second.
+    pub fn new(rate: NonZeroU32) -> Queue {
+        let state = State { limiter: Limiter::new(rate), waiting: BTreeMap::new(), granted: BTreeMap::new() };
+        Queue { shared: Arc::new(Shared { origin: Instant::now(), state: Mutex::new(state) }) }
+    }
+
+    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the ticket out of
+    /// the queue, whatever had come of it.
+    pub async fn acquire(&self, ticket: Ticket) -> Slot {
+        let turn = Arc::new(Notify::new());
+        let waiter = {
+            let mut state = self.shared.lock();
+            let queued = state.limiter.enqueue(ticket);
+            state.waiting.insert(queued.clone(), turn.clone());
+            state.pump(self.shared.now());
+            Waiter { shared: &self.shared, queued }
+        };
+        loop {
+            let head_until = {
+                let mut state = self.shared.lock();
+                let now = self.shared.now();
+                state.pump(now);
+                if let Some(id) = state.granted.remove(&waiter.queued) {
+                    state.limiter.sent(id, now);
+                    break Slot { shared: self.shared.clone(), id };
+                }
+                if state.limiter.head() == Some(&waiter.queued) { state.limiter.wake_at(now) } else { None }
+            };
+            match head_until {
+                Some(wake_at) => {
+                    tokio::select! {
+                        () = turn.notified() => {}
+                        () = sleep_until(self.shared.origin + wake_at) => {}
+                    }
+                }
+                None => turn.notified().await,
+            }
+        }
+    }
+
+    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
+    /// until the start has its slot, or is taken back.
+    pub fn reserve(&self, ahead: Duration) -> Reservation {
+        let due = self.shared.now() + ahead;
+        Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
+    }
+
+    /// Counts so many requests as just sent: those a former daemon may have sent.
+    pub fn count_as_used(&self, count: usize) {
+        self.shared.lock().limiter.count_as_used(count, self.shared.now());
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().limiter.waiting()
+    }
+}
+
+impl Shared {
+    /// The state. A panic while it was held leaves it as sound as it was: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+}
+
+impl State {
+    /// Gives out what can be given and tells those concerned; the head too, whose time of waking may have changed.
+    fn pump(&mut self, now: Duration) {
+        while let Some((queued, slot)) = self.limiter.grant(now) {
+            if let Some(turn) = self.waiting.remove(&queued) {
+                turn.notify_one();
+            }
+            self.granted.insert(queued, slot);
+        }
+    }
+
+    /// The same after a change from outside, when the head may have to wake sooner.
+    fn pump_and_tell_head(&mut self, now: Duration) {
+        self.pump(now);
+        if let Some(turn) = self.limiter.head().and_then(|head| self.waiting.get(head)) {
+            turn.notify_one();
+        }
+    }
+}
+
+/// A ticket in the queue. Dropping it leaves nothing behind.
+struct Waiter<'a> {
+    shared: &'a Arc<Shared>,
+    queued: Queued,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.limiter.withdraw(&self.queued);
+        state.waiting.remove(&self.queued);
+        if let Some(slot) = state.granted.remove(&self.queued) {
+            state.limiter.unsent(slot);
+        }
+        state.pump_and_tell_head(self.shared.now());
+    }
+}
+
+/// The permission to send one request, now. Dropped without an answer it stays taken until its margin and a second are over.
+#[must_use = "a slot that nobody uses keeps others waiting"]
+pub struct Slot {
+    shared: Arc<Shared>,
+    id: SlotId,
+}
+
+impl Slot {
+    /// The answer is here. `rejected`: by the server's own limit (`error::rejected_by_rate`).
+    pub fn answered(self, rejected: bool) {
+        let mut state = self.shared.lock();
+        let now = self.shared.now();
+        state.limiter.answered(self.id, rejected, now);
+        state.pump_and_tell_head(now);
+    }
+
+    /// Nothing was sent, and nobody counts it.
+    pub fn unsent(self) {
+        let mut state = self.shared.lock();
+        state.limiter.unsent(self.id);
+        state.pump_and_tell_head(self.shared.now());
+    }
+}
+
+/// A slot kept free for a start to come. Dropping it gives it up.
+#[must_use = "a reservation that is dropped keeps nothing free"]
+pub struct Reservation {
+    shared: Arc<Shared>,
+    id: ReservationId,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.limiter.unreserve(self.id);
+        state.pump_and_tell_head(self.shared.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::limiter::StartClass;
+    use super::*;
+
+    fn queue(rate: u32) -> Queue {
+        Queue::new(NonZeroU32::new(rate).expect("a rate"))
+    }
+
+    fn start(class: StartClass, priority: u8) -> Ticket {
+        Ticket::start(class, priority, Timestamp::UNIX_EPOCH, "job")
+    }
+
+    /// Sends `count` describes at once, each answered after `answer_ms`, and returns when each left.
+    async fn burst(queue: &Queue, count: usize, answer_ms: u64) -> Vec<Duration> {
+        let begin = Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..count {
+            let queue = queue.clone();
+            tasks.spawn(async move {
+                let slot = queue.acquire(start(StartClass::OnTime, 5)).await;
+                let left = begin.elapsed();
+                tokio::time::sleep(Duration::from_millis(answer_ms)).await;
+                slot.answered(false);
+                left
+            });
+        }
+        let mut left = tasks.join_all().await;
+        left.sort_unstable();
+        left
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_at_once_leave_in_five_bursts_without_a_tick() {
+        let left = burst(&queue(20), 100, 150).await;
+        let bursts: Vec<u128> = left.iter().step_by(20).map(Duration::as_millis).collect();
+        assert_eq!(bursts.len(), 5);
+        for (index, at) in (0_u128..).zip(bursts) {
+            // The runtime's timers round up to the millisecond.
+            assert!((index * 1_150..index * 1_155 + 1).contains(&at), "burst {index} left at {at} ms");
+        }
+        assert!(left.last().is_some_and(|last| *last < Duration::from_millis(4_700)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_early_answer_wakes_the_head_early() {
+        let queue = queue(1);
+        let slot = queue.acquire(Ticket::describe()).await;
+        let begin = Instant::now();
+        let waiting = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.acquire(Ticket::describe()).await.answered(false) }
+        });
+        tokio::task::yield_now().await;
+        slot.answered(false);
+        waiting.await.expect("it ends");
+        assert!(begin.elapsed() < Duration::from_millis(1_010), "not the second and the margin of an unanswered one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_dropped_without_an_answer_is_free_after_its_margin() {
+        let queue = queue(1);
+        drop(queue.acquire(Ticket::describe()).await);
+        let begin = Instant::now();
+        queue.acquire(Ticket::describe()).await.unsent();
+        assert!((1_250..1_255).contains(&begin.elapsed().as_millis()));
+        let begin = Instant::now();
+        queue.acquire(Ticket::describe()).await.answered(false);
+        assert_eq!(begin.elapsed(), Duration::ZERO, "what was not sent holds nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_is_dropped_leaves_the_queue_and_gives_back_its_slot() {
+        let queue = queue(1);
+        let slot = queue.acquire(Ticket::describe()).await;
+        let mut given_up = Box::pin(queue.acquire(Ticket::describe()));
+        let mut second = Box::pin(queue.acquire(Ticket::describe()));
+        poll_once(&mut given_up).await;
+        poll_once(&mut second).await;
+        assert_eq!(queue.waiting(), 2);
+        // The head is given its slot by somebody else's pump, and dropped before it wakes.
+        slot.unsent();
+        assert_eq!(queue.waiting(), 1);
+        drop(given_up);
+        second.await.answered(false);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_head_gives_up_the_next_one_takes_over_its_alarm() {
+        let queue = queue(1);
+        drop(queue.acquire(Ticket::describe()).await);
+        let mut head = Box::pin(queue.acquire(Ticket::describe()));
+        let mut next = Box::pin(queue.acquire(Ticket::describe()));
+        poll_once(&mut head).await;
+        poll_once(&mut next).await;
+        drop(head);
+        let begin = Instant::now();
+        next.await.answered(false);
+        assert!(begin.elapsed() < Duration::from_millis(1_255));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_of_a_better_class_goes_first() {
+        let queue = queue(1);
+        drop(queue.acquire(start(StartClass::OnTime, 5)).await);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (name, class, priority) in
+            [("retry", StartClass::Again, 9), ("plain", StartClass::OnTime, 5), ("news", StartClass::OnTime, 9)]
+        {
+            let (queue, order) = (queue.clone(), order.clone());
+            tasks.spawn(async move {
+                let slot = queue.acquire(start(class, priority)).await;
+                order.lock().expect("nobody panicked").push(name);
+                slot.answered(false);
+            });
+            tokio::task::yield_now().await;
+        }
+        tasks.join_all().await;
+        assert_eq!(*order.lock().expect("nobody panicked"), ["news", "plain", "retry"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_leaves_when_the_reservation_it_waits_for_is_given_up() {
+        let queue = queue(1);
+        let reservation = queue.reserve(Instant::now() + Duration::from_millis(500));
+        let mut retry = Box::pin(queue.acquire(start(StartClass::Again, 5)));
+        poll_once(&mut retry).await;
+        assert_eq!(queue.waiting(), 1);
+        let begin = Instant::now();
+        drop(reservation);
+        retry.await.answered(false);
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    async fn poll_once<F: Future + Unpin>(future: &mut F) {
+        tokio::select! {
+            biased;
+            _ = future => panic!("it should wait"),
+            () = std::future::ready(()) => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The real program: arguments to exit code, stdout and stderr. Knows no verb's work: each verb's own tests do.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The least that settings must say.
+const GOOD: &str =
+    "account: {region: ap-singapore}\napps: {main: {sdk_app_id: 1400000001, secret_key: {env: KEY}}}\nlisten: none\n";
+
+/// The program without anything of this host's environment that it would heed.
+fn ingestd(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.args(arguments).stdin(Stdio::null()).env_clear();
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    ingestd(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+/// A settings file in a folder of its own, with an empty folder of schedules beside it.
+fn settings(content: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("schedules")).expect("a folder");
+    let path = folder.path().join("ingestd.yaml");
+    std::fs::write(&path, content).expect("writable");
+    (folder, path)
+}
+
+/// What a verb that cannot do without settings says of these.
+fn plan_with(path: &Path) -> Output {
+    run(&["plan", "--config", path.to_str().expect("a path of UTF-8")])
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_on_stderr_with_code_2() {
+    for (arguments, words) in [
+        (&[][..], "Usage: ingestd"),
+        (&["no-such-verb"], "no-such-verb"),
+        (&["plan", "--no-such-option"], "--no-such-option"),
+        (&["plan", "--config"], "--config"),
+        (&["plan", "--log", "xml"], "xml"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(words), "{arguments:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_data_on_stdout() {
+    for (arguments, words) in [
+        (&["--help"][..], "Usage: ingestd"),
+        (&["help", "plan"], "Usage: ingestd plan"),
+        (&["plan", "-h"], "Usage: ingestd plan"),
+        (&["--version"], concat!("ingestd ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output.stdout).contains(words), "{arguments:?}: {}", text(&output.stdout));
+        assert!(output.stderr.is_empty(), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn every_verb_of_the_help_has_a_line_that_says_what_it_does() {
+    let help = text(&run(&["-h"]).stdout);
+    let verbs: Vec<&str> =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty()).collect();
+    assert!(!verbs.is_empty(), "{help}");
+    for verb in verbs {
+        assert!(verb.split_whitespace().count() > 2, "`{verb}` says nothing");
+    }
+}
+
+#[test]
+fn a_reader_that_closes_its_pipe_had_what_it_wanted() {
+    let (_folder, path) = settings(GOOD.as_bytes());
+    let path = path.to_str().expect("a path of UTF-8");
+    for arguments in [&["--help"][..], &["--version"], &["plan", "--config", path, "--format", "json"]] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let output =
+            ingestd(arguments).stdout(writer).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output);
+        let output = output.expect("the program starts");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        assert!(!text(&output.stderr).contains("error"), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stdout_that_cannot_be_written_is_a_failure() {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output = ingestd(&["--help"]).stdout(full).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output);
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: cannot write to stdout: "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn bad_settings_end_with_code_78_and_their_place() {
+    let bomb = {
+        let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+        for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
+            text.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", ")));
+        }
+        text
+    };
+    for (content, words) in [
+        (GOOD.replace("listen", "lsiten").into_bytes(), ":3:1\n"),
+        (GOOD.replace("listen", "lsiten").into_bytes(), "error[unknown-key]: unknown key `lsiten` in the settings"),
+        (GOOD.replace("listen", "lsiten").into_bytes(), "did you mean `listen`?"),
+        (GOOD.replace("{env: KEY}", "0123456789abcdef").into_bytes(), "error[plain-text-secret]"),
+        (GOOD.replace("{env: KEY}", "0123456789abcdef").into_bytes(), ":2:51\n"),
+        (GOOD.replace("region", "endpoint: http://a.example, region").into_bytes(), "error[bad-endpoint]"),
+        (bomb.into_bytes(), "the aliases of this file expand to more than"),
+        (b"account: \0\n".to_vec(), "the file holds a NUL byte"),
+        (b"account: \xff\n".to_vec(), "byte 9 of the file, 0xff, is not UTF-8"),
+        (b"[".repeat(100_000), "error[yaml]"),
+        (Vec::new(), "the settings are empty"),
+    ] {
+        let (_folder, path) = settings(&content);
+        let output = plan_with(&path);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{stderr}");
+        assert!(stderr.contains(words), "{words}: {stderr}");
+        assert!(stderr.contains(path.to_str().expect("a path of UTF-8")), "{stderr}");
+        assert!(!stderr.contains("0123456789abcdef"), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_end_with_code_78_and_say_why() {
+    let (folder, path) = settings(GOOD.as_bytes());
+    let huge = folder.path().join("huge.yaml");
+    File::create(&huge).and_then(|file| file.set_len(100_000_000)).expect("writable");
+    let mut files = vec![
+        (folder.path().join("absent.yaml"), "No such file or directory"),
+        (path.join("below-a-file.yaml"), "Not a directory"),
+        (folder.path().to_path_buf(), "Is a directory"),
+        (huge, "larger than 1048576 bytes"),
+    ];
+    if cfg!(target_os = "linux") {
+        // A file that opens and cannot be read, whoever asks.
+        files.push(("/proc/self/mem".into(), "Input/output error"));
+    }
+    for (path, words) in files {
+        let output = plan_with(&path);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{stderr}");
+        assert!(stderr.contains("error[unreadable]: cannot read the settings: ") && stderr.contains(words), "{stderr}");
+        assert!(stderr.contains(&path.display().to_string()), "{stderr}");
+    }
+}
+
+#[test]
+fn the_settings_file_is_named_by_the_environment_and_the_option_goes_first() {
+    let (_folder, good) = settings(GOOD.as_bytes());
+    let by_environment = ingestd(&["plan"]).env("INGESTD_CONFIG", "/nowhere/a.yaml").output().expect("the program starts");
+    assert_eq!(by_environment.status.code(), Some(78));
+    assert!(text(&by_environment.stderr).contains("/nowhere/a.yaml"));
+    let option = ["plan", "--config", good.to_str().expect("a path of UTF-8")];
+    let by_option = ingestd(&option).env("INGESTD_CONFIG", "/nowhere/a.yaml").output().expect("the program starts");
+    assert_eq!(by_option.status.code(), Some(0), "{}", text(&by_option.stderr));
+}
+
+#[test]
+fn a_log_filter_that_makes_no_sense_is_a_usage_error() {
+    let output = ingestd(&["plan"]).env("INGESTD_LOG", "ingestd=loud").output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("error: `$INGESTD_LOG` makes no sense"), "{}", text(&output.stderr));
+}
