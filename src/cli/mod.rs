@@ -12,6 +12,7 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
+mod check;
 pub mod load;
 mod log;
 
@@ -39,7 +40,9 @@ macro_rules! verbs {
     };
 }
 
-verbs! {}
+verbs! {
+    Check => check,
+}
 
 /// Where the daemon's settings are when nobody says.
 pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";

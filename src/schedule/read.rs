@@ -50,6 +50,7 @@ pub(super) fn read_beside(
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
         jobs: BTreeMap::new(),
         job_places: HashMap::new(),
+        jobs_named: 0,
         diagnostics: problems,
     };
     reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
@@ -115,6 +116,7 @@ struct Reader<'r> {
     policy: Arc<RetryPolicy>,
     jobs: BTreeMap<JobId, Arc<Job>>,
     job_places: HashMap<JobId, Place>,
+    jobs_named: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -246,6 +248,7 @@ impl<'r> Reader<'r> {
     }
 
     fn job(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
+        self.jobs_named += 1;
         let place = file.place(entry.key_span);
         let key = entry.key_span;
         let id = JobId::parse(&entry.key);
@@ -325,7 +328,7 @@ impl<'r> Reader<'r> {
         self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
         let good = !any_error(&self.diagnostics);
         let schedule = good.then_some(Schedule { jobs: self.jobs });
-        Reading { schedule, diagnostics: self.diagnostics }
+        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
     }
 }
 
