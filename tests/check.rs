@@ -47,7 +47,7 @@ fn problems_are_data_on_stdout_and_end_with_1() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let report = text(&output.stdout);
     for words in
-        ["error[unknown-key]: unknown key `rooom`", "a.yaml:3:25", "did you mean `room`?", "error[duplicate-job]", "write `true`"]
+        ["error[unknown-key]: unknown key `rooom`", "a.yaml:3:24", "did you mean `room`?", "error[duplicate-job]", "write `true`"]
     {
         assert!(report.contains(words), "{words}: {report}");
     }
@@ -64,7 +64,7 @@ fn json_is_one_object_a_line_with_every_key() {
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
     assert_eq!(objects.len(), 3);
     let expected = serde_json::json!({
-        "severity": "error", "code": "unknown-key", "message": "unknown key `rooom`", "file": "a.yaml", "line": 3, "column": 25,
+        "severity": "error", "code": "unknown-key", "message": "unknown key `rooom`", "file": "a.yaml", "line": 3, "column": 24,
         "job": "promo", "hint": "did you mean `room`?",
     });
     assert!(objects.contains(&expected), "{objects:?}");
