@@ -50,7 +50,7 @@ impl Warner {
         }
         let key = job.place.span;
         let mut problems = Vec::new();
-        problems.extend(region(job, raw, key));
+        problems.extend(region(job, raw));
         problems.extend(media(job, raw, key));
         match no_start(job, raw, self.now) {
             Some(problem) => problems.push(problem),
@@ -88,14 +88,16 @@ fn trigger_span(raw: &RawJob) -> Span {
     all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
 }
 
-fn region(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
+fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
     let region = job.region.as_deref()?;
     if REGIONS_OF_ALL_ACTIONS.contains(&region) {
         return None;
     }
     // The account's region is the settings' matter: one warning there, not one for each job here.
-    let span = if raw.region.written { raw.region.span } else { return None };
-    let span = if span == Span::default() { key } else { span };
+    if !raw.region.written {
+        return None;
+    }
+    let span = raw.region.span;
     let problem =
         Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
     Some(problem.hint(format!(
