@@ -15,6 +15,7 @@
 mod check;
 pub mod load;
 mod log;
+mod sandbox;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -42,6 +43,7 @@ macro_rules! verbs {
 
 verbs! {
     Check => check,
+    Sandbox => sandbox,
 }
 
 /// Where the daemon's settings are when nobody says.
