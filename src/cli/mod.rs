@@ -12,6 +12,7 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
+mod check;
 pub mod load;
 mod log;
 mod sandbox;
@@ -41,6 +42,7 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Check => check,
     Sandbox => sandbox,
 }
 
