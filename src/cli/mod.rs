@@ -13,8 +13,10 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
 mod check;
+mod format;
 pub mod load;
 mod log;
+mod plan;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -43,6 +45,7 @@ macro_rules! verbs {
 
 verbs! {
     Check => check,
+    Plan => plan,
     Sandbox => sandbox,
 }
 
