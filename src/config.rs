@@ -76,7 +76,7 @@ pub enum Token {
 pub struct App {
     /// `SdkAppId`, 1..=4294967295.
     pub sdk_app_id: u64,
-    /// The `SDKSecretKey` that signs UserSig.
+    /// The `SDKSecretKey` that signs `UserSig`.
     pub secret_key: SecretSource,
     /// Whether rooms want a `PrivateMapKey` (advanced permission control).
     pub private_map_key: bool,
@@ -162,7 +162,8 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         None => Some(None),
     };
     let listen = match fields.get("listen") {
-        Some(node) => listen(form, node),
+        Some(node) if node.text() == Some("none") => Some(None),
+        Some(node) => listen(form, node).map(Some),
         None => Some(Some(LISTEN_DEFAULT)),
     };
     let rate = rate(form, &fields);
@@ -280,13 +281,10 @@ fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Endpoint> {
     None
 }
 
-fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
+fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
     let text = form.text(node, "listen", "`none`, or an address and a port,")?;
-    if text == "none" {
-        return Some(None);
-    }
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(Some(address)),
+        Ok(address) if address.ip().is_loopback() => Some(address),
         Ok(_) => {
             form.error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
                 .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");
