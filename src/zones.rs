@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZoneDatabase;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// Where systems keep their copy, unless `$TZDIR` says otherwise.
 const SYSTEM_FOLDER: &str = "/usr/share/zoneinfo";
@@ -40,6 +40,13 @@ impl Zones {
     /// version that can be read, or when both are the same: it cannot be replaced under a running daemon.
     pub fn newest() -> Zones {
         Zones::newer_of(&system_folder(std::env::var_os("TZDIR")))
+    }
+
+    /// The zone of this host, for times that people type; UTC when the host does not say.
+    pub fn local(&self) -> TimeZone {
+        let system = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        let ours = system.iana_name().and_then(|name| self.database.get(name).ok());
+        ours.unwrap_or(system)
     }
 
     fn newer_of(folder: &Path) -> Zones {

@@ -26,10 +26,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
 }
 
-/// A settings file in a folder of its own, with an empty folder of schedules beside it.
+/// A job for every day: a folder without a schedule is an error.
+const SCHEDULE: &str =
+    "timezone: UTC\njobs: {daily: {at: \"18:00\", room: lobby, stream: \"https://cdn.example.com/a.mp4\", for: 1h}}\n";
+
+/// A settings file in a folder of its own, with a schedule beside it.
 fn settings(content: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("schedules")).expect("a folder");
+    std::fs::write(folder.path().join("schedules/daily.yaml"), SCHEDULE).expect("writable");
     let path = folder.path().join("ingestd.yaml");
     std::fs::write(&path, content).expect("writable");
     (folder, path)

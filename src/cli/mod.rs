@@ -12,8 +12,10 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
+mod format;
 pub mod load;
 mod log;
+mod plan;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -39,7 +41,9 @@ macro_rules! verbs {
     };
 }
 
-verbs! {}
+verbs! {
+    Plan => plan,
+}
 
 /// Where the daemon's settings are when nobody says.
 pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";

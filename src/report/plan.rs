@@ -1,10 +1,16 @@
 //! Occurrences to come as `plan` shows them: the JSON object of the contract, a row of a table, a line of CSV. Refuses to know
 //! how they were found.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 
 use super::time::{instant, local};
-use crate::plan::Occurrence;
+use crate::plan::{End, Occurrence};
+use crate::schedule::Job;
+use crate::trtc::Room;
 
 /// One occurrence as programs read it. The keys and their order are the contract.
 #[derive(Clone, Debug, Serialize)]
@@ -63,5 +69,109 @@ impl PlanObject {
             pauses: (),
             after: (),
         }
+    }
+}
+
+/// The first line of CSV: the keys of [`PlanObject`] that can have a value.
+pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst";
+
+impl PlanObject {
+    /// The values under [`CSV_NAMES`]; what is null is empty.
+    pub fn csv(&self) -> [Cow<'_, str>; 13] {
+        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
+        [
+            (&self.job).into(),
+            (&self.start).into(),
+            text(&self.end),
+            (&self.local_start).into(),
+            (&self.timezone).into(),
+            text(&self.app),
+            self.sdk_app_id.map(|id| id.to_string()).unwrap_or_default().into(),
+            (&self.room).into(),
+            self.room_type.into(),
+            (&self.robot).into(),
+            (&self.stream).into(),
+            text(&self.region),
+            self.dst.unwrap_or_default().into(),
+        ]
+    }
+}
+
+/// A line of CSV (RFC 4180) without its end: what holds a comma, a quote or a line end is quoted.
+pub fn csv_line<T: AsRef<str>>(values: &[T]) -> String {
+    let quoted = values.iter().map(|value| match value.as_ref() {
+        plain if !plain.contains([',', '"', '\n', '\r']) => Cow::from(plain),
+        text => format!("\"{}\"", text.replace('"', "\"\"")).into(),
+    });
+    quoted.collect::<Vec<_>>().join(",")
+}
+
+/// Occurrences for people, part by part in constant memory. The columns are as wide as the jobs need, so parts fit together.
+pub struct PlanTable {
+    reveal: bool,
+    header: bool,
+    widths: [u16; 5],
+}
+
+const HEADER: [&str; 6] = ["START", "END", "JOB", "ROOM", "DST", "STREAM"];
+
+impl PlanTable {
+    /// For occurrences of these jobs.
+    pub fn new(jobs: &[&Arc<Job>], reveal: bool) -> PlanTable {
+        let widest = |of: &dyn Fn(&Job) -> usize| jobs.iter().map(|job| of(job)).max().unwrap_or_default();
+        let start = "2026-11-22 18:00:00 +08:00".len();
+        let widths =
+            [start, "20:00:00".len(), widest(&|job| job.id.as_str().len()), widest(&|job| target(job).len()), "repeat".len()];
+        // The padding of a cell counts as its width.
+        let widths = widths.map(|width| u16::try_from(width + 2).unwrap_or(u16::MAX));
+        PlanTable { reveal, header: true, widths }
+    }
+
+    /// The next rows; the first part has the header. Rendering it may ask for the width of the terminal.
+    pub fn part(&mut self, occurrences: impl Iterator<Item = Occurrence>) -> Table {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        if std::mem::take(&mut self.header) {
+            table.set_header(HEADER);
+        }
+        table.add_rows(occurrences.map(|occurrence| self.row(&occurrence)));
+        for (column, width) in table.column_iter_mut().zip(self.widths) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        }
+        table
+    }
+
+    fn row(&self, occurrence: &Occurrence) -> [String; 6] {
+        let job = &occurrence.job;
+        let zone = &job.when.zone;
+        let start = local(occurrence.start.at, zone);
+        let (date, time) = (&start[..start.len() - 6], &start[start.len() - 6..]);
+        let begins = zone.to_datetime(occurrence.start.at);
+        let end = match occurrence.end {
+            End::At { at, .. } => {
+                let ends = zone.to_datetime(at);
+                let form = if ends.date() == begins.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+                ends.strftime(form).to_string()
+            }
+            End::Open => "open".to_owned(),
+            End::Never => "never".to_owned(),
+        };
+        [
+            format!("{} {time}", date.replace('T', " ")),
+            end,
+            job.id.to_string(),
+            target(job),
+            occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
+            if self.reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() },
+        ]
+    }
+}
+
+/// Where a job plays, so that a string room of digits is not taken for an integer room: `main/lobby`, `main/42`, `main/"42"`.
+fn target(job: &Job) -> String {
+    let app = job.app.as_ref().map(|app| format!("{}/", app.name)).unwrap_or_default();
+    match &job.room {
+        Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => format!("{app}\"{room}\""),
+        room => format!("{app}{room}"),
     }
 }

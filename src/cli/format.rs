@@ -1,0 +1,13 @@
+//! How a verb that prints data may print it. Refuses to know the data.
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object a line
+    Json,
+    /// With a line of names first
+    Csv,
+}

@@ -1,0 +1,160 @@
+//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
+//! found and what they look like.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::format::Format;
+use super::load::{self, Loaded};
+use super::{Context, Exit, Failure};
+use crate::clock;
+use crate::plan::{Occurrence, Upcoming};
+use crate::report::parse_time;
+use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
+use crate::schedule::{Job, Schedule};
+use crate::zones::Zones;
+
+/// How far ahead to look when nobody says.
+const AHEAD_DEFAULT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Rows of a table that are laid out together. More would only cost memory: the columns are as wide in each part.
+const TABLE_ROWS: usize = 500;
+
+/// The folder of schedules where there are no settings: what they would say by default, from here.
+const SCHEDULES_DEFAULT: &str = "schedules";
+
+/// Occurrences to come
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The first instant of a start [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+
+    /// The first instant after them [default: a day after `--from`]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "count")]
+    to: Option<String>,
+
+    /// So many occurrences, however far ahead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    count: Option<u32>,
+
+    /// Only those of this job
+    #[arg(long, value_name = "ID")]
+    job: Option<String>,
+
+    /// How to print them
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+
+    /// Show stream URLs whole: they may hold passwords and stream keys
+    #[arg(long)]
+    reveal: bool,
+}
+
+/// Where the plan begins and where it ends.
+struct Range {
+    from: Timestamp,
+    to: Timestamp,
+    count: usize,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let now = clock::now();
+    let zones = Zones::newest();
+    let range = range(&args, now, &zones)?;
+    let settings = load::read_settings(context).accept(context)?;
+    let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
+    let loaded = load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now);
+    let schedule = good(loaded, context)?;
+    let jobs = chosen(&schedule, args.job.as_deref())?;
+    let upcoming = Upcoming::of(jobs.iter().copied(), range.from);
+    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(range.count);
+    let mut out = context.stdout();
+    let printed = match args.format {
+        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, args.reveal)),
+        Format::Json => print_json(&mut out, occurrences, args.reveal),
+        Format::Csv => print_csv(&mut out, occurrences, args.reveal),
+    };
+    printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
+    Ok(Exit::Good)
+}
+
+/// The schedule without its warnings, which would bury the plan: only their number is told.
+fn good(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
+    match (loaded.value, loaded.diagnostics.len()) {
+        (Some(schedule), 0) => Ok(schedule),
+        (Some(schedule), count) => {
+            tell(&format!("the schedule draws {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
+            Ok(schedule)
+        }
+        (None, _) => {
+            let unread = Loaded { value: None, ..loaded };
+            unread.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
+        }
+    }
+}
+
+fn tell(warning: &str) {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "warning: {warning}");
+}
+
+fn range(args: &Args, now: Timestamp, zones: &Zones) -> Result<Range, Failure> {
+    let zone = zones.local();
+    let time = |text: &Option<String>| text.as_deref().map(|text| parse_time(text, now, &zone)).transpose().map_err(Failure::usage);
+    let from = time(&args.from)?.unwrap_or(now);
+    if let Some(count) = args.count {
+        return Ok(Range { from, to: Timestamp::MAX, count: usize::try_from(count).unwrap_or(usize::MAX) });
+    }
+    let to = time(&args.to)?.unwrap_or_else(|| from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX));
+    if to < from {
+        return Err(Failure::usage("`--to` is before `--from`"));
+    }
+    Ok(Range { from, to, count: usize::MAX })
+}
+
+/// The jobs to plan, in the order of their ids.
+fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Job>>, Failure> {
+    let Some(id) = id else { return Ok(schedule.jobs().collect()) };
+    let job = schedule.job(id).ok_or_else(|| {
+        let ids: Vec<_> = schedule.jobs().take(10).map(|job| format!("`{}`", job.id)).collect();
+        let more = if schedule.len() > ids.len() { ", and more" } else { "" };
+        let known =
+            if ids.is_empty() { "the schedule has no job".to_owned() } else { format!("there are {}{more}", ids.join(", ")) };
+        Failure::new(format!("there is no job `{id}`")).hint(known)
+    })?;
+    if !job.enabled {
+        tell(&format!("`{id}` is not enabled and plans nothing"));
+    }
+    Ok(vec![job])
+}
+
+fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, mut table: PlanTable) -> io::Result<()> {
+    let mut occurrences = occurrences.peekable();
+    while occurrences.peek().is_some() {
+        let part = table.part(occurrences.by_ref().take(TABLE_ROWS));
+        for line in part.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+    for occurrence in occurrences {
+        serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+    writeln!(out, "{CSV_NAMES}")?;
+    for occurrence in occurrences {
+        writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
+    }
+    Ok(())
+}
