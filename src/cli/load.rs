@@ -89,8 +89,8 @@ fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     Loaded { value: settings, diagnostics, texts: BTreeMap::from([(source.name, drawable)]) }
 }
 
-/// The bytes of the settings, and never more than may be.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of settings or of another small file, and never more than may be.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(SETTINGS_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SETTINGS_BYTES_MAX {

@@ -16,6 +16,7 @@ mod format;
 pub mod load;
 mod log;
 mod plan;
+mod sandbox;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -43,6 +44,7 @@ macro_rules! verbs {
 
 verbs! {
     Plan => plan,
+    Sandbox => sandbox,
 }
 
 /// Where the daemon's settings are when nobody says.

@@ -17,7 +17,7 @@ const SKEW_S_MAX: u64 = 300;
 
 /// The credentials that are good.
 pub(super) struct Credentials {
-    /// The only SecretId.
+    /// The only `SecretId`.
     pub(super) secret_id: String,
     /// Its key.
     pub(super) secret_key: String,
@@ -147,16 +147,16 @@ impl<'a> Claim<'a> {
 fn canonical_request(received: &Received, signed_headers: &[&str]) -> Result<String, String> {
     let mut names = signed_headers.to_vec();
     names.sort_unstable();
-    let mut lines = String::new();
+    let mut lines = Vec::with_capacity(names.len());
     for name in &names {
         let mut values = received.headers.get_all(*name).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(format!("the signed header `{name}` must be there exactly once"));
         };
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| format!("the signed header `{name}` is not UTF-8"))?;
-        lines.push_str(&format!("{name}:{}\n", value.trim().to_lowercase()));
+        lines.push(format!("{name}:{}\n", value.trim().to_lowercase()));
     }
-    let listed = signed_headers.join(";");
+    let (lines, listed) = (lines.concat(), signed_headers.join(";"));
     Ok(format!("{}\n/\n\n{lines}\n{listed}\n{}", received.method, sha256_hex(&received.body)))
 }
 

@@ -16,7 +16,7 @@ use crate::trtc::{Action, tc3};
 
 use super::authentication::{self, Credentials, Head};
 use super::faults::{FaultPlan, Instead, Sight};
-use super::parameters::{self, What};
+use super::parameters::{self, Asked, What};
 use super::rate::Window;
 use super::tasks::{Asker, Task, TaskBook};
 use super::{AppKey, SandboxConfig};
@@ -275,9 +275,9 @@ impl Endpoint {
         if over_rate {
             return Err(Refusal::new("RequestLimitExceeded", "more requests in a second than the rate of this action"));
         }
-        let asked = parameters::check(action, &received.body, &self.apps, now)?;
-        let asker = Asker { sdk_app_id: asked.sdk_app_id, region: &head.region };
-        match asked.what {
+        let Asked { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
+        let asker = Asker { sdk_app_id, region: &head.region };
+        match what {
             What::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, vanish, now)? })),
             What::Stop(task_id) => self.tasks.stop(asker, &task_id, now).map(|()| json!({})),
             What::Describe(task_id) => {
@@ -295,7 +295,8 @@ impl Endpoint {
             Instead::Status { status, retry_after } => {
                 let title = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
                 let page = format!(
-                    "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>{status} {title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
+                    "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
+                     <center><h1>{status} {title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
                 );
                 (Answered::Status(status), answer(status, "text/html", retry_after, page))
             }

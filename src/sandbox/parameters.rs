@@ -175,8 +175,11 @@ impl Fields {
     fn tempo(&mut self) -> Result<Option<Tempo>, Refusal> {
         let Some(value) = self.0.remove("Tempo") else { return Ok(None) };
         let tempo = value.as_f64().ok_or_else(|| wrong_type("Tempo", "a number"))?;
-        // Each of the seven is exact in binary, so that equality is meant.
-        let percent = [50, 75, 100, 125, 150, 175, 200].into_iter().find(|percent| f64::from(*percent) == tempo * 100.0);
+        // Each of the seven is exact in binary, so that nothing is lost by looking for exactly them.
+        let percent = [50_u16, 75, 100, 125, 150, 175, 200].into_iter().find(|percent| {
+            let exact = f64::from(*percent) / 100.0;
+            exact.total_cmp(&tempo).is_eq()
+        });
         let tempo = percent.and_then(Tempo::from_percent);
         tempo.map(Some).ok_or_else(|| out_of_range("Tempo", "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0"))
     }

@@ -21,12 +21,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// A problem with the value of a node.
-    pub(super) fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
+    pub(crate) fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
         Problem::at(node.span, code, message)
     }
 
     /// A problem at a place.
-    pub(super) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
+    pub(crate) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
         Problem { code, message: message.into(), hint: None, span, related: Vec::new() }
     }
 
@@ -36,13 +36,13 @@ impl Problem {
     }
 
     /// Says how to mend it.
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Problem {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says how to mend it, if anything is known.
-    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Problem {
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Problem {
         self.hint = hint;
         self
     }
@@ -71,7 +71,7 @@ impl From<Problem> for Vec<Problem> {
 const SHOWN_MAX: usize = 60;
 
 /// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut out = String::from("`");
     for character in text.chars().take(SHOWN_MAX) {
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }

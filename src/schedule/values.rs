@@ -128,7 +128,7 @@ fn decimal(text: &str) -> Option<Option<u64>> {
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Problem> {
+pub(crate) fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Problem> {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let due = one_of(&names);
     let (text, _) = scalar(node, &due)?;
@@ -150,7 +150,7 @@ pub(super) fn one_of(names: &[&str]) -> String {
 }
 
 /// A duration within a range: `200ms`, `90s`, `1m30s`, `2h`, `1d`.
-pub(super) fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
+pub(crate) fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
         Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", shown(text))).hint(hint)
@@ -172,7 +172,7 @@ pub(super) fn duration_from(node: &Node<'_>, least: Duration) -> Result<Duration
 }
 
 /// A duration in whole seconds within a range.
-pub(super) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Duration, Problem> {
+pub(crate) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Duration, Problem> {
     let value = duration(node, Duration::from_secs(*range.start())..=Duration::from_secs(*range.end()).min(DURATION_MAX))?;
     if value.subsec_nanos() == 0 {
         return Ok(value);

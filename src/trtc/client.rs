@@ -19,10 +19,12 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Api, Fault, Request};
-use super::endpoint::Endpoint;
 use super::envelope;
 use super::request::{AppKey, Credentials, SignedRequest, sign};
+
+pub mod endpoint;
 
 /// How long and how large things may get.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +50,7 @@ impl Limits {
 }
 
 /// How long a connection is kept that nobody uses. Watching alone uses one every 30 s; a longer pause is bridged by warming.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
 const KEEPALIVE: Duration = Duration::from_secs(30);

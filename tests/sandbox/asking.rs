@@ -120,8 +120,8 @@ impl Ask {
             signed.push(("x-tc-action", self.action.to_lowercase()));
         }
         let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
-        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let canonical = format!("{}\n{}\n\n{lines}\n{}\n{}", self.method, self.path, names.join(";"), sha256(&body));
+        let lines: Vec<String> = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let canonical = format!("{}\n{}\n\n{}\n{}\n{}", self.method, self.path, lines.concat(), names.join(";"), sha256(&body));
         let utc = jiff::Timestamp::from_second(self.timestamp_s).expect("an instant").strftime("%Y-%m-%d").to_string();
         let date = self.date.clone().unwrap_or(utc);
         let scope = format!("{date}/{}/tc3_request", self.service);
@@ -194,7 +194,7 @@ impl<'a> Ticket<'a> {
             "TLS.ver": "2.0", "TLS.identifier": user, "TLS.sdkappid": sdk_app_id, "TLS.expire": valid_s, "TLS.time": issued_at_s,
         });
         if let Some(buffer) = buffer {
-            text.push_str(&format!("TLS.userbuf:{buffer}\n"));
+            text = format!("{text}TLS.userbuf:{buffer}\n");
             json["TLS.userbuf"] = buffer.into();
         }
         json["TLS.sig"] = STANDARD.encode(hmac(key.as_bytes(), text.as_bytes())).into();
@@ -308,5 +308,5 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

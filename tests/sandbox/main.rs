@@ -8,6 +8,8 @@ mod faults;
 mod parameters;
 mod rate;
 mod tasks;
+#[cfg(target_os = "linux")]
+mod verb;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -13,7 +13,7 @@ const NOW_S: i64 = BEGIN_MS / 1000;
 async fn each_parameter_of_a_start_has_its_range_and_its_code() {
     let start = || Ask::start().robot("robot_1");
     let long_room = "x".repeat(65);
-    let cases = [
+    let cases = vec![
         ("no application", start().without("SdkAppId"), "MissingParameter.SdkAppId"),
         ("no room", start().without("RoomId"), "MissingParameter.RoomId"),
         ("no room type", start().without("RoomIdType"), "MissingParameter"),
