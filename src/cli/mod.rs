@@ -12,6 +12,7 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
 
+mod check;
 mod format;
 pub mod load;
 mod log;
@@ -43,6 +44,7 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Check => check,
     Plan => plan,
     Sandbox => sandbox,
 }

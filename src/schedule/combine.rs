@@ -173,7 +173,7 @@ fn retry_delays(raw: &mut RawJob) -> Option<Problem> {
     (retry.first.value, retry.cap.value) = (None, None);
     (retry.first.written, retry.cap.written) = (true, true);
     let message = format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", written(first), written(cap));
-    Some(Problem::at(key, "out-of-range", message).hint("write both `first` and `cap`, the longer one last"))
+    Some(Problem::at(key, "out-of-range", message).hint("raise `cap`, or lower `first`"))
 }
 
 /// Defaults that could never apply, because every job that completes them drops them: no field may parse and do nothing.

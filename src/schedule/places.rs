@@ -16,7 +16,7 @@ const NOTE_CHARACTERS_MAX: usize = 500;
 
 /// A room: digits are an integer room, other text a string room, a mapping says which.
 pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
-    const DUE: &str = "a room: a number, a text, or `{id: \"42\", type: string}`";
+    const DUE: &str = "a room, as a number or a text,";
     if let Kind::Map(_) = &node.kind {
         return room_of_map(node);
     }
@@ -124,6 +124,10 @@ const PLACEHOLDERS: [&str; 3] = ["job", "room", "start"];
 /// depends on the job and is judged there.
 pub(super) fn robot<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     const ALPHABET: &str = "a robot is of `A-Z`, `a-z`, `0-9`, `_` and `-`, beside `{job}`, `{room}` and `{start}`";
+    if let Kind::Map(_) = node.kind {
+        let problem = Problem::of(node, "wrong-type", "a robot's name is due, not a mapping");
+        return Err(problem.hint("put the template in quotes: `\"{job}\"`"));
+    }
     let text = text(node, "a robot's name")?;
     let wrong = |message: String| Problem::of(node, "bad-robot", message);
     let mut rest = text;

@@ -30,6 +30,17 @@ const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
+    read_beside(Vec::new(), sources, settings, zones, now)
+}
+
+/// The same for sources beside which others could not be loaded: `problems` says why, and comes first in the answer.
+pub(super) fn read_beside(
+    problems: Vec<Diagnostic>,
+    sources: &[Source],
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Reading {
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
@@ -39,8 +50,10 @@ pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, n
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
         jobs: BTreeMap::new(),
         job_places: HashMap::new(),
-        diagnostics: Vec::new(),
+        jobs_named: 0,
+        diagnostics: problems,
     };
+    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
     let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
     for file in &files {
         reader.calendars(file);
@@ -103,6 +116,7 @@ struct Reader<'r> {
     policy: Arc<RetryPolicy>,
     jobs: BTreeMap<JobId, Arc<Job>>,
     job_places: HashMap<JobId, Place>,
+    jobs_named: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -167,7 +181,8 @@ impl<'r> Reader<'r> {
                 Kind::List(nodes) => each(&entry.value, nodes, dates),
                 Kind::Scalar { .. } | Kind::Map(_) => dates(&entry.value).map(|range| vec![range]).map_err(Vec::from),
             };
-            let ranges = ranges.unwrap_or_else(|problems| {
+            let ranges = ranges.unwrap_or_else(|mut problems| {
+                problems.iter_mut().for_each(|problem| problem.point_at_key(entry));
                 self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
@@ -184,7 +199,8 @@ impl<'r> Reader<'r> {
             match entry.key.as_ref() {
                 "timezone" => {
                     let zone = self.shared.zone(&entry.value);
-                    let problems = wide.zone.put(&entry, zone);
+                    let mut problems = wide.zone.put(&entry, zone);
+                    problems.iter_mut().for_each(|problem| problem.point_at_key(&entry));
                     self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
@@ -232,6 +248,7 @@ impl<'r> Reader<'r> {
     }
 
     fn job(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
+        self.jobs_named += 1;
         let place = file.place(entry.key_span);
         let key = entry.key_span;
         let id = JobId::parse(&entry.key);
@@ -311,7 +328,7 @@ impl<'r> Reader<'r> {
         self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
         let good = !any_error(&self.diagnostics);
         let schedule = good.then_some(Schedule { jobs: self.jobs });
-        Reading { schedule, diagnostics: self.diagnostics }
+        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
     }
 }
 

@@ -12,6 +12,7 @@ use super::job::{EndRule, Job};
 use super::places::is_playlist;
 use super::problem::Problem;
 use super::raw::RawJob;
+use super::values::one_of;
 use crate::calendar::{Dst, Start, Trigger};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
@@ -97,12 +98,10 @@ fn region(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
     let span = if span == Span::default() { key } else { span };
     let problem =
         Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
-    Some(
-        problem.hint(format!(
-            "a task started there may be one that cannot be stopped; listed are {}",
-            REGIONS_OF_ALL_ACTIONS.join(", ")
-        )),
-    )
+    Some(problem.hint(format!(
+        "a task started there may be one that cannot be stopped; listed are {}",
+        one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
+    )))
 }
 
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
@@ -205,6 +204,14 @@ fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem 
     let written = show_wall(start.written);
     let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
     let message = match start.dst {
+        // A cron expression names no single wall-clock time that could be quoted.
+        Some(Dst::Gap) if matches!(job.when.trigger, Trigger::Cron(_)) => format!(
+            "in `{zone}` clocks go forward from {} to {} on {}: what falls between starts at {}",
+            clock(before),
+            clock(after),
+            after.date(),
+            clock(job.when.zone.to_datetime(start.at))
+        ),
         Some(Dst::Repeat) => format!(
             "`{written}` comes twice in `{zone}`, where clocks go back from {} to {}: it starts at the first",
             clock(before),
