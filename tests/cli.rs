@@ -146,7 +146,7 @@ fn bad_settings_end_with_code_78_and_their_place() {
         (bomb.into_bytes(), "the aliases of this file expand to more than"),
         (b"account: \0\n".to_vec(), "the file holds a NUL byte"),
         (b"account: \xff\n".to_vec(), "byte 9 of the file, 0xff, is not UTF-8"),
-        (b"[".repeat(100_000), "error[yaml]"),
+        (b"[".repeat(100_000), "error[yaml-too-deep]"),
         (Vec::new(), "the settings are empty"),
     ] {
         let (_folder, path) = settings(&content);

@@ -104,7 +104,7 @@ fn each_mistake_has_its_place_and_its_words() {
         ("rate: 21\n", "s.yaml:1:7: `rate` 21 is above the 20 requests a second of an ordinary account"),
         ("listen: 0.0.0.0:80\n", "s.yaml:1:9: `listen` on an address that is not loopback is not supported yet"),
         ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, or an address and a port (for example"),
-        ("schedules:\n", "s.yaml:1:10: `schedules`: nothing is written here; a path is due"),
+        ("schedules:\n", "s.yaml:1:10: `schedules`: the value is missing: a path is due"),
         ("state: [a]\n", "s.yaml:1:8: `state`: a path is due, not a list"),
         ("callbacks: 127.0.0.1:1\n", "s.yaml:1:12: `callbacks` other than `none` is not supported yet"),
         ("require_sync: true\n", "s.yaml:1:15: `require_sync` other than `false` is not supported yet"),
