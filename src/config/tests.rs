@@ -71,8 +71,8 @@ fn each_mistake_has_its_place_and_its_words() {
         ("apps: {}\n", "s.yaml:1:1: `account` is missing in the settings"),
         ("apps: {}\n", "s.yaml:1:7: `apps` names no application"),
         ("account: {}\n", "s.yaml:1:10: `region` is missing in `account`"),
-        ("account: {region: Singapore}\n", "s.yaml:1:19: `region` is the name of a region of Tencent Cloud (for example"),
-        ("account: {region: ap-nowhere}\n", "s.yaml:1:19: `ap-nowhere` is not documented as a region of all three actions"),
+        ("account: {region: Singapore}\n", "s.yaml:1:19: `region`: a region such as `ap-singapore` is due, not `Singapore`"),
+        ("account: {region: ap-nowhere}\n", "s.yaml:1:19: `region`: the vendor does not list `ap-nowhere`"),
         (
             "account: {endpoint: 'http://a.example'}\n",
             "s.yaml:1:21: `endpoint`: `http://a.example` would send signed requests unencrypted",
