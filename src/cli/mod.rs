@@ -10,7 +10,7 @@
 //! pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> { /* .. */ }
 //! ```
 //!
-//! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
+//! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
 mod check;
 mod format;
