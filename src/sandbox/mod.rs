@@ -11,7 +11,7 @@
 //! 2. It arrives: the clock is read, and it counts towards the rate of its action, whatever becomes of it. A request is over
 //!    the rate when as many as the rate have arrived in the second before it, those over the rate included.
 //! 3. Every other rule of the fault plan ([`FaultPlan`]).
-//! 4. Shape: `POST /`, `application/json`, the required headers.
+//! 4. Shape: a body of at most 64 KiB, `POST /`, `application/json`, the required headers.
 //! 5. Authentication: the `Authorization` header, the timestamp (5 minutes either way), the `SecretId`, the signature, the token.
 //! 6. The action, the version, the region.
 //! 7. The rate: `RequestLimitExceeded`.

@@ -5,7 +5,7 @@ mod combine;
 mod fields;
 mod job;
 mod moments;
-mod places;
+pub(crate) mod places;
 pub(crate) mod problem;
 mod raw;
 mod read;

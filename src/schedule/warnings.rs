@@ -9,14 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::combine::show_wall;
 use super::job::{EndRule, Job};
-use super::places::is_playlist;
+use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
-use super::values::one_of;
 use crate::calendar::{Dst, Start, Trigger};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
-use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -90,10 +88,8 @@ fn trigger_span(raw: &RawJob) -> Span {
 
 fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
     let region = job.region.as_deref()?;
-    if REGIONS_OF_ALL_ACTIONS.contains(&region) {
-        return None;
-    }
     // The account's region is the settings' matter: one warning there, not one for each job here.
+<<<<<<< HEAD
     if !raw.region.written {
         return None;
     }
@@ -104,6 +100,10 @@ fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
         "a task started there may be one that cannot be stopped; listed are {}",
         one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
     )))
+=======
+    let span = if raw.region.written { raw.region.span } else { return None };
+    unlisted_region(region, if span == Span::default() { key } else { span })
+>>>>>>> shell
 }
 
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
