@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{self, Diagnostic, LineIndex, Place, Span};
-use crate::schedule::{self, JobId, Source};
+use crate::schedule::problem::Problem;
+use crate::schedule::{self, JobId, Source, places};
 use crate::secret::SecretSource;
 use crate::trtc::Endpoint;
-use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
 use crate::yaml::{self, Entry, Node};
 use form::{Fields, Form};
 
@@ -76,7 +76,7 @@ pub enum Token {
 pub struct App {
     /// `SdkAppId`, 1..=4294967295.
     pub sdk_app_id: u64,
-    /// The `SDKSecretKey` that signs UserSig.
+    /// The `SDKSecretKey` that signs `UserSig`.
     pub secret_key: SecretSource,
     /// Whether rooms want a `PrivateMapKey` (advanced permission control).
     pub private_map_key: bool,
@@ -162,7 +162,8 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         None => Some(None),
     };
     let listen = match fields.get("listen") {
-        Some(node) => listen(form, node),
+        Some(node) if node.text() == Some("none") => Some(None),
+        Some(node) => listen(form, node).map(Some),
         None => Some(Some(LISTEN_DEFAULT)),
     };
     let rate = rate(form, &fields);
@@ -244,20 +245,12 @@ fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
     Some(rate)
 }
 
-/// A region travels in a header, so its alphabet is checked; which regions there are is Tencent's affair, so the rest is a warning.
 fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
-    let text = form.text(node, "region", "a region such as `ap-singapore`")?;
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.len() > 32 || !text.contains('-') || !text.bytes().all(fits) {
-        form.blot(node);
-        form.error(node.span, "bad-value", "`region` is the name of a region of Tencent Cloud").hint("for example `ap-singapore`");
-        return None;
+    let region = form.take(node, "region", places::region(node))?;
+    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, node.span) {
+        form.warning(span, code, message).hint(hint.unwrap_or_default());
     }
-    if !REGIONS_OF_ALL_ACTIONS.contains(&text) {
-        form.warning(node.span, "unknown-region", format!("`{text}` is not documented as a region of all three actions"))
-            .hint(format!("documented are {}", REGIONS_OF_ALL_ACTIONS.join(", ")));
-    }
-    Some(Arc::from(text))
+    Some(Arc::from(region))
 }
 
 /// A URL may hold a password or a key: only one that is a scheme, a host and a port is repeated.
@@ -280,13 +273,10 @@ fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Endpoint> {
     None
 }
 
-fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
+fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
     let text = form.text(node, "listen", "`none`, or an address and a port,")?;
-    if text == "none" {
-        return Some(None);
-    }
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(Some(address)),
+        Ok(address) if address.ip().is_loopback() => Some(address),
         Ok(_) => {
             form.error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
                 .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");

@@ -12,6 +12,8 @@ use ingestd::trtc::{
 };
 use jiff::Timestamp;
 
+#[path = "client/sandbox.rs"]
+mod sandbox;
 #[path = "client/secrets.rs"]
 mod secrets;
 #[path = "client/server.rs"]

@@ -4,6 +4,8 @@
 use ingestd::trtc::tc3::{Covered, hex, sha256_hex};
 use jiff::Timestamp;
 
+#[path = "signing/sdk.rs"]
+mod sdk;
 #[path = "signing/tickets.rs"]
 mod tickets;
 

@@ -15,7 +15,7 @@ use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::schedule::source::{self, text_of};
-use crate::schedule::{self, Schedule};
+use crate::schedule::{Reading, Schedule};
 use crate::secret::SecretSource;
 use crate::trtc::{AppKey, Credentials, Secrets};
 
@@ -112,13 +112,9 @@ pub fn load_schedule(
 
 /// The schedule of these files and folders. Without settings, names of apps are left unchecked. Prints nothing.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
-    let source::Loaded { sources, problems } = source::load(paths);
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
-    let reading = schedule::read(&sources, &given, zones, now);
-    let mut diagnostics = problems;
-    diagnostics.extend(reading.diagnostics);
-    // A schedule without a file that could not be read is not the schedule that was meant.
-    let value = reading.schedule.filter(|_| !diagnostic::any_error(&diagnostics));
+    let (sources, reading) = source::read(paths, &given, zones, now);
+    let Reading { schedule: value, diagnostics, jobs: _ } = reading;
     Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }
 

@@ -10,8 +10,9 @@
 //! pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> { /* .. */ }
 //! ```
 //!
-//! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
+//! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
+mod check;
 mod format;
 mod history;
 pub mod load;
@@ -45,6 +46,7 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Check => check,
     Plan => plan,
     Status => status,
     History => history,
@@ -62,7 +64,7 @@ struct Arguments {
     #[arg(long, global = true, value_name = "PATH", env = "INGESTD_CONFIG")]
     config: Option<PathBuf>,
 
-    /// How log lines are written to stderr; which ones, $INGESTD_LOG says (`info`, `ingestd=debug`)
+    /// How log lines are written to stderr; which ones, `$INGESTD_LOG` says (`info`, `ingestd=debug`)
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     log: LogFormat,
 

@@ -52,8 +52,8 @@ Delays and vanishing pass a request on to the rules behind; of the rest the firs
 
 /// Plays TRTC's endpoint on this machine, to rehearse schedules: nothing goes on air
 ///
-/// It verifies signatures, checks parameters, counts requests, keeps tasks and ends them as TRTC would, and prints the settings that
-/// point a daemon at it. Requests are shown as they arrive. It runs until it is interrupted.
+/// It verifies signatures, checks parameters, counts requests, keeps tasks and ends them as TRTC would, and prints the settings
+/// that point a daemon at it. Requests are shown as they arrive. It runs until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = FAULT_FILE_HELP)]
 pub(crate) struct Args {
@@ -194,20 +194,20 @@ mod tests {
 
     #[test]
     fn what_it_greets_with_are_settings_without_a_fault() {
-        let greeting = greeting("127.0.0.1:8621".parse().unwrap());
-        let (settings, _) = greeting.split_once("# For the shell").unwrap();
+        let greeting = greeting("127.0.0.1:8621".parse().expect("an address"));
+        let (settings, _) = greeting.split_once("# For the shell").expect("two parts");
         let source = Source { name: Arc::from("ingestd.yaml"), text: settings.to_owned() };
         let read = crate::config::read(&source, Path::new("."));
         assert_eq!(read.diagnostics, []);
-        let settings = read.settings.unwrap();
-        assert_eq!(settings.account.endpoint.host(), "127.0.0.1:8621");
+        let settings = read.settings.expect("settings");
+        assert_eq!(settings.account.endpoint.to_string(), "http://127.0.0.1:8621");
         assert_eq!(settings.apps["main"].sdk_app_id, sandbox::WELL_KNOWN_SDK_APP_ID);
     }
 
     #[test]
     fn a_line_says_what_the_client_saw_and_what_happened() {
         let arrival = Arrival {
-            at: "2026-11-22T10:00:00.25Z".parse().unwrap(),
+            at: "2026-11-22T10:00:00.25Z".parse().expect("an instant"),
             connection: 1,
             action: "StartStreamIngest".to_owned(),
             region: "ap-singapore".to_owned(),

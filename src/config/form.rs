@@ -211,7 +211,7 @@ impl<'f> Form<'f> {
     }
 
     /// Keeps what a parser of one value answered. Its problems repeat the value, so one that may be a secret gets other words.
-    fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
         let secret = node.text().is_some_and(looks_like_a_secret);
         if node.text().is_some() && !secret {
             self.shown.push(node.span);

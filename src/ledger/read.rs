@@ -26,6 +26,8 @@ pub struct HistoryQuery {
 pub struct Meta {
     /// Every occurrence that starts before it is settled; none in a new ledger.
     pub cursor: Option<Timestamp>,
+    /// The generation under which the time from the cursor on was planned; 0 before the first.
+    pub cursor_generation: i64,
     /// The generation of the schedule that was accepted last; 0 before the first.
     pub generation: i64,
     /// When it was accepted.
@@ -144,6 +146,7 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
     };
     Ok(Meta {
         cursor: instant("cursor")?,
+        cursor_generation: value("cursor_generation")?.unwrap_or(0),
         generation: value("generation")?.unwrap_or(0),
         accepted_at: instant("accepted_at")?,
         committed_at: instant("committed_at")?,

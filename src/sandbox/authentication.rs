@@ -17,7 +17,7 @@ const SKEW_S_MAX: u64 = 300;
 
 /// The credentials that are good.
 pub(super) struct Credentials {
-    /// The only SecretId.
+    /// The only `SecretId`.
     pub(super) secret_id: String,
     /// Its key.
     pub(super) secret_key: String,

@@ -295,7 +295,8 @@ impl Endpoint {
             Instead::Status { status, retry_after } => {
                 let title = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
                 let page = format!(
-                    "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>{status} {title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
+                    "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
+                     <center><h1>{status} {title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
                 );
                 (Answered::Status(status), answer(status, "text/html", retry_after, page))
             }

@@ -236,7 +236,7 @@ impl Rule {
     }
 }
 
-/// A seeded row of draws (SplitMix64: eight lines, and nothing here is a secret).
+/// A seeded row of draws (`SplitMix64`: eight lines, and nothing here is a secret).
 #[derive(Clone, Debug)]
 struct Chance {
     probability: f64,

@@ -11,8 +11,8 @@
 //! 2. It arrives: the clock is read, and it counts towards the rate of its action, whatever becomes of it. A request is over
 //!    the rate when as many as the rate have arrived in the second before it, those over the rate included.
 //! 3. Every other rule of the fault plan ([`FaultPlan`]).
-//! 4. Shape: `POST /`, `application/json`, the required headers.
-//! 5. Authentication: the `Authorization` header, the timestamp (5 minutes either way), the SecretId, the signature, the token.
+//! 4. Shape: a body of at most 64 KiB, `POST /`, `application/json`, the required headers.
+//! 5. Authentication: the `Authorization` header, the timestamp (5 minutes either way), the `SecretId`, the signature, the token.
 //! 6. The action, the version, the region.
 //! 7. The rate: `RequestLimitExceeded`.
 //! 8. The body: JSON, unknown parameters, missing ones, types, ranges, then the application, UserSig and PrivateMapKey.
@@ -59,13 +59,13 @@ pub use tasks::{EndReason, Task};
 
 use endpoint::{Endpoint, Received, Verdict};
 
-/// The SecretId that the verb `sandbox` accepts. Well known, so that a rehearsal needs no setting up; worth nothing elsewhere.
+/// The `SecretId` that the verb `sandbox` accepts. Well known, so that a rehearsal needs no setting up; worth nothing elsewhere.
 pub const WELL_KNOWN_SECRET_ID: &str = "AKIDsandbox00000000000000000000000000";
-/// The SecretKey that belongs to [`WELL_KNOWN_SECRET_ID`].
+/// The `SecretKey` that belongs to [`WELL_KNOWN_SECRET_ID`].
 pub const WELL_KNOWN_SECRET_KEY: &str = "sandbox-secret-key-0000000000000";
 /// The application that the verb `sandbox` has.
 pub const WELL_KNOWN_SDK_APP_ID: u64 = 1_400_000_001;
-/// The SDKSecretKey of [`WELL_KNOWN_SDK_APP_ID`], which signs its UserSigs.
+/// The `SDKSecretKey` of [`WELL_KNOWN_SDK_APP_ID`], which signs its UserSig tickets.
 pub const WELL_KNOWN_APP_KEY: &str = "5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5a4db0c5";
 
 /// Requests a second, for each action (TRTC.md section 6).
@@ -79,7 +79,7 @@ const SUBSCRIBER_LAG_MAX: usize = 4096;
 /// An application.
 #[derive(Clone)]
 pub struct AppKey {
-    /// The SDKSecretKey that signs UserSig.
+    /// The `SDKSecretKey` that signs UserSig.
     pub key: String,
     /// Whether advanced permission control is on: every start then needs a PrivateMapKey.
     pub private_map_key: bool,
@@ -141,13 +141,13 @@ impl fmt::Display for ExistReading {
 /// What the sandbox is to be. [`SandboxConfig::well_known`] is the one that the verb uses.
 #[derive(Clone)]
 pub struct SandboxConfig {
-    /// The only SecretId it knows.
+    /// The only `SecretId` it knows.
     pub secret_id: String,
-    /// Its SecretKey.
+    /// Its `SecretKey`.
     pub secret_key: String,
     /// The token that every request must carry; with `None` a request must carry none.
     pub token: Option<String>,
-    /// Applications by SdkAppId.
+    /// Applications by `SdkAppId`.
     pub apps: BTreeMap<u64, AppKey>,
     /// Requests in any second, for each action.
     pub rate: u32,

@@ -45,7 +45,10 @@ mod tests {
 
     fn over(limit: u32, arrivals_ms: &[i64]) -> Vec<bool> {
         let mut window = Window::new(limit);
-        arrivals_ms.iter().map(|at| window.arrive(Timestamp::from_millisecond(1_700_000_000_000 + at).unwrap())).collect()
+        arrivals_ms
+            .iter()
+            .map(|at| window.arrive(Timestamp::from_millisecond(1_700_000_000_000 + at).expect("an instant")))
+            .collect()
     }
 
     #[test]

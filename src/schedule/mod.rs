@@ -5,7 +5,7 @@ mod combine;
 mod fields;
 mod job;
 mod moments;
-mod places;
+pub(crate) mod places;
 pub(crate) mod problem;
 mod raw;
 mod read;
@@ -49,6 +49,8 @@ pub struct Reading {
     pub schedule: Option<Schedule>,
     /// Every problem of every source, in the order of the sources and of their lines.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many jobs the sources name, good or not.
+    pub jobs: usize,
 }
 
 /// The validated, immutable whole of all sources.

@@ -2,7 +2,7 @@
 //! refuses to know files and jobs, which the caller adds.
 
 use crate::diagnostic::Span;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
 /// One thing that is wrong at one place of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +53,19 @@ impl Problem {
         self
     }
 
-    /// Puts the field's name before the message.
+    /// Points at the key instead of a value that is not there to be seen.
+    pub(super) fn point_at_key(&mut self, entry: &Entry<'_>) {
+        if entry.value.span == self.span && self.span.start == self.span.end {
+            self.span = entry.key_span;
+        }
+    }
+
+    /// Puts the field's name before the message; `retry` before `` `.cap`: `` makes `` `retry.cap`: ``.
     pub(crate) fn in_field(mut self, field: &str) -> Problem {
-        self.message = format!("`{field}`: {}", self.message);
+        self.message = match self.message.strip_prefix("`.") {
+            Some(inner) => format!("`{field}.{inner}"),
+            None => format!("`{field}`: {}", self.message),
+        };
         self
     }
 }
@@ -72,6 +82,9 @@ const SHOWN_MAX: usize = 60;
 
 /// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
 pub(crate) fn shown(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
     let mut out = String::from("`");
     for character in text.chars().take(SHOWN_MAX) {
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Source;
+use jiff::Timestamp;
+use jiff::tz::TimeZoneDatabase;
+
+use super::{Reading, Settings, Source};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
 
 /// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is no schedule.
@@ -38,6 +41,14 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
         }
     }
     loader.loaded
+}
+
+/// Loads paths and reads what was loaded. A file that cannot be loaded is an error like one in a file: without it there is no
+/// schedule, because its jobs would be missing.
+pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> (Vec<Source>, Reading) {
+    let Loaded { sources, problems } = load(paths);
+    let reading = super::read::read_beside(problems, &sources, settings, zones, now);
+    (sources, reading)
 }
 
 struct Loader {

@@ -72,3 +72,18 @@ async fn what_cannot_be_sent_says_why_without_telling_the_secret() {
     assert_eq!(fault(answer), Fault::Unsendable("the header `x-tc-token` cannot be sent".to_owned()));
     assert!(server.arrived().is_empty());
 }
+
+#[tokio::test]
+async fn an_encrypted_endpoint_is_trusted_as_the_host_says() {
+    let Ok(url) = std::env::var("INGESTD_HTTPS_ENDPOINT") else {
+        println!("left out: encrypted endpoints; `tests/oracles/https.py` runs them");
+        return;
+    };
+    let result = api(&url).call(describe("t"), now()).await.result;
+    let shown = match &result {
+        Ok(_) => "answer",
+        Err(Fault::Connect(_)) => "connect",
+        Err(_) => "another fault",
+    };
+    assert_eq!(Ok(shown), std::env::var("INGESTD_HTTPS_EXPECTED").as_deref(), "{result:?}");
+}

@@ -226,7 +226,7 @@ impl Reply {
         envelope["Response"].clone()
     }
 
-    /// `ok`, or the error's code. Every answer in the envelope is HTTP 200 with a RequestId and a Date.
+    /// `ok`, or the error's code. Every answer in the envelope is HTTP 200 with a `RequestId` and a date.
     pub(crate) fn code(&self) -> String {
         let response = self.response();
         assert_eq!(self.status, 200, "{self:?}");

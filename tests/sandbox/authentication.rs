@@ -76,6 +76,15 @@ async fn each_check_of_shape_and_authentication_has_its_code() {
 }
 
 #[tokio::test]
+async fn a_local_date_is_told_from_other_bad_signatures() {
+    let rig = Rig::new().await;
+    let mut ask = Ask::start();
+    ask.date = Some("2023-11-15".to_owned());
+    let reply = rig.wire().await.ask(&ask).await;
+    assert!(reply.message().contains("`2023-11-14/trtc/tc3_request`, the date in UTC"), "{}", reply.message());
+}
+
+#[tokio::test]
 async fn a_temporary_token_must_be_the_one_that_was_given() {
     let rig = Rig::with(|config| config.token = Some("TOKEN".to_owned())).await;
     for (token, expected) in

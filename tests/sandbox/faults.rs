@@ -131,6 +131,29 @@ async fn a_task_vanishes_after_the_time_the_rule_says() {
 }
 
 #[tokio::test]
+async fn a_task_that_nobody_was_told_of_can_vanish_too() {
+    let rig = with(Rule::new(Effect::Vanish(Duration::from_secs(20)))).await;
+    rig.sandbox.inject(FaultPlan::new(vec![Rule::new(Effect::Delay(DELAY)), replace(Instead::Cut, true).after(1)]));
+    rig.start(&Ask::start().field("RepeatNum", -1)).await;
+    let mut wire = rig.wire().await;
+    wire.send(&Ask::start().robot("doubtful").field("RepeatNum", -1)).await;
+    assert!(wire.reply().await.is_none());
+    let runs = || rig.sandbox.tasks().iter().map(ingestd::sandbox::Task::runs).collect::<Vec<_>>();
+    assert_eq!(runs(), [true, true]);
+    rig.at_ms(20_000);
+    // The cut stands before the rule that lets tasks vanish, and ends the walk: only the first task was seen by it.
+    assert_eq!(runs(), [true, false]);
+    rig.sandbox.clear_faults();
+    rig.sandbox.inject(FaultPlan::new(vec![Rule::new(Effect::Vanish(Duration::from_secs(5))), replace(Instead::Cut, true)]));
+    let mut wire = rig.wire().await;
+    wire.send(&Ask::start_at(rig.now_s()).robot("lost").field("RepeatNum", -1)).await;
+    assert!(wire.reply().await.is_none());
+    assert_eq!(runs(), [true, true, false]);
+    rig.at_ms(25_000);
+    assert_eq!(runs(), [true, false, false]);
+}
+
+#[tokio::test]
 async fn rules_find_the_room_and_the_robot_of_a_task() {
     let rig =
         with(Rule::error("FailedOperation.QueryTaskInfoFailed").action(Action::Describe).room("10000").robot("robot_1")).await;

@@ -2,6 +2,7 @@
 //! sockets with a signer of this test's own, so that our client and the sandbox cannot agree by accident; it leaves our client
 //! to `client`.
 
+mod agreement;
 mod asking;
 mod authentication;
 mod faults;

@@ -141,6 +141,8 @@ async fn a_private_map_key_is_demanded_where_the_application_demands_it() {
         ("too few privileges", with(&start, base().pass(10000, None, end, 42)), bad),
         ("another room", with(&start, base().pass(10001, None, end, 255)), bad),
         ("the string room of the same digits", with(&start, base().pass(0, Some("10000"), end, 255)), bad),
+        ("a string room beside the right integer", with(&start, base().pass(10000, Some("10000"), end, 255)), bad),
+        ("another string room", with(&text_room, base().pass(0, Some("hall"), end, 255)), bad),
         ("the integer room in place of the string room", with(&text_room, base().pass(10000, None, end, 255)), bad),
         ("a pass that has expired", with(&start, base().pass(10000, None, NOW_S - 1, 255)), bad),
         ("a UserSig in its place", with(&start, base()), bad),

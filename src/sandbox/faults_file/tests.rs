@@ -22,7 +22,7 @@ faults:
   - { cold_delay: 150ms }
   - { vanish: 20s }
 ";
-    let read = read(&Arc::from("f.yaml"), text).unwrap();
+    let read = read(&Arc::from("f.yaml"), text).expect("no problem");
     assert_eq!(read.media.by_url["https://a.example/x.mp4"], Duration::from_secs(90));
     let replace = |with, done| Effect::Replace { with, done };
     let error = replace(Instead::Error("InternalError.InternalError".to_owned()), true);

@@ -25,7 +25,7 @@ fn params(room: u32, robot: &str, url: &str) -> StartParams {
 }
 
 fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    Timestamp::from_second(1_700_000_000 + seconds).expect("an instant")
 }
 
 fn book(exist: ExistReading) -> TaskBook {
@@ -66,14 +66,14 @@ fn a_task_ends_as_its_parameters_say() {
         ("a live source", params(1, "r", "rtmp://a.example/live/key"), None),
     ] {
         let mut book = book(ExistReading::RoomUser);
-        let task_id = book.start(ASKER, params, None, at(0)).unwrap();
+        let task_id = book.start(ASKER, params, None, at(0)).expect("a start");
         let expected = expected.map(|(seconds, reason)| (at(seconds), reason));
-        assert_eq!(book.find(&task_id).unwrap().bound, expected, "{name}");
+        assert_eq!(book.find(&task_id).expect("it is remembered").bound, expected, "{name}");
         let Some((end, _)) = expected else { continue };
         let before = end - SignedDuration::from_millis(1);
         assert_eq!(book.runs(ASKER, &task_id, before), Some(true), "{name}");
         assert_eq!(book.runs(ASKER, &task_id, end), Some(false), "{name}");
-        assert_eq!(book.stop(ASKER, &task_id, end).unwrap_err().code, "FailedOperation.TaskFinished", "{name}");
+        assert_eq!(book.stop(ASKER, &task_id, end).expect_err("a refusal").code, "FailedOperation.TaskFinished", "{name}");
     }
 }
 
@@ -87,26 +87,26 @@ fn each_reading_of_task_exist_has_its_own_second_start() {
         (ExistReading::Both, Ok(()), Ok(()), 3),
     ] {
         let mut book = book(reading);
-        book.start(ASKER, params(1, "r", url), None, at(0)).unwrap();
+        book.start(ASKER, params(1, "r", url), None, at(0)).expect("a start");
         let mut second = |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|refusal| refusal.code);
         assert_eq!(second(1).map_err(|code| code.to_string()), same_room.map_err(str::to_owned), "{reading}");
         assert_eq!(second(2).map_err(|code| code.to_string()), other_room.map_err(str::to_owned), "{reading}");
         assert_eq!(book.all(at(1)).iter().filter(|task| task.runs()).count(), running, "{reading}");
-        book.start(ASKER, params(1, "another", url), None, at(2)).unwrap();
-        book.start(Asker { sdk_app_id: 2, ..ASKER }, params(1, "r", url), None, at(2)).unwrap();
+        book.start(ASKER, params(1, "another", url), None, at(2)).expect("a start");
+        book.start(Asker { sdk_app_id: 2, ..ASKER }, params(1, "r", url), None, at(2)).expect("a start");
     }
 }
 
 #[test]
 fn a_task_is_known_only_where_it_was_started() {
     let mut book = book(ExistReading::RoomUser);
-    let task_id = book.start(ASKER, params(1, "r", "https://a.example/x.mp4"), None, at(0)).unwrap();
+    let task_id = book.start(ASKER, params(1, "r", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     for stranger in [Asker { sdk_app_id: 2, ..ASKER }, Asker { region: "ap-jakarta", ..ASKER }] {
         assert_eq!(book.runs(stranger, &task_id, at(1)), None);
-        assert_eq!(book.stop(stranger, &task_id, at(1)).unwrap_err().code, "InvalidParameter.TaskId");
+        assert_eq!(book.stop(stranger, &task_id, at(1)).expect_err("a refusal").code, "InvalidParameter.TaskId");
     }
     assert!(book.stop(ASKER, &task_id, at(1)).is_ok());
-    assert_eq!(book.find(&task_id).unwrap().ended, Some((at(1), EndReason::Stopped)));
+    assert_eq!(book.find(&task_id).expect("it is remembered").ended, Some((at(1), EndReason::Stopped)));
 }
 
 #[test]
@@ -124,11 +124,11 @@ fn ids_are_opaque_and_never_the_same() {
 fn only_the_last_ended_tasks_are_remembered() {
     let mut book = book(ExistReading::Both);
     let url = "https://a.example/x.mp4";
-    let first = book.start(ASKER, params(1, "r", url), None, at(0)).unwrap();
+    let first = book.start(ASKER, params(1, "r", url), None, at(0)).expect("a start");
     assert!(book.kill(&first, at(1)));
     for _ in 0..ENDED_MAX {
-        let task_id = book.start(ASKER, params(1, "r", url), None, at(1)).unwrap();
+        let task_id = book.start(ASKER, params(1, "r", url), None, at(1)).expect("a start");
         assert!(book.kill(&task_id, at(1)));
     }
-    assert_eq!(book.stop(ASKER, &first, at(2)).unwrap_err().code, "InvalidParameter.TaskId");
+    assert_eq!(book.stop(ASKER, &first, at(2)).expect_err("a refusal").code, "InvalidParameter.TaskId");
 }
