@@ -5,20 +5,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::format::Format;
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::plan::{Occurrence, Upcoming};
-use crate::report::parse_time;
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
+use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 use crate::zones::Zones;
-
-/// How far ahead to look when nobody says.
-const AHEAD_DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Rows of a table that are laid out together. More would only cost memory: the columns are as wide in each part.
 const TABLE_ROWS: usize = 500;
@@ -54,24 +49,19 @@ pub(crate) struct Args {
     reveal: bool,
 }
 
-/// Where the plan begins and where it ends.
-struct Range {
-    from: Timestamp,
-    to: Timestamp,
-    count: usize,
-}
-
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let now = clock::now();
     let zones = Zones::newest();
-    let range = range(&args, now, &zones)?;
+    let range =
+        PlanRange::new(args.from.as_deref(), args.to.as_deref(), args.count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
     let loaded = load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now);
     let schedule = good(loaded, context)?;
     let jobs = chosen(&schedule, args.job.as_deref())?;
     let upcoming = Upcoming::of(jobs.iter().copied(), range.from);
-    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(range.count);
+    let count = range.count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(count);
     let mut out = context.stdout();
     let printed = match args.format {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, args.reveal)),
@@ -100,20 +90,6 @@ fn good(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure
 fn tell(warning: &str) {
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(io::stderr(), "warning: {warning}");
-}
-
-fn range(args: &Args, now: Timestamp, zones: &Zones) -> Result<Range, Failure> {
-    let zone = zones.local();
-    let time = |text: &Option<String>| text.as_deref().map(|text| parse_time(text, now, &zone)).transpose().map_err(Failure::usage);
-    let from = time(&args.from)?.unwrap_or(now);
-    if let Some(count) = args.count {
-        return Ok(Range { from, to: Timestamp::MAX, count: usize::try_from(count).unwrap_or(usize::MAX) });
-    }
-    let to = time(&args.to)?.unwrap_or_else(|| from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX));
-    if to < from {
-        return Err(Failure::usage("`--to` is before `--from`"));
-    }
-    Ok(Range { from, to, count: usize::MAX })
 }
 
 /// The jobs to plan, in the order of their ids.

@@ -25,10 +25,9 @@ pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Re
         // A code of nothing names no fault: it could not be the reason of an outcome.
         let code = error.get("Code").and_then(Value::as_str).map(|code| printable(code, NAME_CHARS_MAX));
         let result = match code.filter(|code| !code.is_empty()) {
-            Some(code) => Fault::Rejected {
-                code,
-                message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets),
-            },
+            Some(code) => {
+                Fault::Rejected { code, message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets) }
+            }
             None => foreign(),
         };
         return (Err(result), request_id);
