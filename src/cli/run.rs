@@ -111,7 +111,7 @@ impl Service {
                     accepted_at: accepted.accepted_at,
                     rejected: accepted.rejected,
                     pulse: daemon.pulse(),
-                    zones: zones.data,
+                    zones,
                 };
                 Some(tokio::spawn(web::serve(listener, site, until(stopped.clone()))))
             }
@@ -138,14 +138,25 @@ impl Service {
             page.abort();
         }
         drop(lock);
-        ended.map(|()| Exit::Good).map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
+        ended
+            .map(|()| Exit::Good)
+            .map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
     }
 }
 
 /// The folder's schedule if it is good; else the last accepted one, with what is wrong with the folder's; else exit 78.
-fn accept(context: &Context, settings: &Settings, zones: &Zones, folder: &Path, meta: &Meta, now: Timestamp) -> Result<Accepted, Failure> {
+fn accept(
+    context: &Context,
+    settings: &Settings,
+    zones: &Zones,
+    folder: &Path,
+    meta: &Meta,
+    now: Timestamp,
+) -> Result<Accepted, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
-    let (sources, loaded) = load::read_schedule_sources(std::slice::from_ref(&settings.schedules), settings, &zones.database, now);
+    let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now);
+    let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
+    let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
     let is_good = loaded.value.is_some();
     let rejected = if is_good { Vec::new() } else { loaded.diagnostics.clone() };
     match (is_good, kept) {
@@ -154,7 +165,8 @@ fn accept(context: &Context, settings: &Settings, zones: &Zones, folder: &Path, 
             let is_same = kept.is_some_and(|(former, _)| kept::same(&former, &sources));
             let number = if is_same { meta.generation } else { meta.generation + 1 };
             if !is_same {
-                kept::save(folder, number, &sources).map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
+                kept::save(folder, number, &sources)
+                    .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let accepted_at = if is_same { meta.accepted_at } else { Some(now) };
             Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, accepted_at, rejected })
@@ -248,4 +260,3 @@ impl Signals {
         }
     }
 }
-

@@ -89,21 +89,7 @@ fn trigger_span(raw: &RawJob) -> Span {
 fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
     let region = job.region.as_deref()?;
     // The account's region is the settings' matter: one warning there, not one for each job here.
-<<<<<<< HEAD
-    if !raw.region.written {
-        return None;
-    }
-    let span = raw.region.span;
-    let problem =
-        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
-    Some(problem.hint(format!(
-        "a task started there may be one that cannot be stopped; listed are {}",
-        one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
-    )))
-=======
-    let span = if raw.region.written { raw.region.span } else { return None };
-    unlisted_region(region, if span == Span::default() { key } else { span })
->>>>>>> shell
+    if raw.region.written { unlisted_region(region, raw.region.span) } else { None }
 }
 
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
