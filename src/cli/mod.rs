@@ -14,10 +14,13 @@
 
 mod check;
 mod format;
+mod history;
 pub mod load;
 mod log;
 mod plan;
+mod run;
 mod sandbox;
+mod status;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -44,8 +47,11 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Run => run,
     Check => check,
+    History => history,
     Plan => plan,
+    Status => status,
     Sandbox => sandbox,
 }
 

@@ -13,7 +13,7 @@ use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request
 use crate::trtc::error::rejected_by_rate;
 use crate::trtc::limiter::{StartClass, Ticket};
 use crate::trtc::queue::{Queue, Queues, Reservation, Slot};
-use crate::trtc::{Action, Answer, Api, Body, Destination, Request};
+use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
 
 /// What every call needs.
 pub(super) struct Line<C, A> {
@@ -96,7 +96,7 @@ impl<C: Clock, A: Api> Line<C, A> {
         let bound = bound(&request, sent_at);
         let answer = self.api.call(request, sent_at).await;
         let answered_at = self.clock.now();
-        slot.answered(is_rejected(&answer));
+        settle(slot, &answer);
         Some(Report::Answered { attempt, sent_at, answered_at, answer, bound })
     }
 
@@ -115,7 +115,7 @@ impl<C: Clock, A: Api> Line<C, A> {
         let slot = self.queues.of(body.action()).acquire(ticket).await;
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body }, sent_at).await;
-        slot.answered(is_rejected(&answer));
+        settle(slot, &answer);
         Report::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
     }
 
@@ -147,6 +147,11 @@ fn bound(request: &Request, sent_at: Timestamp) -> Option<Timestamp> {
     params.max_duration.map(|minutes| sent_at + jiff::SignedDuration::from_mins(minutes.into()))
 }
 
-fn is_rejected(answer: &Answer) -> bool {
-    answer.result.as_ref().is_err_and(rejected_by_rate)
+/// Gives a slot back: what never left was never counted.
+fn settle(slot: Slot, answer: &Answer) {
+    match &answer.result {
+        Err(Fault::Connect(_) | Fault::Unsendable(_)) => slot.unsent(),
+        Err(fault) => slot.answered(rejected_by_rate(fault)),
+        Ok(_) => slot.answered(false),
+    }
 }

@@ -6,6 +6,7 @@
 
 mod call;
 mod desk;
+pub mod kept;
 mod recovery;
 mod settle;
 mod tasks;
@@ -65,6 +66,14 @@ pub struct Daemon<C, A> {
     observe: Box<dyn FnMut(&Happening) + Send>,
     pulse: watch::Sender<Pulse>,
     warmed_until: Timestamp,
+    watchdog: Option<Watchdog>,
+}
+
+/// Somebody who must be told now and then that the loop turns.
+struct Watchdog {
+    period: SignedDuration,
+    next: Timestamp,
+    tell: Box<dyn FnMut() + Send>,
 }
 
 impl<C: Clock, A: Api> Daemon<C, A> {
@@ -100,6 +109,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             observe,
             pulse: watch::Sender::new(Pulse::default()),
             warmed_until: Timestamp::MIN,
+            watchdog: None,
         };
         daemon.send(attempts);
         Ok(daemon)
@@ -108,6 +118,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// What only the running daemon knows, kept up to date.
     pub fn pulse(&self) -> watch::Receiver<Pulse> {
         self.pulse.subscribe()
+    }
+
+    /// Has `tell` called at least once in each `period`, by the loop itself: a loop that hangs tells nobody.
+    pub fn watched(&mut self, period: SignedDuration, tell: Box<dyn FnMut() + Send>) {
+        self.watchdog = Some(Watchdog { period, next: Timestamp::MIN, tell });
     }
 
     /// Runs until `stop` is ready, then shuts down: armed starts are taken back, sent ones awaited until `hurry` is ready or 10 s
@@ -152,6 +167,12 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.tell();
         self.send(attempts);
         self.warm(now);
+        if let Some(watchdog) = &mut self.watchdog
+            && (now >= watchdog.next || now < watchdog.next - watchdog.period)
+        {
+            (watchdog.tell)();
+            watchdog.next = now + watchdog.period;
+        }
         Ok(())
     }
 
@@ -183,7 +204,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
         let warm = self.desk.next_armed(self.warmed_until).map(|first| first - WARM_AHEAD);
-        let wakes = [self.desk.next_wake(), self.horizon.next_wake(now, &self.desk), warm];
+        let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
+        let wakes = [self.desk.next_wake(), self.horizon.next_wake(now, &self.desk), warm, watchdog];
         wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now)
     }
 

@@ -38,9 +38,13 @@ pub(super) fn take_over(
     for job in accepted.schedule.jobs() {
         turn.see_job(job.id.as_str(), now)?;
     }
+    let accepted_number = accepted.number;
     let horizon = Horizon::new(accepted, former, cursor, now);
     horizon.start_open(&mut turn, desk, now)?;
     turn.set_cursor(horizon.cursor())?;
+    if !horizon.has_backlog() {
+        turn.set_cursor_generation(accepted_number)?;
+    }
     desk.take_changed();
     Ok((horizon, turn.commit(now)?))
 }

@@ -69,6 +69,11 @@ impl Horizon {
         Horizon { generation: accepted, upcoming, until: now, backlog }
     }
 
+    /// Whether the time since the cursor is still to be settled.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlog.is_some()
+    }
+
     /// Every start before it is settled: what the ledger keeps.
     pub(super) fn cursor(&self) -> Timestamp {
         self.backlog.as_ref().map_or(self.until, |backlog| backlog.cursor.min(self.until))
@@ -79,7 +84,7 @@ impl Horizon {
         if self.upcoming.peek().is_some_and(|start| start < now && self.until < now) {
             self.fall_back(turn, desk, now)?;
         }
-        while self.upcoming.peek().is_some_and(|start| start < now + ARM_AHEAD) {
+        while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
             let Some(planned) = self.upcoming.next() else { break };
             if planned.start.at >= self.until {
                 desk.claim(turn, armed(&planned, self.generation.number, false), now)?;
@@ -137,6 +142,7 @@ impl Horizon {
         desk.mark_changed();
         if backlog.write_batch(turn, desk, now)? {
             self.backlog = None;
+            turn.set_cursor_generation(self.generation.number)?;
         }
         Ok(())
     }

@@ -192,6 +192,11 @@ impl Turn<'_> {
         self.set_meta("cursor", cursor.as_millisecond())
     }
 
+    /// Remembers under which generation the time from the cursor on was planned.
+    pub fn set_cursor_generation(&mut self, generation: i64) -> Result<(), LedgerError> {
+        self.set_meta("cursor_generation", generation)
+    }
+
     /// Remembers the generation of the schedule that was accepted.
     pub fn set_generation(&mut self, generation: i64, accepted_at: Timestamp) -> Result<(), LedgerError> {
         self.set_meta("generation", generation)?;

@@ -1,102 +1,43 @@
-//! The sandbox's socket: an accept loop of its own on hyper, because cuts, hangs and cold connections are made on the
-//! connection and not in a router. Refuses to know what a request means.
+//! The sandbox's socket: hyper without a router, because cuts, hangs and cold connections are made on the connection. Refuses
+//! to know what a request means.
 
 use std::convert::identity;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::Sandbox;
 use super::endpoint::{Fate, Received};
+use crate::listener::{self, Limits};
 
-/// Open connections. A client at full rate of all actions needs some sixty; further ones wait in the backlog.
-const CONNECTIONS_MAX: usize = 512;
+/// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
+const LIMITS: Limits = Limits { connections_max: 512, header_time_max: Duration::from_mins(1), connection_time_max: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// The most bytes of a request's headers.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// The most headers of a request.
-const HEADERS_MAX: usize = 64;
-/// How long a connection may be idle, and a request's headers may take.
-const HEADER_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long a body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a hang holds the connection at most: longer than any client waits.
 const HANG_MAX: Duration = Duration::from_mins(10);
-/// How long a request that is being answered may take after the shutdown.
-const GRACE: Duration = Duration::from_secs(1);
-/// The wait after a failed accept: when file descriptors have run out, trying again at once only burns the processor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until `shutdown`, then lets what is being answered finish.
 pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let (closing, closed) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    let mut number = 0;
-    loop {
-        let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
-            (listener.accept().await, slot)
-        };
-        tokio::select! {
-            () = shutdown.as_mut() => break,
-            Some(_) = connections.join_next() => {}
-            (accepted, slot) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    number += 1;
-                    let serving = serve_connection(sandbox.clone(), stream, number, closed.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(slot);
-                    });
-                }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
-            },
-        }
-    }
-    drop(listener);
-    closing.send_replace(true);
-    while connections.join_next().await.is_some() {}
-}
-
-async fn serve_connection(sandbox: Sandbox, stream: TcpStream, number: u64, mut closing: watch::Receiver<bool>) {
-    // Without it a small answer may wait for the acknowledgement of another; a failure only costs that time.
-    let _ = stream.set_nodelay(true);
-    let fresh = AtomicBool::new(true);
-    let service = service_fn(move |request| answer(sandbox.clone(), request, number, fresh.swap(false, Ordering::Relaxed)));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEADER_BYTES_MAX)
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    // How a connection ends is the client's business, or the fault plan's: there is nobody to tell.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = closing.wait_for(|closing| *closing) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(GRACE, connection).await;
+    listener::serve(listener, LIMITS, shutdown, |number| {
+        let sandbox = sandbox.clone();
+        let fresh = AtomicBool::new(true);
+        service_fn(move |request| answer(sandbox.clone(), request, number, fresh.swap(false, Ordering::Relaxed)))
+    })
+    .await;
 }
 
 /// Ends the connection without a byte: hyper closes it when the service fails.

@@ -251,22 +251,8 @@ impl<'r> Reader<'r> {
         self.jobs_named += 1;
         let place = file.place(entry.key_span);
         let key = entry.key_span;
-        let id = JobId::parse(&entry.key);
         let name = entry.key.as_ref();
-        if let Some(id) = &id {
-            match self.job_places.get(id) {
-                Some(first) => {
-                    let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice"))
-                        .at(place.clone())
-                        .job(id.as_str());
-                    self.diagnostics
-                        .push(twice.related(first.clone(), "first named here").hint("a job's name is unique over all files"));
-                }
-                None => _ = self.job_places.insert(id.clone(), place.clone()),
-            }
-        } else {
-            self.tell(file, vec![bad_job_id(name, key)]);
-        }
+        let id = self.job_id(file, name, &place);
         let Some(entries) = entry.value.entries() else {
             let problem = if entry.value.is_null() {
                 Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
@@ -282,7 +268,6 @@ impl<'r> Reader<'r> {
         if !raw.timezone.written && !wide.zone.written {
             wide.zoneless.push((name.to_owned(), key));
         }
-        let utc = || Some(TimeZone::UTC);
         let zone = if raw.timezone.written { raw.timezone.value.clone() } else { wide.zone.value.clone() };
         let zone_known = zone.is_some();
         // A job without a good name or zone is still judged, for the sake of its other problems, and then dropped.
@@ -290,7 +275,7 @@ impl<'r> Reader<'r> {
         let around = Around {
             id: id.as_ref().unwrap_or(&stand_in),
             place,
-            zone: zone.or_else(utc).unwrap_or(TimeZone::UTC),
+            zone: zone.unwrap_or(TimeZone::UTC),
             settings: self.settings,
             no_dates: &self.no_dates,
             plain_robot: &self.plain_robot,
@@ -308,9 +293,26 @@ impl<'r> Reader<'r> {
         }
         let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
         for (problem, severity) in severities.chain(warnings.into_iter().map(|problem| (problem, Severity::Warning))) {
-            let problem = blamed(problem, wide, key);
-            self.diagnostics.push(file.diagnostic(problem, severity, Some(name)));
+            let (problem, job) = blamed(problem, wide, key, name);
+            self.diagnostics.push(file.diagnostic(problem, severity, job));
         }
+    }
+
+    /// The job's id, remembered with its place; nothing when it is none, which is told.
+    fn job_id(&mut self, file: &File<'_>, name: &str, place: &Place) -> Option<JobId> {
+        let Some(id) = JobId::parse(name) else {
+            self.tell(file, vec![bad_job_id(name, place.span)]);
+            return None;
+        };
+        match self.job_places.get(&id) {
+            Some(first) => {
+                let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice")).at(place.clone());
+                let twice = twice.job(id.as_str()).related(first.clone(), "first named here");
+                self.diagnostics.push(twice.hint("a job's name is unique over all files"));
+            }
+            None => _ = self.job_places.insert(id.clone(), place.clone()),
+        }
+        Some(id)
     }
 
     fn finish(mut self, sources: &[Source]) -> Reading {
@@ -321,10 +323,11 @@ impl<'r> Reader<'r> {
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
             let place = diagnostic.place.as_ref();
-            (place.and_then(|place| order.get(place.file.as_ref()).copied()), place.map(|place| place.span.start))
+            let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
+            (file, place.map(|place| place.span.start), diagnostic.code)
         };
         self.diagnostics.sort_by_key(key);
-        // What stands once and is used twice, through an alias or a merge key, is told once.
+        // What stands once and is used twice, through a default, an alias or a merge key, is told once.
         self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
         let good = !any_error(&self.diagnostics);
         let schedule = good.then_some(Schedule { jobs: self.jobs });
@@ -332,13 +335,18 @@ impl<'r> Reader<'r> {
     }
 }
 
-/// A problem of a job that stands in its file's defaults is told at the job: the default is right for others.
-fn blamed(mut problem: Problem, wide: &FileWide, key: Span) -> Problem {
-    if wide.inherited(problem.span) {
-        problem.related.push((problem.span, "this default"));
-        problem.span = key;
+/// A problem of a job that stands in its file's defaults is told at the job, for which the default is wrong; unless it is wrong
+/// for every job, and is told once where it stands.
+fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) -> (Problem, Option<&'n str>) {
+    if !wide.inherited(problem.span) {
+        return (problem, Some(job));
     }
-    problem
+    if matches!(problem.code, "unknown-app" | "region") {
+        return (problem, None);
+    }
+    problem.related.push((problem.span, "this default"));
+    problem.span = key;
+    (problem, Some(job))
 }
 
 fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {

@@ -48,7 +48,7 @@ impl Warner {
         }
         let key = job.place.span;
         let mut problems = Vec::new();
-        problems.extend(region(job, raw, key));
+        problems.extend(region(job, raw));
         problems.extend(media(job, raw, key));
         match no_start(job, raw, self.now) {
             Some(problem) => problems.push(problem),
@@ -86,11 +86,10 @@ fn trigger_span(raw: &RawJob) -> Span {
     all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
 }
 
-fn region(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
+fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
     let region = job.region.as_deref()?;
     // The account's region is the settings' matter: one warning there, not one for each job here.
-    let span = if raw.region.written { raw.region.span } else { return None };
-    unlisted_region(region, if span == Span::default() { key } else { span })
+    if raw.region.written { unlisted_region(region, raw.region.span) } else { None }
 }
 
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
