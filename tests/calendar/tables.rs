@@ -158,6 +158,14 @@ fn cron_with_a_wildcard_minute_or_hour_follows_elapsed_time() {
 }
 
 #[test]
+fn cron_reads_a_range_of_one_value_with_a_step_as_that_value() {
+    check(&[
+        ("UTC", "cron 20-20/7 9 * * *", "2026-11-22T00:00Z", "2026-11-24T00:00Z", "22 09:20, 23 09:20"),
+        ("UTC", "cron 0 9 * * MON-MON/2", "2026-11-22T00:00Z", "2026-12-01T00:00Z", "23 09:00, 30 09:00"),
+    ]);
+}
+
+#[test]
 fn every_counts_elapsed_time_from_the_first_instant_of_the_date() {
     check(&[
         ("UTC", "every 28800", "2026-11-22T00:00Z", "2026-11-23T01:00Z", "22 00:00, 22 08:00, 22 16:00, 23 00:00"),
