@@ -196,6 +196,22 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Longest piece of a file's text that a message repeats, in characters.
+const SHOWN_MAX: usize = 60;
+
+/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
+pub(crate) fn shown(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
+    let mut out = String::from("`");
+    for character in text.chars().take(SHOWN_MAX) {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
+    out
+}
+
 /// True when at least one is an error.
 pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
@@ -212,5 +228,11 @@ mod tests {
         assert_eq!(index.locate(5), (2, 1));
         assert_eq!(index.locate(13), (2, 5));
         assert_eq!(index.locate(4000), (3, 1));
+    }
+
+    #[test]
+    fn what_a_message_repeats_is_short_and_printable() {
+        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

@@ -18,6 +18,7 @@ mod history;
 pub mod load;
 mod log;
 mod plan;
+mod run;
 mod sandbox;
 mod status;
 
@@ -47,9 +48,10 @@ macro_rules! verbs {
 
 verbs! {
     Check => check,
-    Plan => plan,
-    Status => status,
     History => history,
+    Plan => plan,
+    Run => run,
+    Status => status,
     Sandbox => sandbox,
 }
 

@@ -50,23 +50,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let Args { from, to, count, job, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
-    let range =
-        PlanRange::new(args.from.as_deref(), args.to.as_deref(), args.count, now, &zones.local()).map_err(Failure::usage)?;
+    let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-    let loaded = load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now);
-    let schedule = good(loaded, context)?;
-    let jobs = chosen(&schedule, args.job.as_deref())?;
-    let upcoming = Upcoming::of(jobs.iter().copied(), range.from);
-    let count = range.count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(count);
+    let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
+    let jobs = chosen(&schedule, job.as_deref())?;
+    let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
+    let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let mut out = context.stdout();
-    let printed = match args.format {
-        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, args.reveal)),
-        Format::Json => print_json(&mut out, occurrences, args.reveal),
-        Format::Csv => print_csv(&mut out, occurrences, args.reveal),
+    let printed = match format {
+        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
+        Format::Json => print_json(&mut out, occurrences, reveal),
+        Format::Csv => print_csv(&mut out, occurrences, reveal),
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)

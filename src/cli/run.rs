@@ -56,7 +56,7 @@ struct Service {
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
 struct Accepted {
     generation: Generation,
-    accepted_at: Option<Timestamp>,
+    since: Option<Timestamp>,
     rejected: Vec<Diagnostic>,
 }
 
@@ -108,10 +108,10 @@ impl Service {
                     state_folder: folder,
                     schedule,
                     generation: accepted.generation.number,
-                    accepted_at: accepted.accepted_at,
+                    accepted_at: accepted.since,
                     rejected: accepted.rejected,
                     pulse: daemon.pulse(),
-                    zones: zones.data,
+                    zones,
                 };
                 Some(tokio::spawn(web::serve(listener, site, until(stopped.clone()))))
             }
@@ -138,14 +138,25 @@ impl Service {
             page.abort();
         }
         drop(lock);
-        ended.map(|()| Exit::Good).map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
+        ended
+            .map(|()| Exit::Good)
+            .map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
     }
 }
 
 /// The folder's schedule if it is good; else the last accepted one, with what is wrong with the folder's; else exit 78.
-fn accept(context: &Context, settings: &Settings, zones: &Zones, folder: &Path, meta: &Meta, now: Timestamp) -> Result<Accepted, Failure> {
+fn accept(
+    context: &Context,
+    settings: &Settings,
+    zones: &Zones,
+    folder: &Path,
+    meta: &Meta,
+    now: Timestamp,
+) -> Result<Accepted, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
-    let (sources, loaded) = load::read_schedule_sources(std::slice::from_ref(&settings.schedules), settings, &zones.database, now);
+    let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now);
+    let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
+    let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
     let is_good = loaded.value.is_some();
     let rejected = if is_good { Vec::new() } else { loaded.diagnostics.clone() };
     match (is_good, kept) {
@@ -154,10 +165,11 @@ fn accept(context: &Context, settings: &Settings, zones: &Zones, folder: &Path, 
             let is_same = kept.is_some_and(|(former, _)| kept::same(&former, &sources));
             let number = if is_same { meta.generation } else { meta.generation + 1 };
             if !is_same {
-                kept::save(folder, number, &sources).map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
+                kept::save(folder, number, &sources)
+                    .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
-            let accepted_at = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, accepted_at, rejected })
+            let since = if is_same { meta.accepted_at } else { Some(now) };
+            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, rejected })
         }
         (false, Some((_, schedule))) => {
             for problem in &rejected {
@@ -165,7 +177,7 @@ fn accept(context: &Context, settings: &Settings, zones: &Zones, folder: &Path, 
             }
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(Accepted { generation, accepted_at: meta.accepted_at, rejected })
+            Ok(Accepted { generation, since: meta.accepted_at, rejected })
         }
         (false, None) => {
             loaded.accept(context)?;
@@ -248,4 +260,3 @@ impl Signals {
         }
     }
 }
-

@@ -127,7 +127,7 @@ fn masked(text: &str) -> Cow<'_, str> {
 fn secrets(word: &str) -> Vec<Range<usize>> {
     let query = word.find(['?', '#']).map_or(word.len(), |at| at + 1);
     let Some(scheme_end) = word.find("://").filter(|at| *at < query) else {
-        return if word[query..].contains('=') { vec![query..word.len()] } else { Vec::new() };
+        return word[query..].contains('=').then_some(query..word.len()).into_iter().collect();
     };
     let authority = scheme_end + 3;
     let path_end = if query < word.len() { query - 1 } else { word.len() };

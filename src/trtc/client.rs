@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::endpoint::Endpoint;
-use super::action::{Action, Answer, Api, Fault, Request};
+use super::action::{Action, Answer, Api, Body, Fault, Request};
 use super::envelope;
 use super::request::{AppKey, Credentials, SignedRequest, sign};
 
@@ -141,7 +141,12 @@ impl HttpApi {
         let secrets = self.secrets().await?;
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
-        sign(request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
+        let mut request = request.clone();
+        if let Body::Start { valid_until, .. } = &mut request.body {
+            // Asked for in this host's time, and judged in the endpoint's.
+            *valid_until = valid_until.saturating_add(offset).unwrap_or(Timestamp::MAX);
+        }
+        sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {

@@ -76,9 +76,16 @@ fn busy_day() -> String {
 }
 
 /// One daemon on the ledger in `folder` until `until`; a crash drops it where it stands.
-async fn live_until(folder: &Path, schedule: &Arc<Schedule>, clock: &SimClock, api: &SimApi, until: Timestamp, crash: bool) {
+async fn live_until(
+    folder: &Path,
+    (number, schedule, former): (i64, &Arc<Schedule>, &Arc<Schedule>),
+    clock: &SimClock,
+    api: &SimApi,
+    until: Timestamp,
+    crash: bool,
+) {
     let ledger = Ledger::open(folder).expect("the ledger opens");
-    let accepted = Generation { number: 1, schedule: Arc::clone(schedule) };
+    let accepted = Generation { number, schedule: Arc::clone(schedule) };
     let rate = NonZeroU32::new(20).expect("not zero");
     let trace = std::env::var_os("INGESTD_TRACE").is_some();
     let observe = move |happening: &ingestd::daemon::Happening| {
@@ -88,7 +95,8 @@ async fn live_until(folder: &Path, schedule: &Arc<Schedule>, clock: &SimClock, a
         }
     };
     let daemon =
-        Daemon::new(clock.clone(), Arc::new(api.clone()), rate, ledger, accepted, None, Box::new(observe)).expect("it starts");
+        Daemon::new(clock.clone(), Arc::new(api.clone()), rate, ledger, accepted, Some(Arc::clone(former)), Box::new(observe))
+            .expect("it starts");
     let stop = clock.clone();
     if crash {
         let run = daemon.run(std::future::pending(), std::future::pending());
@@ -124,7 +132,7 @@ fn simulate(seed: u64, weather: Weather, restarts: u64, text: &str, hours: i64) 
         let mut down = Vec::new();
         for stop in stops {
             if stop > clock.now() {
-                live_until(folder.path(), &schedule, &clock, &api, stop, random.percent(70)).await;
+                live_until(folder.path(), (1, &schedule, &schedule), &clock, &api, stop, random.percent(70)).await;
                 let away = if random.percent(30) { 3_600_000 } else { 20_000 };
                 let back = clock.now() + SignedDuration::from_millis(random.below(away).cast_signed());
                 down.push((stop, back));
@@ -132,14 +140,14 @@ fn simulate(seed: u64, weather: Weather, restarts: u64, text: &str, hours: i64) 
             }
         }
         if clock.now() < end {
-            live_until(folder.path(), &schedule, &clock, &api, end, true).await;
+            live_until(folder.path(), (1, &schedule, &schedule), &clock, &api, end, true).await;
         }
         // Nothing more is planned from here; what is open comes to its end.
         let quiet = Arc::new(Schedule::default());
         let settled = clock.now();
         let calm = Weather::CALM;
         api.state().weather = calm;
-        live_until(folder.path(), &quiet, &clock, &api, settled + SignedDuration::from_hours(16), false).await;
+        live_until(folder.path(), (2, &quiet, &schedule), &clock, &api, settled + SignedDuration::from_hours(16), false).await;
         Run { seed, schedule, rows: history(folder.path()), api, from: midnight(), settled, down }
     })
 }
