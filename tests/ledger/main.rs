@@ -13,17 +13,21 @@ use std::thread;
 
 use ingestd::ledger::{Ledger, Lock};
 use ingestd::occurrence::{End, Kind, MissedReason, Occurrence, Outcome, State};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use rows::{armed, at, ended, missed, on_air, write};
+use rows::{armed, ended, missed, on_air, write};
 
 /// A ledger in a folder of its own.
 pub(crate) fn ledger() -> (TempDir, Ledger) {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = Ledger::open(folder.path()).expect("a new ledger");
     (folder, ledger)
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The same file without our rules around it.

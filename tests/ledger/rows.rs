@@ -11,10 +11,6 @@ use jiff::{SignedDuration, Timestamp};
 /// What must never be seen outside the ledger and the request.
 pub(crate) const STREAM: &str = "https://user:hush-password@cdn.example.com/promo.mp4?sign=hush-token";
 
-pub(crate) fn at(text: &str) -> Timestamp {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
 pub(crate) fn key(job: &str, start: Timestamp) -> Key {
     Key { start, job: JobId::parse(job).unwrap_or_else(|| panic!("{job} is no job id")) }
 }
