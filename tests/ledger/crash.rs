@@ -11,7 +11,8 @@ use ingestd::trtc::{Action, Answer, Fault, Success};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-use super::rows::{armed, missed, on_air, task, write};
+use super::filling::write;
+use super::rows::{armed, missed, on_air, task};
 use super::{at, ledger, raw};
 
 /// One method of a turn.

@@ -3,6 +3,7 @@
 
 mod checks;
 mod crash;
+mod filling;
 mod migrations;
 mod questions;
 mod round_trip;
@@ -17,7 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use rows::{armed, ended, missed, on_air, write};
+use filling::write;
+use rows::{armed, ended, missed, on_air};
 
 /// A ledger in a folder of its own.
 pub(crate) fn ledger() -> (TempDir, Ledger) {

@@ -4,7 +4,8 @@ use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, Why};
 use jiff::{SignedDuration, Timestamp};
 
-use super::rows::{armed, ended, fault, missed, on_air, write};
+use super::filling::write;
+use super::rows::{armed, ended, fault, missed, on_air};
 use super::{at, ledger};
 
 fn names(rows: &[Occurrence]) -> Vec<&str> {

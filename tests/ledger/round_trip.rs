@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::rows::{on_air, task, write};
+use super::filling::write;
+use super::rows::{on_air, task};
 use super::{at, ledger, rows};
 
 /// Rows that are tried. Each is some fifty values; the ledger is one file for all of them.

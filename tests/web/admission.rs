@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::served::{PATIENCE, Response, Served};
+use super::asking::Response;
+use super::served::{PATIENCE, Served};
 
 const PATHS: [&str; 4] = ["/healthz", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
 

@@ -4,7 +4,8 @@ use ingestd::diagnostic::{Diagnostic, Place};
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, Why};
 use jiff::SignedDuration;
 
-use super::rows::{armed, ended, fault, missed, on_air, write};
+use super::filling::write;
+use super::rows::{armed, ended, fault, missed, on_air};
 use super::served::{Served, now};
 
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
@@ -259,7 +260,7 @@ async fn the_text_for_people_comes_from_the_same_place() {
         "generation 12, accepted at 2026-11-22T08:00:00Z: 4 jobs",
         "evening  main/lobby",
         "the cloud ends it at",
-        "zone data: ",
+        ", zone data ",
     ] {
         assert!(answer.body.contains(words), "{words}: {}", answer.body);
     }

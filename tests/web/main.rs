@@ -3,6 +3,9 @@
 
 mod admission;
 mod answers;
+mod asking;
+#[path = "../ledger/filling.rs"]
+mod filling;
 #[path = "../ledger/rows.rs"]
 mod rows;
 mod served;

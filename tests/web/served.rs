@@ -1,4 +1,4 @@
-//! A site on a free port with a ledger of its own, and a client that says exactly what it is told to. Knows no test.
+//! A site on a free port with a ledger of its own. Knows no test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use ingestd::web::{Site, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -84,22 +83,6 @@ impl Served {
         Ledger::open(self.folder.path()).expect("the ledger")
     }
 
-    pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.expect("it listens")
-    }
-
-    /// Sends these bytes and reads until the connection ends.
-    pub(crate) async fn send(&self, bytes: &str) -> Response {
-        let mut stream = self.connect().await;
-        stream.write_all(bytes.as_bytes()).await.expect("written");
-        Response::read(&mut stream).await
-    }
-
-    /// Gets a path as a well-behaved client would.
-    pub(crate) async fn get(&self, path: &str) -> Response {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)).await
-    }
-
     /// Tells it to shut down.
     pub(crate) fn close(&mut self) {
         drop(self.shutdown.take());
@@ -109,38 +92,6 @@ impl Served {
     pub(crate) async fn closed(mut self) {
         self.close();
         timeout(PATIENCE, self.serving).await.expect("it ends").expect("it does not panic");
-    }
-}
-
-/// An answer, in parts.
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Response {
-    pub(crate) async fn read(stream: &mut TcpStream) -> Response {
-        let mut bytes = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer in time").expect("readable");
-        let text = String::from_utf8(bytes).expect("UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{head}"));
-        Response { status, head: head.to_lowercase(), body: body.to_owned() }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    pub(crate) fn items(&self) -> Vec<serde_json::Value> {
-        assert_eq!(self.status, 200, "{}", self.body);
-        self.json()["items"].as_array().unwrap_or_else(|| panic!("no items: {}", self.body)).clone()
     }
 }
 
