@@ -286,7 +286,7 @@ mod read_only {
         }
         show(&state, 0o555);
         let mut command = command(&program, settings, &["history", "--format", "json"]);
-        let is_root = fs::metadata("/proc/self").map(|ours| std::os::unix::fs::MetadataExt::uid(&ours) == 0).unwrap_or(false);
+        let is_root = fs::metadata("/proc/self").is_ok_and(|ours| std::os::unix::fs::MetadataExt::uid(&ours) == 0);
         if is_root {
             command.uid(65_534).gid(65_534);
         }

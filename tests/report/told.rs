@@ -44,7 +44,7 @@ fn ledger() -> LedgerView {
         end: End::Media(minutes(80)),
         playout: Playout {
             repeat: Repeat::Times(1),
-            length: Some(Duration::from_secs(5400)),
+            length: Some(Duration::from_mins(90)),
             room: Room::Text("42".to_owned()),
             ..film.playout.clone()
         },
@@ -169,8 +169,8 @@ START                 JOB     ROOM        RESULT                                
 ";
     let mut table = table(rows);
     table.force_no_tty();
-    let told: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
-    assert_eq!(told, expected);
+    let told: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
+    assert_eq!(told, expected.lines().collect::<Vec<_>>());
 }
 
 #[test]

@@ -27,7 +27,9 @@ pub fn text(input: &StatusInput) -> String {
         out.push('\n');
     };
     line(health.name());
-    reasons.iter().for_each(|reason| line(&format!("  {reason}")));
+    for reason in &reasons {
+        line(&format!("  {reason}"));
+    }
     line("");
     line(&schedule(input));
     if let DaemonView::Running { watch_period_s, queue: [start, stop, describe], .. } = &input.daemon {
