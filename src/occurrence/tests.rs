@@ -24,7 +24,7 @@ fn example() -> Occurrence {
             robot: "promo".into(),
             stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
             live: false,
-            length: Some(Duration::from_secs(600)),
+            length: Some(Duration::from_mins(10)),
             seek: Duration::ZERO,
             repeat: Repeat::Forever,
             volume: None,
@@ -269,8 +269,8 @@ fn a_window_closes_30_s_or_a_quarter_before_its_end() {
     }
 }
 
-/// Seek, RepeatNum and MaxDuration of a start so many seconds after its instant.
-fn request(occurrence: &Occurrence, seconds: i64) -> Result<(Option<u64>, Option<Repeat>, Option<u16>), ContentOver> {
+/// Seek, `RepeatNum` and MaxDuration of a start so many seconds after its instant.
+fn request(occurrence: &Occurrence, seconds: i64) -> Result<SeekRepeatBound, ContentOver> {
     let request = start_request(occurrence, at(seconds))?;
     let Body::Start { params, .. } = request.body else { panic!("a start") };
     Ok((params.seek_second, params.repeat, params.max_duration))
