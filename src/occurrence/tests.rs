@@ -269,6 +269,8 @@ fn a_window_closes_30_s_or_a_quarter_before_its_end() {
     }
 }
 
+type SeekRepeatBound = (Option<u64>, Option<Repeat>, Option<u16>);
+
 /// Seek, `RepeatNum` and MaxDuration of a start so many seconds after its instant.
 fn request(occurrence: &Occurrence, seconds: i64) -> Result<SeekRepeatBound, ContentOver> {
     let request = start_request(occurrence, at(seconds))?;

@@ -45,10 +45,8 @@ fn read(text: &str) -> Arc<Schedule> {
 fn busy_day() -> String {
     let mut text = String::from("timezone: UTC\njobs:\n");
     let mut job = |id: String, fields: &str| {
-        let fields = fields.replace('|', "
-    ");
+        let fields = fields.replace('|', "\n    ");
         writeln!(text, "  {id}:{fields}").expect("a string takes everything");
-    };
     };
     for index in 0..24 {
         job(
