@@ -75,7 +75,7 @@ impl CronPattern {
         // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either may (OR).
         let both_days = starred(DAY_OF_MONTH) || starred(DAY_OF_WEEK);
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(both_days).build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|error| blame(&parser, &fields, &error.to_string()))?;
+        let cron = parser.parse(&fields.join(" ")).map_err(|error| blame(parser, &fields, &error.to_string()))?;
         let pattern = &cron.pattern;
         let bits = |component: &croner::CronComponent| component.values().iter().fold(0, |set, value| set | 1_u64 << value);
         Ok(CronPattern {
@@ -198,7 +198,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
 }
 
 /// Says which field croner refused: its own message names none. Each field is tried alone, in an expression of stars.
-fn blame(parser: &CronParser, fields: &[&str], whole: &str) -> String {
+fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
     for (index, field) in fields.iter().enumerate() {
         let mut alone = ["*"; 6];
         alone[index] = field;
@@ -298,7 +298,8 @@ mod tests {
     #[test]
     fn a_nickname_is_what_debian_says_it_is() {
         for (nickname, expression) in [("@daily", "0 0 * * *"), ("@Weekly", "0 0 * * 0"), ("@hourly", "0 * * * *")] {
-            let (nickname, expression) = (CronPattern::parse(nickname).unwrap(), CronPattern::parse(expression).unwrap());
+            let (nickname, expression) =
+                (CronPattern::parse(nickname).expect(nickname), CronPattern::parse(expression).expect(expression));
             assert_eq!((&nickname.days, nickname.hours), (&expression.days, expression.hours));
             assert_eq!(nickname.fixed_time, expression.fixed_time);
         }

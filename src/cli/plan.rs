@@ -54,29 +54,32 @@ pub(crate) struct Args {
     reveal: bool,
 }
 
-/// Where the plan begins and where it ends.
-struct Range {
-    from: Timestamp,
-    to: Timestamp,
-    count: usize,
-}
-
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let Args { from, to, count, job, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
-    let range = range(&args, now, &zones)?;
+    let zone = zones.local();
+    let time = |text: String| parse_time(&text, now, &zone).map_err(Failure::usage);
+    let from = from.map(time).transpose()?.unwrap_or(now);
+    let to = match (to, count) {
+        (Some(to), _) => time(to)?,
+        (None, Some(_)) => Timestamp::MAX,
+        (None, None) => from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX),
+    };
+    if to < from {
+        return Err(Failure::usage("`--to` is before `--from`"));
+    }
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-    let loaded = load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now);
-    let schedule = good(loaded, context)?;
-    let jobs = chosen(&schedule, args.job.as_deref())?;
-    let upcoming = Upcoming::of(jobs.iter().copied(), range.from);
-    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(range.count);
+    let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
+    let jobs = chosen(&schedule, job.as_deref())?;
+    let in_range = Upcoming::of(jobs.iter().copied(), from).take_while(|occurrence| occurrence.start.at < to);
+    let occurrences = in_range.take(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let mut out = context.stdout();
-    let printed = match args.format {
-        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, args.reveal)),
-        Format::Json => print_json(&mut out, occurrences, args.reveal),
-        Format::Csv => print_csv(&mut out, occurrences, args.reveal),
+    let printed = match format {
+        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
+        Format::Json => print_json(&mut out, occurrences, reveal),
+        Format::Csv => print_csv(&mut out, occurrences, reveal),
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
@@ -100,20 +103,6 @@ fn good(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure
 fn tell(warning: &str) {
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(io::stderr(), "warning: {warning}");
-}
-
-fn range(args: &Args, now: Timestamp, zones: &Zones) -> Result<Range, Failure> {
-    let zone = zones.local();
-    let time = |text: &Option<String>| text.as_deref().map(|text| parse_time(text, now, &zone)).transpose().map_err(Failure::usage);
-    let from = time(&args.from)?.unwrap_or(now);
-    if let Some(count) = args.count {
-        return Ok(Range { from, to: Timestamp::MAX, count: usize::try_from(count).unwrap_or(usize::MAX) });
-    }
-    let to = time(&args.to)?.unwrap_or_else(|| from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX));
-    if to < from {
-        return Err(Failure::usage("`--to` is before `--from`"));
-    }
-    Ok(Range { from, to, count: usize::MAX })
 }
 
 /// The jobs to plan, in the order of their ids.

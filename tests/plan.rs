@@ -1,0 +1,269 @@
+//! What is to come: the end and the order of occurrences, and the verb `plan` as programs and people read it.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use ingestd::plan::{End, Occurrence, Upcoming};
+use ingestd::schedule::{Schedule, Settings, Source, read};
+use jiff::Timestamp;
+use jiff::tz::TimeZoneDatabase;
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().expect(text)
+}
+
+/// A schedule of jobs in New York, each given by its fields after `room` and `stream`.
+fn schedule(jobs: &[(&str, &str)]) -> Schedule {
+    let source = Source { name: Arc::from("test.yaml"), text: yaml(jobs) };
+    let reading = read(&[source], &Settings::default(), &TimeZoneDatabase::bundled(), instant("2026-01-01T00:00Z"));
+    reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics))
+}
+
+fn yaml(jobs: &[(&str, &str)]) -> String {
+    let mut text = "timezone: America/New_York\njobs:\n".to_owned();
+    for (id, fields) in jobs {
+        let stream = if fields.contains("stream:") { "" } else { "stream: \"https://cdn.example.com/a.mp4\", " };
+        text += &format!("  {id}: {{room: {id}, {stream}{fields}}}\n");
+    }
+    text
+}
+
+fn from(schedule: &Schedule, from: &str) -> Upcoming {
+    Upcoming::new(schedule, instant(from))
+}
+
+fn first(fields: &str) -> Occurrence {
+    from(&schedule(&[("job", fields)]), "2026-03-08T00:00Z").next().expect("it starts")
+}
+
+fn ends(at: &str, follows_media: bool) -> End {
+    End::At { at: instant(at), follows_media }
+}
+
+#[test]
+fn an_occurrence_ends_by_its_rule() {
+    for (fields, expected, dst) in [
+        (r#"at: "18:00", for: 2h"#, ends("2026-03-09T00:00Z", false), None),
+        // Elapsed, over the hour that New York leaves out on 8 March; `to` is what the clock shows.
+        (r#"at: "01:00", for: 2h"#, ends("2026-03-08T08:00Z", false), None),
+        (r#"at: "01:00", to: "03:00""#, ends("2026-03-08T07:00Z", false), None),
+        (r#"at: "01:00", to: "02:30""#, ends("2026-03-08T07:30Z", false), Some("gap")),
+        (r#"at: "02:30", to: "05:00""#, ends("2026-03-08T09:00Z", false), Some("gap")),
+        (r#"at: "18:00", to: never"#, End::Never, None),
+        (r#"at: "18:00""#, End::Open, None),
+        (r#"at: "18:00", length: 10s"#, ends("2026-03-08T22:00:10Z", true), None),
+        (r#"at: "18:00", length: 10s, repeat: 3, seek: 5s"#, ends("2026-03-08T22:00:25Z", true), None),
+        // 10 s at one and a half times the speed: rounded up to the millisecond.
+        (r#"at: "18:00", length: 10s, tempo: 1.5"#, ends("2026-03-08T22:00:06.667Z", true), None),
+        (r#"at: "18:00", length: 10s, seek: 4s, repeat: 2, tempo: 0.5"#, ends("2026-03-08T22:00:32Z", true), None),
+        // A live source has no length that counts.
+        (r#"at: "18:00", stream: "rtmp://live.example.com/a/b""#, End::Open, None),
+    ] {
+        let occurrence = first(fields);
+        assert_eq!((occurrence.end, occurrence.dst.map(ingestd::calendar::Dst::name)), (expected, dst), "{fields}");
+    }
+}
+
+#[test]
+fn occurrences_come_by_start_and_then_by_job() {
+    let schedule = schedule(&[
+        ("b", r#"at: ["09:00", "10:00"], for: 1m"#),
+        ("a", r#"at: "10:00", for: 1m"#),
+        ("c", r#"once: "2026-06-01 09:30", for: 1m"#),
+        ("silent", r#"at: "09:15", for: 1m, enabled: false"#),
+    ]);
+    let upcoming = from(&schedule, "2026-06-01T13:00Z");
+    assert_eq!(upcoming.peek(), Some(instant("2026-06-01T13:00Z")));
+    let order: Vec<_> = upcoming.take(6).map(|next| format!("{} {}", next.job.id, next.start.at.strftime("%d %H:%M"))).collect();
+    assert_eq!(order, ["b 01 13:00", "c 01 13:30", "a 01 14:00", "b 01 14:00", "b 02 13:00", "a 02 14:00"]);
+}
+
+#[test]
+fn what_is_over_comes_to_an_end() {
+    let once = schedule(&[("once", r#"once: ["2026-06-01 09:30", "2026-06-02 09:30"], for: 1m"#)]);
+    let mut upcoming = from(&once, "2026-06-02T00:00Z");
+    assert_eq!(upcoming.by_ref().count(), 1);
+    assert_eq!(upcoming.peek(), None);
+    assert_eq!(from(&Schedule::default(), "2026-06-02T00:00Z").count(), 0);
+}
+
+/// A folder with settings and these jobs, and a run of the verb in it.
+fn folder(jobs: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "account: {region: ap-singapore}\nlisten: none\n\
+        apps: {main: {sdk_app_id: 1400000001, secret_key: {env: KEY}}}\n";
+    std::fs::write(folder.path().join("ingestd.yaml"), settings).expect("writable");
+    std::fs::create_dir(folder.path().join("schedules")).expect("writable");
+    std::fs::write(folder.path().join("schedules/test.yaml"), yaml(jobs)).expect("writable");
+    folder
+}
+
+fn command(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    // TZ: the zone of local arguments.
+    command.env_clear().env("TZ", "Asia/Shanghai").current_dir(folder.path());
+    command.arg("plan").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn plan(folder: &tempfile::TempDir, arguments: &[&str]) -> Output {
+    command(folder, &[&["--config", "ingestd.yaml"], arguments].concat()).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("output is UTF-8")
+}
+
+const JOBS: [(&str, &str); 2] = [
+    ("night", r#"cron: "30 2 * * *", stream: "rtmp://live.example.com/app/key?x=1""#),
+    ("morning", r#"at: "09:00", to: "10:30", robot: "{job}-{start}", stream: "https://a:b@cdn.example.com/p.mp4?sig=1""#),
+];
+
+fn jobs() -> tempfile::TempDir {
+    let folder = folder(&JOBS);
+    let number =
+        "timezone: Asia/Shanghai\njobs: {number: {every: 24h, room: 42, length: 90s, stream: \"https://cdn.example.com/a.mp4\"}}\n";
+    std::fs::write(folder.path().join("schedules/number.yaml"), number).expect("writable");
+    folder
+}
+
+#[test]
+fn json_is_the_object_of_the_contract() {
+    let folder = jobs();
+    let output = plan(&folder, &["--from", "2026-03-08", "--to", "2026-03-09", "--format", "json"]);
+    let expected = concat!(
+        r#"{"job":"number","start":"2026-03-07T16:00:00.000Z","end":"2026-03-07T16:01:30.000Z","local_start":"2026-03-08T00:00:00+08:00","#,
+        r#""timezone":"Asia/Shanghai","app":"main","sdk_app_id":1400000001,"room":"42","room_type":"integer","robot":"number","#,
+        r#""stream":"https://cdn.example.com/a.mp4","region":"ap-singapore","dst":null,"pauses":null,"after":null}"#,
+        "\n",
+        r#"{"job":"night","start":"2026-03-08T07:00:00.000Z","end":null,"local_start":"2026-03-08T03:00:00-04:00","#,
+        r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"night","room_type":"string","robot":"night","#,
+        r#""stream":"rtmp://live.example.com/app/","region":"ap-singapore","dst":"gap","pauses":null,"after":null}"#,
+        "\n",
+        r#"{"job":"morning","start":"2026-03-08T13:00:00.000Z","end":"2026-03-08T14:30:00.000Z","local_start":"2026-03-08T09:00:00-04:00","#,
+        r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"morning","room_type":"string","#,
+        r#""robot":"morning-20260308T130000Z","stream":"https://cdn.example.com/p.mp4","region":"ap-singapore","dst":null,"pauses":null,"after":null}"#,
+        "\n",
+    );
+    assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn csv_and_the_table_say_the_same() {
+    let folder = jobs();
+    let range = ["--from", "2026-03-08", "--count", "3", "--format"];
+    let csv = plan(&folder, &[&range[..], &["csv"]].concat());
+    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst\n\
+        number,2026-03-07T16:00:00.000Z,2026-03-07T16:01:30.000Z,2026-03-08T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
+        number,https://cdn.example.com/a.mp4,ap-singapore,\n\
+        night,2026-03-08T07:00:00.000Z,,2026-03-08T03:00:00-04:00,America/New_York,main,1400000001,night,string,\
+        night,rtmp://live.example.com/app/,ap-singapore,gap\n\
+        morning,2026-03-08T13:00:00.000Z,2026-03-08T14:30:00.000Z,2026-03-08T09:00:00-04:00,America/New_York,main,1400000001,morning,\
+        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,\n";
+    assert_eq!(text(&csv.stdout), expected);
+    let table = plan(&folder, &[&range[..], &["table"]].concat());
+    let expected = "
+ START                       END       JOB      ROOM          DST     STREAM
+ 2026-03-08 00:00:00 +08:00  00:01:30  number   main/42               https://cdn.example.com/a.mp4
+ 2026-03-08 03:00:00 -04:00  open      night    main/night    gap     rtmp://live.example.com/app/
+ 2026-03-08 09:00:00 -04:00  10:30:00  morning  main/morning          https://cdn.example.com/p.mp4
+";
+    assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
+}
+
+#[test]
+fn a_range_bounds_starts_and_a_job_can_be_chosen() {
+    let folder = jobs();
+    let starts = |arguments: &[&str]| {
+        let output = plan(&folder, &[&["--format", "csv"], arguments].concat());
+        let rows = text(&output.stdout).lines().skip(1);
+        rows.map(|row| row.split(',').take(2).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
+    };
+    for (arguments, expected) in [
+        (&["--from", "2026-03-08T13:00:00Z", "--to", "2026-03-08T13:00:00.001Z"][..], "morning 2026-03-08T13:00:00.000Z"),
+        (&["--from", "2026-03-08T13:00:00.001Z", "--to", "2026-03-08T16:00:00Z"], ""),
+        (&["--from", "2026-03-08T13:00:00Z", "--to", "2026-03-08T13:00:00Z"], ""),
+        // A day by default.
+        (&["--from", "2026-03-08T13:00Z", "--job", "morning"], "morning 2026-03-08T13:00:00.000Z"),
+        (
+            &["--from", "2026-03-08T13:00Z", "--job", "morning", "--count", "2"],
+            "morning 2026-03-08T13:00:00.000Z, morning 2026-03-09T13:00:00.000Z",
+        ),
+    ] {
+        assert_eq!(starts(arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_stream_url_is_shown_whole_only_when_it_is_asked_for() {
+    let folder = jobs();
+    for format in ["json", "csv", "table"] {
+        let arguments = ["--from", "2026-03-08", "--count", "3", "--format", format];
+        for (reveal, whole) in [(&[][..], false), (&["--reveal"], true)] {
+            let output = plan(&folder, &[&arguments[..], reveal].concat());
+            for secret in ["a:b@", "sig=1", "/key"] {
+                assert_eq!(text(&output.stdout).contains(secret), whole, "{format}: {secret}");
+                assert!(!text(&output.stderr).contains(secret));
+            }
+        }
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_say_what_would() {
+    let folder = jobs();
+    for (arguments, code, words) in [
+        (&["--from", "tomorrow"][..], 2, "`tomorrow` is no time: write RFC 3339"),
+        (&["--from", "2026-03-08", "--to", "2026-03-07"], 2, "`--to` is before `--from`"),
+        (&["--to", "now+1d", "--count", "2"], 2, "cannot be used with"),
+        (&["--count", "0"], 2, "0 is not in 1.."),
+        (&["--job", "evening"], 1, "there is no job `evening`"),
+        (&["--job", "evening"], 1, "there are `morning`, `night`, `number`"),
+    ] {
+        let output = plan(&folder, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(text(&output.stderr).contains(words), "{arguments:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn without_settings_the_schedules_of_this_folder_are_planned_with_a_warning() {
+    let folder = jobs();
+    let output = command(&folder, &["--from", "2026-03-08", "--count", "1", "--format", "json"]).output().expect("it starts");
+    if std::path::Path::new("/etc/ingestd/ingestd.yaml").exists() {
+        // This host runs the daemon, and its settings are taken.
+        return;
+    }
+    assert!(text(&output.stderr).contains("warning[no-settings]"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(r#""app":null,"sdk_app_id":null"#), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains(r#""region":null"#));
+}
+
+#[test]
+fn a_bad_schedule_is_told_in_full_and_ends_with_code_78() {
+    let folder = folder(&[("job", r#"at: "25:00", fro: 1h"#)]);
+    let output = plan(&folder, &[]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("25:00") && text(&output.stderr).contains("fro"), "{}", text(&output.stderr));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_long_plan_is_streamed_and_a_closed_pipe_ends_it() {
+    let folder = folder(&[("seconds", "every: 1s, length: 1s")]);
+    for format in ["json", "csv", "table"] {
+        // Sixty years of seconds: nothing that is gathered first would ever come out.
+        let arguments = ["--config", "ingestd.yaml", "--from", "2026-01-01", "--to", "2086-01-01", "--format", format];
+        let mut child = command(&folder, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let read: io::Result<Vec<String>> = lines.by_ref().take(2000).collect();
+        assert_eq!(read.expect("text").len(), 2000);
+        drop(lines);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", text(&output.stderr));
+        assert!(!text(&output.stderr).contains("error"), "{format}: {}", text(&output.stderr));
+    }
+}
