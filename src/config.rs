@@ -9,22 +9,22 @@ mod form;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reqwest::Url;
-
 use crate::diagnostic::{self, Diagnostic, LineIndex, Place, Span};
-use crate::schedule::{self, JobId, Source};
+use crate::schedule::problem::Problem;
+use crate::schedule::{self, JobId, Source, places};
 use crate::secret::SecretSource;
-use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+use crate::trtc::Endpoint;
 use crate::yaml::{self, Entry, Node};
 use form::{Fields, Form};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
-pub const RATE_DEFAULT: u16 = 20;
+pub const RATE_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 /// Most requests a second that can be asked for. A raised quota is tens; more than this is a slip of the finger.
-pub const RATE_MAX: u16 = 1000;
+pub const RATE_MAX: u32 = 1000;
 /// The endpoint of the documentation.
 pub const ENDPOINT_DEFAULT: &str = "https://trtc.tencentcloudapi.com";
 /// Where the page listens when nothing is said.
@@ -44,7 +44,7 @@ pub struct Settings {
     /// Where the page listens, a loopback address; `None`: nowhere.
     pub listen: Option<SocketAddr>,
     /// Requests a second for each action, 1..=[`RATE_MAX`].
-    pub rate: u16,
+    pub rate: NonZeroU32,
 }
 
 /// An account of Tencent Cloud.
@@ -58,8 +58,8 @@ pub struct Account {
     pub token: Token,
     /// `X-TC-Region` of jobs that name none.
     pub region: Arc<str>,
-    /// Where requests go: https, or http to a loopback address; no path, user or query.
-    pub endpoint: Url,
+    /// Where requests go.
+    pub endpoint: Endpoint,
 }
 
 /// The token of temporary keys.
@@ -76,7 +76,7 @@ pub enum Token {
 pub struct App {
     /// `SdkAppId`, 1..=4294967295.
     pub sdk_app_id: u64,
-    /// The `SDKSecretKey` that signs UserSig.
+    /// The `SDKSecretKey` that signs `UserSig`.
     pub secret_key: SecretSource,
     /// Whether rooms want a `PrivateMapKey` (advanced permission control).
     pub private_map_key: bool,
@@ -162,7 +162,8 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         None => Some(None),
     };
     let listen = match fields.get("listen") {
-        Some(node) => listen(form, node),
+        Some(node) if node.text() == Some("none") => Some(None),
+        Some(node) => listen(form, node).map(Some),
         None => Some(Some(LISTEN_DEFAULT)),
     };
     let rate = rate(form, &fields);
@@ -180,7 +181,7 @@ fn account(form: &mut Form<'_>, node: &Node<'_>) -> Option<Account> {
     let region = form.required(&fields, "region").and_then(|node| region(form, node));
     let endpoint = match fields.get("endpoint") {
         Some(node) => endpoint(form, node),
-        None => Some(Url::parse(ENDPOINT_DEFAULT).expect("our own constant is a URL")),
+        None => Some(Endpoint::parse(ENDPOINT_DEFAULT).expect("our own constant is an endpoint")),
     };
     Some(Account { secret_id, secret_key, token, region: region?, endpoint: endpoint? })
 }
@@ -230,9 +231,9 @@ fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
     Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key? })
 }
 
-fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
+fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
     let Some(node) = fields.get("rate") else { return Some(RATE_DEFAULT) };
-    let rate: u16 = form.integer(node, "rate", 1..=u64::from(RATE_MAX))?;
+    let rate = form.integer(node, "rate", 1..=u64::from(RATE_MAX)).and_then(NonZeroU32::new)?;
     if rate > RATE_DEFAULT {
         form.warning(
             node.span,
@@ -244,56 +245,38 @@ fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
     Some(rate)
 }
 
-/// A region travels in a header, so its alphabet is checked; which regions there are is Tencent's affair, so the rest is a warning.
 fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
-    let text = form.text(node, "region", "a region such as `ap-singapore`")?;
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.len() > 32 || !text.contains('-') || !text.bytes().all(fits) {
-        form.blot(node);
-        form.error(node.span, "bad-value", "`region` is the name of a region of Tencent Cloud").hint("for example `ap-singapore`");
-        return None;
+    let region = form.take(node, "region", places::region(node))?;
+    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, node.span) {
+        form.warning(span, code, message).hint(hint.unwrap_or_default());
     }
-    if !REGIONS_OF_ALL_ACTIONS.contains(&text) {
-        form.warning(node.span, "unknown-region", format!("`{text}` is not documented as a region of all three actions"))
-            .hint(format!("documented are {}", REGIONS_OF_ALL_ACTIONS.join(", ")));
-    }
-    Some(Arc::from(text))
+    Some(Arc::from(region))
 }
 
-/// A URL may hold a password: what is wrong with it is said without echoing it.
-fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Url> {
+/// A URL may hold a password or a key: only one that is a scheme, a host and a port is repeated.
+fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Endpoint> {
     let text = form.text(node, "endpoint", "a URL")?;
-    let loopback = |url: &Url| {
-        let host = url.host_str().unwrap_or_default();
-        host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let why = match Endpoint::parse(text) {
+        Ok(endpoint) => return Some(endpoint),
+        Err(why) => why,
     };
-    let (message, hint) = match Url::parse(text) {
-        Err(_) => ("`endpoint` is not a URL".to_owned(), "for example `https://trtc.tencentcloudapi.com`"),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            ("`endpoint` cannot hold a user or a password".to_owned(), "requests are signed: nothing else is needed")
-        }
-        Ok(url) if url.path() != "/" || url.query().is_some() || url.fragment().is_some() => {
-            ("`endpoint` is a scheme and a host, and a port where needed".to_owned(), "remove what follows the host")
-        }
-        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && loopback(&url)) => return Some(url),
-        Ok(url) if url.scheme() == "http" => (
-            "`endpoint` without TLS must be a loopback address".to_owned(),
-            "write `https://`, or an address such as `http://127.0.0.1:8621` for the sandbox",
-        ),
-        Ok(_) => ("`endpoint` must begin with `https://`".to_owned(), "for example `https://trtc.tencentcloudapi.com`"),
-    };
-    form.blot(node);
-    form.error(node.span, "bad-endpoint", message).hint(hint);
+    let host = text.split_once("://").map_or(text, |(_, host)| host);
+    let plain =
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:[]-".contains(&byte)) && !form::looks_like_a_secret(host);
+    let message =
+        if plain { format!("`endpoint`: {why}") } else { "`endpoint` is a scheme, a host and a port, and nothing else".to_owned() };
+    if !plain {
+        form.blot(node);
+    }
+    form.error(node.span, "bad-endpoint", message)
+        .hint(format!("`{ENDPOINT_DEFAULT}`; for the sandbox an address of this host, such as `http://127.0.0.1:8621`"));
     None
 }
 
-fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<Option<SocketAddr>> {
+fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
     let text = form.text(node, "listen", "`none`, or an address and a port,")?;
-    if text == "none" {
-        return Some(None);
-    }
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(Some(address)),
+        Ok(address) if address.ip().is_loopback() => Some(address),
         Ok(_) => {
             form.error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
                 .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");

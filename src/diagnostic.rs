@@ -1,13 +1,14 @@
 //! What is wrong with a file, where, and how to mend it. Knows spans and words; refuses to know YAML, schedules, or where
 //! the text came from.
 
-use std::collections::BTreeMap;
+mod draw;
+
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
+
+pub use draw::render;
 
 /// How bad it is. An error keeps a schedule from being accepted; a warning does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -195,65 +196,25 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// True when at least one is an error.
-pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-}
+/// Longest piece of a file's text that a message repeats, in characters.
+const SHOWN_MAX: usize = 60;
 
-/// Draws diagnostics as a compiler does. `texts` holds the text of each file by name; a place whose text is not there is
-/// named without its line. The output ends each diagnostic with a blank line.
-pub fn render(diagnostics: &[Diagnostic], texts: &BTreeMap<Arc<str>, &str>, colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let mut out = String::new();
-    for diagnostic in diagnostics {
-        out.push_str(&renderer.render(&[group(diagnostic, texts)]));
-        out.push_str("\n\n");
+/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
+pub(crate) fn shown(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
     }
+    let mut out = String::from("`");
+    for character in text.chars().take(SHOWN_MAX) {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
     out
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) -> Group<'a> {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
-    let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
-    let primary = diagnostic.place.iter().map(|place| (place, AnnotationKind::Primary, ""));
-    let related = diagnostic.related.iter().map(|(place, role)| (place, AnnotationKind::Context, role.as_str()));
-    let places: Vec<_> = primary.chain(related).collect();
-    let mut files: Vec<&Arc<str>> = Vec::new();
-    for (place, _, _) in &places {
-        if !files.contains(&&place.file) {
-            files.push(&place.file);
-        }
-    }
-    for file in files {
-        let drawn: Vec<_> = places.iter().filter(|(place, ..)| &place.file == file && place.line > 0).collect();
-        match texts.get(file) {
-            Some(text) if !drawn.is_empty() => {
-                let mut snippet = Snippet::source(*text).path(file.as_ref()).fold(true);
-                for (place, kind, label) in drawn {
-                    let annotation = kind.span(visible(text, place.span));
-                    snippet = snippet.annotation(if label.is_empty() { annotation } else { annotation.label(*label) });
-                }
-                group = group.element(snippet);
-            }
-            _ => group = group.element(annotate_snippets::Origin::path(file.as_ref())),
-        }
-    }
-    if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(hint));
-    }
-    group
-}
-
-/// A span the renderer can draw: inside the text, on character boundaries, on one line, at least one byte if there is one.
-fn visible(text: &str, span: Span) -> Range<usize> {
-    let start = text.floor_char_boundary((span.start as usize).min(text.len()));
-    let end = text.floor_char_boundary((span.end as usize).clamp(start, text.len()));
-    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let end = end.min(line_end);
-    if end > start { start..end } else { start..text.ceil_char_boundary((start + 1).min(text.len())) }
+/// True when at least one is an error.
+pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 #[cfg(test)]
@@ -270,15 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_drawn_with_its_line_and_its_hint() {
-        let file: Arc<str> = Arc::from("live.yaml");
-        let text = "jobs:\n  a:\n    reapet: 2\n";
-        let place = LineIndex::new(text).place(&file, Span { start: 15, end: 21 });
-        let diagnostic = Diagnostic::error("unknown-key", "unknown key `reapet`").at(place).hint("did you mean `repeat`?");
-        let drawn = render(&[diagnostic], &BTreeMap::from([(file, text)]), false);
-        assert!(drawn.contains("error[unknown-key]: unknown key `reapet`"), "{drawn}");
-        assert!(drawn.contains("live.yaml:3:5"), "{drawn}");
-        assert!(drawn.contains("^^^^^^"), "{drawn}");
-        assert!(drawn.contains("did you mean `repeat`?"), "{drawn}");
+    fn what_a_message_repeats_is_short_and_printable() {
+        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

@@ -87,16 +87,28 @@ fn every_verb_of_the_help_has_a_line_that_says_what_it_does() {
     }
 }
 
+/// Settings with a job that starts every second, and the arguments that list more of it than any buffer holds.
+fn busy_settings() -> (TempDir, PathBuf) {
+    let (folder, path) = settings(GOOD.as_bytes());
+    let job = "timezone: UTC\njobs: {tick: {every: 1s, room: 1, stream: 'https://a.example/a.mp4', length: 1s}}\n";
+    std::fs::write(folder.path().join("schedules/tick.yaml"), job).expect("writable");
+    (folder, path)
+}
+
+/// The program with its stdout there.
+fn into(stdout: impl Into<Stdio>, arguments: &[&str]) -> Output {
+    let child = ingestd(arguments).stdout(stdout).stderr(Stdio::piped()).spawn();
+    child.and_then(std::process::Child::wait_with_output).expect("the program starts")
+}
+
 #[test]
 fn a_reader_that_closes_its_pipe_had_what_it_wanted() {
-    let (_folder, path) = settings(GOOD.as_bytes());
+    let (_folder, path) = busy_settings();
     let path = path.to_str().expect("a path of UTF-8");
-    for arguments in [&["--help"][..], &["--version"], &["plan", "--config", path, "--format", "json"]] {
+    for arguments in [&["--help"][..], &["--version"], &["plan", "--config", path, "--format", "json", "--count", "9999"]] {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
-        let output =
-            ingestd(arguments).stdout(writer).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output);
-        let output = output.expect("the program starts");
+        let output = into(writer, arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
         assert!(!text(&output.stderr).contains("error"), "{arguments:?}: {}", text(&output.stderr));
     }
@@ -105,11 +117,14 @@ fn a_reader_that_closes_its_pipe_had_what_it_wanted() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stdout_that_cannot_be_written_is_a_failure() {
-    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
-    let output = ingestd(&["--help"]).stdout(full).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output);
-    let output = output.expect("the program starts");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).starts_with("error: cannot write to stdout: "), "{}", text(&output.stderr));
+    let (_folder, path) = busy_settings();
+    let path = path.to_str().expect("a path of UTF-8");
+    for arguments in [&["--help"][..], &["plan", "--config", path, "--format", "json"]] {
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        let output = into(full, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains("error: cannot write to stdout: "), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -131,7 +146,7 @@ fn bad_settings_end_with_code_78_and_their_place() {
         (bomb.into_bytes(), "the aliases of this file expand to more than"),
         (b"account: \0\n".to_vec(), "the file holds a NUL byte"),
         (b"account: \xff\n".to_vec(), "byte 9 of the file, 0xff, is not UTF-8"),
-        (b"[".repeat(100_000), "error[yaml]"),
+        (b"[".repeat(100_000), "error[yaml-too-deep]"),
         (Vec::new(), "the settings are empty"),
     ] {
         let (_folder, path) = settings(&content);

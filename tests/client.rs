@@ -2,10 +2,7 @@
 //! twice. Real sockets; the servers are a few lines each, because a proper one cannot misbehave.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use ingestd::trtc::tc3::Covered;
@@ -14,6 +11,14 @@ use ingestd::trtc::{
     StartParams, Success, TaskStatus,
 };
 use jiff::Timestamp;
+
+#[path = "client/sandbox.rs"]
+mod sandbox;
+#[path = "client/secrets.rs"]
+mod secrets;
+#[path = "client/server.rs"]
+mod server;
+use server::{Connection, Server, response};
 
 /// Short, so that waiting for them is short too, and long enough for a busy machine to answer within.
 const LIMITS: Limits = Limits {
@@ -24,102 +29,6 @@ const LIMITS: Limits = Limits {
 };
 
 const STARTED: &str = r#"{"Response":{"TaskId":"-gC+W.","RequestId":"r-1"}}"#;
-
-/// A request as it arrived.
-#[derive(Clone, Debug)]
-struct Arrived {
-    line: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-/// A server: what came in, and over how many connections.
-struct Server {
-    address: SocketAddr,
-    arrived: Arc<Mutex<Vec<Arrived>>>,
-    accepted: Arc<Mutex<usize>>,
-}
-
-impl Server {
-    /// Listens on a free port and lets `behave` treat each connection, in a thread of its own that ends with the connection.
-    fn start(behave: impl Fn(&mut Connection) + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let (arrived, accepted) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
-        let behave = Arc::new(behave);
-        thread::spawn({
-            let (arrived, accepted) = (arrived.clone(), accepted.clone());
-            move || {
-                for stream in listener.incoming() {
-                    *accepted.lock().expect("nobody panicked") += 1;
-                    let Ok(stream) = stream else { return };
-                    let mut connection = Connection { stream, arrived: arrived.clone() };
-                    let behave = behave.clone();
-                    thread::spawn(move || behave(&mut connection));
-                }
-            }
-        });
-        Server { address, arrived, accepted }
-    }
-
-    fn api(&self) -> HttpApi {
-        api(&format!("http://{}", self.address))
-    }
-
-    fn arrived(&self) -> Vec<Arrived> {
-        self.arrived.lock().expect("nobody panicked").clone()
-    }
-
-    fn accepted(&self) -> usize {
-        *self.accepted.lock().expect("nobody panicked")
-    }
-}
-
-/// A server's side of a connection.
-struct Connection {
-    stream: TcpStream,
-    arrived: Arc<Mutex<Vec<Arrived>>>,
-}
-
-impl Connection {
-    /// The next whole request, written down; nothing when the client is gone.
-    fn read(&mut self) -> Option<Arrived> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.stream.read_exact(&mut byte).ok()?;
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).expect("a head is text");
-        let mut lines = head.lines();
-        let line = lines.next().expect("a request has a first line").to_owned();
-        let headers: BTreeMap<String, String> =
-            lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).ok()?;
-        let arrived = Arrived { line, headers, body };
-        self.arrived.lock().expect("nobody panicked").push(arrived.clone());
-        Some(arrived)
-    }
-
-    fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        // The client may have gone: that is what some of the tests are about.
-        let _gone = self.stream.write_all(bytes.as_ref());
-    }
-
-    /// Keeps the connection open and says nothing, until the client gives up.
-    fn hold(&mut self) {
-        let mut rest = [0; 1024];
-        while self.stream.read(&mut rest).is_ok_and(|read| read > 0) {}
-    }
-}
-
-fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n", body.len()).into_bytes();
-    bytes.extend_from_slice(body);
-    bytes
-}
 
 fn secrets() -> Secrets {
     Secrets {
@@ -202,7 +111,7 @@ async fn check(what: &str, bytes: &[u8], then_hold: bool, expected: Expected) ->
             connection.hold();
         }
     });
-    let answer = server.api().call(start(), now()).await;
+    let answer = api(&server.url()).call(start(), now()).await;
     let code = if let Expected::Rejected(code) = expected { code } else { "" };
     assert_eq!(Expected::of(&answer, code), expected, "{what}: {answer:?}");
     assert_eq!(server.arrived().len(), 1, "{what}: it arrives once");
@@ -305,7 +214,7 @@ async fn without_a_connection_it_is_proved_that_nothing_was_sent() {
 async fn a_connection_closed_at_once_is_a_doubt_or_proof_but_never_a_second_request() {
     for _ in 0..50 {
         let server = Server::start(|_| {});
-        let answer = server.api().call(start(), now()).await;
+        let answer = api(&server.url()).call(start(), now()).await;
         assert!(matches!(answer.result, Err(Fault::Cut(_) | Fault::Connect(_))), "{answer:?}");
         assert_eq!(server.accepted(), 1, "no other connection is tried");
     }
@@ -319,7 +228,7 @@ async fn over_a_connection_that_was_closed_while_idle_a_request_arrives_at_most_
         connection.read();
         connection.write(response("200 OK", "", br#"{"Response":{"Status":"InProgress","RequestId":"r"}}"#));
     });
-    let api = server.api();
+    let api = api(&server.url());
     for index in 0..300 {
         let task_id = format!("task-{index}");
         let answer = api.call(describe(&task_id), now()).await;
@@ -377,7 +286,7 @@ fn well_behaved() -> Server {
 #[tokio::test]
 async fn what_arrives_is_signed_over_the_very_bytes_and_host_that_arrive() {
     let server = well_behaved();
-    let api = server.api();
+    let api = api(&server.url());
     let stop = Request { destination: destination(), body: Body::Stop { task_id: "-gC+W.".to_owned() } };
     let expected = [Success::Started { task_id: "-gC+W.".to_owned() }, Success::Described(TaskStatus::NotExist), Success::Stopped];
     for (request, expected) in [start(), describe("-gC+W."), stop].into_iter().zip(expected) {
@@ -402,76 +311,9 @@ async fn what_arrives_is_signed_over_the_very_bytes_and_host_that_arrive() {
 }
 
 #[tokio::test]
-async fn a_clock_offset_moves_signatures_and_tickets_alike() {
-    let server = well_behaved();
-    let api = server.api();
-    api.set_clock_offset(-3_600_500);
-    api.call(start(), now()).await;
-    let arrived = server.arrived().remove(0);
-    assert_eq!(arrived.headers["x-tc-timestamp"], "1699996399");
-    let body: serde_json::Value = serde_json::from_slice(&arrived.body).expect("it is JSON");
-    let ticket = ingestd::trtc::usersig::decode(body["UserSig"].as_str().expect("a string")).expect("our own");
-    assert_eq!(ticket.issued_at_s, 1_699_996_399);
-}
-
-#[tokio::test]
-async fn credentials_are_read_anew_when_asked_and_again_when_that_fails() {
-    let server = well_behaved();
-    let endpoint = Endpoint::parse(&format!("http://{}", server.address)).expect("loopback");
-    let readings = Arc::new(Mutex::new(0));
-    let api = HttpApi::new(endpoint, LIMITS, {
-        let readings = readings.clone();
-        move || {
-            let mut readings = readings.lock().expect("nobody panicked");
-            *readings += 1;
-            match *readings {
-                2 => Err("`/run/token` cannot be read".to_owned()),
-                reading => {
-                    let mut secrets = secrets();
-                    secrets.credentials.token = Some(format!("token-{reading}").into());
-                    Ok(secrets)
-                }
-            }
-        }
-    })
-    .expect("the first reading succeeds");
-    let tokens = || -> Vec<String> { server.arrived().iter().map(|arrived| arrived.headers["x-tc-token"].clone()).collect() };
-    api.call(describe("t"), now()).await;
-    api.call(describe("t"), now()).await;
-    assert_eq!(tokens(), ["token-1", "token-1"]);
-    api.reread_credentials();
-    assert_eq!(api.call(describe("t"), now()).await.result, Err(Fault::Unsendable("`/run/token` cannot be read".to_owned())));
-    assert_eq!(tokens().len(), 2, "nothing was sent");
-    tokio::join!(api.call(describe("t"), now()), api.call(describe("t"), now()));
-    assert_eq!(tokens()[2..], ["token-3", "token-3"]);
-    assert_eq!(*readings.lock().expect("nobody panicked"), 3);
-}
-
-#[tokio::test]
-async fn what_cannot_be_sent_says_why_without_telling_the_secret() {
-    let server = well_behaved();
-    let elsewhere = Request { destination: Destination { app: "other".to_owned(), ..destination() }, ..start() };
-    let fault = |answer: Answer| answer.result.expect_err("it cannot be sent");
-    assert_eq!(
-        fault(server.api().call(elsewhere, now()).await),
-        Fault::Unsendable("there is no key for the app `other`".to_owned())
-    );
-    let endpoint = Endpoint::parse(&format!("http://{}", server.address)).expect("loopback");
-    let api = HttpApi::new(endpoint, LIMITS, || {
-        let mut secrets = secrets();
-        secrets.credentials.token = Some("tok\nen".into());
-        Ok(secrets)
-    })
-    .expect("it is read");
-    let answer = api.call(start(), now()).await;
-    assert_eq!(fault(answer), Fault::Unsendable("the header `x-tc-token` cannot be sent".to_owned()));
-    assert!(server.arrived().is_empty());
-}
-
-#[tokio::test]
 async fn warmed_connections_are_the_ones_that_are_used() {
     let server = well_behaved();
-    let api = server.api();
+    let api = api(&server.url());
     api.warm(5).await;
     assert_eq!(server.accepted(), 5);
     assert!(
@@ -487,7 +329,7 @@ async fn warmed_connections_are_the_ones_that_are_used() {
 #[tokio::test]
 async fn warming_ends_in_time_whatever_the_server_does() {
     let silent = Server::start(Connection::hold);
-    let endpoint = Endpoint::parse(&format!("http://{}", silent.address)).expect("loopback");
+    let endpoint = Endpoint::parse(&silent.url()).expect("loopback");
     let limits = Limits { warm: Duration::from_millis(100), ..LIMITS };
     HttpApi::new(endpoint, limits, || Ok(secrets())).expect("it is read").warm(3).await;
 }
@@ -501,13 +343,14 @@ async fn neither_a_proxy_nor_missing_certificates_keep_a_rehearsal_from_its_sand
             .env("INGESTD_TEST_CHILD", "1")
             .envs(["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")))
             .env("SSL_CERT_FILE", "/dev/null")
+            .env_remove("SSL_CERT_DIR")
             .status()
             .expect("it runs again");
         assert!(status.success());
         return;
     }
     let server = well_behaved();
-    assert!(server.api().call(start(), now()).await.result.is_ok());
+    assert!(api(&server.url()).call(start(), now()).await.result.is_ok());
     let encrypted = Endpoint::parse("https://trtc.tencentcloudapi.com").expect("encrypted");
     let error = HttpApi::new(encrypted, LIMITS, || Ok(secrets())).err().expect("there is nothing to trust");
     assert!(error.contains("CA certificates"), "{error}");

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingestd::diagnostic::{Diagnostic, Place, any_error, render};
+use ingestd::diagnostic::{Diagnostic, any_error, render};
 use ingestd::schedule::{Reading, Settings, Source, read, source};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
+use proptest::prelude::*;
 
 /// The instant at which every file here is read.
 fn now() -> Timestamp {
@@ -21,10 +22,7 @@ fn settings() -> Settings {
 
 /// Loads and reads paths below the repository, named as they would be from its root.
 fn read_paths(paths: &[PathBuf]) -> (Vec<Source>, Reading) {
-    let loaded = source::load(paths);
-    let mut reading = read(&loaded.sources, &settings(), &TimeZoneDatabase::bundled(), now());
-    reading.diagnostics.splice(0..0, loaded.problems);
-    (loaded.sources, reading)
+    source::read(paths, &settings(), &TimeZoneDatabase::bundled(), now())
 }
 
 fn drawn(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
@@ -63,4 +61,175 @@ fn the_examples_are_good_together() {
     let (sources, reading) = read_paths(&[PathBuf::from("schedules")]);
     assert!(!any_error(&reading.diagnostics), "{}", drawn(&reading.diagnostics, &sources));
     assert!(sources.len() >= 5);
+}
+
+/// A folder with these files, and what `source::load` makes of it: names within the folder, and messages.
+fn load_folder(make: impl FnOnce(&Path)) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    make(folder.path());
+    let loaded = source::load(&[folder.path().to_owned()]);
+    let base = format!("{}/", folder.path().display());
+    let names = loaded.sources.iter().map(|source| source.name.replace(&base, "")).collect();
+    (names, loaded.problems.iter().map(|problem| problem.to_string().replace(&base, "")).collect())
+}
+
+#[test]
+fn of_a_folder_only_its_schedule_files_are_read_sorted_by_name() {
+    let (names, problems) = load_folder(|folder| {
+        for name in
+            ["b.yaml", "a.yml", ".hidden.yaml", "#a.yaml#", "#a.yaml", "a.yaml~", "a.yaml.bak", ".a.yaml.swp", "README", "c.YAML"]
+        {
+            std::fs::write(folder.join(name), "jobs: {}\n").expect("writable");
+        }
+        std::fs::create_dir(folder.join("deeper")).expect("a folder");
+        std::fs::write(folder.join("deeper/d.yaml"), "jobs: {}\n").expect("writable");
+        std::os::unix::fs::symlink(folder.join("deeper/d.yaml"), folder.join("link.yaml")).expect("a link");
+    });
+    assert_eq!(names, ["a.yml", "b.yaml", "link.yaml"]);
+    assert_eq!(
+        problems,
+        ["c.YAML: this file is not read: its name does not end in `.yaml` or `.yml` (write the ending in lower case)"]
+    );
+}
+
+#[test]
+fn what_is_no_readable_file_is_told_and_the_others_are_read() {
+    let (names, problems) = load_folder(|folder| {
+        std::fs::write(folder.join("good.yaml"), "jobs: {}\n").expect("writable");
+        std::fs::create_dir(folder.join("folder.yaml")).expect("a folder");
+        std::os::unix::fs::symlink("nowhere", folder.join("dangling.yaml")).expect("a link");
+        std::os::unix::fs::symlink("/dev/zero", folder.join("device.yaml")).expect("a link");
+        std::os::unix::net::UnixListener::bind(folder.join("socket.yaml")).expect("a socket");
+        // A sparse file: 100 MB that take no room.
+        std::fs::File::create(folder.join("huge.yaml")).and_then(|file| file.set_len(100_000_000)).expect("writable");
+        std::fs::write(folder.join("latin.yaml"), b"jobs:\n  a: caf\xe9\n").expect("writable");
+    });
+    assert_eq!(names, ["good.yaml"]);
+    assert_eq!(
+        problems,
+        [
+            "dangling.yaml: this symbolic link leads nowhere",
+            "device.yaml: this is a pipe, a socket or a device, not a file",
+            "folder.yaml: this is a folder with the name of a schedule file",
+            "huge.yaml: the file has 95 MiB; a schedule file has not more than 64 MiB",
+            "latin.yaml:2:9: byte 14 of the file, 0xe9, is not UTF-8 (save it as UTF-8)",
+            "socket.yaml: this is a pipe, a socket or a device, not a file",
+        ]
+    );
+}
+
+#[test]
+fn paths_that_are_not_there_or_given_twice_are_told_or_read_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.schedule");
+    std::fs::write(&file, "\u{feff}jobs: {}\n").expect("writable");
+    let loaded = source::load(&[
+        file.clone(),
+        folder.path().join("../").join(folder.path().file_name().expect("a name")).join("a.schedule"),
+        folder.path().join("absent.yaml"),
+    ]);
+    assert_eq!(loaded.sources.len(), 1, "a file that is named may have any ending, and is read once");
+    assert_eq!(loaded.sources[0].text, "jobs: {}\n", "a byte order mark is not text");
+    assert_eq!(loaded.problems.len(), 1);
+    assert!(loaded.problems[0].message.contains("no such file"), "{:?}", loaded.problems);
+}
+
+#[test]
+fn a_file_that_cannot_be_loaded_leaves_no_schedule_and_no_false_alarm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("calendars.yaml"), b"calendars: {holidays: 2026-10-01} # \xff\n").expect("writable");
+    let good = "timezone: UTC\njobs: {a: {at: '18:00', room: r, stream: 'https://h/a.mp4', except: holidays}}\n";
+    std::fs::write(folder.path().join("jobs.yaml"), good).expect("writable");
+    let (_, reading) = read_paths(&[folder.path().to_owned()]);
+    assert!(reading.schedule.is_none(), "jobs might be missing");
+    let codes: Vec<_> = reading.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    assert_eq!(codes, ["not-utf8"], "the calendar may well be in the file that was not read");
+    assert_eq!(reading.jobs, 1);
+}
+
+/// The good files that mutations start from: the examples.
+fn examples() -> Vec<String> {
+    let mut paths: Vec<_> =
+        std::fs::read_dir("schedules").expect("the examples").map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort_unstable();
+    paths.iter().map(|path| std::fs::read_to_string(path).expect("readable")).collect()
+}
+
+/// One way to spoil a file.
+#[derive(Clone, Debug)]
+enum Spoil {
+    Flip(prop::sample::Index, u8),
+    Swap(prop::sample::Index, prop::sample::Index),
+    Truncate(prop::sample::Index),
+    Insert(prop::sample::Index, String),
+    Indent(prop::sample::Index),
+}
+
+fn spoil() -> impl Strategy<Value = Spoil> {
+    let index = any::<prop::sample::Index>;
+    let inserted = prop::sample::select(vec![
+        "\t", ": ", "&a ", "*a", "<<: *a\n", "{", "[", "\"", "|\n", "? ", "- ", "\r", "\0", "é", "---\n", "!!x ", "0", "..", "~",
+    ]);
+    prop_oneof![
+        (index(), any::<u8>()).prop_map(|(at, byte)| Spoil::Flip(at, byte)),
+        (index(), index()).prop_map(|(one, other)| Spoil::Swap(one, other)),
+        index().prop_map(Spoil::Truncate),
+        (index(), inserted).prop_map(|(at, text)| Spoil::Insert(at, text.to_owned())),
+        index().prop_map(Spoil::Indent),
+    ]
+}
+
+fn spoiled(text: &str, spoil: &Spoil) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    match spoil {
+        _ if bytes.is_empty() || lines.is_empty() => return text.to_owned(),
+        Spoil::Flip(at, byte) => {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+            return String::from_utf8_lossy(&bytes).into_owned();
+        }
+        Spoil::Truncate(at) => return String::from_utf8_lossy(&bytes[..at.index(bytes.len())]).into_owned(),
+        Spoil::Insert(at, inserted) => {
+            let at = text.floor_char_boundary(at.index(text.len()));
+            return format!("{}{inserted}{}", &text[..at], &text[at..]);
+        }
+        Spoil::Swap(one, other) => {
+            let (one, other) = (one.index(lines.len()), other.index(lines.len()));
+            lines.swap(one, other);
+        }
+        Spoil::Indent(at) => {
+            let at = at.index(lines.len());
+            lines[at].insert_str(0, "  ");
+        }
+    }
+    lines.join("\n")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+
+    /// Whatever becomes of a file, reading it never panics, every problem stands in the file, and there is a schedule exactly
+    /// when there is no error.
+    #[test]
+    fn a_spoiled_file_is_told_within_itself(which in any::<prop::sample::Index>(), spoils in prop::collection::vec(spoil(), 1..4)) {
+        let examples = examples();
+        let text = spoils.iter().fold(which.get(&examples).clone(), |text, spoil| spoiled(&text, spoil));
+        let sources = [Source { name: Arc::from("spoiled.yaml"), text }];
+        let reading = read(&sources, &settings(), &TimeZoneDatabase::bundled(), now());
+        prop_assert_eq!(reading.schedule.is_none(), any_error(&reading.diagnostics));
+        let text = &sources[0].text;
+        let lines = u32::try_from(text.matches('\n').count() + 1).expect("short");
+        for diagnostic in &reading.diagnostics {
+            let places = diagnostic.place.iter().chain(diagnostic.related.iter().map(|(place, _)| place));
+            for place in places {
+                prop_assert!(place.line <= lines, "{}", diagnostic);
+                prop_assert!(place.span.start as usize <= text.len() && place.span.end as usize <= text.len(), "{}", diagnostic);
+                let line = text.split('\n').nth(place.line.saturating_sub(1) as usize).expect("the line is there");
+                prop_assert!(place.column as usize <= line.chars().count() + 1, "{}", diagnostic);
+            }
+            prop_assert!(!diagnostic.message.contains(['\n', '\u{1b}']), "{}", diagnostic);
+        }
+        prop_assert!(drawn(&reading.diagnostics, &sources).len() >= reading.diagnostics.len());
+    }
 }

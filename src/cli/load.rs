@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
+use secrecy::ExposeSecret;
 
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
-use crate::config::{self, Settings};
+use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::schedule::source::{self, text_of};
-use crate::schedule::{self, Schedule};
+use crate::schedule::{Reading, Schedule};
+use crate::secret::SecretSource;
+use crate::trtc::{AppKey, Credentials, Secrets};
 
 /// Largest settings file, in bytes. A thousand applications take a tenth of it.
 const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
@@ -86,8 +89,8 @@ fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     Loaded { value: settings, diagnostics, texts: BTreeMap::from([(source.name, drawable)]) }
 }
 
-/// The bytes of the settings, and never more than may be.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of settings or of another small file, and never more than may be.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(SETTINGS_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SETTINGS_BYTES_MAX {
@@ -109,14 +112,44 @@ pub fn load_schedule(
 
 /// The schedule of these files and folders. Without settings, names of apps are left unchecked. Prints nothing.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
-    let source::Loaded { sources, problems } = source::load(paths);
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
-    let reading = schedule::read(&sources, &given, zones, now);
-    let mut diagnostics = problems;
-    diagnostics.extend(reading.diagnostics);
-    // A schedule without a file that could not be read is not the schedule that was meant.
-    let value = reading.schedule.filter(|_| !diagnostic::any_error(&diagnostics));
+    let (sources, reading) = source::read(paths, &given, zones, now);
+    let Reading { schedule: value, diagnostics, jobs: _ } = reading;
     Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
+}
+
+/// Fetches every secret that requests need, anew each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
+/// failure says which one is missing and where it was looked for.
+pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
+    let account = &settings.account;
+    let named = |what: &str, source: &SecretSource| source.read().map_err(|error| format!("{what}: {error}"));
+    let token = match &account.token {
+        Token::Wanted(source) => Some(named("`account.token`", source)?),
+        Token::IfPresent(source) if source.is_present() => Some(named("`account.token`", source)?),
+        Token::IfPresent(_) => None,
+    };
+    let credentials = Credentials {
+        secret_id: named("`account.secret_id`", &account.secret_id)?.expose_secret().to_owned(),
+        secret_key: named("`account.secret_key`", &account.secret_key)?,
+        token,
+    };
+    let key = |(name, app): (&Arc<str>, &App)| -> Result<(String, AppKey), String> {
+        let key = named(&format!("`apps.{name}.secret_key`"), &app.secret_key)?;
+        Ok((name.to_string(), AppKey { key, private_map_key: app.private_map_key }))
+    };
+    Ok(Secrets { credentials, apps: settings.apps.iter().map(key).collect::<Result<_, _>>()? })
+}
+
+/// Warns in the log of every secret file that all users of this host can read.
+pub fn warn_of_exposed_secrets(settings: &Settings) {
+    let account = [&settings.account.secret_id, &settings.account.secret_key];
+    let token = match &settings.account.token {
+        Token::Wanted(source) | Token::IfPresent(source) => source,
+    };
+    let apps = settings.apps.values().map(|app| &app.secret_key);
+    for warning in account.into_iter().chain([token]).chain(apps).filter_map(SecretSource::exposure) {
+        tracing::warn!("{warning}");
+    }
 }
 
 #[cfg(test)]
@@ -134,5 +167,28 @@ mod tests {
         assert_eq!(severity(&folder.path().join("absent"), true), Severity::Error);
         assert_eq!(severity(&file.join("absent"), false), Severity::Error);
         assert_eq!(severity(folder.path(), false), Severity::Error);
+    }
+
+    #[test]
+    fn secrets_are_fetched_from_where_the_settings_say_and_what_is_missing_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = folder.path().join("ingestd.yaml");
+        let text = "account: {secret_id: {file: id}, secret_key: {file: key}, token: {file: token}, region: ap-singapore}\n\
+                    apps: {main: {sdk_app_id: 1, secret_key: {file: app}, private_map_key: true}}\n";
+        std::fs::write(&settings, text).expect("writable");
+        let settings = settings_at(&settings, true).value.expect("good settings");
+        for (name, value) in [("id", "AKID"), ("key", "hush-key"), ("token", "hush-token")] {
+            std::fs::write(folder.path().join(name), value).expect("writable");
+        }
+        let message = read_secrets(&settings).expect_err("a key is missing");
+        assert!(message.starts_with("`apps.main.secret_key`: cannot read the secret file `"), "{message}");
+        std::fs::write(folder.path().join("app"), "hush-app\n").expect("writable");
+        let secrets = read_secrets(&settings).expect("all are there");
+        assert_eq!(secrets.credentials.secret_id, "AKID");
+        assert_eq!(secrets.credentials.secret_key.expose_secret(), "hush-key");
+        assert_eq!(secrets.credentials.token.as_ref().expect("it was wanted").expose_secret(), "hush-token");
+        assert_eq!(secrets.apps["main"].key.expose_secret(), "hush-app");
+        assert!(secrets.apps["main"].private_map_key);
+        assert!(!format!("{secrets:?}").contains("hush"));
     }
 }

@@ -10,12 +10,17 @@
 //! pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> { /* .. */ }
 //! ```
 //!
-//! Data goes to stdout (through [`Context::stdout`] or [`print`]), everything else to stderr.
+//! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
+mod check;
 mod format;
+mod history;
 pub mod load;
 mod log;
 mod plan;
+mod run;
+mod sandbox;
+mod status;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -42,7 +47,12 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Run => run,
+    Check => check,
+    History => history,
     Plan => plan,
+    Status => status,
+    Sandbox => sandbox,
 }
 
 /// Where the daemon's settings are when nobody says.
@@ -56,7 +66,7 @@ struct Arguments {
     #[arg(long, global = true, value_name = "PATH", env = "INGESTD_CONFIG")]
     config: Option<PathBuf>,
 
-    /// How log lines are written to stderr; which ones, $INGESTD_LOG says (`info`, `ingestd=debug`)
+    /// How log lines are written to stderr; which ones, `$INGESTD_LOG` says (`info`, `ingestd=debug`)
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     log: LogFormat,
 

@@ -211,7 +211,7 @@ impl<'f> Form<'f> {
     }
 
     /// Keeps what a parser of one value answered. Its problems repeat the value, so one that may be a secret gets other words.
-    fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
         let secret = node.text().is_some_and(looks_like_a_secret);
         if node.text().is_some() && !secret {
             self.shown.push(node.span);
@@ -280,6 +280,6 @@ pub(super) fn looks_like_a_setting(key: &str) -> bool {
 
 /// Whether a value that should be a name is rather a secret in the wrong place. A `SecretId` has 36 letters and digits, a
 /// `SecretKey` 32, an `SDKSecretKey` 64; names of that length have an underscore, a dash, a dot or a slash.
-fn looks_like_a_secret(text: &str) -> bool {
+pub(super) fn looks_like_a_secret(text: &str) -> bool {
     text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

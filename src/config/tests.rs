@@ -29,11 +29,11 @@ fn the_shortest_settings_get_the_defaults() {
     assert_eq!(settings.account.secret_id, SecretSource::Env("TENCENTCLOUD_SECRET_ID".into()));
     assert_eq!(settings.account.secret_key, SecretSource::Env("TENCENTCLOUD_SECRET_KEY".into()));
     assert_eq!(settings.account.token, Token::IfPresent(SecretSource::Env("TENCENTCLOUD_TOKEN".into())));
-    assert_eq!(settings.account.endpoint.as_str(), "https://trtc.tencentcloudapi.com/");
+    assert_eq!(settings.account.endpoint.to_string(), "https://trtc.tencentcloudapi.com");
     assert_eq!(settings.schedules, Path::new("/etc/ingestd/schedules"));
     assert_eq!(settings.state, None);
     assert_eq!(settings.listen, Some(LISTEN_DEFAULT));
-    assert_eq!(settings.rate, 20);
+    assert_eq!(settings.rate.get(), 20);
     assert!(!settings.apps["main"].private_map_key);
     let given = settings.for_schedule();
     assert_eq!(given.apps.expect("known")["main"], 1_400_000_001);
@@ -54,12 +54,12 @@ fn everything_that_can_be_said_is_taken() {
     assert_eq!(settings.account.secret_id, SecretSource::File("/etc/ingestd/keys/id".into()));
     assert_eq!(settings.account.secret_key, SecretSource::Credential("key".into()));
     assert_eq!(settings.account.token, Token::Wanted(SecretSource::Env("TOKEN".into())));
-    assert_eq!(settings.account.endpoint.as_str(), "http://127.0.0.1:8621/");
+    assert_eq!(settings.account.endpoint.to_string(), "http://127.0.0.1:8621");
     assert_eq!(settings.apps["main"].secret_key, SecretSource::File("/run/k".into()));
     assert!(settings.apps["main"].private_map_key);
     assert_eq!(settings.schedules, Path::new("/srv/schedules"));
     assert_eq!(settings.state_folder(), Ok(PathBuf::from("/etc/ingestd/state")));
-    assert_eq!((settings.listen, settings.rate), (None, 5));
+    assert_eq!((settings.listen, settings.rate.get()), (None, 5));
 }
 
 #[test]
@@ -71,16 +71,18 @@ fn each_mistake_has_its_place_and_its_words() {
         ("apps: {}\n", "s.yaml:1:1: `account` is missing in the settings"),
         ("apps: {}\n", "s.yaml:1:7: `apps` names no application"),
         ("account: {}\n", "s.yaml:1:10: `region` is missing in `account`"),
-        ("account: {region: Singapore}\n", "s.yaml:1:19: `region` is the name of a region of Tencent Cloud (for example"),
-        ("account: {region: ap-nowhere}\n", "s.yaml:1:19: `ap-nowhere` is not documented as a region of all three actions"),
+        ("account: {region: Singapore}\n", "s.yaml:1:19: `region`: a region such as `ap-singapore` is due, not `Singapore`"),
+        ("account: {region: ap-nowhere}\n", "s.yaml:1:19: `region`: the vendor does not list `ap-nowhere`"),
         (
-            "account: {endpoint: http://trtc.tencentcloudapi.com}\n",
-            "s.yaml:1:21: `endpoint` without TLS must be a loopback address",
+            "account: {endpoint: 'http://a.example'}\n",
+            "s.yaml:1:21: `endpoint`: `http://a.example` would send signed requests unencrypted",
         ),
-        ("account: {endpoint: http://localhost:1}\n", "s.yaml:1:21: `endpoint` without TLS must be a loopback address"),
-        ("account: {endpoint: 'ftp://127.0.0.1'}\n", "s.yaml:1:21: `endpoint` must begin with `https://`"),
-        ("account: {endpoint: 'https://a.example/v1'}\n", "s.yaml:1:21: `endpoint` is a scheme and a host"),
-        ("account: {endpoint: 'nonsense'}\n", "s.yaml:1:21: `endpoint` is not a URL"),
+        ("account: {endpoint: 'ftp://127.0.0.1'}\n", "s.yaml:1:21: `endpoint`: an endpoint is an `https` URL, not `ftp`"),
+        (
+            "account: {endpoint: 'https://a.example/v1'}\n",
+            "s.yaml:1:21: `endpoint` is a scheme, a host and a port, and nothing else",
+        ),
+        ("account: {endpoint: 'nonsense'}\n", "s.yaml:1:21: `endpoint`: it is no URL"),
         ("apps: {Main: {sdk_app_id: 1, secret_key: {env: K}}}\n", "s.yaml:1:8: this cannot be the name of an application"),
         (
             "apps: {a: {sdk_app_id: 0, secret_key: {env: K}}}\n",
@@ -102,7 +104,7 @@ fn each_mistake_has_its_place_and_its_words() {
         ("rate: 21\n", "s.yaml:1:7: `rate` 21 is above the 20 requests a second of an ordinary account"),
         ("listen: 0.0.0.0:80\n", "s.yaml:1:9: `listen` on an address that is not loopback is not supported yet"),
         ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, or an address and a port (for example"),
-        ("schedules:\n", "s.yaml:1:10: `schedules`: nothing is written here; a path is due"),
+        ("schedules:\n", "s.yaml:1:10: `schedules`: the value is missing: a path is due"),
         ("state: [a]\n", "s.yaml:1:8: `state`: a path is due, not a list"),
         ("callbacks: 127.0.0.1:1\n", "s.yaml:1:12: `callbacks` other than `none` is not supported yet"),
         ("require_sync: true\n", "s.yaml:1:15: `require_sync` other than `false` is not supported yet"),

@@ -26,6 +26,8 @@ pub struct HistoryQuery {
 pub struct Meta {
     /// Every occurrence that starts before it is settled; none in a new ledger.
     pub cursor: Option<Timestamp>,
+    /// The generation under which the time from the cursor on was planned; 0 before the first.
+    pub cursor_generation: i64,
     /// The generation of the schedule that was accepted last; 0 before the first.
     pub generation: i64,
     /// When it was accepted.
@@ -47,6 +49,14 @@ impl Reader {
         Ok(Reader { connection: open_read_only(&folder.join(FILE))? })
     }
 
+    /// Asks several questions of the ledger as it is at one moment, whatever is written meanwhile.
+    pub fn at_one_moment<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let answers = ask(self)?;
+        transaction.finish()?;
+        Ok(answers)
+    }
+
     /// As-run rows, newest start first.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
         let since = query.since.map(Timestamp::as_millisecond);
@@ -62,13 +72,20 @@ impl Reader {
         self.occurrences("WHERE state IN ('on_air', 'stopping') ORDER BY start_ms, job", [])
     }
 
-    /// What went wrong with starts since `since`, newest first: failed, missed, ended unverified, or failing now.
+    /// What went wrong since `since`, newest first: what was over by then and failed, was missed or ended unverified, and whatever
+    /// is tried again now, however long ago it began.
     pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences(
-            "WHERE start_ms >= ?1 AND (outcome IN ('failed', 'missed') OR reason = 'unverified' \
-             OR (state IN ('waiting', 'calling') AND error_message IS NOT NULL)) ORDER BY start_ms DESC, job LIMIT ?2",
-            params![since.as_millisecond(), limit],
-        )
+        // Two indexed searches: one condition with an OR would read every row of the ledger.
+        let over = "SELECT id FROM occurrence WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified') \
+            AND coalesce(ended_ms, start_ms) >= ?1";
+        let now = "SELECT id FROM occurrence WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))";
+        let tail = format!("WHERE id IN ({over} UNION {now}) ORDER BY start_ms DESC, job LIMIT ?2");
+        self.occurrences(&tail, params![since.as_millisecond(), limit])
+    }
+
+    /// Every task that is not known to be gone, oldest first.
+    pub fn tasks(&self) -> Result<Vec<Task>, LedgerError> {
+        open_tasks(&self.connection)
     }
 
     /// What the ledger remembers beside its rows.
@@ -89,11 +106,7 @@ impl Ledger {
 
     /// Every task that is not known to be gone, with what is owed to it.
     pub fn recover_tasks(&self) -> Result<Vec<Task>, LedgerError> {
-        let columns = row::TASK_COLUMNS;
-        let from = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
-        let mut statement = self.connection.prepare(&format!("SELECT {columns} {from}"))?;
-        let rows = statement.query_map([], row::task)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        open_tasks(&self.connection)
     }
 
     /// Whether there is a row of that name, open or done.
@@ -114,6 +127,14 @@ fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::P
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+fn open_tasks(connection: &Connection) -> Result<Vec<Task>, LedgerError> {
+    let columns = row::TASK_COLUMNS;
+    let from = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
+    let mut statement = connection.prepare(&format!("SELECT {columns} {from}"))?;
+    let rows = statement.query_map([], row::task)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
     let value = |key: &str| -> Result<Option<i64>, LedgerError> {
         Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
@@ -125,6 +146,7 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
     };
     Ok(Meta {
         cursor: instant("cursor")?,
+        cursor_generation: value("cursor_generation")?.unwrap_or(0),
         generation: value("generation")?.unwrap_or(0),
         accepted_at: instant("accepted_at")?,
         committed_at: instant("committed_at")?,

@@ -243,6 +243,7 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         started_at,
         bound: instant_or_none(row, "bound_ms")?,
         media_end: instant_or_none(row, "media_end_ms")?,
+        was_stopped: wanted.is_some(),
         phase,
         next_at: started_at,
         alerted: row.get("alerted")?,

@@ -143,15 +143,11 @@ impl Turn<'_> {
     pub fn called(
         &mut self,
         task: &Task,
-        action: Action,
+        (action, attempt): (Action, u32),
         (sent_at, answered_at): (Timestamp, Timestamp),
         answer: &Answer,
     ) -> Result<(), LedgerError> {
         let (code, message) = fault(answer);
-        let attempt = match task.phase {
-            TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. } => tries.max(1),
-            TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => 1,
-        };
         let sql = "INSERT INTO call (occurrence, task, action, attempt, sent_ms, answered_ms, http_status, code, message, request_id) \
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let id = self.id(&task.key)?;
@@ -196,6 +192,11 @@ impl Turn<'_> {
         self.set_meta("cursor", cursor.as_millisecond())
     }
 
+    /// Remembers under which generation the time from the cursor on was planned.
+    pub fn set_cursor_generation(&mut self, generation: i64) -> Result<(), LedgerError> {
+        self.set_meta("cursor_generation", generation)
+    }
+
     /// Remembers the generation of the schedule that was accepted.
     pub fn set_generation(&mut self, generation: i64, accepted_at: Timestamp) -> Result<(), LedgerError> {
         self.set_meta("generation", generation)?;
@@ -221,6 +222,19 @@ impl Turn<'_> {
         self.set_meta("committed_at", now.as_millisecond())?;
         self.transaction.commit()?;
         Ok(self.attempts)
+    }
+
+    /// Records or extends a summary: one row that stands for `count` occurrences of a job that were missed alike. Crash before: the
+    /// cursor did not move either, and they are counted again.
+    pub fn summarise(&mut self, summary: &Occurrence) -> Result<(), LedgerError> {
+        if self.record(summary)? {
+            return Ok(());
+        }
+        let sql = "UPDATE occurrence SET count = ?3, end_ms = ?4 WHERE job = ?1 AND start_ms = ?2 AND kind = 'summary'";
+        let Key { start, job } = &summary.key;
+        let end = ms(summary.end.at());
+        self.transaction.prepare_cached(sql)?.execute(params![job.as_str(), start.as_millisecond(), summary.count, end])?;
+        Ok(())
     }
 
     /// Records an occurrence that has no row: one that is settled without a call, missed or skipped. Answers false when there is

@@ -69,7 +69,10 @@ pub enum SkippedReason {
 }
 
 impl Outcome {
-    /// `ended`, `cut`, `failed`, `missed` or `skipped`.
+    /// Every name there is.
+    pub const NAMES: [&str; 5] = ["ended", "cut", "failed", "missed", "skipped"];
+
+    /// One of [`Outcome::NAMES`].
     pub fn name(&self) -> &'static str {
         match self {
             Outcome::EndedPlanned | Outcome::EndedMedia | Outcome::EndedUnverified => "ended",
@@ -152,5 +155,6 @@ mod tests {
             assert_eq!(Outcome::from_parts(outcome.name(), outcome.reason()), Some(outcome));
         }
         assert_eq!(Outcome::from_parts("missed", "planned"), None);
+        assert!(Outcome::WITHOUT_CODE.iter().all(|outcome| Outcome::NAMES.contains(&outcome.name())));
     }
 }

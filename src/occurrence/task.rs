@@ -16,6 +16,8 @@ const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
 const ALERT_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// A loop that nobody could stop is believed to be gone this long after its MaxDuration.
 const BOUND_SLACK: SignedDuration = SignedDuration::from_mins(2);
+/// But not before it was asked for: a daemon that comes back late finds the bound long past and the endpoint able to say so.
+const TRIES_BEFORE_BELIEF: u32 = 2;
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub struct Task {
     pub next_at: Timestamp,
     /// Whether its alert was raised.
     pub alerted: bool,
+    /// Whether its stop was ever owed: then its end is ours, and not the media's.
+    pub was_stopped: bool,
 }
 
 /// What to do for a task now.
@@ -110,9 +114,15 @@ impl Task {
 
     /// What to do when `next_at` has come; `None` when its bound settled it instead.
     pub fn due(&mut self, now: Timestamp) -> Option<TaskStep> {
-        let stopping = matches!(self.phase, TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. });
-        if stopping && self.bound.is_some_and(|bound| now >= bound + BOUND_SLACK) {
-            self.phase = TaskPhase::Gone { at: now, verified: false };
+        let tries = match self.phase {
+            TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. } => tries,
+            TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => 0,
+        };
+        if let Some(bound) = self.bound
+            && tries >= TRIES_BEFORE_BELIEF
+            && now >= bound + BOUND_SLACK
+        {
+            self.phase = TaskPhase::Gone { at: bound, verified: false };
             return None;
         }
         match &mut self.phase {
@@ -153,10 +163,12 @@ impl Task {
             // A stop that was sent before may still be under way when the next one is answered: either settles it.
             (TaskPhase::StopWanted { .. }, TaskEvent::Stopped) => TaskPhase::Verifying { stopped_at: now, tries: 0 },
             (TaskPhase::Verifying { stopped_at, .. }, TaskEvent::Described(TaskStatus::NotExist)) => {
-                TaskPhase::Gone { at: stopped_at, verified: true }
+                // It was gone by its bound at the latest, whenever we came to ask.
+                TaskPhase::Gone { at: self.bound.map_or(stopped_at, |bound| bound.min(stopped_at)), verified: true }
             }
             (phase, _) => phase,
         };
+        self.was_stopped |= self.is_stop_wanted();
         self.next_at = self.next(event, watch_period, now);
     }
 

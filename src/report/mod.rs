@@ -1,6 +1,9 @@
 //! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Refuses to know where it is shown.
 
+pub mod history;
 pub mod plan;
+pub mod range;
+pub mod status;
 pub mod time;
 
 pub use time::{instant, parse_time};

@@ -167,10 +167,14 @@ impl PlanTable {
     }
 }
 
-/// Where a job plays, so that a string room of digits is not taken for an integer room: `main/lobby`, `main/42`, `main/"42"`.
 fn target(job: &Job) -> String {
-    let app = job.app.as_ref().map(|app| format!("{}/", app.name)).unwrap_or_default();
-    match &job.room {
+    place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room)
+}
+
+/// Where something plays, so that a string room of digits is not taken for an integer room: `main/lobby`, `main/42`, `main/"42"`.
+pub(super) fn place(app: Option<&str>, room: &Room) -> String {
+    let app = app.map(|app| format!("{app}/")).unwrap_or_default();
+    match room {
         Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => format!("{app}\"{room}\""),
         room => format!("{app}{room}"),
     }

@@ -20,9 +20,14 @@ pub(super) const RETRY_CAP: Duration = Duration::from_secs(30);
 /// a place is in the file's defaults.
 pub(super) fn combine(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    problems.extend(one_trigger(raw));
-    problems.extend(days_and_between(raw));
-    problems.extend(one_end(raw));
+    // These are of one group each, so that a job has all or none of them from the defaults, where they were judged.
+    if !triggers(raw).iter().any(|(_, key)| inherited(*key)) {
+        problems.extend(one_trigger(raw));
+        problems.extend(days_and_between(raw));
+    }
+    if !inherited(raw.end.to.key) {
+        problems.extend(one_end(raw));
+    }
     problems.extend(bounds(raw));
     problems.extend(live_is_not_sought(raw, inherited));
     problems.extend(seek_within_length(raw));
@@ -173,7 +178,7 @@ fn retry_delays(raw: &mut RawJob) -> Option<Problem> {
     (retry.first.value, retry.cap.value) = (None, None);
     (retry.first.written, retry.cap.written) = (true, true);
     let message = format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", written(first), written(cap));
-    Some(Problem::at(key, "out-of-range", message).hint("write both `first` and `cap`, the longer one last"))
+    Some(Problem::at(key, "out-of-range", message).hint("raise `cap`, or lower `first`"))
 }
 
 /// Defaults that could never apply, because every job that completes them drops them: no field may parse and do nothing.

@@ -83,15 +83,15 @@ pub(super) static FIELDS: [Field; 37] = [
     alone("start_within", |entry, raw, _| raw.start_within.put(entry, values::duration_from(&entry.value, SECOND))),
     alone("conflict", |entry, _, _| {
         let words = [("reject", true), ("preempt", false), ("yield", false), ("allow", false)];
-        only_default(&entry.value, values::choice(&entry.value, &words))
+        only_default(&entry.value, values::choice(&entry.value, &words), "reject")
     }),
     alone("retry", |entry, raw, _| retry(entry, &mut raw.retry)),
-    alone("heal", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value))),
+    alone("heal", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value), "true")),
     alone("on_remove", |entry, _, _| {
-        only_default(&entry.value, values::choice(&entry.value, &[("finish", true), ("stop", false)]))
+        only_default(&entry.value, values::choice(&entry.value, &[("finish", true), ("stop", false)]), "finish")
     }),
     alone("priority", |entry, raw, _| raw.priority.put(entry, values::integer(&entry.value, 0..=9))),
-    alone("preflight", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value))),
+    alone("preflight", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value), "true")),
     alone("enabled", |entry, raw, _| raw.enabled.put(entry, values::boolean(&entry.value))),
     alone("note", |entry, raw, shared| raw.note.put(entry, places::note(&entry.value).map(|text| shared.intern(text)))),
 ];
@@ -117,7 +117,10 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
     for entry in entries {
         match FIELDS.iter().find(|field| field.name == entry.key) {
             Some(field) => {
-                let found = (field.read)(entry, raw, shared);
+                let mut found = (field.read)(entry, raw, shared);
+                for problem in &mut found {
+                    problem.point_at_key(entry);
+                }
                 problems.extend(found.into_iter().map(|problem| problem.in_field(field.name)));
             }
             None => problems.push(unknown_key(entry)),
@@ -151,10 +154,13 @@ fn unknown_key(entry: &Entry<'_>) -> Problem {
 }
 
 /// A value of which only the default exists yet: no field may parse and do nothing.
-fn only_default(node: &Node<'_>, read: Result<bool, Problem>) -> Vec<Problem> {
+fn only_default(node: &Node<'_>, read: Result<bool, Problem>, default: &str) -> Vec<Problem> {
     match read {
         Ok(true) => Vec::new(),
-        Ok(false) => vec![Problem::not_supported(node.span, &shown(node.text().unwrap_or_default()))],
+        Ok(false) => {
+            let problem = Problem::not_supported(node.span, &shown(node.text().unwrap_or_default()));
+            vec![problem.hint(format!("`{default}`, the default, is all there is; leave it out"))]
+        }
         Err(problem) => vec![problem],
     }
 }
@@ -204,7 +210,9 @@ fn retry(entry: &Entry<'_>, raw: &mut RawRetry) -> Vec<Problem> {
             }
         };
         problems.extend(
-            found.into_iter().map(|problem| if problem.code == "unknown-key" { problem } else { problem.in_field(&entry.key) }),
+            found
+                .into_iter()
+                .map(|problem| if problem.code == "unknown-key" { problem } else { problem.in_field(&format!(".{}", entry.key)) }),
         );
     }
     problems

@@ -4,12 +4,8 @@
 mod combine;
 mod fields;
 mod job;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 mod moments;
-mod places;
+pub(crate) mod places;
 pub(crate) mod problem;
 mod raw;
 mod read;
@@ -19,6 +15,9 @@ mod shared;
 pub mod source;
 pub(crate) mod values;
 mod warnings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
 pub use read::read;
@@ -50,6 +49,8 @@ pub struct Reading {
     pub schedule: Option<Schedule>,
     /// Every problem of every source, in the order of the sources and of their lines.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many jobs the sources name, good or not.
+    pub jobs: usize,
 }
 
 /// The validated, immutable whole of all sources.

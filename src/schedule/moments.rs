@@ -139,12 +139,13 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
-    let (text, _) = scalar(node, "days such as `mon..fri`")?;
+    let (text, _) = scalar(node, "a day or a range such as `mon..fri`")?;
     if text == "daily" {
         return Ok(Weekdays::DAILY);
     }
-    let wrong =
-        |hint: String| Problem::of(node, "bad-day", format!("days such as `mon..fri` are due, not {}", shown(text))).hint(hint);
+    let wrong = |hint: String| {
+        Problem::of(node, "bad-day", format!("a day or a range such as `mon..fri` is due, not {}", shown(text))).hint(hint)
+    };
     let (first, last) = text.split_once("..").unwrap_or((text, text));
     let (first, last) = (day(first.trim()).map_err(wrong)?, day(last.trim()).map_err(wrong)?);
     let mut days = days.with(first);
@@ -189,6 +190,9 @@ fn digits(text: &str, count: usize) -> Option<i16> {
 /// A time of day, or a hint at what is wrong with it.
 fn parse_time(text: &str) -> Result<Time, String> {
     const FORM: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
+    if text.contains(',') {
+        return Err("write a list: `[18:00, 20:00]`".to_owned());
+    }
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=3).contains(&parts.len()) {
         return Err(FORM.to_owned());
@@ -214,7 +218,11 @@ fn parse_date(text: &str) -> Result<Date, String> {
     const FORM: &str = "write `YYYY-MM-DD`";
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts[..] else {
-        return Err(if text.contains(['/', '.']) { format!("{FORM}, with hyphens") } else { FORM.to_owned() });
+        return Err(if text.contains(['/', '.']) && text.starts_with(|first: char| first.is_ascii_digit()) {
+            format!("{FORM}, with hyphens")
+        } else {
+            FORM.to_owned()
+        });
     };
     let (Some(year), Some(month), Some(day)) = (digits(year, 4), digits(month, 2), digits(day, 2)) else {
         let padded = (digits(year, 4), digits(&format!("{month:0>2}"), 2), digits(&format!("{day:0>2}"), 2));

@@ -5,7 +5,9 @@ use url::Url;
 
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, shown};
-use super::values::{choice, number_habit, scalar, text};
+use super::values::{choice, number_habit, one_of, scalar, text};
+use crate::diagnostic::Span;
+use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
 use crate::trtc::{Repeat, Room, Tempo};
 use crate::yaml::{Kind, Node};
 
@@ -16,7 +18,7 @@ const NOTE_CHARACTERS_MAX: usize = 500;
 
 /// A room: digits are an integer room, other text a string room, a mapping says which.
 pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
-    const DUE: &str = "a room: a number, a text, or `{id: \"42\", type: string}`";
+    const DUE: &str = "a room, as a number or a text,";
     if let Kind::Map(_) = &node.kind {
         return room_of_map(node);
     }
@@ -124,6 +126,10 @@ const PLACEHOLDERS: [&str; 3] = ["job", "room", "start"];
 /// depends on the job and is judged there.
 pub(super) fn robot<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     const ALPHABET: &str = "a robot is of `A-Z`, `a-z`, `0-9`, `_` and `-`, beside `{job}`, `{room}` and `{start}`";
+    if let Kind::Map(_) = node.kind {
+        let problem = Problem::of(node, "wrong-type", "a robot's name is due, not a mapping");
+        return Err(problem.hint("put the template in quotes: `\"{job}\"`"));
+    }
     let text = text(node, "a robot's name")?;
     let wrong = |message: String| Problem::of(node, "bad-robot", message);
     let mut rest = text;
@@ -194,7 +200,7 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
 }
 
 /// A region's name, by its shape.
-pub(super) fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
+pub(crate) fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     let text = text(node, "a region such as `ap-singapore`")?;
     let parts: Vec<&str> = text.split('-').collect();
     let shaped = parts.len() >= 2
@@ -203,6 +209,19 @@ pub(super) fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         return Ok(text);
     }
     Err(Problem::of(node, "bad-region", format!("a region such as `ap-singapore` is due, not {}", shown(text))))
+}
+
+/// A warning about a region that the vendor does not list for all that we do.
+pub(crate) fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
+    if REGIONS_OF_ALL_ACTIONS.contains(&region) {
+        return None;
+    }
+    let problem =
+        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
+    Some(problem.hint(format!(
+        "a task started there may be one that cannot be stopped; listed are {}",
+        one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
+    )))
 }
 
 /// Error codes of the API, for `retry.also`.

@@ -2,7 +2,8 @@
 //! refuses to know files and jobs, which the caller adds.
 
 use crate::diagnostic::Span;
-use crate::yaml::Node;
+pub(crate) use crate::diagnostic::shown;
+use crate::yaml::{Entry, Node};
 
 /// One thing that is wrong at one place of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// A problem with the value of a node.
-    pub(super) fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
+    pub(crate) fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
         Problem::at(node.span, code, message)
     }
 
     /// A problem at a place.
-    pub(super) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
+    pub(crate) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
         Problem { code, message: message.into(), hint: None, span, related: Vec::new() }
     }
 
@@ -36,13 +37,13 @@ impl Problem {
     }
 
     /// Says how to mend it.
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Problem {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says how to mend it, if anything is known.
-    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Problem {
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Problem {
         self.hint = hint;
         self
     }
@@ -53,9 +54,19 @@ impl Problem {
         self
     }
 
-    /// Puts the field's name before the message.
+    /// Points at the key instead of a value that is not there to be seen.
+    pub(super) fn point_at_key(&mut self, entry: &Entry<'_>) {
+        if entry.value.span == self.span && self.span.start == self.span.end {
+            self.span = entry.key_span;
+        }
+    }
+
+    /// Puts the field's name before the message; `retry` before `` `.cap`: `` makes `` `retry.cap`: ``.
     pub(crate) fn in_field(mut self, field: &str) -> Problem {
-        self.message = format!("`{field}`: {}", self.message);
+        self.message = match self.message.strip_prefix("`.") {
+            Some(inner) => format!("`{field}.{inner}"),
+            None => format!("`{field}`: {}", self.message),
+        };
         self
     }
 }
@@ -67,24 +78,14 @@ impl From<Problem> for Vec<Problem> {
     }
 }
 
-/// Longest piece of a file's text that a message repeats, in characters.
-const SHOWN_MAX: usize = 60;
-
-/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
-pub(super) fn shown(text: &str) -> String {
-    let mut out = String::from("`");
-    for character in text.chars().take(SHOWN_MAX) {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
-    out
-}
+/// Longest word that is compared, in characters: no name of ours is as long, and the comparison is quadratic.
+const WORD_MAX: usize = 60;
 
 /// The candidate that `word` was most likely meant to be: at most a third of its letters differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
-    if length > SHOWN_MAX {
+    if length > WORD_MAX {
         return None;
     }
     let distance = |candidate: &str| strsim::osa_distance(&word, &candidate.to_lowercase());
@@ -108,11 +109,5 @@ mod tests {
         {
             assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
         }
-    }
-
-    #[test]
-    fn what_a_message_repeats_is_short_and_printable() {
-        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
-        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

@@ -30,6 +30,17 @@ const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
+    read_beside(Vec::new(), sources, settings, zones, now)
+}
+
+/// The same for sources beside which others could not be loaded: `problems` says why, and comes first in the answer.
+pub(super) fn read_beside(
+    problems: Vec<Diagnostic>,
+    sources: &[Source],
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Reading {
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
@@ -39,8 +50,10 @@ pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, n
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
         jobs: BTreeMap::new(),
         job_places: HashMap::new(),
-        diagnostics: Vec::new(),
+        jobs_named: 0,
+        diagnostics: problems,
     };
+    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
     let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
     for file in &files {
         reader.calendars(file);
@@ -103,10 +116,11 @@ struct Reader<'r> {
     policy: Arc<RetryPolicy>,
     jobs: BTreeMap<JobId, Arc<Job>>,
     job_places: HashMap<JobId, Place>,
+    jobs_named: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl<'r> Reader<'r> {
+impl Reader<'_> {
     fn open<'s>(&mut self, source: &'s Source) -> Option<File<'s>> {
         let index = LineIndex::new(&source.text);
         let document = yaml::parse(&source.name, &source.text, &index);
@@ -167,7 +181,10 @@ impl<'r> Reader<'r> {
                 Kind::List(nodes) => each(&entry.value, nodes, dates),
                 Kind::Scalar { .. } | Kind::Map(_) => dates(&entry.value).map(|range| vec![range]).map_err(Vec::from),
             };
-            let ranges = ranges.unwrap_or_else(|problems| {
+            let ranges = ranges.unwrap_or_else(|mut problems| {
+                for problem in &mut problems {
+                    problem.point_at_key(entry);
+                }
                 self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
@@ -184,7 +201,10 @@ impl<'r> Reader<'r> {
             match entry.key.as_ref() {
                 "timezone" => {
                     let zone = self.shared.zone(&entry.value);
-                    let problems = wide.zone.put(&entry, zone);
+                    let mut problems = wide.zone.put(&entry, zone);
+                    for problem in &mut problems {
+                        problem.point_at_key(&entry);
+                    }
                     self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
@@ -217,8 +237,9 @@ impl<'r> Reader<'r> {
         };
         let Kind::Map(entries) = entry.value.kind else { return };
         for entry in entries {
+            self.job(file, &entry, wide);
             // Each job's nodes are dropped before the next is read: a file of 100,000 jobs is never held twice.
-            self.job(file, entry, wide);
+            drop(entry);
         }
         if let Some((name, span)) = wide.zoneless.first() {
             let message = match wide.zoneless.len() {
@@ -231,25 +252,12 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn job(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
+    fn job(&mut self, file: &File<'_>, entry: &Entry<'_>, wide: &mut FileWide) {
+        self.jobs_named += 1;
         let place = file.place(entry.key_span);
         let key = entry.key_span;
-        let id = JobId::parse(&entry.key);
         let name = entry.key.as_ref();
-        if let Some(id) = &id {
-            match self.job_places.get(id) {
-                Some(first) => {
-                    let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice"))
-                        .at(place.clone())
-                        .job(id.as_str());
-                    self.diagnostics
-                        .push(twice.related(first.clone(), "first named here").hint("a job's name is unique over all files"));
-                }
-                None => _ = self.job_places.insert(id.clone(), place.clone()),
-            }
-        } else {
-            self.tell(file, vec![bad_job_id(name, key)]);
-        }
+        let id = self.job_id(file, name, &place);
         let Some(entries) = entry.value.entries() else {
             let problem = if entry.value.is_null() {
                 Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
@@ -265,7 +273,6 @@ impl<'r> Reader<'r> {
         if !raw.timezone.written && !wide.zone.written {
             wide.zoneless.push((name.to_owned(), key));
         }
-        let utc = || Some(TimeZone::UTC);
         let zone = if raw.timezone.written { raw.timezone.value.clone() } else { wide.zone.value.clone() };
         let zone_known = zone.is_some();
         // A job without a good name or zone is still judged, for the sake of its other problems, and then dropped.
@@ -273,7 +280,7 @@ impl<'r> Reader<'r> {
         let around = Around {
             id: id.as_ref().unwrap_or(&stand_in),
             place,
-            zone: zone.or_else(utc).unwrap_or(TimeZone::UTC),
+            zone: zone.unwrap_or(TimeZone::UTC),
             settings: self.settings,
             no_dates: &self.no_dates,
             plain_robot: &self.plain_robot,
@@ -291,9 +298,26 @@ impl<'r> Reader<'r> {
         }
         let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
         for (problem, severity) in severities.chain(warnings.into_iter().map(|problem| (problem, Severity::Warning))) {
-            let problem = blamed(problem, wide, key);
-            self.diagnostics.push(file.diagnostic(problem, severity, Some(name)));
+            let (problem, job) = blamed(problem, wide, key, name);
+            self.diagnostics.push(file.diagnostic(problem, severity, job));
         }
+    }
+
+    /// The job's id, remembered with its place; nothing when it is none, which is told.
+    fn job_id(&mut self, file: &File<'_>, name: &str, place: &Place) -> Option<JobId> {
+        let Some(id) = JobId::parse(name) else {
+            self.tell(file, vec![bad_job_id(name, place.span)]);
+            return None;
+        };
+        match self.job_places.get(&id) {
+            Some(first) => {
+                let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice")).at(place.clone());
+                let twice = twice.job(id.as_str()).related(first.clone(), "first named here");
+                self.diagnostics.push(twice.hint("a job's name is unique over all files"));
+            }
+            None => _ = self.job_places.insert(id.clone(), place.clone()),
+        }
+        Some(id)
     }
 
     fn finish(mut self, sources: &[Source]) -> Reading {
@@ -304,24 +328,30 @@ impl<'r> Reader<'r> {
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
             let place = diagnostic.place.as_ref();
-            (place.and_then(|place| order.get(place.file.as_ref()).copied()), place.map(|place| place.span.start))
+            let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
+            (file, place.map(|place| place.span.start), diagnostic.code)
         };
         self.diagnostics.sort_by_key(key);
-        // What stands once and is used twice, through an alias or a merge key, is told once.
+        // What stands once and is used twice, through a default, an alias or a merge key, is told once.
         self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
         let good = !any_error(&self.diagnostics);
         let schedule = good.then_some(Schedule { jobs: self.jobs });
-        Reading { schedule, diagnostics: self.diagnostics }
+        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
     }
 }
 
-/// A problem of a job that stands in its file's defaults is told at the job: the default is right for others.
-fn blamed(mut problem: Problem, wide: &FileWide, key: Span) -> Problem {
-    if wide.inherited(problem.span) {
-        problem.related.push((problem.span, "this default"));
-        problem.span = key;
+/// A problem of a job that stands in its file's defaults is told at the job, for which the default is wrong; unless it is wrong
+/// for every job, and is told once where it stands.
+fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) -> (Problem, Option<&'n str>) {
+    if !wide.inherited(problem.span) {
+        return (problem, Some(job));
     }
-    problem
+    if matches!(problem.code, "unknown-app" | "region") {
+        return (problem, None);
+    }
+    problem.related.push((problem.span, "this default"));
+    problem.span = key;
+    (problem, Some(job))
 }
 
 fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Source;
+use jiff::Timestamp;
+use jiff::tz::TimeZoneDatabase;
+
+use super::{Reading, Settings, Source};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
 
 /// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is no schedule.
@@ -38,6 +41,14 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
         }
     }
     loader.loaded
+}
+
+/// Loads paths and reads what was loaded. A file that cannot be loaded is an error like one in a file: without it there is no
+/// schedule, because its jobs would be missing.
+pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> (Vec<Source>, Reading) {
+    let Loaded { sources, problems } = load(paths);
+    let reading = super::read::read_beside(problems, &sources, settings, zones, now);
+    (sources, reading)
 }
 
 struct Loader {
@@ -117,6 +128,7 @@ enum Unread {
     Refused(Diagnostic),
 }
 
+#[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
     // Judged before it is opened: to open a pipe would wait for a writer.
     let metadata = fs::metadata(path).map_err(Unread::Io)?;
@@ -145,6 +157,7 @@ fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
 }
 
 /// The text of a file, or which byte is not UTF-8. A byte order mark is not text.
+#[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

@@ -8,7 +8,7 @@ use super::problem::{Problem, did_you_mean, shown};
 use crate::yaml::{Kind, Node};
 
 /// Longest duration anywhere. Ten years are no show, and keep every sum of instants inside what the calendar can express.
-const DURATION_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+const DURATION_MAX: Duration = Duration::from_hours(3_660 * 24);
 
 /// Plain words that some YAML dialect reads as a boolean.
 const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
@@ -16,8 +16,9 @@ const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y"
 /// A scalar's text and whether it is plain, where `due` names what belongs there: `a duration`.
 pub(super) fn scalar<'n>(node: &'n Node<'_>, due: &str) -> Result<(&'n str, bool), Problem> {
     match &node.kind {
-        _ if node.is_null() => Err(Problem::of(node, "no-value", format!("nothing is written here; {due} is due"))
-            .hint("give it a value, or remove the key")),
+        _ if node.is_null() => {
+            Err(Problem::of(node, "no-value", format!("the value is missing: {due} is due")).hint("write one, or remove the key"))
+        }
         Kind::Scalar { text, plain } => Ok((text, *plain)),
         Kind::List(_) | Kind::Map(_) => Err(Problem::of(node, "wrong-type", format!("{due} is due, not {}", node.describe()))),
     }
@@ -95,9 +96,11 @@ pub(super) fn number_habit(text: &str) -> Option<&'static str> {
         return None;
     }
     let lower = unsigned.to_ascii_lowercase();
-    let all = |rest: &str, allowed: fn(u8) -> bool| !rest.is_empty() && rest.bytes().all(|byte| allowed(byte) || byte == b'_');
-    let prefixed = |prefix: &str| lower.strip_prefix(prefix).is_some_and(|rest| all(rest, |byte| byte.is_ascii_hexdigit()));
-    if prefixed("0x") || prefixed("0o") || prefixed("0b") {
+    let all = |rest: &str, radix| {
+        rest.contains(|digit: char| digit.is_digit(radix)) && rest.chars().all(|digit| digit.is_digit(radix) || digit == '_')
+    };
+    let prefixed = |prefix: &str, radix| lower.strip_prefix(prefix).is_some_and(|rest| all(rest, radix));
+    if prefixed("0x", 16) || prefixed("0o", 8) || prefixed("0b", 2) {
         return Some("numbers are decimal: no `0x`, `0o` or `0b`");
     }
     if lower.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -109,15 +112,17 @@ pub(super) fn number_habit(text: &str) -> Option<&'static str> {
             () => None,
         };
     }
-    if all(&lower, |byte| byte.is_ascii_digit()) {
+    if all(&lower, 10) {
         return Some("write it without `_`");
     }
-    let fraction = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'+' | b'-' | b'_'));
-    fraction(&lower).then_some(if lower.contains('e') {
-        "write it out in decimal digits, without an exponent"
-    } else {
-        "a fraction is not taken here"
-    })
+    let (mantissa, exponent) = lower.split_once('e').unwrap_or((&lower, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let part_is_good = part.is_empty() || all(part, 10);
+    let whole_is_good = whole.is_empty() || all(whole, 10);
+    if !whole_is_good || !part_is_good || !all(exponent.trim_start_matches(['+', '-']), 10) {
+        return None;
+    }
+    Some(if lower.contains('e') { "write it out in decimal digits, without an exponent" } else { "a fraction is not taken here" })
 }
 
 /// A number in plain digits without a leading zero: `Some(None)` when it is too large for us.
@@ -128,7 +133,7 @@ fn decimal(text: &str) -> Option<Option<u64>> {
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Problem> {
+pub(crate) fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Problem> {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let due = one_of(&names);
     let (text, _) = scalar(node, &due)?;
@@ -150,7 +155,7 @@ pub(super) fn one_of(names: &[&str]) -> String {
 }
 
 /// A duration within a range: `200ms`, `90s`, `1m30s`, `2h`, `1d`.
-pub(super) fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
+pub(crate) fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
         Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", shown(text))).hint(hint)
@@ -172,7 +177,7 @@ pub(super) fn duration_from(node: &Node<'_>, least: Duration) -> Result<Duration
 }
 
 /// A duration in whole seconds within a range.
-pub(super) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Duration, Problem> {
+pub(crate) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Duration, Problem> {
     let value = duration(node, Duration::from_secs(*range.start())..=Duration::from_secs(*range.end()).min(DURATION_MAX))?;
     if value.subsec_nanos() == 0 {
         return Ok(value);
@@ -225,7 +230,8 @@ pub(super) fn written(value: Duration) -> String {
     let mut out = String::new();
     for (name, size) in UNITS {
         if rest >= size {
-            out.push_str(&format!("{}{name}", rest / size));
+            out.push_str(&(rest / size).to_string());
+            out.push_str(name);
             rest %= size;
         }
     }

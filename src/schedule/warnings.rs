@@ -9,13 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::combine::show_wall;
 use super::job::{EndRule, Job};
-use super::places::is_playlist;
+use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
 use crate::calendar::{Dst, Start, Trigger};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
-use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -49,7 +48,7 @@ impl Warner {
         }
         let key = job.place.span;
         let mut problems = Vec::new();
-        problems.extend(region(job, raw, key));
+        problems.extend(region(job, raw));
         problems.extend(media(job, raw, key));
         match no_start(job, raw, self.now) {
             Some(problem) => problems.push(problem),
@@ -63,14 +62,12 @@ impl Warner {
             return Vec::new();
         }
         let name = job.when.zone.iana_name().unwrap_or_default();
-        let changes = match self.changes.get(name) {
-            Some(changes) => Arc::clone(changes),
-            None => {
-                let found: Arc<[ClockChange]> = changes_of(&job.when.zone, self.now).into();
-                self.changes.insert(name.to_owned(), Arc::clone(&found));
-                found
-            }
-        };
+        let known = self.changes.get(name).map(Arc::clone);
+        let changes = known.unwrap_or_else(|| {
+            let found: Arc<[ClockChange]> = changes_of(&job.when.zone, self.now).into();
+            self.changes.insert(name.to_owned(), Arc::clone(&found));
+            found
+        });
         changes.iter().filter_map(|change| moved(job, *change).map(|start| tell(job, raw, *change, &start))).collect()
     }
 }
@@ -87,22 +84,10 @@ fn trigger_span(raw: &RawJob) -> Span {
     all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
 }
 
-fn region(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
+fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
     let region = job.region.as_deref()?;
-    if REGIONS_OF_ALL_ACTIONS.contains(&region) {
-        return None;
-    }
     // The account's region is the settings' matter: one warning there, not one for each job here.
-    let span = if raw.region.written { raw.region.span } else { return None };
-    let span = if span == Span::default() { key } else { span };
-    let problem =
-        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
-    Some(
-        problem.hint(format!(
-            "a task started there may be one that cannot be stopped; listed are {}",
-            REGIONS_OF_ALL_ACTIONS.join(", ")
-        )),
-    )
+    if raw.region.written { unlisted_region(region, raw.region.span) } else { None }
 }
 
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
@@ -143,7 +128,7 @@ fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
     }
     let open = match job.end {
         EndRule::For(duration) => duration,
-        EndRule::To(_) => Duration::from_secs(86_400),
+        EndRule::To(_) => Duration::from_hours(24),
         EndRule::Never | EndRule::Media => Duration::ZERO,
     };
     let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok());
@@ -205,6 +190,14 @@ fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem 
     let written = show_wall(start.written);
     let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
     let message = match start.dst {
+        // A cron expression names no single wall-clock time that could be quoted.
+        Some(Dst::Gap) if matches!(job.when.trigger, Trigger::Cron(_)) => format!(
+            "in `{zone}` clocks go forward from {} to {} on {}: what falls between starts at {}",
+            clock(before),
+            clock(after),
+            after.date(),
+            clock(job.when.zone.to_datetime(start.at))
+        ),
         Some(Dst::Repeat) => format!(
             "`{written}` comes twice in `{zone}`, where clocks go back from {} to {}: it starts at the first",
             clock(before),

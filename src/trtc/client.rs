@@ -19,10 +19,12 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::action::{Action, Answer, Api, Fault, Request};
-use super::endpoint::Endpoint;
+use self::endpoint::Endpoint;
+use super::action::{Action, Answer, Api, Body, Fault, Request};
 use super::envelope;
 use super::request::{AppKey, Credentials, SignedRequest, sign};
+
+pub mod endpoint;
 
 /// How long and how large things may get.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +50,7 @@ impl Limits {
 }
 
 /// How long a connection is kept that nobody uses. Watching alone uses one every 30 s; a longer pause is bridged by warming.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -139,7 +141,12 @@ impl HttpApi {
         let secrets = self.secrets().await?;
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
-        sign(request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
+        let mut request = request.clone();
+        if let Body::Start { valid_until, .. } = &mut request.body {
+            // Asked for in this host's time, and judged in the endpoint's.
+            *valid_until = valid_until.saturating_add(offset).unwrap_or(Timestamp::MAX);
+        }
+        sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {

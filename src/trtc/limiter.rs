@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_millis(250);
 
 /// How long a rejection keeps the margin doubled.
-const CAUTION: Duration = Duration::from_secs(60);
+const CAUTION: Duration = Duration::from_mins(1);
 
 /// What a queued request is: its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,9 +260,10 @@ impl Limiter {
         let horizon = now + self.margin_at(now) + WINDOW;
         let mut dues: Vec<Duration> = self.reserved.values().map(|due| (*due).max(now)).filter(|due| *due < horizon).collect();
         dues.sort_unstable();
+        // For each start: those that hold a slot by then, ours, and the starts before it leave one.
         dues.iter().enumerate().all(|(before, due)| {
             let held = self.held.values().filter(|held| held.at(*due)).count();
-            held + 1 + before + 1 <= self.rate
+            held + 1 + before < self.rate
         })
     }
 

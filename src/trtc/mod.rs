@@ -3,7 +3,6 @@
 
 pub mod action;
 pub mod client;
-pub mod endpoint;
 pub mod envelope;
 pub mod error;
 pub mod limiter;
@@ -14,7 +13,7 @@ pub mod tc3;
 pub mod usersig;
 
 pub use action::{Action, Answer, Api, Body, Destination, Fault, Repeat, Request, StartParams, Success, TaskStatus, Tempo};
+pub use client::endpoint::Endpoint;
 pub use client::{HttpApi, Limits, Secrets};
-pub use endpoint::Endpoint;
 pub use request::{AppKey, Credentials};
 pub use room::Room;

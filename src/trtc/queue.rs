@@ -102,10 +102,10 @@ impl Queue {
         }
     }
 
-    /// Makes known that an on-time start will ask for a slot at `due`: late starts and retries keep one free for it. Hold it
+    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
     /// until the start has its slot, or is taken back.
-    pub fn reserve(&self, due: Instant) -> Reservation {
-        let due = due.saturating_duration_since(self.shared.origin);
+    pub fn reserve(&self, ahead: Duration) -> Reservation {
+        let due = self.shared.now() + ahead;
         Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
     }
 
@@ -336,7 +336,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_retry_leaves_when_the_reservation_it_waits_for_is_given_up() {
         let queue = queue(1);
-        let reservation = queue.reserve(Instant::now() + Duration::from_millis(500));
+        let reservation = queue.reserve(Duration::from_millis(500));
         let mut retry = Box::pin(queue.acquire(start(StartClass::Again, 5)));
         poll_once(&mut retry).await;
         assert_eq!(queue.waiting(), 1);

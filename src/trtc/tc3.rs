@@ -39,8 +39,12 @@ impl Covered<'_> {
 
     /// The canonical request. The canonical headers end in a newline of their own, hence the empty line before the names.
     pub fn canonical_request(&self) -> String {
-        let headers: String = self.canonical_headers().into_iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        format!("POST\n/\n\n{headers}\n{}\n{}", self.signed_headers(), sha256_hex(self.body))
+        let mut request = "POST\n/\n\n".to_owned();
+        for (name, value) in self.canonical_headers() {
+            request.extend([&name, ":", &value, "\n"]);
+        }
+        request.extend(["\n", &self.signed_headers(), "\n", &sha256_hex(self.body)]);
+        request
     }
 
     /// The credential scope, `2023-11-14/trtc/tc3_request`.

@@ -72,7 +72,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// `localhost` and the addresses 127.0.0.0/8 and ::1. Other names that happen to resolve there may resolve elsewhere tomorrow.
+/// `localhost` and the addresses `127.0.0.0/8` and `::1`. Other names that happen to resolve there may resolve elsewhere tomorrow.
 fn is_loopback(name: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -1,0 +1,87 @@
+//! The verb `check`: every problem of settings and schedule files, drawn or as JSON. Reads no secrets and asks no daemon. Refuses
+//! to know what a problem is.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Context, Exit, Failure, load};
+use crate::clock;
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, Severity, any_error, render};
+use crate::schedule::source;
+use crate::zones::Zones;
+
+/// The folder of schedules where there are no settings: what they would say by default, from here.
+const SCHEDULES_DEFAULT: &str = "schedules";
+
+/// Every problem of schedule files, with its place and how to mend it
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Schedule files, and folders of them [default: the folder that the settings name]
+    #[arg(value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+
+    /// How to print them
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+}
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people: each with its line, the place underlined
+    #[default]
+    Table,
+    /// One object a line
+    Json,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let settings = load::read_settings(context);
+    let given = settings.value.as_ref().map(Settings::for_schedule).unwrap_or_default();
+    let paths = if args.paths.is_empty() {
+        let folder = settings.value.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
+        vec![folder.to_owned()]
+    } else {
+        args.paths
+    };
+    let (sources, reading) = source::read(&paths, &given, &Zones::newest().database, clock::now());
+    let of_settings = settings.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str()));
+    let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();
+    let mut diagnostics = settings.diagnostics;
+    diagnostics.extend(reading.diagnostics);
+    let mut out = context.stdout();
+    let mut print = |diagnostic: &Diagnostic| match args.format {
+        Format::Table => out.write_all(render(std::slice::from_ref(diagnostic), &texts, context.colour_stdout()).as_bytes()),
+        Format::Json => writeln!(out, "{}", diagnostic.json()),
+    };
+    diagnostics.iter().try_for_each(&mut print).and_then(|()| out.flush()).map_err(Failure::Output)?;
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), reading.jobs, &diagnostics));
+    Ok(if any_error(&diagnostics) { Exit::Problem } else { Exit::Good })
+}
+
+/// `3 files, 12 jobs: no errors, 1 warning`.
+fn summary(files: usize, jobs: usize, diagnostics: &[Diagnostic]) -> String {
+    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let counted = |count: usize, noun: &str| match count {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    };
+    let (errors, warnings) = (counted(of(Severity::Error), "error"), counted(of(Severity::Warning), "warning"));
+    format!("{}, {}: {errors}, {warnings}", counted(files, "file"), counted(jobs, "job"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_in_words() {
+        let diagnostics = [Diagnostic::error("x", "x"), Diagnostic::warning("x", "x"), Diagnostic::warning("x", "x")];
+        assert_eq!(summary(1, 12, &diagnostics), "1 file, 12 jobs: 1 error, 2 warnings");
+        assert_eq!(summary(2, 0, &[]), "2 files, no jobs: no errors, no warnings");
+    }
+}

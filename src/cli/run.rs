@@ -1,0 +1,262 @@
+//! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
+//! handed on. Refuses to know what any of them does.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZoneDatabase;
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::load;
+use crate::cli::{Context, Exit, Failure};
+use crate::clock::{self, SystemClock};
+use crate::config::Settings;
+use crate::daemon::{Daemon, Generation, Happening, Weight, kept};
+use crate::diagnostic::Diagnostic;
+use crate::ledger::{Ledger, Lock, Meta};
+use crate::schedule::{self, Schedule, Source};
+use crate::systemd;
+use crate::trtc::HttpApi;
+use crate::trtc::client::Limits;
+use crate::web::{self, Site};
+use crate::zones::Zones;
+
+/// Run the daemon: play the schedule until SIGTERM. Streams on air stay on air then, and the next start takes over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
+    let settings = load::load_settings(context)?;
+    load::warn_of_exposed_secrets(&settings);
+    let service = Service::prepare(context, settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    // The loop runs on this thread, the calls on the others: a slow disk delays neither a start nor an answer.
+    runtime.block_on(service.run())
+}
+
+/// Everything that can go wrong before the first thread is started, gone right.
+struct Service {
+    settings: Settings,
+    zones: Zones,
+    folder: PathBuf,
+    /// Held until the process ends.
+    lock: Lock,
+    ledger: Ledger,
+    accepted: Accepted,
+    former: Option<Arc<Schedule>>,
+}
+
+/// The schedule that is in force, and what is wrong with the one in the folder if that is another.
+struct Accepted {
+    generation: Generation,
+    since: Option<Timestamp>,
+    rejected: Vec<Diagnostic>,
+}
+
+impl Service {
+    fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
+        let zones = Zones::newest();
+        let folder = settings.state_folder().map_err(Failure::configuration)?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
+        let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
+        let now = clock::now();
+        let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
+        let former = if meta.cursor_generation == accepted.generation.number || meta.cursor_generation == 0 {
+            None
+        } else {
+            kept_schedule(&folder, meta.cursor_generation, &settings, &zones.database, now)?.map(|(_, schedule)| Arc::new(schedule))
+        };
+        kept::prune(&folder, &[meta.cursor_generation, accepted.generation.number]);
+        Ok(Service { settings, zones, folder, lock, ledger, accepted, former })
+    }
+
+    async fn run(self) -> Result<Exit, Failure> {
+        let Service { settings, zones, folder, lock, ledger, accepted, former } = self;
+        let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
+        let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
+        let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
+        let api = api(&settings)?;
+        let rate = NonZeroU32::new(settings.rate.into()).expect("the settings' rate is at least 1");
+        let schedule = Arc::clone(&accepted.generation.schedule);
+        let jobs = schedule.len();
+        let mut daemon = Daemon::new(clock, api, rate, ledger, accepted.generation.clone(), former, Box::new(log))
+            .map_err(|error| failed("take over the ledger", &error))?;
+        if let Some(period) = systemd::watchdog_period() {
+            let manager = Arc::clone(&manager);
+            // Twice in each period, as sd_watchdog_enabled(3) advises.
+            let half = SignedDuration::try_from(period / 2).unwrap_or(SignedDuration::from_secs(30));
+            daemon.watched(half, Box::new(move || told(manager.alive())));
+        }
+        let (stop, stopped) = watch::channel(false);
+        let page = match settings.listen {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await.map_err(|error| {
+                    Failure::new(format!("cannot listen on {address}: {error}"))
+                        .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
+                })?;
+                let site = Site {
+                    state_folder: folder,
+                    schedule,
+                    generation: accepted.generation.number,
+                    accepted_at: accepted.since,
+                    rejected: accepted.rejected,
+                    pulse: daemon.pulse(),
+                    zones,
+                };
+                Some(tokio::spawn(web::serve(listener, site, until(stopped.clone()))))
+            }
+            None => None,
+        };
+        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
+        let hurry = watch::Sender::new(false);
+        let hurried = hurry.subscribe();
+        let notice = Arc::clone(&manager);
+        let listening = tokio::spawn(async move {
+            signals.until_stop().await;
+            tracing::info!("stopping: streams on air stay on air");
+            told(notice.stopping());
+            stop.send_replace(true);
+            signals.until_stop().await;
+            hurry.send_replace(true);
+        });
+        told(manager.ready());
+        told(manager.status(&format!("{jobs} jobs, generation {}", accepted.generation.number)));
+        tracing::info!(jobs, generation = accepted.generation.number, "ready");
+        let ended = daemon.run(until(stopped), until(hurried)).await;
+        listening.abort();
+        if let Some(page) = page {
+            page.abort();
+        }
+        drop(lock);
+        ended
+            .map(|()| Exit::Good)
+            .map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
+    }
+}
+
+/// The folder's schedule if it is good; else the last accepted one, with what is wrong with the folder's; else exit 78.
+fn accept(
+    context: &Context,
+    settings: &Settings,
+    zones: &Zones,
+    folder: &Path,
+    meta: &Meta,
+    now: Timestamp,
+) -> Result<Accepted, Failure> {
+    let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
+    let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now);
+    let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
+    let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
+    let is_good = loaded.value.is_some();
+    let rejected = if is_good { Vec::new() } else { loaded.diagnostics.clone() };
+    match (is_good, kept) {
+        (true, kept) => {
+            let schedule = loaded.accept(context)?.expect("a schedule that is good is there");
+            let is_same = kept.is_some_and(|(former, _)| kept::same(&former, &sources));
+            let number = if is_same { meta.generation } else { meta.generation + 1 };
+            if !is_same {
+                kept::save(folder, number, &sources)
+                    .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
+            }
+            let since = if is_same { meta.accepted_at } else { Some(now) };
+            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, rejected })
+        }
+        (false, Some((_, schedule))) => {
+            for problem in &rejected {
+                tracing::error!("{problem}");
+            }
+            tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
+            let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
+            Ok(Accepted { generation, since: meta.accepted_at, rejected })
+        }
+        (false, None) => {
+            loaded.accept(context)?;
+            Err(Failure::Explained(Exit::Configuration))
+        }
+    }
+}
+
+/// The kept sources of a generation and their schedule, if they still make one under these settings.
+fn kept_schedule(
+    folder: &Path,
+    generation: i64,
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Result<Option<(Vec<Source>, Schedule)>, Failure> {
+    let sources = kept::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
+    let Some(sources) = sources else { return Ok(None) };
+    let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
+    Ok(reading.schedule.map(|schedule| (sources, schedule)))
+}
+
+fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
+    let source = settings.clone();
+    let api = HttpApi::new(settings.account.endpoint.clone(), Limits::STANDARD, move || load::read_secrets(&source));
+    api.map(Arc::new).map_err(Failure::configuration)
+}
+
+/// One line of the log for each thing that happened.
+fn log(happening: &Happening) {
+    let Happening { at: _, key, weight, text } = happening;
+    let (job, start) = match key {
+        Some(key) => (key.job.as_str(), key.start.to_string()),
+        None => ("", String::new()),
+    };
+    match weight {
+        Weight::Info => tracing::info!(job, start, "{text}"),
+        Weight::Warning => tracing::warn!(job, start, "{text}"),
+        Weight::Error => tracing::error!(job, start, "{text}"),
+    }
+}
+
+/// systemd is told as a courtesy; a daemon that cannot reach it goes on.
+fn told(result: std::io::Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!("cannot tell systemd: {error}");
+    }
+}
+
+/// Ready once the value is true, or nobody can set it any more.
+async fn until(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|is_set| *is_set).await;
+}
+
+/// SIGTERM and SIGINT stop; SIGHUP is answered, so that it does not kill.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn until_stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("reload is not supported yet: restart the daemon to read the schedule; streams on air stay on air");
+                }
+            }
+        }
+    }
+}

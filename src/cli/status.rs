@@ -1,0 +1,130 @@
+//! The verb `status`: asks the running daemon, else reads the ledger and says so. Reads no secrets and no schedule. Refuses to
+//! know what is healthy and how it looks.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::header::SERVER;
+
+use super::{Context, Exit, Failure, load, print};
+use crate::clock;
+use crate::config::Settings;
+use crate::ledger::Reader;
+use crate::report::status::{self, DaemonView, StatusInput, StatusObject};
+use crate::web;
+use crate::zones::Zones;
+
+/// How long the daemon may take to answer: it reads its ledger, on this host.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The longest answer that is read. A thousand shows on air are 1 MB.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// How it stands: health, what is on air, what comes next, what went wrong lately
+///
+/// The running daemon is asked at `listen` of the settings. If it does not answer, the ledger is read instead, what only the daemon
+/// knows is missing, and the exit code is 69.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+}
+
+/// `--format` of a status, which is one thing and no row of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object
+    Json,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let settings = load::load_settings(context)?;
+    let daemon = match settings.listen {
+        Some(address) => match ask(address, args.format) {
+            Ok(answer) => return print(&answer).map(|()| Exit::Good),
+            Err(why) => DaemonView::Silent { why },
+        },
+        None => DaemonView::Unasked,
+    };
+    let why = match &daemon {
+        DaemonView::Silent { why } => why,
+        DaemonView::Unasked | DaemonView::Running { .. } => "the settings say `listen: none`, so no daemon can be asked",
+    };
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "warning: {why}; this is what the ledger says");
+    let input = from_ledger(&settings, daemon)?;
+    let answer = match args.format {
+        Format::Table => status::text(&input),
+        Format::Json => {
+            let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
+            format!("{object}\n")
+        }
+    };
+    print(&answer).map(|()| Exit::Unreachable)
+}
+
+/// What the daemon answers, or why it is no answer.
+fn ask(address: SocketAddr, format: Format) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, format)).await });
+    asked
+        .unwrap_or_else(|_| Err(format!("no answer in {} s", ANSWER_TIME_MAX.as_secs())))
+        .map_err(|why| format!("no daemon answers at `{address}` ({why})"))
+}
+
+async fn fetch(address: SocketAddr, format: Format) -> Result<String, String> {
+    let format = match format {
+        Format::Table => "table",
+        Format::Json => "json",
+    };
+    // This host's own loopback: no proxy may come between, and nobody may send us elsewhere.
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(cause)?;
+    let mut response = client.get(format!("http://{address}/api/v1/status?format={format}")).send().await.map_err(cause)?;
+    let is_ours = response.headers().get(SERVER).and_then(|server| server.to_str().ok()).is_some_and(web::is_server);
+    if !is_ours {
+        return Err("something else listens there".to_owned());
+    }
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(format!("it answers with HTTP status {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(cause)? {
+        body.extend_from_slice(&part);
+        if body.len() > ANSWER_BYTES_MAX {
+            return Err(format!("it answers with more than {} MiB", ANSWER_BYTES_MAX >> 20));
+        }
+    }
+    String::from_utf8(body).map_err(|_| "it answers with something that is no text".to_owned())
+}
+
+/// The innermost cause, which says what happened; the layers around it only say that a request failed.
+fn cause(error: reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn from_ledger(settings: &Settings, daemon: DaemonView) -> Result<StatusInput, Failure> {
+    let now = clock::now();
+    let folder = settings.state_folder().map_err(Failure::configuration)?;
+    let read = Reader::open(&folder).and_then(|reader| Ok((reader.meta()?, web::ledger_view(&reader, now)?)));
+    let (meta, ledger) =
+        read.map_err(|error| Failure::Message { exit: Exit::Unreachable, message: error.to_string(), hint: None })?;
+    let zones = Zones::newest().data;
+    Ok(StatusInput {
+        now,
+        generation: meta.generation,
+        accepted_at: meta.accepted_at,
+        daemon,
+        ledger: Ok(ledger),
+        zone_source: zones.source,
+        zone_version: zones.version,
+    })
+}

@@ -1,0 +1,157 @@
+//! One request to TRTC, from waiting for its instant to its answer, as a task of its own that comes back as a value. Refuses to
+//! know the ledger and what an answer means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::ledger::Attempt;
+use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
+use crate::trtc::error::rejected_by_rate;
+use crate::trtc::limiter::{StartClass, Ticket};
+use crate::trtc::queue::{Queue, Queues, Reservation, Slot};
+use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
+
+/// What every call needs.
+pub(super) struct Line<C, A> {
+    pub(super) clock: C,
+    pub(super) api: Arc<A>,
+    pub(super) queues: Queues,
+}
+
+impl<C: Clone, A> Clone for Line<C, A> {
+    fn clone(&self) -> Line<C, A> {
+        Line { clock: self.clock.clone(), api: Arc::clone(&self.api), queues: self.queues.clone() }
+    }
+}
+
+/// What a call brings back.
+pub(super) enum Report {
+    /// A start was sent.
+    Answered { attempt: Attempt, sent_at: Timestamp, answered_at: Timestamp, answer: Answer, bound: Option<Timestamp> },
+    /// A start came back unsent.
+    Unsent { attempt: Attempt, reason: NotSent },
+    /// A stop or a describe of a task was sent.
+    Task { row: i64, step: TaskStep, sent_at: Timestamp, answered_at: Timestamp, answer: Answer },
+    /// Connections were opened.
+    Warmed,
+}
+
+/// Whether a start may still be taken back. The daemon and the call agree on it without a lock: whoever changes it first wins.
+#[derive(Clone, Default)]
+pub(super) struct Leave(Arc<AtomicU8>);
+
+const PENDING: u8 = 0;
+const SENT: u8 = 1;
+const TAKEN_BACK: u8 = 2;
+
+impl Leave {
+    /// Takes the start back. False: it was sent.
+    pub(super) fn take_back(&self) -> bool {
+        self.0.compare_exchange(PENDING, TAKEN_BACK, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The call is about to send. False: it was taken back.
+    fn send(&self) -> bool {
+        self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+impl<C: Clock, A: Api> Line<C, A> {
+    /// Sends the start of `occurrence` at its instant, or at once if that has passed, when the limiter lets it.
+    /// `None`: it was taken back.
+    pub(super) async fn start(self, attempt: Attempt, occurrence: Occurrence, leave: Leave) -> Option<Report> {
+        let key = &occurrence.key;
+        let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
+        let now = self.clock.now();
+        let is_first = occurrence.attempts == 1;
+        let class = match (is_first, now.duration_since(key.start) > LATE_AFTER) {
+            (true, false) => StartClass::OnTime,
+            (true, true) => StartClass::Late,
+            (false, _) => StartClass::Again,
+        };
+        let queue = self.queues.of(Action::Start);
+        let reservation = reserve(queue, class, key.start, now);
+        if is_first {
+            self.clock.sleep_until(key.start).await;
+        }
+        let ticket = Ticket::start(class, occurrence.terms.priority, key.start, key.job.as_str());
+        let Some(slot) = self.slot(queue, ticket, closes).await else {
+            let reason = if class == StartClass::OnTime { NotSent::Limit } else { NotSent::Late };
+            return Some(Report::Unsent { attempt, reason });
+        };
+        drop(reservation);
+        let sent_at = self.clock.now();
+        let Ok(request) = start_request(&occurrence, sent_at) else {
+            slot.unsent();
+            return Some(Report::Unsent { attempt, reason: NotSent::ContentOver });
+        };
+        if !leave.send() {
+            slot.unsent();
+            return None;
+        }
+        let bound = bound(&request, sent_at);
+        let answer = self.api.call(request, sent_at).await;
+        let answered_at = self.clock.now();
+        settle(slot, &answer);
+        Some(Report::Answered { attempt, sent_at, answered_at, answer, bound })
+    }
+
+    /// Sends a stop or a describe of a task when the limiter lets it.
+    pub(super) async fn task(
+        self,
+        row: i64,
+        step: TaskStep,
+        (destination, task_id): (Destination, String),
+        ticket: Ticket,
+    ) -> Report {
+        let body = match step {
+            TaskStep::Stop => Body::Stop { task_id },
+            TaskStep::Describe => Body::Describe { task_id },
+        };
+        let slot = self.queues.of(body.action()).acquire(ticket).await;
+        let sent_at = self.clock.now();
+        let answer = self.api.call(Request { destination, body }, sent_at).await;
+        settle(slot, &answer);
+        Report::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
+    }
+
+    /// Opens connections for starts that are about to come.
+    pub(super) async fn warm(self, count: usize) -> Report {
+        self.api.warm(count).await;
+        Report::Warmed
+    }
+
+    /// A slot, unless the time to send is over first.
+    async fn slot(&self, queue: &Queue, ticket: Ticket, closes: Timestamp) -> Option<Slot> {
+        tokio::select! {
+            biased;
+            slot = queue.acquire(ticket) => if self.clock.now() <= closes { Some(slot) } else { slot.unsent(); None },
+            () = self.clock.sleep_until(closes) => None,
+        }
+    }
+}
+
+/// Late starts and retries leave a slot free for an on-time start that is about to come.
+fn reserve(queue: &Queue, class: StartClass, start: Timestamp, now: Timestamp) -> Option<Reservation> {
+    let ahead = Duration::try_from(start.duration_since(now)).unwrap_or_default();
+    (class == StartClass::OnTime).then(|| queue.reserve(ahead))
+}
+
+/// When the cloud ends the task of this start by itself.
+fn bound(request: &Request, sent_at: Timestamp) -> Option<Timestamp> {
+    let Body::Start { params, .. } = &request.body else { return None };
+    params.max_duration.map(|minutes| sent_at + jiff::SignedDuration::from_mins(minutes.into()))
+}
+
+/// Gives a slot back: what never left was never counted.
+fn settle(slot: Slot, answer: &Answer) {
+    match &answer.result {
+        Err(Fault::Connect(_) | Fault::Unsendable(_)) => slot.unsent(),
+        Err(fault) => slot.answered(rejected_by_rate(fault)),
+        Ok(_) => slot.answered(false),
+    }
+}

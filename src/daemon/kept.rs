@@ -1,0 +1,102 @@
+//! The sources of accepted generations, kept in the state folder: what the time since the cursor is settled under after a
+//! restart, and what the daemon starts on when the folder does not validate. Refuses to read YAML.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::Source;
+
+/// A file's content. Field names are a released format.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    generation: i64,
+    sources: Vec<KeptSource>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptSource {
+    name: String,
+    text: String,
+}
+
+fn file(folder: &Path, generation: i64) -> PathBuf {
+    folder.join(format!("accepted-{generation}.json"))
+}
+
+/// The sources of a generation; `None` when none were kept.
+///
+/// Errors: there is a file and it cannot be read.
+pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
+    let path = file(folder, generation);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(error)),
+    };
+    let kept: Kept = serde_json::from_slice(&text).map_err(|error| named(error.into()))?;
+    Ok(Some(kept.sources.into_iter().map(|source| Source { name: source.name.into(), text: source.text }).collect()))
+}
+
+/// Keeps the sources of a generation, durably: after it returns, a crash finds them. Sources hold stream URLs, so the file is
+/// readable by its owner only, from the first byte on.
+pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()> {
+    let kept = sources.iter().map(|source| KeptSource { name: source.name.to_string(), text: source.text.clone() }).collect();
+    let text = serde_json::to_vec(&Kept { generation, sources: kept })?;
+    let path = file(folder, generation);
+    let draft = path.with_extension("draft");
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = options.open(&draft)?;
+    out.write_all(&text)?;
+    out.sync_all()?;
+    fs::rename(&draft, &path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Removes what no restart can ask for any more. What cannot be removed stays; it does no harm.
+pub fn prune(folder: &Path, wanted: &[i64]) {
+    let wanted: Vec<_> = wanted.iter().map(|generation| file(folder, *generation)).collect();
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        if name.starts_with("accepted-") && !wanted.contains(&path) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Whether two sets of sources are the same text.
+pub fn same(left: &[Source], right: &[Source]) -> bool {
+    let key = |source: &Source| -> (Arc<str>, String) { (Arc::clone(&source.name), source.text.clone()) };
+    let (mut left, mut right): (Vec<_>, Vec<_>) = (left.iter().map(key).collect(), right.iter().map(key).collect());
+    left.sort_unstable();
+    right.sort_unstable();
+    left == right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_sources_come_back_and_old_ones_go() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = [Source { name: Arc::from("a.yaml"), text: "jobs: {}\n".to_owned() }];
+        assert!(load(folder.path(), 1).expect("readable").is_none());
+        save(folder.path(), 1, &[]).expect("writable");
+        save(folder.path(), 2, &sources).expect("writable");
+        assert!(same(&load(folder.path(), 2).expect("readable").expect("kept"), &sources));
+        prune(folder.path(), &[2]);
+        assert!(load(folder.path(), 1).expect("readable").is_none());
+        assert!(load(folder.path(), 2).expect("readable").is_some());
+        fs::write(folder.path().join("accepted-2.json"), "{").expect("writable");
+        assert!(load(folder.path(), 2).expect_err("broken").to_string().contains("accepted-2.json"));
+    }
+}

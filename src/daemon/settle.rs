@@ -1,0 +1,345 @@
+//! What is owed: every planned occurrence is settled once, from the cursor to a little ahead of now. Downtime, a suspend and a
+//! stall are just a long way from the cursor to now. Refuses to know what becomes of an occurrence once it is armed.
+//!
+//! Two sweeps share the way. Ahead of now, starts are armed. Behind it, in the backlog, what was missed is written down, in
+//! batches, and never while a start is due: first the show that can still go on air, then the record of those that cannot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Generation;
+use super::desk::Desk;
+use crate::ledger::{LedgerError, Turn};
+use crate::occurrence::{
+    End, Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, Terms, start_request,
+};
+use crate::plan::{self, Upcoming};
+use crate::schedule::{EndRule, Job, JobId, Late, Schedule};
+use crate::trtc::Destination;
+
+/// How long before its start an occurrence is armed.
+pub(super) const ARM_AHEAD: SignedDuration = SignedDuration::from_secs(5);
+
+/// Most rows one transaction of the backlog writes: a few tens of milliseconds on a slow disk.
+const BATCH: usize = 1_000;
+
+/// Most rows of one job that a backlog writes before it counts the rest in one.
+const ROWS_A_JOB: u32 = 1_000;
+
+/// The backlog stands aside while a start is due this soon.
+const STAND_ASIDE: SignedDuration = SignedDuration::from_millis(100);
+
+/// How far the schedule is settled, and the sweeps that settle it.
+pub(super) struct Horizon {
+    generation: Generation,
+    upcoming: Upcoming,
+    /// Every start before it is armed, has a row, or is in the backlog.
+    until: Timestamp,
+    backlog: Option<Backlog>,
+}
+
+/// What lies between the cursor and where arming began.
+struct Backlog {
+    generation: Generation,
+    upcoming: Upcoming,
+    /// Every start before it is settled.
+    cursor: Timestamp,
+    /// Where it ends.
+    until: Timestamp,
+    counts: HashMap<JobId, Tally>,
+}
+
+/// What one job has missed in this backlog.
+#[derive(Default)]
+struct Tally {
+    rows: u32,
+    summary: Option<Occurrence>,
+}
+
+impl Horizon {
+    /// Begins at `now` under `accepted`, with a backlog from `cursor` to `now` under the schedule that was in force then.
+    pub(super) fn new(accepted: Generation, former: &Arc<Schedule>, cursor: Timestamp, now: Timestamp) -> Horizon {
+        let upcoming = Upcoming::new(&accepted.schedule, now);
+        let former = Generation { number: accepted.number, schedule: Arc::clone(former) };
+        let backlog = (cursor < now).then(|| Backlog::new(former, cursor, now));
+        // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
+        Horizon { generation: accepted, upcoming, until: now, backlog }
+    }
+
+    /// Whether the time since the cursor is still to be settled.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// Every start before it is settled: what the ledger keeps.
+    pub(super) fn cursor(&self) -> Timestamp {
+        self.backlog.as_ref().map_or(self.until, |backlog| backlog.cursor.min(self.until))
+    }
+
+    /// Settles to [`ARM_AHEAD`] of now.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
+        if self.upcoming.peek().is_some_and(|start| start < now && self.until < now) {
+            self.fall_back(turn, desk, now)?;
+        }
+        while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
+            let Some(planned) = self.upcoming.next() else { break };
+            if planned.start.at >= self.until {
+                desk.claim(turn, armed(&planned, self.generation.number, false), now)?;
+            }
+        }
+        self.until = self.until.max(now + ARM_AHEAD);
+        self.sweep(turn, desk, now)?;
+        if desk.has_changed() {
+            turn.set_cursor(self.cursor())?;
+        }
+        Ok(())
+    }
+
+    /// The loop was away: a stall, a suspend, a clock that was set forward. What passed meanwhile goes to the backlog, and shows
+    /// that are still open are started first.
+    fn fall_back(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
+        let from = self.until;
+        for job in self.generation.schedule.jobs() {
+            if let Some(planned) = latest_open(job, from, now) {
+                start_late(turn, desk, &planned, self.generation.number, now)?;
+            }
+        }
+        match &mut self.backlog {
+            Some(backlog) if Arc::ptr_eq(&backlog.generation.schedule, &self.generation.schedule) => backlog.until = now,
+            // A backlog of a former schedule is written to its end first; it is short work, and rare.
+            Some(backlog) => {
+                while !backlog.write_batch(turn, desk, now)? {}
+                self.backlog = Some(Backlog::new(self.generation.clone(), from, now));
+            }
+            None => self.backlog = Some(Backlog::new(self.generation.clone(), from, now)),
+        }
+        self.upcoming = Upcoming::new(&self.generation.schedule, now);
+        self.until = now;
+        Ok(())
+    }
+
+    /// Starts what is open at `now` and has no row: at boot, for every job that has nothing on air.
+    pub(super) fn start_open(&self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
+        for job in self.generation.schedule.jobs() {
+            if desk.has_job(job.id.as_str()) {
+                continue;
+            }
+            if let Some(planned) = latest_open(job, Timestamp::MIN, now) {
+                start_late(turn, desk, &planned, self.generation.number, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
+        if stands_aside(now, desk) {
+            return Ok(());
+        }
+        let Some(backlog) = &mut self.backlog else { return Ok(()) };
+        desk.mark_changed();
+        if backlog.write_batch(turn, desk, now)? {
+            self.backlog = None;
+            turn.set_cursor_generation(self.generation.number)?;
+        }
+        Ok(())
+    }
+
+    /// When there is something to settle again.
+    pub(super) fn next_wake(&self, now: Timestamp, desk: &Desk) -> Option<Timestamp> {
+        let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
+        let sweep = self.backlog.is_some().then(|| if stands_aside(now, desk) { now + STAND_ASIDE } else { now });
+        [arm, sweep].into_iter().flatten().min()
+    }
+}
+
+/// Whether a start is due too soon for a batch of the backlog.
+fn stands_aside(now: Timestamp, desk: &Desk) -> bool {
+    desk.next_armed(now).is_some_and(|start| start.duration_since(now) < STAND_ASIDE)
+}
+
+impl Backlog {
+    fn new(generation: Generation, cursor: Timestamp, until: Timestamp) -> Backlog {
+        let upcoming = Upcoming::new(&generation.schedule, cursor);
+        Backlog { generation, upcoming, cursor, until, counts: HashMap::new() }
+    }
+
+    /// Writes one batch; true when nothing is left.
+    fn write_batch(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<bool, LedgerError> {
+        for _ in 0..BATCH {
+            match self.upcoming.peek() {
+                Some(start) if start < self.until => {}
+                _ => {
+                    self.cursor = self.until;
+                    return Ok(true);
+                }
+            }
+            let Some(planned) = self.upcoming.next() else { continue };
+            self.write(turn, desk, &planned, now)?;
+            self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
+        }
+        Ok(false)
+    }
+
+    fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        planned: &plan::Occurrence,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let mut missed = armed(planned, self.generation.number, true);
+        missed.attempts = 0;
+        missed.tries = 0;
+        missed.joined = false;
+        missed.state = State::Done { outcome: why_missed(&missed, now) };
+        let tally = self.counts.entry(planned.job.id.clone()).or_default();
+        if tally.rows < ROWS_A_JOB {
+            tally.rows += u32::from(desk.record(turn, &missed, now)?);
+            return Ok(());
+        }
+        let summary = tally.summary.get_or_insert_with(|| Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
+        summary.count += 1;
+        if missed.end.at().is_some() {
+            summary.end = missed.end;
+        }
+        turn.summarise(summary)
+    }
+}
+
+/// The newest occurrence of `job` in `[from, now)` that can still be started.
+fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::Occurrence> {
+    if !job.enabled {
+        return None;
+    }
+    let reach = look_back(job).and_then(|reach| now.checked_sub(reach).ok()).unwrap_or(Timestamp::MIN);
+    // Where no window bounds the search, a year does: an endless show that began earlier has a row, or a new one is wanted.
+    let from = from.max(reach).max(now - SignedDuration::from_hours(24 * 366));
+    let newest = job.when.between(from, now).last()?;
+    let planned = plan::occurrence(job, newest);
+    let closes = armed(&planned, 0, true).start_closes();
+    closes.is_none_or(|closes| now < closes).then_some(planned)
+}
+
+/// The longest a window of this job can be, with room for a clock change; `None`: unknown.
+fn look_back(job: &Job) -> Option<SignedDuration> {
+    let length = match (job.end, job.start_within) {
+        (EndRule::For(length), _) => length,
+        (EndRule::To(_), _) => Duration::from_hours(26),
+        (EndRule::Media, within) => {
+            let media = job.length.zip(times(job)).map(|(length, plays)| length.saturating_mul(plays) * 2);
+            media.or(within).unwrap_or(Duration::from_mins(10))
+        }
+        (EndRule::Never, within) => within?,
+    };
+    SignedDuration::try_from(length).ok()?.checked_add(SignedDuration::from_secs(1))
+}
+
+fn times(job: &Job) -> Option<u32> {
+    match job.repeat {
+        crate::trtc::Repeat::Times(plays) if !job.live => Some(plays.into()),
+        _ => None,
+    }
+}
+
+/// Claims a show that is open already; or records why it is not started after all.
+fn start_late(
+    turn: &mut Turn<'_>,
+    desk: &mut Desk,
+    planned: &plan::Occurrence,
+    generation: i64,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let occurrence = armed(planned, generation, true);
+    let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
+    let outcome = if is_late && occurrence.terms.late == Late::Skip {
+        Some(MissedReason::Late)
+    } else if start_request(&occurrence, now).is_err() {
+        Some(MissedReason::ContentOver)
+    } else {
+        None
+    };
+    match outcome {
+        None => desk.claim(turn, occurrence, now)?,
+        Some(reason) => {
+            let state = State::Done { outcome: Outcome::Missed(reason) };
+            desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence }, now)?
+        }
+    };
+    Ok(())
+}
+
+/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now.
+fn why_missed(occurrence: &Occurrence, now: Timestamp) -> Outcome {
+    let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+    if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
+        return Outcome::Missed(MissedReason::Down);
+    }
+    if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {
+        return Outcome::Missed(MissedReason::Late);
+    }
+    // A later window of the same job is open too, and only the latest is started.
+    Outcome::Skipped(SkippedReason::Conflict)
+}
+
+/// The occurrence as it is claimed: armed, attempt 1.
+fn armed(planned: &plan::Occurrence, generation: i64, joined: bool) -> Occurrence {
+    let job = &planned.job;
+    let end = match planned.end {
+        plan::End::At { at, follows_media: false } => End::Planned(at),
+        plan::End::At { at, follows_media: true } => End::Media(at),
+        plan::End::Open => End::Open,
+        plan::End::Never => End::Never,
+    };
+    Occurrence {
+        key: Key { start: planned.start.at, job: job.id.clone() },
+        kind: Kind::Planned,
+        count: 1,
+        end,
+        playout: playout(job, planned.start.at),
+        terms: Terms { late: job.late, start_within: job.start_within, retry: job.retry.as_ref().clone(), priority: job.priority },
+        generation,
+        state: State::Armed,
+        attempts: 1,
+        tries: 1,
+        restarts: 0,
+        was_in_doubt: false,
+        in_doubt: false,
+        joined,
+        exists_since: None,
+        first_sent_at: None,
+        on_air_at: None,
+        ended_at: None,
+        confirmed_at: None,
+        task_id: None,
+        fault: None,
+        request_id: None,
+    }
+}
+
+fn playout(job: &Job, start: Timestamp) -> Playout {
+    let app = job.app.as_ref().expect("a schedule that is run was read with settings, which name the application of every job");
+    let region = job.region.as_ref().expect("a schedule that is run was read with settings, which have a region");
+    let destination = Destination {
+        app: app.name.as_ref().to_owned(),
+        sdk_app_id: app.sdk_app_id.expect("settings give every application its id"),
+        region: region.as_ref().to_owned(),
+    };
+    Playout {
+        destination,
+        room: job.room.clone(),
+        robot: job.robot.expand(job.id.as_str(), &job.room, start),
+        stream: job.stream.clone(),
+        live: job.live,
+        length: job.length,
+        seek: job.seek,
+        repeat: job.repeat,
+        volume: job.volume,
+        tempo: job.tempo,
+        progress: job.progress,
+        auto_push: job.auto_push,
+        idle_timeout: job.idle_timeout,
+    }
+}

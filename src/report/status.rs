@@ -1,0 +1,176 @@
+//! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made of the
+//! same plain values, whether a running daemon gives them or the ledger alone. Refuses to know where the values come from.
+
+mod advice;
+mod health;
+mod text;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::history::HistoryObject;
+use super::plan::PlanObject;
+use super::time::instant;
+use crate::diagnostic::Diagnostic;
+use crate::occurrence::{Occurrence, Task};
+use crate::plan;
+pub use health::{Health, judge};
+pub use text::text;
+
+/// How far back `recent_trouble` looks.
+pub const TROUBLE_REACH: SignedDuration = SignedDuration::from_hours(24);
+
+/// Most rows of `recent_trouble`, the newest first: more would bury what matters, and `history` has them all.
+pub const TROUBLE_MAX: u32 = 100;
+
+/// Occurrences in `next`.
+pub const NEXT_COUNT: usize = 10;
+
+/// What a status is made of.
+#[derive(Clone, Debug)]
+pub struct StatusInput {
+    /// The instant at which it was asked for.
+    pub now: Timestamp,
+    /// The generation of the schedule that was accepted last; 0 before the first.
+    pub generation: i64,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// What the daemon says.
+    pub daemon: DaemonView,
+    /// What the ledger says, or why it cannot be read.
+    pub ledger: Result<LedgerView, String>,
+    /// Where the zone data comes from: `bundled`, or a folder.
+    pub zone_source: String,
+    /// Its release, such as `2026f`.
+    pub zone_version: String,
+}
+
+/// What is known of the daemon.
+#[derive(Clone, Debug)]
+pub enum DaemonView {
+    /// It runs.
+    Running {
+        /// How many jobs its schedule has.
+        jobs: usize,
+        /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
+        rejected: Vec<Diagnostic>,
+        /// The occurrences to come, [`NEXT_COUNT`] at most.
+        next: Vec<plan::Occurrence>,
+        /// Seconds between two describes of a task on air.
+        watch_period_s: u64,
+        /// Starts, stops and describes that wait for the limiter.
+        queue: [usize; 3],
+    },
+    /// It was asked, and did not answer as it should.
+    Silent {
+        /// Where it should listen, and what happened.
+        why: String,
+    },
+    /// It could not be asked: it listens nowhere.
+    Unasked,
+}
+
+/// What the ledger knows of now.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerView {
+    /// When its newest turn was committed.
+    pub committed_at: Option<Timestamp>,
+    /// What is on air or being taken off, by start.
+    pub on_air: Vec<Occurrence>,
+    /// What went wrong in the last [`TROUBLE_REACH`], newest first, at most [`TROUBLE_MAX`].
+    pub trouble: Vec<Occurrence>,
+    /// Every task that is not known to be gone.
+    pub tasks: Vec<Task>,
+}
+
+/// The status as programs read it. The keys and their order are the contract; every key is always there, and what only a running
+/// daemon knows is null without one.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusObject {
+    /// The worst of what is wrong.
+    pub health: Health,
+    /// Everything that is wrong, the worst first; empty when it is [`Health::Ok`].
+    pub reasons: Vec<String>,
+    /// The generation of the schedule in force.
+    pub generation: i64,
+    /// The schedule in force.
+    pub schedule: ScheduleObject,
+    /// The clock.
+    pub clock: ClockObject,
+    /// What is on air; null when the ledger cannot be read.
+    pub on_air: Option<Vec<HistoryObject>>,
+    /// What comes next.
+    pub next: Option<Vec<PlanObject>>,
+    /// Tasks that no occurrence owns. Always empty: callbacks, which tell of them, are not supported yet.
+    pub orphans: [(); 0],
+    /// What went wrong lately; null when the ledger cannot be read.
+    pub recent_trouble: Option<Vec<HistoryObject>>,
+    /// Seconds between two describes of a task on air.
+    pub watch_period_s: Option<u64>,
+    /// Requests that wait for the limiter.
+    pub queue: QueueObject,
+}
+
+/// `schedule` of [`StatusObject`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ScheduleObject {
+    /// How many jobs it has.
+    pub jobs: Option<usize>,
+    /// When it was accepted.
+    pub accepted_at: Option<String>,
+    /// Null, or what is wrong with the files that were not accepted, as `check` shows it.
+    pub rejected: Option<Vec<serde_json::Value>>,
+}
+
+/// `clock` of [`StatusObject`]. Always null: the daemon does not look at the kernel's clock discipline yet, and never holds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ClockObject {
+    /// Whether the kernel calls the clock synchronised.
+    pub synchronised: Option<bool>,
+    /// The server's clock minus this one.
+    pub offset_ms: Option<i64>,
+    /// Why no start leaves, if the clock is held.
+    pub held: Option<String>,
+}
+
+/// `queue` of [`StatusObject`].
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueObject {
+    /// Starts.
+    pub start: Option<usize>,
+    /// Stops.
+    pub stop: Option<usize>,
+    /// Describes.
+    pub describe: Option<usize>,
+}
+
+impl StatusObject {
+    /// Of its input.
+    pub fn new(input: &StatusInput) -> StatusObject {
+        let (health, reasons) = judge(input);
+        let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
+        let ledger = input.ledger.as_ref().ok();
+        let (jobs, rejected, next, watch_period_s, queue) = match &input.daemon {
+            DaemonView::Running { jobs, rejected, next, watch_period_s, queue } => {
+                let rejected = (!rejected.is_empty()).then(|| rejected.iter().map(Diagnostic::json).collect());
+                let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
+                (Some(*jobs), rejected, Some(next), Some(*watch_period_s), queue.map(Some))
+            }
+            DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None, [None; 3]),
+        };
+        let [start, stop, describe] = queue;
+        StatusObject {
+            health,
+            reasons,
+            generation: input.generation,
+            schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
+            clock: ClockObject::default(),
+            on_air: ledger.map(|ledger| objects(&ledger.on_air)),
+            next,
+            orphans: [],
+            recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
+            watch_period_s,
+            queue: QueueObject { start, stop, describe },
+        }
+    }
+}

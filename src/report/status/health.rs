@@ -1,0 +1,175 @@
+//! Whether somebody has to get up. Refuses to know how it is told.
+//!
+//! | health | when |
+//! |---|---|
+//! | `failing` | the ledger cannot be read; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air and is not known to be |
+//! | `degraded` | the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `ok` | otherwise |
+//!
+//! Trouble that is over does not keep the light red: nobody can mend yesterday, and a light that is always red is not looked at.
+//! It stays in `recent_trouble` for a day and in the ledger for good.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::super::history::{error_message, result};
+use super::{DaemonView, LedgerView, StatusInput};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::occurrence::{End, MissedReason, Occurrence, Outcome, State, Task, TaskPhase, Why};
+
+/// How long trouble that is over still shows.
+const ECHO: SignedDuration = SignedDuration::from_hours(1);
+
+/// A stop takes a few seconds; what takes longer is a fault. The daemon raises its alert then too.
+const STOP_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Reasons of one kind that are told one by one.
+const ALIKE_MAX: usize = 5;
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Nothing is to be done.
+    Ok,
+    /// Everything that can be on air is, but somebody should look.
+    Degraded,
+    /// Something that should be on air is not, or the other way round, or nobody can tell.
+    Failing,
+}
+
+impl Health {
+    /// As our JSON shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Degraded => "degraded",
+            Health::Failing => "failing",
+        }
+    }
+}
+
+/// The health and every reason for it, the worst first.
+pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
+    let mut failing = Vec::new();
+    let mut degraded = Vec::new();
+    match &input.daemon {
+        DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is taken off the air")),
+        DaemonView::Running { rejected, .. } => degraded.extend(rejection(rejected)),
+        DaemonView::Unasked => {}
+    }
+    match &input.ledger {
+        Err(error) => failing.push(format!("the ledger cannot be read: {error}")),
+        Ok(ledger) => {
+            failing.extend(few(ledger.trouble.iter().filter_map(|row| failing_start(row, ledger, input.now)).collect()));
+            failing.extend(few(ledger.on_air.iter().filter_map(|row| overrun(row, ledger, input.now)).collect()));
+            degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
+            degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
+            degraded.extend(echo(&ledger.trouble, input.now));
+        }
+    }
+    let health = match (failing.is_empty(), degraded.is_empty()) {
+        (false, _) => Health::Failing,
+        (true, false) => Health::Degraded,
+        (true, true) => Health::Ok,
+    };
+    failing.extend(degraded);
+    (health, failing)
+}
+
+/// The first few, and how many more there are.
+fn few(mut reasons: Vec<String>) -> Vec<String> {
+    let more = reasons.len().saturating_sub(ALIKE_MAX);
+    reasons.truncate(ALIKE_MAX);
+    if more > 0 {
+        reasons.push(format!("and {more} more like these"));
+    }
+    reasons
+}
+
+fn rejection(rejected: &[Diagnostic]) -> Option<String> {
+    let errors = rejected.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let first = rejected.first()?;
+    let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+    Some(format!("the schedule files have {count} and the last good schedule stays in force: {first}"))
+}
+
+/// A show that should be on air and is not, and whose starts are refused or unanswered.
+fn failing_start(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
+    let so_far = match &row.state {
+        State::Waiting { why: Why::Yield, .. } => return None,
+        State::Waiting { .. } | State::Calling if row.in_doubt => "may be off the air",
+        State::Waiting { .. } | State::Calling => "is off the air",
+        State::Done { outcome: Outcome::Failed(_) } if is_wanted(row, ledger, now) => "is off the air and is not tried again",
+        _ => return None,
+    };
+    let attempts = if row.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", row.attempts) };
+    Some(format!("`{}` {so_far} after {attempts}: {}", row.key.job, cause(row)))
+}
+
+/// The code, the message, or else the result.
+fn cause(row: &Occurrence) -> String {
+    let code = row.fault.as_ref().and_then(|fault| fault.code.clone());
+    match (code, error_message(row)) {
+        (Some(code), Some(message)) if !message.is_empty() => format!("{code} ({message})"),
+        (Some(code), _) => code,
+        (None, Some(message)) => message,
+        (None, None) => result(row),
+    }
+}
+
+/// A show that should be on air and had no chance to be.
+fn gap(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
+    let is_missed = matches!(row.state, State::Done { outcome: Outcome::Missed(reason) } if reason != MissedReason::ContentOver);
+    (is_missed && is_wanted(row, ledger, now)).then(|| format!("`{}` is off the air: {}", row.key.job, result(row)))
+}
+
+/// Whether its window is still open, and no later occurrence of its job fills it. How long a show with an open end would have
+/// lasted is unknown; it counts as wanted as long as it could have been started.
+fn is_wanted(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> bool {
+    let is_open = match row.end {
+        End::Planned(end) | End::Media(end) => now < end,
+        End::Open => row.start_closes().is_none_or(|closes| now < closes),
+        End::Never => true,
+    };
+    is_open && !ledger.on_air.iter().any(|other| other.key.job == row.key.job && other.key.start > row.key.start)
+}
+
+/// A show that should be off the air, and is not known to be.
+fn overrun(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
+    let owed_since = ledger.tasks.iter().filter(|task| task.key == row.key).filter_map(stop_owed_since).min();
+    let since = match (&row.state, row.end) {
+        (State::Stopping { .. }, _) => owed_since?,
+        (State::OnAir, End::Planned(end)) => end,
+        _ => return None,
+    };
+    let is_late = now.duration_since(since) >= STOP_PATIENCE;
+    is_late.then(|| format!("`{}` should be off the air since {since:.0} and is not known to be", row.key.job))
+}
+
+fn stop_owed_since(task: &Task) -> Option<Timestamp> {
+    match task.phase {
+        TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => Some(since),
+        TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
+    }
+}
+
+fn unstoppable(row: &Occurrence) -> Option<String> {
+    let is_nameless = row.state == State::OnAir && row.task_id.is_none();
+    is_nameless.then(|| format!("`{}` is on air without a task id, so it cannot be stopped from here", row.key.job))
+}
+
+/// What is over, and was not as it should be, a short while ago.
+fn echo(trouble: &[Occurrence], now: Timestamp) -> Option<String> {
+    let recent = |row: &&Occurrence| {
+        let over_at = [row.ended_at, row.end.at()].into_iter().flatten().max().unwrap_or(row.key.start);
+        row.is_done() && over_at <= now && now.duration_since(over_at) < ECHO
+    };
+    let mut recent = trouble.iter().filter(recent);
+    let newest = recent.next()?;
+    let example = format!("`{}` of {:.0}: {}", newest.key.job, newest.key.start, result(newest));
+    Some(match recent.count() {
+        0 => format!("less than an hour ago, {example}"),
+        more => format!("less than an hour ago, {example}; and {more} more, see `ingestd history`"),
+    })
+}

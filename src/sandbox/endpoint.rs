@@ -1,0 +1,370 @@
+//! The endpoint without its socket: a request that arrived and an instant in, an answer out. Owns rate, faults and tasks.
+//! Refuses to know connections and clocks.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use hyper::{HeaderMap, Method};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::trtc::{Action, tc3};
+
+use super::authentication::{self, Credentials, Head};
+use super::faults::{FaultPlan, Instead, Sight};
+use super::parameters::{self, Asked, What};
+use super::rate::Window;
+use super::tasks::{Asker, Task, TaskBook};
+use super::{AppKey, SandboxConfig};
+
+const ACTIONS: [Action; 3] = [Action::Start, Action::Stop, Action::Describe];
+
+/// The only version of the three actions (TRTC.md section 1).
+const VERSION: &str = "2019-07-22";
+
+/// The regions that the documentation of either site lists for the action (TRTC.md section 5). Of Describe the mainland page
+/// was not found; it is taken to list what its siblings do.
+const START_REGIONS: [&str; 9] = [
+    "ap-bangkok",
+    "ap-beijing",
+    "ap-chongqing",
+    "ap-guangzhou",
+    "ap-jakarta",
+    "ap-mumbai",
+    "ap-shanghai",
+    "ap-singapore",
+    "ap-tokyo",
+];
+const OTHER_REGIONS: [&str; 8] = crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+
+/// How much of an unverified text is remembered: more than any that passes the checks.
+const CLIPPED_CHARACTERS: usize = 128;
+
+/// A request as it came off the connection.
+pub(super) struct Received {
+    /// The method.
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) path: String,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body's bytes. When it was longer than the sandbox reads, what is kept is empty.
+    pub(super) body: Bytes,
+    /// Whether the body was longer than the sandbox reads.
+    pub(super) too_long: bool,
+    /// Which connection it came on, from 1.
+    pub(super) connection: u64,
+}
+
+/// Why a request is not done: a code of the vendor's, and words for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// `Error.Code`
+    pub(super) code: Cow<'static, str>,
+    /// `Error.Message`
+    pub(super) message: Cow<'static, str>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { code: code.into(), message: message.into() }
+    }
+}
+
+/// A request that arrived and what was answered. Holds no secret and no URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When it arrived, by the sandbox's clock.
+    pub at: Timestamp,
+    /// Which connection it came on, counted from 1.
+    pub connection: u64,
+    /// `X-TC-Action`, whatever it says; empty when there is none.
+    pub action: String,
+    /// `X-TC-Region`; empty when there is none.
+    pub region: String,
+    /// `RoomId`; for stops and describes the room of the task.
+    pub room: Option<String>,
+    /// `UserId`; for stops and describes the robot of the task.
+    pub robot: Option<String>,
+    /// The task it names, or started.
+    pub task_id: Option<String>,
+    /// What came back.
+    pub answered: Answered,
+    /// Whether the action took effect: a task started, stopped or described.
+    pub effect: bool,
+    /// Whether it was over the rate.
+    pub over_rate: bool,
+}
+
+/// What came back for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Success in the vendor's envelope.
+    Ok,
+    /// An error in the vendor's envelope.
+    Error(String),
+    /// Another status than 200, by the fault plan.
+    Status(u16),
+    /// A text that is no envelope, by the fault plan.
+    Body,
+    /// Nothing, by the fault plan: the connection stays open.
+    Hang,
+    /// Nothing, by the fault plan: the connection is closed.
+    Cut,
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answered::Ok => formatter.write_str("ok"),
+            Answered::Error(code) => formatter.write_str(code),
+            Answered::Status(status) => write!(formatter, "status {status}"),
+            Answered::Body => formatter.write_str("body"),
+            Answered::Hang => formatter.write_str("hang"),
+            Answered::Cut => formatter.write_str("cut"),
+        }
+    }
+}
+
+/// What to do with the connection.
+pub(super) enum Fate {
+    /// Answer.
+    Answer {
+        /// The status.
+        status: u16,
+        /// `Content-Type`
+        content_type: &'static str,
+        /// `Retry-After`
+        retry_after: Option<Duration>,
+        /// The body.
+        body: String,
+    },
+    /// Say nothing.
+    Hang,
+    /// Close it.
+    Cut,
+}
+
+/// A request's fate.
+pub(super) struct Verdict {
+    /// For the log.
+    pub(super) arrival: Arrival,
+    /// How long the answer waits.
+    pub(super) delay: Duration,
+    /// What comes then.
+    pub(super) fate: Fate,
+}
+
+/// The state of the stand-in.
+pub(super) struct Endpoint {
+    credentials: Credentials,
+    apps: BTreeMap<u64, AppKey>,
+    windows: [Window; ACTIONS.len()],
+    faults: FaultPlan,
+    tasks: TaskBook,
+    rejections: u64,
+    born: Timestamp,
+    answers: u64,
+}
+
+/// Room, robot and task of a request, as far as it says.
+#[derive(Default)]
+struct Subject {
+    room: Option<String>,
+    robot: Option<String>,
+    task_id: Option<String>,
+}
+
+impl Endpoint {
+    /// An endpoint without tasks. `born` makes its ids its own.
+    pub(super) fn new(config: SandboxConfig, born: Timestamp) -> Endpoint {
+        let SandboxConfig { secret_id, secret_key, token, apps, rate, media, faults, exist, clock_offset_ms: _ } = config;
+        Endpoint {
+            credentials: Credentials { secret_id, secret_key, token },
+            apps,
+            windows: ACTIONS.map(|_| Window::new(rate)),
+            faults,
+            tasks: TaskBook::new(exist, media, born),
+            rejections: 0,
+            born,
+            answers: 0,
+        }
+    }
+
+    pub(super) fn tasks(&mut self, now: Timestamp) -> Vec<Task> {
+        self.tasks.all(now)
+    }
+
+    pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
+        self.tasks.kill(task_id, now)
+    }
+
+    pub(super) fn rejections(&self) -> u64 {
+        self.rejections
+    }
+
+    pub(super) fn inject(&mut self, faults: FaultPlan) {
+        self.faults.prepend(faults);
+    }
+
+    pub(super) fn clear_faults(&mut self) {
+        self.faults = FaultPlan::default();
+    }
+
+    pub(super) fn cold_delay(&mut self, received: &Received) -> Duration {
+        let subject = self.subject(received);
+        self.faults.cold_delay(&sight(action(received), &subject))
+    }
+
+    /// A request arrives at `now`: counts it, lets the fault plan at it, checks it, does it.
+    pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> Verdict {
+        let action = action(received);
+        let over_rate = action.is_some_and(|action| self.windows[action as usize].arrive(now));
+        self.rejections += u64::from(over_rate);
+        let mut subject = self.subject(received);
+        let harm = self.faults.judge(&sight(action, &subject));
+        let (success, (answered, fate)) = match harm.replace {
+            Some((with, done)) => {
+                let processed = done.then(|| self.process(received, over_rate, harm.vanish, now));
+                (processed.and_then(Result::ok), self.replace(with))
+            }
+            None => match self.process(received, over_rate, harm.vanish, now) {
+                Ok(success) => (Some(success.clone()), (Answered::Ok, self.envelope(success))),
+                Err(refusal) => (None, self.refuse(&refusal)),
+            },
+        };
+        let effect = success.is_some();
+        if let Some(Value::String(task_id)) = success.as_ref().and_then(|success| success.get("TaskId")) {
+            subject.task_id = Some(task_id.clone());
+        }
+        let header = |name| clip(received.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
+        let Subject { room, robot, task_id } = subject;
+        let arrival = Arrival {
+            at: now,
+            connection: received.connection,
+            action: header("x-tc-action"),
+            region: header("x-tc-region"),
+            room: room.as_deref().map(clip),
+            robot: robot.as_deref().map(clip),
+            task_id: task_id.as_deref().map(clip),
+            answered,
+            effect,
+            over_rate,
+        };
+        Verdict { arrival, delay: harm.delay, fate }
+    }
+
+    /// Every check in the order of the module's documentation, then the effect.
+    fn process(
+        &mut self,
+        received: &Received,
+        over_rate: bool,
+        vanish: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Value, Refusal> {
+        if received.too_long {
+            return Err(Refusal::new("RequestSizeLimitExceeded", "the body is longer than the sandbox reads"));
+        }
+        let head = authentication::head(received)?;
+        authentication::verify(received, &head, &self.credentials, now)?;
+        let action = routed(&head)?;
+        if over_rate {
+            return Err(Refusal::new("RequestLimitExceeded", "more requests in a second than the rate of this action"));
+        }
+        let Asked { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
+        let asker = Asker { sdk_app_id, region: &head.region };
+        match what {
+            What::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, vanish, now)? })),
+            What::Stop(task_id) => self.tasks.stop(asker, &task_id, now).map(|()| json!({})),
+            What::Describe(task_id) => {
+                let runs = self.tasks.runs(asker, &task_id, now).unwrap_or(false);
+                Ok(json!({ "Status": if runs { "InProgress" } else { "NotExist" } }))
+            }
+        }
+    }
+
+    /// What the fault plan says in place of the answer.
+    fn replace(&mut self, with: Instead) -> (Answered, Fate) {
+        let answer = |status, content_type, retry_after, body| Fate::Answer { status, content_type, retry_after, body };
+        match with {
+            Instead::Error(code) => self.refuse(&Refusal::new(code, "the fault plan of the sandbox says so")),
+            Instead::Status { status, retry_after } => {
+                let title = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+                let page = format!(
+                    "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
+                     <center><h1>{status} {title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
+                );
+                (Answered::Status(status), answer(status, "text/html", retry_after, page))
+            }
+            Instead::Body(text) => (Answered::Body, answer(200, "application/json", None, text)),
+            Instead::Hang => (Answered::Hang, Fate::Hang),
+            Instead::Cut => (Answered::Cut, Fate::Cut),
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> (Answered, Fate) {
+        let error = json!({ "Error": { "Code": refusal.code, "Message": refusal.message } });
+        (Answered::Error(refusal.code.clone().into_owned()), self.envelope(error))
+    }
+
+    /// The vendor's envelope: `Response` with a `RequestId`, HTTP 200 also for an error.
+    fn envelope(&mut self, mut response: Value) -> Fate {
+        self.answers += 1;
+        let digest = Sha256::digest(format!("answer {} {}", self.born.as_nanosecond(), self.answers));
+        let hex = tc3::hex(&digest[..16]);
+        response["RequestId"] =
+            Value::String(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]));
+        let body = json!({ "Response": response }).to_string();
+        Fate::Answer { status: 200, content_type: "application/json", retry_after: None, body }
+    }
+
+    /// Room, robot and task of a request, before anything of it is verified.
+    fn subject(&self, received: &Received) -> Subject {
+        let Some(fields) = parameters::object(&received.body) else { return Subject::default() };
+        let text = |fields: &Map<String, Value>, name| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let task_id = text(&fields, "TaskId");
+        match task_id.as_deref().and_then(|task_id| self.tasks.find(task_id)) {
+            Some(task) => Subject { room: Some(task.params.room.to_string()), robot: Some(task.params.user_id.clone()), task_id },
+            None => Subject { room: text(&fields, "RoomId"), robot: text(&fields, "UserId"), task_id },
+        }
+    }
+}
+
+/// What is remembered and shown of a text that nobody has verified: bounded, and without control characters.
+fn clip(text: &str) -> String {
+    text.chars().take(CLIPPED_CHARACTERS).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+fn sight(action: Option<Action>, subject: &Subject) -> Sight<'_> {
+    Sight { action, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
+}
+
+/// The action that the header names, if it is one of the three.
+fn action(received: &Received) -> Option<Action> {
+    let name = received.headers.get("x-tc-action")?.to_str().ok()?;
+    ACTIONS.into_iter().find(|action| action.name() == name)
+}
+
+/// Action, version and region, as a gateway routes them.
+fn routed(head: &Head) -> Result<Action, Refusal> {
+    let action = ACTIONS.into_iter().find(|action| action.name() == head.action);
+    let action = match action {
+        Some(action) => action,
+        None if head.action == "UpdateStreamIngest" => {
+            return Err(Refusal::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));
+        }
+        None => return Err(Refusal::new("InvalidAction", "the action is none of the sandbox's")),
+    };
+    if head.version != VERSION {
+        return Err(Refusal::new("NoSuchVersion", format!("the only version is `{VERSION}`")));
+    }
+    let regions: &[&str] = if action == Action::Start { &START_REGIONS } else { &OTHER_REGIONS };
+    if !regions.contains(&head.region.as_str()) {
+        return Err(Refusal::new("UnsupportedRegion", format!("{} is not offered in this region", action.name())));
+    }
+    Ok(action)
+}

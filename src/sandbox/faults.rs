@@ -1,0 +1,319 @@
+//! The fault plan: which requests go wrong, and how. Knows counting; refuses to know sockets, clocks and files.
+
+use std::time::Duration;
+
+use crate::trtc::Action;
+
+/// Rules in order.
+///
+/// A `cold_delay` rule sees only requests that are the first on their connection, before they arrive. Every other rule is
+/// tried in order: `delay` and `vanish` take part and pass the request on; the first rule that fires with any other effect
+/// ends the walk, and the rules behind it do not see (or count) the request. Of several delays the first that fires holds.
+///
+/// A rule that replaces the answer replaces whatever the answer would have been. Its request counts towards the rate like
+/// every other; its effect happens only if the rule says that it is done, and then after every check of the sandbox.
+#[derive(Clone, Debug, Default)]
+pub struct FaultPlan {
+    rules: Vec<Rule>,
+}
+
+/// What a rule does to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The answer leaves this much later. The effect happens on arrival.
+    Delay(Duration),
+    /// The request arrives this much later, if it is the first on its connection: what a handshake far away costs.
+    ColdDelay(Duration),
+    /// The task that the request starts ends by itself this long after its start.
+    Vanish(Duration),
+    /// Something else in place of the answer.
+    Replace {
+        /// What.
+        with: Instead,
+        /// Whether the action takes effect all the same.
+        done: bool,
+    },
+}
+
+/// What comes in place of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// An error in the vendor's envelope, HTTP 200.
+    Error(String),
+    /// A status with an HTML page, as a proxy in between writes it.
+    Status {
+        /// The status, 300..=599.
+        status: u16,
+        /// `Retry-After`, whole seconds.
+        retry_after: Option<Duration>,
+    },
+    /// HTTP 200 with this text.
+    Body(String),
+    /// Nothing: the connection stays open, for at most ten minutes.
+    Hang,
+    /// The connection is closed without a byte.
+    Cut,
+}
+
+/// One rule: which requests, how often, what happens.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    effect: Effect,
+    action: Option<Action>,
+    room: Option<String>,
+    robot: Option<String>,
+    after: u64,
+    every: u64,
+    times: Option<u64>,
+    chance: Option<Chance>,
+    seen: u64,
+    fired: u64,
+}
+
+/// What a rule can look at. For stops and describes the room and the robot are those of the task.
+pub(super) struct Sight<'a> {
+    /// The action, if it is one of the three.
+    pub(super) action: Option<Action>,
+    /// `RoomId`.
+    pub(super) room: Option<&'a str>,
+    /// `UserId`.
+    pub(super) robot: Option<&'a str>,
+}
+
+/// What the plan does to one request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Harm {
+    /// How much later the answer leaves.
+    pub(super) delay: Duration,
+    /// How long after its start the task ends.
+    pub(super) vanish: Option<Duration>,
+    /// What replaces the answer, and whether the action takes effect.
+    pub(super) replace: Option<(Instead, bool)>,
+}
+
+impl FaultPlan {
+    /// These rules, in this order.
+    pub fn new(rules: Vec<Rule>) -> FaultPlan {
+        FaultPlan { rules }
+    }
+
+    /// How many rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether nothing goes wrong on purpose.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Puts `plan` in front.
+    pub(super) fn prepend(&mut self, plan: FaultPlan) {
+        self.rules.splice(0..0, plan.rules);
+    }
+
+    /// What a request that is the first on its connection waits before it arrives.
+    pub(super) fn cold_delay(&mut self, sight: &Sight<'_>) -> Duration {
+        let mut found = None;
+        for rule in &mut self.rules {
+            if let Effect::ColdDelay(delay) = rule.effect
+                && found.is_none()
+                && rule.fires(sight)
+            {
+                found = Some(delay);
+            }
+        }
+        found.unwrap_or_default()
+    }
+
+    /// What happens to a request that has arrived.
+    pub(super) fn judge(&mut self, sight: &Sight<'_>) -> Harm {
+        let mut harm = Harm::default();
+        for rule in &mut self.rules {
+            match &rule.effect {
+                Effect::ColdDelay(_) => {}
+                Effect::Delay(delay) => {
+                    let delay = *delay;
+                    if harm.delay.is_zero() && rule.fires(sight) {
+                        harm.delay = delay;
+                    }
+                }
+                Effect::Vanish(after) => {
+                    let after = *after;
+                    if sight.action == Some(Action::Start) && harm.vanish.is_none() && rule.fires(sight) {
+                        harm.vanish = Some(after);
+                    }
+                }
+                Effect::Replace { with, done } => {
+                    let replace = (with.clone(), *done);
+                    if rule.fires(sight) {
+                        harm.replace = Some(replace);
+                        return harm;
+                    }
+                }
+            }
+        }
+        harm
+    }
+}
+
+impl Rule {
+    /// A rule that fires for every request.
+    pub fn new(effect: Effect) -> Rule {
+        let (action, room, robot) = (None, None, None);
+        Rule { effect, action, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
+    }
+
+    /// Shorthand: an error in the envelope, without effect.
+    pub fn error(code: &str) -> Rule {
+        Rule::new(Effect::Replace { with: Instead::Error(code.to_owned()), done: false })
+    }
+
+    /// Only requests of this action.
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Rule {
+        self.action = Some(action);
+        self
+    }
+
+    /// Only requests of this room, integer or string.
+    #[must_use]
+    pub fn room(mut self, room: &str) -> Rule {
+        self.room = Some(room.to_owned());
+        self
+    }
+
+    /// Only requests of this robot.
+    #[must_use]
+    pub fn robot(mut self, robot: &str) -> Rule {
+        self.robot = Some(robot.to_owned());
+        self
+    }
+
+    /// The first `count` requests that match are let through, and not counted by `every`.
+    #[must_use]
+    pub fn after(mut self, count: u64) -> Rule {
+        self.after = count;
+        self
+    }
+
+    /// Fires for every `count`th request that matches, the `count`th first; 0 is taken as 1.
+    #[must_use]
+    pub fn every(mut self, count: u64) -> Rule {
+        self.every = count.max(1);
+        self
+    }
+
+    /// Fires at most `count` times.
+    #[must_use]
+    pub fn times(mut self, count: u64) -> Rule {
+        self.times = Some(count);
+        self
+    }
+
+    /// Fires with this probability, 0 to 1. The same seed draws the same row.
+    #[must_use]
+    pub fn probability(mut self, probability: f64, seed: u64) -> Rule {
+        self.chance = Some(Chance { probability, state: seed });
+        self
+    }
+
+    /// Whether the rule fires for a request; counts it if it matches.
+    fn fires(&mut self, sight: &Sight<'_>) -> bool {
+        let matches = self.action.is_none_or(|action| sight.action == Some(action))
+            && self.room.as_deref().is_none_or(|room| sight.room == Some(room))
+            && self.robot.as_deref().is_none_or(|robot| sight.robot == Some(robot));
+        if !matches {
+            return false;
+        }
+        self.seen += 1;
+        let fires = self.seen > self.after
+            && (self.seen - self.after).is_multiple_of(self.every)
+            && self.times.is_none_or(|times| self.fired < times)
+            && self.chance.as_mut().is_none_or(Chance::draw);
+        self.fired += u64::from(fires);
+        fires
+    }
+}
+
+/// A seeded row of draws (`SplitMix64`: eight lines, and nothing here is a secret).
+#[derive(Clone, Debug)]
+struct Chance {
+    probability: f64,
+    state: u64,
+}
+
+impl Chance {
+    fn draw(&mut self) -> bool {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        // The upper 32 bits as a fraction: exact in an f64.
+        f64::from((mixed >> 32) as u32) / 4_294_967_296.0 < self.probability
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Sight<'static> = Sight { action: Some(Action::Start), room: Some("lobby"), robot: Some("r") };
+    const STOP: Sight<'static> = Sight { action: Some(Action::Stop), room: Some("hall"), robot: Some("r") };
+
+    fn fired(rule: Rule, sights: &[&Sight<'_>]) -> Vec<bool> {
+        let mut plan = FaultPlan::new(vec![rule]);
+        sights.iter().map(|sight| plan.judge(sight).replace.is_some()).collect()
+    }
+
+    #[test]
+    fn a_rule_counts_what_it_matches() {
+        let rule = || Rule::error("InternalError");
+        for (name, rule, expected) in [
+            ("always", rule(), [true, true, true, true, true, true]),
+            ("action", rule().action(Action::Start), [true, false, true, false, true, false]),
+            ("room", rule().room("hall"), [false, true, false, true, false, true]),
+            ("robot", rule().robot("other"), [false; 6]),
+            ("times", rule().times(2), [true, true, false, false, false, false]),
+            ("after", rule().after(4), [false, false, false, false, true, true]),
+            ("every", rule().every(3), [false, false, true, false, false, true]),
+            ("after and every", rule().after(1).every(2), [false, false, true, false, true, false]),
+            ("all of them", rule().action(Action::Start).after(1).times(1), [false, false, true, false, false, false]),
+            ("never by chance", rule().probability(0.0, 7), [false; 6]),
+            ("always by chance", rule().probability(1.0, 7), [true; 6]),
+        ] {
+            assert_eq!(fired(rule, &[&START, &STOP, &START, &STOP, &START, &STOP]), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_row_each_time() {
+        let row = |seed| fired(Rule::error("x").probability(0.3, seed), &[&START; 1000]);
+        assert_eq!(row(1), row(1));
+        assert_ne!(row(1), row(2));
+        let hits = row(1).iter().filter(|hit| **hit).count();
+        assert!((250..350).contains(&hits), "{hits} of 1000 at 0.3");
+    }
+
+    #[test]
+    fn delays_and_vanishing_pass_the_request_on_and_an_answer_ends_the_walk() {
+        let mut plan = FaultPlan::new(vec![
+            Rule::new(Effect::Delay(Duration::from_secs(2))),
+            Rule::new(Effect::Delay(Duration::from_secs(9))),
+            Rule::new(Effect::Vanish(Duration::from_secs(20))),
+            Rule::new(Effect::ColdDelay(Duration::from_millis(150))).times(1),
+            Rule::error("first").times(1),
+            Rule::error("second").times(1),
+        ]);
+        let harm = plan.judge(&START);
+        assert_eq!(harm.delay, Duration::from_secs(2));
+        assert_eq!(harm.vanish, Some(Duration::from_secs(20)));
+        assert_eq!(harm.replace, Some((Instead::Error("first".to_owned()), false)));
+        assert_eq!(plan.judge(&STOP).replace, Some((Instead::Error("second".to_owned()), false)));
+        let third = plan.judge(&STOP);
+        assert_eq!((third.replace, third.vanish), (None, None));
+        assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
+        assert_eq!(plan.cold_delay(&STOP), Duration::ZERO);
+    }
+}

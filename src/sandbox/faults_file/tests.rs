@@ -1,0 +1,88 @@
+//! Every key, every effect and every mistake of a fault file; nothing of what the rules do.
+
+use super::*;
+
+fn problems(text: &str) -> Vec<String> {
+    let read = read(&Arc::from("f.yaml"), text);
+    read.err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_key_and_every_effect_is_read() {
+    let text = "
+media: {https://a.example/x.mp4: 1m30s}
+faults:
+  - { action: start, room: lobby, robot: r, after: 1, every: 2, times: 3, error: InternalError.InternalError, done: true }
+  - { action: stop, status: 429, retry_after: 3s }
+  - { action: describe, body: \"[]\" }
+  - { probability: 0.25, seed: 7, hang: true }
+  - { cut: before }
+  - { cut: after, room: \"42\" }
+  - { delay: 2s }
+  - { cold_delay: 150ms }
+  - { vanish: 20s }
+";
+    let read = read(&Arc::from("f.yaml"), text).expect("no problem");
+    assert_eq!(read.media.by_url["https://a.example/x.mp4"], Duration::from_secs(90));
+    let replace = |with, done| Effect::Replace { with, done };
+    let error = replace(Instead::Error("InternalError.InternalError".to_owned()), true);
+    let expected = [
+        Rule::new(error).action(Action::Start).room("lobby").robot("r").after(1).every(2).times(3),
+        Rule::new(replace(Instead::Status { status: 429, retry_after: Some(Duration::from_secs(3)) }, false)).action(Action::Stop),
+        Rule::new(replace(Instead::Body("[]".to_owned()), false)).action(Action::Describe),
+        Rule::new(replace(Instead::Hang, false)).probability(0.25, 7),
+        Rule::new(replace(Instead::Cut, false)),
+        Rule::new(replace(Instead::Cut, true)).room("42"),
+        Rule::new(Effect::Delay(Duration::from_secs(2))),
+        Rule::new(Effect::ColdDelay(Duration::from_millis(150))),
+        Rule::new(Effect::Vanish(Duration::from_secs(20))),
+    ];
+    assert_eq!(format!("{:?}", read.faults), format!("{:?}", FaultPlan::new(expected.to_vec())));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place_all_at_once() {
+    for (text, expected) in [
+        ("rules: []\n", "f.yaml:1:1: unknown key `rules` (the keys here are media, faults)"),
+        ("fault: []\n", "f.yaml:1:1: unknown key `fault` (did you mean `faults`?)"),
+        ("- delay: 2s\n", "f.yaml:1:1: the file must be a mapping, not a list"),
+        ("faults: {delay: 2s}\n", "f.yaml:1:9: `faults` must be a list of rules, not a mapping"),
+        ("faults:\n  - delay\n", "f.yaml:2:5: a rule must be a mapping, not a value"),
+        ("faults:\n  - {action: start}\n", "f.yaml:2:5: this rule does nothing (give it one of error, "),
+        ("faults:\n  - {delay: 2s, hang: true}\n", "f.yaml:2:17: this rule has `delay` already"),
+        ("faults:\n  - {user: r, delay: 2s}\n", "f.yaml:2:6: unknown key `user` (did you mean `robot`?)"),
+        ("faults:\n  - {acton: start, delay: 2s}\n", "f.yaml:2:6: unknown key `acton` (did you mean `action`?)"),
+        ("faults:\n  - {action: Start, delay: 2s}\n", "f.yaml:2:14: `action`: `start`, `stop` or `describe` is due, not `Start`"),
+        ("faults:\n  - {delay: 2}\n", "f.yaml:2:13: `delay`: a duration such as `90s` is due, not `2`"),
+        ("faults:\n  - {delay: 0s}\n", "f.yaml:2:13: `delay`: `0s` is out of range; 1ms to 10m is due"),
+        ("faults:\n  - {cold_delay: 11m}\n", "f.yaml:2:18: `cold_delay`: `11m` is out of range"),
+        ("faults:\n  - {delay: 2s, done: true}\n", "f.yaml:2:17: `done` only goes with `error`, `status`, `body` or `hang`"),
+        ("faults:\n  - {cut: after, done: true}\n", "f.yaml:2:18: `done` only goes with"),
+        ("faults:\n  - {hang: true, done: maybe}\n", "f.yaml:2:24: `done`: `true` or `false` is due"),
+        ("faults:\n  - {hang: true, retry_after: 1s}\n", "f.yaml:2:18: `retry_after` only goes with `status`"),
+        ("faults:\n  - {status: 429, retry_after: 1500ms}\n", "f.yaml:2:32: `retry_after`: 1s500ms is not whole seconds"),
+        ("faults:\n  - {status: 200}\n", "f.yaml:2:14: `status`: `200` is out of range; a whole number from 300 to 599 is due"),
+        ("faults:\n  - {cut: true}\n", "f.yaml:2:11: `cut`: `before` or `after` is due, not `true`"),
+        ("faults:\n  - {hang: false}\n", "f.yaml:2:12: `hang`: `true` is due, not `false`"),
+        (
+            "faults:\n  - {error: \"no such\"}\n",
+            "f.yaml:2:13: `error`: a code such as `InternalError.InternalError` is due, not `no such`",
+        ),
+        ("faults:\n  - {hang: true, probability: 0.5}\n", "f.yaml:2:31: `probability`: a `seed` is needed (write `seed: 1`"),
+        (
+            "faults:\n  - {hang: true, probability: 2, seed: 1}\n",
+            "f.yaml:2:31: `probability`: a number from 0 to 1 is due, not `2`",
+        ),
+        ("faults:\n  - {hang: true, seed: 1}\n", "f.yaml:2:18: `seed` only goes with `probability`"),
+        ("faults:\n  - {vanish: 2s, action: stop}\n", "f.yaml:2:18: `action` only goes with an effect other than `vanish`"),
+        ("faults:\n  - {hang: true, times: 0}\n", "f.yaml:2:25: `times`: `0` is out of range; a whole number from 1 to"),
+        ("media: {https://a.example/x: soon}\n", "f.yaml:1:30: `media`: a duration such as `90s` is due, not `soon`"),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{text:?}: {found:?}");
+        assert!(found[0].starts_with(expected), "{text:?}: {found:?}");
+    }
+    assert_eq!(problems("faults:\n  - {delay: x}\n  - {status: 1}\nmore: 1\n").len(), 3);
+    assert_eq!(problems(""), [""; 0]);
+    assert_eq!(problems("faults: []\n"), [""; 0]);
+}

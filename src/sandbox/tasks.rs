@@ -1,0 +1,255 @@
+//! Tasks: who may start, how long they live, and what is remembered of them. Knows instants; refuses to know requests,
+//! secrets and clocks. Nothing runs here: what has ended is found out when somebody asks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::schedule::StreamUrl;
+use crate::trtc::{Repeat, StartParams, Tempo};
+
+use super::endpoint::Refusal;
+use super::{ExistReading, MediaLengths};
+
+/// How long a task that has played everything lives on without `IdleTimeout`. The vendor says "adaptively" and no number.
+const IDLE: Duration = Duration::from_secs(5);
+/// Tasks that may run at once. The vendor publishes no number (TRTC.md section 6); this one only bounds the memory.
+const RUNNING_MAX: usize = 10_000;
+/// Ended tasks that are remembered, so that their stop is answered `TaskFinished`.
+const ENDED_MAX: usize = 10_000;
+
+/// Why a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// StopStreamIngest.
+    Stopped,
+    /// Everything was played, and the idle time after it had passed.
+    Media,
+    /// `MaxDuration` had passed.
+    MaxDuration,
+    /// A later start of the same robot displaced it ([`ExistReading::Displace`]).
+    Displaced,
+    /// It vanished: by the fault plan, or by [`super::Sandbox::kill_task`].
+    Vanished,
+}
+
+/// A task, running or ended.
+#[derive(Clone, PartialEq)]
+pub struct Task {
+    /// Its id: opaque, with `+`, `-` and `.` in it as the real ones have.
+    pub task_id: String,
+    /// The application it was started in.
+    pub sdk_app_id: u64,
+    /// The region it was started in.
+    pub region: String,
+    /// What the start asked for.
+    pub params: StartParams,
+    /// When the start arrived.
+    pub started_at: Timestamp,
+    /// When it will end by itself and why, or would have; `None` when only a stop ends it.
+    pub bound: Option<(Timestamp, EndReason)>,
+    /// When it ended and why; `None` while it runs.
+    pub ended: Option<(Timestamp, EndReason)>,
+}
+
+impl Task {
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.ended.is_none()
+    }
+}
+
+/// The stream URL may hold a secret, so debugging shows it as every output does.
+impl fmt::Debug for Task {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Task")
+            .field("task_id", &self.task_id)
+            .field("sdk_app_id", &self.sdk_app_id)
+            .field("region", &self.region)
+            .field("room", &self.params.room)
+            .field("robot", &self.params.user_id)
+            .field("stream", &StreamUrl::new(&self.params.stream_url).redacted())
+            .field("started_at", &self.started_at)
+            .field("bound", &self.bound)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who asks about a task: a task is known only to the application and the region that started it.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    /// `SdkAppId`.
+    pub(super) sdk_app_id: u64,
+    /// `X-TC-Region`.
+    pub(super) region: &'a str,
+}
+
+/// All tasks.
+pub(super) struct TaskBook {
+    exist: ExistReading,
+    media: MediaLengths,
+    running: Vec<Task>,
+    ended: VecDeque<Task>,
+    /// Makes the ids of this sandbox others than those of an earlier one: a ledger outlives a sandbox.
+    born: Timestamp,
+    minted: u64,
+}
+
+impl TaskBook {
+    /// No tasks yet.
+    pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp) -> TaskBook {
+        TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0 }
+    }
+
+    /// Running ones by start, then ended ones by end.
+    pub(super) fn all(&mut self, now: Timestamp) -> Vec<Task> {
+        self.settle(now);
+        self.running.iter().chain(&self.ended).cloned().collect()
+    }
+
+    /// A task by its id, whoever asks.
+    pub(super) fn find(&self, task_id: &str) -> Option<&Task> {
+        self.running.iter().chain(&self.ended).find(|task| task.task_id == task_id)
+    }
+
+    /// Starts a task and answers its id. `vanish`: it ends by itself that long after its start.
+    pub(super) fn start(
+        &mut self,
+        asker: Asker<'_>,
+        params: StartParams,
+        vanish: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
+        self.settle(now);
+        let same_robot =
+            |task: &Task| task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none();
+        let exists = match self.exist {
+            ExistReading::RoomUser => self.running.iter().any(|task| same_robot(task) && task.params.room == params.room),
+            ExistReading::User => self.running.iter().any(same_robot),
+            ExistReading::Displace | ExistReading::Both => false,
+        };
+        if exists {
+            return Err(Refusal::new("FailedOperation.TaskExist", "the task already exists"));
+        }
+        if self.exist == ExistReading::Displace {
+            let older: Vec<String> = self.running.iter().filter(|task| same_robot(task)).map(|task| task.task_id.clone()).collect();
+            for task_id in older {
+                self.end(&task_id, EndReason::Displaced, now);
+            }
+        }
+        if self.running.len() >= RUNNING_MAX {
+            return Err(Refusal::new("FailedOperation.RestrictedConcurrency", format!("{RUNNING_MAX} tasks run already")));
+        }
+        let task_id = self.mint();
+        let vanish = vanish.map(|after| (later(now, after), EndReason::Vanished));
+        let bound = [bound(&params, &self.media, now), vanish].into_iter().flatten().min_by_key(|(at, _)| *at);
+        self.running.push(Task {
+            task_id: task_id.clone(),
+            sdk_app_id: asker.sdk_app_id,
+            region: asker.region.to_owned(),
+            params,
+            started_at: now,
+            bound,
+            ended: None,
+        });
+        Ok(task_id)
+    }
+
+    /// Stops a running task.
+    pub(super) fn stop(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Result<(), Refusal> {
+        match self.runs(asker, task_id, now) {
+            Some(true) => {
+                self.end(task_id, EndReason::Stopped, now);
+                Ok(())
+            }
+            Some(false) => Err(Refusal::new("FailedOperation.TaskFinished", "the task has already ended")),
+            None => Err(Refusal::new("InvalidParameter.TaskId", "no task of this id was started in this application and region")),
+        }
+    }
+
+    /// Whether a task runs; `None` when it never did, or is forgotten, or is none of the asker's.
+    pub(super) fn runs(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Option<bool> {
+        self.settle(now);
+        let task = self.find(task_id)?;
+        (task.sdk_app_id == asker.sdk_app_id && task.region == asker.region).then(|| task.runs())
+    }
+
+    /// Ends a running task without a stop. False when none of that id runs.
+    pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
+        self.settle(now);
+        self.end(task_id, EndReason::Vanished, now)
+    }
+
+    /// Moves what has ended by `now` to the ended ones, in the order of their ends.
+    fn settle(&mut self, now: Timestamp) {
+        let over = |task: &Task| task.bound.is_some_and(|(at, _)| at <= now);
+        let mut over: Vec<Task> = self.running.extract_if(.., |task| over(task)).collect();
+        over.sort_by_key(|task| task.bound.map(|(at, _)| at));
+        for mut task in over {
+            task.ended = task.bound;
+            self.remember(task);
+        }
+    }
+
+    fn end(&mut self, task_id: &str, reason: EndReason, now: Timestamp) -> bool {
+        let Some(at) = self.running.iter().position(|task| task.task_id == task_id) else { return false };
+        let mut task = self.running.remove(at);
+        task.ended = Some((now, reason));
+        self.remember(task);
+        true
+    }
+
+    fn remember(&mut self, task: Task) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(task);
+    }
+
+    fn mint(&mut self) -> String {
+        self.minted += 1;
+        let digest = Sha256::digest(format!("{} {}", self.born.as_nanosecond(), self.minted));
+        let text = STANDARD.encode(&digest[..24]).replace('/', "-");
+        let (head, tail) = text.split_at(12);
+        format!("-{head}+{tail}..")
+    }
+}
+
+/// When and why a task ends by itself.
+fn bound(params: &StartParams, media: &MediaLengths, started_at: Timestamp) -> Option<(Timestamp, EndReason)> {
+    let plays = match params.repeat {
+        // Only an endless loop has MaxDuration: with any other RepeatNum the vendor ignores it.
+        Some(Repeat::Forever) => {
+            let minutes = params.max_duration?;
+            return Some((later(started_at, Duration::from_mins(u64::from(minutes))), EndReason::MaxDuration));
+        }
+        Some(Repeat::Times(plays)) => u32::from(plays),
+        None => 1,
+    };
+    let listed = media.by_url.get(&params.stream_url).copied();
+    let length = match listed {
+        Some(length) => length,
+        None if StreamUrl::new(&params.stream_url).is_rtmp() => return None,
+        None => media.default,
+    };
+    let content = length.saturating_mul(plays).saturating_sub(Duration::from_secs(params.seek_second.unwrap_or(0)));
+    let percent = params.tempo.unwrap_or(Tempo::NORMAL).percent();
+    let playing = content.saturating_mul(100) / u32::from(percent);
+    let idle = params.idle_timeout.map_or(IDLE, |seconds| Duration::from_secs(u64::from(seconds)));
+    Some((later(started_at, playing.saturating_add(idle)), EndReason::Media))
+}
+
+/// An instant later by `after`, or the last instant there is.
+fn later(at: Timestamp, after: Duration) -> Timestamp {
+    at.checked_add(SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Ends, readings of `TaskExist`, and what is remembered of a task; nothing of requests.
+
+use std::collections::BTreeMap;
+
+use crate::trtc::Room;
+
+use super::*;
+
+const ASKER: Asker<'static> = Asker { sdk_app_id: 1, region: "ap-singapore" };
+
+fn params(room: u32, robot: &str, url: &str) -> StartParams {
+    StartParams {
+        room: Room::Integer(room),
+        user_id: robot.to_owned(),
+        stream_url: url.to_owned(),
+        seek_second: None,
+        repeat: None,
+        max_duration: None,
+        volume: None,
+        tempo: None,
+        enable_progress: None,
+        auto_push: None,
+        idle_timeout: None,
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).expect("an instant")
+}
+
+fn book(exist: ExistReading) -> TaskBook {
+    let media = MediaLengths {
+        default: Duration::from_mins(1),
+        by_url: BTreeMap::from([("https://a.example/90.mp4".to_owned(), Duration::from_secs(90))]),
+    };
+    TaskBook::new(exist, media, at(0))
+}
+
+#[test]
+fn a_task_ends_as_its_parameters_say() {
+    let plain = || params(1, "r", "https://a.example/x.mp4");
+    let tempo = |percent| Tempo::from_percent(percent);
+    for (name, params, expected) in [
+        ("one play of the default length, then idle", plain(), Some((65, EndReason::Media))),
+        ("a length of its own", params(1, "r", "https://a.example/90.mp4"), Some((95, EndReason::Media))),
+        ("an idle timeout", StartParams { idle_timeout: Some(0), ..plain() }, Some((60, EndReason::Media))),
+        ("three plays", StartParams { repeat: Some(Repeat::Times(3)), ..plain() }, Some((185, EndReason::Media))),
+        (
+            "sought, repeated, at double speed",
+            StartParams { repeat: Some(Repeat::Times(2)), seek_second: Some(20), tempo: tempo(200), ..plain() },
+            Some((55, EndReason::Media)),
+        ),
+        ("at half speed", StartParams { tempo: tempo(50), ..plain() }, Some((125, EndReason::Media))),
+        ("sought past its end", StartParams { seek_second: Some(600), ..plain() }, Some((5, EndReason::Media))),
+        ("endless", StartParams { repeat: Some(Repeat::Forever), ..plain() }, None),
+        (
+            "endless with a bound, which is minutes",
+            StartParams { repeat: Some(Repeat::Forever), max_duration: Some(2), ..plain() },
+            Some((120, EndReason::MaxDuration)),
+        ),
+        (
+            "a bound that does not count, because it is not endless",
+            StartParams { repeat: Some(Repeat::Times(3)), max_duration: Some(1), ..plain() },
+            Some((185, EndReason::Media)),
+        ),
+        ("a live source", params(1, "r", "rtmp://a.example/live/key"), None),
+    ] {
+        let mut book = book(ExistReading::RoomUser);
+        let task_id = book.start(ASKER, params, None, at(0)).expect("a start");
+        let expected = expected.map(|(seconds, reason)| (at(seconds), reason));
+        assert_eq!(book.find(&task_id).expect("it is remembered").bound, expected, "{name}");
+        let Some((end, _)) = expected else { continue };
+        let before = end - SignedDuration::from_millis(1);
+        assert_eq!(book.runs(ASKER, &task_id, before), Some(true), "{name}");
+        assert_eq!(book.runs(ASKER, &task_id, end), Some(false), "{name}");
+        assert_eq!(book.stop(ASKER, &task_id, end).expect_err("a refusal").code, "FailedOperation.TaskFinished", "{name}");
+    }
+}
+
+#[test]
+fn each_reading_of_task_exist_has_its_own_second_start() {
+    let url = "https://a.example/x.mp4";
+    for (reading, same_room, other_room, running) in [
+        (ExistReading::RoomUser, Err("FailedOperation.TaskExist"), Ok(()), 2),
+        (ExistReading::User, Err("FailedOperation.TaskExist"), Err("FailedOperation.TaskExist"), 1),
+        (ExistReading::Displace, Ok(()), Ok(()), 1),
+        (ExistReading::Both, Ok(()), Ok(()), 3),
+    ] {
+        let mut book = book(reading);
+        book.start(ASKER, params(1, "r", url), None, at(0)).expect("a start");
+        let mut second = |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|refusal| refusal.code);
+        assert_eq!(second(1).map_err(|code| code.to_string()), same_room.map_err(str::to_owned), "{reading}");
+        assert_eq!(second(2).map_err(|code| code.to_string()), other_room.map_err(str::to_owned), "{reading}");
+        assert_eq!(book.all(at(1)).iter().filter(|task| task.runs()).count(), running, "{reading}");
+        book.start(ASKER, params(1, "another", url), None, at(2)).expect("a start");
+        book.start(Asker { sdk_app_id: 2, ..ASKER }, params(1, "r", url), None, at(2)).expect("a start");
+    }
+}
+
+#[test]
+fn a_task_is_known_only_where_it_was_started() {
+    let mut book = book(ExistReading::RoomUser);
+    let task_id = book.start(ASKER, params(1, "r", "https://a.example/x.mp4"), None, at(0)).expect("a start");
+    for stranger in [Asker { sdk_app_id: 2, ..ASKER }, Asker { region: "ap-jakarta", ..ASKER }] {
+        assert_eq!(book.runs(stranger, &task_id, at(1)), None);
+        assert_eq!(book.stop(stranger, &task_id, at(1)).expect_err("a refusal").code, "InvalidParameter.TaskId");
+    }
+    assert!(book.stop(ASKER, &task_id, at(1)).is_ok());
+    assert_eq!(book.find(&task_id).expect("it is remembered").ended, Some((at(1), EndReason::Stopped)));
+}
+
+#[test]
+fn ids_are_opaque_and_never_the_same() {
+    let mut first = book(ExistReading::Both);
+    let mut ids: Vec<String> = (0..100).map(|_| first.mint()).collect();
+    ids.push(TaskBook::new(ExistReading::Both, MediaLengths::default(), at(1)).mint());
+    assert!(ids.iter().all(|id| id.contains('+') && id.contains('-') && id.contains('.')), "{ids:?}");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 101);
+}
+
+#[test]
+fn only_the_last_ended_tasks_are_remembered() {
+    let mut book = book(ExistReading::Both);
+    let url = "https://a.example/x.mp4";
+    let first = book.start(ASKER, params(1, "r", url), None, at(0)).expect("a start");
+    assert!(book.kill(&first, at(1)));
+    for _ in 0..ENDED_MAX {
+        let task_id = book.start(ASKER, params(1, "r", url), None, at(1)).expect("a start");
+        assert!(book.kill(&task_id, at(1)));
+    }
+    assert_eq!(book.stop(ASKER, &first, at(2)).expect_err("a refusal").code, "InvalidParameter.TaskId");
+}

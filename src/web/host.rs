@@ -1,0 +1,85 @@
+//! Whether a request means this listener: the `Host` of a page that had a foreign name resolve to this host (DNS rebinding) does
+//! not. Refuses to know what is asked for.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hyper::Request;
+use hyper::header::HOST;
+
+/// Whether every name that the request gives its server is the bound address, `localhost`, `127.0.0.1` or `[::1]`. The port is
+/// free: a tunnel or a container may have changed it, and a foreign page cannot make a browser send one of these names.
+pub(super) fn is_ours<B>(request: &Request<B>, bound: IpAddr) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let written = request.uri().authority().is_none_or(|authority| names_us(authority.as_str(), bound));
+    written && host.to_str().is_ok_and(|host| names_us(host, bound))
+}
+
+fn names_us(authority: &str, bound: IpAddr) -> bool {
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => match host.parse::<Ipv6Addr>() {
+            Ok(address) => (Some(IpAddr::V6(address)), port),
+            Err(_) => return false,
+        },
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let address = host.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+            if address.is_none() && !host.eq_ignore_ascii_case("localhost") {
+                return false;
+            }
+            (address, port)
+        }
+    };
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let ours = [bound, IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    is_port && host.is_none_or(|address| ours.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_listener_are_ours() {
+        let bound = "127.0.0.2".parse().unwrap();
+        for (host, ours) in [
+            ("localhost", true),
+            ("LocalHost:8620", true),
+            ("127.0.0.1", true),
+            ("127.0.0.1:9000", true),
+            ("127.0.0.2:8620", true),
+            ("[::1]", true),
+            ("[::1]:8620", true),
+            ("127.0.0.3", false),
+            ("evil.example", false),
+            ("localhost.evil.example", false),
+            ("localhost.", false),
+            ("evil.example:8620", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.1", false),
+            ("0x7f000001", false),
+            ("::1", false),
+            ("[::1]evil", false),
+            ("[::1%lo]", false),
+            ("[::ffff:127.0.0.1]", false),
+            ("localhost:evil", false),
+            ("localhost:1:2", false),
+            ("user@localhost", false),
+            ("localhost:99999", false),
+            ("", false),
+        ] {
+            let request = Request::get("/").header(HOST, host).body(()).unwrap();
+            assert_eq!(is_ours(&request, bound), ours, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_host_or_with_two_or_with_another_in_its_line_is_not_ours() {
+        let bound = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let none = Request::get("/").body(()).unwrap();
+        let two = Request::get("/").header(HOST, "localhost").header(HOST, "localhost").body(()).unwrap();
+        let other = Request::get("http://evil.example/").header(HOST, "localhost").body(()).unwrap();
+        let absolute = Request::get("http://localhost/").header(HOST, "localhost").body(()).unwrap();
+        assert!(!is_ours(&none, bound) && !is_ours(&two, bound) && !is_ours(&other, bound) && is_ours(&absolute, bound));
+    }
+}

@@ -1,0 +1,179 @@
+//! The read-only listener: `/healthz`, and the status, the plan and the history as JSON, made by the same code as the command
+//! line's. Refuses to change anything: whatever does goes elsewhere.
+//!
+//! Whoever reaches a loopback port may be a page in a browser that was made to resolve its name to this host, or a script gone
+//! wrong. So only our own names are taken in `Host`, every count and time is bounded, no other origin may read an answer, and
+//! the ledger is read on threads of their own, by few at once, so that no question delays a start.
+
+mod host;
+mod query;
+mod views;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use hyper::body::Body as _;
+use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::clock;
+use crate::daemon::Pulse;
+use crate::diagnostic::Diagnostic;
+use crate::listener::{self, Limits};
+use crate::schedule::Schedule;
+use crate::zones::Zones;
+pub(crate) use views::ledger_view;
+use views::{Answer, Problem};
+
+/// The `Server` header of every answer: whoever asks a port of this host wants to know who answers.
+const SERVER: &str = concat!("ingestd/", env!("CARGO_PKG_VERSION"));
+
+/// Whether a `Server` header is one of ours, of whatever version.
+pub(crate) fn is_server(header: &str) -> bool {
+    header.starts_with("ingestd/")
+}
+
+/// What is taken from clients. Sixty-four is a room full of people with a page open; a request is one line, and its answer is read
+/// at once.
+const LIMITS: Limits =
+    Limits { connections_max: 64, header_time_max: Duration::from_secs(5), connection_time_max: Some(Duration::from_secs(30)) };
+
+/// Answers that are made at once: so many threads may be busy beside the daemon's own.
+const READS_MAX: usize = 2;
+
+/// What is served.
+pub struct Site {
+    /// The folder of the ledger.
+    pub state_folder: PathBuf,
+    /// The schedule in force.
+    pub schedule: Arc<Schedule>,
+    /// Its generation.
+    pub generation: i64,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// What is wrong with the schedule files, if they were rejected and `schedule` is the last good one.
+    pub rejected: Vec<Diagnostic>,
+    /// What only the running daemon knows.
+    pub pulse: watch::Receiver<Pulse>,
+    /// The zone data by which the schedule was read.
+    pub zones: Zones,
+}
+
+struct Shared {
+    site: Site,
+    /// The zone of local times in parameters: this host's.
+    zone: TimeZone,
+    reads: Arc<Semaphore>,
+}
+
+/// Serves until `shutdown`, then finishes what is being answered.
+pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
+    // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
+    let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
+    let zone = site.zones.local();
+    let shared = Arc::new(Shared { site, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
+    let router = Router::new()
+        .route("/healthz", get(async || text(StatusCode::OK, "ok\n".to_owned())))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/plan", get(plan))
+        .route("/api/v1/history", get(history))
+        .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "this is for reading: `GET` and `HEAD`"))
+        .fallback(async || {
+            error(StatusCode::NOT_FOUND, "there is nothing here: there are `/healthz` and `/api/v1/{status,plan,history}`")
+        })
+        .with_state(shared)
+        .layer(from_fn_with_state(bound, admit))
+        .layer(from_fn(stamp));
+    let service = TowerToHyperService::new(router);
+    listener::serve(listener, LIMITS, shutdown, |_| service.clone()).await;
+}
+
+/// Turns away what is not meant for us, and what brings a body.
+async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
+    if !host::is_ours(&request, bound) {
+        let message = "the `Host` of the request is not this listener's: ask for its address, or for `localhost`";
+        return error(StatusCode::MISDIRECTED_REQUEST, message);
+    }
+    if !request.body().is_end_stream() {
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request has no body here");
+    }
+    next.run(request).await
+}
+
+/// What every answer says, whatever it is.
+async fn stamp(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn status(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    answer(shared, query, views::status).await
+}
+
+async fn plan(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    answer(shared, query, views::plan).await
+}
+
+async fn history(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    answer(shared, query, views::history).await
+}
+
+/// Makes an answer on a thread of its own, when it is its turn.
+async fn answer(
+    shared: Arc<Shared>,
+    query: Option<String>,
+    view: fn(&Shared, &str, Timestamp) -> Result<Answer, Problem>,
+) -> Response {
+    let turn = Arc::clone(&shared.reads).acquire_owned().await.expect("the semaphore is never closed");
+    let made = tokio::task::spawn_blocking(move || {
+        let made = view(&shared, query.as_deref().unwrap_or_default(), clock::now());
+        // Held until the work is done, even when the client has gone.
+        drop(turn);
+        made
+    });
+    match made.await {
+        Ok(Ok(Answer::Json(body))) => json(StatusCode::OK, body),
+        Ok(Ok(Answer::Text(body))) => text(StatusCode::OK, body),
+        Ok(Err(Problem::Asked(why))) => error(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(Problem::Ours(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
+        // A panic is a bug of ours; the page of one is no reason to end the daemon.
+        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "a bug of ingestd: the log says more"),
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> Response {
+    json(status, serde_json::json!({ "error": message }).to_string())
+}
+
+/// A body of JSON, with a line end for those who look at it in a terminal.
+fn json(status: StatusCode, mut body: String) -> Response {
+    body.push('\n');
+    respond(status, "application/json", body)
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    respond(status, "text/plain; charset=utf-8", body)
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,143 @@
+//! The answers: parameters to a body. Refuses to know HTTP.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::Shared;
+use super::query::{Query, shown};
+use crate::ledger::{HistoryQuery, LedgerError, Reader};
+use crate::occurrence::Outcome;
+use crate::plan::Upcoming;
+use crate::report::history::HistoryObject;
+use crate::report::parse_time;
+use crate::report::plan::PlanObject;
+use crate::report::range::PlanRange;
+use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
+use crate::schedule::JobId;
+
+/// Most items of one answer: some 7 MB.
+const ITEMS_MAX: u32 = 10_000;
+
+/// The longest stretch of a plan: what `check` looks at.
+const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Rows of history when nobody says.
+const HISTORY_LIMIT_DEFAULT: u32 = 100;
+
+/// A body.
+pub(super) enum Answer {
+    Json(String),
+    Text(String),
+}
+
+/// Why there is none.
+pub(super) enum Problem {
+    /// What was asked makes no sense.
+    Asked(String),
+    /// We cannot tell.
+    Ours(String),
+}
+
+/// A message about a parameter.
+impl From<String> for Problem {
+    fn from(why: String) -> Problem {
+        Problem::Asked(why)
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Problem {
+        Problem::Ours(format!("the ledger cannot be read: {error}"))
+    }
+}
+
+/// What the ledger knows of `now`, all of it at one moment.
+pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView, LedgerError> {
+    reader.at_one_moment(|reader| {
+        Ok(LedgerView {
+            committed_at: reader.meta()?.committed_at,
+            on_air: reader.on_air()?,
+            trouble: reader.trouble(now - TROUBLE_REACH, TROUBLE_MAX)?,
+            tasks: reader.tasks()?,
+        })
+    })
+}
+
+/// The object of `status`; with `format=table` the text for people. It is an answer also when the ledger cannot be read: then
+/// that is what it says.
+pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+    let query = Query::parse(query, &["format"])?;
+    let wants_text = query.word("format", &["json", "table"])? == Some("table");
+    let site = &shared.site;
+    let pulse = site.pulse.borrow().clone();
+    let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
+    let input = StatusInput {
+        now,
+        generation: site.generation,
+        accepted_at: site.accepted_at,
+        daemon: DaemonView::Running {
+            jobs: site.schedule.len(),
+            rejected: site.rejected.clone(),
+            next: Upcoming::new(&site.schedule, now).take(NEXT_COUNT).collect(),
+            watch_period_s: pulse.watch_period_s,
+            queue: pulse.queue,
+        },
+        ledger: ledger.map_err(|error| error.to_string()),
+        zone_source: site.zones.data.source.clone(),
+        zone_version: site.zones.data.version.clone(),
+    };
+    Ok(if wants_text { Answer::Text(status::text(&input)) } else { Answer::Json(to_json(&StatusObject::new(&input))) })
+}
+
+/// The objects of `plan`.
+pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+    let query = Query::parse(query, &["from", "to", "count", "job"])?;
+    let count = query.number("count", (1, ITEMS_MAX))?;
+    let range = PlanRange::new(query.text("from"), query.text("to"), count, now, &shared.zone)?;
+    if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
+        return Err(Problem::Asked("`from` and `to` are more than 400 days apart".to_owned()));
+    }
+    let schedule = &shared.site.schedule;
+    let upcoming = match query.text("job") {
+        None => Upcoming::new(schedule, range.from),
+        Some(id) => {
+            let job = schedule.job(id).ok_or_else(|| format!("there is no job `{}`", shown(id)))?;
+            Upcoming::of([job], range.from)
+        }
+    };
+    let most = range.count.unwrap_or(ITEMS_MAX + 1);
+    let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
+    let items: Vec<_> = occurrences.map(|occurrence| PlanObject::new(&occurrence, false)).collect();
+    if items.len() > ITEMS_MAX as usize {
+        return Err(Problem::Asked(format!("there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one")));
+    }
+    Ok(Answer::Json(to_json(&Items { items })))
+}
+
+/// The objects of `history`.
+pub(super) fn history(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+    let query = Query::parse(query, &["job", "since", "outcome", "limit"])?;
+    let job = match query.text("job") {
+        // A job that left the schedule has its rows still; one that could never be named has none.
+        Some(id) if JobId::parse(id).is_none() => return Err(Problem::Asked(format!("`{}` is no job id", shown(id)))),
+        id => id.map(str::to_owned),
+    };
+    let wanted = HistoryQuery {
+        job,
+        since: query.text("since").map(|since| parse_time(since, now, &shared.zone)).transpose()?,
+        outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
+        limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
+    };
+    let rows = Reader::open(&shared.site.state_folder)?.history(&wanted)?;
+    Ok(Answer::Json(to_json(&Items { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
+}
+
+/// `{"items": [...]}`: a list in an object, so that something can be added beside it.
+#[derive(Serialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("a struct of plain values is JSON")
+}

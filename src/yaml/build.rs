@@ -1,0 +1,259 @@
+//! From the parser's events to the tree, within limits: anchors and aliases, merge keys, duplicate keys, tags. Refuses to know
+//! what any key means.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
+
+use super::fault;
+use super::{Document, Entry, Kind, Node};
+use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, shown};
+
+/// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
+pub(super) const DEPTH_MAX: usize = 32;
+/// Most nodes one file may hold, aliases expanded: 100,000 jobs of 20 fields are 4.2 million.
+const NODES_MAX: usize = 8_000_000;
+/// Most nodes that aliases may add to one file. A "billion laughs" file stops here.
+const ALIASED_NODES_MAX: usize = 1_000_000;
+
+/// Entries up to which a repeated key is looked for by comparing: nearly every mapping, without a table beside it.
+const COMPARED_MAX: usize = 24;
+
+/// Reads `text`, which is called `file` in every problem.
+pub(super) fn document<'a>(file: &Arc<str>, text: &'a str, index: &LineIndex<'_>) -> Document<'a> {
+    let mut builder =
+        Builder { file, index, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, aliased: 0, problems: Vec::new() };
+    let root = builder.run(text);
+    Document { root, problems: builder.problems }
+}
+
+/// A collection that is still open.
+struct Open<'a> {
+    anchor: usize,
+    span: Span,
+    items: Items<'a>,
+}
+
+enum Items<'a> {
+    List(Vec<Node<'a>>),
+    Map { entries: Vec<Entry<'a>>, key: Option<(Cow<'a, str>, Span)>, seen: Option<HashMap<Cow<'a, str>, Span>> },
+}
+
+struct Builder<'a, 'f> {
+    file: &'f Arc<str>,
+    index: &'f LineIndex<'f>,
+    stack: Vec<Open<'a>>,
+    anchors: HashMap<usize, Node<'a>>,
+    nodes: usize,
+    aliased: usize,
+    problems: Vec<Diagnostic>,
+}
+
+/// Reading cannot go on; the problem is recorded.
+struct Stop;
+
+impl<'a> Builder<'a, '_> {
+    fn run(&mut self, text: &'a str) -> Option<Node<'a>> {
+        if let Some(at) = text.find('\0') {
+            self.fail("yaml", "the file holds a NUL byte", Span { start: offset(at), end: offset(at + 1) });
+            return None;
+        }
+        let mut options = Options::default();
+        // Comments are no events to us; left on, a long block of them exceeds the parser's buffer and is an error.
+        options.set_emit_comments(false);
+        options.block_nesting_limit = DEPTH_MAX;
+        options.flow_nesting_limit = DEPTH_MAX;
+        let mut parser: Parser<'a, StrInput<'a>> = Parser::new_from_str_with_options(text, options);
+        let mut root = None;
+        let mut documents = 0;
+        while let Some(next) = parser.next_event() {
+            let (event, at) = match next {
+                Ok(pair) => pair,
+                Err(error) => {
+                    let (problem, span) = fault::describe(&error, text);
+                    self.problems.push(problem.at(self.index.place(self.file, span)));
+                    return None;
+                }
+            };
+            let range = at.byte_range().unwrap_or(0..0);
+            let span = Span { start: offset(range.start), end: offset(range.end) };
+            if matches!(event, Event::DocumentStart(..)) {
+                documents += 1;
+                if documents > 1 {
+                    self.fail("yaml", "a second YAML document starts here", span);
+                    self.hint("one file is one document: remove the `---`, or move what follows into a file of its own");
+                    return root;
+                }
+            }
+            match self.take(event, span) {
+                Ok(Some(node)) => root = Some(node),
+                Ok(None) => {}
+                Err(Stop) => return None,
+            }
+        }
+        root
+    }
+
+    /// Handles one event; answers the root once it is whole.
+    fn take(&mut self, event: Event<'a>, span: Span) -> Result<Option<Node<'a>>, Stop> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let forced = self.tag(tag.as_deref(), span);
+                let plain = style == ScalarStyle::Plain && !forced;
+                self.finish(Node { span, kind: Kind::Scalar { text, plain } }, anchor)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                self.open(anchor, span, Items::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                self.open(anchor, span, Items::Map { entries: Vec::new(), key: None, seen: None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.stack.pop() else { return Ok(None) };
+                let whole = Span { start: open.span.start, end: span.end.max(open.span.end) };
+                let kind = match open.items {
+                    Items::List(nodes) => Kind::List(nodes),
+                    Items::Map { entries, .. } => Kind::Map(self.merge(entries)),
+                };
+                self.finish(Node { span: whole, kind }, open.anchor)
+            }
+            Event::Alias(id) => {
+                let Some(node) = self.anchors.get(&id).cloned() else {
+                    self.fail("yaml", "this alias refers to a node that contains it", span);
+                    return Err(Stop);
+                };
+                self.aliased += count(&node);
+                if self.aliased > ALIASED_NODES_MAX {
+                    self.fail(
+                        "yaml-too-large",
+                        format!("the aliases of this file expand to more than {ALIASED_NODES_MAX} nodes"),
+                        span,
+                    );
+                    return Err(Stop);
+                }
+                self.finish(node, 0)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn open(&mut self, anchor: usize, span: Span, items: Items<'a>) -> Result<Option<Node<'a>>, Stop> {
+        if self.stack.len() >= DEPTH_MAX {
+            self.fail("yaml-too-deep", format!("nested deeper than {DEPTH_MAX} levels"), span);
+            return Err(Stop);
+        }
+        self.stack.push(Open { anchor, span, items });
+        Ok(None)
+    }
+
+    /// Hands a whole node to the collection that is open, or answers it as the root.
+    fn finish(&mut self, node: Node<'a>, anchor: usize) -> Result<Option<Node<'a>>, Stop> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            self.fail("yaml-too-large", format!("more than {NODES_MAX} nodes in one file"), node.span);
+            return Err(Stop);
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(open) = self.stack.last_mut() else { return Ok(Some(node)) };
+        match &mut open.items {
+            Items::List(nodes) => nodes.push(node),
+            Items::Map { entries, key, seen } => match key.take() {
+                None => {
+                    let Kind::Scalar { text, .. } = node.kind else {
+                        self.fail("yaml", "a key must be a single word or text", node.span);
+                        return Err(Stop);
+                    };
+                    *key = Some((text, node.span));
+                }
+                Some((name, key_span)) => {
+                    if let Some(first) = first_written(entries, seen, &name) {
+                        let problem =
+                            Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", shown(&name)))
+                                .at(self.index.place(self.file, key_span))
+                                .related(self.index.place(self.file, first), "first written here");
+                        self.problems.push(problem);
+                    } else {
+                        if let Some(seen) = seen {
+                            seen.insert(name.clone(), key_span);
+                        }
+                        entries.push(Entry { key: name, key_span, value: node });
+                    }
+                }
+            },
+        }
+        Ok(None)
+    }
+
+    /// Applies `<<: *defaults` and `<<: [*a, *b]`: an own key wins, then the earlier of several maps.
+    fn merge(&mut self, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
+        if !entries.iter().any(|entry| entry.key == "<<") {
+            return entries;
+        }
+        let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        for merge in merges {
+            let maps = match merge.value.kind {
+                Kind::List(nodes) => nodes,
+                _ => vec![merge.value],
+            };
+            for map in maps {
+                let Kind::Map(inherited) = map.kind else {
+                    self.fail("yaml", "`<<` takes a mapping, or a list of mappings", merge.key_span);
+                    continue;
+                };
+                for entry in inherited {
+                    if !own.iter().any(|mine| mine.key == entry.key) {
+                        own.push(entry);
+                    }
+                }
+            }
+        }
+        own
+    }
+
+    /// Answers whether the tag makes a scalar a text; other tags than YAML's own are a problem.
+    fn tag(&mut self, tag: Option<&Tag>, span: Span) -> bool {
+        let Some(tag) = tag else { return false };
+        match tag.core_suffix() {
+            Some(suffix) => suffix == "str",
+            None if tag.handle().is_empty() && tag.suffix() == "!" => true,
+            None => {
+                self.fail("yaml", format!("the tag {} means nothing here", shown(&tag.original())), span);
+                self.hint("remove the tag");
+                false
+            }
+        }
+    }
+
+    fn fail(&mut self, code: &'static str, message: impl Into<String>, span: Span) {
+        self.problems.push(Diagnostic::error(code, message).at(self.index.place(self.file, span)));
+    }
+
+    fn hint(&mut self, hint: &str) {
+        if let Some(problem) = self.problems.last_mut() {
+            problem.hint = Some(hint.to_owned());
+        }
+    }
+}
+
+/// Where a key was written before, if it was. A large mapping gets a table at its first look.
+fn first_written<'a>(entries: &[Entry<'a>], seen: &mut Option<HashMap<Cow<'a, str>, Span>>, name: &str) -> Option<Span> {
+    if entries.len() <= COMPARED_MAX {
+        return entries.iter().find(|entry| entry.key == name).map(|entry| entry.key_span);
+    }
+    let seen = seen.get_or_insert_with(|| entries.iter().map(|entry| (entry.key.clone(), entry.key_span)).collect());
+    seen.get(name).copied()
+}
+
+fn count(node: &Node<'_>) -> usize {
+    match &node.kind {
+        Kind::Scalar { .. } => 1,
+        Kind::List(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
+        Kind::Map(entries) => 1 + entries.iter().map(|entry| count(&entry.value)).sum::<usize>(),
+    }
+}

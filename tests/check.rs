@@ -1,0 +1,109 @@
+//! The verb `check`, on the real program: what it prints, where, and how it ends.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h/a.mp4\"}\n";
+const BAD: &str =
+    "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h/a.mp4?token=hush\", live: yes}\n";
+
+/// A folder with settings, a folder of schedules beside them, and the files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("schedules")).expect("a folder");
+    let settings =
+        "account: {region: ap-singapore}\napps: {main: {sdk_app_id: 1400000001, secret_key: {env: KEY}}}\nlisten: none\n";
+    for (name, text) in files.iter().chain(&[("ingestd.yaml", settings)]) {
+        std::fs::write(folder.path().join(name), text).expect("writable");
+    }
+    folder
+}
+
+fn check(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.arg("check").args(arguments).current_dir(folder).env_clear();
+    command.output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+#[test]
+fn good_files_are_silent_but_for_the_summary() {
+    let folder = folder(&[("schedules/a.yaml", GOOD)]);
+    let output = check(folder.path(), &["--config", "ingestd.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(text(&output.stdout), "");
+    assert_eq!(text(&output.stderr), "1 file, 1 job: no errors, no warnings\n");
+}
+
+#[test]
+fn problems_are_data_on_stdout_and_end_with_1() {
+    let folder = folder(&[("schedules/a.yaml", BAD), ("schedules/b.yaml", GOOD)]);
+    let output = check(folder.path(), &["--config", "ingestd.yaml"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = text(&output.stdout);
+    for words in
+        ["error[unknown-key]: unknown key `rooom`", "a.yaml:3:24", "did you mean `room`?", "error[duplicate-job]", "write `true`"]
+    {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert!(!report.contains("hush"), "{report}");
+    assert_eq!(text(&output.stderr), "2 files, 2 jobs: 4 errors, no warnings\n");
+}
+
+#[test]
+fn json_is_one_object_a_line_with_every_key() {
+    let folder = folder(&[("a.yaml", BAD)]);
+    let output = check(folder.path(), &["a.yaml", "--format", "json", "--config", "ingestd.yaml"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(objects.len(), 3);
+    let expected = serde_json::json!({
+        "severity": "error", "code": "unknown-key", "message": "unknown key `rooom`", "file": "a.yaml", "line": 3, "column": 24,
+        "job": "promo", "hint": "did you mean `room`?",
+    });
+    assert!(objects.contains(&expected), "{objects:?}");
+    for object in &objects {
+        assert_eq!(object.as_object().expect("an object").len(), 8, "{object}");
+    }
+}
+
+#[test]
+fn settings_resolve_applications_and_without_them_a_warning_says_so() {
+    let jobs = GOOD.replace("room: lobby", "room: lobby, app: mian");
+    let folder = folder(&[("a.yaml", &jobs)]);
+    let known = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);
+    assert_eq!(known.status.code(), Some(1), "{known:?}");
+    assert!(text(&known.stdout).contains("did you mean `main`?"), "{known:?}");
+    let unknown = check(folder.path(), &["a.yaml"]);
+    assert_eq!(unknown.status.code(), Some(0), "{unknown:?}");
+    assert!(text(&unknown.stdout).contains("warning[no-settings]"), "{unknown:?}");
+    assert_eq!(text(&unknown.stderr), "1 file, 1 job: no errors, 1 warning\n");
+}
+
+#[test]
+fn problems_of_the_settings_are_told_beside_those_of_the_schedules() {
+    let folder = folder(&[("a.yaml", BAD), ("broken.yaml", "acount: {}\n")]);
+    let output = check(folder.path(), &["a.yaml", "--config", "broken.yaml"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = text(&output.stdout);
+    assert!(report.contains("acount") && report.contains("rooom"), "{report}");
+}
+
+#[test]
+fn an_empty_folder_and_a_path_that_is_not_there_are_problems() {
+    let folder = folder(&[]);
+    for (arguments, words) in [
+        (&["--config", "ingestd.yaml"][..], "no schedule file"),
+        (&["absent.yaml", "--config", "ingestd.yaml"], "there is no such file or folder"),
+    ] {
+        let output = check(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stdout).contains(words), "{output:?}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Credentials, tickets and the clock they are made for, as the other side of a socket sees them.
+
+use std::sync::{Arc, Mutex};
+
+use ingestd::trtc::{Answer, Api, Destination, Endpoint, Fault, HttpApi, Request};
+
+use super::{LIMITS, api, describe, destination, now, secrets, start, well_behaved};
+
+#[tokio::test]
+async fn a_clock_offset_moves_signatures_and_tickets_alike() {
+    let server = well_behaved();
+    let api = api(&server.url());
+    api.set_clock_offset(-3_600_500);
+    api.call(start(), now()).await;
+    let arrived = server.arrived().remove(0);
+    assert_eq!(arrived.headers["x-tc-timestamp"], "1699996399");
+    let body: serde_json::Value = serde_json::from_slice(&arrived.body).expect("it is JSON");
+    let ticket = ingestd::trtc::usersig::decode(body["UserSig"].as_str().expect("a string")).expect("our own");
+    assert_eq!(ticket.issued_at_s, 1_699_996_399);
+}
+
+#[tokio::test]
+async fn credentials_are_read_anew_when_asked_and_again_when_that_fails() {
+    let server = well_behaved();
+    let endpoint = Endpoint::parse(&server.url()).expect("loopback");
+    let readings = Arc::new(Mutex::new(0));
+    let api = HttpApi::new(endpoint, LIMITS, {
+        let readings = readings.clone();
+        move || {
+            let mut readings = readings.lock().expect("nobody panicked");
+            *readings += 1;
+            match *readings {
+                2 => Err("`/run/token` cannot be read".to_owned()),
+                reading => {
+                    let mut secrets = secrets();
+                    secrets.credentials.token = Some(format!("token-{reading}").into());
+                    Ok(secrets)
+                }
+            }
+        }
+    })
+    .expect("the first reading succeeds");
+    let tokens = || -> Vec<String> { server.arrived().iter().map(|arrived| arrived.headers["x-tc-token"].clone()).collect() };
+    api.call(describe("t"), now()).await;
+    api.call(describe("t"), now()).await;
+    assert_eq!(tokens(), ["token-1", "token-1"]);
+    api.reread_credentials();
+    assert_eq!(api.call(describe("t"), now()).await.result, Err(Fault::Unsendable("`/run/token` cannot be read".to_owned())));
+    assert_eq!(tokens().len(), 2, "nothing was sent");
+    tokio::join!(api.call(describe("t"), now()), api.call(describe("t"), now()));
+    assert_eq!(tokens()[2..], ["token-3", "token-3"]);
+    assert_eq!(*readings.lock().expect("nobody panicked"), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_says_why_without_telling_the_secret() {
+    let server = well_behaved();
+    let elsewhere = Request { destination: Destination { app: "other".to_owned(), ..destination() }, ..start() };
+    let fault = |answer: Answer| answer.result.expect_err("it cannot be sent");
+    assert_eq!(
+        fault(api(&server.url()).call(elsewhere, now()).await),
+        Fault::Unsendable("there is no key for the app `other`".to_owned())
+    );
+    let endpoint = Endpoint::parse(&server.url()).expect("loopback");
+    let api = HttpApi::new(endpoint, LIMITS, || {
+        let mut secrets = secrets();
+        secrets.credentials.token = Some("tok\nen".into());
+        Ok(secrets)
+    })
+    .expect("it is read");
+    let answer = api.call(start(), now()).await;
+    assert_eq!(fault(answer), Fault::Unsendable("the header `x-tc-token` cannot be sent".to_owned()));
+    assert!(server.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn an_encrypted_endpoint_is_trusted_as_the_host_says() {
+    let Ok(url) = std::env::var("INGESTD_HTTPS_ENDPOINT") else {
+        println!("left out: encrypted endpoints; `tests/oracles/https.py` runs them");
+        return;
+    };
+    let result = api(&url).call(describe("t"), now()).await.result;
+    let shown = match &result {
+        Ok(_) => "answer",
+        Err(Fault::Connect(_)) => "connect",
+        Err(_) => "another fault",
+    };
+    assert_eq!(Ok(shown), std::env::var("INGESTD_HTTPS_EXPECTED").as_deref(), "{result:?}");
+}

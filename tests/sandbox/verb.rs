@@ -1,0 +1,101 @@
+//! The verb: the real program listens, says how to point a daemon at it, shows what arrives, and refuses what it must. What it
+//! answers is tested without a process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::asking::{Ask, Wire};
+
+fn sandbox(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.arg("sandbox").args(arguments).stdin(Stdio::null()).env_clear();
+    command
+}
+
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = sandbox(arguments).output().expect("the program starts");
+    assert!(stdout.is_empty());
+    (status.code(), String::from_utf8(stderr).expect("text"))
+}
+
+/// The program, ended with the test that started it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn file_of(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("it can be written");
+    file
+}
+
+#[tokio::test]
+async fn it_greets_with_settings_shows_requests_and_ends_on_a_signal() {
+    let faults = file_of("faults:\n  - {action: start, robot: doubtful, error: InternalError.InternalError, done: true}\n");
+    let path = faults.path().to_str().expect("a path of UTF-8");
+    let arguments = ["--listen", "127.0.0.1:0", "--faults", path, "--exist", "user"];
+    let mut running = Running(sandbox(&arguments).stdout(Stdio::piped()).spawn().expect("the program starts"));
+    let mut lines = BufReader::new(running.0.stdout.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let greeting: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("# Requests")).collect();
+    let endpoint = greeting.iter().find_map(|line| line.trim().strip_prefix("endpoint: http://")).expect("an endpoint");
+    let address: SocketAddr = endpoint.parse().expect("an address");
+    assert!(greeting.iter().any(|line| line.starts_with("export TENCENTCLOUD_SECRET_KEY=")), "{greeting:?}");
+
+    let now_s = Timestamp::now().as_second();
+    let mut wire = Wire::connect(address).await;
+    for (ask, code, shown) in [
+        (Ask::start_at(now_s), "ok", "  start     10000             robot_1           ok"),
+        (Ask::start_at(now_s).field("RoomId", "2"), "FailedOperation.TaskExist", "robot_1           FailedOperation.TaskExist"),
+        (Ask::start_at(now_s).robot("doubtful"), "InternalError.InternalError", "InternalError.InternalError (done)"),
+        (Ask::stop("x").at(now_s), "InvalidParameter.TaskId", "  stop      -                 -                 InvalidParameter"),
+    ] {
+        assert_eq!(wire.ask(&ask).await.code(), code);
+        let line = lines.next().expect("a line for each request");
+        assert!(line.contains(shown), "{line}");
+    }
+    let pid = Pid::from_raw(i32::try_from(running.0.id()).expect("a process id")).expect("not zero");
+    kill_process(pid, Signal::TERM).expect("it runs");
+    assert_eq!(running.0.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn it_refuses_other_addresses_than_loopback() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+        let (code, stderr) = refused(&["--listen", address]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("loopback addresses only") && stderr.contains("help: "), "{stderr}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_its_arguments_is_said() {
+    let (code, stderr) = refused(&["--listen", "127.0.0.1:0", "--exist", "room"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("`room_user`, `user`, `displace`, `both`"), "{stderr}");
+    let (code, stderr) = refused(&["--listen", "127.0.0.1:0", "--faults", "no-such-file.yaml"]);
+    assert_eq!(code, Some(78), "{stderr}");
+    assert!(stderr.contains("no-such-file.yaml") && stderr.contains("cannot read the faults"), "{stderr}");
+    let faults = file_of("faults:\n  - {action: start, delay: soon}\n  - {hang: true, every: 0}\n");
+    let (code, stderr) = refused(&["--listen", "127.0.0.1:0", "--faults", faults.path().to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(78), "{stderr}");
+    assert!(stderr.contains(":2:28") && stderr.contains("^^^^") && stderr.contains(":3:25"), "{stderr}");
+}
+
+#[test]
+fn an_address_in_use_is_a_failure_that_names_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let (code, stderr) = refused(&["--listen", &address]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&format!("cannot listen on `{address}`")), "{stderr}");
+}
