@@ -132,7 +132,7 @@ fn bad_settings_end_with_code_78_and_their_place() {
     let bomb = {
         let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
         for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", ")));
+            text += &format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", "));
         }
         text
     };
