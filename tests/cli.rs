@@ -129,13 +129,11 @@ fn a_stdout_that_cannot_be_written_is_a_failure() {
 
 #[test]
 fn bad_settings_end_with_code_78_and_their_place() {
-    let bomb = {
-        let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
-        for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text += &format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", "));
-        }
-        text
-    };
+    let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+    for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
+        let ten = vec![format!("*{last}"); 10].join(", ");
+        bomb = format!("{bomb}{name}: &{name} [{ten}]\n");
+    }
     for (content, words) in [
         (GOOD.replace("listen", "lsiten").into_bytes(), ":3:1\n"),
         (GOOD.replace("listen", "lsiten").into_bytes(), "error[unknown-key]: unknown key `lsiten` in the settings"),
