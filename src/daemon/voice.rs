@@ -81,8 +81,13 @@ fn on_air(occurrence: &Occurrence, place: &str) -> String {
 fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
     let text = format!("{} ({})", outcome.name(), outcome.reason());
     match outcome {
-        Outcome::EndedPlanned | Outcome::EndedMedia | Outcome::CutOperator | Outcome::CutPreempted => (Weight::Info, text),
-        Outcome::CutRemoved | Outcome::CutEdited | Outcome::Skipped(_) => (Weight::Info, text),
+        Outcome::EndedPlanned
+        | Outcome::EndedMedia
+        | Outcome::CutOperator
+        | Outcome::CutPreempted
+        | Outcome::CutRemoved
+        | Outcome::CutEdited
+        | Outcome::Skipped(_) => (Weight::Info, text),
         Outcome::EndedUnverified => {
             let bound = "nobody could verify that it is off the air";
             (Weight::Error, format!("{text}: {bound}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))

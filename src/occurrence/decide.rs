@@ -13,6 +13,9 @@ use crate::trtc::Repeat;
 /// How long `TaskExist` may be somebody else's task before the start fails.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
+/// How long before its window closes the last attempt is made: enough to wake, write and send.
+const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
+
 /// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
@@ -160,8 +163,13 @@ fn again(next: &mut Occurrence, retry_after: Option<std::time::Duration>, at_onc
     }
     let wait = if at_once { retry_after.unwrap_or_default() } else { delay(&next.terms.retry, &next.key, next.tries, retry_after) };
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // The last attempt leaves when the window closes, not a jitter before it.
-    State::Waiting { until: closes.map_or(until, |closes| until.min(closes)), why: Why::Retry }
+    // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
+    let last = closes.map(|closes| closes - LAST_CALL);
+    match last {
+        Some(last) if until > last && now >= last => fail(next, now),
+        Some(last) => State::Waiting { until: until.min(last), why: Why::Retry },
+        None => State::Waiting { until, why: Why::Retry },
+    }
 }
 
 /// Ends an occurrence whose attempts are over. The reason is the last code; without one, whether anything may have begun.
@@ -197,8 +205,7 @@ fn not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
 }
 
 fn due(next: &mut Occurrence, now: Timestamp) -> State {
-    // An attempt that waited for the last moment is made at it, and not after it.
-    if next.closes().is_some_and(|closes| now > closes + LATE_AFTER) {
+    if next.closes().is_some_and(|closes| now > closes) {
         return if next.on_air_at.is_some() { finish(next, Outcome::EndedPlanned, now) } else { fail(next, now) };
     }
     next.attempts += 1;

@@ -6,6 +6,8 @@ mod outcome;
 mod request;
 mod retry;
 mod task;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::time::Duration;
@@ -277,16 +279,20 @@ impl Occurrence {
 
     /// The last instant at which an attempt may leave before it is first on air; `None`: no bound.
     pub fn start_closes(&self) -> Option<Timestamp> {
-        let within = match (self.terms.start_within, self.end) {
-            (Some(within), _) => Some(signed(within)),
-            (None, End::Open) => Some(OPEN_START_WITHIN),
-            (None, End::Never | End::Planned(_) | End::Media(_)) => None,
-        };
-        let within = within.and_then(|within| self.key.start.checked_add(within).ok());
-        match (self.window_closes(), within) {
+        match (self.window_closes(), self.start_within_closes()) {
             (Some(window), Some(within)) => Some(window.min(within)),
             (window, within) => window.or(within),
         }
+    }
+
+    /// When `start_within` is over; `None`: no such bound.
+    pub fn start_within_closes(&self) -> Option<Timestamp> {
+        let within = match (self.terms.start_within, self.end) {
+            (Some(within), _) => signed(within),
+            (None, End::Open) => OPEN_START_WITHIN,
+            (None, End::Never | End::Planned(_) | End::Media(_)) => return None,
+        };
+        self.key.start.checked_add(within).ok()
     }
 
     /// The last instant at which the attempt that is due now may leave.

@@ -215,9 +215,8 @@ pub(super) fn short(milliseconds: i128) -> String {
 fn on_air(occurrence: &Occurrence) -> String {
     let Some(from) = occurrence.on_air_at else { return String::new() };
     let day = |at: Timestamp| at.strftime("%m-%d").to_string();
-    let show = |at: Timestamp, known: Timestamp| match day(at) == day(known) {
-        true => at.strftime("%H:%M:%S").to_string(),
-        false => at.strftime("%m-%d %H:%M:%S").to_string(),
+    let show = |at: Timestamp, known: Timestamp| {
+        if day(at) == day(known) { at.strftime("%H:%M:%S").to_string() } else { at.strftime("%m-%d %H:%M:%S").to_string() }
     };
     let until = occurrence.ended_at.map(|until| show(until, from)).unwrap_or_default();
     format!("{} - {until}", show(from, occurrence.key.start)).trim_end().to_owned()

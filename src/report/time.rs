@@ -10,7 +10,7 @@ use crate::calendar::resolve;
 ///
 /// ```
 /// # use ingestd::report::instant;
-/// assert_eq!(instant("2026-11-22T18:00+08:00".parse().unwrap()), "2026-11-22T10:00:00.000Z");
+/// assert_eq!(instant("2026-11-22T18:00+08:00".parse().expect("a time")), "2026-11-22T10:00:00.000Z");
 /// ```
 pub fn instant(at: Timestamp) -> String {
     format!("{at:.3}")
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     fn new_york() -> TimeZone {
-        jiff::tz::TimeZoneDatabase::bundled().get("America/New_York").unwrap()
+        jiff::tz::TimeZoneDatabase::bundled().get("America/New_York").expect("bundled")
     }
 
     #[test]
     fn an_argument_is_read_in_every_form_it_may_have() {
-        let now = "2026-11-22T12:00:00.250Z".parse().unwrap();
+        let now = "2026-11-22T12:00:00.250Z".parse().expect("a time");
         for (text, expected) in [
             ("now", Ok("2026-11-22T12:00:00.250Z")),
             ("now+2h", Ok("2026-11-22T14:00:00.250Z")),
@@ -106,7 +106,7 @@ mod tests {
             ("2026-11-22T10:00:00.750Z", "America/St_Johns", "2026-11-22T06:30:00-03:30"),
             ("2026-11-22T10:00:00Z", "UTC", "2026-11-22T10:00:00+00:00"),
         ] {
-            assert_eq!(local(at.parse().unwrap(), &zones.get(zone).unwrap()), expected);
+            assert_eq!(local(at.parse().expect("a time"), &zones.get(zone).expect(zone)), expected);
         }
     }
 }

@@ -118,7 +118,9 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
         match FIELDS.iter().find(|field| field.name == entry.key) {
             Some(field) => {
                 let mut found = (field.read)(entry, raw, shared);
-                found.iter_mut().for_each(|problem| problem.point_at_key(entry));
+                for problem in &mut found {
+                    problem.point_at_key(entry);
+                }
                 problems.extend(found.into_iter().map(|problem| problem.in_field(field.name)));
             }
             None => problems.push(unknown_key(entry)),

@@ -2,6 +2,7 @@
 //! refuses to know files and jobs, which the caller adds.
 
 use crate::diagnostic::Span;
+pub(crate) use crate::diagnostic::shown;
 use crate::yaml::{Entry, Node};
 
 /// One thing that is wrong at one place of one text.
@@ -77,27 +78,14 @@ impl From<Problem> for Vec<Problem> {
     }
 }
 
-/// Longest piece of a file's text that a message repeats, in characters.
-const SHOWN_MAX: usize = 60;
-
-/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
-pub(crate) fn shown(text: &str) -> String {
-    if text.is_empty() {
-        return "an empty text".to_owned();
-    }
-    let mut out = String::from("`");
-    for character in text.chars().take(SHOWN_MAX) {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
-    out
-}
+/// Longest word that is compared, in characters: no name of ours is as long, and the comparison is quadratic.
+const WORD_MAX: usize = 60;
 
 /// The candidate that `word` was most likely meant to be: at most a third of its letters differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
-    if length > SHOWN_MAX {
+    if length > WORD_MAX {
         return None;
     }
     let distance = |candidate: &str| strsim::osa_distance(&word, &candidate.to_lowercase());
@@ -121,11 +109,5 @@ mod tests {
         {
             assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
         }
-    }
-
-    #[test]
-    fn what_a_message_repeats_is_short_and_printable() {
-        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
-        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

@@ -120,7 +120,7 @@ struct Reader<'r> {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl<'r> Reader<'r> {
+impl Reader<'_> {
     fn open<'s>(&mut self, source: &'s Source) -> Option<File<'s>> {
         let index = LineIndex::new(&source.text);
         let document = yaml::parse(&source.name, &source.text, &index);
@@ -182,7 +182,9 @@ impl<'r> Reader<'r> {
                 Kind::Scalar { .. } | Kind::Map(_) => dates(&entry.value).map(|range| vec![range]).map_err(Vec::from),
             };
             let ranges = ranges.unwrap_or_else(|mut problems| {
-                problems.iter_mut().for_each(|problem| problem.point_at_key(entry));
+                for problem in &mut problems {
+                    problem.point_at_key(entry);
+                }
                 self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
@@ -200,7 +202,9 @@ impl<'r> Reader<'r> {
                 "timezone" => {
                     let zone = self.shared.zone(&entry.value);
                     let mut problems = wide.zone.put(&entry, zone);
-                    problems.iter_mut().for_each(|problem| problem.point_at_key(&entry));
+                    for problem in &mut problems {
+                        problem.point_at_key(&entry);
+                    }
                     self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
@@ -233,8 +237,9 @@ impl<'r> Reader<'r> {
         };
         let Kind::Map(entries) = entry.value.kind else { return };
         for entry in entries {
+            self.job(file, &entry, wide);
             // Each job's nodes are dropped before the next is read: a file of 100,000 jobs is never held twice.
-            self.job(file, entry, wide);
+            drop(entry);
         }
         if let Some((name, span)) = wide.zoneless.first() {
             let message = match wide.zoneless.len() {
@@ -247,7 +252,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn job(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
+    fn job(&mut self, file: &File<'_>, entry: &Entry<'_>, wide: &mut FileWide) {
         self.jobs_named += 1;
         let place = file.place(entry.key_span);
         let key = entry.key_span;

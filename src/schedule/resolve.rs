@@ -20,7 +20,7 @@ use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
 
 /// The longest `MaxDuration` (TRTC.md section 1.1: 10080 minutes). A longer loop needs a renewal.
-const LOOP_MAX: Duration = Duration::from_secs(10_080 * 60);
+const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// What surrounds a job.
 pub(super) struct Around<'a> {
@@ -166,17 +166,15 @@ fn app(raw: &RawJob, around: &Around<'_>, problems: &mut Vec<Problem>) -> Option
     let names = || apps.keys().map(AsRef::as_ref);
     let known = |(name, id): (&Arc<str>, &u64)| Some(Some(App { name: Arc::clone(name), sdk_app_id: Some(*id) }));
     match &raw.app.value {
-        Some(name) => match apps.get_key_value(name) {
-            Some(app) => known(app),
-            None => {
+        Some(name) => apps.get_key_value(name).map_or_else(
+            || {
                 let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the settings have {}", listed(names())));
-                problems.push(
-                    Problem::at(raw.app.span, "unknown-app", format!("`app`: the settings have no application {}", shown(name)))
-                        .hint(hint),
-                );
+                let message = format!("`app`: the settings have no application {}", shown(name));
+                problems.push(Problem::at(raw.app.span, "unknown-app", message).hint(hint));
                 None
-            }
-        },
+            },
+            known,
+        ),
         None if apps.len() == 1 => apps.first_key_value().and_then(known),
         None => {
             let problem = Problem::at(
@@ -198,7 +196,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
         return "none".to_owned();
     }
     if names.len() > LISTED_MAX {
-        names[LISTED_MAX] = "more".to_owned();
+        names.truncate(LISTED_MAX);
+        names.push("more".to_owned());
     }
     names.join(", ")
 }

@@ -128,6 +128,7 @@ enum Unread {
     Refused(Diagnostic),
 }
 
+#[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
     // Judged before it is opened: to open a pipe would wait for a writer.
     let metadata = fs::metadata(path).map_err(Unread::Io)?;
@@ -156,6 +157,7 @@ fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
 }
 
 /// The text of a file, or which byte is not UTF-8. A byte order mark is not text.
+#[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

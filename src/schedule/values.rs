@@ -8,7 +8,7 @@ use super::problem::{Problem, did_you_mean, shown};
 use crate::yaml::{Kind, Node};
 
 /// Longest duration anywhere. Ten years are no show, and keep every sum of instants inside what the calendar can express.
-const DURATION_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+const DURATION_MAX: Duration = Duration::from_hours(3_660 * 24);
 
 /// Plain words that some YAML dialect reads as a boolean.
 const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
@@ -230,7 +230,8 @@ pub(super) fn written(value: Duration) -> String {
     let mut out = String::new();
     for (name, size) in UNITS {
         if rest >= size {
-            out.push_str(&format!("{}{name}", rest / size));
+            out.push_str(&(rest / size).to_string());
+            out.push_str(name);
             rest %= size;
         }
     }

@@ -62,14 +62,12 @@ impl Warner {
             return Vec::new();
         }
         let name = job.when.zone.iana_name().unwrap_or_default();
-        let changes = match self.changes.get(name) {
-            Some(changes) => Arc::clone(changes),
-            None => {
-                let found: Arc<[ClockChange]> = changes_of(&job.when.zone, self.now).into();
-                self.changes.insert(name.to_owned(), Arc::clone(&found));
-                found
-            }
-        };
+        let known = self.changes.get(name).map(Arc::clone);
+        let changes = known.unwrap_or_else(|| {
+            let found: Arc<[ClockChange]> = changes_of(&job.when.zone, self.now).into();
+            self.changes.insert(name.to_owned(), Arc::clone(&found));
+            found
+        });
         changes.iter().filter_map(|change| moved(job, *change).map(|start| tell(job, raw, *change, &start))).collect()
     }
 }
@@ -130,7 +128,7 @@ fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
     }
     let open = match job.end {
         EndRule::For(duration) => duration,
-        EndRule::To(_) => Duration::from_secs(86_400),
+        EndRule::To(_) => Duration::from_hours(24),
         EndRule::Never | EndRule::Media => Duration::ZERO,
     };
     let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok());

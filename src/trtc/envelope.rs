@@ -22,11 +22,12 @@ pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Re
     let text = |name: &str| response.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let request_id = text("RequestId").map(|id| printable(id, NAME_CHARS_MAX));
     if let Some(error) = response.get("Error").filter(|error| !error.is_null()) {
-        let result = match error.get("Code").and_then(Value::as_str) {
-            Some(code) => Fault::Rejected {
-                code: printable(code, NAME_CHARS_MAX),
-                message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets),
-            },
+        // A code of nothing names no fault: it could not be the reason of an outcome.
+        let code = error.get("Code").and_then(Value::as_str).map(|code| printable(code, NAME_CHARS_MAX));
+        let result = match code.filter(|code| !code.is_empty()) {
+            Some(code) => {
+                Fault::Rejected { code, message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets) }
+            }
             None => foreign(),
         };
         return (Err(result), request_id);
@@ -103,6 +104,7 @@ mod tests {
             (Action::Stop, 200, r#"{"Response":{}}"#, foreign(r#"{"Response":{}}"#)),
             (Action::Describe, 200, r#"{"Response":{"Status":"Odd"}}"#, foreign(r#"{"Response":{"Status":"Odd"}}"#)),
             (Action::Start, 200, r#"{"Response":{"Error":"no"}}"#, foreign(r#"{"Response":{"Error":"no"}}"#)),
+            (Action::Start, 200, r#"{"Response":{"Error":{"Code":" "}}}"#, foreign(r#"{"Response":{"Error":{"Code":" "}}}"#)),
             // Something else altogether.
             (Action::Start, 200, r#"{"code":4000,"message":"m","codeDesc":"d"}"#, foreign(r#"{"code":4000,"message":"m","codeDesc":"d"}"#)),
             (Action::Start, 200, "", foreign("")),

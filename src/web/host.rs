@@ -16,19 +16,18 @@ pub(super) fn is_ours<B>(request: &Request<B>, bound: IpAddr) -> bool {
 }
 
 fn names_us(authority: &str, bound: IpAddr) -> bool {
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => match host.parse::<Ipv6Addr>() {
+    let (host, port) = if let Some((host, port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        match host.parse::<Ipv6Addr>() {
             Ok(address) => (Some(IpAddr::V6(address)), port),
             Err(_) => return false,
-        },
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let address = host.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
-            if address.is_none() && !host.eq_ignore_ascii_case("localhost") {
-                return false;
-            }
-            (address, port)
         }
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let address = host.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+        if address.is_none() && !host.eq_ignore_ascii_case("localhost") {
+            return false;
+        }
+        (address, port)
     };
     let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     let ours = [bound, IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

@@ -2,14 +2,14 @@
 //! what any key means.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
 
 use super::fault;
 use super::{Document, Entry, Kind, Node};
-use crate::diagnostic::{Diagnostic, LineIndex, Span, offset};
+use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, shown};
 
 /// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
 pub(super) const DEPTH_MAX: usize = 32;
@@ -164,28 +164,27 @@ impl<'a> Builder<'a, '_> {
         match &mut open.items {
             Items::List(nodes) => nodes.push(node),
             Items::Map { entries, key, seen } => match key.take() {
-                None => match node.kind {
-                    Kind::Scalar { text, .. } => *key = Some((text, node.span)),
-                    Kind::List(_) | Kind::Map(_) => {
-                        let span = node.span;
-                        self.fail("yaml", "a key must be a single word or text", span);
+                None => {
+                    let Kind::Scalar { text, .. } = node.kind else {
+                        self.fail("yaml", "a key must be a single word or text", node.span);
                         return Err(Stop);
-                    }
-                },
-                Some((name, key_span)) => match first_written(entries, seen, &name) {
-                    Some(first) => {
-                        let problem = Diagnostic::error("duplicate-key", format!("`{name}` is written twice in this mapping"))
-                            .at(self.index.place(self.file, key_span))
-                            .related(self.index.place(self.file, first), "first written here");
+                    };
+                    *key = Some((text, node.span));
+                }
+                Some((name, key_span)) => {
+                    if let Some(first) = first_written(entries, seen, &name) {
+                        let problem =
+                            Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", shown(&name)))
+                                .at(self.index.place(self.file, key_span))
+                                .related(self.index.place(self.file, first), "first written here");
                         self.problems.push(problem);
-                    }
-                    None => {
+                    } else {
                         if let Some(seen) = seen {
                             seen.insert(name.clone(), key_span);
                         }
                         entries.push(Entry { key: name, key_span, value: node });
                     }
-                },
+                }
             },
         }
         Ok(None)
@@ -197,6 +196,7 @@ impl<'a> Builder<'a, '_> {
             return entries;
         }
         let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        let mut keys: HashSet<Cow<'a, str>> = own.iter().map(|entry| entry.key.clone()).collect();
         for merge in merges {
             let maps = match merge.value.kind {
                 Kind::List(nodes) => nodes,
@@ -208,7 +208,7 @@ impl<'a> Builder<'a, '_> {
                     continue;
                 };
                 for entry in inherited {
-                    if !own.iter().any(|mine| mine.key == entry.key) {
+                    if keys.insert(entry.key.clone()) {
                         own.push(entry);
                     }
                 }
@@ -224,7 +224,7 @@ impl<'a> Builder<'a, '_> {
             Some(suffix) => suffix == "str",
             None if tag.handle().is_empty() && tag.suffix() == "!" => true,
             None => {
-                self.fail("yaml", format!("the tag `{}` means nothing here", tag.original()), span);
+                self.fail("yaml", format!("the tag {} means nothing here", shown(&tag.original())), span);
                 self.hint("remove the tag");
                 false
             }

@@ -153,7 +153,8 @@ mod tests {
     fn a_bomb_of_aliases_stops_at_the_limit() {
         let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
         for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", ")));
+            let aliases = vec![format!("*{last}"); 10].join(", ");
+            text = format!("{text}{name}: &{name} [{aliases}]\n");
         }
         let (root, problems) = read(&text);
         assert!(root.is_none());

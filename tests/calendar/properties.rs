@@ -36,8 +36,8 @@ const CHANGES: [(&str, &str); 16] = [
 fn range() -> impl Strategy<Value = (TimeZone, &'static str, Timestamp, Timestamp)> {
     (0..CHANGES.len(), -129_600..43_200_i64, 1..172_800_i64).prop_map(|(change, shift, length)| {
         let (name, at) = CHANGES[change];
-        let from = at.parse::<Timestamp>().unwrap().as_second() + shift;
-        let instant = |seconds| Timestamp::from_second(seconds).unwrap();
+        let from = at.parse::<Timestamp>().expect("in range").as_second() + shift;
+        let instant = |seconds| Timestamp::from_second(seconds).expect("in range");
         (zone(name), name, instant(from), instant(from + length))
     })
 }
@@ -82,33 +82,33 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     let times = prop::collection::btree_set(time(), 1..5).prop_map(|times| times.into_iter().collect());
     prop_oneof![
         (times, days()).prop_map(|(times, days)| Trigger::At { times, days }),
-        cron_text().prop_map(|text| Trigger::Cron(CronPattern::parse(&text).unwrap().into())),
+        cron_text().prop_map(|text| Trigger::Cron(CronPattern::parse(&text).expect("in range").into())),
         (step, prop::option::of((time(), time())), days()).prop_map(|(step, between, days)| Trigger::Every { step, between, days }),
     ]
 }
 
 /// The dates near a range.
 fn dates_near(zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<Date> {
-    let shifted = |at, days: i64| zone.to_datetime(at).date().checked_add(Span::new().days(days)).unwrap();
+    let shifted = |at, days: i64| zone.to_datetime(at).date().checked_add(Span::new().days(days)).expect("in range");
     shifted(from, -3).series(Span::new().days(1)).take_while(|date| *date <= shifted(to, 3)).collect()
 }
 
 fn compatible(zone: &TimeZone, written: DateTime) -> Timestamp {
-    zone.to_ambiguous_timestamp(written).compatible().unwrap()
+    zone.to_ambiguous_timestamp(written).compatible().expect("in range")
 }
 
 /// The end of the gap that `written` is in.
 fn gap_end(zone: &TimeZone, written: DateTime) -> Timestamp {
-    zone.following(zone.to_ambiguous_timestamp(written).earlier().unwrap()).next().unwrap().timestamp()
+    zone.following(zone.to_ambiguous_timestamp(written).earlier().expect("in range")).next().expect("in range").timestamp()
 }
 
 fn model_of_cron(text: &str, zone: &TimeZone, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
     let fields: Vec<&str> = text.split(' ').collect();
     let both_days = fields[2].starts_with('*') || fields[4].starts_with('*');
-    let cron = croner::parser::CronParser::builder().dom_and_dow(both_days).build().parse(text).unwrap();
-    let matches = |written: DateTime| cron.is_time_matching(&written).unwrap();
+    let cron = croner::parser::CronParser::builder().dom_and_dow(both_days).build().parse(text).expect("in range");
+    let matches = |written: DateTime| cron.is_time_matching(&written).expect("in range");
     if fields[0].starts_with('*') || fields[1].starts_with('*') {
-        let first = Timestamp::from_second(from.as_second().div_euclid(60) * 60).unwrap();
+        let first = Timestamp::from_second(from.as_second().div_euclid(60) * 60).expect("in range");
         return first
             .series(Span::new().minutes(1))
             .take_while(|at| *at < to)
@@ -134,7 +134,7 @@ fn model_of_every(
 ) -> BTreeSet<Timestamp> {
     let mut starts = BTreeSet::new();
     for date in dates_near(zone, from, to).into_iter().filter(|date| days.contains(date.weekday())) {
-        let next = date.tomorrow().unwrap();
+        let next = date.tomorrow().expect("in range");
         let first_instant = |date: Date| match zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0)).offset() {
             AmbiguousOffset::Gap { .. } => gap_end(zone, date.at(0, 0, 0, 0)),
             _ => compatible(zone, date.at(0, 0, 0, 0)),
@@ -192,7 +192,7 @@ proptest! {
     fn a_range_split_anywhere_has_the_same_starts((_, name, from, to) in range(), trigger in trigger(), part in 0.0..1.0_f64) {
         let when = when(name, trigger);
         let nanoseconds = to.duration_since(from).mul_f64(part);
-        let middle = from.checked_add(nanoseconds).unwrap();
+        let middle = from.checked_add(nanoseconds).expect("in range");
         let whole: Vec<Start> = when.between(from, to).collect();
         let parts: Vec<Start> = when.between(from, middle).chain(when.between(middle, to)).collect();
         prop_assert!(whole.is_sorted_by(|left, right| left.at < right.at));
@@ -210,7 +210,7 @@ proptest! {
         let mut when = when(name, trigger);
         let free: Vec<Start> = when.between(from, to).collect();
         let (first, last) = (from + Span::new().seconds(bounds.0), to - Span::new().seconds(bounds.1));
-        let date = zone.to_datetime(from).date().checked_add(Span::new().days(excepted)).unwrap();
+        let date = zone.to_datetime(from).date().checked_add(Span::new().days(excepted)).expect("in range");
         (when.from, when.until) = (Some(first), Some(last));
         when.except = dates(&[(date, date)]);
         let kept: Vec<Start> = when.between(from, to).collect();
@@ -221,7 +221,7 @@ proptest! {
             prop_assert!(kept.iter().all(|at| expected.contains(at)));
             let began_elsewhere = |at: &&Timestamp| {
                 let on = zone.to_datetime(**at).date();
-                on != date && on != date.tomorrow().unwrap() && on.yesterday().unwrap() != date.tomorrow().unwrap()
+                on != date && on != date.tomorrow().expect("in range") && on.yesterday().expect("in range") != date.tomorrow().expect("in range")
             };
             prop_assert!(expected.iter().filter(began_elsewhere).all(|at| kept.contains(at)));
         } else {

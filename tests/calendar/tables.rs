@@ -255,7 +255,7 @@ fn bounds_and_exceptions_hold_for_the_start() {
 
     let mut seconds = when("UTC", trigger("every 1"));
     seconds.except = dates(&[(date(2026, 1, 1), date(2056, 12, 31))]);
-    assert_eq!(seconds.next_after(instant("2026-01-01T00:00Z")).unwrap().at, instant("2057-01-01T00:00Z"));
+    assert_eq!(seconds.next_after(instant("2026-01-01T00:00Z")).expect("it comes").at, instant("2057-01-01T00:00Z"));
 }
 
 #[test]
@@ -298,8 +298,8 @@ fn an_end_is_the_first_such_time_after_the_written_start() {
         (NEW_YORK, "every 1800", "2026-11-01T06:30Z", "02:00", "01 06:30 repeat to 01 07:00"),
     ] {
         let when = when(zone, trigger(text));
-        let start = when.not_before(instant(from)).unwrap();
-        let (end, dst) = when.end_at(&start, to.parse().unwrap()).unwrap();
+        let start = when.not_before(instant(from)).expect("it comes");
+        let (end, dst) = when.end_at(&start, to.parse().expect("a time")).expect("it comes");
         assert_eq!(format!("{} to {}", shown(start.at, start.dst), shown(end, dst)), expected, "{zone}: {text} to {to}");
     }
 }
@@ -312,8 +312,8 @@ fn what_never_comes_ends_and_what_is_rare_is_found() {
     }
     // 29 February on a Monday: 2072, and then, over 2100 which is no leap year, 2112.
     let rare = when("UTC", trigger("cron 0 0 29 2 +MON"));
-    assert_eq!(rare.next_after(instant("2060-03-01T00:00Z")).unwrap().at, instant("2072-02-29T00:00Z"));
-    assert_eq!(rare.next_after(instant("2072-02-29T00:00Z")).unwrap().at, instant("2112-02-29T00:00Z"));
+    assert_eq!(rare.next_after(instant("2060-03-01T00:00Z")).expect("it comes").at, instant("2072-02-29T00:00Z"));
+    assert_eq!(rare.next_after(instant("2072-02-29T00:00Z")).expect("it comes").at, instant("2112-02-29T00:00Z"));
     let mut excepted = when(NEW_YORK, trigger("every 1"));
     excepted.except = dates(&[(date(1900, 1, 1), date(2900, 1, 1))]);
     assert_eq!(excepted.next_after(instant("2026-01-01T00:00Z")), None);
@@ -343,10 +343,10 @@ fn a_fraction_of_a_second_neither_hides_nor_repeats_a_start() {
         ["1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.999999999Z", "1970-01-01T00:00:00.000000001Z", "1970-01-01T00:00:00Z"]
     {
         let at = instant(text);
-        let every_second = when("UTC", Trigger::Cron(CronPattern::parse("* * * * * *").unwrap().into()));
-        let next = every_second.next_after(at).unwrap().at;
+        let every_second = when("UTC", Trigger::Cron(CronPattern::parse("* * * * * *").expect("good").into()));
+        let next = every_second.next_after(at).expect("it comes").at;
         assert!(next > at && next.as_nanosecond() - at.as_nanosecond() <= 1_000_000_000, "{text}: {next}");
-        let here = every_second.not_before(at).unwrap().at;
+        let here = every_second.not_before(at).expect("it comes").at;
         assert!(here >= at && here.as_nanosecond() - at.as_nanosecond() < 1_000_000_000, "{text}: {here}");
     }
 }

@@ -1,0 +1,409 @@
+//! The state machine, the request and the task, row by row.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::trtc::{Answer, Body, Fault, Success, TaskStatus};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).expect("in range")
+}
+
+/// A loop of ten-minute media, on air for an hour.
+fn example() -> Occurrence {
+    Occurrence {
+        key: Key { start: at(0), job: JobId::parse("promo").expect("an id") },
+        kind: Kind::Planned,
+        count: 1,
+        end: End::Planned(at(3600)),
+        playout: Playout {
+            destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
+            room: Room::Text("lobby".into()),
+            robot: "promo".into(),
+            stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
+            live: false,
+            length: Some(Duration::from_mins(10)),
+            seek: Duration::ZERO,
+            repeat: Repeat::Forever,
+            volume: None,
+            tempo: None,
+            progress: None,
+            auto_push: None,
+            idle_timeout: None,
+        },
+        terms: Terms {
+            late: Late::Join,
+            start_within: None,
+            retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
+            priority: 5,
+        },
+        generation: 1,
+        state: State::Armed,
+        attempts: 1,
+        tries: 1,
+        restarts: 0,
+        was_in_doubt: false,
+        in_doubt: false,
+        joined: false,
+        exists_since: None,
+        first_sent_at: None,
+        on_air_at: None,
+        ended_at: None,
+        confirmed_at: None,
+        task_id: None,
+        fault: None,
+        request_id: None,
+    }
+}
+
+fn rejected(code: &str) -> Answer {
+    Answer::bare(Err(Fault::Rejected { code: code.into(), message: "why".into() }))
+}
+
+fn accepted() -> Answer {
+    Answer::bare(Ok(Success::Started { task_id: "t-1".into() }))
+}
+
+/// Sends the attempt that is claimed and lets `answer` come at `seconds`.
+fn answer(occurrence: &Occurrence, answer: &Answer, seconds: i64) -> Occurrence {
+    answer_while(occurrence, answer, seconds, false)
+}
+
+fn answer_while(occurrence: &Occurrence, answer: &Answer, seconds: i64, robot_busy: bool) -> Occurrence {
+    let judgement = judge(occurrence, answer, at(seconds));
+    decide(occurrence, Event::Answered { sent_at: at(seconds), judgement, robot_busy }, at(seconds)).expect("legal")
+}
+
+/// Lets the wait pass and claims the next attempt.
+fn wait(occurrence: &Occurrence) -> (Occurrence, i64) {
+    let State::Waiting { until, .. } = occurrence.state else { panic!("does not wait: {occurrence:#?}") };
+    (decide(occurrence, Event::Due, until).expect("legal"), until.as_second() - at(0).as_second())
+}
+
+fn outcome(occurrence: &Occurrence) -> (&str, &str) {
+    match &occurrence.state {
+        State::Done { outcome } => (outcome.name(), outcome.reason()),
+        state => (state.name(), ""),
+    }
+}
+
+#[test]
+fn an_accepted_start_is_on_air_and_its_end_stops_it() {
+    let on_air = answer(&example(), &accepted(), 0);
+    assert_eq!((on_air.state.name(), on_air.task_id.as_deref(), on_air.on_air_at), ("on_air", Some("t-1"), Some(at(0))));
+    let stopping = decide(&on_air, Event::End, at(3600)).expect("legal");
+    assert_eq!(stopping.state.name(), "stopping");
+    let done = decide(&stopping, Event::StopSettled { at: at(3601), verified: true }, at(3603)).expect("legal");
+    assert_eq!((outcome(&done), done.ended_at), (("ended", "planned"), Some(at(3601))));
+    let done = decide(&stopping, Event::StopSettled { at: at(3601), verified: false }, at(3603)).expect("legal");
+    assert_eq!(outcome(&done), ("ended", "unverified"));
+}
+
+#[test]
+fn each_code_is_tried_as_often_as_its_class_allows() {
+    // Code, and how many attempts come of it when it is all that ever comes (0: as long as the window allows).
+    for (code, attempts) in [
+        ("InvalidParameter.StreamUrl", 1),
+        ("AuthFailure.SecretIdNotFound", 1),
+        ("UnauthorizedOperation", 1),
+        ("InvalidParameter.SomethingNew", 1),
+        ("InvalidParameter.UserSig", 2),
+        ("AuthFailure.TokenFailure", 2),
+        ("InternalError.HttpParseFailed", 2),
+        ("AuthFailure.SignatureExpire", 1),
+        ("FailedOperation", 3),
+        ("NobodyKnowsThis.AtAll", 3),
+        ("InternalError.InternalError", 0),
+        ("ResourceInsufficient.RequestRejection", 0),
+        ("RequestLimitExceeded.UinLimitExceeded", 0),
+        ("LimitExceeded.ConcurrencyLimit", 0),
+        ("FailedOperation.RestrictedConcurrency", 0),
+    ] {
+        let mut occurrence = answer(&example(), &rejected(code), 0);
+        while !occurrence.is_done() && occurrence.attempts < 500 {
+            let (calling, now) = wait(&occurrence);
+            occurrence = if calling.is_done() { calling } else { answer(&calling, &rejected(code), now) };
+        }
+        assert_eq!(outcome(&occurrence), ("failed", code));
+        if attempts > 0 {
+            assert_eq!(occurrence.attempts, attempts, "{code}");
+        } else {
+            // The window closes 30 s before its end; the mean delay is at most 15 s.
+            assert!(occurrence.attempts > 150 && occurrence.ended_at.expect("over") >= at(3569), "{code}: {occurrence:#?}");
+        }
+    }
+}
+
+#[test]
+fn attempts_and_codes_of_the_job_change_that() {
+    let mut capped = example();
+    capped.terms.retry.attempts = 2;
+    let (calling, now) = wait(&answer(&capped, &rejected("InternalError"), 0));
+    let done = answer(&calling, &rejected("InternalError"), now);
+    assert_eq!((outcome(&done), done.attempts), (("failed", "InternalError"), 2));
+
+    let mut lenient = example();
+    lenient.terms.retry.also = vec!["InvalidParameter.StreamUrl".into()];
+    assert_eq!(answer(&lenient, &rejected("InvalidParameter.StreamUrl"), 0).state.name(), "waiting");
+}
+
+#[test]
+fn the_last_code_names_the_failure_and_without_one_what_may_have_begun() {
+    for (faults, reason) in [
+        (vec![Fault::Connect("refused".into())], "unreachable"),
+        (vec![Fault::Timeout], "in_doubt"),
+        (vec![Fault::Timeout, Fault::Connect("refused".into())], "in_doubt"),
+        (vec![Fault::Status(502)], "in_doubt"),
+    ] {
+        let mut occurrence = Occurrence { end: End::Planned(at(60)), ..example() };
+        let mut now = 0;
+        for fault in faults.iter().cycle() {
+            occurrence = answer(&occurrence, &Answer::bare(Err(fault.clone())), now);
+            if occurrence.is_done() {
+                break;
+            }
+            (occurrence, now) = wait(&occurrence);
+        }
+        assert_eq!(outcome(&occurrence), ("failed", reason), "{faults:?}");
+    }
+}
+
+#[test]
+fn task_exist_is_ours_only_where_we_may_have_begun_it() {
+    let exists = rejected("FailedOperation.TaskExist");
+    // After a doubt.
+    let (doubtful, now) = wait(&answer(&example(), &Answer::bare(Err(Fault::Timeout)), 0));
+    let ours = answer(&doubtful, &exists, now);
+    assert_eq!((ours.state.name(), ours.task_id.as_deref(), ours.was_in_doubt), ("on_air", None, true));
+    // On the first try for a window that was open already.
+    let joined = answer(&Occurrence { joined: true, ..example() }, &exists, 100);
+    assert_eq!(joined.state.name(), "on_air");
+    // Not while an earlier task of the same robot is not verified gone.
+    assert_eq!(answer_while(&doubtful, &exists, now, true).state.name(), "waiting");
+    // Anything else is somebody's: 15 s, then failed.
+    let mut foreign = answer(&example(), &exists, 0);
+    let mut now = 0;
+    while !foreign.is_done() {
+        (foreign, now) = wait(&foreign);
+        foreign = answer(&foreign, &exists, now);
+    }
+    assert_eq!(outcome(&foreign), ("failed", "FailedOperation.TaskExist"));
+    assert!((15..50).contains(&now), "{now}");
+    // And a doubt that was proved wrong by nothing stays a doubt: TaskExist itself is none.
+    assert!(!foreign.was_in_doubt);
+}
+
+#[test]
+fn on_air_without_a_task_id_ends_unverified() {
+    let (doubtful, now) = wait(&answer(&example(), &Answer::bare(Err(Fault::Cut("x".into()))), 0));
+    let on_air = answer(&doubtful, &rejected("FailedOperation.TaskExist"), now);
+    assert_eq!(outcome(&decide(&on_air, Event::End, at(3600)).expect("legal")), ("ended", "unverified"));
+}
+
+#[test]
+fn what_came_back_unsent_was_missed_or_failed() {
+    for (reason, expected) in [(NotSent::Late, "late"), (NotSent::Limit, "limit"), (NotSent::ContentOver, "content_over")] {
+        let done = decide(&example(), Event::NotSent(reason), at(0)).expect("legal");
+        assert_eq!((outcome(&done), done.attempts), (("missed", expected), 0));
+    }
+    let (calling, now) = wait(&answer(&example(), &rejected("InternalError"), 0));
+    let done = decide(&calling, Event::NotSent(NotSent::Limit), at(now)).expect("legal");
+    assert_eq!((outcome(&done), done.attempts), (("failed", "InternalError"), 1));
+}
+
+#[test]
+fn a_row_that_was_under_way_is_recovered_in_doubt() {
+    let recovered = decide(&example(), Event::Recovered, at(10)).expect("legal");
+    assert_eq!((recovered.state.name(), recovered.in_doubt, recovered.was_in_doubt), ("waiting", true, true));
+    let too_late = decide(&example(), Event::Recovered, at(3590)).expect("legal");
+    assert_eq!(outcome(&too_late), ("failed", "in_doubt"));
+    let mut skipping = example();
+    skipping.terms.late = Late::Skip;
+    assert_eq!(decide(&skipping, Event::Recovered, at(1)).expect("legal").state.name(), "waiting");
+    assert_eq!(outcome(&decide(&skipping, Event::Recovered, at(3)).expect("legal")), ("failed", "in_doubt"));
+    // A crash loop cannot go beyond the cap: the attempt was counted when it was claimed.
+    let mut capped = example();
+    capped.terms.retry.attempts = 1;
+    assert_eq!(outcome(&decide(&capped, Event::Recovered, at(1)).expect("legal")), ("failed", "in_doubt"));
+}
+
+#[test]
+fn a_stream_that_vanishes_was_lost_or_had_ended() {
+    let on_air = answer(&example(), &accepted(), 0);
+    assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(600) }, at(602)).expect("legal")), ("failed", "lost"));
+    assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(3540) }, at(3542)).expect("legal")), ("ended", "media"));
+    let single = Occurrence { playout: Playout { repeat: Repeat::Times(1), ..example().playout }, ..example() };
+    let single = answer(&single, &accepted(), 0);
+    assert_eq!(outcome(&decide(&single, Event::Gone { at: at(605) }, at(607)).expect("legal")), ("ended", "media"));
+    assert_eq!(outcome(&decide(&single, Event::Gone { at: at(60) }, at(62)).expect("legal")), ("failed", "lost"));
+}
+
+#[test]
+fn what_the_table_does_not_know_is_refused_by_name() {
+    let done = decide(&example(), Event::NotSent(NotSent::Late), at(0)).expect("legal");
+    for event in [Event::Due, Event::End, Event::Recovered, Event::Gone { at: at(1) }, Event::NotSent(NotSent::Late)] {
+        assert_eq!(decide(&done, event, at(2)).expect_err("an outcome is final").state, "done");
+    }
+    assert_eq!(
+        decide(&example(), Event::Due, at(0)).expect_err("armed waits for no one").to_string(),
+        "Due cannot happen to an occurrence that is armed"
+    );
+}
+
+#[test]
+fn a_window_closes_30_s_or_a_quarter_before_its_end() {
+    for (end, within, closes) in [
+        (End::Planned(at(3600)), None, Some(3570)),
+        (End::Planned(at(60)), None, Some(45)),
+        (End::Planned(at(3600)), Some(300), Some(300)),
+        (End::Open, None, Some(600)),
+        (End::Open, Some(60), Some(60)),
+        (End::Never, None, None),
+        (End::Never, Some(60), Some(60)),
+    ] {
+        let mut occurrence = Occurrence { end, ..example() };
+        occurrence.terms.start_within = within.map(Duration::from_secs);
+        assert_eq!(occurrence.start_closes(), closes.map(at), "{end:?} {within:?}");
+    }
+}
+
+type SeekRepeatBound = (Option<u64>, Option<Repeat>, Option<u16>);
+
+/// Seek, `RepeatNum` and MaxDuration of a start so many seconds after its instant.
+fn request(occurrence: &Occurrence, seconds: i64) -> Result<SeekRepeatBound, ContentOver> {
+    let request = start_request(occurrence, at(seconds))?;
+    let Body::Start { params, .. } = request.body else { panic!("a start") };
+    Ok((params.seek_second, params.repeat, params.max_duration))
+}
+
+#[test]
+fn a_loop_is_joined_modulo_its_length_and_bounded_by_the_cloud() {
+    let forever = Some(Repeat::Forever);
+    let promo = example();
+    assert_eq!(request(&promo, 0), Ok((None, forever, Some(61))));
+    assert_eq!(request(&promo, 1), Ok((None, forever, Some(61))));
+    assert_eq!(request(&promo, 700), Ok((Some(100), forever, Some(50))));
+    let seeking = Occurrence { playout: Playout { seek: Duration::from_secs(90), ..promo.playout.clone() }, ..promo.clone() };
+    assert_eq!(request(&seeking, 0), Ok((Some(90), forever, Some(61))));
+    assert_eq!(request(&seeking, 520), Ok((Some(10), forever, Some(53))));
+    let fast = Occurrence { playout: Playout { tempo: Tempo::from_percent(150), ..promo.playout.clone() }, ..promo.clone() };
+    assert_eq!(request(&fast, 100), Ok((Some(150), forever, Some(60))));
+    let unknown = Occurrence { playout: Playout { length: None, ..seeking.playout.clone() }, ..promo.clone() };
+    assert_eq!(request(&unknown, 700), Ok((Some(90), forever, Some(50))));
+    let over = request(&Occurrence { end: End::Never, ..promo }, 0);
+    assert_eq!(over, Ok((None, forever, Some(10_080))));
+}
+
+#[test]
+fn plays_that_are_over_are_not_repeated() {
+    let plays = |plays| Occurrence { playout: Playout { repeat: Repeat::Times(plays), ..example().playout }, ..example() };
+    assert_eq!(request(&plays(1), 0), Ok((None, None, None)));
+    assert_eq!(request(&plays(3), 1250), Ok((Some(50), None, None)));
+    assert_eq!(request(&plays(3), 650), Ok((Some(50), Some(Repeat::Times(2)), None)));
+    assert_eq!(request(&plays(3), 1800), Err(ContentOver));
+    let unknown = Occurrence { playout: Playout { length: None, ..plays(1).playout }, ..example() };
+    assert_eq!(request(&unknown, 650), Ok((Some(650), None, None)));
+    let live = Occurrence { playout: Playout { live: true, length: None, ..plays(1).playout }, ..example() };
+    assert_eq!(request(&live, 650), Ok((None, None, None)));
+}
+
+#[test]
+fn a_late_restart_begins_at_the_beginning_until_it_was_on_air() {
+    let mut occurrence = Occurrence { playout: Playout { repeat: Repeat::Times(1), ..example().playout }, ..example() };
+    occurrence.terms.late = Late::Restart;
+    assert_eq!(request(&occurrence, 700), Ok((None, None, None)));
+    occurrence.on_air_at = Some(at(10));
+    assert_eq!(request(&occurrence, 300), Ok((Some(300), None, None)));
+}
+
+#[test]
+fn the_signature_outlives_the_window() {
+    let until = |occurrence: &Occurrence, seconds| match start_request(occurrence, at(seconds)).expect("content").body {
+        Body::Start { valid_until, .. } => valid_until,
+        _ => panic!("a start"),
+    };
+    assert_eq!(until(&example(), 0), at(7200));
+    assert_eq!(until(&Occurrence { end: End::Open, ..example() }, 0), at(8 * 86_400));
+}
+
+fn task() -> Task {
+    Task {
+        row: 1,
+        task_id: "t-1".into(),
+        destination: example().playout.destination,
+        key: example().key,
+        robot: "promo".into(),
+        started_at: at(0),
+        bound: Some(at(3660)),
+        media_end: None,
+        phase: TaskPhase::Watched { missing_since: None },
+        next_at: at(30),
+        alerted: false,
+        was_stopped: false,
+    }
+}
+
+const PERIOD: SignedDuration = SignedDuration::from_secs(30);
+
+#[test]
+fn a_task_is_gone_after_two_looks_2_s_apart_and_not_when_young() {
+    let mut task = task();
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(3));
+    assert_eq!((task.is_gone(), task.next_at), (false, at(10)));
+    task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(10));
+    assert_eq!((task.is_gone(), task.next_at), (false, at(40)));
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(40));
+    assert_eq!((task.is_gone(), task.next_at), (false, at(42)));
+    task.take(TaskEvent::Failed, PERIOD, at(42));
+    assert!(!task.is_gone());
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(44));
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(40), verified: true });
+}
+
+#[test]
+fn a_stop_is_tried_until_it_is_taken_and_then_verified() {
+    let mut task = task();
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    assert_eq!(task.next_at, at(100));
+    let mut now = 100;
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        assert_eq!(task.due(at(now)), Some(TaskStep::Stop));
+        task.take(TaskEvent::Failed, PERIOD, at(now));
+        let next = task.next_at.as_second() - at(0).as_second();
+        waits.push(next - now);
+        now = next;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 60, 60, 60, 60]);
+    assert!(task.alert_due(at(now)) && !task.alert_due(at(now)));
+    assert_eq!(task.due(at(now)), Some(TaskStep::Stop));
+    task.take(TaskEvent::Stopped, PERIOD, at(now));
+    assert_eq!((task.due(task.next_at), task.was_stopped), (Some(TaskStep::Describe), true));
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(now + 1));
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(now), verified: true });
+}
+
+#[test]
+fn a_loop_that_cannot_be_stopped_is_believed_gone_after_its_bound_once_somebody_asked() {
+    let mut task = task();
+    task.take(TaskEvent::StopWanted, PERIOD, at(4000));
+    assert_eq!(task.due(at(4000)), Some(TaskStep::Stop));
+    task.take(TaskEvent::Failed, PERIOD, at(4000));
+    assert_eq!(task.due(at(4001)), Some(TaskStep::Stop));
+    task.take(TaskEvent::Failed, PERIOD, at(4001));
+    assert_eq!(task.due(at(4003)), None);
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(3660), verified: false });
+}
+
+#[test]
+fn media_is_not_cut_on_the_dot_but_30_s_later() {
+    let mut task = Task { media_end: Some(at(100)), bound: None, ..task() };
+    task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(90));
+    assert_eq!(task.next_at, at(100));
+    task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(100));
+    assert_eq!(task.next_at, at(130));
+    task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(130));
+    assert!(task.is_stop_wanted());
+}
