@@ -39,6 +39,11 @@ impl LedgerError {
         LedgerError { message: format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}") }
     }
 
+    fn older(version: u32) -> LedgerError {
+        let advice = "the daemon brings it up to date when it starts";
+        LedgerError { message: format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}") }
+    }
+
     fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
         LedgerError { message: format!("cannot {verb} `{}`: {error}", path.display()) }
     }
@@ -139,6 +144,6 @@ fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| named(&error))?;
     connection.busy_timeout(BUSY)?;
-    schema::version(&connection).map_err(|error| named(&error))?;
-    Ok(connection)
+    let version = schema::version(&connection).map_err(|error| named(&error))?;
+    if version < VERSION { Err(named(&LedgerError::older(version))) } else { Ok(connection) }
 }
