@@ -68,10 +68,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// Turns byte offsets of one text into lines and columns, in the logarithm of its lines.
+/// Bytes between two marks of a [`LineIndex`]: what is counted anew for each column.
+const MARK_BYTES: usize = 1_024;
+
+/// Turns byte offsets of one text into lines and columns, in the logarithm of its lines; a file of one endless line is no worse.
 pub struct LineIndex<'a> {
     text: &'a str,
     line_starts: Vec<u32>,
+    /// How many characters begin before each multiple of [`MARK_BYTES`].
+    marks: Vec<u32>,
 }
 
 impl<'a> LineIndex<'a> {
@@ -79,7 +84,19 @@ impl<'a> LineIndex<'a> {
     pub fn new(text: &'a str) -> LineIndex<'a> {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(newlines.map(|(at, _)| offset(at + 1))).collect();
-        LineIndex { text, line_starts }
+        let mut before = 0;
+        let counts = text.as_bytes().chunks(MARK_BYTES).map(|chunk| {
+            before += characters(chunk);
+            before
+        });
+        let marks = std::iter::once(0).chain(counts).collect();
+        LineIndex { text, line_starts, marks }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters_before(&self, at: usize) -> u32 {
+        let mark = at / MARK_BYTES;
+        self.marks[mark] + characters(&self.text.as_bytes()[mark * MARK_BYTES..at])
     }
 
     /// The 1-based line and column (in characters) of a byte offset.
@@ -87,8 +104,8 @@ impl<'a> LineIndex<'a> {
         let line = self.line_starts.partition_point(|start| *start <= at).max(1);
         let start = self.line_starts[line - 1] as usize;
         let end = self.text.floor_char_boundary((at as usize).min(self.text.len()));
-        let column = self.text[start.min(end)..end].chars().count() + 1;
-        (offset(line), offset(column))
+        let column = self.characters_before(end) - self.characters_before(start.min(end)) + 1;
+        (offset(line), column)
     }
 
     /// The place of `span` in the file called `file`.
@@ -96,6 +113,11 @@ impl<'a> LineIndex<'a> {
         let (line, column) = self.locate(span.start);
         Place { file: Arc::clone(file), line, column, span }
     }
+}
+
+/// How many characters of UTF-8 begin in these bytes.
+fn characters(bytes: &[u8]) -> u32 {
+    offset(bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count())
 }
 
 /// A length as the `u32` that spans use. Sources are limited to far less than 4 GiB when they are read.
@@ -165,20 +187,40 @@ impl Diagnostic {
         self
     }
 
-    /// The JSON object of `check --format json`: `{severity, code, message, file, line, column, job, hint}`.
-    pub fn json(&self) -> serde_json::Value {
+    /// The JSON object of `check --format json`.
+    pub fn json(&self) -> DiagnosticObject {
         let place = self.place.as_ref();
         let number = |value: u32| (value > 0).then_some(value);
-        serde_json::json!({
-            "severity": self.severity,
-            "code": self.code,
-            "message": self.message,
-            "file": place.map(|place| place.file.as_ref()),
-            "line": place.and_then(|place| number(place.line)),
-            "column": place.and_then(|place| number(place.column)),
-            "job": self.job,
-            "hint": self.hint,
-        })
+        DiagnosticObject {
+            severity: self.severity,
+            code: self.code,
+            message: self.message.clone(),
+            file: place.map(|place| place.file.as_ref().to_owned()),
+            line: place.and_then(|place| number(place.line)),
+            column: place.and_then(|place| number(place.column)),
+            job: self.job.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+/// A diagnostic as programs read it. The keys and their order are the contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiagnosticObject {
+    severity: Severity,
+    code: &'static str,
+    message: String,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+    job: Option<String>,
+    hint: Option<String>,
+}
+
+/// One line of JSON.
+impl fmt::Display for DiagnosticObject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).expect("a struct of plain values is JSON"))
     }
 }
 
@@ -228,6 +270,17 @@ mod tests {
         assert_eq!(index.locate(5), (2, 1));
         assert_eq!(index.locate(13), (2, 5));
         assert_eq!(index.locate(4000), (3, 1));
+    }
+
+    #[test]
+    fn a_column_far_into_a_long_line_is_counted_right() {
+        let text = format!("# {}\nx: {}", "直".repeat(700), "播a".repeat(3_000));
+        let index = LineIndex::new(&text);
+        for (at, _) in text.char_indices() {
+            let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+            let line = 1 + u32::from(line_start > 0);
+            assert_eq!(index.locate(offset(at)), (line, offset(text[line_start..at].chars().count() + 1)), "{at}");
+        }
     }
 
     #[test]

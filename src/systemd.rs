@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_watchdog_counts_only_for_the_process_it_names() {
-        let minute = Some(Duration::from_secs(60));
+        let minute = Some(Duration::from_mins(1));
         for (usec, pid, expected) in [
             (Some("60000000"), None, minute),
             (Some("60000000"), Some("7"), minute),

@@ -129,13 +129,11 @@ fn a_stdout_that_cannot_be_written_is_a_failure() {
 
 #[test]
 fn bad_settings_end_with_code_78_and_their_place() {
-    let bomb = {
-        let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
-        for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 10].join(", ")));
-        }
-        text
-    };
+    let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+    for (name, last) in "bcdefghi".chars().zip("abcdefgh".chars()) {
+        let ten = vec![format!("*{last}"); 10].join(", ");
+        bomb = format!("{bomb}{name}: &{name} [{ten}]\n");
+    }
     for (content, words) in [
         (GOOD.replace("listen", "lsiten").into_bytes(), ":3:1\n"),
         (GOOD.replace("listen", "lsiten").into_bytes(), "error[unknown-key]: unknown key `lsiten` in the settings"),
@@ -200,4 +198,37 @@ fn a_log_filter_that_makes_no_sense_is_a_usage_error() {
     let output = ingestd(&["plan"]).env("INGESTD_LOG", "ingestd=loud").output().expect("the program starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).starts_with("error: `$INGESTD_LOG` makes no sense"), "{}", text(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn log_lines_are_for_people_or_for_the_journal_or_json() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let (folder, path) = settings(GOOD.replace("{env: KEY}", "{file: key}").as_bytes());
+    let key = folder.path().join("key");
+    std::fs::write(&key, "hush")
+        .and_then(|()| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)))
+        .expect("writable");
+    let line = |log: &str, journal: bool| {
+        let stderr = folder.path().join("stderr");
+        let file = File::create(&stderr).expect("writable");
+        let metadata = file.metadata().expect("it is open");
+        let mut command = ingestd(&["--log", log, "--config", path.to_str().expect("a path of UTF-8"), "run"]);
+        command.env("STATE_DIRECTORY", folder.path().join("state"));
+        if journal {
+            command.env("JOURNAL_STREAM", format!("{}:{}", metadata.dev(), metadata.ino()));
+        }
+        // It ends at once, for want of the account's key.
+        assert!(!command.stderr(file).status().expect("the program starts").success());
+        let text = std::fs::read_to_string(stderr).expect("it was written");
+        assert!(text.contains("TENCENTCLOUD_SECRET_ID") && !text.contains("hush"), "{text}");
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let warning = format!("the secret file `{}` can be read by every user of this host (mode 0644)", key.display());
+    assert_eq!(line("text", true), format!("<4>{warning}"));
+    let plain = line("text", false);
+    assert!(plain.starts_with("20") && plain.ends_with(&format!("Z  WARN {warning}")), "{plain}");
+    let json: serde_json::Value = serde_json::from_str(&line("json", true)).expect("an object a line");
+    assert_eq!((json["level"].as_str(), json["message"].as_str()), (Some("WARN"), Some(warning.as_str())));
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use ingestd::plan::{End, Occurrence, Upcoming};
+use ingestd::plan::{End, Planned, Upcoming};
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
@@ -21,24 +21,23 @@ fn schedule(jobs: &[(&str, &str)]) -> Schedule {
 }
 
 fn yaml(jobs: &[(&str, &str)]) -> String {
-    let mut text = "timezone: America/New_York\njobs:\n".to_owned();
-    for (id, fields) in jobs {
+    let jobs = jobs.iter().map(|(id, fields)| {
         let stream = if fields.contains("stream:") { "" } else { "stream: \"https://cdn.example.com/a.mp4\", " };
-        text += &format!("  {id}: {{room: {id}, {stream}{fields}}}\n");
-    }
-    text
+        format!("  {id}: {{room: {id}, {stream}{fields}}}\n")
+    });
+    std::iter::once("timezone: America/New_York\njobs:\n".to_owned()).chain(jobs).collect()
 }
 
 fn from(schedule: &Schedule, from: &str) -> Upcoming {
     Upcoming::new(schedule, instant(from))
 }
 
-fn first(fields: &str) -> Occurrence {
+fn first(fields: &str) -> Planned {
     from(&schedule(&[("job", fields)]), "2026-03-08T00:00Z").next().expect("it starts")
 }
 
 fn ends(at: &str, follows_media: bool) -> End {
-    End::At { at: instant(at), follows_media }
+    if follows_media { End::Media(instant(at)) } else { End::Planned(instant(at)) }
 }
 
 #[test]

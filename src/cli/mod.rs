@@ -2,7 +2,7 @@
 //!
 //! A verb's file exports two things, and two lines here add it: its `mod`, and its name in `verbs!`.
 //!
-//! ```ignore
+//! ```text
 //! /// Says one line about the verb: this is its text in `--help`.
 //! #[derive(Debug, clap::Args)]
 //! pub(crate) struct Args { /* .. */ }

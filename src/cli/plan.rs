@@ -9,7 +9,7 @@ use super::format::Format;
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
-use crate::plan::{Occurrence, Upcoming};
+use crate::plan::{Planned, Upcoming};
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
@@ -106,7 +106,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     Ok(vec![job])
 }
 
-fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, mut table: PlanTable) -> io::Result<()> {
+fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
         let part = table.part(occurrences.by_ref().take(TABLE_ROWS));
@@ -117,7 +117,7 @@ fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrenc
     Ok(())
 }
 
-fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
     for occurrence in occurrences {
         serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
         out.write_all(b"\n")?;
@@ -125,7 +125,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence
     Ok(())
 }
 
-fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
     for occurrence in occurrences {
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;

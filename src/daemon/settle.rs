@@ -14,7 +14,7 @@ use super::Generation;
 use super::desk::Desk;
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{
-    End, Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, Terms, start_request,
+    Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, Terms, start_request,
 };
 use crate::plan::{self, Upcoming};
 use crate::schedule::{EndRule, Job, JobId, Late, Schedule};
@@ -183,13 +183,7 @@ impl Backlog {
         Ok(false)
     }
 
-    fn write(
-        &mut self,
-        turn: &mut Turn<'_>,
-        desk: &mut Desk,
-        planned: &plan::Occurrence,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    fn write(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, planned: &plan::Planned, now: Timestamp) -> Result<(), LedgerError> {
         let mut missed = armed(planned, self.generation.number, true);
         missed.attempts = 0;
         missed.tries = 0;
@@ -210,7 +204,7 @@ impl Backlog {
 }
 
 /// The newest occurrence of `job` in `[from, now)` that can still be started.
-fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::Occurrence> {
+fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::Planned> {
     if !job.enabled {
         return None;
     }
@@ -218,7 +212,7 @@ fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::
     // Where no window bounds the search, a year does: an endless show that began earlier has a row, or a new one is wanted.
     let from = from.max(reach).max(now - SignedDuration::from_hours(24 * 366));
     let newest = job.when.between(from, now).last()?;
-    let planned = plan::occurrence(job, newest);
+    let planned = plan::planned(job, newest);
     let closes = armed(&planned, 0, true).start_closes();
     closes.is_none_or(|closes| now < closes).then_some(planned)
 }
@@ -248,7 +242,7 @@ fn times(job: &Job) -> Option<u32> {
 fn start_late(
     turn: &mut Turn<'_>,
     desk: &mut Desk,
-    planned: &plan::Occurrence,
+    planned: &plan::Planned,
     generation: i64,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
@@ -285,19 +279,13 @@ fn why_missed(occurrence: &Occurrence, now: Timestamp) -> Outcome {
 }
 
 /// The occurrence as it is claimed: armed, attempt 1.
-fn armed(planned: &plan::Occurrence, generation: i64, joined: bool) -> Occurrence {
+fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> Occurrence {
     let job = &planned.job;
-    let end = match planned.end {
-        plan::End::At { at, follows_media: false } => End::Planned(at),
-        plan::End::At { at, follows_media: true } => End::Media(at),
-        plan::End::Open => End::Open,
-        plan::End::Never => End::Never,
-    };
     Occurrence {
         key: Key { start: planned.start.at, job: job.id.clone() },
         kind: Kind::Planned,
         count: 1,
-        end,
+        end: planned.end,
         playout: playout(job, planned.start.at),
         terms: Terms { late: job.late, start_within: job.start_within, retry: job.retry.as_ref().clone(), priority: job.priority },
         generation,

@@ -80,8 +80,13 @@ fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Optio
     let last = piece.iter().map(|(place, _)| place.span.start).max()?;
     let text = texts.get(&first.file).filter(|_| first.line > 0)?;
     let inside = |at: u32| text.floor_char_boundary((at as usize).min(text.len()));
-    let start = text[..inside(first.span.start)].rfind('\n').map_or(0, |newline| newline + 1);
-    let end = text[inside(last)..].find('\n').map_or(text.len(), |newline| inside(last) + newline);
+    // Looked for no further than what would be drawn, so that an endless line is not searched for each of its problems.
+    let earliest = text.floor_char_boundary(inside(first.span.start).saturating_sub(PIECE_MAX));
+    let latest = text.ceil_char_boundary((inside(last) + PIECE_MAX).min(text.len()));
+    let before = text[earliest..inside(first.span.start)].rfind('\n').map(|newline| earliest + newline + 1);
+    let start = before.or_else(|| (earliest == 0).then_some(0))?;
+    let after = text[inside(last)..latest].find('\n').map(|newline| inside(last) + newline);
+    let end = after.or_else(|| (latest == text.len()).then_some(latest))?;
     if end - start > PIECE_MAX {
         return None;
     }

@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_more() {
-        assert_eq!(delay(&policy(1, 2), &key(0), 1, Some(Duration::from_secs(60))), Duration::from_secs(60));
+        assert_eq!(delay(&policy(1, 2), &key(0), 1, Some(Duration::from_mins(1))), Duration::from_mins(1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what any key means.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
@@ -196,6 +196,7 @@ impl<'a> Builder<'a, '_> {
             return entries;
         }
         let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        let mut keys: HashSet<Cow<'a, str>> = own.iter().map(|entry| entry.key.clone()).collect();
         for merge in merges {
             let maps = match merge.value.kind {
                 Kind::List(nodes) => nodes,
@@ -207,7 +208,7 @@ impl<'a> Builder<'a, '_> {
                     continue;
                 };
                 for entry in inherited {
-                    if !own.iter().any(|mine| mine.key == entry.key) {
+                    if keys.insert(entry.key.clone()) {
                         own.push(entry);
                     }
                 }

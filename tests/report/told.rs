@@ -21,7 +21,7 @@ jobs:
   promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
 ";
 
-fn next() -> Vec<ingestd::plan::Occurrence> {
+fn next() -> Vec<ingestd::plan::Planned> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
     let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
     let zones = jiff::tz::TimeZoneDatabase::bundled();

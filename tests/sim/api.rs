@@ -63,15 +63,13 @@ impl SimTask {
     }
 }
 
-/// One request, when it arrived.
+/// One request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) at: Timestamp,
     pub(crate) sent_at: Timestamp,
     pub(crate) action: Action,
     /// The robot of a start, the task of a stop or describe.
     pub(crate) subject: String,
-    pub(crate) seek: Option<u64>,
 }
 
 /// How often things go wrong, in percent.
@@ -248,11 +246,11 @@ impl Api for SimApi {
             let now = server.clock.now();
             let mut state = server.state();
             let action = request.body.action();
-            let (subject, seek) = match &request.body {
-                Body::Start { params, .. } => (params.user_id.clone(), params.seek_second),
-                Body::Stop { task_id } | Body::Describe { task_id } => (task_id.clone(), None),
+            let subject = match &request.body {
+                Body::Start { params, .. } => params.user_id.clone(),
+                Body::Stop { task_id } | Body::Describe { task_id } => task_id.clone(),
             };
-            state.arrivals.push(Arrival { at: now, sent_at, action, subject, seek });
+            state.arrivals.push(Arrival { sent_at, action, subject });
             if !state.admits(action, now) {
                 return Err(Fault::Rejected { code: "RequestLimitExceeded".into(), message: "planned".into() });
             }

@@ -7,6 +7,7 @@ mod api;
 mod checks;
 mod clock;
 
+use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,8 +44,9 @@ fn read(text: &str) -> Arc<Schedule> {
 /// A day of at least a thousand occurrences: short and long loops, single plays, live sources, a bad URL, in three zones.
 fn busy_day() -> String {
     let mut text = String::from("timezone: UTC\njobs:\n");
-    let mut job = |id: String, body: &str| {
-        text.push_str(&format!("  {id}:\n{}", body.replace('|', "\n    ").replacen("\n    ", "    ", 1) + "\n"))
+    let mut job = |id: String, fields: &str| {
+        let fields = fields.replace('|', "\n    ");
+        writeln!(text, "  {id}:{fields}").expect("a string takes everything");
     };
     for index in 0..24 {
         job(

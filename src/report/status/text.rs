@@ -130,13 +130,13 @@ fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     }
 }
 
-fn coming(next: &[plan::Occurrence], now: Timestamp) -> Vec<String> {
+fn coming(next: &[plan::Planned], now: Timestamp) -> Vec<String> {
     columns(next.iter().map(|occurrence| {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let wait = format!("in {}", span(occurrence.start.at.duration_since(now)));
         let end = match occurrence.end {
-            plan::End::At { at, .. } => format!("until {}", local(at, zone)),
+            plan::End::Planned(at) | plan::End::Media(at) => format!("until {}", local(at, zone)),
             plan::End::Open => "until its media ends".to_owned(),
             plan::End::Never => "without an end".to_owned(),
         };
