@@ -56,6 +56,7 @@ CREATE TABLE occurrence (
 ) STRICT;
 CREATE INDEX occurrence_open ON occurrence (start_ms) WHERE state <> 'done';
 CREATE INDEX occurrence_start ON occurrence (start_ms);
+CREATE INDEX occurrence_outcome ON occurrence (outcome, start_ms) WHERE outcome <> 'ended';
 CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
     WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified');
 

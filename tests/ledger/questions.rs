@@ -51,6 +51,9 @@ fn history_is_newest_first_and_heeds_every_filter() {
         (Some("promo"), Some(hours(3)), None, 100, "promo3"),
         (None, None, Some("missed"), 2, "promo3 promo2"),
         (Some("film"), Some(hours(1)), Some("ended"), 100, "film3 film2 film1"),
+        (None, Some(hours(3)), Some("missed"), 100, "promo3"),
+        (None, None, Some("ended"), 3, "film3 film2 film1"),
+        (None, None, Some("cut"), 100, ""),
         (Some("film"), None, Some("missed"), 100, ""),
         (Some("nobody"), None, None, 100, ""),
         // What is being stopped has its outcome in mind, and none yet.
