@@ -26,14 +26,13 @@ pub(super) struct Desk {
     live: BTreeMap<Key, Live>,
     tasks: Tasks,
     heard: Vec<Happening>,
-    changed: bool,
     recovered_in_doubt: usize,
     rate: u32,
 }
 
 impl Desk {
     pub(super) fn new(rate: u32) -> Desk {
-        Desk { live: BTreeMap::new(), tasks: Tasks::new(rate), heard: Vec::new(), changed: false, recovered_in_doubt: 0, rate }
+        Desk { live: BTreeMap::new(), tasks: Tasks::new(rate), heard: Vec::new(), recovered_in_doubt: 0, rate }
     }
 
     pub(super) fn rate(&self) -> u32 {
@@ -43,21 +42,6 @@ impl Desk {
     /// What has happened since it was asked last.
     pub(super) fn heard(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.heard)
-    }
-
-    /// Whether anything was written since it was asked last.
-    pub(super) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
-    }
-
-    /// Whether anything was written in this turn.
-    pub(super) fn has_changed(&self) -> bool {
-        self.changed
-    }
-
-    /// Says that something was written that is not an occurrence's.
-    pub(super) fn mark_changed(&mut self) {
-        self.changed = true;
     }
 
     /// How many starts a former daemon may have sent just now.
@@ -75,7 +59,6 @@ impl Desk {
         if !turn.claim(&occurrence)? {
             return Ok(false);
         }
-        self.changed = true;
         self.heard.push(Happening::of(&occurrence, now));
         self.live.insert(occurrence.key.clone(), Live { occurrence, leave: None });
         Ok(true)
@@ -85,7 +68,6 @@ impl Desk {
     pub(super) fn record(&mut self, turn: &mut Turn<'_>, occurrence: &Occurrence, now: Timestamp) -> Result<bool, LedgerError> {
         let is_new = turn.record(occurrence)?;
         if is_new {
-            self.changed = true;
             self.heard.push(Happening::of(occurrence, now));
         }
         Ok(is_new)
@@ -102,7 +84,6 @@ impl Desk {
         let key = occurrence.key.clone();
         if occurrence.state == State::Armed && key.start > now && may_arm {
             turn.rearm(&occurrence)?;
-            self.changed = true;
             self.live.insert(key, Live { occurrence, leave: None });
             return Ok(());
         }
@@ -132,7 +113,6 @@ impl Desk {
             return Ok(());
         }
         turn.update(&next)?;
-        self.changed = true;
         let is_news = next.state != live.occurrence.state;
         if next.state == State::Calling {
             turn.attempt(&next)?;
@@ -218,7 +198,6 @@ impl Desk {
         answer: &Answer,
     ) -> Result<(), LedgerError> {
         let Some(news) = self.tasks.answered(turn, row, step, times, answer)? else { return Ok(()) };
-        self.changed = true;
         self.task_news(turn, &news, times.1)
     }
 
@@ -239,7 +218,7 @@ impl Desk {
         for (key, event) in due {
             self.happen(turn, &key, event, now)?;
         }
-        let (settled, alerts) = self.tasks.act_on_time(turn, now, &mut self.changed)?;
+        let (settled, alerts) = self.tasks.act_on_time(turn, now)?;
         self.heard.extend(alerts);
         for task in settled {
             self.task_news(turn, &task, now)?;

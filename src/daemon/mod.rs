@@ -152,18 +152,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     /// One turn: what has happened, what is due, what is owed; then one commit, and then the calls.
     fn turn(&mut self, reports: Vec<Report>, now: Timestamp) -> Result<(), LedgerError> {
-        let mut turn = self.ledger.turn()?;
+        let mut turn = self.ledger.turn();
         for report in reports {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         self.desk.act_on_time(&mut turn, now)?;
         self.horizon.settle(&mut turn, &mut self.desk, now)?;
-        let attempts = if self.desk.take_changed() {
-            turn.commit(now)?
-        } else {
-            drop(turn);
-            Vec::new()
-        };
+        let attempts = turn.commit(now)?;
         self.tell();
         self.send(attempts);
         self.warm(now);
@@ -227,7 +222,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     async fn shut_down(mut self, mut reports: Vec<Report>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
         let now = self.line.clock.now();
-        let mut turn = self.ledger.turn()?;
+        let mut turn = self.ledger.turn();
         let cursor = self.horizon.cursor().min(self.desk.take_back_armed(&mut turn, now)?.unwrap_or(Timestamp::MAX));
         turn.set_cursor(cursor)?;
         turn.commit(now)?;
@@ -251,12 +246,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     fn take_last(&mut self, reports: &mut Vec<Report>) -> Result<(), LedgerError> {
         let now = self.line.clock.now();
-        let mut turn = self.ledger.turn()?;
+        let mut turn = self.ledger.turn();
         for report in reports.drain(..) {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         turn.commit(now)?;
-        self.desk.take_changed();
         Ok(())
     }
 }

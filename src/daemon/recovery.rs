@@ -25,7 +25,7 @@ pub(super) fn take_over(
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= now);
     let cursor = meta.cursor.unwrap_or(now);
-    let mut turn = ledger.turn()?;
+    let mut turn = ledger.turn();
     for task in tasks {
         desk.recover_task(task, now);
     }
@@ -45,6 +45,5 @@ pub(super) fn take_over(
     if !horizon.has_backlog() {
         turn.set_cursor_generation(accepted_number)?;
     }
-    desk.take_changed();
     Ok((horizon, turn.commit(now)?))
 }

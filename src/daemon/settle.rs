@@ -92,7 +92,7 @@ impl Horizon {
         }
         self.until = self.until.max(now + ARM_AHEAD);
         self.sweep(turn, desk, now)?;
-        if desk.has_changed() {
+        if turn.has_written() {
             turn.set_cursor(self.cursor())?;
         }
         Ok(())
@@ -139,7 +139,6 @@ impl Horizon {
             return Ok(());
         }
         let Some(backlog) = &mut self.backlog else { return Ok(()) };
-        desk.mark_changed();
         if backlog.write_batch(turn, desk, now)? {
             self.backlog = None;
             turn.set_cursor_generation(self.generation.number)?;

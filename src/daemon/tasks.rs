@@ -150,12 +150,7 @@ impl Tasks {
     }
 
     /// Decides what is due. Answers the tasks that their bound settled, and alerts.
-    pub(super) fn act_on_time(
-        &mut self,
-        turn: &mut Turn<'_>,
-        now: Timestamp,
-        changed: &mut bool,
-    ) -> Result<(Vec<Task>, Vec<Happening>), LedgerError> {
+    pub(super) fn act_on_time(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(Vec<Task>, Vec<Happening>), LedgerError> {
         let mut settled = Vec::new();
         let mut alerts = Vec::new();
         for live in self.tasks.values_mut().filter(|live| !live.is_busy() && live.owed.is_none() && live.task.next_at <= now) {
@@ -167,7 +162,6 @@ impl Tasks {
             }
             if alert_due || live.task.is_gone() {
                 turn.update_task(&live.task)?;
-                *changed = true;
             }
             if live.task.is_gone() {
                 settled.push(live.task.clone());
