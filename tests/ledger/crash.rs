@@ -11,8 +11,9 @@ use ingestd::trtc::{Action, Answer, Fault, Success};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-use super::rows::{armed, at, missed, on_air, task, write};
-use super::{ledger, raw};
+use super::filling::write;
+use super::rows::{armed, missed, on_air, task};
+use super::{at, ledger, raw};
 
 /// One method of a turn.
 struct Method {

@@ -3,6 +3,7 @@
 
 mod checks;
 mod crash;
+mod filling;
 mod migrations;
 mod questions;
 mod round_trip;
@@ -13,17 +14,22 @@ use std::thread;
 
 use ingestd::ledger::{Ledger, Lock};
 use ingestd::occurrence::{End, Kind, MissedReason, Occurrence, Outcome, State};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use rows::{armed, at, ended, missed, on_air, write};
+use filling::write;
+use rows::{armed, ended, missed, on_air};
 
 /// A ledger in a folder of its own.
 pub(crate) fn ledger() -> (TempDir, Ledger) {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = Ledger::open(folder.path()).expect("a new ledger");
     (folder, ledger)
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The same file without our rules around it.

@@ -4,8 +4,9 @@ use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, Why};
 use jiff::{SignedDuration, Timestamp};
 
-use super::ledger;
-use super::rows::{armed, at, ended, fault, missed, on_air, write};
+use super::filling::write;
+use super::rows::{armed, ended, fault, missed, on_air};
+use super::{at, ledger};
 
 fn names(rows: &[Occurrence]) -> Vec<&str> {
     rows.iter().map(|row| row.key.job.as_str()).collect()

@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::rows::{at, on_air, task, write};
-use super::{ledger, rows};
+use super::filling::write;
+use super::rows::{on_air, task};
+use super::{at, ledger, rows};
 
 /// Rows that are tried. Each is some fifty values; the ledger is one file for all of them.
 const CASES: u32 = 300;

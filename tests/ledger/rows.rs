@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ingestd::ledger::Ledger;
 use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms};
 use ingestd::schedule::{JobId, Late, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room};
@@ -10,10 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 
 /// What must never be seen outside the ledger and the request.
 pub(crate) const STREAM: &str = "https://user:hush-password@cdn.example.com/promo.mp4?sign=hush-token";
-
-pub(crate) fn at(text: &str) -> Timestamp {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
-}
 
 pub(crate) fn key(job: &str, start: Timestamp) -> Key {
     Key { start, job: JobId::parse(job).unwrap_or_else(|| panic!("{job} is no job id")) }
@@ -111,22 +106,4 @@ pub(crate) fn task(occurrence: &Occurrence) -> Task {
         alerted: false,
         was_stopped: false,
     }
-}
-
-/// Writes a row as the daemon would: claimed first, then brought to where it is. Answers the row of its task, if it has one.
-pub(crate) fn write(ledger: &mut Ledger, row: &Occurrence) -> Option<i64> {
-    let mut turn = ledger.turn();
-    let is_missed = row.attempts == 0 || row.kind == Kind::Summary;
-    if is_missed {
-        assert!(turn.record(row).expect("recorded"), "{} was there", row.key);
-    } else {
-        let claimed =
-            Occurrence { state: State::Armed, attempts: 1, tries: 1, was_in_doubt: false, in_doubt: false, ..row.clone() };
-        assert!(turn.claim(&claimed).expect("claimed"), "{} was there", row.key);
-        turn.update(row).expect("updated");
-    }
-    let is_running = matches!(row.state, State::OnAir | State::Stopping { .. }) && row.task_id.is_some();
-    let task = is_running.then(|| turn.add_task(&task(row)).expect("a task"));
-    turn.commit(row.key.start).expect("committed");
-    task
 }
