@@ -15,7 +15,7 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Generation, Happening, Weight, kept};
+use crate::daemon::{Daemon, Former, Generation, Happening, Weight, kept};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{Ledger, Lock, Meta};
 use crate::schedule::{self, Schedule, Source};
@@ -50,7 +50,7 @@ struct Service {
     lock: Lock,
     ledger: Ledger,
     accepted: Accepted,
-    former: Option<Arc<Schedule>>,
+    former: Vec<Former>,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
@@ -71,12 +71,8 @@ impl Service {
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
-        let former = if meta.cursor_generation == accepted.generation.number || meta.cursor_generation == 0 {
-            None
-        } else {
-            kept_schedule(&folder, meta.cursor_generation, &settings, &zones.database, now)?.map(|(_, schedule)| Arc::new(schedule))
-        };
-        kept::prune(&folder, &[meta.cursor_generation, accepted.generation.number]);
+        let former = former(&folder, &meta, &settings, &zones.database, now)?;
+        kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
         Ok(Service { settings, zones, folder, lock, ledger, accepted, former })
     }
 
@@ -89,6 +85,15 @@ impl Service {
         let rate = NonZeroU32::new(settings.rate.into()).expect("the settings' rate is at least 1");
         let schedule = Arc::clone(&accepted.generation.schedule);
         let jobs = schedule.len();
+        // Everything that can fail comes before the ledger is taken over: from then on starts are claimed.
+        let listener = match settings.listen {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+                Failure::new(format!("cannot listen on {address}: {error}"))
+                    .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
+            })?),
+            None => None,
+        };
+        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
         let mut daemon = Daemon::new(clock, api, rate, ledger, accepted.generation.clone(), former, Box::new(log))
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
@@ -98,26 +103,18 @@ impl Service {
             daemon.watched(half, Box::new(move || told(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
-        let page = match settings.listen {
-            Some(address) => {
-                let listener = TcpListener::bind(address).await.map_err(|error| {
-                    Failure::new(format!("cannot listen on {address}: {error}"))
-                        .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
-                })?;
-                let site = Site {
-                    state_folder: folder,
-                    schedule,
-                    generation: accepted.generation.number,
-                    accepted_at: accepted.since,
-                    rejected: accepted.rejected,
-                    pulse: daemon.pulse(),
-                    zones,
-                };
-                Some(tokio::spawn(web::serve(listener, site, until(stopped.clone()))))
-            }
-            None => None,
-        };
-        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
+        let page = listener.map(|listener| {
+            let site = Site {
+                state_folder: folder,
+                schedule,
+                generation: accepted.generation.number,
+                accepted_at: accepted.since,
+                rejected: accepted.rejected,
+                pulse: daemon.pulse(),
+                zones,
+            };
+            tokio::spawn(web::serve(listener, site, until(stopped.clone())))
+        });
         let hurry = watch::Sender::new(false);
         let hurried = hurry.subscribe();
         let notice = Arc::clone(&manager);
@@ -198,6 +195,28 @@ fn kept_schedule(
     let Some(sources) = sources else { return Ok(None) };
     let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
     Ok(reading.schedule.map(|schedule| (sources, schedule)))
+}
+
+/// The schedules that were in force since the ledger's cursor, as far as their sources were kept: a daemon that ended before it
+/// had settled everything under one may have accepted another.
+fn former(
+    folder: &Path,
+    meta: &Meta,
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Result<Vec<Former>, Failure> {
+    let mut periods = vec![(meta.generation, now)];
+    if meta.cursor_generation != meta.generation {
+        periods.insert(0, (meta.cursor_generation, meta.accepted_at.unwrap_or(now)));
+    }
+    let mut former = Vec::new();
+    for (number, until) in periods {
+        if let Some((_, schedule)) = kept_schedule(folder, number, settings, zones, now)? {
+            former.push(Former { generation: Generation { number, schedule: Arc::new(schedule) }, until });
+        }
+    }
+    Ok(former)
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

@@ -260,8 +260,9 @@ impl Turn<'_> {
         let sql = "UPDATE occurrence SET count = ?3, end_ms = ?4 WHERE job = ?1 AND start_ms = ?2 AND kind = 'summary'";
         let Key { start, job } = &summary.key;
         let end = ms(summary.end.at());
-        self.writing()?.prepare_cached(sql)?.execute(params![job.as_str(), start.as_millisecond(), summary.count, end])?;
-        Ok(())
+        let changed =
+            self.writing()?.prepare_cached(sql)?.execute(params![job.as_str(), start.as_millisecond(), summary.count, end])?;
+        if changed == 1 { Ok(()) } else { Err(LedgerError { message: format!("the row of {} is no summary", summary.key) }) }
     }
 
     /// Records an occurrence that has no row: one that is settled without a call, missed or skipped. Answers false when there is
@@ -293,6 +294,12 @@ impl Turn<'_> {
             occurrence.joined,
         ])?;
         Ok(changed == 1)
+    }
+
+    /// Whether there is a row of that name, open or done.
+    pub fn has(&mut self, key: &Key) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
     fn set_meta(&mut self, key: &str, value: i64) -> Result<(), LedgerError> {

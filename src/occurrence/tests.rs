@@ -72,7 +72,7 @@ fn answer(occurrence: &Occurrence, answer: &Answer, now: Timestamp) -> Occurrenc
 }
 
 fn answer_while(occurrence: &Occurrence, answer: &Answer, now: Timestamp, robot_busy: bool) -> Occurrence {
-    let judgement = judge(occurrence, answer, now);
+    let judgement = judge(occurrence, answer);
     decide(occurrence, Event::Answered { sent_at: now, judgement, robot_busy }, now).expect("legal")
 }
 
@@ -233,7 +233,8 @@ fn a_row_that_was_under_way_is_recovered_in_doubt() {
 fn a_stream_that_vanishes_was_lost_or_had_ended() {
     let on_air = answer(&example(), &accepted(), at(0));
     assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(600) }, at(602)).expect("legal")), ("failed", "lost"));
-    assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(3540) }, at(3542)).expect("legal")), ("ended", "media"));
+    assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(3560) }, at(3562)).expect("legal")), ("failed", "lost"));
+    assert_eq!(outcome(&decide(&on_air, Event::Gone { at: at(3575) }, at(3577)).expect("legal")), ("ended", "planned"));
     let single = Occurrence { playout: Playout { repeat: Repeat::Times(1), ..example().playout }, ..example() };
     let single = answer(&single, &accepted(), at(0));
     assert_eq!(outcome(&decide(&single, Event::Gone { at: at(605) }, at(607)).expect("legal")), ("ended", "media"));
