@@ -139,10 +139,6 @@ fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, rob
         }
         Verdict::Exists => {
             let since = *next.exists_since.get_or_insert(now);
-            if robot_busy {
-                // Our own earlier task has the robot; waiting for it uses up no attempt.
-                next.tries = next.tries.saturating_sub(1);
-            }
             if now.duration_since(since) >= FOREIGN_TASK_PATIENCE { fail(next, now) } else { again(next, None, false, now) }
         }
         Verdict::Again { retry_after, at_once } => again(next, retry_after, at_once, now),
