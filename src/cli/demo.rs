@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::run::{Service, runtime};
 use crate::cli::{Context, Exit, Failure, load, print};
+use crate::config::RATE_DEFAULT;
 use crate::ledger::{HistoryQuery, Reader};
 use crate::occurrence::{LATE_AFTER, Occurrence};
 use crate::report::history::table;
@@ -69,8 +70,7 @@ async fn play(context: &Context, args: &Args, stage: &Stage, sandbox: &Sandbox) 
     let cannot = |error: std::io::Error| Failure::new(format!("cannot listen on a loopback address: {error}"));
     let endpoint = TcpListener::bind(ANY).await.map_err(cannot)?;
     let page = page(args.listen).await?;
-    let (endpoint_address, page_address) =
-        (endpoint.local_addr().map_err(cannot)?, page.local_addr().map_err(cannot)?);
+    let (endpoint_address, page_address) = (endpoint.local_addr().map_err(cannot)?, page.local_addr().map_err(cannot)?);
     stage
         .set(endpoint_address, page_address, crate::clock::now(), args.length)
         .map_err(|error| Failure::new(format!("cannot write to `{}`: {error}", stage.folder().display())))?;
@@ -118,28 +118,57 @@ fn greeting(page: SocketAddr, stage: &Stage, length: Duration) -> String {
     )
 }
 
-/// The closing line. From an instant to leaving is measured on what was there at its instant: what was joined in progress has none.
+/// The closing lines. From an instant to leaving is measured where a start was there at its instant: what is joined in progress has
+/// none.
 fn figures(rows: &[Occurrence], rejections: u64) -> String {
     let late = |row: &Occurrence| Some(row.first_sent_at?.duration_since(row.key.start));
     let planned: u32 = rows.iter().map(|row| row.count).sum();
-    let on_air = rows.iter().filter(|row| row.on_air_at.is_some());
-    let on_time = on_air.clone().filter(|row| late(row).is_some_and(|late| late <= LATE_AFTER)).count();
-    let open = rows.iter().filter(|row| !row.is_done()).count();
-    let mut late_ms: Vec<i128> = rows.iter().filter(|row| !row.joined).filter_map(late).map(|late| late.as_millis()).collect();
+    let on_air = rows.iter().filter(|row| row.on_air_at.is_some()).count();
+    let punctual: Vec<&Occurrence> = rows.iter().filter(|row| late(row).is_some_and(|late| late <= LATE_AFTER)).collect();
+    let on_time = punctual.iter().filter(|row| row.on_air_at.is_some()).count();
+    let mut late_ms: Vec<i128> = punctual.iter().filter_map(|row| late(row)).map(|late| late.as_millis()).collect();
     late_ms.sort_unstable();
     let left = match late_ms.last() {
         Some(max) => format!("p50 {} ms, p99 {} ms, max {max} ms", percentile(&late_ms, 50), percentile(&late_ms, 99)),
         None => "none left".to_owned(),
     };
-    let undecided = if open == 0 { String::new() } else { format!("; {open} were not over when it ended") };
+    let mut starts: Vec<_> = rows.iter().map(|row| row.key.start).collect();
+    starts.sort_unstable();
+    let most = starts.chunk_by(|one, other| one == other).map(<[_]>::len).max().unwrap_or(0);
+    let rate = RATE_DEFAULT.get();
+    let burst = if most > rate as usize { format!(" ({most} at one instant share {rate} a second)") } else { String::new() };
+    let open = rows.iter().filter(|row| !row.is_done()).count();
+    let undecided = if open == 0 { String::new() } else { format!("; {open} not over when it ended") };
     format!(
-        "planned {planned}, on air {}, on time {on_time}; from its instant to leaving: {left}; rejected by the limit: \
-         {rejections}{undecided}",
-        on_air.count()
+        "planned {planned}, on air {on_air}, left on time {on_time}; from the instant to leaving {left}{burst}; rejected by the \
+         limit {rejections}{undecided}"
     )
 }
 
 /// The smallest value that so many percent do not exceed; `sorted` has at least one.
 fn percentile(sorted: &[i128], percent: usize) -> i128 {
     sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let hundred: Vec<i128> = (1..=100).collect();
+        for (sorted, percent, expected) in
+            [(&hundred[..], 50, 50), (&hundred, 99, 99), (&hundred, 100, 100), (&[7], 50, 7), (&[7], 99, 7), (&[1, 9], 50, 1)]
+        {
+            assert_eq!(percentile(sorted, percent), expected, "{percent} of {sorted:?}");
+        }
+    }
+
+    #[test]
+    fn its_length_is_a_duration_within_reason() {
+        assert_eq!(length("1m30s"), Ok(Duration::from_secs(90)));
+        for text in ["0s", "500ms", "2d", "60", "soon", ""] {
+            assert!(length(text).is_err(), "{text}");
+        }
+    }
 }

@@ -130,6 +130,7 @@ impl Service {
             pulse: daemon.pulse(),
             zones,
         };
+        let address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let page = page.map(|listener| tokio::spawn(web::serve(listener, site, until(stopped.clone()))));
         let hurry = watch::Sender::new(false);
         let hurried = hurry.subscribe();
@@ -147,7 +148,7 @@ impl Service {
         });
         told(manager.ready());
         told(manager.status(&format!("{jobs} jobs, generation {number}")));
-        tracing::info!(jobs, generation = number, "ready");
+        tracing::info!(jobs, generation = number, page = address.map(tracing::field::display), "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
         listening.abort();
         if let Some(page) = page {

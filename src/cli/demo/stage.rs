@@ -22,6 +22,8 @@ const BURST: (i64, u32) = (24, 30);
 const TOKEN: &str = "demo-token-0000";
 /// Nothing starts so shortly before the end: its outcome would not be known by then.
 const QUIET: SignedDuration = SignedDuration::from_secs(12);
+/// What repeats does so until then, however short the demo: a schedule without a start is refused.
+const REPEATS_AT_LEAST: SignedDuration = SignedDuration::from_secs(20);
 /// Folders of that name that a demo with the same process id left behind, at most.
 const TRIES_MAX: u32 = 100;
 
@@ -74,8 +76,12 @@ impl Stage {
 
     /// Writes everything that a daemon reads. The demo begins at `now` and lasts for `length`.
     pub(super) fn set(&self, sandbox: SocketAddr, page: SocketAddr, now: Timestamp, length: Duration) -> io::Result<()> {
-        let secrets =
-            [("secret-id", WELL_KNOWN_SECRET_ID), ("secret-key", WELL_KNOWN_SECRET_KEY), ("token", TOKEN), ("app-key", WELL_KNOWN_APP_KEY)];
+        let secrets = [
+            ("secret-id", WELL_KNOWN_SECRET_ID),
+            ("secret-key", WELL_KNOWN_SECRET_KEY),
+            ("token", TOKEN),
+            ("app-key", WELL_KNOWN_APP_KEY),
+        ];
         for (name, secret) in secrets {
             self.write(name, secret)?;
         }
@@ -88,8 +94,9 @@ impl Stage {
         self.write("ingestd.yaml", &settings)?;
         DirBuilder::new().mode(0o700).create(self.schedules())?;
         let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
-        self.write("schedules/show.yaml", &filled(SCHEDULE, begin(now), now + length - QUIET))?;
-        self.write("schedules/burst.yaml", &burst(begin(now)))
+        let (begin, end) = (begin(now), now.saturating_add(length - QUIET).unwrap_or(Timestamp::MAX));
+        self.write("schedules/show.yaml", &filled(SCHEDULE, begin, end.max(begin + REPEATS_AT_LEAST)))?;
+        self.write("schedules/burst.yaml", &burst(begin))
     }
 
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
@@ -147,10 +154,72 @@ fn instant(name: &str, begin: Timestamp, end: Timestamp) -> Option<String> {
 fn burst(begin: Timestamp) -> String {
     let (after, count) = BURST;
     let mut text = "# More starts at one instant than the API takes in a second.\n\ntimezone: UTC\n\ndefaults:\n  once: <+N>\n  \
-        stream: https://cdn.example.com/loop.mp4\n  repeat: forever\n  for: 8s\n\njobs:\n"
+        stream: https://cdn.example.com/loop.mp4\n  length: 30s\n  repeat: forever\n  for: 8s\n\njobs:\n"
         .replace("<+N>", &format!("<+{after}>"));
     for number in 1..=count {
         text.push_str(&format!("  burst-{number:02}: {{ room: hall-{number:02} }}\n"));
     }
     filled(&text, begin, begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    use jiff::tz::TimeZoneDatabase;
+
+    use super::*;
+    use crate::schedule::{self, Source};
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_folder_is_private_and_goes_with_its_owner() {
+        let (one, other) = (Stage::make().expect("a folder"), Stage::make().expect("another"));
+        assert_ne!(one.folder(), other.folder());
+        one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_secs(60)).expect("written");
+        let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(one.folder()), mode(&one.folder().join("secret-key"))), (0o700, 0o600));
+        let folder = one.folder().to_owned();
+        drop(one);
+        assert!(!folder.exists() && other.folder().exists());
+    }
+
+    #[test]
+    fn settings_and_schedule_are_without_a_fault_at_whatever_hour_and_length() {
+        for now in ["2026-11-22T12:00:00.5Z", "2026-11-22T23:59:59.999Z", "2026-12-31T23:59:10Z", "2026-02-28T00:00:05Z"] {
+            let now: Timestamp = now.parse().expect("an instant");
+            for seconds in [1, 30, 60, 86_400] {
+                let schedule = schedule_of(now, seconds);
+                assert_eq!(schedule.len(), 9 + BURST.1 as usize);
+                let length = SignedDuration::from_secs(seconds.cast_signed());
+                let planned: Vec<_> =
+                    crate::plan::Upcoming::new(&schedule, now).take_while(|planned| planned.start.at <= now + length).collect();
+                let in_time = |planned: &crate::plan::Occurrence| planned.start.at <= now + length - QUIET;
+                assert!(seconds < 60 || planned.iter().all(in_time), "{now} {seconds}");
+                let jingles = planned.iter().filter(|planned| planned.job.id.as_str() == "jingle").count();
+                assert!(seconds < 60 || jingles >= 3, "{now} {seconds}");
+            }
+        }
+    }
+
+    /// The schedule as a daemon reads it.
+    fn schedule_of(now: Timestamp, seconds: u64) -> Arc<schedule::Schedule> {
+        let stage = Stage::make().expect("a folder");
+        stage.set(address("127.0.0.1:1"), address("127.0.0.1:2"), now, Duration::from_secs(seconds)).expect("written");
+        let source = |name: &str| {
+            let text = std::fs::read_to_string(stage.folder().join(name)).expect("it was written");
+            Source { name: Arc::from(name), text }
+        };
+        let settings = crate::config::read(&source("ingestd.yaml"), stage.folder());
+        assert_eq!(settings.diagnostics, []);
+        let settings = settings.settings.expect("settings").for_schedule();
+        let sources = [source("schedules/show.yaml"), source("schedules/burst.yaml")];
+        let reading = schedule::read(&sources, &settings, &TimeZoneDatabase::bundled(), now);
+        assert_eq!(reading.diagnostics, [], "{now} {seconds}");
+        Arc::new(reading.schedule.expect("a schedule"))
+    }
 }
