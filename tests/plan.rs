@@ -21,12 +21,11 @@ fn schedule(jobs: &[(&str, &str)]) -> Schedule {
 }
 
 fn yaml(jobs: &[(&str, &str)]) -> String {
-    let mut text = "timezone: America/New_York\njobs:\n".to_owned();
-    for (id, fields) in jobs {
+    let jobs = jobs.iter().map(|(id, fields)| {
         let stream = if fields.contains("stream:") { "" } else { "stream: \"https://cdn.example.com/a.mp4\", " };
-        text += &format!("  {id}: {{room: {id}, {stream}{fields}}}\n");
-    }
-    text
+        format!("  {id}: {{room: {id}, {stream}{fields}}}\n")
+    });
+    std::iter::once("timezone: America/New_York\njobs:\n".to_owned()).chain(jobs).collect()
 }
 
 fn from(schedule: &Schedule, from: &str) -> Upcoming {
