@@ -198,7 +198,7 @@ mod tests {
                 let length = SignedDuration::from_secs(seconds.cast_signed());
                 let planned: Vec<_> =
                     crate::plan::Upcoming::new(&schedule, now).take_while(|planned| planned.start.at <= now + length).collect();
-                let in_time = |planned: &crate::plan::Occurrence| planned.start.at <= now + length - QUIET;
+                let in_time = |planned: &crate::plan::Planned| planned.start.at <= now + length - QUIET;
                 assert!(seconds < 60 || planned.iter().all(in_time), "{now} {seconds}");
                 let jingles = planned.iter().filter(|planned| planned.job.id.as_str() == "jingle").count();
                 assert!(seconds < 60 || jingles >= 3, "{now} {seconds}");
