@@ -187,20 +187,40 @@ impl Diagnostic {
         self
     }
 
-    /// The JSON object of `check --format json`: `{severity, code, message, file, line, column, job, hint}`.
-    pub fn json(&self) -> serde_json::Value {
+    /// The JSON object of `check --format json`.
+    pub fn json(&self) -> DiagnosticObject {
         let place = self.place.as_ref();
         let number = |value: u32| (value > 0).then_some(value);
-        serde_json::json!({
-            "severity": self.severity,
-            "code": self.code,
-            "message": self.message,
-            "file": place.map(|place| place.file.as_ref()),
-            "line": place.and_then(|place| number(place.line)),
-            "column": place.and_then(|place| number(place.column)),
-            "job": self.job,
-            "hint": self.hint,
-        })
+        DiagnosticObject {
+            severity: self.severity,
+            code: self.code,
+            message: self.message.clone(),
+            file: place.map(|place| place.file.as_ref().to_owned()),
+            line: place.and_then(|place| number(place.line)),
+            column: place.and_then(|place| number(place.column)),
+            job: self.job.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+/// A diagnostic as programs read it. The keys and their order are the contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiagnosticObject {
+    severity: Severity,
+    code: &'static str,
+    message: String,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+    job: Option<String>,
+    hint: Option<String>,
+}
+
+/// One line of JSON.
+impl fmt::Display for DiagnosticObject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).expect("a struct of plain values is JSON"))
     }
 }
 

@@ -26,15 +26,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The wait after a failed accept: when file descriptors have run out, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How much a listener takes.
+/// How much a listener takes at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Open connections; further ones wait in the backlog.
-    pub(crate) connections_max: usize,
+    pub(crate) connections: usize,
     /// How long a connection may be idle, and a request's headers may take.
-    pub(crate) header_time_max: Duration,
+    pub(crate) header_time: Duration,
     /// How long a connection may last, whatever it does; with it, a connection serves one request.
-    pub(crate) connection_time_max: Option<Duration>,
+    pub(crate) connection_time: Option<Duration>,
 }
 
 /// Accepts until `shutdown`, then lets what is being answered finish. `connected` makes the service of a connection, which it is
@@ -48,7 +48,7 @@ pub(crate) async fn serve<S>(
     S: Service<Request<Incoming>, Response = Response<Body>, Future: Send, Error: Into<Box<dyn Error + Send + Sync>>>,
     S: Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let slots = Arc::new(Semaphore::new(limits.connections));
     let (closing, closed) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -66,9 +66,9 @@ pub(crate) async fn serve<S>(
                     number += 1;
                     let serving = serve_connection(stream, limits, connected(number), closed.clone());
                     connections.spawn(async move {
-                        match limits.connection_time_max {
+                        match limits.connection_time {
                             // Whoever takes too long is cut off; there is nobody to tell.
-                            Some(time_max) => drop(timeout(time_max, serving).await),
+                            Some(time) => drop(timeout(time, serving).await),
                             None => serving.await,
                         }
                         drop(slot);
@@ -91,8 +91,8 @@ where
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time_max)
-        .keep_alive(limits.connection_time_max.is_none())
+        .header_read_timeout(limits.header_time)
+        .keep_alive(limits.connection_time.is_none())
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
         .auto_date_header(false)

@@ -12,25 +12,32 @@ use crate::calendar::{Dst, Start};
 use crate::schedule::{EndRule, Job, Schedule};
 use crate::trtc::{Repeat, Tempo};
 
-/// How an occurrence ends.
+/// The end of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At an instant, whole milliseconds.
-    At {
-        /// The instant.
-        at: Timestamp,
-        /// Whether it follows from the media's length, so that it is not cut on the dot.
-        follows_media: bool,
-    },
-    /// When the media ends, which nobody knows beforehand.
+    /// Set by `for` or `to`, whole milliseconds: it is taken off the air then.
+    Planned(Timestamp),
+    /// Follows from `length`, whole milliseconds: it is expected to end by itself then, and not cut on the dot.
+    Media(Timestamp),
+    /// Open: when the media ends, which nobody knows beforehand.
     Open,
     /// `to: never`.
     Never,
 }
 
+impl End {
+    /// The instant, if there is one.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            End::Planned(at) | End::Media(at) => Some(at),
+            End::Open | End::Never => None,
+        }
+    }
+}
+
 /// One planned showing: (job id, start).
 #[derive(Clone, Debug)]
-pub struct Occurrence {
+pub struct Planned {
     /// The job.
     pub job: Arc<Job>,
     /// Its start.
@@ -41,32 +48,23 @@ pub struct Occurrence {
     pub dst: Option<Dst>,
 }
 
-impl Occurrence {
-    /// The end of its window; `None` when it is open.
-    pub fn end_at(&self) -> Option<Timestamp> {
-        match self.end {
-            End::At { at, .. } => Some(at),
-            End::Open | End::Never => None,
-        }
-    }
-}
-
 /// The occurrence of `job` that begins with `start`.
-pub fn occurrence(job: &Arc<Job>, start: Start) -> Occurrence {
-    let at = |at: Option<Timestamp>, follows_media| End::At { at: at.unwrap_or(Timestamp::MAX), follows_media };
+pub fn planned(job: &Arc<Job>, start: Start) -> Planned {
+    // A window that outlives the calendar's last year ends with it.
+    let capped = |at: Option<Timestamp>| at.unwrap_or(Timestamp::MAX);
     let (end, end_dst) = match job.end {
-        EndRule::For(length) => (at(start.at.checked_add(length).ok(), false), None),
+        EndRule::For(length) => (End::Planned(capped(start.at.checked_add(length).ok())), None),
         EndRule::To(time) => {
             let (instant, dst) = job.when.end_at(&start, time).unzip();
-            (at(instant, false), dst.flatten())
+            (End::Planned(capped(instant)), dst.flatten())
         }
         EndRule::Never => (End::Never, None),
         EndRule::Media => match media_length(job) {
-            Some(length) => (at(start.at.checked_add(length).ok(), true), None),
+            Some(length) => (End::Media(capped(start.at.checked_add(length).ok())), None),
             None => (End::Open, None),
         },
     };
-    Occurrence { job: Arc::clone(job), start, end, dst: start.dst.or(end_dst) }
+    Planned { job: Arc::clone(job), start, end, dst: start.dst.or(end_dst) }
 }
 
 /// How long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
@@ -108,9 +106,9 @@ impl Upcoming {
 }
 
 impl Iterator for Upcoming {
-    type Item = Occurrence;
+    type Item = Planned;
 
-    fn next(&mut self) -> Option<Occurrence> {
+    fn next(&mut self) -> Option<Planned> {
         let mut first = self.heap.peek_mut()?;
         let Reverse((at, index)) = *first;
         let job = &self.jobs[index];
@@ -121,6 +119,6 @@ impl Iterator for Upcoming {
             Some(next) => *first = Reverse((next.at, index)),
             None => drop(std::collections::binary_heap::PeekMut::pop(first)),
         }
-        Some(occurrence(job, start))
+        Some(planned(job, start))
     }
 }

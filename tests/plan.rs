@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use ingestd::plan::{End, Occurrence, Upcoming};
+use ingestd::plan::{End, Planned, Upcoming};
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
@@ -32,12 +32,12 @@ fn from(schedule: &Schedule, from: &str) -> Upcoming {
     Upcoming::new(schedule, instant(from))
 }
 
-fn first(fields: &str) -> Occurrence {
+fn first(fields: &str) -> Planned {
     from(&schedule(&[("job", fields)]), "2026-03-08T00:00Z").next().expect("it starts")
 }
 
 fn ends(at: &str, follows_media: bool) -> End {
-    End::At { at: instant(at), follows_media }
+    if follows_media { End::Media(instant(at)) } else { End::Planned(instant(at)) }
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn arguments_that_make_no_sense_say_what_would() {
     let folder = jobs();
     for (arguments, code, words) in [
         (&["--from", "tomorrow"][..], 2, "`tomorrow` is no time: write RFC 3339"),
-        (&["--from", "2026-03-08", "--to", "2026-03-07"], 2, "`--to` is before `--from`"),
+        (&["--from", "2026-03-08", "--to", "2026-03-07"], 2, "the range ends before it begins"),
         (&["--to", "now+1d", "--count", "2"], 2, "cannot be used with"),
         (&["--count", "0"], 2, "0 is not in 1.."),
         (&["--job", "evening"], 1, "there is no job `evening`"),

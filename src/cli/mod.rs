@@ -13,6 +13,7 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
 mod check;
+mod demo;
 mod format;
 mod history;
 pub mod load;
@@ -53,6 +54,7 @@ verbs! {
     Run => run,
     Status => status,
     Sandbox => sandbox,
+    Demo => demo,
 }
 
 /// Where the daemon's settings are when nobody says.

@@ -5,20 +5,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::format::Format;
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
-use crate::plan::{Occurrence, Upcoming};
-use crate::report::parse_time;
+use crate::plan::{Planned, Upcoming};
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
+use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 use crate::zones::Zones;
-
-/// How far ahead to look when nobody says.
-const AHEAD_DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Rows of a table that are laid out together. More would only cost memory: the columns are as wide in each part.
 const TABLE_ROWS: usize = 500;
@@ -58,23 +53,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let Args { from, to, count, job, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
-    let zone = zones.local();
-    let time = |text: String| parse_time(&text, now, &zone).map_err(Failure::usage);
-    let from = from.map(time).transpose()?.unwrap_or(now);
-    let to = match (to, count) {
-        (Some(to), _) => time(to)?,
-        (None, Some(_)) => Timestamp::MAX,
-        (None, None) => from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX),
-    };
-    if to < from {
-        return Err(Failure::usage("`--to` is before `--from`"));
-    }
+    let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
     let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
     let jobs = chosen(&schedule, job.as_deref())?;
-    let in_range = Upcoming::of(jobs.iter().copied(), from).take_while(|occurrence| occurrence.start.at < to);
-    let occurrences = in_range.take(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
+    let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
+    let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let mut out = context.stdout();
     let printed = match format {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
@@ -121,7 +106,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     Ok(vec![job])
 }
 
-fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, mut table: PlanTable) -> io::Result<()> {
+fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
         let part = table.part(occurrences.by_ref().take(TABLE_ROWS));
@@ -132,7 +117,7 @@ fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrenc
     Ok(())
 }
 
-fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
     for occurrence in occurrences {
         serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
         out.write_all(b"\n")?;
@@ -140,7 +125,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence
     Ok(())
 }
 
-fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Occurrence>, reveal: bool) -> io::Result<()> {
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
     for occurrence in occurrences {
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;

@@ -39,6 +39,11 @@ impl LedgerError {
         LedgerError { message: format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}") }
     }
 
+    fn older(version: u32) -> LedgerError {
+        let advice = "the daemon brings it up to date when it starts";
+        LedgerError { message: format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}") }
+    }
+
     fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
         LedgerError { message: format!("cannot {verb} `{}`: {error}", path.display()) }
     }
@@ -137,8 +142,41 @@ fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
     }
     let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| named(&error))?;
-    connection.busy_timeout(BUSY)?;
-    schema::version(&connection).map_err(|error| named(&error))?;
-    Ok(connection)
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        schema::version(&connection).map(|version| (connection, version))
+    };
+    let (connection, version) = match open() {
+        Err(error) if wants_to_write(&error) => open_unchanging(path, flags)?,
+        opened => opened.map_err(|error| named(&error))?,
+    };
+    schema::known(version).map_err(|error| named(&error))?;
+    if version < VERSION { Err(named(&LedgerError::older(version))) } else { Ok(connection) }
+}
+
+/// Whether SQLite gave up because it may not make the files that readers and writers agree by.
+fn wants_to_write(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(ReadOnly | CannotOpen))
+}
+
+/// Opens a ledger in a folder that cannot be written: a backup, or one of another user. That needs no agreement with a writer
+/// where there is none; and a daemon that is writing, or has crashed, has a log beside its file.
+fn open_unchanging(path: &Path, flags: OpenFlags) -> Result<(Connection, u32), LedgerError> {
+    let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let log = Path::new(&log).display();
+        let advice = "copy both into a folder that can be written, and name that as `state`";
+        return Err(named(&format!("its newest rows are in `{log}`, and its folder cannot be written: {advice}")));
+    }
+    let absolute = std::path::absolute(path).map_err(|error| named(&error))?;
+    let mut url = url::Url::from_file_path(&absolute).map_err(|()| named(&"its path is no address of a file"))?;
+    url.set_query(Some("immutable=1"));
+    let connection =
+        Connection::open_with_flags(url.as_str(), flags | OpenFlags::SQLITE_OPEN_URI).map_err(|error| named(&error))?;
+    let version = schema::version(&connection).map_err(|error| named(&error))?;
+    Ok((connection, version))
 }

@@ -6,7 +6,28 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
-use crate::occurrence::{Key, Occurrence, Task};
+use crate::occurrence::{Occurrence, Task};
+
+// The ledger grows for years, so no question may read all of it: each of these goes by an index, and stops at its limit.
+
+const HISTORY: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
+    ORDER BY start_ms DESC, job LIMIT ?4";
+
+const HISTORY_OF_JOB: &str = "WHERE job = ?1 AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
+    ORDER BY start_ms DESC, job LIMIT ?4";
+
+const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
+
+/// Two searches, each by its own index: left to itself, SQLite would rather read every row once.
+const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_trouble \
+        WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified') AND coalesce(ended_ms, start_ms) >= ?1) \
+    OR id IN (SELECT id FROM occurrence INDEXED BY occurrence_open \
+        WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))) \
+    ORDER BY start_ms DESC, job LIMIT ?2";
+
+const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
+
+const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
 /// What `history` asks for.
 #[derive(Clone, Debug, Default)]
@@ -59,28 +80,21 @@ impl Reader {
 
     /// As-run rows, newest start first.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
-        let since = query.since.map(Timestamp::as_millisecond);
-        self.occurrences(
-            "WHERE (?1 IS NULL OR job = ?1) AND (?2 IS NULL OR start_ms >= ?2) \
-             AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) ORDER BY start_ms DESC, job LIMIT ?4",
-            params![query.job, since, query.outcome, query.limit],
-        )
+        let HistoryQuery { job, since, outcome, limit } = query;
+        let since = since.map_or(i64::MIN, Timestamp::as_millisecond);
+        let tail = if job.is_some() { HISTORY_OF_JOB } else { HISTORY };
+        self.occurrences(tail, params![job, since, outcome, limit])
     }
 
     /// Every occurrence on air or being taken off, by start.
     pub fn on_air(&self) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences("WHERE state IN ('on_air', 'stopping') ORDER BY start_ms, job", [])
+        self.occurrences(ON_AIR, [])
     }
 
     /// What went wrong since `since`, newest first: what was over by then and failed, was missed or ended unverified, and whatever
     /// is tried again now, however long ago it began.
     pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
-        // Two indexed searches: one condition with an OR would read every row of the ledger.
-        let over = "SELECT id FROM occurrence WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified') \
-            AND coalesce(ended_ms, start_ms) >= ?1";
-        let now = "SELECT id FROM occurrence WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))";
-        let tail = format!("WHERE id IN ({over} UNION {now}) ORDER BY start_ms DESC, job LIMIT ?2");
-        self.occurrences(&tail, params![since.as_millisecond(), limit])
+        self.occurrences(TROUBLE, params![since.as_millisecond(), limit])
     }
 
     /// Every task that is not known to be gone, oldest first.
@@ -101,18 +115,12 @@ impl Reader {
 impl Ledger {
     /// Every occurrence that is not over, by start: what a new daemon takes over.
     pub fn recover(&self) -> Result<Vec<Occurrence>, LedgerError> {
-        occurrences(&self.connection, "WHERE state <> 'done' ORDER BY start_ms, job", [])
+        occurrences(&self.connection, OPEN, [])
     }
 
     /// Every task that is not known to be gone, with what is owed to it.
     pub fn recover_tasks(&self) -> Result<Vec<Task>, LedgerError> {
         open_tasks(&self.connection)
-    }
-
-    /// Whether there is a row of that name, open or done.
-    pub fn has(&self, key: &Key) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
-        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
     /// What the ledger remembers beside its rows.
@@ -128,9 +136,7 @@ fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::P
 }
 
 fn open_tasks(connection: &Connection) -> Result<Vec<Task>, LedgerError> {
-    let columns = row::TASK_COLUMNS;
-    let from = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
-    let mut statement = connection.prepare(&format!("SELECT {columns} {from}"))?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {} {TASKS}", row::TASK_COLUMNS))?;
     let rows = statement.query_map([], row::task)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -151,4 +157,27 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
         accepted_at: instant("accepted_at")?,
         committed_at: instant("committed_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_question_reads_the_whole_ledger() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(folder.path()).expect("a ledger");
+        let of_occurrences =
+            [HISTORY, HISTORY_OF_JOB, ON_AIR, TROUBLE, OPEN].map(|tail| format!("SELECT * FROM occurrence {tail}"));
+        for sql in of_occurrences.into_iter().chain([format!("SELECT * {TASKS}")]) {
+            let mut statement = ledger.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+            let nothing = rusqlite::params_from_iter(vec![None::<i64>; statement.parameter_count()]);
+            let steps = statement.query_map(nothing, |row| row.get::<_, String>("detail")).expect("steps");
+            for step in steps.map(|step| step.expect("a text")) {
+                // A scan of a partial index reads what is open, and nothing that is done.
+                let is_narrow = !step.starts_with("SCAN") || step.contains("_open");
+                assert!(is_narrow, "{sql}: {step}");
+            }
+        }
+    }
 }

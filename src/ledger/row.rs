@@ -160,7 +160,11 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
         live: spec.live,
         length: spec.length_ms.map(Duration::from_millis),
         seek: Duration::from_millis(spec.seek_ms),
-        repeat: u16::try_from(spec.repeat).map_or(Repeat::Forever, Repeat::Times),
+        repeat: match (spec.repeat, u16::try_from(spec.repeat)) {
+            (-1, _) => Repeat::Forever,
+            (_, Ok(plays)) => Repeat::Times(plays),
+            (other, Err(_)) => return Err(broken("repeat", &other.to_string())),
+        },
         volume: spec.volume,
         tempo,
         progress: spec.progress,

@@ -134,6 +134,7 @@ const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 /// Errors: the file is from a newer program, or SQLite fails. A crash leaves the last whole version, and the next start goes on.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let version = version(connection)?;
+    known(version)?;
     for (number, script) in (1_u32..).zip(MIGRATIONS).skip(version as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(script)?;
@@ -143,8 +144,12 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The version of the file, if this program can read it.
-pub(super) fn version(connection: &Connection) -> Result<u32, LedgerError> {
-    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version > VERSION { Err(LedgerError::newer(version)) } else { Ok(version) }
+/// The version of the file; 0 for one without a schema.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Whether this program knows that version, or an older one.
+pub(super) fn known(version: u32) -> Result<(), LedgerError> {
+    if version > VERSION { Err(LedgerError::newer(version)) } else { Ok(()) }
 }

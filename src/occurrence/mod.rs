@@ -20,8 +20,9 @@ pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Task, TaskEvent, TaskPhase, TaskStep};
 pub(crate) use verdict::describe as describe_fault;
-pub use verdict::{Judgement, Verdict, judge};
+pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
+pub use crate::plan::End;
 use crate::schedule::{JobId, Late, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 
@@ -64,29 +65,6 @@ impl Kind {
     /// The way back from the ledger.
     pub fn from_name(name: &str) -> Option<Kind> {
         [Kind::Planned, Kind::Fired, Kind::Summary].into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// The end of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Set by `for` or `to`: it is taken off the air then.
-    Planned(Timestamp),
-    /// Follows from `length`: it is expected to end by itself then.
-    Media(Timestamp),
-    /// Unknown: it ends when the media does.
-    Open,
-    /// `to: never`.
-    Never,
-}
-
-impl End {
-    /// The instant, if there is one.
-    pub fn at(self) -> Option<Timestamp> {
-        match self {
-            End::Planned(at) | End::Media(at) => Some(at),
-            End::Open | End::Never => None,
-        }
     }
 }
 

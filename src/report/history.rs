@@ -216,7 +216,7 @@ fn on_air(occurrence: &Occurrence) -> String {
     let Some(from) = occurrence.on_air_at else { return String::new() };
     let day = |at: Timestamp| at.strftime("%m-%d").to_string();
     let show = |at: Timestamp, known: Timestamp| {
-        if day(at) == day(known) { at.strftime("%H:%M:%S").to_string() } else { at.strftime("%m-%d %H:%M:%S").to_string() }
+        at.strftime(if day(at) == day(known) { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
     };
     let until = occurrence.ended_at.map(|until| show(until, from)).unwrap_or_default();
     format!("{} - {until}", show(from, occurrence.key.start)).trim_end().to_owned()

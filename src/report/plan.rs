@@ -8,7 +8,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 
 use super::time::{instant, local};
-use crate::plan::{End, Occurrence};
+use crate::plan::{End, Planned};
 use crate::schedule::Job;
 use crate::trtc::Room;
 
@@ -49,13 +49,13 @@ pub struct PlanObject {
 
 impl PlanObject {
     /// Of an occurrence. `reveal` shows the whole stream URL.
-    pub fn new(occurrence: &Occurrence, reveal: bool) -> PlanObject {
+    pub fn new(occurrence: &Planned, reveal: bool) -> PlanObject {
         let job = &occurrence.job;
         let start = occurrence.start.at;
         PlanObject {
             job: job.id.to_string(),
             start: instant(start),
-            end: occurrence.end_at().map(instant),
+            end: occurrence.end.at().map(instant),
             local_start: local(start, &job.when.zone),
             timezone: job.when.zone.iana_name().unwrap_or("UTC").to_owned(),
             app: job.app.as_ref().map(|app| app.name.to_string()),
@@ -128,7 +128,7 @@ impl PlanTable {
     }
 
     /// The next rows; the first part has the header. Rendering it may ask for the width of the terminal.
-    pub fn part(&mut self, occurrences: impl Iterator<Item = Occurrence>) -> Table {
+    pub fn part(&mut self, occurrences: impl Iterator<Item = Planned>) -> Table {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         if std::mem::take(&mut self.header) {
@@ -141,14 +141,14 @@ impl PlanTable {
         table
     }
 
-    fn row(&self, occurrence: &Occurrence) -> [String; 6] {
+    fn row(&self, occurrence: &Planned) -> [String; 6] {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let start = local(occurrence.start.at, zone);
         let (date, time) = (&start[..start.len() - 6], &start[start.len() - 6..]);
         let begins = zone.to_datetime(occurrence.start.at);
         let end = match occurrence.end {
-            End::At { at, .. } => {
+            End::Planned(at) | End::Media(at) => {
                 let ends = zone.to_datetime(at);
                 let form = if ends.date() == begins.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
                 ends.strftime(form).to_string()

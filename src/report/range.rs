@@ -40,7 +40,7 @@ impl PlanRange {
             (None, None) => from.saturating_add(AHEAD_DEFAULT).unwrap_or(Timestamp::MAX),
         };
         if to < from {
-            return Err("`to` is before `from`".to_owned());
+            return Err("the range ends before it begins: `to` is before `from`".to_owned());
         }
         Ok(PlanRange { from, to, count })
     }

@@ -55,7 +55,7 @@ pub enum DaemonView {
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
-        next: Vec<plan::Occurrence>,
+        next: Vec<plan::Planned>,
         /// Seconds between two describes of a task on air.
         watch_period_s: u64,
         /// Starts, stops and describes that wait for the limiter.
@@ -119,7 +119,7 @@ pub struct ScheduleObject {
     /// When it was accepted.
     pub accepted_at: Option<String>,
     /// Null, or what is wrong with the files that were not accepted, as `check` shows it.
-    pub rejected: Option<Vec<serde_json::Value>>,
+    pub rejected: Option<Vec<crate::diagnostic::DiagnosticObject>>,
 }
 
 /// `clock` of [`StatusObject`]. Always null: the daemon does not look at the kernel's clock discipline yet, and never holds.

@@ -22,7 +22,7 @@ use super::endpoint::{Fate, Received};
 use crate::listener::{self, Limits};
 
 /// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
-const LIMITS: Limits = Limits { connections_max: 512, header_time_max: Duration::from_mins(1), connection_time_max: None };
+const LIMITS: Limits = Limits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take.

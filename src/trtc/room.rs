@@ -5,7 +5,7 @@ use std::fmt;
 /// A room of an application. An integer room and a string room of the same digits are two different rooms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Room {
-    /// `RoomIdType` 1: 1..=4294967295 (TRTC.md section 1.1; `PrivateMapKey` carries it as a u32).
+    /// `RoomIdType` 1: 1..=4294967294 (`PrivateMapKey` carries it as a u32).
     Integer(u32),
     /// `RoomIdType` 0: 1 to 64 bytes.
     Text(String),
@@ -15,8 +15,8 @@ impl Room {
     /// An integer room, or why it is none.
     pub fn integer(id: u64) -> Result<Room, String> {
         match u32::try_from(id) {
-            Ok(id) if id > 0 => Ok(Room::Integer(id)),
-            _ => Err(format!("an integer room is 1 to {}", u32::MAX)),
+            Ok(id) if (1..=ROOM_INTEGER_MAX).contains(&id) => Ok(Room::Integer(id)),
+            _ => Err(format!("an integer room is 1 to {ROOM_INTEGER_MAX}")),
         }
     }
 
@@ -70,6 +70,9 @@ impl fmt::Display for Room {
     }
 }
 
+/// Largest integer room, as the vendor's client SDKs document it.
+pub const ROOM_INTEGER_MAX: u32 = u32::MAX - 1;
+
 /// Longest string room, in bytes.
 pub const ROOM_BYTES_MAX: usize = 64;
 
@@ -94,8 +97,8 @@ mod tests {
 
     #[test]
     fn ranges_of_rooms_and_robots() {
-        assert_eq!(Room::integer(4_294_967_295), Ok(Room::Integer(u32::MAX)));
-        assert!(Room::integer(0).is_err() && Room::integer(4_294_967_296).is_err());
+        assert_eq!(Room::integer(4_294_967_294), Ok(Room::Integer(u32::MAX - 1)));
+        assert!(Room::integer(0).is_err() && Room::integer(4_294_967_295).is_err());
         assert!(Room::text(&"x".repeat(64)).is_ok() && Room::text(&"x".repeat(65)).is_err() && Room::text("").is_err());
         assert!(is_user_id("robot_1-A") && !is_user_id("") && !is_user_id("a b") && !is_user_id(&"x".repeat(33)));
     }

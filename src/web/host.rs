@@ -16,22 +16,18 @@ pub(super) fn is_ours<B>(request: &Request<B>, bound: IpAddr) -> bool {
 }
 
 fn names_us(authority: &str, bound: IpAddr) -> bool {
-    let (host, port) = if let Some((host, port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        match host.parse::<Ipv6Addr>() {
-            Ok(address) => (Some(IpAddr::V6(address)), port),
-            Err(_) => return false,
-        }
+    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, port) = bracketed.unwrap_or_else(|| authority.split_at(authority.find(':').unwrap_or(authority.len())));
+    let address = if bracketed.is_some() {
+        host.parse::<Ipv6Addr>().map(IpAddr::V6)
+    } else if host.eq_ignore_ascii_case("localhost") {
+        Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))
     } else {
-        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        let address = host.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
-        if address.is_none() && !host.eq_ignore_ascii_case("localhost") {
-            return false;
-        }
-        (address, port)
+        host.parse::<Ipv4Addr>().map(IpAddr::V4)
     };
     let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     let ours = [bound, IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    is_port && host.is_none_or(|address| ours.contains(&address))
+    is_port && address.is_ok_and(|address| ours.contains(&address))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) fn is_server(header: &str) -> bool {
 /// What is taken from clients. Sixty-four is a room full of people with a page open; a request is one line, and its answer is read
 /// at once.
 const LIMITS: Limits =
-    Limits { connections_max: 64, header_time_max: Duration::from_secs(5), connection_time_max: Some(Duration::from_secs(30)) };
+    Limits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
 
 /// Answers that are made at once: so many threads may be busy beside the daemon's own.
 const READS_MAX: usize = 2;

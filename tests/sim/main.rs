@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingestd::daemon::{Daemon, Generation};
+use ingestd::daemon::{Daemon, Former, Generation};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -96,9 +96,16 @@ async fn live_until(
             println!("{} {key}: {}", happening.at, happening.text);
         }
     };
-    let daemon =
-        Daemon::new(clock.clone(), Arc::new(api.clone()), rate, ledger, accepted, Some(Arc::clone(former)), Box::new(observe))
-            .expect("it starts");
+    let daemon = Daemon::new(
+        clock.clone(),
+        Arc::new(api.clone()),
+        rate,
+        ledger,
+        accepted,
+        vec![Former { generation: Generation { number: 1, schedule: Arc::clone(former) }, until: clock.now() }],
+        Box::new(observe),
+    )
+    .expect("it starts");
     let stop = clock.clone();
     if crash {
         let run = daemon.run(std::future::pending(), std::future::pending());

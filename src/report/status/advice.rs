@@ -52,9 +52,14 @@ pub(super) fn advice(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Missed(MissedReason::Limit) => "more starts at once than the rate allows: spread them, or have the limit raised",
         Outcome::Missed(MissedReason::Disk) => "the ledger could not be written: make room on its disk",
         Outcome::Missed(MissedReason::Clock) => "the clock was not to be trusted: synchronise it",
-        Outcome::Missed(MissedReason::ContentOver | MissedReason::Restored) => return None,
-        Outcome::EndedPlanned | Outcome::EndedMedia | Outcome::Skipped(_) => return None,
-        Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited => return None,
+        Outcome::Missed(MissedReason::ContentOver | MissedReason::Restored)
+        | Outcome::Skipped(_)
+        | Outcome::EndedPlanned
+        | Outcome::EndedMedia
+        | Outcome::CutOperator
+        | Outcome::CutPreempted
+        | Outcome::CutRemoved
+        | Outcome::CutEdited => return None,
     })
 }
 

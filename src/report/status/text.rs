@@ -27,7 +27,9 @@ pub fn text(input: &StatusInput) -> String {
         out.push('\n');
     };
     line(health.name());
-    reasons.iter().for_each(|reason| line(&format!("  {reason}")));
+    for reason in &reasons {
+        line(&format!("  {reason}"));
+    }
     line("");
     line(&schedule(input));
     if let DaemonView::Running { watch_period_s, queue: [start, stop, describe], .. } = &input.daemon {
@@ -39,17 +41,18 @@ pub fn text(input: &StatusInput) -> String {
             if let (DaemonView::Silent { .. } | DaemonView::Unasked, Some(at)) = (&input.daemon, ledger.committed_at) {
                 line(&format!("what follows is from the ledger, as it was written last at {at:.0}"));
             }
-            section(&mut out, "on air", &on_air(ledger, input.now));
+            section(&mut out, "on air, in UTC", &on_air(ledger, input.now));
         }
         Err(_) => line("what is on air is not known: the ledger cannot be read"),
     }
     if let DaemonView::Running { next, .. } = &input.daemon {
-        section(&mut out, "next", &coming(next, input.now));
+        section(&mut out, "next, in the time of its zone", &coming(next, input.now));
     }
     if let Ok(ledger) = &input.ledger {
-        section(&mut out, "trouble in the last 24 hours", &trouble(ledger));
+        section(&mut out, "trouble in the last 24 hours, in UTC", &trouble(ledger, input.now));
     }
-    let _ = writeln!(out, "\nzone data: {} ({})", input.zone_version, input.zone_source);
+    let (version, source) = (&input.zone_version, &input.zone_source);
+    let _ = writeln!(out, "\ningestd {}, zone data {version} ({source})", env!("CARGO_PKG_VERSION"));
     out
 }
 
@@ -84,15 +87,16 @@ fn columns<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<Strin
 
 fn on_air(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
     columns(ledger.on_air.iter().map(|row| {
-        let since = row.on_air_at.map(|at| format!("since {at:.0}")).unwrap_or_default();
-        [
-            row.key.job.to_string(),
-            place(Some(&row.playout.destination.app), &row.playout.room),
-            since,
-            left(row, now),
-            bound(row, ledger),
-        ]
+        let room = place(Some(&row.playout.destination.app), &row.playout.room);
+        let since = row.on_air_at.map(|at| format!("since {}", clock(at, now))).unwrap_or_default();
+        [row.key.job.to_string(), room, since, left(row, now), bound(row, ledger, now)]
     }))
+}
+
+/// The time, with a date where it is not today's.
+fn clock(at: Timestamp, now: Timestamp) -> String {
+    let today = at.strftime("%F").to_string() == now.strftime("%F").to_string();
+    at.strftime(if today { "%H:%M:%S" } else { "%F %H:%M:%S" }).to_string()
 }
 
 /// How long it still runs.
@@ -101,10 +105,10 @@ fn left(row: &Occurrence, now: Timestamp) -> String {
         return "is being taken off".to_owned();
     }
     match row.end {
-        End::Planned(end) if end <= now => format!("should have ended at {end:.0}"),
-        End::Planned(end) => format!("until {end:.0}, for {} more", span(end.duration_since(now))),
-        End::Media(end) if end <= now => format!("its media ended about {end:.0}"),
-        End::Media(end) => format!("until its media ends, about {end:.0}, for {} more", span(end.duration_since(now))),
+        End::Planned(end) if end <= now => format!("should have ended at {}", clock(end, now)),
+        End::Planned(end) => format!("until {}, {} more", clock(end, now), span(end.duration_since(now))),
+        End::Media(end) if end <= now => format!("its media ended about {}", clock(end, now)),
+        End::Media(end) => format!("its media ends about {}, in {}", clock(end, now), span(end.duration_since(now))),
         End::Open => "until its media ends".to_owned(),
         End::Never => "without an end".to_owned(),
     }
@@ -115,24 +119,24 @@ fn span(length: SignedDuration) -> String {
 }
 
 /// What ends it when no daemon does. DESIGN section 5, End: a loop is always bounded, a live source never.
-fn bound(row: &Occurrence, ledger: &LedgerView) -> String {
+fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     let newest = ledger.tasks.iter().rfind(|task| task.key == row.key);
     match newest.and_then(|task| task.bound) {
-        Some(bound) => format!("the cloud ends it at {bound:.0}"),
-        None if row.playout.live => "live: the cloud never ends it, only a stop does".to_owned(),
+        Some(bound) => format!("the cloud ends it at {}", clock(bound, now)),
         None if newest.is_none() => "no task id: it cannot be stopped from here".to_owned(),
+        None if row.playout.live => "live, not bounded by the cloud: only a stop ends it".to_owned(),
         None if row.playout.repeat == Repeat::Forever => "the cloud's bound is not known".to_owned(),
         None => "ends with its media".to_owned(),
     }
 }
 
-fn coming(next: &[plan::Occurrence], now: Timestamp) -> Vec<String> {
+fn coming(next: &[plan::Planned], now: Timestamp) -> Vec<String> {
     columns(next.iter().map(|occurrence| {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let wait = format!("in {}", span(occurrence.start.at.duration_since(now)));
         let end = match occurrence.end {
-            plan::End::At { at, .. } => format!("until {}", local(at, zone)),
+            plan::End::Planned(at) | plan::End::Media(at) => format!("until {}", local(at, zone)),
             plan::End::Open => "until its media ends".to_owned(),
             plan::End::Never => "without an end".to_owned(),
         };
@@ -142,13 +146,14 @@ fn coming(next: &[plan::Occurrence], now: Timestamp) -> Vec<String> {
     }))
 }
 
-fn trouble(ledger: &LedgerView) -> Vec<String> {
+fn trouble(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     for row in ledger.trouble.iter().take(TROUBLE_SHOWN) {
         let times = if row.count > 1 { format!(", {} times", row.count) } else { String::new() };
         let message = error_message(row).map(|message| format!(": {message}")).unwrap_or_default();
         let room = place(Some(&row.playout.destination.app), &row.playout.room);
-        lines.push(format!("{:.0}  {}  {room}  {}{times}{message}", row.key.start, row.key.job, result(row)));
+        let (start, job) = (clock(row.key.start, now), &row.key.job);
+        lines.push(format!("{start}  {job}  {room}  {}{times}{message}", result(row)));
         let advice = match &row.state {
             State::Done { outcome } => advice(outcome),
             _ => row.fault.as_ref().and_then(|fault| fault.code.as_deref()).and_then(advice_on_code),

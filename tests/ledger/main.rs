@@ -1,0 +1,213 @@
+//! The promise about the ledger: a claim is unique, an outcome is final, nothing impossible can be written, every released file
+//! loads, and a crash loses nothing but what was never durable. Real SQLite, real files.
+
+mod checks;
+mod crash;
+mod filling;
+mod migrations;
+mod questions;
+mod round_trip;
+mod rows;
+
+use std::sync::Barrier;
+use std::thread;
+
+use ingestd::ledger::{Ledger, Lock};
+use ingestd::occurrence::{End, Kind, MissedReason, Occurrence, Outcome, State};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use filling::write;
+use rows::{armed, ended, missed, on_air};
+
+/// A ledger in a folder of its own.
+pub(crate) fn ledger() -> (TempDir, Ledger) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = Ledger::open(folder.path()).expect("a new ledger");
+    (folder, ledger)
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The same file without our rules around it.
+pub(crate) fn raw(ledger: &Ledger) -> Connection {
+    let connection = Connection::open(ledger.path()).expect("the file");
+    connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
+    connection
+}
+
+fn count(connection: &Connection, sql: &str) -> i64 {
+    connection.query_row(sql, [], |row| row.get(0)).expect("a number")
+}
+
+#[test]
+fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
+    const CLAIMANTS: usize = 4;
+    let (folder, ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    for round in 0..20_i64 {
+        let start = start + SignedDuration::from_secs(round);
+        let barrier = Barrier::new(CLAIMANTS);
+        let attempts: usize = thread::scope(|scope| {
+            let claimants: Vec<_> = (0..CLAIMANTS)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut ledger = Ledger::open(folder.path()).expect("the same ledger");
+                        barrier.wait();
+                        let mut turn = ledger.turn();
+                        let claimed = turn.claim(&armed("promo", start)).expect("an answer");
+                        let attempts = turn.commit(start).expect("committed");
+                        assert_eq!(claimed, !attempts.is_empty(), "a claim and its attempt come together");
+                        attempts.len()
+                    })
+                })
+                .collect();
+            claimants.into_iter().map(|claimant| claimant.join().expect("no panic")).sum()
+        });
+        assert_eq!(attempts, 1, "round {round}");
+    }
+    assert_eq!(count(&raw(&ledger), "SELECT count(*) FROM occurrence"), 20);
+    assert_eq!(count(&raw(&ledger), "SELECT count(*) FROM call"), 20);
+}
+
+#[test]
+fn an_attempt_names_its_call_and_each_has_one_of_its_own() {
+    let (_folder, mut ledger) = ledger();
+    let row = armed("promo", at("2026-11-22T10:00:00Z"));
+    let mut turn = ledger.turn();
+    assert!(turn.claim(&row).expect("claimed"));
+    assert!(!turn.claim(&row).expect("refused"));
+    assert!(!turn.record(&row).expect("refused"));
+    let first = turn.commit(row.key.start).expect("committed");
+    let mut turn = ledger.turn();
+    let second = Occurrence { state: State::Calling, attempts: 2, tries: 2, ..row.clone() };
+    turn.update(&second).expect("updated");
+    turn.attempt(&second).expect("claimed");
+    let second = turn.commit(row.key.start).expect("committed");
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_eq!((first[0].key(), second[0].key()), (&row.key, &row.key));
+    assert_ne!(first[0].call(), second[0].call());
+    let mut turn = ledger.turn();
+    turn.rearm(&row).expect("permitted anew");
+    let again = turn.commit(row.key.start).expect("committed");
+    assert_eq!(again[0].call(), first[0].call(), "what is armed again is the same attempt");
+}
+
+#[test]
+fn an_outcome_is_final() {
+    let start = at("2026-11-22T10:00:00Z");
+    let done = [
+        ended("ended", start),
+        Occurrence { ended_at: Some(start), state: failed("InternalError"), ..armed("failed", start) },
+        missed("missed", start, Outcome::Missed(MissedReason::Down)),
+    ];
+    for row in done {
+        let (_folder, mut ledger) = ledger();
+        write(&mut ledger, &row);
+        let before = everything(&ledger);
+        let others = [
+            State::Armed,
+            State::OnAir,
+            State::Stopping { outcome: Outcome::CutOperator },
+            failed("another"),
+            State::Done { outcome: Outcome::EndedMedia },
+        ];
+        for state in others {
+            let mut turn = ledger.turn();
+            let error = turn.update(&Occurrence { state: state.clone(), ..row.clone() }).expect_err("it is done");
+            assert_eq!(error.to_string(), format!("the row of {} is not there or done already; 0 rows changed", row.key));
+            turn.remove(&row.key).expect_err("it is not armed");
+            assert!(!turn.claim(&armed(row.key.job.as_str(), start)).expect("an answer"), "a name is for ever");
+            turn.commit(start).expect("committed");
+        }
+        assert_eq!(everything(&ledger), before, "{}", row.key);
+    }
+}
+
+fn failed(code: &str) -> State {
+    State::Done { outcome: Outcome::Failed(ingestd::occurrence::Failure::Code(code.to_owned())) }
+}
+
+/// Every value of every row of occurrences, as text.
+fn everything(ledger: &Ledger) -> Vec<String> {
+    let connection = raw(ledger);
+    let mut statement = connection.prepare("SELECT * FROM occurrence ORDER BY id").expect("a statement");
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        (0..columns).map(|at| Ok(format!("{:?}", row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>().map(|row| row.join(" "))
+    });
+    rows.expect("rows").collect::<Result<_, _>>().expect("rows")
+}
+
+#[test]
+fn a_row_that_is_not_there_is_not_updated() {
+    let (_folder, mut ledger) = ledger();
+    let mut turn = ledger.turn();
+    turn.update(&on_air("promo", at("2026-11-22T10:00:00Z"))).expect_err("there is no row");
+    turn.attempt(&armed("promo", at("2026-11-22T10:00:00Z"))).expect_err("there is no row");
+}
+
+#[test]
+fn a_summary_counts_on_in_one_row() {
+    let (_folder, mut ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    let one = missed("promo", start, Outcome::Missed(MissedReason::Down));
+    for count in 1..=3 {
+        let end = End::Planned(start + SignedDuration::from_hours(count.into()));
+        let mut turn = ledger.turn();
+        turn.summarise(&Occurrence { kind: Kind::Summary, count, end, ..one.clone() }).expect("counted");
+        turn.commit(start).expect("committed");
+    }
+    let connection = raw(&ledger);
+    assert_eq!(count(&connection, "SELECT count(*) FROM occurrence"), 1);
+    assert_eq!(count(&connection, "SELECT count FROM occurrence"), 3);
+    assert_eq!(count(&connection, "SELECT (end_ms - start_ms) / 3600000 FROM occurrence"), 3);
+}
+
+#[test]
+fn a_state_folder_is_for_one_daemon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = Lock::take(folder.path()).expect("the first");
+    let error = Lock::take(folder.path()).expect_err("the second").to_string();
+    assert!(error.starts_with("another ingestd runs on `") && error.contains(&folder.path().display().to_string()), "{error}");
+    drop(lock);
+    Lock::take(folder.path()).expect("it was let go");
+    let error = Lock::take(&folder.path().join("absent")).expect_err("no such folder").to_string();
+    assert!(error.starts_with("cannot open the lock `"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_the_ledger() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, mut ledger) = ledger();
+    write(&mut ledger, &armed("promo", at("2026-11-22T10:00:00Z")));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode() & 0o777;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+        assert_eq!(mode, 0o600, "{}: {mode:o}", entry.path().display());
+    }
+    names.sort();
+    assert_eq!(names, ["ingestd.db", "ingestd.db-shm", "ingestd.db-wal"]);
+}
+
+#[test]
+fn no_place_is_made_for_a_secret() {
+    let (_folder, mut ledger) = ledger();
+    write(&mut ledger, &on_air("promo", at("2026-11-22T10:00:00Z")));
+    let connection = raw(&ledger);
+    let columns = "SELECT t.name || '.' || c.name FROM pragma_table_list t, pragma_table_info(t.name) c WHERE t.schema = 'main' \
+        AND t.name NOT LIKE 'sqlite_%' UNION SELECT 'spec.' || j.key FROM occurrence, json_each(occurrence.spec) j";
+    let mut statement = connection.prepare(columns).expect("a statement");
+    let names: Vec<String> = statement.query_map([], |row| row.get(0)).expect("names").collect::<Result<_, _>>().expect("names");
+    assert!(names.contains(&"spec.stream".to_owned()) && names.contains(&"call.request_id".to_owned()), "{names:?}");
+    let telling = ["secret", "sig", "token", "password", "credential", "key", "auth"];
+    let suspects: Vec<_> = names.iter().filter(|name| telling.iter().any(|word| name.contains(word))).collect();
+    // The name of an entry of `meta` is no key of anybody's.
+    assert_eq!(suspects, ["meta.key"]);
+}

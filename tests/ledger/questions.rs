@@ -1,0 +1,158 @@
+//! What the ledger answers to those who only read, beside a daemon that writes and without one.
+
+use ingestd::ledger::{HistoryQuery, Ledger, Reader};
+use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, Why};
+use jiff::{SignedDuration, Timestamp};
+
+use super::filling::write;
+use super::rows::{armed, ended, fault, missed, on_air};
+use super::{at, ledger};
+
+fn names(rows: &[Occurrence]) -> Vec<&str> {
+    rows.iter().map(|row| row.key.job.as_str()).collect()
+}
+
+fn start() -> Timestamp {
+    at("2026-11-22T10:00:00Z")
+}
+
+fn hours(hours: i64) -> Timestamp {
+    start() + SignedDuration::from_hours(hours)
+}
+
+fn failed(job: &str, start: Timestamp, ended_at: Timestamp) -> Occurrence {
+    let outcome = Outcome::Failed(Failure::Lost);
+    Occurrence { state: State::Done { outcome }, ended_at: Some(ended_at), ..on_air(job, start) }
+}
+
+#[test]
+fn history_is_newest_first_and_heeds_every_filter() {
+    let (folder, mut ledger) = ledger();
+    for hour in 0..4 {
+        write(&mut ledger, &ended("film", hours(hour)));
+        write(&mut ledger, &missed("promo", hours(hour), Outcome::Missed(MissedReason::Late)));
+    }
+    write(&mut ledger, &on_air("live", hours(2)));
+    let reader = Reader::open(folder.path()).expect("readable");
+    let ask = |job: Option<&str>, since, outcome: Option<&str>, limit| {
+        let query = HistoryQuery { job: job.map(str::to_owned), since, outcome: outcome.map(str::to_owned), limit };
+        let rows = reader.history(&query).expect("readable");
+        rows.iter()
+            .map(|row| format!("{}{}", row.key.job, row.key.start.duration_since(start()).as_hours()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    for (job, since, outcome, limit, expected) in [
+        (None, None, None, 100, "film3 promo3 film2 live2 promo2 film1 promo1 film0 promo0"),
+        (None, None, None, 3, "film3 promo3 film2"),
+        (Some("film"), None, None, 100, "film3 film2 film1 film0"),
+        (Some("film"), None, None, 1, "film3"),
+        (None, Some(hours(2)), None, 100, "film3 promo3 film2 live2 promo2"),
+        (Some("promo"), Some(hours(3)), None, 100, "promo3"),
+        (None, None, Some("missed"), 2, "promo3 promo2"),
+        (Some("film"), Some(hours(1)), Some("ended"), 100, "film3 film2 film1"),
+        (Some("film"), None, Some("missed"), 100, ""),
+        (Some("nobody"), None, None, 100, ""),
+        // What is being stopped has its outcome in mind, and none yet.
+        (Some("live"), None, Some("ended"), 100, ""),
+    ] {
+        assert_eq!(ask(job, since, outcome, limit), expected, "{job:?} {since:?} {outcome:?} {limit}");
+    }
+}
+
+#[test]
+fn what_is_being_stopped_has_no_outcome_yet() {
+    let (folder, mut ledger) = ledger();
+    write(&mut ledger, &Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("promo", start()) });
+    let reader = Reader::open(folder.path()).expect("readable");
+    let ended = HistoryQuery { outcome: Some("ended".to_owned()), limit: 10, ..HistoryQuery::default() };
+    assert_eq!(reader.history(&ended).expect("readable"), []);
+    assert_eq!(names(&reader.on_air().expect("readable")), ["promo"]);
+}
+
+#[test]
+fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
+    let (folder, mut ledger) = ledger();
+    let waiting = |why| State::Waiting { until: start(), why };
+    let rows = [
+        ended("fine", hours(-1)),
+        on_air("running", hours(-1)),
+        armed("coming", hours(1)),
+        failed("failed", hours(-2), hours(-1)),
+        missed("missed", hours(-3), Outcome::Missed(MissedReason::Down)),
+        missed("skipped", hours(-3), Outcome::Skipped(ingestd::occurrence::SkippedReason::Conflict)),
+        Occurrence { state: State::Done { outcome: Outcome::EndedUnverified }, ..ended("unverified", hours(-4)) },
+        // It began long ago and is trouble now.
+        failed("long", hours(-100), hours(-5)),
+        Occurrence { state: waiting(Why::Restart), ..on_air("restarting", hours(-200)) },
+        Occurrence { state: waiting(Why::Retry), fault: Some(fault(None, "no answer in time")), ..armed("retrying", hours(-30)) },
+        Occurrence { state: State::Calling, attempts: 2, ..armed("calling", hours(-31)) },
+        Occurrence { state: waiting(Why::Yield), ..on_air("yielding", hours(-6)) },
+        // It is over, and so is its day.
+        failed("yesterday", hours(-26), hours(-25)),
+        missed("missed-yesterday", hours(-25), Outcome::Missed(MissedReason::Down)),
+    ];
+    for row in &rows {
+        write(&mut ledger, row);
+    }
+    let reader = Reader::open(folder.path()).expect("readable");
+    let trouble = reader.trouble(hours(-24), 100).expect("readable");
+    assert_eq!(names(&trouble), ["failed", "missed", "unverified", "retrying", "calling", "long", "restarting"]);
+    assert_eq!(names(&reader.trouble(hours(-24), 2).expect("readable")), ["failed", "missed"]);
+    let on_air = reader.on_air().expect("readable");
+    assert_eq!(names(&on_air), ["running"]);
+}
+
+#[test]
+fn a_reader_sees_each_turn_as_soon_as_it_is_committed_and_none_before() {
+    let (folder, mut ledger) = ledger();
+    let reader = Reader::open(folder.path()).expect("readable");
+    let all = HistoryQuery { limit: 100, ..HistoryQuery::default() };
+    let count = || reader.history(&all).expect("readable").len();
+    for turns in 0..20_usize {
+        assert_eq!(count(), turns);
+        let mut turn = ledger.turn();
+        assert!(turn.claim(&armed("promo", hours(i64::try_from(turns).expect("few")))).expect("claimed"));
+        assert_eq!(count(), turns, "a turn that is under way is not seen");
+        turn.commit(start()).expect("a reader does not keep the daemon from writing");
+    }
+}
+
+#[test]
+fn questions_of_one_moment_see_one_state_whatever_is_written_between_them() {
+    let (folder, mut ledger) = ledger();
+    write(&mut ledger, &on_air("promo", start()));
+    let reader = Reader::open(folder.path()).expect("readable");
+    let (first, second) = reader
+        .at_one_moment(|reader| {
+            let first = reader.on_air()?.len();
+            let mut turn = ledger.turn();
+            turn.update(&ended("promo", start()))?;
+            turn.commit(start())?;
+            Ok((first, reader.on_air()?.len()))
+        })
+        .expect("readable");
+    assert_eq!((first, second), (1, 1));
+    assert_eq!(reader.on_air().expect("readable"), []);
+}
+
+#[test]
+fn without_a_ledger_a_reader_says_so_and_makes_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = Reader::open(folder.path()).map(drop).expect_err("there is none").to_string();
+    let file = folder.path().join(ingestd::ledger::FILE);
+    assert_eq!(error, format!("there is no ledger at `{}`: has the daemon ever run?", file.display()));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn a_ledger_that_was_closed_cleanly_is_read_like_one_that_is_open() {
+    let (folder, mut ledger) = ledger();
+    write(&mut ledger, &ended("promo", start()));
+    drop(ledger);
+    let reader = Reader::open(folder.path()).expect("readable");
+    let query = HistoryQuery { limit: 10, ..HistoryQuery::default() };
+    assert_eq!(names(&reader.history(&query).expect("readable")), ["promo"]);
+    drop(reader);
+    Ledger::open(folder.path()).expect("and the daemon takes it over again");
+}

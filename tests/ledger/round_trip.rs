@@ -1,0 +1,246 @@
+//! Every state with every field comes back from the ledger as it was written: what is recovered is what was decided.
+
+use std::time::Duration;
+
+use ingestd::ledger::{HistoryQuery, Ledger, Reader};
+use ingestd::occurrence::{End, Failure, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
+use ingestd::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use ingestd::trtc::{Destination, Repeat, Room, Tempo};
+use jiff::{SignedDuration, Timestamp};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::filling::write;
+use super::rows::{on_air, task};
+use super::{at, ledger, rows};
+
+/// Rows that are tried. Each is some fifty values; the ledger is one file for all of them.
+const CASES: u32 = 300;
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_000_i64).prop_map(|ms| Timestamp::from_millisecond(ms).expect("a time of this age or the next"))
+}
+
+fn milliseconds() -> impl Strategy<Value = Duration> {
+    (0..400_000_000_000_u64).prop_map(Duration::from_millis)
+}
+
+fn room() -> impl Strategy<Value = Room> {
+    let text = "[^\\p{C}]{1,16}".prop_map(|id| Room::text(&id).expect("a room"));
+    prop_oneof![(1..=u32::MAX).prop_map(Room::Integer), text, Just(Room::Text("42".to_owned()))]
+}
+
+fn repeat() -> impl Strategy<Value = Repeat> {
+    prop_oneof![Just(Repeat::Forever), (1..=1000_u16).prop_map(Repeat::Times)]
+}
+
+fn tempo() -> impl Strategy<Value = Tempo> {
+    select(vec![50, 75, 100, 125, 150, 175, 200]).prop_map(|percent| Tempo::from_percent(percent).expect("a tempo"))
+}
+
+fn playout() -> impl Strategy<Value = Playout> {
+    let destination = ("[a-z0-9]{1,9}", 1..=u64::from(u32::MAX), "[a-z-]{4,12}")
+        .prop_map(|(app, sdk_app_id, region)| Destination { app, sdk_app_id, region });
+    let media = ("https?://[!-~]{1,40}", any::<bool>(), option::of(milliseconds()), milliseconds(), repeat())
+        .prop_map(|(url, live, length, seek, repeat)| (StreamUrl::new(&url), live, length, seek, repeat));
+    let sent = (
+        option::of(0..=200_u8),
+        option::of(tempo()),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
+        option::of(0..=600_u16),
+    );
+    (destination, room(), "[A-Za-z0-9_-]{1,32}", media, sent).prop_map(|(destination, room, robot, media, sent)| {
+        let (stream, live, length, seek, repeat) = media;
+        let (volume, tempo, progress, auto_push, idle_timeout) = sent;
+        Playout { destination, room, robot, stream, live, length, seek, repeat, volume, tempo, progress, auto_push, idle_timeout }
+    })
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
+        .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
+    (select(vec![Late::Join, Late::Restart, Late::Skip]), option::of(milliseconds()), retry, 0..=9_u8)
+        .prop_map(|(late, start_within, retry, priority)| Terms { late, start_within, retry, priority })
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![instant().prop_map(End::Planned), instant().prop_map(End::Media), Just(End::Open), Just(End::Never)]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let failures = prop_oneof![
+        "[A-Z][A-Za-z]{1,20}(\\.[A-Z][A-Za-z]{1,20})?".prop_map(Failure::Code),
+        Just(Failure::Unreachable),
+        Just(Failure::InDoubt),
+        Just(Failure::Lost),
+    ];
+    prop_oneof![select(Outcome::WITHOUT_CODE.to_vec()), failures.prop_map(Outcome::Failed)]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    let off = select(Outcome::WITHOUT_CODE[..7].to_vec());
+    prop_oneof![
+        Just(State::Armed),
+        Just(State::Calling),
+        (instant(), select(vec![Why::Retry, Why::Yield, Why::Restart])).prop_map(|(until, why)| State::Waiting { until, why }),
+        Just(State::OnAir),
+        off.prop_map(|outcome| State::Stopping { outcome }),
+        outcome().prop_map(|outcome| State::Done { outcome }),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = LastFault> {
+    (option::of("[A-Z][A-Za-z.]{1,20}"), ".{0,60}", 1..1_000_u32).prop_map(|(code, message, in_a_row)| LastFault {
+        code,
+        message,
+        in_a_row,
+    })
+}
+
+/// A row that the state machine could have come to.
+fn occurrence() -> impl Strategy<Value = Occurrence> {
+    let name = (instant(), "[a-z0-9][a-z0-9_-]{0,31}", select(vec![Kind::Planned, Kind::Fired]));
+    let counts = (1..1_000_u32, 0..1_000_u32, 0..50_u32, 0..i64::MAX);
+    let doubts = (any::<bool>(), any::<bool>(), any::<bool>());
+    let times = (option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()));
+    let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
+    let parts = (name, end(), playout(), terms(), state(), counts, doubts, times, texts);
+    parts.prop_map(|(name, end, playout, terms, state, counts, doubts, times, texts)| {
+        let (start, job, kind) = name;
+        let (attempts, tries, restarts, generation) = counts;
+        let (was_in_doubt, in_doubt, joined) = doubts;
+        let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
+        let (task_id, fault, request_id) = texts;
+        let row = Occurrence {
+            key: Key { start, job: JobId::parse(&job).expect("a job id") },
+            kind,
+            count: 1,
+            end,
+            playout,
+            terms,
+            generation,
+            state,
+            attempts,
+            tries: tries.min(attempts),
+            restarts,
+            was_in_doubt,
+            in_doubt: in_doubt && was_in_doubt,
+            joined,
+            exists_since,
+            first_sent_at,
+            on_air_at,
+            ended_at,
+            confirmed_at,
+            task_id,
+            fault,
+            request_id,
+        };
+        possible(row)
+    })
+}
+
+/// Mends what the state machine never leaves: what is on air, or ended, was once put on air, and what was missed never was.
+fn possible(mut row: Occurrence) -> Occurrence {
+    let start = row.key.start;
+    match &row.state {
+        State::OnAir | State::Stopping { .. } => row.on_air_at = row.on_air_at.or(Some(start)),
+        State::Done { outcome } if outcome.name() == "ended" => {
+            row.on_air_at = row.on_air_at.or(Some(start));
+            row.ended_at = row.ended_at.or(Some(start));
+        }
+        State::Done { outcome } if outcome.name() == "missed" => row.on_air_at = None,
+        _ => {}
+    }
+    row
+}
+
+#[test]
+fn every_state_and_every_field_come_back() {
+    let (folder, ledger) = ledger();
+    let ledger = std::cell::RefCell::new(ledger);
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&occurrence(), |row| {
+        write(&mut ledger.borrow_mut(), &row);
+        let query = HistoryQuery { job: Some(row.key.job.to_string()), since: Some(row.key.start), limit: 9, ..Default::default() };
+        let read = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
+        prop_assert!(read.contains(&row), "{read:#?}");
+        let recovered = ledger.borrow().recover().expect("readable");
+        prop_assert_eq!(recovered.contains(&row), !row.is_done());
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn what_is_settled_without_a_call_comes_back() {
+    let (_folder, mut ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    let planned = rows::missed("down", start, Outcome::Missed(ingestd::occurrence::MissedReason::Down));
+    let summary = Occurrence { kind: Kind::Summary, count: 12_000, ..rows::missed("many", start, planned_outcome(&planned)) };
+    for row in [planned, summary] {
+        write(&mut ledger, &row);
+        assert_eq!(all(&ledger).into_iter().find(|read| read.key == row.key), Some(row));
+    }
+}
+
+fn planned_outcome(row: &Occurrence) -> Outcome {
+    let State::Done { outcome } = &row.state else { panic!("it is done") };
+    outcome.clone()
+}
+
+fn all(ledger: &Ledger) -> Vec<Occurrence> {
+    let folder = ledger.path().parent().expect("a folder");
+    let query = HistoryQuery { limit: 1_000, ..HistoryQuery::default() };
+    Reader::open(folder).and_then(|reader| reader.history(&query)).expect("readable")
+}
+
+#[test]
+fn every_phase_of_a_task_comes_back() {
+    let start = at("2026-11-22T10:00:00Z");
+    let later = start + SignedDuration::from_mins(1);
+    let phases = [
+        (TaskPhase::Watched { missing_since: None }, TaskPhase::Watched { missing_since: None }),
+        // That it was seen missing once is forgotten: it is looked at again.
+        (TaskPhase::Watched { missing_since: Some(later) }, TaskPhase::Watched { missing_since: None }),
+        (TaskPhase::StopWanted { since: later, tries: 3 }, TaskPhase::StopWanted { since: later, tries: 3 }),
+        (TaskPhase::Verifying { stopped_at: later, tries: 5 }, TaskPhase::Verifying { stopped_at: later, tries: 0 }),
+    ];
+    for (written, read) in phases {
+        let (_folder, mut ledger) = ledger();
+        let row = on_air("promo", start);
+        let number = write(&mut ledger, &row).expect("a task");
+        let mut task = Task { row: number, phase: written, media_end: None, alerted: true, ..task(&row) };
+        let mut turn = ledger.turn();
+        turn.update_task(&task).expect("updated");
+        turn.commit(start).expect("committed");
+        task.phase = read;
+        task.was_stopped = !matches!(read, TaskPhase::Watched { .. });
+        assert_eq!(ledger.recover_tasks().expect("readable"), [task.clone()]);
+        let reader = Reader::open(ledger.path().parent().expect("a folder")).expect("readable");
+        assert_eq!(reader.tasks().expect("readable"), [task]);
+    }
+}
+
+#[test]
+fn a_task_that_is_gone_is_not_recovered_and_a_stop_is_never_forgotten() {
+    let (_folder, mut ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    let row = on_air("promo", start);
+    let number = write(&mut ledger, &row).expect("a task");
+    let mut update = |phase: TaskPhase| {
+        let mut turn = ledger.turn();
+        turn.update_task(&Task { row: number, phase, ..task(&row) }).expect("updated");
+        turn.commit(start).expect("committed");
+        ledger.recover_tasks().expect("readable").into_iter().map(|task| task.phase).collect::<Vec<_>>()
+    };
+    let wanted = TaskPhase::StopWanted { since: start, tries: 2 };
+    assert_eq!(update(wanted), [wanted]);
+    // A stop that was wanted once stays wanted, with its first time and its tries.
+    let later = start + SignedDuration::from_mins(1);
+    assert_eq!(update(TaskPhase::StopWanted { since: later, tries: 0 }), [wanted]);
+    assert_eq!(update(TaskPhase::Watched { missing_since: None }), [wanted]);
+    assert_eq!(update(TaskPhase::Gone { at: later, verified: true }), []);
+}

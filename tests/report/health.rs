@@ -1,0 +1,143 @@
+//! When somebody has to get up, and when not.
+
+use ingestd::diagnostic::Diagnostic;
+use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, Why};
+use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, judge};
+use jiff::{SignedDuration, Timestamp};
+
+use super::rows::{armed, ended, fault, missed, on_air, task};
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().expect("an instant")
+}
+
+pub(crate) fn minutes(minutes: i64) -> Timestamp {
+    now() + SignedDuration::from_mins(minutes)
+}
+
+pub(crate) fn input(ledger: LedgerView) -> StatusInput {
+    StatusInput {
+        now: now(),
+        generation: 12,
+        accepted_at: Some(minutes(-120)),
+        daemon: DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), watch_period_s: 30, queue: [0; 3] },
+        ledger: Ok(ledger),
+        zone_source: "bundled".to_owned(),
+        zone_version: "2026b".to_owned(),
+    }
+}
+
+fn of_trouble(row: Occurrence) -> StatusInput {
+    input(LedgerView { trouble: vec![row], ..LedgerView::default() })
+}
+
+fn of_air(row: Occurrence, tasks: Vec<Task>) -> StatusInput {
+    input(LedgerView { on_air: vec![row], tasks, ..LedgerView::default() })
+}
+
+fn lost(start: Timestamp, ended_at: Timestamp) -> Occurrence {
+    Occurrence {
+        state: State::Done { outcome: Outcome::Failed(Failure::Lost) },
+        ended_at: Some(ended_at),
+        ..on_air("promo", start)
+    }
+}
+
+fn refused(start: Timestamp) -> Occurrence {
+    let outcome = Outcome::Failed(Failure::Code("AuthFailure.SecretIdNotFound".to_owned()));
+    let fault = Some(fault(Some("AuthFailure.SecretIdNotFound"), "no such key"));
+    Occurrence { state: State::Done { outcome }, fault, ended_at: Some(start), ..armed("promo", start) }
+}
+
+fn waiting(why: Why) -> Occurrence {
+    let fault = Some(fault(None, "no answer in time"));
+    Occurrence { state: State::Waiting { until: minutes(1), why }, fault, attempts: 3, ..armed("promo", minutes(-1)) }
+}
+
+fn stopping(since: Timestamp) -> StatusInput {
+    let row = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("promo", minutes(-120)) };
+    let task = Task { phase: TaskPhase::StopWanted { since, tries: 4 }, ..task(&row) };
+    of_air(row, vec![task])
+}
+
+fn missed_at(start: Timestamp, reason: MissedReason) -> Occurrence {
+    missed("promo", start, Outcome::Missed(reason))
+}
+
+/// Of an open end: nobody knows how long it would have lasted.
+fn open(row: Occurrence, end: End) -> Occurrence {
+    Occurrence { end, ..row }
+}
+
+#[test]
+#[rustfmt::skip]
+fn the_health_is_what_an_operator_would_say() {
+    use Health::{Degraded, Failing, Ok};
+    let nameless = Occurrence { task_id: None, ..on_air("promo", minutes(-5)) };
+    let later = on_air("promo", minutes(-10));
+    let unverified = Occurrence { state: State::Done { outcome: Outcome::EndedUnverified }, ..ended("promo", minutes(-130)) };
+    let mut covered = of_trouble(open(refused(minutes(-60)), End::Never));
+    covered.ledger = Result::Ok(LedgerView { on_air: vec![later.clone()], ..covered.ledger.expect("readable") });
+    let rejected = vec![Diagnostic::error("unknown-key", "unknown key `reapet`").hint("did you mean `repeat`?")];
+    let mut reload = input(LedgerView::default());
+    reload.daemon = DaemonView::Running { jobs: 3, rejected, next: Vec::new(), watch_period_s: 30, queue: [0; 3] };
+    let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };
+    let unasked = StatusInput { daemon: DaemonView::Unasked, ..input(LedgerView::default()) };
+    let unreadable = StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) };
+    let cases = [
+        ("nothing at all", input(LedgerView::default()), Ok, ""),
+        ("on air as planned", of_air(later.clone(), vec![task(&later)]), Ok, ""),
+        ("a start that is refused", of_trouble(waiting(Why::Retry)), Failing, "`promo` is off the air after 3 attempts: no answer in time"),
+        ("a start that may have begun", of_trouble(Occurrence { in_doubt: true, was_in_doubt: true, ..waiting(Why::Retry) }), Failing, "`promo` may be off the air after 3 attempts"),
+        ("a stream that vanished", of_trouble(Occurrence { fault: None, ..waiting(Why::Restart) }), Failing, "`promo` is off the air after 3 attempts: waiting (restart)"),
+        ("a filler that yields", of_trouble(waiting(Why::Yield)), Ok, ""),
+        ("failed, and its window is open", of_trouble(refused(minutes(-30))), Failing, "`promo` is off the air and is not tried again after 1 attempt: AuthFailure.SecretIdNotFound (no such key)"),
+        ("failed, and its window closed just now", of_trouble(refused(minutes(-130))), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: failed (AuthFailure.SecretIdNotFound)"),
+        ("failed, and its window closed long ago", of_trouble(refused(minutes(-190))), Ok, ""),
+        ("failed yesterday", of_trouble(refused(minutes(-23 * 60))), Ok, ""),
+        ("lost, and its window is open", of_trouble(lost(minutes(-30), minutes(-20))), Failing, "`promo` is off the air and is not tried again"),
+        ("failed at an open end, a little ago", of_trouble(open(refused(minutes(-5)), End::Open)), Failing, "`promo` is off the air"),
+        ("failed at an open end, a while ago", of_trouble(open(refused(minutes(-30)), End::Open)), Degraded, "less than an hour ago"),
+        ("failed at an open end, long ago", of_trouble(open(refused(minutes(-90)), End::Open)), Ok, ""),
+        ("failed, and should never end", of_trouble(open(refused(minutes(-600)), End::Never)), Failing, "`promo` is off the air"),
+        ("failed, and a later one of the job is on air", covered, Ok, ""),
+        ("missed, and its window is open", of_trouble(missed_at(minutes(-30), MissedReason::Late)), Degraded, "`promo` is off the air: missed (late)"),
+        ("missed, and its media would be over", of_trouble(open(missed_at(minutes(-30), MissedReason::ContentOver), End::Planned(minutes(60)))), Ok, ""),
+        ("missed, and its window closed just now", of_trouble(missed_at(minutes(-130), MissedReason::Down)), Degraded, "less than an hour ago"),
+        ("missed long ago", of_trouble(missed_at(minutes(-600), MissedReason::Down)), Ok, ""),
+        ("skipped", of_trouble(missed("promo", minutes(-5), Outcome::Skipped(SkippedReason::Conflict))), Ok, ""),
+        ("ended, and nobody saw it leave", of_trouble(unverified), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: ended (unverified)"),
+        ("a stop that was just sent", stopping(now() - SignedDuration::from_secs(20)), Ok, ""),
+        ("a stop that does not come through", stopping(minutes(-1)), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be"),
+        ("on air beyond its end", of_air(on_air("promo", minutes(-125)), vec![]), Failing, "`promo` should be off the air since 2026-11-22T09:55:00Z"),
+        ("media that runs a little over its length", of_air(open(later.clone(), End::Media(minutes(-5))), vec![]), Ok, ""),
+        ("on air and not to be stopped", of_air(nameless, vec![]), Degraded, "`promo` is on air without a task id, so it cannot be stopped from here"),
+        ("a schedule that was rejected", reload, Degraded, "the schedule files have 1 error and the last good schedule stays in force: unknown key `reapet` (did you mean `repeat`?)"),
+        ("a daemon that is not there", silent, Failing, "no daemon answers at `127.0.0.1:8620`: nothing is started, and nothing is taken off the air"),
+        ("a daemon that listens nowhere", unasked, Ok, ""),
+        ("a ledger that cannot be read", unreadable, Failing, "the ledger cannot be read: disk I/O error"),
+    ];
+    for (what, input, health, words) in cases {
+        let (judged, reasons) = judge(&input);
+        assert_eq!(judged, health, "{what}: {reasons:?}");
+        assert_eq!(judged == Ok, reasons.is_empty(), "{what}: {reasons:?}");
+        assert!(reasons.first().is_none_or(|reason| reason.starts_with(words)), "{what}: {reasons:?}");
+    }
+}
+
+#[test]
+fn the_worst_is_told_first_and_many_alike_are_counted() {
+    let row =
+        |number: i64| Occurrence { key: super::rows::key(&format!("promo-{number}"), minutes(-number)), ..waiting(Why::Retry) };
+    let gone = missed_at(minutes(-30), MissedReason::Late);
+    let trouble = (1..=8).map(row).chain([gone]).collect();
+    let (health, reasons) = judge(&input(LedgerView { trouble, ..LedgerView::default() }));
+    assert_eq!(health, Health::Failing);
+    assert_eq!(reasons.len(), 7, "{reasons:#?}");
+    assert!(reasons[0].starts_with("`promo-1` is off the air"), "{reasons:#?}");
+    assert_eq!(reasons[5], "and 3 more like these");
+    assert_eq!(reasons[6], "`promo` is off the air: missed (late)");
+    let trouble = (0..4).map(|minute| refused(minutes(-130 - minute))).collect();
+    let (_, reasons) = judge(&input(LedgerView { trouble, ..LedgerView::default() }));
+    assert!(reasons[0].ends_with("failed (AuthFailure.SecretIdNotFound); and 3 more, see `ingestd history`"), "{reasons:#?}");
+}

@@ -1,0 +1,197 @@
+//! What is printed, word by word: the text of a status, the table and the CSV of a history.
+
+use std::time::Duration;
+
+use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, Why};
+use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
+use ingestd::report::plan::csv_line;
+use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
+use ingestd::schedule::{Settings, Source};
+use ingestd::trtc::{Repeat, Room};
+use jiff::SignedDuration;
+
+use super::health::{input, minutes, now};
+use super::rows::{armed, ended, fault, missed, on_air, task};
+
+const SCHEDULE: &str = "\
+timezone: Asia/Shanghai
+defaults: {app: main, region: ap-singapore}
+jobs:
+  film: {at: '21:00', room: 42, stream: 'rtmp://live.example.com/app/hush-key', note: \"the big\\none\"}
+  promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
+";
+
+fn next() -> Vec<ingestd::plan::Planned> {
+    let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
+    let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
+    let zones = jiff::tz::TimeZoneDatabase::bundled();
+    let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
+    let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));
+    ingestd::plan::Upcoming::new(&schedule, now()).take(3).collect()
+}
+
+/// On air: a loop, a live source without an end, a film of known length, something that nobody can name.
+fn ledger() -> LedgerView {
+    let promo = on_air("promo", minutes(-30));
+    let live = on_air("relay", minutes(-600));
+    let live = Occurrence {
+        end: End::Open,
+        playout: Playout { live: true, room: Room::Integer(42), repeat: Repeat::Times(1), ..live.playout.clone() },
+        ..live
+    };
+    let film = on_air("film", minutes(-10));
+    let film = Occurrence {
+        end: End::Media(minutes(80)),
+        playout: Playout {
+            repeat: Repeat::Times(1),
+            length: Some(Duration::from_mins(90)),
+            room: Room::Text("42".to_owned()),
+            ..film.playout.clone()
+        },
+        ..film
+    };
+    let nameless = Occurrence { task_id: None, ..on_air("filler", minutes(-5)) };
+    let unbound = |row: &Occurrence| Task { bound: None, ..task(row) };
+    let tasks = vec![task(&promo), unbound(&live), unbound(&film)];
+    let refused = Occurrence {
+        state: State::Done { outcome: Outcome::Failed(Failure::Code("AuthFailure.SecretIdNotFound".to_owned())) },
+        fault: Some(fault(Some("AuthFailure.SecretIdNotFound"), "The SecretId is not found.")),
+        ended_at: Some(minutes(-300)),
+        end: End::Planned(minutes(-200)),
+        ..armed("news", minutes(-300))
+    };
+    let down =
+        Occurrence { kind: Kind::Summary, count: 12, ..missed("jingle", minutes(-700), Outcome::Missed(MissedReason::Down)) };
+    LedgerView { committed_at: Some(minutes(-1)), on_air: vec![live, promo, film, nameless], trouble: vec![refused, down], tasks }
+}
+
+const ON_AIR: &str = "\
+on air, in UTC:
+  relay   main/42     since 00:00:00  until its media ends                          live, not bounded by the cloud: only a stop ends it
+  promo   main/lobby  since 09:30:00  until 11:30:00, 1 h 30 min more               the cloud ends it at 11:31:00
+  film    main/\"42\"   since 09:50:00  its media ends about 11:20:00, in 1 h 20 min  ends with its media
+  filler  main/lobby  since 09:55:00  until 11:55:00, 1 h 55 min more               no task id: it cannot be stopped from here
+";
+
+const TROUBLE: &str = "\
+trouble in the last 24 hours, in UTC:
+  05:00:00  news  main/lobby  failed (AuthFailure.SecretIdNotFound): The SecretId is not found.
+      the account's keys were refused: check `account.secret_id` and `account.secret_key`
+  2026-11-21 22:20:00  jingle  main/lobby  missed (down), 12 times
+      no daemon ran at its start: see why in the service's log
+";
+
+const NEXT: &str = "\
+next, in the time of its zone:
+  2026-11-22T18:30:00+08:00  in 30 min 0 s   promo  main/lobby  until 2026-11-22T20:30:00+08:00
+  2026-11-22T21:00:00+08:00  in 3 h 0 min    film   main/42     until its media ends             the big one
+  2026-11-23T18:30:00+08:00  in 24 h 30 min  promo  main/lobby  until 2026-11-23T20:30:00+08:00
+";
+
+fn footer() -> String {
+    format!("ingestd {}, zone data 2026b (bundled)\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[test]
+fn the_text_of_a_status_says_what_matters_first() {
+    let mut input = input(ledger());
+    input.daemon = DaemonView::Running { jobs: 5, rejected: Vec::new(), next: next(), watch_period_s: 30, queue: [2, 0, 1] };
+    let head = "\
+degraded
+  `filler` is on air without a task id, so it cannot be stopped from here
+
+generation 12, accepted at 2026-11-22T08:00:00Z: 5 jobs
+2 starts, 0 stops and 1 describes wait for the limiter; what is on air is looked at every 30 s
+";
+    assert_eq!(text(&input), [head, ON_AIR, NEXT, TROUBLE, &footer()].join("\n"));
+}
+
+#[test]
+fn without_a_daemon_the_text_says_what_that_means_and_how_old_it_is() {
+    let why = "no daemon answers at `127.0.0.1:8620` (Connection refused)".to_owned();
+    let head = "\
+failing
+  no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is taken off the air
+  `filler` is on air without a task id, so it cannot be stopped from here
+
+generation 12, accepted at 2026-11-22T08:00:00Z
+what follows is from the ledger, as it was written last at 2026-11-22T09:59:00Z
+";
+    let told = text(&StatusInput { daemon: DaemonView::Silent { why }, ..input(ledger()) });
+    assert_eq!(told, [head, ON_AIR, TROUBLE, &footer()].join("\n"));
+}
+
+#[test]
+fn a_quiet_night_is_a_short_text_and_an_unreadable_ledger_says_so() {
+    let head = "ok\n\ngeneration 12, accepted at 2026-11-22T08:00:00Z: 3 jobs\n\
+        0 starts, 0 stops and 0 describes wait for the limiter; what is on air is looked at every 30 s\n";
+    let quiet =
+        "on air, in UTC: nothing\n\nnext, in the time of its zone: nothing\n\ntrouble in the last 24 hours, in UTC: nothing\n";
+    assert_eq!(text(&input(LedgerView::default())), [head, quiet, &footer()].join("\n"));
+    let told = text(&StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) });
+    assert!(told.starts_with("failing\n  the ledger cannot be read: disk I/O error\n"), "{told}");
+    assert!(told.contains("\nwhat is on air is not known: the ledger cannot be read\n"), "{told}");
+}
+
+#[test]
+fn trouble_without_end_is_cut_short() {
+    let trouble = (1..=40).map(|minute| missed("promo", minutes(-minute), Outcome::Missed(MissedReason::Late))).collect();
+    let told = text(&input(LedgerView { trouble, ..LedgerView::default() }));
+    assert_eq!(told.matches("missed (late)\n").count(), 10 + 5, "ten rows, and five reasons: {told}");
+    assert!(told.contains("\n  and 30 more: see `ingestd history`\n"), "{told}");
+}
+
+#[test]
+fn a_row_of_history_is_told_in_one_line() {
+    let waiting = State::Waiting { until: minutes(1), why: Why::Retry };
+    let doubt = Occurrence {
+        state: waiting,
+        attempts: 3,
+        in_doubt: true,
+        was_in_doubt: true,
+        first_sent_at: Some(minutes(-1) + SignedDuration::from_millis(3_456)),
+        fault: Some(fault(None, "no answer in time")),
+        ..armed("promo", minutes(-1))
+    };
+    let night = Occurrence { ended_at: Some(minutes(24 * 60)), was_in_doubt: true, restarts: 2, ..ended("night", minutes(0)) };
+    let ledger = ledger();
+    let rows = ledger.on_air.iter().chain(&ledger.trouble).chain([&doubt, &night]);
+    let expected = "\
+START                 JOB     ROOM        RESULT                                 LATE   TRIES  ON AIR                     NOTE
+2026-11-22 00:00:00Z  relay   main/42     on air                                 5 ms   1      00:00:00 -
+2026-11-22 09:30:00Z  promo   main/lobby  on air                                 5 ms   1      09:30:00 -
+2026-11-22 09:50:00Z  film    main/\"42\"   on air                                 5 ms   1      09:50:00 -
+2026-11-22 09:55:00Z  filler  main/lobby  on air                                 5 ms   1      09:55:00 -                 no task id
+2026-11-22 05:00:00Z  news    main/lobby  failed (AuthFailure.SecretIdNotFound)         1                                 The SecretId is not found.
+2026-11-21 22:20:00Z  jingle  main/lobby  missed (down)                                                                   stands for 12 occurrences
+2026-11-22 09:59:00Z  promo   main/lobby  waiting (retry)                        3.4 s  3                                 may be on air; no answer in time
+2026-11-22 10:00:00Z  night   main/lobby  ended (planned)                        5 ms   1      10:00:00 - 11-23 10:00:00  restarted 2 times; was in doubt
+";
+    let mut table = table(rows);
+    table.force_no_tty();
+    let told: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
+    assert_eq!(told, expected.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_line_of_csv_has_the_keys_of_the_json() {
+    let row = Occurrence {
+        was_in_doubt: true,
+        fault: Some(fault(Some("InternalError"), "try, \"again\"\nlater")),
+        ..ended("promo", now())
+    };
+    let object = HistoryObject::new(&row);
+    let json = serde_json::to_string(&object).expect("JSON");
+    let mut rest = json.as_str();
+    for name in CSV_NAMES.split(',') {
+        let key = format!("\"{name}\":");
+        rest = &rest[rest.find(&key).unwrap_or_else(|| panic!("{name} is not there, or not in its place: {json}")) + key.len()..];
+    }
+    assert_eq!(CSV_NAMES.split(',').count(), object.csv().len());
+    assert_eq!(
+        csv_line(&object.csv()),
+        "promo,2026-11-22T10:00:00.000Z,2026-11-22T12:00:00.000Z,planned,done,ended,planned,5,2026-11-22T10:00:00.005Z,\
+        2026-11-22T10:00:00.040Z,2026-11-22T12:00:00.000Z,1,0,true,-task+of.promo,,main,ap-singapore,lobby,string,promo,\
+        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,7,1"
+    );
+}

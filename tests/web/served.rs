@@ -1,0 +1,101 @@
+//! A site on a free port with a ledger of its own. Knows no test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingestd::daemon::Pulse;
+use ingestd::ledger::Ledger;
+use ingestd::schedule::{Schedule, Settings, Source};
+use ingestd::web::{Site, serve};
+use ingestd::zones::Zones;
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Longer than anything here takes: a test that waits for it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Jobs whose starts are as far apart as a test may want.
+pub(crate) const SCHEDULE: &str = "\
+timezone: Asia/Shanghai
+defaults: {app: main, room: lobby, region: ap-singapore}
+jobs:
+  evening: {at: '18:00', stream: 'https://user:hush-password@cdn.example.com/promo.mp4?sign=hush-token', length: 90s, repeat: forever, for: 2h}
+  film: {at: '21:00', room: 42, stream: 'rtmp://live.example.com/app/hush-key', note: 'the big one'}
+  jingle: {every: 10s, between: '09:00..17:00', room: hall, stream: 'https://cdn.example.com/jingle.mp3', length: 5s}
+  off: {at: '12:00', room: den, stream: 'https://cdn.example.com/off.mp4', length: 5s, enabled: false}
+";
+
+pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
+    let source = Source { name: Arc::from("test.yaml"), text: text.to_owned() };
+    let apps = [(Arc::from("main"), 1_400_000_001)].into();
+    let settings = Settings { apps: Some(apps), region: Some(Arc::from("ap-singapore")) };
+    let now = "2026-11-22T00:00:00Z".parse().expect("an instant");
+    let reading = ingestd::schedule::read(&[source], &settings, &zones.database, now);
+    reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics))
+}
+
+/// A site that is served.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    pub(crate) pulse: watch::Sender<Pulse>,
+    shutdown: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Served {
+    /// With an empty ledger.
+    pub(crate) async fn new() -> Served {
+        Served::with(|_| {}, true).await
+    }
+
+    /// With what `change` makes of the site, and with a ledger or without one.
+    pub(crate) async fn with(change: impl FnOnce(&mut Site), ledger: bool) -> Served {
+        let folder = tempfile::tempdir().expect("a folder");
+        if ledger {
+            Ledger::open(folder.path()).expect("a ledger");
+        }
+        let zones = Zones::newest();
+        let pulse = watch::Sender::new(Pulse { queue: [3, 2, 1], watch_period_s: 30 });
+        let mut site = Site {
+            state_folder: folder.path().to_owned(),
+            schedule: Arc::new(schedule(SCHEDULE, &zones)),
+            generation: 12,
+            accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),
+            rejected: Vec::new(),
+            pulse: pulse.subscribe(),
+            zones,
+        };
+        change(&mut site);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (shutdown, ended) = oneshot::channel();
+        let serving = tokio::spawn(serve(listener, site, async { drop(ended.await) }));
+        Served { address, folder, pulse, shutdown: Some(shutdown), serving }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::open(self.folder.path()).expect("the ledger")
+    }
+
+    /// Tells it to shut down.
+    pub(crate) fn close(&mut self) {
+        drop(self.shutdown.take());
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn closed(mut self) {
+        self.close();
+        timeout(PATIENCE, self.serving).await.expect("it ends").expect("it does not panic");
+    }
+}
+
+/// Instants of these tests are around now, since the site looks at the clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(ingestd::clock::now().as_second()).expect("a second of now")
+}
