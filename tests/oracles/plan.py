@@ -1,7 +1,7 @@
 """Compares `ingestd plan` with other people's calendars: `cron` with cronsim, `at` and `to` with Python's zoneinfo.
 
     python3 -m venv target/oracles && target/oracles/bin/pip install -r tests/oracles/requirements.txt
-    cargo build && target/oracles/bin/python tests/oracles/calendar.py 20000
+    cargo build && target/oracles/bin/python tests/oracles/plan.py 20000
 
 Random jobs in zones with odd clock changes, most of them around such a change, are written into schedule files, and every start
 (and end, and mark of a clock change) that the real program plans is compared. Both sides use the zone data of the PyPI package.
@@ -11,9 +11,6 @@ calendar decides that looks at every minute by Debian's rules and shares nothing
 """
 
 import sys
-
-sys.path.pop(0)  # This folder: the name of this file is that of a module of the standard library, which cronsim needs.
-
 import argparse
 import collections
 import json
