@@ -48,11 +48,11 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Check => check,
-    History => history,
-    Plan => plan,
     Run => run,
+    Check => check,
+    Plan => plan,
     Status => status,
+    History => history,
     Sandbox => sandbox,
     Demo => demo,
 }

@@ -24,7 +24,7 @@ use crate::trtc::client::Limits;
 use crate::web::{self, Site};
 use crate::zones::Zones;
 
-/// Run the daemon: play the schedule until SIGTERM. Streams on air stay on air then, and the next start takes over.
+/// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

@@ -214,13 +214,11 @@ impl Backlog {
             return Ok(());
         }
         let known = tally.summaries.iter().position(|summary| summary.state == missed.state);
-        let summary = match known {
-            Some(index) => &mut tally.summaries[index],
-            None => {
-                tally.summaries.push(Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
-                tally.summaries.last_mut().expect("one was just added")
-            }
-        };
+        let index = known.unwrap_or(tally.summaries.len());
+        if known.is_none() {
+            tally.summaries.push(Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
+        }
+        let summary = &mut tally.summaries[index];
         summary.count += 1;
         if missed.end.at().is_some() {
             summary.end = missed.end;

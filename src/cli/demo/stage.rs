@@ -1,6 +1,7 @@
 //! The folder that a demo plays in: settings, secrets that are none, a schedule that begins now, and the faults that go with it.
 //! Removed when dropped. Refuses to know who plays.
 
+use std::fmt::Write;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -134,7 +135,7 @@ fn filled(text: &str, begin: Timestamp, end: Timestamp) -> String {
         let (name, rest) = part.split_once('>').unwrap_or((part, ""));
         match instant(name, begin, end) {
             Some(instant) => out.push_str(&instant),
-            None => out.push_str(&format!("<{name}>")),
+            None => out.extend(["<", name, ">"]),
         }
         out.push_str(rest);
     }
@@ -157,7 +158,7 @@ fn burst(begin: Timestamp) -> String {
         stream: https://cdn.example.com/loop.mp4\n  length: 30s\n  repeat: forever\n  for: 8s\n\njobs:\n"
         .replace("<+N>", &format!("<+{after}>"));
     for number in 1..=count {
-        text.push_str(&format!("  burst-{number:02}: {{ room: hall-{number:02} }}\n"));
+        writeln!(text, "  burst-{number:02}: {{ room: hall-{number:02} }}").expect("a string takes everything");
     }
     filled(&text, begin, begin)
 }
@@ -180,7 +181,7 @@ mod tests {
     fn the_folder_is_private_and_goes_with_its_owner() {
         let (one, other) = (Stage::make().expect("a folder"), Stage::make().expect("another"));
         assert_ne!(one.folder(), other.folder());
-        one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_secs(60)).expect("written");
+        one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_mins(1)).expect("written");
         let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
         assert_eq!((mode(one.folder()), mode(&one.folder().join("secret-key"))), (0o700, 0o600));
         let folder = one.folder().to_owned();
