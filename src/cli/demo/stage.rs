@@ -1,9 +1,9 @@
 //! The folder that a demo plays in: settings, secrets that are none, a schedule that begins now, and the faults that go with it.
 //! Removed when dropped. Refuses to know who plays.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
