@@ -74,6 +74,8 @@ fn busy_day() -> String {
         "capped".into(),
         "|every: 1h|room: capped|stream: https://cdn.example.com/c.mp4|length: 10m|retry: {attempts: 3}|priority: 9",
     );
+    // Windows of one job that touch: its robot is still in the room when the next begins.
+    job("relay-race".into(), "|every: 30m|room: race|stream: https://cdn.example.com/r.mp4|repeat: forever|for: 30m");
     text
 }
 
