@@ -99,6 +99,15 @@ mod linux {
         waiting: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
     }
 
+    impl Sleepers {
+        /// The clock was set: everybody looks at it again.
+        fn wake_all(&mut self) {
+            for sleeper in std::mem::take(&mut self.waiting).into_values() {
+                let _ = sleeper.send(());
+            }
+        }
+    }
+
     impl Alarm {
         pub(super) fn start() -> io::Result<Arc<Alarm>> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -126,8 +135,8 @@ mod linux {
                 sleepers.next_id += 1;
                 let is_earliest = sleepers.waiting.keys().next().is_none_or(|earliest| key < *earliest);
                 sleepers.waiting.insert(key, sender);
-                if is_earliest {
-                    self.arm(at);
+                if is_earliest && self.arm(at) {
+                    sleepers.wake_all();
                 }
                 Registered { alarm: self, key }
             };
@@ -136,15 +145,15 @@ mod linux {
             drop(registered);
         }
 
-        fn arm(&self, at: Timestamp) {
+        /// Answers whether the clock was set since the timer was armed last: the kernel says it once, to whoever asks first.
+        fn arm(&self, at: Timestamp) -> bool {
             // Zero would disarm the timer, so an instant before 1970 is one nanosecond after it: past, as it should be.
             let (seconds, nanoseconds) = if at > Timestamp::UNIX_EPOCH { (at.as_second(), at.subsec_nanosecond()) } else { (0, 1) };
             let value = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
             let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
             let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
-            // Setting can answer ECANCELED when the clock was set since the last read; the timer is armed all the same, and
-            // the driver sees the cancellation when it reads.
-            let _ = rustix::time::timerfd_settime(self.timer.get_ref(), flags, &spec);
+            let armed = rustix::time::timerfd_settime(self.timer.get_ref(), flags, &spec);
+            armed.is_err_and(|error| error == rustix::io::Errno::CANCELED)
         }
 
         /// Waits for the timer, then wakes whoever is due; everybody, when the clock was set.
@@ -163,15 +172,19 @@ mod linux {
             ready.clear_ready();
             let now = super::now();
             let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            if was_set {
+                sleepers.wake_all();
+            }
             while let Some(entry) = sleepers.waiting.first_entry() {
-                if !was_set && entry.key().0 > now {
+                if entry.key().0 > now {
                     break;
                 }
                 // A sleeper that is gone does not need to be woken.
                 let _ = entry.remove().send(());
             }
-            if let Some((at, _)) = sleepers.waiting.keys().next() {
-                self.arm(*at);
+            let earliest = sleepers.waiting.keys().next().map(|(at, _)| *at);
+            if earliest.is_some_and(|at| self.arm(at)) {
+                sleepers.wake_all();
             }
             Ok(())
         }

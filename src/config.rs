@@ -27,6 +27,8 @@ pub const RATE_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero"
 pub const RATE_MAX: u32 = 1000;
 /// The endpoint of the documentation.
 pub const ENDPOINT_DEFAULT: &str = "https://trtc.tencentcloudapi.com";
+/// Where `StateDirectory=ingestd` of the unit puts it.
+const STATE_USUAL: &str = "/var/lib/ingestd";
 /// Where the page listens when nothing is said.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 
@@ -91,7 +93,7 @@ impl Settings {
         }
     }
 
-    /// The folder of the ledger: `state`, else the first of `$STATE_DIRECTORY`.
+    /// The folder of the ledger: `state`, else the first of `$STATE_DIRECTORY`, else `/var/lib/ingestd` if it is there.
     ///
     /// Errors: neither is there.
     pub fn state_folder(&self) -> Result<PathBuf, String> {
@@ -101,6 +103,8 @@ impl Settings {
         let folders = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
         match std::env::split_paths(&folders).next() {
             Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
+            // An operator's shell has no such variable; the unit's folder is where it always is.
+            _ if Path::new(STATE_USUAL).is_dir() => Ok(PathBuf::from(STATE_USUAL)),
             _ => Err("no folder for the ledger: write `state: PATH` in the settings, or set `$STATE_DIRECTORY`".to_owned()),
         }
     }

@@ -82,7 +82,8 @@ fn every_verb_of_the_help_has_a_line_that_says_what_it_does() {
     let verbs: Vec<&str> =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty()).collect();
     assert!(!verbs.is_empty(), "{help}");
-    for verb in verbs {
+    // Long lines are wrapped, and go on further right.
+    for verb in verbs.into_iter().filter(|line| !line.starts_with("   ")) {
         assert!(verb.split_whitespace().count() > 2, "`{verb}` says nothing");
     }
 }

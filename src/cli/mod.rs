@@ -13,6 +13,7 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
 mod check;
+mod demo;
 mod format;
 mod history;
 pub mod load;
@@ -47,12 +48,13 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Check => check,
-    History => history,
-    Plan => plan,
     Run => run,
+    Check => check,
+    Plan => plan,
     Status => status,
+    History => history,
     Sandbox => sandbox,
+    Demo => demo,
 }
 
 /// Where the daemon's settings are when nobody says.

@@ -1,7 +1,6 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! handed on. Refuses to know what any of them does.
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Generation, Happening, Weight, kept};
+use crate::daemon::{Daemon, Former, Generation, Happening, Weight, kept};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{Ledger, Lock, Meta};
 use crate::schedule::{self, Schedule, Source};
@@ -25,7 +24,7 @@ use crate::trtc::client::Limits;
 use crate::web::{self, Site};
 use crate::zones::Zones;
 
-/// Run the daemon: play the schedule until SIGTERM. Streams on air stay on air then, and the next start takes over.
+/// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -33,16 +32,21 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
-    // The loop runs on this thread, the calls on the others: a slow disk delays neither a start nor an answer.
-    runtime.block_on(service.run())
+    runtime()?.block_on(async {
+        let page = service.listener().await?;
+        service.play(page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
+    })
+}
+
+/// The threads of a daemon. The loop runs on the one that blocks on it, the calls on the others: a slow disk delays neither a start
+/// nor an answer.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }
 
 /// Everything that can go wrong before the first thread is started, gone right.
-struct Service {
+pub(super) struct Service {
     settings: Settings,
     zones: Zones,
     folder: PathBuf,
@@ -50,7 +54,7 @@ struct Service {
     lock: Lock,
     ledger: Ledger,
     accepted: Accepted,
-    former: Option<Arc<Schedule>>,
+    former: Vec<Former>,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
@@ -61,7 +65,8 @@ struct Accepted {
 }
 
 impl Service {
-    fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
+    /// Takes the state folder and its ledger, and accepts a schedule.
+    pub(super) fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
         let zones = Zones::newest();
         let folder = settings.state_folder().map_err(Failure::configuration)?;
         std::fs::create_dir_all(&folder)
@@ -71,25 +76,39 @@ impl Service {
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
-        let former = if meta.cursor_generation == accepted.generation.number || meta.cursor_generation == 0 {
-            None
-        } else {
-            kept_schedule(&folder, meta.cursor_generation, &settings, &zones.database, now)?.map(|(_, schedule)| Arc::new(schedule))
-        };
-        kept::prune(&folder, &[meta.cursor_generation, accepted.generation.number]);
+        let former = former(&folder, &meta, &settings, &zones.database, now)?;
+        kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
         Ok(Service { settings, zones, folder, lock, ledger, accepted, former })
     }
 
-    async fn run(self) -> Result<Exit, Failure> {
+    /// The port of the page, if the settings want one. It is taken before anything is sent.
+    async fn listener(&self) -> Result<Option<TcpListener>, Failure> {
+        let Some(address) = self.settings.listen else { return Ok(None) };
+        let bound = TcpListener::bind(address).await.map_err(|error| {
+            Failure::new(format!("cannot listen on {address}: {error}"))
+                .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
+        });
+        bound.map(Some)
+    }
+
+    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. Whatever is recorded is told to `observe`.
+    pub(super) async fn play(
+        self,
+        page: Option<TcpListener>,
+        observe: Box<dyn FnMut(&Happening) + Send>,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Failure> {
         let Service { settings, zones, folder, lock, ledger, accepted, former } = self;
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
+        // First of all, because a signal that nobody waits for kills.
+        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
-        let rate = NonZeroU32::new(settings.rate.into()).expect("the settings' rate is at least 1");
-        let schedule = Arc::clone(&accepted.generation.schedule);
+        let (number, schedule) = (accepted.generation.number, Arc::clone(&accepted.generation.schedule));
         let jobs = schedule.len();
-        let mut daemon = Daemon::new(clock, api, rate, ledger, accepted.generation.clone(), former, Box::new(log))
+        // From here on starts may leave: nothing that can fail before the loop runs stands below.
+        let mut daemon = Daemon::new(clock, api, settings.rate, ledger, accepted.generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);
@@ -98,31 +117,25 @@ impl Service {
             daemon.watched(half, Box::new(move || told(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
-        let page = match settings.listen {
-            Some(address) => {
-                let listener = TcpListener::bind(address).await.map_err(|error| {
-                    Failure::new(format!("cannot listen on {address}: {error}"))
-                        .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
-                })?;
-                let site = Site {
-                    state_folder: folder,
-                    schedule,
-                    generation: accepted.generation.number,
-                    accepted_at: accepted.since,
-                    rejected: accepted.rejected,
-                    pulse: daemon.pulse(),
-                    zones,
-                };
-                Some(tokio::spawn(web::serve(listener, site, until(stopped.clone()))))
-            }
-            None => None,
+        let site = Site {
+            state_folder: folder,
+            schedule,
+            generation: number,
+            accepted_at: accepted.since,
+            rejected: accepted.rejected,
+            pulse: daemon.pulse(),
+            zones,
         };
-        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
+        let address = page.as_ref().and_then(|listener| listener.local_addr().ok());
+        let page = page.map(|listener| tokio::spawn(web::serve(listener, site, until(stopped.clone()))));
         let hurry = watch::Sender::new(false);
         let hurried = hurry.subscribe();
         let notice = Arc::clone(&manager);
         let listening = tokio::spawn(async move {
-            signals.until_stop().await;
+            tokio::select! {
+                () = signals.until_stop() => {}
+                () = end => {}
+            }
             tracing::info!("stopping: streams on air stay on air");
             told(notice.stopping());
             stop.send_replace(true);
@@ -130,17 +143,15 @@ impl Service {
             hurry.send_replace(true);
         });
         told(manager.ready());
-        told(manager.status(&format!("{jobs} jobs, generation {}", accepted.generation.number)));
-        tracing::info!(jobs, generation = accepted.generation.number, "ready");
+        told(manager.status(&format!("{jobs} jobs, generation {number}")));
+        tracing::info!(jobs, generation = number, page = address.map(tracing::field::display), "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
         listening.abort();
         if let Some(page) = page {
             page.abort();
         }
         drop(lock);
-        ended
-            .map(|()| Exit::Good)
-            .map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
+        ended.map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
     }
 }
 
@@ -198,6 +209,28 @@ fn kept_schedule(
     let Some(sources) = sources else { return Ok(None) };
     let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
     Ok(reading.schedule.map(|schedule| (sources, schedule)))
+}
+
+/// The schedules that were in force since the ledger's cursor, as far as their sources were kept: a daemon that ended before it
+/// had settled everything under one may have accepted another.
+fn former(
+    folder: &Path,
+    meta: &Meta,
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Result<Vec<Former>, Failure> {
+    let mut periods = vec![(meta.generation, now)];
+    if meta.cursor_generation != meta.generation {
+        periods.insert(0, (meta.cursor_generation, meta.accepted_at.unwrap_or(now)));
+    }
+    let mut former = Vec::new();
+    for (number, until) in periods {
+        if let Some((_, schedule)) = kept_schedule(folder, number, settings, zones, now)? {
+            former.push(Former { generation: Generation { number, schedule: Arc::new(schedule) }, until });
+        }
+    }
+    Ok(former)
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
 use crate::ledger::Attempt;
 use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
+use crate::schedule::Late;
 use crate::trtc::error::rejected_by_rate;
 use crate::trtc::limiter::{StartClass, Ticket};
 use crate::trtc::queue::{Queue, Queues, Reservation, Slot};
 use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
+
+/// How long before its instant a start reserves its slot: longer than a slot is ever held.
+const RESERVE_AHEAD: SignedDuration = SignedDuration::from_secs(2);
 
 /// What every call needs.
 pub(super) struct Line<C, A> {
@@ -66,22 +70,22 @@ impl<C: Clock, A: Api> Line<C, A> {
     pub(super) async fn start(self, attempt: Attempt, occurrence: Occurrence, leave: Leave) -> Option<Report> {
         let key = &occurrence.key;
         let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
-        let now = self.clock.now();
+        let queue = self.queues.of(Action::Start);
         let is_first = occurrence.attempts == 1;
-        let class = match (is_first, now.duration_since(key.start) > LATE_AFTER) {
+        let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
+        // Judged now that it could first be queued: a suspend may lie between the claim and here.
+        let is_late = self.clock.now().duration_since(key.start) > LATE_AFTER;
+        let class = match (is_first, is_late) {
             (true, false) => StartClass::OnTime,
             (true, true) => StartClass::Late,
             (false, _) => StartClass::Again,
         };
-        let queue = self.queues.of(Action::Start);
-        let reservation = reserve(queue, class, key.start, now);
-        if is_first {
-            self.clock.sleep_until(key.start).await;
+        if class == StartClass::Late && occurrence.terms.late == Late::Skip || self.clock.now() > closes {
+            return Some(Report::Unsent { attempt, reason: NotSent::Late });
         }
         let ticket = Ticket::start(class, occurrence.terms.priority, key.start, key.job.as_str());
         let Some(slot) = self.slot(queue, ticket, closes).await else {
-            let reason = if class == StartClass::OnTime { NotSent::Limit } else { NotSent::Late };
-            return Some(Report::Unsent { attempt, reason });
+            return Some(Report::Unsent { attempt, reason: NotSent::Limit });
         };
         drop(reservation);
         let sent_at = self.clock.now();
@@ -125,6 +129,25 @@ impl<C: Clock, A: Api> Line<C, A> {
         Report::Warmed
     }
 
+    /// Waits for a start's instant. From shortly before it, late starts and retries leave a slot free for it.
+    async fn wait_for(&self, queue: &Queue, start: Timestamp) -> Option<Reservation> {
+        loop {
+            self.clock.sleep_until(start - RESERVE_AHEAD).await;
+            let ahead = Duration::try_from(start.duration_since(self.clock.now())).ok()?;
+            let reservation = queue.reserve(ahead);
+            while self.clock.now() < start {
+                self.clock.wake_at(start).await;
+                if start.duration_since(self.clock.now()) > RESERVE_AHEAD {
+                    break;
+                }
+            }
+            if self.clock.now() >= start {
+                return Some(reservation);
+            }
+            // The clock was set back, and the slot would be kept free for nothing.
+        }
+    }
+
     /// A slot, unless the time to send is over first.
     async fn slot(&self, queue: &Queue, ticket: Ticket, closes: Timestamp) -> Option<Slot> {
         tokio::select! {
@@ -135,16 +158,10 @@ impl<C: Clock, A: Api> Line<C, A> {
     }
 }
 
-/// Late starts and retries leave a slot free for an on-time start that is about to come.
-fn reserve(queue: &Queue, class: StartClass, start: Timestamp, now: Timestamp) -> Option<Reservation> {
-    let ahead = Duration::try_from(start.duration_since(now)).unwrap_or_default();
-    (class == StartClass::OnTime).then(|| queue.reserve(ahead))
-}
-
 /// When the cloud ends the task of this start by itself.
 fn bound(request: &Request, sent_at: Timestamp) -> Option<Timestamp> {
     let Body::Start { params, .. } = &request.body else { return None };
-    params.max_duration.map(|minutes| sent_at + jiff::SignedDuration::from_mins(minutes.into()))
+    params.max_duration.map(|minutes| sent_at + SignedDuration::from_mins(minutes.into()))
 }
 
 /// Gives a slot back: what never left was never counted.

@@ -1,7 +1,7 @@
 //! Everything that is not over: occurrences and tasks, what they wait for, and what was decided for them in this turn. Refuses to
 //! plan, and to send: it says what may be sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,16 +9,18 @@ use super::call::{Leave, Report};
 use super::tasks::Tasks;
 use super::voice::{Happening, Weight};
 use crate::ledger::{Attempt, LedgerError, Turn};
-use crate::occurrence::{End, Event, Key, LATE_AFTER, Occurrence, State, TaskPhase, TaskStep, decide, judge};
-use crate::schedule::Late;
+use crate::occurrence::{
+    End, Event, Key, LATE_AFTER, Occurrence, Remedy, State, Task, TaskPhase, TaskStep, Verdict, Why, decide, judge, remedy,
+};
+use crate::schedule::{JobId, Late};
 use crate::trtc::limiter::Ticket;
 use crate::trtc::{Answer, Api, Destination};
 
 /// An occurrence that is not over.
 struct Live {
     occurrence: Occurrence,
-    /// Set while a call of it is under way.
-    leave: Option<Leave>,
+    /// Set while a call of it is under way: how to take it back, and its row.
+    call: Option<(Leave, i64)>,
 }
 
 /// The desk.
@@ -26,14 +28,21 @@ pub(super) struct Desk {
     live: BTreeMap<Key, Live>,
     tasks: Tasks,
     heard: Vec<Happening>,
-    changed: bool,
     recovered_in_doubt: usize,
     rate: u32,
+    last_turn: Timestamp,
 }
 
 impl Desk {
     pub(super) fn new(rate: u32) -> Desk {
-        Desk { live: BTreeMap::new(), tasks: Tasks::new(rate), heard: Vec::new(), changed: false, recovered_in_doubt: 0, rate }
+        Desk {
+            live: BTreeMap::new(),
+            tasks: Tasks::new(rate),
+            heard: Vec::new(),
+            recovered_in_doubt: 0,
+            rate,
+            last_turn: Timestamp::MIN,
+        }
     }
 
     pub(super) fn rate(&self) -> u32 {
@@ -45,29 +54,14 @@ impl Desk {
         std::mem::take(&mut self.heard)
     }
 
-    /// Whether anything was written since it was asked last.
-    pub(super) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
-    }
-
-    /// Whether anything was written in this turn.
-    pub(super) fn has_changed(&self) -> bool {
-        self.changed
-    }
-
-    /// Says that something was written that is not an occurrence's.
-    pub(super) fn mark_changed(&mut self) {
-        self.changed = true;
-    }
-
     /// How many starts a former daemon may have sent just now.
     pub(super) fn in_doubt_at_recovery(&self) -> usize {
         self.recovered_in_doubt
     }
 
-    /// Whether an occurrence of this job is not over.
-    pub(super) fn has_job(&self, job: &str) -> bool {
-        self.live.keys().any(|key| key.job.as_str() == job)
+    /// The jobs of which an occurrence is not over.
+    pub(super) fn jobs(&self) -> HashSet<JobId> {
+        self.live.keys().map(|key| key.job.clone()).collect()
     }
 
     /// Claims a new occurrence, armed. False: it has a row already.
@@ -75,9 +69,8 @@ impl Desk {
         if !turn.claim(&occurrence)? {
             return Ok(false);
         }
-        self.changed = true;
         self.heard.push(Happening::of(&occurrence, now));
-        self.live.insert(occurrence.key.clone(), Live { occurrence, leave: None });
+        self.live.insert(occurrence.key.clone(), Live { occurrence, call: None });
         Ok(true)
     }
 
@@ -85,7 +78,6 @@ impl Desk {
     pub(super) fn record(&mut self, turn: &mut Turn<'_>, occurrence: &Occurrence, now: Timestamp) -> Result<bool, LedgerError> {
         let is_new = turn.record(occurrence)?;
         if is_new {
-            self.changed = true;
             self.heard.push(Happening::of(occurrence, now));
         }
         Ok(is_new)
@@ -102,19 +94,18 @@ impl Desk {
         let key = occurrence.key.clone();
         if occurrence.state == State::Armed && key.start > now && may_arm {
             turn.rearm(&occurrence)?;
-            self.changed = true;
-            self.live.insert(key, Live { occurrence, leave: None });
+            self.live.insert(key, Live { occurrence, call: None });
             return Ok(());
         }
         let was_under_way = matches!(occurrence.state, State::Armed | State::Calling);
         self.recovered_in_doubt += usize::from(was_under_way);
-        self.live.insert(key.clone(), Live { occurrence, leave: None });
+        self.live.insert(key.clone(), Live { occurrence, call: None });
         self.happen(turn, &key, Event::Recovered, now)
     }
 
-    /// Takes over a task of a former daemon.
-    pub(super) fn recover_task(&mut self, task: crate::occurrence::Task, now: Timestamp) {
-        self.tasks.recover(task, now);
+    /// Takes over the tasks of a former daemon.
+    pub(super) fn recover_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
+        self.tasks.recover(tasks, now);
     }
 
     /// Lets the table decide, writes the row, and takes what is over off the desk.
@@ -132,7 +123,6 @@ impl Desk {
             return Ok(());
         }
         turn.update(&next)?;
-        self.changed = true;
         let is_news = next.state != live.occurrence.state;
         if next.state == State::Calling {
             turn.attempt(&next)?;
@@ -147,7 +137,7 @@ impl Desk {
             self.live.remove(key);
         } else {
             live.occurrence = next;
-            live.leave = None;
+            live.call = None;
         }
         Ok(())
     }
@@ -160,6 +150,9 @@ impl Desk {
         now: Timestamp,
         api: &A,
     ) -> Result<(), LedgerError> {
+        if let Report::Answered { answered_at, answer, .. } | Report::Task { answered_at, answer, .. } = &report {
+            self.heed(answer, *answered_at, api);
+        }
         match report {
             Report::Warmed => Ok(()),
             Report::Unsent { attempt, reason } => {
@@ -168,7 +161,7 @@ impl Desk {
             }
             Report::Answered { attempt, sent_at, answered_at, answer, bound } => {
                 turn.answered(attempt.call(), sent_at, answered_at, &answer)?;
-                self.answered(turn, attempt.key(), (sent_at, answered_at), &answer, bound, api)
+                self.answered(turn, attempt.key(), (sent_at, answered_at), &answer, bound)
             }
             Report::Task { row, step, sent_at, answered_at, answer } => {
                 self.task_answered(turn, row, step, (sent_at, answered_at), &answer)
@@ -176,27 +169,19 @@ impl Desk {
         }
     }
 
-    fn answered<A: Api>(
+    fn answered(
         &mut self,
         turn: &mut Turn<'_>,
         key: &Key,
         (sent_at, answered_at): (Timestamp, Timestamp),
         answer: &Answer,
         bound: Option<Timestamp>,
-        api: &A,
     ) -> Result<(), LedgerError> {
         let Some(live) = self.live.get(key) else { return Ok(()) };
-        let judgement = judge(&live.occurrence, answer, answered_at);
+        let judgement = judge(&live.occurrence, answer);
         let robot_busy = self.tasks.robot_is_busy(&live.occurrence);
-        if let Some(offset_ms) = judgement.clock_offset_ms {
-            api.set_clock_offset(offset_ms);
-            let text = format!(
-                "this clock differs from the endpoint's by {offset_ms} ms; requests are signed for the endpoint's time from now on"
-            );
-            self.heard.push(Happening::general(answered_at, Weight::Error, text));
-        }
-        if judgement.reread_credentials {
-            api.reread_credentials();
+        if robot_busy && judgement.verdict == Verdict::Exists {
+            self.tasks.make_way(turn, &live.occurrence, answered_at)?;
         }
         self.happen(turn, key, Event::Answered { sent_at, judgement, robot_busy }, answered_at)?;
         let Some(live) = self.live.get(key) else { return Ok(()) };
@@ -209,6 +194,19 @@ impl Desk {
         Ok(())
     }
 
+    /// Does what an answer asks of the client, whichever action it answers: a stop must not fail for a clock that is off.
+    fn heed<A: Api>(&mut self, answer: &Answer, answered_at: Timestamp, api: &A) {
+        match remedy(answer, answered_at) {
+            Some(Remedy::TakeClock { offset_ms }) => {
+                api.set_clock_offset(offset_ms);
+                let text = format!("this clock is {offset_ms} ms behind the endpoint's, which requests are signed for from now on");
+                self.heard.push(Happening::general(answered_at, Weight::Error, text));
+            }
+            Some(Remedy::RereadCredentials) => api.reread_credentials(),
+            None => {}
+        }
+    }
+
     fn task_answered(
         &mut self,
         turn: &mut Turn<'_>,
@@ -218,12 +216,11 @@ impl Desk {
         answer: &Answer,
     ) -> Result<(), LedgerError> {
         let Some(news) = self.tasks.answered(turn, row, step, times, answer)? else { return Ok(()) };
-        self.changed = true;
         self.task_news(turn, &news, times.1)
     }
 
     /// Tells an occurrence what became of its task.
-    fn task_news(&mut self, turn: &mut Turn<'_>, task: &crate::occurrence::Task, now: Timestamp) -> Result<(), LedgerError> {
+    fn task_news(&mut self, turn: &mut Turn<'_>, task: &Task, now: Timestamp) -> Result<(), LedgerError> {
         let TaskPhase::Gone { at, verified } = task.phase else { return Ok(()) };
         let is_current = self.live.get(&task.key).is_some_and(|live| live.occurrence.task_id.as_ref() == Some(&task.task_id));
         if !is_current {
@@ -235,11 +232,15 @@ impl Desk {
 
     /// Does what time alone makes due: waiting attempts, planned ends, tasks.
     pub(super) fn act_on_time(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(), LedgerError> {
+        if now < self.last_turn {
+            self.clock_went_back(now);
+        }
+        self.last_turn = now;
         let due: Vec<_> = self.live.values().filter_map(|live| due(&live.occurrence, now)).collect();
         for (key, event) in due {
             self.happen(turn, &key, event, now)?;
         }
-        let (settled, alerts) = self.tasks.act_on_time(turn, now, &mut self.changed)?;
+        let (settled, alerts) = self.tasks.act_on_time(turn, now)?;
         self.heard.extend(alerts);
         for task in settled {
             self.task_news(turn, &task, now)?;
@@ -247,11 +248,23 @@ impl Desk {
         Ok(())
     }
 
+    /// The clock was set back: nothing that waits for a moment of the time before may wait until it comes again.
+    fn clock_went_back(&mut self, now: Timestamp) {
+        self.tasks.clock_went_back(now);
+        for live in self.live.values_mut() {
+            if let State::Waiting { until, .. } = &mut live.occurrence.state {
+                let longest = SignedDuration::try_from(live.occurrence.terms.retry.cap).unwrap_or(SignedDuration::MAX);
+                let soonest = now.max(live.occurrence.key.start);
+                *until = soonest.checked_add(longest).map_or(*until, |latest| latest.min(*until));
+            }
+        }
+    }
+
     /// The occurrence that `attempt` permits to send, and how to take it back.
     pub(super) fn begin_call(&mut self, attempt: &Attempt) -> Option<(Occurrence, Leave)> {
         let live = self.live.get_mut(attempt.key())?;
         let leave = Leave::default();
-        live.leave = Some(leave.clone());
+        live.call = Some((leave.clone(), attempt.call()));
         Some((live.occurrence.clone(), leave))
     }
 
@@ -287,31 +300,30 @@ impl Desk {
 
     /// Whether a start was sent whose answer has not come.
     pub(super) fn awaits_answers(&self) -> bool {
-        self.live.values().any(|live| live.leave.is_some() && matches!(live.occurrence.state, State::Armed | State::Calling))
+        self.live.values().any(|live| live.call.is_some() && matches!(live.occurrence.state, State::Armed | State::Calling))
     }
 
-    /// Takes back every armed start that was not sent, and every later attempt too. Answers the earliest start of a row that went.
-    pub(super) fn take_back_armed(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-        let mut earliest = None;
-        let keys: Vec<_> = self
-            .live
-            .iter()
-            .filter(|(_, live)| live.leave.as_ref().is_some_and(Leave::take_back))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
-            let live = self.live.get_mut(&key).expect("its key was just read");
-            live.leave = None;
-            if live.occurrence.state == State::Armed {
-                turn.remove(&key)?;
-                earliest = Some(earliest.map_or(key.start, |start: Timestamp| start.min(key.start)));
-                self.live.remove(&key);
-            } else {
-                live.occurrence.attempts -= 1;
-                live.occurrence.tries -= 1;
-                live.occurrence.state = State::Waiting { until: now, why: crate::occurrence::Why::Retry };
-                turn.update(&live.occurrence)?;
+    /// Takes back every start that was not sent. Answers the earliest start of a row that went. A late claim keeps its row, and
+    /// waits: the cursor is past its start, and what lies between was never owed.
+    pub(super) fn take_back_unsent(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        let mut earliest: Option<Timestamp> = None;
+        let mut gone = Vec::new();
+        for (key, live) in &mut self.live {
+            let Some((_, call)) = live.call.take_if(|(leave, _)| leave.take_back()) else { continue };
+            if live.occurrence.state == State::Armed && !live.occurrence.joined {
+                turn.remove(key)?;
+                earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));
+                gone.push(key.clone());
+                continue;
             }
+            turn.unsent(call)?;
+            live.occurrence.attempts -= 1;
+            live.occurrence.tries -= 1;
+            live.occurrence.state = State::Waiting { until: now, why: Why::Retry };
+            turn.update(&live.occurrence)?;
+        }
+        for key in gone {
+            self.live.remove(&key);
         }
         Ok(earliest)
     }
@@ -334,6 +346,9 @@ impl Desk {
     }
 }
 
+/// How long an occurrence without an end is taken to be on air when nobody knows its task: as long as its UserSig holds.
+const UNKNOWN_TASK_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
+
 /// What time has made due for an occurrence.
 fn due(occurrence: &Occurrence, now: Timestamp) -> Option<(Key, Event)> {
     let event = match occurrence.state {
@@ -351,6 +366,9 @@ fn wake(occurrence: &Occurrence) -> Option<Timestamp> {
         (State::OnAir, End::Planned(end)) => Some(end),
         // Its end follows from the media, and its task tells; without a task nobody can.
         (State::OnAir, End::Media(end)) if occurrence.task_id.is_none() => Some(end),
+        (State::OnAir, End::Open | End::Never) if occurrence.task_id.is_none() => {
+            occurrence.on_air_at.and_then(|since| since.checked_add(UNKNOWN_TASK_MAX).ok())
+        }
         _ => None,
     }
 }

@@ -47,6 +47,15 @@ pub struct Generation {
     pub schedule: Arc<Schedule>,
 }
 
+/// A schedule that was in force after the ledger's cursor, and until when.
+#[derive(Clone)]
+pub struct Former {
+    /// The schedule.
+    pub generation: Generation,
+    /// When the next one was accepted.
+    pub until: Timestamp,
+}
+
 /// What only a running daemon knows: for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
@@ -67,6 +76,8 @@ pub struct Daemon<C, A> {
     pulse: watch::Sender<Pulse>,
     warmed_until: Timestamp,
     watchdog: Option<Watchdog>,
+    /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
+    permitted: Vec<Attempt>,
 }
 
 /// Somebody who must be told now and then that the loop turns.
@@ -77,8 +88,8 @@ struct Watchdog {
 }
 
 impl<C: Clock, A: Api> Daemon<C, A> {
-    /// Takes over a ledger with the schedule that was just accepted. `former` is the schedule under which the time since the
-    /// ledger's cursor was planned; the accepted one, where none was kept. `observe` is told of everything after it is recorded.
+    /// Takes over a ledger with the schedule that was just accepted. `former` are those that were in force since the ledger's
+    /// cursor, in their order; time that none of them covers is settled under the accepted one. `observe` is told of everything after it is recorded.
     ///
     /// Errors: the ledger cannot be read or written.
     pub fn new(
@@ -87,20 +98,20 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         rate: NonZeroU32,
         mut ledger: Ledger,
         accepted: Generation,
-        former: Option<Arc<Schedule>>,
+        former: Vec<Former>,
         mut observe: Box<dyn FnMut(&Happening) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
         let now = clock.now();
         let queues = Queues::new(rate);
         let mut desk = Desk::new(rate.get());
-        let former = former.unwrap_or_else(|| Arc::clone(&accepted.schedule));
-        let (horizon, attempts) = recovery::take_over(&mut ledger, &mut desk, accepted, &former, now)?;
+        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, now)?;
         queues.of(Action::Start).count_as_used(desk.in_doubt_at_recovery());
         for happening in desk.heard() {
             observe(&happening);
         }
         let line = Line { clock, api, queues };
-        let mut daemon = Daemon {
+        Ok(Daemon {
+            permitted,
             ledger,
             desk,
             horizon,
@@ -110,9 +121,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             pulse: watch::Sender::new(Pulse::default()),
             warmed_until: Timestamp::MIN,
             watchdog: None,
-        };
-        daemon.send(attempts);
-        Ok(daemon)
+        })
     }
 
     /// What only the running daemon knows, kept up to date.
@@ -131,6 +140,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// Errors: the ledger cannot be written. Streams on air stay on air then too, and the next start takes over.
     pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
         tokio::pin!(stop);
+        let permitted = std::mem::take(&mut self.permitted);
+        self.send(permitted);
         let mut reports = Vec::new();
         loop {
             let now = self.line.clock.now();
@@ -152,18 +163,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     /// One turn: what has happened, what is due, what is owed; then one commit, and then the calls.
     fn turn(&mut self, reports: Vec<Report>, now: Timestamp) -> Result<(), LedgerError> {
-        let mut turn = self.ledger.turn()?;
+        let mut turn = self.ledger.turn();
         for report in reports {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         self.desk.act_on_time(&mut turn, now)?;
         self.horizon.settle(&mut turn, &mut self.desk, now)?;
-        let attempts = if self.desk.take_changed() {
-            turn.commit(now)?
-        } else {
-            drop(turn);
-            Vec::new()
-        };
+        let attempts = turn.commit(now)?;
         self.tell();
         self.send(attempts);
         self.warm(now);
@@ -191,7 +197,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     /// Opens connections for the next group of starts, once.
     fn warm(&mut self, now: Timestamp) {
-        let Some(first) = self.desk.next_armed(self.warmed_until) else { return };
+        let Some(first) = self.desk.next_armed(self.warmed_until.max(now)) else { return };
         if now < first - WARM_AHEAD {
             return;
         }
@@ -203,7 +209,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
-        let warm = self.desk.next_armed(self.warmed_until).map(|first| first - WARM_AHEAD);
+        let warm = self.desk.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
         let wakes = [self.desk.next_wake(), self.horizon.next_wake(now, &self.desk), warm, watchdog];
         wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now)
@@ -227,8 +233,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     async fn shut_down(mut self, mut reports: Vec<Report>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
         let now = self.line.clock.now();
-        let mut turn = self.ledger.turn()?;
-        let cursor = self.horizon.cursor().min(self.desk.take_back_armed(&mut turn, now)?.unwrap_or(Timestamp::MAX));
+        let mut turn = self.ledger.turn();
+        let cursor = self.horizon.cursor().min(self.desk.take_back_unsent(&mut turn, now)?.unwrap_or(Timestamp::MAX));
         turn.set_cursor(cursor)?;
         turn.commit(now)?;
         let deadline = now + SHUTDOWN_WAIT;
@@ -251,12 +257,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     fn take_last(&mut self, reports: &mut Vec<Report>) -> Result<(), LedgerError> {
         let now = self.line.clock.now();
-        let mut turn = self.ledger.turn()?;
+        let mut turn = self.ledger.turn();
         for report in reports.drain(..) {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         turn.commit(now)?;
-        self.desk.take_changed();
         Ok(())
     }
 }

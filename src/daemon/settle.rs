@@ -4,20 +4,21 @@
 //! Two sweeps share the way. Ahead of now, starts are armed. Behind it, in the backlog, what was missed is written down, in
 //! batches, and never while a start is due: first the show that can still go on air, then the record of those that cannot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Generation;
 use super::desk::Desk;
+use super::{Former, Generation};
+use crate::calendar::Start;
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{
     Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, Terms, start_request,
 };
 use crate::plan::{self, Upcoming};
-use crate::schedule::{EndRule, Job, JobId, Late, Schedule};
+use crate::schedule::{EndRule, Job, JobId, Late};
 use crate::trtc::Destination;
 
 /// How long before its start an occurrence is armed.
@@ -38,7 +39,8 @@ pub(super) struct Horizon {
     upcoming: Upcoming,
     /// Every start before it is armed, has a row, or is in the backlog.
     until: Timestamp,
-    backlog: Option<Backlog>,
+    /// Oldest first; only the first is swept.
+    backlogs: VecDeque<Backlog>,
 }
 
 /// What lies between the cursor and where arming began.
@@ -49,34 +51,42 @@ struct Backlog {
     cursor: Timestamp,
     /// Where it ends.
     until: Timestamp,
-    counts: HashMap<JobId, Tally>,
+    tallies: HashMap<JobId, Tally>,
 }
 
-/// What one job has missed in this backlog.
+/// What one job has missed in this backlog: rows, and beyond them one summary for each outcome.
 #[derive(Default)]
 struct Tally {
     rows: u32,
-    summary: Option<Occurrence>,
+    summaries: Vec<Occurrence>,
 }
 
 impl Horizon {
-    /// Begins at `now` under `accepted`, with a backlog from `cursor` to `now` under the schedule that was in force then.
-    pub(super) fn new(accepted: Generation, former: &Arc<Schedule>, cursor: Timestamp, now: Timestamp) -> Horizon {
+    /// Begins at `now` under `accepted`, with a backlog from `cursor` to `now` under the schedules that were in force then.
+    pub(super) fn new(accepted: Generation, former: Vec<Former>, cursor: Timestamp, now: Timestamp) -> Horizon {
         let upcoming = Upcoming::new(&accepted.schedule, now);
-        let former = Generation { number: accepted.number, schedule: Arc::clone(former) };
-        let backlog = (cursor < now).then(|| Backlog::new(former, cursor, now));
+        let mut backlogs = VecDeque::new();
+        let mut from = cursor;
+        let last = Former { generation: accepted.clone(), until: now };
+        for Former { generation, until } in former.into_iter().chain([last]) {
+            let until = until.min(now);
+            if from < until {
+                backlogs.push_back(Backlog::new(generation, from, until));
+                from = until;
+            }
+        }
         // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
-        Horizon { generation: accepted, upcoming, until: now, backlog }
+        Horizon { generation: accepted, upcoming, until: now, backlogs }
     }
 
-    /// Whether the time since the cursor is still to be settled.
-    pub(super) fn has_backlog(&self) -> bool {
-        self.backlog.is_some()
+    /// The generation under which the time from the cursor on is settled.
+    pub(super) fn cursor_generation(&self) -> i64 {
+        self.backlogs.front().map_or(self.generation.number, |backlog| backlog.generation.number)
     }
 
     /// Every start before it is settled: what the ledger keeps.
     pub(super) fn cursor(&self) -> Timestamp {
-        self.backlog.as_ref().map_or(self.until, |backlog| backlog.cursor.min(self.until))
+        self.backlogs.front().map_or(self.until, |backlog| backlog.cursor)
     }
 
     /// Settles to [`ARM_AHEAD`] of now.
@@ -92,7 +102,7 @@ impl Horizon {
         }
         self.until = self.until.max(now + ARM_AHEAD);
         self.sweep(turn, desk, now)?;
-        if desk.has_changed() {
+        if turn.has_written() {
             turn.set_cursor(self.cursor())?;
         }
         Ok(())
@@ -107,27 +117,28 @@ impl Horizon {
                 start_late(turn, desk, &planned, self.generation.number, now)?;
             }
         }
-        match &mut self.backlog {
-            Some(backlog) if Arc::ptr_eq(&backlog.generation.schedule, &self.generation.schedule) => backlog.until = now,
-            // A backlog of a former schedule is written to its end first; it is short work, and rare.
-            Some(backlog) => {
-                while !backlog.write_batch(turn, desk, now)? {}
-                self.backlog = Some(Backlog::new(self.generation.clone(), from, now));
-            }
-            None => self.backlog = Some(Backlog::new(self.generation.clone(), from, now)),
+        match self.backlogs.back_mut() {
+            Some(newest) if newest.until == from && newest.generation.number == self.generation.number => newest.until = now,
+            _ => self.backlogs.push_back(Backlog::new(self.generation.clone(), from, now)),
         }
         self.upcoming = Upcoming::new(&self.generation.schedule, now);
         self.until = now;
         Ok(())
     }
 
-    /// Starts what is open at `now` and has no row: at boot, for every job that has nothing on air.
-    pub(super) fn start_open(&self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
+    /// Starts what is open at `now` and has no row: what is owed since `cursor`, and of what lies before it the newest window of
+    /// each job that has nothing on air.
+    pub(super) fn start_open(
+        &self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        cursor: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let busy = desk.jobs();
         for job in self.generation.schedule.jobs() {
-            if desk.has_job(job.id.as_str()) {
-                continue;
-            }
-            if let Some(planned) = latest_open(job, Timestamp::MIN, now) {
+            let from = if busy.contains(&job.id) { cursor } else { Timestamp::MIN };
+            if let Some(planned) = latest_open(job, from, now) {
                 start_late(turn, desk, &planned, self.generation.number, now)?;
             }
         }
@@ -138,11 +149,10 @@ impl Horizon {
         if stands_aside(now, desk) {
             return Ok(());
         }
-        let Some(backlog) = &mut self.backlog else { return Ok(()) };
-        desk.mark_changed();
-        if backlog.write_batch(turn, desk, now)? {
-            self.backlog = None;
-            turn.set_cursor_generation(self.generation.number)?;
+        let Some(oldest) = self.backlogs.front_mut() else { return Ok(()) };
+        if oldest.write_batch(turn, desk, self.generation.number, now)? {
+            self.backlogs.pop_front();
+            turn.set_cursor_generation(self.cursor_generation())?;
         }
         Ok(())
     }
@@ -150,7 +160,7 @@ impl Horizon {
     /// When there is something to settle again.
     pub(super) fn next_wake(&self, now: Timestamp, desk: &Desk) -> Option<Timestamp> {
         let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
-        let sweep = self.backlog.is_some().then(|| if stands_aside(now, desk) { now + STAND_ASIDE } else { now });
+        let sweep = (!self.backlogs.is_empty()).then(|| if stands_aside(now, desk) { now + STAND_ASIDE } else { now });
         [arm, sweep].into_iter().flatten().min()
     }
 }
@@ -163,11 +173,11 @@ fn stands_aside(now: Timestamp, desk: &Desk) -> bool {
 impl Backlog {
     fn new(generation: Generation, cursor: Timestamp, until: Timestamp) -> Backlog {
         let upcoming = Upcoming::new(&generation.schedule, cursor);
-        Backlog { generation, upcoming, cursor, until, counts: HashMap::new() }
+        Backlog { generation, upcoming, cursor, until, tallies: HashMap::new() }
     }
 
     /// Writes one batch; true when nothing is left.
-    fn write_batch(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<bool, LedgerError> {
+    fn write_batch(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, accepted: i64, now: Timestamp) -> Result<bool, LedgerError> {
         for _ in 0..BATCH {
             match self.upcoming.peek() {
                 Some(start) if start < self.until => {}
@@ -177,24 +187,38 @@ impl Backlog {
                 }
             }
             let Some(planned) = self.upcoming.next() else { continue };
-            self.write(turn, desk, &planned, now)?;
+            self.write(turn, desk, &planned, accepted, now)?;
             self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
         }
         Ok(false)
     }
 
-    fn write(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, planned: &plan::Planned, now: Timestamp) -> Result<(), LedgerError> {
-        let mut missed = armed(planned, self.generation.number, true);
-        missed.attempts = 0;
-        missed.tries = 0;
-        missed.joined = false;
-        missed.state = State::Done { outcome: why_missed(&missed, now) };
-        let tally = self.counts.entry(planned.job.id.clone()).or_default();
+    fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        planned: &plan::Planned,
+        accepted: i64,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let claimed = armed(planned, self.generation.number, true);
+        let was_replaced = self.generation.number != accepted;
+        let state = State::Done { outcome: why_missed(&claimed, was_replaced, now) };
+        let missed = Occurrence { state, attempts: 0, tries: 0, joined: false, ..claimed };
+        let tally = self.tallies.entry(planned.job.id.clone()).or_default();
         if tally.rows < ROWS_A_JOB {
             tally.rows += u32::from(desk.record(turn, &missed, now)?);
             return Ok(());
         }
-        let summary = tally.summary.get_or_insert_with(|| Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
+        if turn.has(&missed.key)? {
+            return Ok(());
+        }
+        let known = tally.summaries.iter().position(|summary| summary.state == missed.state);
+        let index = known.unwrap_or(tally.summaries.len());
+        if known.is_none() {
+            tally.summaries.push(Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
+        }
+        let summary = &mut tally.summaries[index];
         summary.count += 1;
         if missed.end.at().is_some() {
             summary.end = missed.end;
@@ -208,13 +232,28 @@ fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::
     if !job.enabled {
         return None;
     }
-    let reach = look_back(job).and_then(|reach| now.checked_sub(reach).ok()).unwrap_or(Timestamp::MIN);
+    let reach = look_back(job).and_then(|reach| now.checked_sub(reach).ok());
     // Where no window bounds the search, a year does: an endless show that began earlier has a row, or a new one is wanted.
-    let from = from.max(reach).max(now - SignedDuration::from_hours(24 * 366));
-    let newest = job.when.between(from, now).last()?;
+    let from = from.max(reach.unwrap_or(now - SignedDuration::from_hours(24 * 366)));
+    let newest = newest_start(job, from, now)?;
     let planned = plan::planned(job, newest);
     let closes = armed(&planned, 0, true).start_closes();
     closes.is_none_or(|closes| now < closes).then_some(planned)
+}
+
+/// The newest start of `job` in `[from, now)`, found in stretches that double from `now` back: a job that starts every second
+/// has its newest in the first of them.
+fn newest_start(job: &Job, from: Timestamp, now: Timestamp) -> Option<Start> {
+    let mut stretch = SignedDuration::from_mins(1);
+    let mut until = now;
+    while from < until {
+        let since = until.checked_sub(stretch).map_or(from, |since| since.max(from));
+        if let Some(newest) = job.when.between(since, until).last() {
+            return Some(newest);
+        }
+        (until, stretch) = (since, stretch * 2);
+    }
+    None
 }
 
 /// The longest a window of this job can be, with room for a clock change; `None`: unknown.
@@ -265,14 +304,18 @@ fn start_late(
     Ok(())
 }
 
-/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now.
-fn why_missed(occurrence: &Occurrence, now: Timestamp) -> Outcome {
+/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
+/// schedule that planned it is not in force any more.
+fn why_missed(occurrence: &Occurrence, was_replaced: bool, now: Timestamp) -> Outcome {
     let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
     if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
         return Outcome::Missed(MissedReason::Down);
     }
     if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {
         return Outcome::Missed(MissedReason::Late);
+    }
+    if was_replaced {
+        return Outcome::Missed(MissedReason::Down);
     }
     // A later window of the same job is open too, and only the latest is started.
     Outcome::Skipped(SkippedReason::Conflict)

@@ -10,7 +10,7 @@ use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{Key, Occurrence, Task, TaskEvent, TaskPhase, TaskStep};
 use crate::trtc::error::{Class, classify};
 use crate::trtc::limiter::{StopClass, Ticket};
-use crate::trtc::{Action, Answer, Destination, Success};
+use crate::trtc::{Action, Answer, Destination, Success, TaskStatus};
 
 /// Each task on air is described this often, unless there are very many.
 const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
@@ -81,10 +81,43 @@ impl Tasks {
         Ok(())
     }
 
-    /// Takes over a task of a former daemon. What is owed to it is due at once.
-    pub(super) fn recover(&mut self, mut task: Task, now: Timestamp) {
-        task.next_at = now;
-        self.tasks.insert(task.row, LiveTask::new(task));
+    /// Takes over the tasks of a former daemon. A stop that is owed is due at once; describes of what is on air are spread over a
+    /// period, so that stops and their verification do not queue behind them.
+    pub(super) fn recover(&mut self, tasks: Vec<Task>, now: Timestamp) {
+        let count = i32::try_from(tasks.len().max(1)).unwrap_or(i32::MAX);
+        for task in tasks {
+            self.tasks.insert(task.row, LiveTask::new(task));
+        }
+        let step = self.watch_period() / count;
+        let mut at = now;
+        for live in self.tasks.values_mut() {
+            live.task.next_at = now;
+            if matches!(live.task.phase, TaskPhase::Watched { .. }) {
+                live.task.next_at = at;
+                at += step;
+            }
+        }
+    }
+
+    /// The clock was set back.
+    pub(super) fn clock_went_back(&mut self, now: Timestamp) {
+        for live in self.tasks.values_mut() {
+            live.task.clock_went_back(now);
+        }
+    }
+
+    /// A start of `occurrence` found its robot taken by a task of ours whose media should be over: it is stopped now, and not
+    /// half a minute later.
+    pub(super) fn make_way(&mut self, turn: &mut Turn<'_>, occurrence: &Occurrence, now: Timestamp) -> Result<(), LedgerError> {
+        let period = self.watch_period();
+        let is_over = |task: &Task| task.media_end.is_some_and(|end| end <= now) && task.key != occurrence.key;
+        let watched = |task: &Task| matches!(task.phase, TaskPhase::Watched { .. }) && task.robot == occurrence.playout.robot;
+        for live in self.tasks.values_mut().filter(|live| is_over(&live.task) && watched(&live.task)) {
+            live.task.take(TaskEvent::StopWanted, period, now);
+            live.owed = None;
+            turn.update_task(&live.task)?;
+        }
+        Ok(())
     }
 
     /// Whether an earlier task of the same robot is not verified gone.
@@ -150,12 +183,7 @@ impl Tasks {
     }
 
     /// Decides what is due. Answers the tasks that their bound settled, and alerts.
-    pub(super) fn act_on_time(
-        &mut self,
-        turn: &mut Turn<'_>,
-        now: Timestamp,
-        changed: &mut bool,
-    ) -> Result<(Vec<Task>, Vec<Happening>), LedgerError> {
+    pub(super) fn act_on_time(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(Vec<Task>, Vec<Happening>), LedgerError> {
         let mut settled = Vec::new();
         let mut alerts = Vec::new();
         for live in self.tasks.values_mut().filter(|live| !live.is_busy() && live.owed.is_none() && live.task.next_at <= now) {
@@ -167,7 +195,6 @@ impl Tasks {
             }
             if alert_due || live.task.is_gone() {
                 turn.update_task(&live.task)?;
-                *changed = true;
             }
             if live.task.is_gone() {
                 settled.push(live.task.clone());
@@ -207,6 +234,8 @@ fn event(step: TaskStep, answer: &Answer) -> TaskEvent {
         (TaskStep::Stop, Ok(Success::Stopped)) => TaskEvent::Stopped,
         (TaskStep::Stop, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Stopped,
         (TaskStep::Describe, Ok(Success::Described(status))) => TaskEvent::Described(*status),
+        // The service says it either way (TRTC.md section 2.2).
+        (TaskStep::Describe, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Described(TaskStatus::NotExist),
         _ => TaskEvent::Failed,
     }
 }

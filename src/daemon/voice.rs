@@ -92,7 +92,10 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
             let bound = "nobody could verify that it is off the air";
             (Weight::Error, format!("{text}: {bound}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
         }
-        Outcome::Failed(_) => (Weight::Error, format!("{text} after {} attempts: {}", occurrence.attempts, fault(occurrence))),
+        Outcome::Failed(_) => {
+            let doubt = if occurrence.was_in_doubt { "; an attempt without an answer may be on air all the same" } else { "" };
+            (Weight::Error, format!("{text} after {} attempts: {}{doubt}", occurrence.attempts, fault(occurrence)))
+        }
         Outcome::Missed(_) if occurrence.count > 1 => (Weight::Error, format!("{text}: {} occurrences", occurrence.count)),
         Outcome::Missed(_) => (Weight::Error, text),
     }

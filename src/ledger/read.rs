@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
-use crate::occurrence::{Key, Occurrence, Task};
+use crate::occurrence::{Occurrence, Task};
 
 // The ledger grows for years, so no question may read all of it: each of these goes by an index, and stops at its limit.
 
@@ -129,12 +129,6 @@ impl Ledger {
     /// Every task that is not known to be gone, with what is owed to it.
     pub fn recover_tasks(&self) -> Result<Vec<Task>, LedgerError> {
         open_tasks(&self.connection)
-    }
-
-    /// Whether there is a row of that name, open or done.
-    pub fn has(&self, key: &Key) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
-        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
     /// What the ledger remembers beside its rows.

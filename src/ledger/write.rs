@@ -2,7 +2,7 @@
 //! "after" are before and after [`Turn::commit`]. Refuses to decide anything.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Ledger, LedgerError, row};
 use crate::occurrence::{Key, Occurrence, Outcome, State, Task, TaskPhase, describe_fault};
@@ -28,17 +28,26 @@ impl Attempt {
     }
 }
 
-/// A transaction under way.
+/// A turn under way: a transaction from its first write on. A turn that writes nothing does not touch the disk.
 pub struct Turn<'ledger> {
-    transaction: Transaction<'ledger>,
+    connection: &'ledger mut Connection,
+    begun: bool,
     attempts: Vec<Attempt>,
 }
 
 impl Ledger {
     /// Begins a turn. Dropping it undoes it.
-    pub fn turn(&mut self) -> Result<Turn<'_>, LedgerError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Turn { transaction, attempts: Vec::new() })
+    pub fn turn(&mut self) -> Turn<'_> {
+        Turn { connection: &mut self.connection, begun: false, attempts: Vec::new() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.begun {
+            // What cannot be undone now is undone by SQLite when the file is opened next.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
     }
 }
 
@@ -57,7 +66,7 @@ impl Turn<'_> {
     pub fn attempt(&mut self, occurrence: &Occurrence) -> Result<(), LedgerError> {
         let id = self.id(&occurrence.key)?;
         let sql = "INSERT INTO call (occurrence, action, attempt) VALUES (?1, ?2, ?3)";
-        let call = self.transaction.prepare_cached(sql)?.insert(params![id, Action::Start.name(), occurrence.attempts])?;
+        let call = self.writing()?.prepare_cached(sql)?.insert(params![id, Action::Start.name(), occurrence.attempts])?;
         self.attempts.push(Attempt { key: occurrence.key.clone(), call });
         Ok(())
     }
@@ -67,7 +76,7 @@ impl Turn<'_> {
         let id = self.id(&occurrence.key)?;
         let sql = "SELECT max(id) FROM call WHERE occurrence = ?1 AND action = ?2 AND attempt = ?3";
         let parameters = params![id, Action::Start.name(), occurrence.attempts];
-        let call = self.transaction.query_row(sql, parameters, |row| row.get(0))?;
+        let call = self.writing()?.query_row(sql, parameters, |row| row.get(0))?;
         self.attempts.push(Attempt { key: occurrence.key.clone(), call });
         Ok(())
     }
@@ -81,7 +90,7 @@ impl Turn<'_> {
             first_sent_ms = ?16, on_air_ms = ?17, ended_ms = ?18, confirmed_ms = ?19, task_id = ?20, error_code = ?21, \
             error_message = ?22, error_in_a_row = ?23, request_id = ?24 \
             WHERE job = ?1 AND start_ms = ?2 AND state <> 'done'";
-        let changed = self.transaction.prepare_cached(sql)?.execute(params![
+        let changed = self.writing()?.prepare_cached(sql)?.execute(params![
             occurrence.key.job.as_str(),
             occurrence.key.start.as_millisecond(),
             ms(occurrence.end.at()),
@@ -116,7 +125,7 @@ impl Turn<'_> {
     /// Removes an armed row that was taken back unsent, with its call. Crash before: it is recovered as armed.
     pub fn remove(&mut self, key: &Key) -> Result<(), LedgerError> {
         let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
-        match self.transaction.prepare_cached(sql)?.execute(params![key.job.as_str(), key.start.as_millisecond()])? {
+        match self.writing()?.prepare_cached(sql)?.execute(params![key.job.as_str(), key.start.as_millisecond()])? {
             1 => Ok(()),
             changed => Err(LedgerError { message: format!("{changed} rows of {key} were armed, not one") }),
         }
@@ -129,13 +138,13 @@ impl Turn<'_> {
             WHERE id = ?1";
         let (sent, answered) = (sent_at.as_millisecond(), answered_at.as_millisecond());
         let parameters = params![call, sent, answered, answer.http_status, code, message, answer.request_id];
-        self.transaction.prepare_cached(sql)?.execute(parameters)?;
+        self.writing()?.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
     }
 
     /// Removes the call of an attempt that was never sent.
     pub fn unsent(&mut self, call: i64) -> Result<(), LedgerError> {
-        self.transaction.prepare_cached("DELETE FROM call WHERE id = ?1")?.execute([call])?;
+        self.writing()?.prepare_cached("DELETE FROM call WHERE id = ?1")?.execute([call])?;
         Ok(())
     }
 
@@ -154,7 +163,7 @@ impl Turn<'_> {
         let (sent, answered) = (sent_at.as_millisecond(), answered_at.as_millisecond());
         let name = action.name();
         let parameters = params![id, task.row, name, attempt, sent, answered, answer.http_status, code, message, answer.request_id];
-        self.transaction.prepare_cached(sql)?.execute(parameters)?;
+        self.writing()?.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl Turn<'_> {
         let sdk_app_id = i64::try_from(to.sdk_app_id).unwrap_or(i64::MAX);
         let started = task.started_at.as_millisecond();
         let parameters = params![id, task.task_id, to.app, sdk_app_id, to.region, started, ms(task.bound), ms(task.media_end)];
-        Ok(self.transaction.prepare_cached(sql)?.insert(parameters)?)
+        Ok(self.writing()?.prepare_cached(sql)?.insert(parameters)?)
     }
 
     /// Writes where a task stands. Crash before: what is owed to it is owed again.
@@ -182,7 +191,7 @@ impl Turn<'_> {
         let sql = "UPDATE task SET stop_wanted_ms = coalesce(stop_wanted_ms, ?2), stop_tries = max(stop_tries, ?3), \
             stopped_ms = coalesce(stopped_ms, ?4), gone_ms = ?5, verified = ?6, alerted = ?7 WHERE id = ?1";
         let parameters = params![task.row, ms(wanted), tries, ms(stopped), ms(gone), verified, task.alerted];
-        self.transaction.prepare_cached(sql)?.execute(parameters)?;
+        self.writing()?.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
     }
 
@@ -206,22 +215,40 @@ impl Turn<'_> {
     /// Remembers when a job was first seen.
     pub fn see_job(&mut self, job: &str, now: Timestamp) -> Result<(), LedgerError> {
         let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
-        self.transaction.prepare_cached(sql)?.execute(params![job, now.as_millisecond()])?;
+        self.writing()?.prepare_cached(sql)?.execute(params![job, now.as_millisecond()])?;
         Ok(())
     }
 
     /// Notes what an operator, or the daemon in its own right, did.
     pub fn act(&mut self, at: Timestamp, who: &str, what: &str, detail: &str) -> Result<(), LedgerError> {
         let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
-        self.transaction.prepare_cached(sql)?.execute(params![at.as_millisecond(), who, what, detail])?;
+        self.writing()?.prepare_cached(sql)?.execute(params![at.as_millisecond(), who, what, detail])?;
         Ok(())
     }
 
     /// Makes the turn durable and hands out its permissions to send. `now` is kept as the time of the newest commit.
+    /// A turn that wrote nothing has nothing to commit.
     pub fn commit(mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
-        self.set_meta("committed_at", now.as_millisecond())?;
-        self.transaction.commit()?;
-        Ok(self.attempts)
+        if self.begun {
+            self.set_meta("committed_at", now.as_millisecond())?;
+            self.connection.execute_batch("COMMIT")?;
+            self.begun = false;
+        }
+        Ok(std::mem::take(&mut self.attempts))
+    }
+
+    /// Whether anything was written in this turn.
+    pub fn has_written(&self) -> bool {
+        self.begun
+    }
+
+    /// The connection, in a transaction.
+    fn writing(&mut self) -> Result<&Connection, LedgerError> {
+        if !self.begun {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.begun = true;
+        }
+        Ok(self.connection)
     }
 
     /// Records or extends a summary: one row that stands for `count` occurrences of a job that were missed alike. Crash before: the
@@ -233,8 +260,9 @@ impl Turn<'_> {
         let sql = "UPDATE occurrence SET count = ?3, end_ms = ?4 WHERE job = ?1 AND start_ms = ?2 AND kind = 'summary'";
         let Key { start, job } = &summary.key;
         let end = ms(summary.end.at());
-        self.transaction.prepare_cached(sql)?.execute(params![job.as_str(), start.as_millisecond(), summary.count, end])?;
-        Ok(())
+        let changed =
+            self.writing()?.prepare_cached(sql)?.execute(params![job.as_str(), start.as_millisecond(), summary.count, end])?;
+        if changed == 1 { Ok(()) } else { Err(LedgerError { message: format!("the row of {} is no summary", summary.key) }) }
     }
 
     /// Records an occurrence that has no row: one that is settled without a call, missed or skipped. Answers false when there is
@@ -245,7 +273,7 @@ impl Turn<'_> {
             outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, error_in_a_row) \
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0) \
             ON CONFLICT (job, start_ms) DO NOTHING";
-        let changed = self.transaction.prepare_cached(sql)?.execute(params![
+        let changed = self.writing()?.prepare_cached(sql)?.execute(params![
             occurrence.key.job.as_str(),
             occurrence.key.start.as_millisecond(),
             ms(occurrence.end.at()),
@@ -268,16 +296,22 @@ impl Turn<'_> {
         Ok(changed == 1)
     }
 
+    /// Whether there is a row of that name, open or done.
+    pub fn has(&mut self, key: &Key) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
+    }
+
     fn set_meta(&mut self, key: &str, value: i64) -> Result<(), LedgerError> {
         let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.transaction.prepare_cached(sql)?.execute(params![key, value])?;
+        self.writing()?.prepare_cached(sql)?.execute(params![key, value])?;
         Ok(())
     }
 
-    fn id(&self, key: &Key) -> Result<i64, LedgerError> {
+    fn id(&mut self, key: &Key) -> Result<i64, LedgerError> {
         let sql = "SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2";
         let parameters = params![key.job.as_str(), key.start.as_millisecond()];
-        let found = self.transaction.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+        let found = self.writing()?.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
         found.ok_or_else(|| LedgerError { message: format!("there is no row of {key}") })
     }
 }

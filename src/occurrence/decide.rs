@@ -90,10 +90,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             Some(_) => State::Stopping { outcome: Outcome::EndedPlanned },
             None => finish(&mut next, Outcome::EndedUnverified, now),
         },
-        (State::OnAir, Event::Gone { at }) => {
-            let outcome = if is_lost(occurrence, at) { Outcome::Failed(Failure::Lost) } else { Outcome::EndedMedia };
-            finish(&mut next, outcome, at)
-        }
+        (State::OnAir, Event::Gone { at }) => finish(&mut next, gone(occurrence, at), at),
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
             let is_end = outcome.name() == "ended";
             let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
@@ -127,6 +124,9 @@ fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, rob
     next.was_in_doubt |= judgement.doubt;
     if judgement.fault.is_some() {
         next.fault = judgement.fault;
+    }
+    if judgement.verdict != Verdict::Exists {
+        next.exists_since = None;
     }
     match judgement.verdict {
         Verdict::Accepted { task_id } => {
@@ -165,7 +165,10 @@ fn again(next: &mut Occurrence, retry_after: Option<std::time::Duration>, at_onc
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
     // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
     let last = closes.map(|closes| closes - LAST_CALL);
+    let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
     match last {
+        // Sooner than the server asked for is not an attempt, it is one more rejection.
+        Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
         Some(last) if until > last && now >= last => fail(next, now),
         Some(last) => State::Waiting { until: until.min(last), why: Why::Retry },
         None => State::Waiting { until, why: Why::Retry },
@@ -225,20 +228,30 @@ fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
         let failure = if is_first_start { Failure::InDoubt } else { Failure::Lost };
         return finish(next, Outcome::Failed(failure), now);
     }
-    State::Waiting { until: now, why: if is_first_start { Why::Retry } else { Why::Restart } }
+    // In doubt does not mean now: a clock that went back may find the start still ahead.
+    State::Waiting { until: now.max(next.key.start), why: if is_first_start { Why::Retry } else { Why::Restart } }
 }
 
-/// Whether what vanished at `at` should still have been on air: a loop, a live source with an end, or media that is not played
-/// out by more than 30 s and 2 % of its window.
-fn is_lost(occurrence: &Occurrence, at: Timestamp) -> bool {
+/// What it is that a task vanished at `at`. A loop or a live source should have gone on to the end of its window, but for the last
+/// stretch in which no attempt would be made either; media may end a little early, by 30 s or 2 % of its window.
+fn gone(occurrence: &Occurrence, at: Timestamp) -> Outcome {
     let is_endless = occurrence.playout.live || occurrence.playout.repeat == Repeat::Forever;
-    match (occurrence.end, occurrence.content_end()) {
-        (End::Open, _) => false,
-        (End::Never, _) => is_endless,
-        (End::Planned(end) | End::Media(end), content_end) => {
-            let wanted_until = if is_endless { Some(end) } else { content_end.map(|content| content.min(end)) };
+    let lost = Outcome::Failed(Failure::Lost);
+    match occurrence.end {
+        End::Never if is_endless => lost,
+        End::Open | End::Never => Outcome::EndedMedia,
+        End::Planned(_) | End::Media(_) if is_endless => {
+            if occurrence.window_closes().is_some_and(|closes| at < closes) {
+                lost
+            } else {
+                Outcome::EndedPlanned
+            }
+        }
+        End::Planned(end) | End::Media(end) => {
             let slack = SignedDuration::from_secs(30).max(end.duration_since(occurrence.key.start) / 50);
-            wanted_until.is_some_and(|until| until.duration_since(at) > slack)
+            let content_end = occurrence.content_end().map(|content| content.min(end));
+            let was_early = content_end.is_some_and(|content| content.duration_since(at) > slack);
+            if was_early { lost } else { Outcome::EndedMedia }
         }
     }
 }

@@ -20,7 +20,7 @@ pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Task, TaskEvent, TaskPhase, TaskStep};
 pub(crate) use verdict::describe as describe_fault;
-pub use verdict::{Judgement, Verdict, judge};
+pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
 pub use crate::plan::End;
 use crate::schedule::{JobId, Late, RetryPolicy, StreamUrl};

@@ -42,10 +42,15 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
         idle_timeout: playout.idle_timeout,
     };
     let valid_until = match occurrence.end.at() {
-        Some(end) => end.max(now) + SIGNATURE_OUTLIVES,
-        None => now + SIGNATURE_OF_OPEN_END,
+        Some(end) => later(end.max(now), SIGNATURE_OUTLIVES),
+        None => later(now, SIGNATURE_OF_OPEN_END),
     };
     Ok(Request { destination: playout.destination.clone(), body: Body::Start { params: Box::new(params), valid_until } })
+}
+
+/// An end may be the calendar's last instant; nothing is later than that.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// The second to seek to, and the plays that remain.

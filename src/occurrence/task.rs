@@ -112,6 +112,15 @@ impl Task {
         matches!(self.phase, TaskPhase::StopWanted { .. })
     }
 
+    /// The clock was set back: what was to wait for a time that is now far ahead is due at once, and what was seen then is
+    /// forgotten.
+    pub fn clock_went_back(&mut self, now: Timestamp) {
+        if let TaskPhase::Watched { missing_since } = &mut self.phase {
+            *missing_since = None;
+        }
+        self.next_at = self.next_at.min(now);
+    }
+
     /// What to do when `next_at` has come; `None` when its bound settled it instead.
     pub fn due(&mut self, now: Timestamp) -> Option<TaskStep> {
         let tries = match self.phase {
@@ -120,7 +129,7 @@ impl Task {
         };
         if let Some(bound) = self.bound
             && tries >= TRIES_BEFORE_BELIEF
-            && now >= bound + BOUND_SLACK
+            && now.duration_since(bound) >= BOUND_SLACK
         {
             self.phase = TaskPhase::Gone { at: bound, verified: false };
             return None;
@@ -154,7 +163,7 @@ impl Task {
                 }
             }
             (TaskPhase::Watched { .. }, TaskEvent::Described(TaskStatus::InProgress)) => {
-                if self.media_end.is_some_and(|end| now >= end + OVERRUN) {
+                if self.media_end.is_some_and(|end| now.duration_since(end) >= OVERRUN) {
                     TaskPhase::StopWanted { since: now, tries: 0 }
                 } else {
                     TaskPhase::Watched { missing_since: None }
@@ -199,7 +208,8 @@ impl Task {
 
     fn next_watch(&self, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
         let periodic = now + watch_period;
-        let media = self.media_end.into_iter().flat_map(|end| [end, end + OVERRUN]).filter(|at| *at > now).min();
+        let media =
+            self.media_end.into_iter().flat_map(|end| [end, end.checked_add(OVERRUN).unwrap_or(end)]).filter(|at| *at > now).min();
         media.map_or(periodic, |at| at.min(periodic))
     }
 

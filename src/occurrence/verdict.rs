@@ -46,22 +46,35 @@ pub struct Judgement {
     pub fault: Option<LastFault>,
     /// `RequestId`, if the request reached the service.
     pub request_id: Option<String>,
-    /// Server minus here, in milliseconds, when the server's clock is to be taken.
-    pub clock_offset_ms: Option<i64>,
-    /// Whether the credentials are to be read anew.
-    pub reread_credentials: bool,
 }
 
-/// Judges the answer to a start that came at `answered_at`.
-pub fn judge(occurrence: &Occurrence, answer: &Answer, answered_at: Timestamp) -> Judgement {
-    let mut judgement = Judgement {
-        verdict: Verdict::Permanent,
-        doubt: false,
-        fault: None,
-        request_id: answer.request_id.clone(),
-        clock_offset_ms: None,
-        reread_credentials: false,
-    };
+/// What an answer of any action asks of the client, whatever becomes of its occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Take the server's clock: server minus here, in milliseconds.
+    TakeClock {
+        /// The difference.
+        offset_ms: i64,
+    },
+    /// Read the credentials anew.
+    RereadCredentials,
+}
+
+/// What `answer`, which came at `answered_at`, asks of the client before the next request.
+pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
+    let fault = answer.result.as_ref().err()?;
+    match (error::classify(fault), fault, answer.server_date) {
+        (Class::Clock, _, Some(date)) => {
+            Some(Remedy::TakeClock { offset_ms: date.as_millisecond() - answered_at.as_millisecond() })
+        }
+        (_, Fault::Rejected { code, .. }, _) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
+        _ => None,
+    }
+}
+
+/// Judges the answer to a start.
+pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+    let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {
             judgement.verdict = Verdict::Accepted { task_id: task_id.clone() };
@@ -80,17 +93,10 @@ pub fn judge(occurrence: &Occurrence, answer: &Answer, answered_at: Timestamp) -
         _ if also => again,
         Class::Transient => again,
         Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again,
-        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => {
-            judgement.reread_credentials = counted.code.as_deref() == Some("AuthFailure.TokenFailure");
-            again
+        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again,
+        Class::Clock if counted.in_a_row < ONCE_MORE_TRIES && answer.server_date.is_some() => {
+            Verdict::Again { retry_after: answer.retry_after, at_once: true }
         }
-        Class::Clock if counted.in_a_row < ONCE_MORE_TRIES => match answer.server_date {
-            Some(date) => {
-                judgement.clock_offset_ms = Some(date.as_millisecond() - answered_at.as_millisecond());
-                Verdict::Again { retry_after: answer.retry_after, at_once: true }
-            }
-            None => Verdict::Permanent,
-        },
         Class::Unknown | Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
     };
     judgement.fault = Some(counted);

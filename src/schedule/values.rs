@@ -190,7 +190,7 @@ pub(crate) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Resu
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// A duration, or a hint at what is wrong with it.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Err(format!("give it a unit: `{text}s` for seconds, `{text}m` for minutes"));

@@ -22,6 +22,9 @@ const MARGIN: Duration = Duration::from_millis(250);
 /// How long a rejection keeps the margin doubled.
 const CAUTION: Duration = Duration::from_mins(1);
 
+/// How long starts that share an instant are waited for when they are more than there are slots.
+const GATHER: Duration = Duration::from_millis(4);
+
 /// What a queued request is: its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket {
@@ -193,7 +196,7 @@ impl Limiter {
             return None;
         }
         let head = self.queue.first()?;
-        if head.ticket.gives_way() && !self.leaves_room(now) {
+        if head.ticket.gives_way() && !self.leaves_room(now) || self.gathers_until(now).is_some() {
             return None;
         }
         let head = self.queue.pop_first()?;
@@ -210,7 +213,21 @@ impl Limiter {
             Held::Granted => None,
             Held::Sent { at: _, free_at } => Some(*free_at),
         };
-        self.held.values().filter_map(free_at).filter(|free_at| *free_at > now).min()
+        let free_at = self.held.values().filter_map(free_at).filter(|free_at| *free_at > now).min();
+        self.gathers_until(now).into_iter().chain(free_at).min()
+    }
+
+    /// Starts that share an instant wake one after another, in no order. When there are more of them than slots, the first to
+    /// wake must not have them before the first in order is here: until when they are waited for, if they are.
+    fn gathers_until(&self, now: Duration) -> Option<Duration> {
+        let due_now = |due: &&Duration| **due <= now + GATHER && now < **due + GATHER;
+        let reserved = self.reserved.values().filter(due_now).count();
+        let class = Class::Start(StartClass::OnTime);
+        let here = self.queue.iter().take_while(|queued| queued.ticket.class == class).count();
+        let granted = self.held.values().filter(|held| matches!(held, Held::Granted)).count();
+        let awaited = reserved.saturating_sub(here + granted);
+        let is_contested = awaited > 0 && here + awaited > self.rate.saturating_sub(self.held.len());
+        if is_contested { self.reserved.values().filter(due_now).min().map(|due| *due + GATHER) } else { None }
     }
 
     /// The slot's request is being sent.

@@ -1,6 +1,6 @@
 //! The calendar's promises: what each trigger does at each kind of clock change, as tables that can be checked by hand; what must
 //! hold for every trigger, as properties. The zone data is the bundled one, so that the
-//! tables hold on every host. `tests/oracles/calendar.py` compares the program with other people's calendars.
+//! tables hold on every host. `tests/oracles/plan.py` compares the program with other people's calendars.
 
 mod properties;
 mod tables;

@@ -238,13 +238,13 @@ fn a_crash_before_the_commit_changes_nothing_and_one_after_it_loses_nothing() {
         let (_folder, mut ledger) = ledger();
         before(&mut ledger);
         let there = recovered(crash(&ledger).path());
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         act(&mut turn).unwrap_or_else(|error| panic!("{name}: {error}"));
         // A turn that is dropped and one whose power fails are the same.
         drop(turn);
         let undone = recovered(crash(&ledger).path());
         let (database, log) = (ledger.path().to_owned(), ledger.path().with_extension("db-wal"));
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         act(&mut turn).unwrap_or_else(|error| panic!("{name}: {error}"));
         let failing = tempfile::tempdir().expect("a folder");
         for file in [&database, &log] {
@@ -271,7 +271,7 @@ fn a_log_that_was_cut_in_mid_write_loses_the_last_turn_and_no_other() {
     write(&mut ledger, &promo());
     let whole = fs::read(ledger.path().with_extension("db-wal")).expect("the log").len();
     let there = recovered(crash(&ledger).path());
-    let mut turn = ledger.turn().expect("a turn");
+    let mut turn = ledger.turn();
     turn.update(&waiting()).expect("updated");
     turn.commit(start()).expect("committed");
     let copy = crash(&ledger);

@@ -57,7 +57,7 @@ fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
                     scope.spawn(|| {
                         let mut ledger = Ledger::open(folder.path()).expect("the same ledger");
                         barrier.wait();
-                        let mut turn = ledger.turn().expect("its turn");
+                        let mut turn = ledger.turn();
                         let claimed = turn.claim(&armed("promo", start)).expect("an answer");
                         let attempts = turn.commit(start).expect("committed");
                         assert_eq!(claimed, !attempts.is_empty(), "a claim and its attempt come together");
@@ -77,12 +77,12 @@ fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
 fn an_attempt_names_its_call_and_each_has_one_of_its_own() {
     let (_folder, mut ledger) = ledger();
     let row = armed("promo", at("2026-11-22T10:00:00Z"));
-    let mut turn = ledger.turn().expect("a turn");
+    let mut turn = ledger.turn();
     assert!(turn.claim(&row).expect("claimed"));
     assert!(!turn.claim(&row).expect("refused"));
     assert!(!turn.record(&row).expect("refused"));
     let first = turn.commit(row.key.start).expect("committed");
-    let mut turn = ledger.turn().expect("a turn");
+    let mut turn = ledger.turn();
     let second = Occurrence { state: State::Calling, attempts: 2, tries: 2, ..row.clone() };
     turn.update(&second).expect("updated");
     turn.attempt(&second).expect("claimed");
@@ -90,7 +90,7 @@ fn an_attempt_names_its_call_and_each_has_one_of_its_own() {
     assert_eq!((first.len(), second.len()), (1, 1));
     assert_eq!((first[0].key(), second[0].key()), (&row.key, &row.key));
     assert_ne!(first[0].call(), second[0].call());
-    let mut turn = ledger.turn().expect("a turn");
+    let mut turn = ledger.turn();
     turn.rearm(&row).expect("permitted anew");
     let again = turn.commit(row.key.start).expect("committed");
     assert_eq!(again[0].call(), first[0].call(), "what is armed again is the same attempt");
@@ -116,7 +116,7 @@ fn an_outcome_is_final() {
             State::Done { outcome: Outcome::EndedMedia },
         ];
         for state in others {
-            let mut turn = ledger.turn().expect("a turn");
+            let mut turn = ledger.turn();
             let error = turn.update(&Occurrence { state: state.clone(), ..row.clone() }).expect_err("it is done");
             assert_eq!(error.to_string(), format!("the row of {} is not there or done already; 0 rows changed", row.key));
             turn.remove(&row.key).expect_err("it is not armed");
@@ -145,7 +145,7 @@ fn everything(ledger: &Ledger) -> Vec<String> {
 #[test]
 fn a_row_that_is_not_there_is_not_updated() {
     let (_folder, mut ledger) = ledger();
-    let mut turn = ledger.turn().expect("a turn");
+    let mut turn = ledger.turn();
     turn.update(&on_air("promo", at("2026-11-22T10:00:00Z"))).expect_err("there is no row");
     turn.attempt(&armed("promo", at("2026-11-22T10:00:00Z"))).expect_err("there is no row");
 }
@@ -157,7 +157,7 @@ fn a_summary_counts_on_in_one_row() {
     let one = missed("promo", start, Outcome::Missed(MissedReason::Down));
     for count in 1..=3 {
         let end = End::Planned(start + SignedDuration::from_hours(count.into()));
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         turn.summarise(&Occurrence { kind: Kind::Summary, count, end, ..one.clone() }).expect("counted");
         turn.commit(start).expect("committed");
     }

@@ -114,7 +114,7 @@ fn a_reader_sees_each_turn_as_soon_as_it_is_committed_and_none_before() {
     let count = || reader.history(&all).expect("readable").len();
     for turns in 0..20_usize {
         assert_eq!(count(), turns);
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         assert!(turn.claim(&armed("promo", hours(i64::try_from(turns).expect("few")))).expect("claimed"));
         assert_eq!(count(), turns, "a turn that is under way is not seen");
         turn.commit(start()).expect("a reader does not keep the daemon from writing");
@@ -129,7 +129,7 @@ fn questions_of_one_moment_see_one_state_whatever_is_written_between_them() {
     let (first, second) = reader
         .at_one_moment(|reader| {
             let first = reader.on_air()?.len();
-            let mut turn = ledger.turn()?;
+            let mut turn = ledger.turn();
             turn.update(&ended("promo", start()))?;
             turn.commit(start())?;
             Ok((first, reader.on_air()?.len()))

@@ -213,7 +213,7 @@ fn every_phase_of_a_task_comes_back() {
         let row = on_air("promo", start);
         let number = write(&mut ledger, &row).expect("a task");
         let mut task = Task { row: number, phase: written, media_end: None, alerted: true, ..task(&row) };
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         turn.update_task(&task).expect("updated");
         turn.commit(start).expect("committed");
         task.phase = read;
@@ -231,7 +231,7 @@ fn a_task_that_is_gone_is_not_recovered_and_a_stop_is_never_forgotten() {
     let row = on_air("promo", start);
     let number = write(&mut ledger, &row).expect("a task");
     let mut update = |phase: TaskPhase| {
-        let mut turn = ledger.turn().expect("a turn");
+        let mut turn = ledger.turn();
         turn.update_task(&Task { row: number, phase, ..task(&row) }).expect("updated");
         turn.commit(start).expect("committed");
         ledger.recover_tasks().expect("readable").into_iter().map(|task| task.phase).collect::<Vec<_>>()

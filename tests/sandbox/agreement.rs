@@ -78,7 +78,7 @@ async fn what_the_client_asks_is_what_the_sandbox_understood() {
         enable_progress: Some(true),
         auto_push: Some(false),
         idle_timeout: Some(600),
-        ..params(Room::Integer(4_294_967_295))
+        ..params(Room::Integer(4_294_967_294))
     };
     let times = StartParams { repeat: Some(Repeat::Times(1000)), ..params(Room::Text("直播间-1".to_owned())) };
     for (app, asked) in [("main", full), ("main", times.clone()), ("strict", times), ("strict", params(Room::Integer(1)))] {

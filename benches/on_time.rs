@@ -1,0 +1,123 @@
+//! How punctual the daemon is: the real program, in release, over real HTTP against a sandbox on this host. Prints, and judges
+//! nothing: `cargo bench --bench on_time [-- STARTS]`. The figures are this host's, and what else it did meanwhile is in them.
+
+#[cfg(target_os = "linux")]
+#[path = "../tests/daemon/rig.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod rig;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    // `cargo test --all-targets` starts benchmarks too, without this.
+    if std::env::args().any(|argument| argument == "--bench") {
+        bench::all();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod bench {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use ingestd::sandbox::{Effect, Rule};
+    use jiff::Timestamp;
+
+    use super::rig::{Rig, once, soon};
+
+    /// Starts at successive seconds, unless an argument says otherwise.
+    const STARTS: u32 = 200;
+    /// Starts at one instant.
+    const BURST: u32 = 100;
+
+    pub(crate) fn all() {
+        let starts = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(STARTS);
+        let processors = std::thread::available_parallelism().map_or(0, usize::from);
+        println!("{processors} processors; load before: {}", load());
+        burst("connections are warm", Vec::new());
+        burst("each connection costs 150 ms", vec![Rule::new(Effect::ColdDelay(Duration::from_millis(150)))]);
+        successive(starts);
+        println!("load after: {}", load());
+    }
+
+    /// What the host has to do: 1, 5 and 15 minutes.
+    fn load() -> String {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    }
+
+    /// One start a second; each is on air for four, so that claims, starts, stops and describes fall on the same instants.
+    fn successive(starts: u32) {
+        let rig = Rig::new(Vec::new());
+        let first = soon(8);
+        let at = |number: u32| first + Duration::from_secs(number.into());
+        let job = |number: u32| {
+            let start = once(at(number));
+            format!(
+                "  j{number:03}: {{ once: {start}, for: 4s, room: {}, stream: https://cdn.example.com/a.mp4, length: 1m }}\n",
+                number + 1
+            )
+        };
+        rig.jobs(&(0..starts).map(job).collect::<String>());
+        let daemon = rig.started();
+        sleep_until(at(starts) + Duration::from_secs(6));
+        let instants: BTreeMap<String, Timestamp> = (0..starts).map(|number| (format!("j{number:03}"), at(number))).collect();
+        println!("{starts} starts, one a second ({} on air, {} over the limit):", on_air(&rig), rig.sandbox.rejections());
+        let left = rig.rows().iter().filter_map(|row| Some(row.first_sent_at?.duration_since(row.key.start).as_micros())).collect();
+        tell("from the instant to leaving, by the ledger (whole ms)", left);
+        let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
+        let arrived =
+            arrivals.filter_map(|arrival| Some(arrival.at.duration_since(*instants.get(arrival.robot.as_ref()?)?).as_micros()));
+        tell("from the instant to arriving, by the sandbox", arrived.collect());
+        daemon.stop();
+    }
+
+    fn burst(what: &str, faults: Vec<Rule>) {
+        let rig = Rig::new(faults);
+        let start = soon(8);
+        let job = |number: u32| {
+            let at = once(start);
+            format!(
+                "  j{number:03}: {{ once: {at}, for: 1m, room: {number}, stream: https://cdn.example.com/a.mp4, length: 1m }}\n"
+            )
+        };
+        rig.jobs(&(1..=BURST).map(job).collect::<String>());
+        let daemon = rig.started();
+        sleep_until(start + Duration::from_secs(9));
+        let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
+        let mut after: Vec<i128> = arrivals.map(|arrival| arrival.at.duration_since(start).as_micros()).collect();
+        after.sort_unstable();
+        let on_air_ms = rig.rows().iter().filter_map(|row| Some(row.on_air_at?.duration_since(start).as_millis())).max();
+        println!("{BURST} starts at one instant, {what}: {} on air, {} over the limit", on_air(&rig), rig.sandbox.rejections());
+        println!("  the last on air after {} ms", on_air_ms.unwrap_or_default());
+        let twentieth = after.get(19).copied().unwrap_or_default();
+        println!(
+            "  arrived after: the first {}, the twentieth {}, the last {}",
+            ms(after[0]),
+            ms(twentieth),
+            ms(after[after.len() - 1])
+        );
+        daemon.stop();
+    }
+
+    fn on_air(rig: &Rig) -> usize {
+        rig.rows().iter().filter(|row| row.on_air_at.is_some()).count()
+    }
+
+    /// Sleeps through: looking now and then would be measured too.
+    fn sleep_until(at: Timestamp) {
+        std::thread::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
+    }
+
+    fn tell(what: &str, mut microseconds: Vec<i128>) {
+        microseconds.sort_unstable();
+        let at = |percent: usize| ms(microseconds[(microseconds.len() * percent).div_ceil(100).max(1) - 1]);
+        println!("  {what}: p50 {}, p99 {}, max {} ({} starts)", at(50), at(99), at(100), microseconds.len());
+    }
+
+    fn ms(microseconds: i128) -> String {
+        format!("{}.{:03} ms", microseconds / 1000, microseconds % 1000)
+    }
+}

@@ -1,0 +1,12 @@
+//! The real program as a process, against a sandbox over real HTTP: faults of the endpoint, signals, kills, downtime, what keeps
+//! it from starting, the limit of a second, secrets. Nothing is simulated; every wait is for a condition, and has a bound.
+
+#![cfg(target_os = "linux")]
+
+mod boot;
+mod demo;
+mod faults;
+mod limit;
+mod recovery;
+mod rig;
+mod shutdown;
