@@ -132,10 +132,7 @@ fn filled(text: &str, begin: Timestamp, end: Timestamp) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (name, rest) = part.split_once('>').unwrap_or((part, ""));
-        match instant(name, begin, end) {
-            Some(instant) => out.push_str(&instant),
-            None => out.push_str(&format!("<{name}>")),
-        }
+        out.push_str(&instant(name, begin, end).unwrap_or_else(|| format!("<{name}>")));
         out.push_str(rest);
     }
     out
@@ -153,12 +150,12 @@ fn instant(name: &str, begin: Timestamp, end: Timestamp) -> Option<String> {
 /// Many starts at one instant, each in a room of its own.
 fn burst(begin: Timestamp) -> String {
     let (after, count) = BURST;
-    let mut text = "# More starts at one instant than the API takes in a second.\n\ntimezone: UTC\n\ndefaults:\n  once: <+N>\n  \
-        stream: https://cdn.example.com/loop.mp4\n  length: 30s\n  repeat: forever\n  for: 8s\n\njobs:\n"
-        .replace("<+N>", &format!("<+{after}>"));
-    for number in 1..=count {
-        text.push_str(&format!("  burst-{number:02}: {{ room: hall-{number:02} }}\n"));
-    }
+    let jobs: Vec<String> = (1..=count).map(|number| format!("  burst-{number:02}: {{ room: hall-{number:02} }}\n")).collect();
+    let text = format!(
+        "# More starts at one instant than the API takes in a second.\n\ntimezone: UTC\n\ndefaults:\n  once: <+{after}>\n  \
+         stream: https://cdn.example.com/loop.mp4\n  length: 30s\n  repeat: forever\n  for: 8s\n\njobs:\n{}",
+        jobs.concat()
+    );
     filled(&text, begin, begin)
 }
 
@@ -180,7 +177,7 @@ mod tests {
     fn the_folder_is_private_and_goes_with_its_owner() {
         let (one, other) = (Stage::make().expect("a folder"), Stage::make().expect("another"));
         assert_ne!(one.folder(), other.folder());
-        one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_secs(60)).expect("written");
+        one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_mins(1)).expect("written");
         let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
         assert_eq!((mode(one.folder()), mode(&one.folder().join("secret-key"))), (0o700, 0o600));
         let folder = one.folder().to_owned();
