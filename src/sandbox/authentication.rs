@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::trtc::tc3::{ALGORITHM, Covered, SERVICE, sha256_hex};
 
-use super::endpoint::{Received, Refusal};
+use super::exchange::{Received, Refusal};
 
 /// How far a request's timestamp may be from the server's clock (TRTC.md section 3.1).
 const SKEW_S_MAX: u64 = 300;

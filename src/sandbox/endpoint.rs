@@ -1,13 +1,10 @@
 //! The endpoint without its socket: a request that arrived and an instant in, an answer out. Owns rate, faults and tasks.
 //! Refuses to know connections and clocks.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use hyper::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -15,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::trtc::{Action, tc3};
 
 use super::authentication::{self, Credentials, Head};
+use super::exchange::{Received, Refusal};
 use super::faults::{FaultPlan, Instead, Sight};
 use super::parameters::{self, Asked, What};
 use super::rate::Window;
@@ -43,37 +41,6 @@ const OTHER_REGIONS: [&str; 8] = crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
 
 /// How much of an unverified text is remembered: more than any that passes the checks.
 const CLIPPED_CHARACTERS: usize = 128;
-
-/// A request as it came off the connection.
-pub(super) struct Received {
-    /// The method.
-    pub(super) method: Method,
-    /// Path and query.
-    pub(super) path: String,
-    /// The headers.
-    pub(super) headers: HeaderMap,
-    /// The body's bytes. When it was longer than the sandbox reads, what is kept is empty.
-    pub(super) body: Bytes,
-    /// Whether the body was longer than the sandbox reads.
-    pub(super) too_long: bool,
-    /// Which connection it came on, from 1.
-    pub(super) connection: u64,
-}
-
-/// Why a request is not done: a code of the vendor's, and words for people.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// `Error.Code`
-    pub(super) code: Cow<'static, str>,
-    /// `Error.Message`
-    pub(super) message: Cow<'static, str>,
-}
-
-impl Refusal {
-    pub(super) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { code: code.into(), message: message.into() }
-    }
-}
 
 /// A request that arrived and what was answered. Holds no secret and no URL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,6 +36,7 @@
 
 mod authentication;
 mod endpoint;
+mod exchange;
 mod faults;
 mod faults_file;
 mod parameters;
@@ -57,7 +58,8 @@ pub use faults::{Effect, FaultPlan, Instead, Rule};
 pub use faults_file::{FaultFile, read as read_fault_file};
 pub use tasks::{EndReason, Task};
 
-use endpoint::{Endpoint, Received, Verdict};
+use endpoint::{Endpoint, Verdict};
+use exchange::Received;
 
 /// The `SecretId` that the verb `sandbox` accepts. Well known, so that a rehearsal needs no setting up; worth nothing elsewhere.
 pub const WELL_KNOWN_SECRET_ID: &str = "AKIDsandbox00000000000000000000000000";

@@ -11,7 +11,7 @@ use crate::trtc::room::is_user_id;
 use crate::trtc::{Action, Repeat, Room, StartParams, Tempo, usersig};
 
 use super::AppKey;
-use super::endpoint::Refusal;
+use super::exchange::Refusal;
 
 /// What an anchor needs: create, enter, send audio, send video (TRTC.md section 4.2; by reason, the vendor names no minimum).
 const PRIVILEGES_NEEDED: u32 = 1 | 2 | 4 | 16;

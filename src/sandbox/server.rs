@@ -18,7 +18,8 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::Sandbox;
-use super::endpoint::{Fate, Received};
+use super::endpoint::Fate;
+use super::exchange::Received;
 use crate::listener::{self, Limits};
 
 /// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::schedule::StreamUrl;
 use crate::trtc::{Repeat, StartParams, Tempo};
 
-use super::endpoint::Refusal;
+use super::exchange::Refusal;
 use super::{ExistReading, MediaLengths};
 
 /// How long a task that has played everything lives on without `IdleTimeout`. The vendor says "adaptively" and no number.

@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
 
-use super::fault;
+use super::fault::{self, DEPTH_MAX};
 use super::{Document, Entry, Kind, Node};
 use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, shown};
 
-/// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
-pub(super) const DEPTH_MAX: usize = 32;
 /// Most nodes one file may hold, aliases expanded: 100,000 jobs of 20 fields are 4.2 million.
 const NODES_MAX: usize = 8_000_000;
 /// Most nodes that aliases may add to one file. A "billion laughs" file stops here.

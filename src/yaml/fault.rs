@@ -2,8 +2,10 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::build::DEPTH_MAX;
 use crate::diagnostic::{Diagnostic, Span, offset};
+
+/// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
+pub(super) const DEPTH_MAX: usize = 32;
 
 /// The problem, and where it stands: inside `text`, except for an empty one.
 pub(super) fn describe(error: &ScanError, text: &str) -> (Diagnostic, Span) {
