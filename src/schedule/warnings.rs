@@ -182,7 +182,18 @@ fn moved(job: &Job, change: ClockChange) -> Option<Start> {
     }
     let from = change.at.checked_sub(size).ok()?;
     let to = change.at.checked_add(size).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
-    job.when.between(from, to).take(STARTS_NEAR_CHANGE_MAX).find(|start| start.dst.is_some())
+    // What follows elapsed time starts in both passes of a repeat: nothing is moved.
+    let follows_elapsed_time = match &job.when.trigger {
+        Trigger::Every { .. } => true,
+        Trigger::Cron(pattern) => !pattern.is_fixed_time(),
+        Trigger::At { .. } | Trigger::Once(_) => false,
+    };
+    let is_moved = |start: &Start| match start.dst {
+        Some(Dst::Gap) => true,
+        Some(Dst::Repeat) => !follows_elapsed_time,
+        None => false,
+    };
+    job.when.between(from, to).take(STARTS_NEAR_CHANGE_MAX).find(is_moved)
 }
 
 fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem {

@@ -2,6 +2,10 @@
 //! seconds. After each run the checkers hold the ledger against the plan and against what the simulated cloud saw.
 //!
 //! A failing seed is printed; add it to `REGRESSIONS` with the fix.
+//!
+//! Checkers that were seen to fail, each against a fault planted in the code: what was missed had no chance (an open window not
+//! started at boot), attempts keep their limits (tries not counted over a crash), one outcome for everything planned (a backlog
+//! thrown away).
 
 mod api;
 mod checks;
