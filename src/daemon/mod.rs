@@ -6,6 +6,7 @@
 
 mod call;
 mod desk;
+mod input;
 pub mod kept;
 mod recovery;
 mod settle;
@@ -26,6 +27,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use call::{Line, Report};
 use desk::Desk;
+pub use input::{Handle, Input, Inputs, Order, Reply, StopTarget, What};
 use settle::Horizon;
 pub use voice::{Happening, Weight};
 

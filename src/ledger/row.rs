@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
-use crate::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 
 /// What of an occurrence never changes, as the `spec` column holds it. Field names are part of the released schema.
@@ -39,6 +39,13 @@ struct Spec {
     retry_attempts: u32,
     retry_also: Vec<String>,
     priority: u8,
+    // Rows of the first version have none of these.
+    #[serde(default = "reject")]
+    conflict: String,
+    #[serde(default = "yes")]
+    heal: bool,
+    #[serde(default = "finish")]
+    on_remove: String,
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -48,7 +55,7 @@ fn milliseconds(duration: Duration) -> u64 {
 /// The `spec` column of an occurrence.
 pub(super) fn spec(occurrence: &Occurrence) -> String {
     let playout = &occurrence.playout;
-    let Terms { late, start_within, retry, priority } = &occurrence.terms;
+    let Terms { late, start_within, conflict, retry, heal, on_remove, priority } = &occurrence.terms;
     let spec = Spec {
         app: playout.destination.app.clone(),
         sdk_app_id: playout.destination.sdk_app_id,
@@ -77,6 +84,9 @@ pub(super) fn spec(occurrence: &Occurrence) -> String {
         retry_attempts: retry.attempts,
         retry_also: retry.also.clone(),
         priority: *priority,
+        conflict: conflict_name(*conflict).to_owned(),
+        heal: *heal,
+        on_remove: on_remove_name(*on_remove).to_owned(),
     };
     serde_json::to_string(&spec).expect("a struct of plain values is JSON")
 }
@@ -87,6 +97,34 @@ fn end_name(end: End) -> &'static str {
         End::Media(_) => "media",
         End::Open => "open",
         End::Never => "never",
+    }
+}
+
+fn reject() -> String {
+    conflict_name(Conflict::Reject).to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn finish() -> String {
+    on_remove_name(OnRemove::Finish).to_owned()
+}
+
+fn conflict_name(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Reject => "reject",
+        Conflict::Preempt => "preempt",
+        Conflict::Yield => "yield",
+        Conflict::Allow => "allow",
+    }
+}
+
+fn on_remove_name(on_remove: OnRemove) -> &'static str {
+    match on_remove {
+        OnRemove::Finish => "finish",
+        OnRemove::Stop => "stop",
     }
 }
 
@@ -174,6 +212,9 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
 }
 
 fn terms(spec: Spec) -> rusqlite::Result<Terms> {
+    let conflicts = [Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow];
+    let conflict = conflicts.into_iter().find(|conflict| conflict_name(*conflict) == spec.conflict);
+    let on_remove = [OnRemove::Finish, OnRemove::Stop].into_iter().find(|word| on_remove_name(*word) == spec.on_remove);
     let late = [Late::Join, Late::Restart, Late::Skip].into_iter().find(|late| late_name(*late) == spec.late);
     Ok(Terms {
         late: late.ok_or_else(|| broken("late", &spec.late))?,
@@ -184,6 +225,9 @@ fn terms(spec: Spec) -> rusqlite::Result<Terms> {
             attempts: spec.retry_attempts,
             also: spec.retry_also,
         },
+        conflict: conflict.ok_or_else(|| broken("conflict", &spec.conflict))?,
+        heal: spec.heal,
+        on_remove: on_remove.ok_or_else(|| broken("on_remove", &spec.on_remove))?,
         priority: spec.priority,
     })
 }

@@ -23,7 +23,7 @@ pub(crate) use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
 pub use crate::plan::End;
-use crate::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 
 /// Names an occurrence for ever.
@@ -106,8 +106,14 @@ pub struct Terms {
     pub late: Late,
     /// The bound of the attempts until it is first on air, as written.
     pub start_within: Option<Duration>,
+    /// What it does about another occurrence on its target.
+    pub conflict: Conflict,
     /// How it is retried.
     pub retry: RetryPolicy,
+    /// Whether it is put on air again when its task vanishes.
+    pub heal: bool,
+    /// What becomes of it when its job leaves the schedule while it is on air.
+    pub on_remove: OnRemove,
     /// Who passes the limiter first.
     pub priority: u8,
 }

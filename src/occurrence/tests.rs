@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::schedule::{Conflict, OnRemove};
 use crate::trtc::{Answer, Body, Fault, Success, TaskStatus};
 
 fn at(seconds: i64) -> Timestamp {
@@ -39,6 +40,9 @@ fn example() -> Occurrence {
             late: Late::Join,
             start_within: None,
             retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
+            conflict: Conflict::Reject,
+            heal: true,
+            on_remove: OnRemove::Finish,
             priority: 5,
         },
         generation: 1,

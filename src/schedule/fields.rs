@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::{EndRule, Late};
+use super::job::{Conflict, EndRule, Late, OnRemove};
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawEnd, RawJob, RawRetry, RawTrigger};
 use super::shared::Shared;
@@ -81,14 +81,16 @@ pub(super) static FIELDS: [Field; 37] = [
         raw.late.put(entry, values::choice(&entry.value, &words))
     }),
     alone("start_within", |entry, raw, _| raw.start_within.put(entry, values::duration_from(&entry.value, SECOND))),
-    alone("conflict", |entry, _, _| {
-        let words = [("reject", true), ("preempt", false), ("yield", false), ("allow", false)];
-        only_default(&entry.value, values::choice(&entry.value, &words), "reject")
+    alone("conflict", |entry, raw, _| {
+        let words =
+            [("reject", Conflict::Reject), ("preempt", Conflict::Preempt), ("yield", Conflict::Yield), ("allow", Conflict::Allow)];
+        raw.conflict.put(entry, values::choice(&entry.value, &words))
     }),
     alone("retry", |entry, raw, _| retry(entry, &mut raw.retry)),
-    alone("heal", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value), "true")),
-    alone("on_remove", |entry, _, _| {
-        only_default(&entry.value, values::choice(&entry.value, &[("finish", true), ("stop", false)]), "finish")
+    alone("heal", |entry, raw, _| raw.heal.put(entry, values::boolean(&entry.value))),
+    alone("on_remove", |entry, raw, _| {
+        let words = [("finish", OnRemove::Finish), ("stop", OnRemove::Stop)];
+        raw.on_remove.put(entry, values::choice(&entry.value, &words))
     }),
     alone("priority", |entry, raw, _| raw.priority.put(entry, values::integer(&entry.value, 0..=9))),
     alone("preflight", |entry, _, _| only_default(&entry.value, values::boolean(&entry.value), "true")),

@@ -167,6 +167,28 @@ pub enum Late {
     Skip,
 }
 
+/// What becomes of a start whose target another occurrence has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Two windows on one target are an error of the schedule.
+    Reject,
+    /// It takes the room; the one that runs is cut.
+    Preempt,
+    /// It is off the air while another has the room: the 24/7 filler.
+    Yield,
+    /// Both run, if both say so.
+    Allow,
+}
+
+/// What becomes of an occurrence on air whose job left the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRemove {
+    /// It plays to its end.
+    Finish,
+    /// It is taken off the air.
+    Stop,
+}
+
 /// How often and how fast a start is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -223,8 +245,14 @@ pub struct Job {
     pub late: Late,
     /// The bound of the attempts until it is first on air; `None`: the rule's default.
     pub start_within: Option<Duration>,
+    /// What it does about another occurrence on its target.
+    pub conflict: Conflict,
     /// How it is retried.
     pub retry: Arc<RetryPolicy>,
+    /// Whether it is put on air again when its task vanishes.
+    pub heal: bool,
+    /// What becomes of it when it leaves the schedule while on air.
+    pub on_remove: OnRemove,
     /// Who passes the limiter first when starts queue: 9 before 0.
     pub priority: u8,
     /// False: it plans nothing.

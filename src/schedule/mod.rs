@@ -19,7 +19,7 @@ mod warnings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
+pub use job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
 pub use read::read;
 
 use crate::diagnostic::Diagnostic;

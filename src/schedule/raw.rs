@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::job::{EndRule, Late};
+use super::job::{Conflict, EndRule, Late, OnRemove};
 use super::moments::Bound;
 use super::problem::Problem;
 use crate::calendar::{CronPattern, Dates, Weekdays};
@@ -113,6 +113,9 @@ pub(super) struct RawJob {
     pub(super) region: Slot<Arc<str>>,
     pub(super) late: Slot<Late>,
     pub(super) start_within: Slot<Duration>,
+    pub(super) conflict: Slot<Conflict>,
+    pub(super) heal: Slot<bool>,
+    pub(super) on_remove: Slot<OnRemove>,
     pub(super) priority: Slot<u8>,
     pub(super) enabled: Slot<bool>,
     pub(super) note: Slot<Arc<str>>,

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::Settings;
 use super::combine::{RETRY_CAP, RETRY_FIRST, is_live, triggers};
-use super::job::{App, EndRule, Job, JobId, Late, RetryPolicy, RobotTemplate, StreamUrl};
+use super::job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
 use super::moments::Bound;
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::RawJob;
@@ -81,7 +81,10 @@ pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Prob
                 region: raw.region.value.clone().or_else(|| around.settings.region.clone()),
                 late: raw.late.value.unwrap_or(Late::Join),
                 start_within: raw.start_within.value,
+                conflict: raw.conflict.value.unwrap_or(Conflict::Reject),
                 retry,
+                heal: raw.heal.value.unwrap_or(true),
+                on_remove: raw.on_remove.value.unwrap_or(OnRemove::Finish),
                 priority: raw.priority.value.unwrap_or(5),
                 enabled: raw.enabled.value.unwrap_or(true),
                 note: raw.note.value.clone(),
@@ -102,7 +105,8 @@ fn any_refused(raw: &RawJob) -> bool {
     let flags = raw.progress.refused() || raw.auto_push.refused() || raw.idle_timeout.refused() || raw.region.refused();
     let rest =
         raw.late.refused() || raw.start_within.refused() || raw.priority.refused() || raw.enabled.refused() || raw.note.refused();
-    bounds || media || flags || rest
+    let rules = raw.conflict.refused() || raw.heal.refused() || raw.on_remove.refused();
+    bounds || media || flags || rest || rules
 }
 
 fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: Span, problems: &mut Vec<Problem>) -> Option<T> {

@@ -2,6 +2,7 @@
 //! (pure), and the limiter and the HTTP client that use them. Refuses to know schedules, occurrences and the ledger.
 
 pub mod action;
+pub mod callback;
 pub mod client;
 pub mod envelope;
 pub mod error;

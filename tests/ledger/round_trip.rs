@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{End, Failure, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
-use ingestd::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room, Tempo};
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;
@@ -62,8 +62,20 @@ fn playout() -> impl Strategy<Value = Playout> {
 fn terms() -> impl Strategy<Value = Terms> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
         .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
-    (select(vec![Late::Join, Late::Restart, Late::Skip]), option::of(milliseconds()), retry, 0..=9_u8)
-        .prop_map(|(late, start_within, retry, priority)| Terms { late, start_within, retry, priority })
+    let conflict = select(vec![Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow]);
+    let on_remove = select(vec![OnRemove::Finish, OnRemove::Stop]);
+    let late = select(vec![Late::Join, Late::Restart, Late::Skip]);
+    (late, option::of(milliseconds()), retry, 0..=9_u8, conflict, any::<bool>(), on_remove).prop_map(
+        |(late, start_within, retry, priority, conflict, heal, on_remove)| Terms {
+            late,
+            start_within,
+            conflict,
+            retry,
+            heal,
+            on_remove,
+            priority,
+        },
+    )
 }
 
 fn end() -> impl Strategy<Value = End> {

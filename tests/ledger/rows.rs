@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms};
-use ingestd::schedule::{JobId, Late, RetryPolicy, StreamUrl};
+use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room};
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,6 +40,9 @@ pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
             late: Late::Join,
             start_within: None,
             retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
+            conflict: Conflict::Reject,
+            heal: true,
+            on_remove: OnRemove::Finish,
             priority: 5,
         },
         generation: 7,
