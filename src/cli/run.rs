@@ -14,7 +14,7 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Former, Generation, Happening, Weight, kept};
+use crate::daemon::{Daemon, Former, Generation, Happening, Rules, Weight, kept};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{Ledger, Lock, Meta};
 use crate::schedule::{self, Schedule, Source};
@@ -108,7 +108,8 @@ impl Service {
         let (number, schedule) = (accepted.generation.number, Arc::clone(&accepted.generation.schedule));
         let jobs = schedule.len();
         // From here on starts may leave: nothing that can fail before the loop runs stands below.
-        let mut daemon = Daemon::new(clock, api, settings.rate, ledger, accepted.generation, former, observe)
+        let rules = Rules { rate: settings.rate, require_sync: false, past: zones.past() };
+        let mut daemon = Daemon::new(clock, api, rules, ledger, accepted.generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);

@@ -6,18 +6,27 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
+use super::desk::Errand;
+use super::tasks::Way;
 use crate::clock::Clock;
 use crate::ledger::Attempt;
-use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
+use crate::occurrence::{LATE_AFTER, NotSent, TaskStep, start_request};
 use crate::schedule::Late;
 use crate::trtc::error::rejected_by_rate;
-use crate::trtc::limiter::{StartClass, Ticket};
+use crate::trtc::limiter::{StartClass, StopClass, Ticket};
 use crate::trtc::queue::{Queue, Queues, Reservation, Slot};
 use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
 
 /// How long before its instant a start reserves its slot: longer than a slot is ever held.
 const RESERVE_AHEAD: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long a start waits at most, after its instant, for the stop of the show before it to be answered.
+const HAND_OVER_WAIT: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long for the stop to succeed, when both shows have the same robot: it would only be told that it is there already.
+const SAME_ROBOT_WAIT: SignedDuration = SignedDuration::from_secs(15);
 
 /// What every call needs.
 pub(super) struct Line<C, A> {
@@ -40,6 +49,8 @@ pub(super) enum Report {
     Unsent { attempt: Attempt, reason: NotSent },
     /// A stop or a describe of a task was sent.
     Task { row: i64, step: TaskStep, sent_at: Timestamp, answered_at: Timestamp, answer: Answer },
+    /// A stop of an orphan was sent.
+    Orphan { task_id: String, answer: Answer },
     /// Connections were opened.
     Warmed,
 }
@@ -58,6 +69,11 @@ impl Leave {
         self.0.compare_exchange(PENDING, TAKEN_BACK, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Whether it was sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Acquire) == SENT
+    }
+
     /// The call is about to send. False: it was taken back.
     fn send(&self) -> bool {
         self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -67,7 +83,8 @@ impl Leave {
 impl<C: Clock, A: Api> Line<C, A> {
     /// Sends the start of `occurrence` at its instant, or at once if that has passed, when the limiter lets it.
     /// `None`: it was taken back.
-    pub(super) async fn start(self, attempt: Attempt, occurrence: Occurrence, leave: Leave) -> Option<Report> {
+    pub(super) async fn start(self, attempt: Attempt, errand: Errand) -> Option<Report> {
+        let Errand { occurrence, leave, way } = errand;
         let key = &occurrence.key;
         let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
         let queue = self.queues.of(Action::Start);
@@ -83,6 +100,7 @@ impl<C: Clock, A: Api> Line<C, A> {
         if class == StartClass::Late && occurrence.terms.late == Late::Skip || self.clock.now() > closes {
             return Some(Report::Unsent { attempt, reason: NotSent::Late });
         }
+        self.until_free(way, key.start.max(self.clock.now())).await;
         let ticket = Ticket::start(class, occurrence.terms.priority, key.start, key.job.as_str());
         let Some(slot) = self.slot(queue, ticket, closes).await else {
             return Some(Report::Unsent { attempt, reason: NotSent::Limit });
@@ -123,6 +141,15 @@ impl<C: Clock, A: Api> Line<C, A> {
         Report::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
     }
 
+    /// Sends the stop of a task that nobody here started.
+    pub(super) async fn orphan(self, (destination, task_id): (Destination, String)) -> Report {
+        let slot = self.queues.of(Action::Stop).acquire(Ticket::stop(StopClass::Planned)).await;
+        let sent_at = self.clock.now();
+        let answer = self.api.call(Request { destination, body: Body::Stop { task_id: task_id.clone() } }, sent_at).await;
+        settle(slot, &answer);
+        Report::Orphan { task_id, answer }
+    }
+
     /// Opens connections for starts that are about to come.
     pub(super) async fn warm(self, count: usize) -> Report {
         self.api.warm(count).await;
@@ -145,6 +172,23 @@ impl<C: Clock, A: Api> Line<C, A> {
                 return Some(reservation);
             }
             // The clock was set back, and the slot would be kept free for nothing.
+        }
+    }
+
+    /// Waits for the room to be handed over. A failing stop never keeps a start off the air: from `due` on the wait is bounded.
+    async fn until_free(&self, mut way: watch::Receiver<Way>, due: Timestamp) {
+        loop {
+            let longest = match *way.borrow_and_update() {
+                Way::Free => return,
+                Way::Occupied => HAND_OVER_WAIT,
+                Way::RobotBusy => SAME_ROBOT_WAIT,
+            };
+            tokio::select! {
+                biased;
+                // The loop is gone: so is whoever could say more.
+                changed = way.changed() => if changed.is_err() { return },
+                () = self.clock.sleep_until(due + longest) => return,
+            }
         }
     }
 

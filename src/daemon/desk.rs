@@ -4,33 +4,43 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::call::{Leave, Report};
-use super::tasks::Tasks;
+use super::callbacks::Callbacks;
+use super::live::{Live, UnderWay};
+use super::rooms::Rooms;
+use super::tasks::{Tasks, Way};
 use super::voice::{Happening, Weight};
 use crate::ledger::{Attempt, LedgerError, Turn};
 use crate::occurrence::{
-    End, Event, Key, LATE_AFTER, Occurrence, Remedy, State, Task, TaskPhase, TaskStep, Verdict, Why, decide, judge, remedy,
+    Event, Key, MissedReason, NotSent, Occurrence, Remedy, State, Task, TaskPhase, TaskStep, Verdict, Why, decide, judge, remedy,
 };
-use crate::schedule::{JobId, Late};
+use crate::schedule::JobId;
 use crate::trtc::limiter::Ticket;
 use crate::trtc::{Answer, Api, Destination};
 
-/// An occurrence that is not over.
-struct Live {
-    occurrence: Occurrence,
-    /// Set while a call of it is under way: how to take it back, and its row.
-    call: Option<(Leave, i64)>,
+/// What a call is given to be sent.
+pub(super) struct Errand {
+    pub(super) occurrence: Occurrence,
+    pub(super) leave: Leave,
+    pub(super) way: watch::Receiver<Way>,
 }
 
 /// The desk.
 pub(super) struct Desk {
-    live: BTreeMap<Key, Live>,
-    tasks: Tasks,
-    heard: Vec<Happening>,
+    pub(super) live: BTreeMap<Key, Live>,
+    pub(super) tasks: Tasks,
+    pub(super) rooms: Rooms,
+    pub(super) callbacks: Callbacks,
+    pub(super) heard: Vec<Happening>,
     recovered_in_doubt: usize,
     rate: u32,
     last_turn: Timestamp,
+    /// The endpoint's clock minus this one, where that had to be taken.
+    pub(super) offset_ms: Option<i64>,
+    /// Why no start may leave, if none may.
+    pub(super) held: Option<MissedReason>,
 }
 
 impl Desk {
@@ -38,10 +48,14 @@ impl Desk {
         Desk {
             live: BTreeMap::new(),
             tasks: Tasks::new(rate),
+            rooms: Rooms::default(),
+            callbacks: Callbacks::default(),
             heard: Vec::new(),
             recovered_in_doubt: 0,
             rate,
             last_turn: Timestamp::MIN,
+            offset_ms: None,
+            held: None,
         }
     }
 
@@ -52,6 +66,10 @@ impl Desk {
     /// What has happened since it was asked last.
     pub(super) fn heard(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.heard)
+    }
+
+    pub(super) fn say(&mut self, at: Timestamp, key: &Key, weight: Weight, text: String) {
+        self.heard.push(Happening { at, key: Some(key.clone()), weight, text });
     }
 
     /// How many starts a former daemon may have sent just now.
@@ -70,8 +88,19 @@ impl Desk {
             return Ok(false);
         }
         self.heard.push(Happening::of(&occurrence, now));
-        self.live.insert(occurrence.key.clone(), Live { occurrence, call: None });
+        self.add(occurrence);
         Ok(true)
+    }
+
+    fn add(&mut self, occurrence: Occurrence) {
+        self.rooms.enter(&occurrence);
+        self.live.insert(occurrence.key.clone(), Live::new(occurrence));
+    }
+
+    pub(super) fn take_off(&mut self, key: &Key) {
+        if let Some(live) = self.live.remove(key) {
+            self.rooms.leave(&live.occurrence);
+        }
     }
 
     /// Records a new occurrence that is over already. False: it has a row.
@@ -92,30 +121,36 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let key = occurrence.key.clone();
-        if occurrence.state == State::Armed && key.start > now && may_arm {
-            turn.rearm(&occurrence)?;
-            self.live.insert(key, Live { occurrence, call: None });
-            return Ok(());
+        let is_armed = occurrence.state == State::Armed && key.start > now && may_arm && occurrence.wanted.is_none();
+        let was_under_way = matches!(occurrence.state, State::Armed | State::Calling) && !is_armed;
+        self.add(occurrence.clone());
+        if is_armed {
+            return turn.rearm(&occurrence);
         }
-        let was_under_way = matches!(occurrence.state, State::Armed | State::Calling);
         self.recovered_in_doubt += usize::from(was_under_way);
-        self.live.insert(key.clone(), Live { occurrence, call: None });
         self.happen(turn, &key, Event::Recovered, now)
     }
 
-    /// Takes over the tasks of a former daemon.
+    /// Takes over the tasks of a former daemon, after its occurrences.
     pub(super) fn recover_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
+        for task in &tasks {
+            if let Some(live) = self.live.get_mut(&task.key)
+                && live.occurrence.task_id.as_ref() == Some(&task.task_id)
+            {
+                live.bound = task.bound;
+            }
+        }
         self.tasks.recover(tasks, now);
     }
 
     /// Lets the table decide, writes the row, and takes what is over off the desk.
-    fn happen(&mut self, turn: &mut Turn<'_>, key: &Key, event: Event, now: Timestamp) -> Result<(), LedgerError> {
+    pub(super) fn happen(&mut self, turn: &mut Turn<'_>, key: &Key, event: Event, now: Timestamp) -> Result<(), LedgerError> {
         let Some(live) = self.live.get_mut(key) else { return Ok(()) };
         let next = match decide(&live.occurrence, event, now) {
             Ok(next) => next,
             Err(illegal) => {
                 // Our bug, and no reason to take every other room down with it: it is said, and the row stays as it is.
-                self.heard.push(Happening { at: now, key: Some(key.clone()), weight: Weight::Error, text: illegal.to_string() });
+                self.say(now, key, Weight::Error, illegal.to_string());
                 return Ok(());
             }
         };
@@ -124,20 +159,28 @@ impl Desk {
         }
         turn.update(&next)?;
         let is_news = next.state != live.occurrence.state;
-        if next.state == State::Calling {
+        if next.state == State::Calling && is_news {
             turn.attempt(&next)?;
         }
         if is_news && next.state != State::Calling {
             self.heard.push(Happening::of(&next, now));
         }
-        if matches!(next.state, State::Stopping { .. }) {
-            self.tasks.want_stop(turn, key, now)?;
-        }
+        let leaves_air =
+            live.occurrence.state == State::OnAir && matches!(next.state, State::Waiting { .. }) && next.lost_at.is_none();
+        let is_stopped = matches!(next.state, State::Stopping { .. });
+        let target = next.playout.target();
         if next.is_done() {
-            self.live.remove(key);
+            self.take_off(key);
         } else {
+            if !matches!(next.state, State::Armed | State::Calling) {
+                live.call = None;
+            }
             live.occurrence = next;
-            live.call = None;
+        }
+        if leaves_air || is_stopped {
+            // What takes the room, or comes back to it, waits for this stop.
+            let hands_over = leaves_air || self.rooms.are_contested(&target);
+            self.tasks.want_stop(turn, key, hands_over, now)?;
         }
         Ok(())
     }
@@ -155,16 +198,22 @@ impl Desk {
         }
         match report {
             Report::Warmed => Ok(()),
+            Report::Orphan { task_id, answer } => {
+                self.orphan_answered(turn, &task_id, &answer, now);
+                Ok(())
+            }
             Report::Unsent { attempt, reason } => {
                 turn.unsent(attempt.call())?;
+                let reason = self.held.filter(|_| reason == NotSent::Late).map_or(reason, NotSent::Held);
                 self.happen(turn, attempt.key(), Event::NotSent(reason), now)
             }
             Report::Answered { attempt, sent_at, answered_at, answer, bound } => {
                 turn.answered(attempt.call(), sent_at, answered_at, &answer)?;
-                self.answered(turn, attempt.key(), (sent_at, answered_at), &answer, bound)
+                self.answered(turn, attempt.key(), sent_at, &answer, bound, now)
             }
             Report::Task { row, step, sent_at, answered_at, answer } => {
-                self.task_answered(turn, row, step, (sent_at, answered_at), &answer)
+                let Some(task) = self.tasks.answered(turn, row, step, (sent_at, answered_at), &answer, now)? else { return Ok(()) };
+                self.task_news(turn, &task, step, now)
             }
         }
     }
@@ -173,23 +222,47 @@ impl Desk {
         &mut self,
         turn: &mut Turn<'_>,
         key: &Key,
-        (sent_at, answered_at): (Timestamp, Timestamp),
+        sent_at: Timestamp,
         answer: &Answer,
         bound: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let Some(live) = self.live.get(key) else { return Ok(()) };
+        let Some(live) = self.live.get_mut(key) else { return Ok(()) };
+        live.call = None;
         let judgement = judge(&live.occurrence, answer);
         let robot_busy = self.tasks.robot_is_busy(&live.occurrence);
         if robot_busy && judgement.verdict == Verdict::Exists {
-            self.tasks.make_way(turn, &live.occurrence, answered_at)?;
+            self.tasks.make_way(turn, &live.occurrence, now)?;
         }
-        self.happen(turn, key, Event::Answered { sent_at, judgement, robot_busy }, answered_at)?;
+        if let Verdict::Accepted { task_id } = &judgement.verdict {
+            self.heed_answer(turn, key, &task_id.clone(), now)?;
+        }
         let Some(live) = self.live.get(key) else { return Ok(()) };
-        if live.occurrence.state == State::OnAir
+        let before = live.occurrence.clone();
+        let media_end = live.media_end(sent_at);
+        let is_exists = judgement.verdict == Verdict::Exists;
+        // The task is added first: if its stop is wanted already, the stop needs something to stop.
+        let accepted = match &judgement.verdict {
+            Verdict::Accepted { task_id } => Some(task_id.clone()),
+            _ => None,
+        };
+        if let Some(task_id) = &accepted {
+            self.tasks.add(turn, &before, task_id.clone(), bound, media_end, now)?;
+        }
+        self.happen(turn, key, Event::Answered { sent_at, judgement, robot_busy }, now)?;
+        let Some(live) = self.live.get_mut(key) else { return Ok(()) };
+        if accepted.is_some() {
+            live.bound = bound;
+        }
+        // A heal was told that what it lost is there.
+        if is_exists
+            && live.occurrence.state == State::OnAir
             && let Some(task_id) = live.occurrence.task_id.clone()
         {
-            let media_end = media_end(&live.occurrence, sent_at);
-            self.tasks.add(turn, &live.occurrence, task_id, bound, media_end, answered_at)?;
+            let bound = live.bound;
+            let occurrence = live.occurrence.clone();
+            let media_end = live.media_end(sent_at);
+            self.tasks.add(turn, &occurrence, task_id, bound, media_end, now)?;
         }
         Ok(())
     }
@@ -199,6 +272,7 @@ impl Desk {
         match remedy(answer, answered_at) {
             Some(Remedy::TakeClock { offset_ms }) => {
                 api.set_clock_offset(offset_ms);
+                self.offset_ms = Some(offset_ms);
                 let text = format!("this clock is {offset_ms} ms behind the endpoint's, which requests are signed for from now on");
                 self.heard.push(Happening::general(answered_at, Weight::Error, text));
             }
@@ -207,43 +281,38 @@ impl Desk {
         }
     }
 
-    fn task_answered(
-        &mut self,
-        turn: &mut Turn<'_>,
-        row: i64,
-        step: TaskStep,
-        times: (Timestamp, Timestamp),
-        answer: &Answer,
-    ) -> Result<(), LedgerError> {
-        let Some(news) = self.tasks.answered(turn, row, step, times, answer)? else { return Ok(()) };
-        self.task_news(turn, &news, times.1)
-    }
-
     /// Tells an occurrence what became of its task.
-    fn task_news(&mut self, turn: &mut Turn<'_>, task: &Task, now: Timestamp) -> Result<(), LedgerError> {
-        let TaskPhase::Gone { at, verified } = task.phase else { return Ok(()) };
-        let is_current = self.live.get(&task.key).is_some_and(|live| live.occurrence.task_id.as_ref() == Some(&task.task_id));
-        if !is_current {
+    fn task_news(&mut self, turn: &mut Turn<'_>, task: &Task, step: TaskStep, now: Timestamp) -> Result<(), LedgerError> {
+        let Some(live) = self.live.get(&task.key) else { return Ok(()) };
+        if live.occurrence.task_id.as_ref() != Some(&task.task_id) {
             return Ok(());
         }
-        let event = if task.was_stopped { Event::StopSettled { at, verified } } else { Event::Gone { at } };
+        let event = match (&live.occurrence.state, task.phase) {
+            // It hands over to itself, and its stop was answered.
+            (State::Waiting { why: Why::Restart, .. }, _) if step == TaskStep::Stop => Event::RoomFree,
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.was_stopped => {
+                Event::StopSettled { at, verified }
+            }
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at },
+            _ => return Ok(()),
+        };
         self.happen(turn, &task.key, event, now)
     }
 
-    /// Does what time alone makes due: waiting attempts, planned ends, tasks.
+    /// Does what time alone makes due: waiting attempts, planned ends, renewals, tasks.
     pub(super) fn act_on_time(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(), LedgerError> {
         if now < self.last_turn {
             self.clock_went_back(now);
         }
         self.last_turn = now;
-        let due: Vec<_> = self.live.values().filter_map(|live| due(&live.occurrence, now)).collect();
+        let due: Vec<_> = self.live.values().filter_map(|live| live.due(self.held, now)).collect();
         for (key, event) in due {
             self.happen(turn, &key, event, now)?;
         }
         let (settled, alerts) = self.tasks.act_on_time(turn, now)?;
         self.heard.extend(alerts);
         for task in settled {
-            self.task_news(turn, &task, now)?;
+            self.task_news(turn, &task, TaskStep::Describe, now)?;
         }
         Ok(())
     }
@@ -252,7 +321,7 @@ impl Desk {
     fn clock_went_back(&mut self, now: Timestamp) {
         self.tasks.clock_went_back(now);
         for live in self.live.values_mut() {
-            if let State::Waiting { until, .. } = &mut live.occurrence.state {
+            if let State::Waiting { until, why: Why::Retry | Why::Restart } = &mut live.occurrence.state {
                 let longest = SignedDuration::try_from(live.occurrence.terms.retry.cap).unwrap_or(SignedDuration::MAX);
                 let soonest = now.max(live.occurrence.key.start);
                 *until = soonest.checked_add(longest).map_or(*until, |latest| latest.min(*until));
@@ -260,12 +329,27 @@ impl Desk {
         }
     }
 
-    /// The occurrence that `attempt` permits to send, and how to take it back.
-    pub(super) fn begin_call(&mut self, attempt: &Attempt) -> Option<(Occurrence, Leave)> {
+    /// What a call needs to send what `attempt` permits. `None`: it is not wanted any more.
+    pub(super) fn begin_call(&mut self, attempt: &Attempt) -> Option<Errand> {
         let live = self.live.get_mut(attempt.key())?;
+        if !matches!(live.occurrence.state, State::Armed | State::Calling) || live.occurrence.wanted.is_some() {
+            return None;
+        }
         let leave = Leave::default();
-        live.call = Some((leave.clone(), attempt.call()));
-        Some((live.occurrence.clone(), leave))
+        let (sender, way) = watch::channel(Way::Free);
+        live.call = Some(UnderWay { leave: leave.clone(), row: attempt.call(), way: sender });
+        let occurrence = live.occurrence.clone();
+        self.clear_way(attempt.key());
+        Some(Errand { occurrence, leave, way })
+    }
+
+    /// Says to the call of an occurrence what stands between it and its room.
+    pub(super) fn clear_way(&self, key: &Key) {
+        let Some(live) = self.live.get(key) else { return };
+        let Some(call) = &live.call else { return };
+        let is_welcome = |other: &Key| self.live.get(other).is_some_and(|other| other.plays_beside(live));
+        let way = self.tasks.way(&live.occurrence, is_welcome);
+        call.way.send_if_modified(|before| std::mem::replace(before, way) != way);
     }
 
     /// Stops and describes that are to be sent now.
@@ -275,109 +359,12 @@ impl Desk {
 
     /// The earliest thing that time makes due.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let live = self.live.values().filter_map(|live| wake(&live.occurrence)).min();
-        [live, self.tasks.next_wake()].into_iter().flatten().min()
-    }
-
-    /// The first armed start at or after `from`.
-    pub(super) fn next_armed(&self, from: Timestamp) -> Option<Timestamp> {
-        self.live
-            .values()
-            .filter(|live| live.occurrence.state == State::Armed)
-            .map(|live| live.occurrence.key.start)
-            .find(|start| *start >= from)
-    }
-
-    /// How many starts are armed for `[from, to)`.
-    pub(super) fn armed_between(&self, from: Timestamp, to: Timestamp) -> usize {
-        let armed = self.live.values().filter(|live| live.occurrence.state == State::Armed);
-        armed.filter(|live| (from..to).contains(&live.occurrence.key.start)).count()
+        let held = self.held.is_some();
+        let live = self.live.values().filter_map(|live| live.wake(held)).min();
+        [live, self.tasks.next_wake(), self.next_meeting(self.last_turn), self.callbacks.next_wake()].into_iter().flatten().min()
     }
 
     pub(super) fn watch_period(&self) -> SignedDuration {
         self.tasks.watch_period()
     }
-
-    /// Whether a start was sent whose answer has not come.
-    pub(super) fn awaits_answers(&self) -> bool {
-        self.live.values().any(|live| live.call.is_some() && matches!(live.occurrence.state, State::Armed | State::Calling))
-    }
-
-    /// Takes back every start that was not sent. Answers the earliest start of a row that went. A late claim keeps its row, and
-    /// waits: the cursor is past its start, and what lies between was never owed.
-    pub(super) fn take_back_unsent(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-        let mut earliest: Option<Timestamp> = None;
-        let mut gone = Vec::new();
-        for (key, live) in &mut self.live {
-            let Some((_, call)) = live.call.take_if(|(leave, _)| leave.take_back()) else { continue };
-            if live.occurrence.state == State::Armed && !live.occurrence.joined {
-                turn.remove(key)?;
-                earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));
-                gone.push(key.clone());
-                continue;
-            }
-            turn.unsent(call)?;
-            live.occurrence.attempts -= 1;
-            live.occurrence.tries -= 1;
-            live.occurrence.state = State::Waiting { until: now, why: Why::Retry };
-            turn.update(&live.occurrence)?;
-        }
-        for key in gone {
-            self.live.remove(&key);
-        }
-        Ok(earliest)
-    }
-
-    /// Names what stays on air when the daemon ends, and how long it runs.
-    pub(super) fn say_what_stays(&mut self, now: Timestamp) {
-        for live in self.live.values().filter(|live| live.occurrence.on_air_at.is_some()) {
-            let until = live
-                .occurrence
-                .end
-                .at()
-                .map_or("with no planned end".to_owned(), |end| format!("until {end} if a daemon is there to stop it"));
-            let bound = self
-                .tasks
-                .bound_of(&live.occurrence.key)
-                .map_or("it has no bound in the cloud".to_owned(), |bound| format!("the cloud ends it at {bound}"));
-            let text = format!("stays on air in room {} {until}; {bound}", live.occurrence.playout.room);
-            self.heard.push(Happening { at: now, key: Some(live.occurrence.key.clone()), weight: Weight::Info, text });
-        }
-    }
-}
-
-/// How long an occurrence without an end is taken to be on air when nobody knows its task: as long as its UserSig holds.
-const UNKNOWN_TASK_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
-
-/// What time has made due for an occurrence.
-fn due(occurrence: &Occurrence, now: Timestamp) -> Option<(Key, Event)> {
-    let event = match occurrence.state {
-        State::Waiting { .. } => Event::Due,
-        State::OnAir => Event::End,
-        State::Armed | State::Calling | State::Stopping { .. } | State::Done { .. } => return None,
-    };
-    (wake(occurrence)? <= now).then(|| (occurrence.key.clone(), event))
-}
-
-/// When time alone makes something due for an occurrence.
-fn wake(occurrence: &Occurrence) -> Option<Timestamp> {
-    match (&occurrence.state, occurrence.end) {
-        (State::Waiting { until, .. }, _) => Some(*until),
-        (State::OnAir, End::Planned(end)) => Some(end),
-        // Its end follows from the media, and its task tells; without a task nobody can.
-        (State::OnAir, End::Media(end)) if occurrence.task_id.is_none() => Some(end),
-        (State::OnAir, End::Open | End::Never) if occurrence.task_id.is_none() => {
-            occurrence.on_air_at.and_then(|since| since.checked_add(UNKNOWN_TASK_MAX).ok())
-        }
-        _ => None,
-    }
-}
-
-/// When the media of a task should have played out, where that is the end of its occurrence. A late start that plays from the
-/// beginning ends later by as much.
-fn media_end(occurrence: &Occurrence, sent_at: Timestamp) -> Option<Timestamp> {
-    let End::Media(end) = occurrence.end else { return None };
-    let late = sent_at.duration_since(occurrence.key.start);
-    let starts_over = occurrence.terms.late == Late::Restart && occurrence.restarts == 0 && late > LATE_AFTER;
-    Some(if starts_over { end + late } else { end })
 }

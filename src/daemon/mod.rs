@@ -4,11 +4,18 @@
 //! Invariants. What one turn decides is one transaction. No start leaves without a durable row. No lock and no transaction is
 //! held over an await. Nothing here reads a clock but through [`Clock`].
 
+mod backlog;
 mod call;
+mod callbacks;
+mod claim;
 mod desk;
+mod hold;
 mod input;
 pub mod kept;
+mod live;
+mod orders;
 mod recovery;
+mod rooms;
 mod settle;
 mod tasks;
 mod voice;
@@ -17,22 +24,27 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::ledger::{Attempt, Ledger, LedgerError};
+use crate::ledger::{Attempt, Ledger, LedgerError, Turn};
+use crate::occurrence::MissedReason;
 use crate::schedule::Schedule;
 use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use call::{Line, Report};
 use desk::Desk;
+use hold::{Change, Hold, Reading};
 pub use input::{Handle, Input, Inputs, Order, Reply, StopTarget, What};
 use settle::Horizon;
 pub use voice::{Happening, Weight};
 
 /// How long a shutdown waits for requests that were sent: their limit of time is the same.
 const SHUTDOWN_WAIT: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often it is looked whether starts are still to be held.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// How long before the first of a group of starts its connections are opened.
 const WARM_AHEAD: SignedDuration = SignedDuration::from_millis(1_500);
@@ -58,13 +70,43 @@ pub struct Former {
     pub until: Timestamp,
 }
 
+/// What a daemon goes by, beside its schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Requests a second for each action.
+    pub rate: NonZeroU32,
+    /// Whether starts wait, up to 5 min, for a clock that nobody has set since the host booted.
+    pub require_sync: bool,
+    /// A time that is past for certain: a clock that shows one long before it is wrong.
+    pub past: Timestamp,
+}
+
+/// Requests that wait for the limiter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Starts.
+    pub start: usize,
+    /// Stops.
+    pub stop: usize,
+    /// Describes.
+    pub describe: usize,
+}
+
 /// What only a running daemon knows: for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
-    /// Starts, stops and describes that wait for the limiter.
-    pub queue: [usize; 3],
+    /// Requests that wait for the limiter.
+    pub queue: Waiting,
     /// Seconds between two describes of a task on air.
     pub watch_period_s: u64,
+    /// Why starts are held for the clock's sake, if they are.
+    pub held: Option<String>,
+    /// Whether somebody keeps the clock right, if anybody knows.
+    pub synchronised: Option<bool>,
+    /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.
+    pub offset_ms: Option<i64>,
+    /// What is wrong with the ledger's disk, if something is.
+    pub disk: Option<String>,
 }
 
 /// A daemon, not yet running.
@@ -72,10 +114,15 @@ pub struct Daemon<C, A> {
     ledger: Ledger,
     desk: Desk,
     horizon: Horizon,
+    hold: Hold,
     line: Line<C, A>,
     calls: JoinSet<Option<Report>>,
+    inputs: Inputs,
+    handle: Handle,
+    replies: Vec<(oneshot::Sender<Reply>, Reply)>,
     observe: Box<dyn FnMut(&Happening) + Send>,
     pulse: watch::Sender<Pulse>,
+    disk: Option<String>,
     warmed_until: Timestamp,
     watchdog: Option<Watchdog>,
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
@@ -89,6 +136,13 @@ struct Watchdog {
     tell: Box<dyn FnMut() + Send>,
 }
 
+/// What has come in since the last turn.
+#[derive(Default)]
+struct Mail {
+    reports: Vec<Report>,
+    inputs: Vec<Input>,
+}
+
 impl<C: Clock, A: Api> Daemon<C, A> {
     /// Takes over a ledger with the schedule that was just accepted. `former` are those that were in force since the ledger's
     /// cursor, in their order; time that none of them covers is settled under the accepted one. `observe` is told of everything after it is recorded.
@@ -97,30 +151,43 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     pub fn new(
         clock: C,
         api: Arc<A>,
-        rate: NonZeroU32,
+        rules: Rules,
         mut ledger: Ledger,
         accepted: Generation,
         former: Vec<Former>,
         mut observe: Box<dyn FnMut(&Happening) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
-        let now = clock.now();
-        let queues = Queues::new(rate);
-        let mut desk = Desk::new(rate.get());
-        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, now)?;
+        let queues = Queues::new(rules.rate);
+        let reading = read(&clock);
+        let meta = ledger.meta()?;
+        let floor = meta.committed_at.map_or(rules.past, |committed| committed.max(rules.past));
+        let hold = Hold::new(reading, floor, rules.require_sync);
+        let mut desk = Desk::new(rules.rate.get());
+        desk.held = hold.reason().map(|_| MissedReason::Clock);
+        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, hold.now(reading))?;
         queues.of(Action::Start).count_as_used(desk.in_doubt_at_recovery());
+        if let Some(reason) = hold.reason() {
+            desk.heard.push(Happening::general(reading.wall, Weight::Error, format!("starts are held: {reason}")));
+        }
         for happening in desk.heard() {
             observe(&happening);
         }
         let line = Line { clock, api, queues };
+        let (handle, inputs) = Handle::new();
         Ok(Daemon {
             permitted,
             ledger,
             desk,
             horizon,
+            hold,
             line,
             calls: JoinSet::new(),
+            inputs,
+            handle,
+            replies: Vec::new(),
             observe,
             pulse: watch::Sender::new(Pulse::default()),
+            disk: None,
             warmed_until: Timestamp::MIN,
             watchdog: None,
         })
@@ -131,6 +198,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.pulse.subscribe()
     }
 
+    /// A way to tell it something while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Has `tell` called at least once in each `period`, by the loop itself: a loop that hangs tells nobody.
     pub fn watched(&mut self, period: SignedDuration, tell: Box<dyn FnMut() + Send>) {
         self.watchdog = Some(Watchdog { period, next: Timestamp::MIN, tell });
@@ -139,39 +211,83 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// Runs until `stop` is ready, then shuts down: armed starts are taken back, sent ones awaited until `hurry` is ready or 10 s
     /// have passed. Streams on air stay on air.
     ///
-    /// Errors: the ledger cannot be written. Streams on air stay on air then too, and the next start takes over.
+    /// Errors: the ledger cannot be written, and never will be. Streams on air stay on air then too, and the next start takes over.
     pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
         tokio::pin!(stop);
         let permitted = std::mem::take(&mut self.permitted);
         self.send(permitted);
-        let mut reports = Vec::new();
+        let mut mail = Mail::default();
         loop {
-            let now = self.line.clock.now();
-            self.turn(std::mem::take(&mut reports), now)?;
-            let wake = self.next_wake(now);
+            self.turn(std::mem::take(&mut mail))?;
+            let wake = self.next_wake();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(ended) = self.calls.join_next() => reports.extend(report_of(ended)),
+                Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
+                Some(input) = self.inputs.recv() => mail.inputs.push(input),
                 () = self.line.clock.wake_at(wake) => {}
             }
-            // Whatever else has come back meanwhile belongs to the same turn.
+            // Whatever else has come in meanwhile belongs to the same turn.
             while let Some(ended) = self.calls.try_join_next() {
-                reports.extend(report_of(ended));
+                mail.reports.extend(report_of(ended));
+            }
+            while let Ok(input) = self.inputs.try_recv() {
+                mail.inputs.push(input);
             }
         }
-        self.shut_down(reports, hurry).await
+        self.shut_down(mail, hurry).await
     }
 
-    /// One turn: what has happened, what is due, what is owed; then one commit, and then the calls.
-    fn turn(&mut self, reports: Vec<Report>, now: Timestamp) -> Result<(), LedgerError> {
+    /// One turn: what the clock shows, what has happened, what is due, what is owed; then one commit, and then the calls.
+    fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
+        let reading = read(&self.line.clock);
+        let mut change = self.hold.judge(reading);
+        let is_confirmed = |input: &Input| matches!(input, Input::Order(Order { what: What::ConfirmClock, .. }, _));
+        if mail.inputs.iter().any(is_confirmed) && self.hold.reason().is_some() {
+            self.hold.confirm(reading);
+            change = Some(Change::Released);
+        }
+        let now = self.hold.now(reading);
+        let clock = self.hold.reason().map(|_| MissedReason::Clock);
+        self.desk.held = clock.or(self.ledger.is_behind().then_some(MissedReason::Disk));
         let mut turn = self.ledger.turn();
-        for report in reports {
+        for report in mail.reports {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
+        if let Some(change) = change {
+            clock_changed(change, (&mut self.desk, &mut self.horizon, &mut turn), now)?;
+        }
+        for input in mail.inputs {
+            match input {
+                Input::Callback(callback) => self.desk.take_callback(&mut turn, callback, now)?,
+                Input::Order(order, sender) => {
+                    let reply = obey(order, (&mut self.desk, &mut self.horizon, &mut turn), now)?;
+                    self.replies.push((sender, reply));
+                }
+            }
+        }
+        self.desk.settle_callbacks(&mut turn, now)?;
         self.desk.act_on_time(&mut turn, now)?;
-        self.horizon.settle(&mut turn, &mut self.desk, now)?;
-        let attempts = turn.commit(now)?;
+        match self.desk.held {
+            Some(reason) => self.horizon.pause(reason),
+            None => self.horizon.settle(&mut turn, &mut self.desk, now)?,
+        }
+        self.desk.settle_rooms(&mut turn, now)?;
+        let attempts = match turn.commit(now) {
+            Ok(attempts) => {
+                self.disk_works(now);
+                attempts
+            }
+            Err(error) if error.is_passing() => {
+                self.disk_fails(&error, now);
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
+        for (sender, reply) in self.replies.drain(..) {
+            // Whoever asked may be gone; what was done is recorded.
+            let _ = sender.send(reply);
+        }
         self.tell();
         self.send(attempts);
         self.warm(now);
@@ -184,21 +300,48 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         Ok(())
     }
 
+    fn disk_works(&mut self, now: Timestamp) {
+        if self.disk.take().is_some() {
+            let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
+            self.desk.heard.push(Happening::general(now, Weight::Info, text));
+        }
+    }
+
+    fn disk_fails(&mut self, error: &LedgerError, now: Timestamp) {
+        self.horizon.pause(MissedReason::Disk);
+        if self.disk.is_none() {
+            let text = format!(
+                "the ledger cannot be written ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
+            );
+            self.desk.heard.push(Happening::general(now, Weight::Error, text));
+        }
+        self.disk = Some(error.to_string());
+    }
+
     /// Lets the calls leave that are permitted and owed.
     fn send(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
-            if let Some((occurrence, leave)) = self.desk.begin_call(&attempt) {
-                self.calls.spawn(self.line.clone().start(attempt, occurrence, leave));
+            if let Some(errand) = self.desk.begin_call(&attempt) {
+                self.calls.spawn(self.line.clone().start(attempt, errand));
             }
         }
         for (row, step, to, ticket) in self.desk.task_calls() {
             let call = self.line.clone().task(row, step, to, ticket);
             self.calls.spawn(async move { Some(call.await) });
         }
+        let reading = read(&self.line.clock);
+        for to in self.desk.callbacks.calls(self.hold.now(reading)) {
+            let call = self.line.clone().orphan(to);
+            self.calls.spawn(async move { Some(call.await) });
+        }
     }
 
     /// Opens connections for the next group of starts, once.
     fn warm(&mut self, now: Timestamp) {
+        if self.warmed_until > now + WARM_AHEAD + WARM_GROUP {
+            // The clock was set back.
+            self.warmed_until = now;
+        }
         let Some(first) = self.desk.next_armed(self.warmed_until.max(now)) else { return };
         if now < first - WARM_AHEAD {
             return;
@@ -210,11 +353,20 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.calls.spawn(async move { Some(warming.await) });
     }
 
-    fn next_wake(&self, now: Timestamp) -> Timestamp {
+    /// When the next turn is due, by the wall clock.
+    fn next_wake(&self) -> Timestamp {
+        let reading = read(&self.line.clock);
+        let now = self.hold.now(reading);
+        let is_held = self.desk.held.is_some();
         let warm = self.desk.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
-        let wakes = [self.desk.next_wake(), self.horizon.next_wake(now, &self.desk), warm, watchdog];
-        wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now)
+        let settle = if is_held { None } else { self.horizon.next_wake(now, &self.desk) };
+        // What holds starts may be over without anybody saying so.
+        let look = (is_held || self.ledger.is_behind()).then(|| now + LOOK_AGAIN);
+        let wakes = [self.desk.next_wake(), settle, warm, watchdog, look];
+        let wake = wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now);
+        // The loop goes by the time it believes, the alarm by the time that is shown.
+        reading.wall.checked_add(wake.duration_since(now)).unwrap_or(Timestamp::MAX)
     }
 
     fn tell(&mut self) {
@@ -222,9 +374,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             (self.observe)(&happening);
         }
         let waiting = |action| self.line.queues.of(action).waiting();
+        let queue = Waiting { start: waiting(Action::Start), stop: waiting(Action::Stop), describe: waiting(Action::Describe) };
         let pulse = Pulse {
-            queue: [waiting(Action::Start), waiting(Action::Stop), waiting(Action::Describe)],
+            queue,
             watch_period_s: self.desk.watch_period().as_secs().unsigned_abs(),
+            held: self.hold.reason().map(str::to_owned),
+            synchronised: self.line.clock.synchronised(),
+            offset_ms: self.desk.offset_ms,
+            disk: self.disk.clone(),
         };
         self.pulse.send_if_modified(|last| {
             let changed = *last != pulse;
@@ -233,39 +390,91 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         });
     }
 
-    async fn shut_down(mut self, mut reports: Vec<Report>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
-        let now = self.line.clock.now();
+    async fn shut_down(mut self, mut mail: Mail, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
+        let now = self.now();
         let mut turn = self.ledger.turn();
         let cursor = self.horizon.cursor().min(self.desk.take_back_unsent(&mut turn, now)?.unwrap_or(Timestamp::MAX));
         turn.set_cursor(cursor)?;
         turn.commit(now)?;
-        let deadline = now + SHUTDOWN_WAIT;
+        let deadline = self.line.clock.now() + SHUTDOWN_WAIT;
         tokio::pin!(hurry);
         while self.desk.awaits_answers() {
             tokio::select! {
                 biased;
                 () = &mut hurry => break,
-                Some(ended) = self.calls.join_next() => reports.extend(report_of(ended)),
+                Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 () = self.line.clock.sleep_until(deadline) => break,
             }
-            self.take_last(&mut reports)?;
+            self.take_last(&mut mail)?;
         }
-        self.take_last(&mut reports)?;
-        self.desk.say_what_stays(self.line.clock.now());
+        self.take_last(&mut mail)?;
+        self.desk.say_what_stays(self.now());
         self.tell();
         self.calls.shutdown().await;
         Ok(())
     }
 
-    fn take_last(&mut self, reports: &mut Vec<Report>) -> Result<(), LedgerError> {
-        let now = self.line.clock.now();
+    fn take_last(&mut self, mail: &mut Mail) -> Result<(), LedgerError> {
+        let now = self.now();
         let mut turn = self.ledger.turn();
-        for report in reports.drain(..) {
+        for report in mail.reports.drain(..) {
             self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
         }
         turn.commit(now)?;
         Ok(())
     }
+
+    fn now(&self) -> Timestamp {
+        self.hold.now(read(&self.line.clock))
+    }
+}
+
+fn read(clock: &impl Clock) -> Reading {
+    Reading { wall: clock.now(), boot: clock.since_boot(), synchronised: clock.synchronised() }
+}
+
+/// The loop's rooms, for one turn.
+type Office<'a, 'ledger> = (&'a mut Desk, &'a mut Horizon, &'a mut Turn<'ledger>);
+
+/// Starts are held from now on, or are not any more.
+fn clock_changed(change: Change, (desk, horizon, turn): Office<'_, '_>, now: Timestamp) -> Result<(), LedgerError> {
+    match change {
+        Change::Held(reason) => {
+            desk.heard.push(Happening::general(now, Weight::Error, format!("starts are held: {reason}")));
+            if let Some(earliest) = desk.take_back_unsent(turn, now)? {
+                horizon.restart_at(earliest.min(horizon.cursor()));
+                turn.set_cursor(horizon.cursor())?;
+            }
+        }
+        Change::Released => {
+            let text = format!("the clock is believed again, and starts go on; it shows {now}");
+            desk.heard.push(Happening::general(now, Weight::Info, text));
+            if horizon.cursor() > now {
+                horizon.restart_at(now);
+                turn.unmiss(now);
+                turn.set_cursor(now)?;
+            }
+            horizon.start_open(turn, desk, horizon.cursor(), now)?;
+        }
+    }
+    Ok(())
+}
+
+fn obey(order: Order, (desk, horizon, turn): Office<'_, '_>, now: Timestamp) -> Result<Reply, LedgerError> {
+    let Order { who, what } = order;
+    let (verb, reply) = match what {
+        What::Stop(target) => ("stop", desk.stop(turn, &target, now)?),
+        What::Accept { generation, changes } => {
+            desk.follow(turn, &generation.schedule, generation.number, now)?;
+            horizon.follow(turn, desk, generation, now)?;
+            ("reload", Ok(changes))
+        }
+        What::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {now}")])),
+    };
+    if let Ok(lines) = &reply {
+        turn.act(now, &who, verb, &lines.join("\n"));
+    }
+    Ok(reply)
 }
 
 /// What a call brought back; nothing, if it was taken back. A call that panicked is a bug of ours: its attempt stays in doubt,

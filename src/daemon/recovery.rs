@@ -19,14 +19,17 @@ pub(super) fn take_over(
     let meta = ledger.meta()?;
     let occurrences = ledger.recover()?;
     let tasks = ledger.recover_tasks()?;
+    let orphans = ledger.recover_orphans()?;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= now);
     let cursor = meta.cursor.unwrap_or(now);
     let mut turn = ledger.turn();
-    desk.recover_tasks(tasks, now);
+    desk.callbacks.recover(orphans, now);
+    desk.callbacks.learn(&accepted.schedule);
     for occurrence in occurrences {
         desk.recover(&mut turn, occurrence, clock_is_plausible, now)?;
     }
+    desk.recover_tasks(tasks, now);
     if meta.generation != accepted.number {
         turn.set_generation(accepted.number, now)?;
     }
@@ -34,7 +37,9 @@ pub(super) fn take_over(
         turn.see_job(job.id.as_str(), now)?;
     }
     let horizon = Horizon::new(accepted, former, cursor, now);
-    horizon.start_open(&mut turn, desk, cursor, now)?;
+    if desk.held.is_none() {
+        horizon.start_open(&mut turn, desk, cursor, now)?;
+    }
     turn.set_cursor(horizon.cursor())?;
     turn.set_cursor_generation(horizon.cursor_generation())?;
     Ok((horizon, turn.commit(now)?))

@@ -4,31 +4,20 @@
 //! Two sweeps share the way. Ahead of now, starts are armed. Behind it, in the backlog, what was missed is written down, in
 //! batches, and never while a start is due: first the show that can still go on air, then the record of those that cannot.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::backlog::Backlog;
+use super::claim::{armed, latest_open, pass_over, start_late};
 use super::desk::Desk;
 use super::{Former, Generation};
-use crate::calendar::Start;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{
-    Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, Terms, start_request,
-};
-use crate::plan::{self, Upcoming};
-use crate::schedule::{EndRule, Job, JobId, Late};
-use crate::trtc::Destination;
+use crate::occurrence::{MissedReason, Outcome, SkippedReason};
+use crate::plan::Upcoming;
 
 /// How long before its start an occurrence is armed.
 pub(super) const ARM_AHEAD: SignedDuration = SignedDuration::from_secs(5);
-
-/// Most rows one transaction of the backlog writes: a few tens of milliseconds on a slow disk.
-const BATCH: usize = 1_000;
-
-/// Most rows of one job that a backlog writes before it counts the rest in one.
-const ROWS_A_JOB: u32 = 1_000;
 
 /// The backlog stands aside while a start is due this soon.
 const STAND_ASIDE: SignedDuration = SignedDuration::from_millis(100);
@@ -41,24 +30,8 @@ pub(super) struct Horizon {
     until: Timestamp,
     /// Oldest first; only the first is swept.
     backlogs: VecDeque<Backlog>,
-}
-
-/// What lies between the cursor and where arming began.
-struct Backlog {
-    generation: Generation,
-    upcoming: Upcoming,
-    /// Every start before it is settled.
-    cursor: Timestamp,
-    /// Where it ends.
-    until: Timestamp,
-    tallies: HashMap<JobId, Tally>,
-}
-
-/// What one job has missed in this backlog: rows, and beyond them one summary for each outcome.
-#[derive(Default)]
-struct Tally {
-    rows: u32,
-    summaries: Vec<Occurrence>,
+    /// Why nothing was settled since `until`, should that be long ago.
+    absent: MissedReason,
 }
 
 impl Horizon {
@@ -71,12 +44,12 @@ impl Horizon {
         for Former { generation, until } in former.into_iter().chain([last]) {
             let until = until.min(now);
             if from < until {
-                backlogs.push_back(Backlog::new(generation, from, until));
+                backlogs.push_back(Backlog::new(generation, from, until, MissedReason::Down));
                 from = until;
             }
         }
         // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
-        Horizon { generation: accepted, upcoming, until: now, backlogs }
+        Horizon { generation: accepted, upcoming, until: now, backlogs, absent: MissedReason::Down }
     }
 
     /// The generation under which the time from the cursor on is settled.
@@ -101,6 +74,7 @@ impl Horizon {
             }
         }
         self.until = self.until.max(now + ARM_AHEAD);
+        self.absent = MissedReason::Down;
         self.sweep(turn, desk, now)?;
         if turn.has_written() {
             turn.set_cursor(self.cursor())?;
@@ -118,8 +92,12 @@ impl Horizon {
             }
         }
         match self.backlogs.back_mut() {
-            Some(newest) if newest.until == from && newest.generation.number == self.generation.number => newest.until = now,
-            _ => self.backlogs.push_back(Backlog::new(self.generation.clone(), from, now)),
+            Some(newest)
+                if newest.until == from && newest.absent == self.absent && newest.generation.number == self.generation.number =>
+            {
+                newest.until = now;
+            }
+            _ => self.backlogs.push_back(Backlog::new(self.generation.clone(), from, now, self.absent)),
         }
         self.upcoming = Upcoming::new(&self.generation.schedule, now);
         self.until = now;
@@ -145,6 +123,49 @@ impl Horizon {
         Ok(())
     }
 
+    /// Another schedule is in force from `now` on. What is open under it and has no row is started; of a job whose former window
+    /// still plays, it is passed over.
+    pub(super) fn follow(
+        &mut self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        accepted: Generation,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.generation = accepted;
+        self.restart_at(now);
+        let busy = desk.jobs();
+        let number = self.generation.number;
+        for job in self.generation.schedule.jobs() {
+            turn.see_job(job.id.as_str(), now)?;
+            let Some(planned) = latest_open(job, Timestamp::MIN, now) else { continue };
+            if busy.contains(&job.id) {
+                pass_over(turn, desk, &planned, (number, Outcome::Skipped(SkippedReason::Conflict)), now)?;
+            } else {
+                start_late(turn, desk, &planned, number, now)?;
+            }
+        }
+        turn.set_generation(number, now)?;
+        turn.set_cursor(self.cursor())?;
+        turn.set_cursor_generation(self.cursor_generation())
+    }
+
+    /// From `at` on nothing is settled: a reload, a start that was taken back, a clock that had been ahead. What has a row by then
+    /// keeps it.
+    pub(super) fn restart_at(&mut self, at: Timestamp) {
+        self.backlogs.retain(|backlog| backlog.cursor < at);
+        for backlog in &mut self.backlogs {
+            backlog.until = backlog.until.min(at);
+        }
+        self.until = at;
+        self.upcoming = Upcoming::new(&self.generation.schedule, at);
+    }
+
+    /// Nothing is settled for now, for this reason.
+    pub(super) fn pause(&mut self, reason: MissedReason) {
+        self.absent = reason;
+    }
+
     fn sweep(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, now: Timestamp) -> Result<(), LedgerError> {
         if stands_aside(now, desk) {
             return Ok(());
@@ -168,217 +189,4 @@ impl Horizon {
 /// Whether a start is due too soon for a batch of the backlog.
 fn stands_aside(now: Timestamp, desk: &Desk) -> bool {
     desk.next_armed(now).is_some_and(|start| start.duration_since(now) < STAND_ASIDE)
-}
-
-impl Backlog {
-    fn new(generation: Generation, cursor: Timestamp, until: Timestamp) -> Backlog {
-        let upcoming = Upcoming::new(&generation.schedule, cursor);
-        Backlog { generation, upcoming, cursor, until, tallies: HashMap::new() }
-    }
-
-    /// Writes one batch; true when nothing is left.
-    fn write_batch(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, accepted: i64, now: Timestamp) -> Result<bool, LedgerError> {
-        for _ in 0..BATCH {
-            match self.upcoming.peek() {
-                Some(start) if start < self.until => {}
-                _ => {
-                    self.cursor = self.until;
-                    return Ok(true);
-                }
-            }
-            let Some(planned) = self.upcoming.next() else { continue };
-            self.write(turn, desk, &planned, accepted, now)?;
-            self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
-        }
-        Ok(false)
-    }
-
-    fn write(
-        &mut self,
-        turn: &mut Turn<'_>,
-        desk: &mut Desk,
-        planned: &plan::Planned,
-        accepted: i64,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        let claimed = armed(planned, self.generation.number, true);
-        let was_replaced = self.generation.number != accepted;
-        let state = State::Done { outcome: why_missed(&claimed, was_replaced, now) };
-        let missed = Occurrence { state, attempts: 0, tries: 0, joined: false, ..claimed };
-        let tally = self.tallies.entry(planned.job.id.clone()).or_default();
-        if tally.rows < ROWS_A_JOB {
-            tally.rows += u32::from(desk.record(turn, &missed, now)?);
-            return Ok(());
-        }
-        if turn.has(&missed.key)? {
-            return Ok(());
-        }
-        let known = tally.summaries.iter().position(|summary| summary.state == missed.state);
-        let index = known.unwrap_or(tally.summaries.len());
-        if known.is_none() {
-            tally.summaries.push(Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
-        }
-        let summary = &mut tally.summaries[index];
-        summary.count += 1;
-        if missed.end.at().is_some() {
-            summary.end = missed.end;
-        }
-        turn.summarise(summary)
-    }
-}
-
-/// The newest occurrence of `job` in `[from, now)` that can still be started.
-fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::Planned> {
-    if !job.enabled {
-        return None;
-    }
-    let reach = look_back(job).and_then(|reach| now.checked_sub(reach).ok());
-    // Where no window bounds the search, a year does: an endless show that began earlier has a row, or a new one is wanted.
-    let from = from.max(reach.unwrap_or(now - SignedDuration::from_hours(24 * 366)));
-    let newest = newest_start(job, from, now)?;
-    let planned = plan::planned(job, newest);
-    let closes = armed(&planned, 0, true).start_closes();
-    closes.is_none_or(|closes| now < closes).then_some(planned)
-}
-
-/// The newest start of `job` in `[from, now)`, found in stretches that double from `now` back: a job that starts every second
-/// has its newest in the first of them.
-fn newest_start(job: &Job, from: Timestamp, now: Timestamp) -> Option<Start> {
-    let mut stretch = SignedDuration::from_mins(1);
-    let mut until = now;
-    while from < until {
-        let since = until.checked_sub(stretch).map_or(from, |since| since.max(from));
-        if let Some(newest) = job.when.between(since, until).last() {
-            return Some(newest);
-        }
-        (until, stretch) = (since, stretch * 2);
-    }
-    None
-}
-
-/// The longest a window of this job can be, with room for a clock change; `None`: unknown.
-fn look_back(job: &Job) -> Option<SignedDuration> {
-    let length = match (job.end, job.start_within) {
-        (EndRule::For(length), _) => length,
-        (EndRule::To(_), _) => Duration::from_hours(26),
-        (EndRule::Media, within) => {
-            let media = job.length.zip(times(job)).map(|(length, plays)| length.saturating_mul(plays) * 2);
-            media.or(within).unwrap_or(Duration::from_mins(10))
-        }
-        (EndRule::Never, within) => within?,
-    };
-    SignedDuration::try_from(length).ok()?.checked_add(SignedDuration::from_secs(1))
-}
-
-fn times(job: &Job) -> Option<u32> {
-    match job.repeat {
-        crate::trtc::Repeat::Times(plays) if !job.live => Some(plays.into()),
-        _ => None,
-    }
-}
-
-/// Claims a show that is open already; or records why it is not started after all.
-fn start_late(
-    turn: &mut Turn<'_>,
-    desk: &mut Desk,
-    planned: &plan::Planned,
-    generation: i64,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let occurrence = armed(planned, generation, true);
-    let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
-    let outcome = if is_late && occurrence.terms.late == Late::Skip {
-        Some(MissedReason::Late)
-    } else if start_request(&occurrence, now).is_err() {
-        Some(MissedReason::ContentOver)
-    } else {
-        None
-    };
-    match outcome {
-        None => desk.claim(turn, occurrence, now)?,
-        Some(reason) => {
-            let state = State::Done { outcome: Outcome::Missed(reason) };
-            desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence }, now)?
-        }
-    };
-    Ok(())
-}
-
-/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
-/// schedule that planned it is not in force any more.
-fn why_missed(occurrence: &Occurrence, was_replaced: bool, now: Timestamp) -> Outcome {
-    let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-    if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
-        return Outcome::Missed(MissedReason::Down);
-    }
-    if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {
-        return Outcome::Missed(MissedReason::Late);
-    }
-    if was_replaced {
-        return Outcome::Missed(MissedReason::Down);
-    }
-    // A later window of the same job is open too, and only the latest is started.
-    Outcome::Skipped(SkippedReason::Conflict)
-}
-
-/// The occurrence as it is claimed: armed, attempt 1.
-fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> Occurrence {
-    let job = &planned.job;
-    Occurrence {
-        key: Key { start: planned.start.at, job: job.id.clone() },
-        kind: Kind::Planned,
-        count: 1,
-        end: planned.end,
-        playout: playout(job, planned.start.at),
-        terms: Terms {
-            late: job.late,
-            start_within: job.start_within,
-            conflict: job.conflict,
-            retry: job.retry.as_ref().clone(),
-            heal: job.heal,
-            on_remove: job.on_remove,
-            priority: job.priority,
-        },
-        generation,
-        state: State::Armed,
-        attempts: 1,
-        tries: 1,
-        restarts: 0,
-        was_in_doubt: false,
-        in_doubt: false,
-        joined,
-        exists_since: None,
-        first_sent_at: None,
-        on_air_at: None,
-        ended_at: None,
-        confirmed_at: None,
-        task_id: None,
-        fault: None,
-        request_id: None,
-    }
-}
-
-fn playout(job: &Job, start: Timestamp) -> Playout {
-    let app = job.app.as_ref().expect("a schedule that is run was read with settings, which name the application of every job");
-    let region = job.region.as_ref().expect("a schedule that is run was read with settings, which have a region");
-    let destination = Destination {
-        app: app.name.as_ref().to_owned(),
-        sdk_app_id: app.sdk_app_id.expect("settings give every application its id"),
-        region: region.as_ref().to_owned(),
-    };
-    Playout {
-        destination,
-        room: job.room.clone(),
-        robot: job.robot.expand(job.id.as_str(), &job.room, start),
-        stream: job.stream.clone(),
-        live: job.live,
-        length: job.length,
-        seek: job.seek,
-        repeat: job.repeat,
-        volume: job.volume,
-        tempo: job.tempo,
-        progress: job.progress,
-        auto_push: job.auto_push,
-        idle_timeout: job.idle_timeout,
-    }
 }

@@ -7,13 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Key, Occurrence, Task, TaskEvent, TaskPhase, TaskStep};
+use crate::occurrence::{End, Key, Occurrence, Task, TaskEvent, TaskPhase, TaskStep};
+use crate::trtc::callback::TaskNews;
 use crate::trtc::error::{Class, classify};
 use crate::trtc::limiter::{StopClass, Ticket};
 use crate::trtc::{Action, Answer, Destination, Success, TaskStatus};
 
 /// Each task on air is described this often, unless there are very many.
 const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long the vendor may try to pull the media after it said that it could not.
+const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 struct LiveTask {
     task: Task,
@@ -22,17 +26,34 @@ struct LiveTask {
     /// What is under way: a describe must not hold a stop back.
     describing: bool,
     stopping: bool,
+    /// Whether a stop of it was answered, however: then the next show waits no longer.
+    stop_answered: bool,
+    /// Whether the next show waits for its stop.
+    hands_over: bool,
+    /// Since when the vendor cannot pull its media, as far as a callback told.
+    unpulled: Option<Timestamp>,
 }
 
 impl LiveTask {
     fn new(task: Task) -> LiveTask {
-        LiveTask { task, owed: None, describing: false, stopping: false }
+        LiveTask { task, owed: None, describing: false, stopping: false, stop_answered: false, hands_over: false, unpulled: None }
     }
 
     /// Whether the next step has to wait for an answer.
     fn is_busy(&self) -> bool {
         self.stopping || (self.describing && !self.task.is_stop_wanted())
     }
+}
+
+/// What stands between a start and its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// Nothing.
+    Free,
+    /// A task whose stop is not answered yet.
+    Occupied,
+    /// A task of the same robot whose stop has not succeeded yet.
+    RobotBusy,
 }
 
 pub(super) struct Tasks {
@@ -51,7 +72,7 @@ impl Tasks {
         WATCH_PERIOD.max(stretched)
     }
 
-    /// Adds the task of a start that was accepted.
+    /// Adds the task of a start that was accepted, or that a callback named.
     pub(super) fn add(
         &mut self,
         turn: &mut Turn<'_>,
@@ -65,6 +86,7 @@ impl Tasks {
             row: 0,
             task_id,
             destination: occurrence.playout.destination.clone(),
+            room: occurrence.playout.room.clone(),
             key: occurrence.key.clone(),
             robot: occurrence.playout.robot.clone(),
             started_at: now,
@@ -109,34 +131,65 @@ impl Tasks {
     /// A start of `occurrence` found its robot taken by a task of ours whose media should be over: it is stopped now, and not
     /// half a minute later.
     pub(super) fn make_way(&mut self, turn: &mut Turn<'_>, occurrence: &Occurrence, now: Timestamp) -> Result<(), LedgerError> {
-        let period = self.watch_period();
         let is_over = |task: &Task| task.media_end.is_some_and(|end| end <= now) && task.key != occurrence.key;
         let watched = |task: &Task| matches!(task.phase, TaskPhase::Watched { .. }) && task.robot == occurrence.playout.robot;
-        for live in self.tasks.values_mut().filter(|live| is_over(&live.task) && watched(&live.task)) {
-            live.task.take(TaskEvent::StopWanted, period, now);
-            live.owed = None;
-            turn.update_task(&live.task)?;
-        }
-        Ok(())
+        self.stop_where(turn, |task| is_over(task) && watched(task), true, now)
     }
 
     /// Whether an earlier task of the same robot is not verified gone.
     pub(super) fn robot_is_busy(&self, occurrence: &Occurrence) -> bool {
         let app = occurrence.playout.destination.sdk_app_id;
         let same_robot = |task: &Task| task.robot == occurrence.playout.robot && task.destination.sdk_app_id == app;
-        self.tasks.values().any(|live| live.task.key != occurrence.key && same_robot(&live.task))
+        let is_earlier = |task: &Task| task.key != occurrence.key || !matches!(task.phase, TaskPhase::Watched { .. });
+        self.tasks.values().any(|live| is_earlier(&live.task) && same_robot(&live.task))
     }
 
-    /// When the cloud ends the newest task of an occurrence.
-    pub(super) fn bound_of(&self, key: &Key) -> Option<Timestamp> {
-        self.tasks.values().rfind(|live| &live.task.key == key)?.task.bound
+    /// What stands between a start of `occurrence` and its room. `is_welcome`: whether an occurrence may play beside it.
+    pub(super) fn way(&self, occurrence: &Occurrence, is_welcome: impl Fn(&Key) -> bool) -> Way {
+        let target = occurrence.playout.target();
+        let on_target = |task: &Task| task.destination.sdk_app_id == target.sdk_app_id && task.room == target.room;
+        let in_way = |live: &&LiveTask| {
+            // Its own task is in the way only while it hands over to itself.
+            let is_own = live.task.key == occurrence.key && !live.task.is_stop_wanted();
+            on_target(&live.task) && live.task.may_play() && !is_own && !is_welcome(&live.task.key)
+        };
+        let ways = self.tasks.values().filter(in_way).map(|live| match live.task.robot == occurrence.playout.robot {
+            true => Way::RobotBusy,
+            false if live.task.is_stop_wanted() && live.stop_answered => Way::Free,
+            false => Way::Occupied,
+        });
+        ways.max().unwrap_or(Way::Free)
     }
 
     /// The stop of every task of an occurrence is owed.
-    pub(super) fn want_stop(&mut self, turn: &mut Turn<'_>, key: &Key, now: Timestamp) -> Result<(), LedgerError> {
+    pub(super) fn want_stop(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &Key,
+        hands_over: bool,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.stop_where(turn, |task| &task.key == key, hands_over, now)
+    }
+
+    /// The stop of the tasks of that id is owed. False: there is none.
+    pub(super) fn want_stop_of(&mut self, turn: &mut Turn<'_>, task_id: &str, now: Timestamp) -> Result<bool, LedgerError> {
+        let is_there = self.tasks.values().any(|live| live.task.task_id == task_id);
+        self.stop_where(turn, |task| task.task_id == task_id, false, now)?;
+        Ok(is_there)
+    }
+
+    fn stop_where(
+        &mut self,
+        turn: &mut Turn<'_>,
+        which: impl Fn(&Task) -> bool,
+        hands_over: bool,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let period = self.watch_period();
-        for live in self.tasks.values_mut().filter(|live| &live.task.key == key) {
+        for live in self.tasks.values_mut().filter(|live| which(&live.task)) {
             live.task.take(TaskEvent::StopWanted, period, now);
+            live.hands_over |= hands_over;
             // A describe that is still to be sent is overtaken by the stop.
             live.owed = None;
             turn.update_task(&live.task)?;
@@ -144,7 +197,50 @@ impl Tasks {
         Ok(())
     }
 
-    /// Takes in an answer. Answers the task when something became of it that its occurrence must know.
+    /// An edit gave an occurrence another end: its tasks end with their media only where the end still follows from that.
+    pub(super) fn end_with(&mut self, turn: &mut Turn<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
+        let media_end = match occurrence.end {
+            End::Media(end) => Some(end),
+            End::Planned(_) | End::Open | End::Never => None,
+        };
+        for live in self.tasks.values_mut().filter(|live| live.task.key == occurrence.key) {
+            live.task.media_end = media_end;
+            turn.update_task(&live.task)?;
+        }
+        Ok(())
+    }
+
+    /// The occurrence of a task that is not gone, by what a callback says of it.
+    pub(super) fn owner(&self, sdk_app_id: u64, task_id: &str) -> Option<&Task> {
+        let is_it = |task: &Task| task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id;
+        self.tasks.values().map(|live| &live.task).find(|task| is_it(task))
+    }
+
+    /// A task was never its occurrence's: it is forgotten here, and its row is closed.
+    pub(super) fn disown(&mut self, turn: &mut Turn<'_>, key: &Key, task_id: &str, now: Timestamp) -> Result<(), LedgerError> {
+        let row = self.tasks.iter().find(|(_, live)| &live.task.key == key && live.task.task_id == task_id).map(|(row, _)| *row);
+        let Some(mut live) = row.and_then(|row| self.tasks.remove(&row)) else { return Ok(()) };
+        live.task.phase = TaskPhase::Gone { at: now, verified: false };
+        turn.update_task(&live.task)
+    }
+
+    /// A callback tells something of a task: it is described now, and not half a minute later.
+    pub(super) fn hear(&mut self, sdk_app_id: u64, task_id: &str, news: TaskNews, now: Timestamp) {
+        let is_it = |task: &Task| task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id;
+        for live in self.tasks.values_mut().filter(|live| is_it(&live.task)) {
+            live.unpulled = match news {
+                TaskNews::Started => None,
+                TaskNews::StartFailed => live.unpulled.or(Some(now)),
+                TaskNews::StartAgain | TaskNews::Stopped => live.unpulled,
+            };
+            if matches!(live.task.phase, TaskPhase::Watched { .. } | TaskPhase::Verifying { .. }) {
+                live.task.next_at = live.task.next_at.min(now);
+            }
+        }
+    }
+
+    /// Takes in an answer. Answers the task, with whether its stop was answered, when something became of it that its occurrence
+    /// must know.
     pub(super) fn answered(
         &mut self,
         turn: &mut Turn<'_>,
@@ -152,15 +248,19 @@ impl Tasks {
         step: TaskStep,
         (sent_at, answered_at): (Timestamp, Timestamp),
         answer: &Answer,
+        now: Timestamp,
     ) -> Result<Option<Task>, LedgerError> {
         let period = self.watch_period();
         let Some(live) = self.tasks.get_mut(&row) else { return Ok(None) };
         match step {
-            TaskStep::Stop => live.stopping = false,
+            TaskStep::Stop => {
+                live.stopping = false;
+                live.stop_answered = true;
+            }
             TaskStep::Describe => live.describing = false,
         }
         let before = live.task.phase;
-        live.task.take(event(step, answer), period, answered_at);
+        live.task.take(event(step, answer), period, now);
         let action = match step {
             TaskStep::Stop => Action::Stop,
             TaskStep::Describe => Action::Describe,
@@ -186,12 +286,24 @@ impl Tasks {
     pub(super) fn act_on_time(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(Vec<Task>, Vec<Happening>), LedgerError> {
         let mut settled = Vec::new();
         let mut alerts = Vec::new();
-        for live in self.tasks.values_mut().filter(|live| !live.is_busy() && live.owed.is_none() && live.task.next_at <= now) {
+        let mut alert = |task: &Task, text: String| {
+            alerts.push(Happening { at: now, key: Some(task.key.clone()), weight: Weight::Error, text });
+        };
+        for live in self.tasks.values_mut() {
+            if live.unpulled.take_if(|since| now.duration_since(*since) >= PULL_PATIENCE).is_some() {
+                alert(
+                    &live.task,
+                    format!("TRTC cannot pull the media of task {}: is its URL reachable from there?", live.task.task_id),
+                );
+            }
+            if live.is_busy() || live.owed.is_some() || live.task.next_at > now {
+                continue;
+            }
             live.owed = live.task.due(now);
             let alert_due = live.task.alert_due(now);
             if alert_due {
-                let text = format!("task {} is not verified off the air a minute after its end; it is tried on", live.task.task_id);
-                alerts.push(Happening { at: now, key: Some(live.task.key.clone()), weight: Weight::Error, text });
+                let id = &live.task.task_id;
+                alert(&live.task, format!("task {id} is not verified off the air a minute after its end; it is tried on"));
             }
             if alert_due || live.task.is_gone() {
                 turn.update_task(&live.task)?;
@@ -216,6 +328,9 @@ impl Tasks {
             }
             let ticket = match (step, live.task.phase) {
                 (TaskStep::Describe, _) => Ticket::describe(),
+                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if live.hands_over => {
+                    Ticket::stop(StopClass::HandOver)
+                }
                 (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Ticket::stop(StopClass::Planned),
                 (TaskStep::Stop, _) => Ticket::stop(StopClass::Again),
             };
@@ -225,7 +340,9 @@ impl Tasks {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.tasks.values().filter(|live| !live.is_busy()).map(|live| live.task.next_at).min()
+        let described = self.tasks.values().filter(|live| !live.is_busy()).map(|live| live.task.next_at);
+        let unpulled = self.tasks.values().filter_map(|live| Some(live.unpulled? + PULL_PATIENCE));
+        described.chain(unpulled).min()
     }
 }
 

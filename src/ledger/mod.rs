@@ -4,6 +4,7 @@
 //! Secrets and UserSigs are never stored. Stream URLs are, in full, because a restart must send them as written; the file's mode
 //! is 0600, and every output redacts them.
 
+mod apply;
 mod read;
 mod row;
 mod schema;
@@ -24,28 +25,47 @@ pub use write::{Attempt, Turn};
 /// The file's name in the state folder.
 pub const FILE: &str = "ingestd.db";
 
-/// How long to wait for another process that writes: `sqlite3` in an operator's hand, or a backup.
+/// How long a reader waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// More than there are kinds of writes and questions.
+const STATEMENTS_CACHED: usize = 64;
+
+/// How long the daemon's writes wait for another process that writes: longer than its commit takes, and no longer, since streams
+/// are stopped by the same loop. What cannot be written then is written later.
+const WRITER_BUSY: Duration = Duration::from_millis(20);
 
 /// Why the ledger could not be read or written.
 #[derive(Debug)]
 pub struct LedgerError {
     message: String,
+    passing: bool,
 }
 
 impl LedgerError {
+    /// What is wrong here, or in the file, and does not go away by itself.
+    fn ours(message: String) -> LedgerError {
+        LedgerError { message, passing: false }
+    }
+
+    /// Whether it may go away: a disk that is full, failing or read-only, or another process that holds the file. What was decided
+    /// is kept until it does.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+
     fn newer(version: u32) -> LedgerError {
         let advice = "run that one, or restore a backup from before the upgrade";
-        LedgerError { message: format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}") }
+        LedgerError::ours(format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}"))
     }
 
     fn older(version: u32) -> LedgerError {
         let advice = "the daemon brings it up to date when it starts";
-        LedgerError { message: format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}") }
+        LedgerError::ours(format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}"))
     }
 
     fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
-        LedgerError { message: format!("cannot {verb} `{}`: {error}", path.display()) }
+        LedgerError::ours(format!("cannot {verb} `{}`: {error}", path.display()))
     }
 }
 
@@ -59,7 +79,23 @@ impl std::error::Error for LedgerError {}
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> LedgerError {
-        LedgerError { message: error.to_string() }
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory, ReadOnly,
+            SystemIoFailure,
+        };
+        let passing = [
+            CannotOpen,
+            DatabaseBusy,
+            DatabaseCorrupt,
+            DatabaseLocked,
+            DiskFull,
+            FileLockingProtocolFailed,
+            OutOfMemory,
+            ReadOnly,
+            SystemIoFailure,
+        ];
+        let passing = error.sqlite_error_code().is_some_and(|code| passing.contains(&code));
+        LedgerError { message: error.to_string(), passing }
     }
 }
 
@@ -67,6 +103,11 @@ impl From<rusqlite::Error> for LedgerError {
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
+    /// What was decided and could not be written yet.
+    pending: write::Pending,
+    /// The newest rows, written or pending.
+    last_call: i64,
+    last_task: i64,
 }
 
 impl Ledger {
@@ -80,7 +121,12 @@ impl Ledger {
         let mut connection = Connection::open(&path).map_err(|error| named(&error))?;
         prepare(&connection).map_err(|error| named(&error))?;
         schema::migrate(&mut connection).map_err(|error| named(&error))?;
-        Ok(Ledger { connection, path })
+        connection.busy_timeout(WRITER_BUSY).map_err(|error| named(&error))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        let newest = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).map_err(|error| named(&error));
+        let last_call = newest("SELECT coalesce(max(id), 0) FROM call")?;
+        let last_task = newest("SELECT coalesce(max(id), 0) FROM task")?;
+        Ok(Ledger { connection, path, pending: write::Pending::default(), last_call, last_task })
     }
 
     /// Its file.
@@ -127,9 +173,9 @@ impl Lock {
         let file = file.map_err(|error| LedgerError::file(&path, "open the lock", &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError {
-                message: format!("another ingestd runs on `{}`: one daemon for one state folder", folder.display()),
-            }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(LedgerError::ours(format!("another ingestd runs on `{}`: one daemon for one state folder", folder.display())))
+            }
             Err(std::fs::TryLockError::Error(error)) => Err(LedgerError::file(&path, "lock", &error)),
         }
     }
@@ -138,7 +184,7 @@ impl Lock {
 /// Opens the ledger for reading beside a daemon that may be writing.
 fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
     if !path.exists() {
-        return Err(LedgerError { message: format!("there is no ledger at `{}`: has the daemon ever run?", path.display()) });
+        return Err(LedgerError::ours(format!("there is no ledger at `{}`: has the daemon ever run?", path.display())));
     }
     let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
-use crate::occurrence::{Occurrence, Task};
+use crate::occurrence::{Occurrence, Orphan, Task};
 
 // The ledger grows for years, so no question may read all of it: each of these goes by an index, and stops at its limit.
 
@@ -32,6 +32,8 @@ const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurre
 const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
+
+const ORPHANS: &str = "SELECT * FROM orphan WHERE gone_ms IS NULL ORDER BY seen_ms";
 
 /// What `history` asks for.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +112,11 @@ impl Reader {
         open_tasks(&self.connection)
     }
 
+    /// Every orphan that is not known to be gone, oldest first.
+    pub fn orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
+        open_orphans(&self.connection)
+    }
+
     /// What the ledger remembers beside its rows.
     pub fn meta(&self) -> Result<Meta, LedgerError> {
         meta(&self.connection)
@@ -131,10 +138,21 @@ impl Ledger {
         open_tasks(&self.connection)
     }
 
+    /// Every orphan that is not known to be gone.
+    pub fn recover_orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
+        open_orphans(&self.connection)
+    }
+
     /// What the ledger remembers beside its rows.
     pub fn meta(&self) -> Result<Meta, LedgerError> {
         meta(&self.connection)
     }
+}
+
+fn open_orphans(connection: &Connection) -> Result<Vec<Orphan>, LedgerError> {
+    let mut statement = connection.prepare_cached(ORPHANS)?;
+    let rows = statement.query_map([], row::orphan)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
@@ -155,7 +173,7 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
     };
     let instant = |key: &str| -> Result<Option<Timestamp>, LedgerError> {
         let Some(milliseconds) = value(key)? else { return Ok(None) };
-        let error = |_| LedgerError { message: format!("the ledger holds {milliseconds} as {key}, which is no instant") };
+        let error = |_| LedgerError::ours(format!("the ledger holds {milliseconds} as {key}, which is no instant"));
         Timestamp::from_millisecond(milliseconds).map(Some).map_err(error)
     };
     Ok(Meta {
@@ -184,6 +202,7 @@ mod tests {
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
+            (ORPHANS.to_owned(), "SCAN orphan USING INDEX orphan_open"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),
         ] {
             let mut statement = ledger.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");

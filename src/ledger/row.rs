@@ -8,7 +8,9 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
-use crate::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
+use crate::occurrence::{
+    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, State, Task, TaskPhase, Terms, Why,
+};
 use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 
@@ -139,7 +141,7 @@ fn late_name(late: Late) -> &'static str {
 /// The columns [`occurrence`] reads.
 pub(super) const OCCURRENCE_COLUMNS: &str = "job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, \
     outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, \
-    ended_ms, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
+    ended_ms, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals, adopted, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
 
 /// A row read by [`OCCURRENCE_COLUMNS`].
 pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
@@ -163,6 +165,11 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         first_sent_at: instant_or_none(row, "first_sent_ms")?,
         on_air_at: instant_or_none(row, "on_air_ms")?,
         ended_at: instant_or_none(row, "ended_ms")?,
+        wanted: wanted(row)?,
+        tried_at: instant_or_none(row, "tried_ms")?,
+        lost_at: instant_or_none(row, "lost_ms")?,
+        heals: read_heals(row)?,
+        adopted: adopted(row)?,
         confirmed_at: instant_or_none(row, "confirmed_ms")?,
         task_id: row.get("task_id")?,
         fault: match fault_message {
@@ -173,6 +180,29 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         playout: playout(&spec)?,
         terms: terms(spec)?,
     })
+}
+
+/// The `heals` column of an occurrence: milliseconds, oldest first.
+pub(super) fn heals(heals: &[Timestamp]) -> String {
+    let milliseconds: Vec<_> = heals.iter().map(|at| at.as_millisecond()).collect();
+    serde_json::to_string(&milliseconds).expect("a list of numbers is JSON")
+}
+
+fn read_heals(row: &Row<'_>) -> rusqlite::Result<Vec<Timestamp>> {
+    let text: String = row.get("heals")?;
+    let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken("heals", &text))?;
+    milliseconds.into_iter().map(|value| Timestamp::from_millisecond(value).map_err(|_| broken("heals", &text))).collect()
+}
+
+fn wanted(row: &Row<'_>) -> rusqlite::Result<Option<Outcome>> {
+    let Some(name) = row.get::<_, Option<String>>("wanted_outcome")? else { return Ok(None) };
+    let reason: String = row.get("wanted_reason")?;
+    Outcome::from_parts(&name, &reason).map(Some).ok_or_else(|| broken("wanted_outcome", &format!("{name} ({reason})")))
+}
+
+fn adopted(row: &Row<'_>) -> rusqlite::Result<Option<Adopted>> {
+    let name: Option<String> = row.get("adopted")?;
+    name.map(|name| Adopted::from_name(&name).ok_or_else(|| broken("adopted", &name))).transpose()
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
@@ -280,6 +310,7 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         (None, None, None) => TaskPhase::Watched { missing_since: None },
     };
     let started_at = instant(row, "started_ms")?;
+    let spec = read_spec(row)?;
     let sdk_app_id: i64 = row.get("sdk_app_id")?;
     let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
     Ok(Task {
@@ -287,7 +318,8 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         task_id: row.get("task_id")?,
         destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
         key: key(row)?,
-        robot: read_spec(row)?.robot,
+        room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
+        robot: spec.robot,
         started_at,
         bound: instant_or_none(row, "bound_ms")?,
         media_end: instant_or_none(row, "media_end_ms")?,
@@ -295,6 +327,19 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         phase,
         next_at: started_at,
         alerted: row.get("alerted")?,
+    })
+}
+
+/// A row of `orphan`.
+pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
+    let sdk_app_id: i64 = row.get("sdk_app_id")?;
+    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
+    Ok(Orphan {
+        task_id: row.get("task_id")?,
+        destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
+        seen_at: instant(row, "seen_ms")?,
+        likely_job: row.get("likely_job")?,
+        stop_wanted: instant_or_none(row, "stop_wanted_ms")?,
     })
 }
 

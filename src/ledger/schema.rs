@@ -7,7 +7,7 @@ use super::LedgerError;
 
 /// One entry a version; `user_version` counts them. Append only: a released entry is never edited, and every released schema
 /// stays as a fixture under `tests/fixtures/ledger`.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -126,8 +126,33 @@ CREATE TABLE meta (
 ) STRICT;
 ";
 
+/// What nothing that plays, or is to play, may lose over a crash: what is wanted of an attempt under way, losses and heals, what a
+/// callback told; and tasks that nobody claims.
+const V2: &str = "
+ALTER TABLE occurrence ADD COLUMN wanted_outcome TEXT
+    CHECK (wanted_outcome IS NULL OR (wanted_outcome IN ('ended', 'cut') AND state IN ('armed', 'calling')));
+ALTER TABLE occurrence ADD COLUMN wanted_reason TEXT CHECK ((wanted_reason IS NULL) = (wanted_outcome IS NULL));
+ALTER TABLE occurrence ADD COLUMN tried_ms INTEGER;
+ALTER TABLE occurrence ADD COLUMN lost_ms INTEGER CHECK (lost_ms IS NULL OR on_air_ms IS NOT NULL);
+ALTER TABLE occurrence ADD COLUMN heals TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(heals));
+ALTER TABLE occurrence ADD COLUMN adopted TEXT CHECK (adopted IS NULL OR adopted IN ('waiting', 'on_air'));
+CREATE INDEX task_of_id ON task (task_id);
+
+CREATE TABLE orphan (
+    task_id        TEXT PRIMARY KEY CHECK (length(task_id) > 0),
+    app            TEXT    NOT NULL,
+    sdk_app_id     INTEGER NOT NULL,
+    region         TEXT    NOT NULL,
+    seen_ms        INTEGER NOT NULL,
+    likely_job     TEXT,
+    stop_wanted_ms INTEGER,
+    gone_ms        INTEGER
+) STRICT;
+CREATE INDEX orphan_open ON orphan (seen_ms) WHERE gone_ms IS NULL;
+";
+
 /// The newest version this program knows.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own.

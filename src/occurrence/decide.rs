@@ -1,20 +1,18 @@
-//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live and in recovery. What a
-//! transition makes the shell do follows from the state it leads to, so there is no list of effects to forget.
+//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and after a
+//! reload. What a transition makes the shell do follows from the state it leads to, so there is no list of effects to forget.
 //! Refuses to know clocks, requests under way and the ledger.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, State, Verdict, Why, delay, signed};
+use super::answer::{answered, not_sent};
+use super::loss::vanished;
+use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, Why};
 use crate::schedule::Late;
-use crate::trtc::Repeat;
 
-/// How long `TaskExist` may be somebody else's task before the start fails.
-const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
-
-/// How long before its window closes the last attempt is made: enough to wake, write and send.
-const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
+/// How long a hand-over to itself waits for the answer of its own stop.
+const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 
 /// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +23,8 @@ pub enum NotSent {
     Limit,
     /// The media would be over by now.
     ContentOver,
+    /// Its time went by while nothing was started: the clock or the disk could not be trusted.
+    Held(MissedReason),
 }
 
 /// What happened to an occurrence.
@@ -39,12 +39,26 @@ pub enum Event {
         /// Whether an earlier task of the same robot is not verified gone.
         robot_busy: bool,
     },
-    /// Its attempt came back unsent.
+    /// Its attempt came back unsent, and there is no time for another.
     NotSent(NotSent),
+    /// Its attempt was taken back unsent; it is to be made later.
+    Postponed,
     /// The time it waited for has come.
     Due,
-    /// Its planned end has come.
+    /// It waited until its window closed, because no start could leave, for this reason.
+    Expired(MissedReason),
+    /// Its planned end has come, or is so near that the next show takes the room now.
     End,
+    /// It is to be taken off the air before its end, with this outcome.
+    Cut(Outcome),
+    /// It is not to be started after all; its attempt was taken back.
+    Skipped(SkippedReason),
+    /// Another occurrence takes its room, and it yields. Its attempt, if one was claimed, was taken back.
+    Yield,
+    /// The room is free again, or its own stop was answered.
+    RoomFree,
+    /// Its task's bound comes before its end: it hands over to itself.
+    Renew,
     /// Its task is gone, seen first at this instant.
     Gone {
         /// When it was first seen gone.
@@ -57,6 +71,15 @@ pub enum Event {
         /// Whether that was verified.
         verified: bool,
     },
+    /// A callback names a task that can only be its own.
+    Adopted {
+        /// The task.
+        task_id: String,
+        /// When the vendor saw it start.
+        at: Timestamp,
+    },
+    /// The task that was adopted turned out to be another's.
+    TakenBack,
     /// The daemon found the row when it started.
     Recovered,
 }
@@ -84,13 +107,55 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             answered(&mut next, sent_at, judgement, robot_busy, now)
         }
         (State::Armed | State::Calling, Event::NotSent(reason)) => not_sent(&mut next, reason, now),
+        (State::Armed | State::Calling, Event::Postponed) => {
+            unsent(&mut next);
+            State::Waiting { until: now.max(next.key.start), why: why_again(&next) }
+        }
+        (State::Armed | State::Calling, Event::Skipped(reason)) => {
+            unsent(&mut next);
+            State::Done { outcome: Outcome::Skipped(reason) }
+        }
+        (State::Armed | State::Calling, Event::Yield) => {
+            unsent(&mut next);
+            yielding(&mut next)
+        }
+        // Sent, and not answered: what is wanted of it waits for the answer.
+        (state @ (State::Armed | State::Calling), Event::Cut(outcome)) => {
+            next.wanted.get_or_insert(outcome);
+            state.clone()
+        }
+        (state @ (State::Armed | State::Calling), Event::End) => {
+            next.wanted.get_or_insert(ended(&next));
+            state.clone()
+        }
         (State::Armed | State::Calling, Event::Recovered) => recovered(&mut next, now),
-        (State::Waiting { .. }, Event::Due) => due(&mut next, now),
+        (State::Waiting { why, .. }, Event::Due) => due(&mut next, *why, now),
+        (State::Waiting { why, .. }, Event::Expired(reason)) => {
+            let had_no_chance = next.attempts == 0 && !next.in_doubt && *why != Why::Yield;
+            if had_no_chance { State::Done { outcome: Outcome::Missed(reason) } } else { close(&mut next, *why, now) }
+        }
+        (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
+        (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
+        (State::Waiting { .. }, Event::Yield) => yielding(&mut next),
+        (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
+        (State::Waiting { .. }, Event::Adopted { task_id, at }) if next.in_doubt => {
+            adopt(&mut next, Adopted::FromWaiting, task_id, at, now)
+        }
+        (State::OnAir, Event::Adopted { task_id, at }) if next.task_id.is_none() => {
+            adopt(&mut next, Adopted::FromOnAir, task_id, at, now)
+        }
+        (State::OnAir, Event::TakenBack) => taken_back(&mut next, now),
+        (State::OnAir, Event::Yield) => yielding(&mut next),
+        (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: Why::Restart },
         (State::OnAir, Event::End) => match next.task_id {
-            Some(_) => State::Stopping { outcome: Outcome::EndedPlanned },
+            Some(_) => State::Stopping { outcome: ended(&next) },
             None => finish(&mut next, Outcome::EndedUnverified, now),
         },
-        (State::OnAir, Event::Gone { at }) => finish(&mut next, gone(occurrence, at), at),
+        (State::OnAir, Event::Cut(outcome)) => match next.task_id {
+            Some(_) => State::Stopping { outcome },
+            None => finish(&mut next, outcome, now),
+        },
+        (State::OnAir, Event::Gone { at }) => vanished(&mut next, at, now),
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
             let is_end = outcome.name() == "ended";
             let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
@@ -108,111 +173,104 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
     Ok(next)
 }
 
-fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
+/// Off the air, or never on it, for good.
+pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
     next.ended_at = Some(at);
     next.in_doubt = false;
+    next.wanted = None;
     State::Done { outcome }
 }
 
-fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
-    next.first_sent_at.get_or_insert(sent_at);
-    if judgement.request_id.is_some() {
-        next.request_id = judgement.request_id;
-    }
-    let was_in_doubt = next.in_doubt;
-    next.in_doubt |= judgement.doubt;
-    next.was_in_doubt |= judgement.doubt;
-    if judgement.fault.is_some() {
-        next.fault = judgement.fault;
-    }
-    if judgement.verdict != Verdict::Exists {
-        next.exists_since = None;
-    }
-    match judgement.verdict {
-        Verdict::Accepted { task_id } => {
-            next.task_id = Some(task_id);
-            next.fault = None;
-            on_air(next, now)
-        }
-        Verdict::Exists if !robot_busy && (was_in_doubt || next.restarts > 0 || (next.joined && next.attempts == 1)) => {
-            on_air(next, now)
-        }
-        Verdict::Exists => {
-            let since = *next.exists_since.get_or_insert(now);
-            if now.duration_since(since) >= FOREIGN_TASK_PATIENCE { fail(next, now) } else { again(next, None, false, now) }
-        }
-        Verdict::Again { retry_after, at_once } => again(next, retry_after, at_once, now),
-        Verdict::Permanent => fail(next, now),
+/// The attempt that was claimed was never sent, and does not count.
+pub(super) fn unsent(next: &mut Occurrence) {
+    next.attempts = next.attempts.saturating_sub(1);
+    next.tries = next.tries.saturating_sub(1);
+}
+
+/// For what an occurrence waits that is to be tried again.
+pub(super) fn why_again(next: &Occurrence) -> Why {
+    if next.on_air_at.is_none() { Why::Retry } else { Why::Restart }
+}
+
+/// Nobody knows for how long: whoever has the room is asked, and not the time.
+fn yielding(next: &mut Occurrence) -> State {
+    // Off the air is where it is to be now.
+    next.lost_at = None;
+    State::Waiting { until: Timestamp::MAX, why: Why::Yield }
+}
+
+/// How it ends at its end.
+fn ended(occurrence: &Occurrence) -> Outcome {
+    match occurrence.end {
+        End::Media(_) => Outcome::EndedMedia,
+        End::Planned(_) | End::Open | End::Never => Outcome::EndedPlanned,
     }
 }
 
-fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
+/// On air, as an answer or a callback says.
+pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
+    next.restarts += u32::from(next.on_air_at.is_some());
     next.on_air_at.get_or_insert(now);
+    next.lost_at = None;
     next.in_doubt = false;
     next.exists_since = None;
     next.tries = 0;
     State::OnAir
 }
 
-/// Waits for the next attempt, or ends when there can be none.
-fn again(next: &mut Occurrence, retry_after: Option<std::time::Duration>, at_once: bool, now: Timestamp) -> State {
-    let attempts_max = next.terms.retry.attempts;
-    let closes = next.closes();
-    if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
-        return fail(next, now);
-    }
-    let wait = if at_once { retry_after.unwrap_or_default() } else { delay(&next.terms.retry, &next.key, next.tries, retry_after) };
-    let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
-    let last = closes.map(|closes| closes - LAST_CALL);
-    let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
-    match last {
-        // Sooner than the server asked for is not an attempt, it is one more rejection.
-        Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
-        Some(last) if until > last && now >= last => fail(next, now),
-        Some(last) => State::Waiting { until: until.min(last), why: Why::Retry },
-        None => State::Waiting { until, why: Why::Retry },
+fn adopt(next: &mut Occurrence, from: Adopted, task_id: String, at: Timestamp, now: Timestamp) -> State {
+    next.task_id = Some(task_id);
+    next.adopted = Some(from);
+    next.confirmed_at = Some(at);
+    if from == Adopted::FromOnAir { State::OnAir } else { on_air(next, now) }
+}
+
+/// As it was before the callback.
+fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
+    next.task_id = None;
+    next.confirmed_at = None;
+    match next.adopted.take() {
+        Some(Adopted::FromWaiting) => {
+            next.in_doubt = true;
+            State::Waiting { until: now, why: why_again(next) }
+        }
+        Some(Adopted::FromOnAir) | None => State::OnAir,
     }
 }
 
 /// Ends an occurrence whose attempts are over. The reason is the last code; without one, whether anything may have begun.
-fn fail(next: &mut Occurrence, now: Timestamp) -> State {
+pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
     let code = next.fault.as_ref().and_then(|fault| fault.code.clone());
-    let failure = match code {
-        _ if next.on_air_at.is_some() => Failure::Lost,
-        Some(code) => Failure::Code(code),
-        None if next.in_doubt => Failure::InDoubt,
-        None => Failure::Unreachable,
+    let outcome = match (next.on_air_at, next.end, code) {
+        // Nobody knows when an open end is, so what is off the air and stays there has reached it.
+        (Some(_), End::Open, _) => Outcome::EndedMedia,
+        (Some(_), _, _) => Outcome::Failed(Failure::Lost),
+        (None, _, Some(code)) => Outcome::Failed(Failure::Code(code)),
+        (None, _, None) if next.in_doubt => Outcome::Failed(Failure::InDoubt),
+        (None, _, None) => Outcome::Failed(Failure::Unreachable),
     };
-    finish(next, Outcome::Failed(failure), now)
+    finish(next, outcome, now)
 }
 
-fn not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
-    next.attempts = next.attempts.saturating_sub(1);
-    next.tries = next.tries.saturating_sub(1);
-    if next.on_air_at.is_some() {
-        // A restart that late is not made.
-        let outcome = if reason == NotSent::ContentOver { Outcome::EndedMedia } else { Outcome::EndedPlanned };
-        return finish(next, outcome, now);
-    }
-    if next.attempts > 0 {
-        return fail(next, now);
-    }
-    State::Done {
-        outcome: Outcome::Missed(match reason {
-            NotSent::Late => MissedReason::Late,
-            NotSent::Limit => MissedReason::Limit,
-            NotSent::ContentOver => MissedReason::ContentOver,
-        }),
+/// The window of something that waits has closed.
+fn close(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
+    match (why, next.on_air_at) {
+        (Why::Yield, None) if !next.in_doubt => State::Done { outcome: Outcome::Skipped(SkippedReason::Conflict) },
+        // It was claimed late, taken back, and never sent.
+        (_, None) if next.attempts == 0 && !next.in_doubt => State::Done { outcome: Outcome::Missed(MissedReason::Late) },
+        // It was off the air because another had the room, or to hand over to itself.
+        (_, Some(_)) if next.lost_at.is_none() => finish(next, Outcome::EndedPlanned, now),
+        _ => fail(next, now),
     }
 }
 
-fn due(next: &mut Occurrence, now: Timestamp) -> State {
+fn due(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
     if next.closes().is_some_and(|closes| now > closes) {
-        return if next.on_air_at.is_some() { finish(next, Outcome::EndedPlanned, now) } else { fail(next, now) };
+        return close(next, why, now);
     }
     next.attempts += 1;
     next.tries += 1;
+    next.tried_at = Some(now);
     State::Calling
 }
 
@@ -220,6 +278,11 @@ fn due(next: &mut Occurrence, now: Timestamp) -> State {
 fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
     next.in_doubt = true;
     next.was_in_doubt = true;
+    if let Some(outcome) = next.wanted.take() {
+        // Nobody knows its task, so nobody can stop it; nor is it started again.
+        let outcome = if outcome.name() == "cut" { outcome } else { Outcome::Failed(Failure::InDoubt) };
+        return finish(next, outcome, now);
+    }
     let is_first_start = next.on_air_at.is_none();
     let too_late_to_skip = next.terms.late == Late::Skip && is_first_start && now.duration_since(next.key.start) > LATE_AFTER;
     let attempts_max = next.terms.retry.attempts;
@@ -229,29 +292,5 @@ fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
         return finish(next, Outcome::Failed(failure), now);
     }
     // In doubt does not mean now: a clock that went back may find the start still ahead.
-    State::Waiting { until: now.max(next.key.start), why: if is_first_start { Why::Retry } else { Why::Restart } }
-}
-
-/// What it is that a task vanished at `at`. A loop or a live source should have gone on to the end of its window, but for the last
-/// stretch in which no attempt would be made either; media may end a little early, by 30 s or 2 % of its window.
-fn gone(occurrence: &Occurrence, at: Timestamp) -> Outcome {
-    let is_endless = occurrence.playout.live || occurrence.playout.repeat == Repeat::Forever;
-    let lost = Outcome::Failed(Failure::Lost);
-    match occurrence.end {
-        End::Never if is_endless => lost,
-        End::Open | End::Never => Outcome::EndedMedia,
-        End::Planned(_) | End::Media(_) if is_endless => {
-            if occurrence.window_closes().is_some_and(|closes| at < closes) {
-                lost
-            } else {
-                Outcome::EndedPlanned
-            }
-        }
-        End::Planned(end) | End::Media(end) => {
-            let slack = SignedDuration::from_secs(30).max(end.duration_since(occurrence.key.start) / 50);
-            let content_end = occurrence.content_end().map(|content| content.min(end));
-            let was_early = content_end.is_some_and(|content| content.duration_since(at) > slack);
-            if was_early { lost } else { Outcome::EndedMedia }
-        }
-    }
+    State::Waiting { until: now.max(next.key.start), why: why_again(next) }
 }

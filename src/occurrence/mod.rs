@@ -1,10 +1,13 @@
 //! One planned showing: what it is, the request that puts it on air at an instant, and the state machine that decides what
 //! becomes of it. Pure: `now` is an argument, and effects are values. Refuses to know sockets, the ledger's tables and YAML.
 
+mod answer;
 mod decide;
+mod loss;
 mod outcome;
 mod request;
 mod retry;
+mod rooms;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -15,10 +18,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 pub use decide::{Event, Illegal, NotSent, decide};
+pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
-pub use task::{Task, TaskEvent, TaskPhase, TaskStep};
+pub use rooms::{Ousted, TOUCHING, ousted};
+pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub(crate) use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
@@ -187,6 +192,46 @@ impl State {
     }
 }
 
+/// What an occurrence was before a callback named its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It waited, in doubt.
+    FromWaiting,
+    /// It was on air without a TaskId.
+    FromOnAir,
+}
+
+impl Adopted {
+    /// As the ledger writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Adopted::FromWaiting => "waiting",
+            Adopted::FromOnAir => "on_air",
+        }
+    }
+
+    /// The way back from the ledger.
+    pub fn from_name(name: &str) -> Option<Adopted> {
+        [Adopted::FromWaiting, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
+    }
+}
+
+/// A room of an application: what two occurrences can be in conflict about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The application's `SdkAppId`.
+    pub sdk_app_id: u64,
+    /// The room, with its type.
+    pub room: Room,
+}
+
+impl Playout {
+    /// Where it plays.
+    pub fn target(&self) -> Target {
+        Target { sdk_app_id: self.destination.sdk_app_id, room: self.room.clone() }
+    }
+}
+
 /// The last fault, for people and for the outcome's reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastFault {
@@ -237,6 +282,16 @@ pub struct Occurrence {
     pub on_air_at: Option<Timestamp>,
     /// When it went off the air, or was given up.
     pub ended_at: Option<Timestamp>,
+    /// The outcome it is to have as soon as the attempt under way is answered: somebody wanted it off the air meanwhile.
+    pub wanted: Option<Outcome>,
+    /// When the newest attempt was sent, or was to be: what a callback about a doubt is held against.
+    pub tried_at: Option<Timestamp>,
+    /// Since when it is off the air against the plan, after it was on.
+    pub lost_at: Option<Timestamp>,
+    /// When it was healed lately, at most [`HEALS_FAST`] of them.
+    pub heals: Vec<Timestamp>,
+    /// What it was before a callback named its task; none, if an answer did.
+    pub adopted: Option<Adopted>,
     /// When a callback confirmed it.
     pub confirmed_at: Option<Timestamp>,
     /// The TaskId of its newest task.
@@ -273,15 +328,28 @@ impl Occurrence {
     pub fn start_within_closes(&self) -> Option<Timestamp> {
         let within = match (self.terms.start_within, self.end) {
             (Some(within), _) => signed(within),
-            (None, End::Open) => OPEN_START_WITHIN,
+            (None, End::Open) => self.within_open_end(),
             (None, End::Never | End::Planned(_) | End::Media(_)) => return None,
         };
         self.key.start.checked_add(within).ok()
     }
 
+    fn within_open_end(&self) -> SignedDuration {
+        self.terms.start_within.map_or(OPEN_START_WITHIN, signed)
+    }
+
+    /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.
+    pub fn may_be_on_air(&self) -> bool {
+        self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })
+    }
+
     /// The last instant at which the attempt that is due now may leave.
     pub fn closes(&self) -> Option<Timestamp> {
-        if self.on_air_at.is_none() { self.start_closes() } else { self.window_closes() }
+        match (self.on_air_at, self.end) {
+            (None, _) => self.start_closes(),
+            (Some(_), End::Open) => self.lost_at.and_then(|lost| lost.checked_add(self.within_open_end()).ok()),
+            (Some(_), _) => self.window_closes(),
+        }
     }
 
     /// When media of known length has played out, from an on-time start; `None` for loops, live sources and unknown lengths.

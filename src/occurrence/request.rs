@@ -48,6 +48,14 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
     Ok(Request { destination: playout.destination.clone(), body: Body::Start { params: Box::new(params), valid_until } })
 }
 
+impl Occurrence {
+    /// When the cloud ends a task of it by itself that was started at `at`; `None`: it has no bound there.
+    pub fn bound_if_sent_at(&self, at: Timestamp) -> Option<Timestamp> {
+        let is_loop = self.playout.repeat == Repeat::Forever;
+        is_loop.then(|| later(at, SignedDuration::from_mins(max_duration(self.end, at).into())))
+    }
+}
+
 /// An end may be the calendar's last instant; nothing is later than that.
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
-use crate::trtc::{Destination, TaskStatus};
+use crate::trtc::{Destination, Room, TaskStatus};
 
 /// Gone is NotExist twice, this far apart.
 const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -59,6 +59,8 @@ pub struct Task {
     pub task_id: String,
     /// Whose account, application and region.
     pub destination: Destination,
+    /// Where it plays.
+    pub room: Room,
     /// The occurrence it was started for.
     pub key: Key,
     /// Its robot: a later start of the same robot must know that it is still there.
@@ -77,6 +79,21 @@ pub struct Task {
     pub alerted: bool,
     /// Whether its stop was ever owed: then its end is ours, and not the media's.
     pub was_stopped: bool,
+}
+
+/// A task that nobody here started, as far as anyone knows: only a callback named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The opaque handle.
+    pub task_id: String,
+    /// The application whose callback named it, and the account's region.
+    pub destination: Destination,
+    /// When the vendor saw it.
+    pub seen_at: Timestamp,
+    /// The job it is most likely of.
+    pub likely_job: Option<String>,
+    /// Since when an operator wants it stopped.
+    pub stop_wanted: Option<Timestamp>,
 }
 
 /// What to do for a task now.
@@ -102,6 +119,11 @@ pub enum TaskEvent {
 }
 
 impl Task {
+    /// Whether it may have media on air still: its stop was not taken.
+    pub fn may_play(&self) -> bool {
+        matches!(self.phase, TaskPhase::Watched { .. } | TaskPhase::StopWanted { .. })
+    }
+
     /// Whether it is settled: nothing is to be done for it any more.
     pub fn is_gone(&self) -> bool {
         matches!(self.phase, TaskPhase::Gone { .. })

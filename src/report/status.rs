@@ -12,7 +12,7 @@ use super::history::HistoryObject;
 use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
-use crate::occurrence::{Occurrence, Task};
+use crate::occurrence::{Occurrence, Orphan, Task};
 use crate::plan;
 pub use health::{Health, judge};
 pub use text::text;
@@ -56,10 +56,8 @@ pub enum DaemonView {
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
         next: Vec<plan::Planned>,
-        /// Seconds between two describes of a task on air.
-        watch_period_s: u64,
-        /// Starts, stops and describes that wait for the limiter.
-        queue: [usize; 3],
+        /// How it is.
+        state: DaemonState,
     },
     /// It was asked, and did not answer as it should.
     Silent {
@@ -68,6 +66,23 @@ pub enum DaemonView {
     },
     /// It could not be asked: it listens nowhere.
     Unasked,
+}
+
+/// What only a running daemon knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaemonState {
+    /// Seconds between two describes of a task on air.
+    pub watch_period_s: u64,
+    /// Starts, stops and describes that wait for the limiter.
+    pub queue: [usize; 3],
+    /// Whether somebody keeps the clock right, if anybody knows.
+    pub synchronised: Option<bool>,
+    /// The endpoint's clock minus this one, if the endpoint found fault with this one.
+    pub offset_ms: Option<i64>,
+    /// Why starts are held for the clock's sake.
+    pub held: Option<String>,
+    /// What is wrong with the ledger's disk.
+    pub disk: Option<String>,
 }
 
 /// What the ledger knows of now.
@@ -81,6 +96,8 @@ pub struct LedgerView {
     pub trouble: Vec<Occurrence>,
     /// Every task that is not known to be gone.
     pub tasks: Vec<Task>,
+    /// Every task that nobody claims.
+    pub orphans: Vec<Orphan>,
 }
 
 /// The status as programs read it. The keys and their order are the contract; every key is always there, and what only a running
@@ -101,8 +118,8 @@ pub struct StatusObject {
     pub on_air: Option<Vec<HistoryObject>>,
     /// What comes next.
     pub next: Option<Vec<PlanObject>>,
-    /// Tasks that no occurrence owns. Always empty: callbacks, which tell of them, are not supported yet.
-    pub orphans: [(); 0],
+    /// Tasks that no occurrence owns: callbacks told of them. Null when the ledger cannot be read.
+    pub orphans: Option<Vec<OrphanObject>>,
     /// What went wrong lately; null when the ledger cannot be read.
     pub recent_trouble: Option<Vec<HistoryObject>>,
     /// Seconds between two describes of a task on air.
@@ -122,7 +139,22 @@ pub struct ScheduleObject {
     pub rejected: Option<Vec<crate::diagnostic::DiagnosticObject>>,
 }
 
-/// `clock` of [`StatusObject`]. Always null: the daemon does not look at the kernel's clock discipline yet, and never holds.
+/// One of `orphans` of [`StatusObject`].
+#[derive(Clone, Debug, Serialize)]
+pub struct OrphanObject {
+    /// The TaskId, for `stop --task`.
+    pub task_id: String,
+    /// The application.
+    pub app: String,
+    /// The region.
+    pub region: String,
+    /// When the vendor told of it.
+    pub seen_at: String,
+    /// The job it is most likely of.
+    pub likely_job: Option<String>,
+}
+
+/// `clock` of [`StatusObject`].
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClockObject {
     /// Whether the kernel calls the clock synchronised.
@@ -150,24 +182,37 @@ impl StatusObject {
         let (health, reasons) = judge(input);
         let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
         let ledger = input.ledger.as_ref().ok();
-        let (jobs, rejected, next, watch_period_s, queue) = match &input.daemon {
-            DaemonView::Running { jobs, rejected, next, watch_period_s, queue } => {
+        let (jobs, rejected, next, state) = match &input.daemon {
+            DaemonView::Running { jobs, rejected, next, state } => {
                 let rejected = (!rejected.is_empty()).then(|| rejected.iter().map(Diagnostic::json).collect());
                 let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
-                (Some(*jobs), rejected, Some(next), Some(*watch_period_s), queue.map(Some))
+                (Some(*jobs), rejected, Some(next), Some(state.clone()))
             }
-            DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None, [None; 3]),
+            DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None),
         };
-        let [start, stop, describe] = queue;
+        let [start, stop, describe] = state.as_ref().map_or([None; 3], |state| state.queue.map(Some));
+        let watch_period_s = state.as_ref().map(|state| state.watch_period_s);
+        let clock = state.map_or_else(ClockObject::default, |state| ClockObject {
+            synchronised: state.synchronised,
+            offset_ms: state.offset_ms,
+            held: state.held,
+        });
+        let orphan = |orphan: &Orphan| OrphanObject {
+            task_id: orphan.task_id.clone(),
+            app: orphan.destination.app.clone(),
+            region: orphan.destination.region.clone(),
+            seen_at: instant(orphan.seen_at),
+            likely_job: orphan.likely_job.clone(),
+        };
         StatusObject {
             health,
             reasons,
             generation: input.generation,
             schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
-            clock: ClockObject::default(),
+            clock,
             on_air: ledger.map(|ledger| objects(&ledger.on_air)),
             next,
-            orphans: [],
+            orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
             watch_period_s,
             queue: QueueObject { start, stop, describe },

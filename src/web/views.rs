@@ -12,7 +12,9 @@ use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
 use crate::report::range::PlanRange;
-use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
+use crate::report::status::{
+    self, DaemonState, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH,
+};
 use crate::schedule::JobId;
 
 /// Most items of one answer: some 7 MB.
@@ -59,6 +61,7 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
             on_air: reader.on_air()?,
             trouble: reader.trouble(now - TROUBLE_REACH, TROUBLE_MAX)?,
             tasks: reader.tasks()?,
+            orphans: reader.orphans()?,
         })
     })
 }
@@ -79,8 +82,14 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
             jobs: site.schedule.len(),
             rejected: site.rejected.clone(),
             next: Upcoming::new(&site.schedule, now).take(NEXT_COUNT).collect(),
-            watch_period_s: pulse.watch_period_s,
-            queue: pulse.queue,
+            state: DaemonState {
+                watch_period_s: pulse.watch_period_s,
+                queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
+                synchronised: pulse.synchronised,
+                offset_ms: pulse.offset_ms,
+                held: pulse.held,
+                disk: pulse.disk,
+            },
         },
         ledger: ledger.map_err(|error| error.to_string()),
         zone_source: site.zones.data.source.clone(),

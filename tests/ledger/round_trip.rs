@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
-use ingestd::occurrence::{End, Failure, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why};
+use ingestd::occurrence::{
+    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why,
+};
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room, Tempo};
 use jiff::{SignedDuration, Timestamp};
@@ -118,13 +120,17 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
     let counts = (1..1_000_u32, 0..1_000_u32, 0..50_u32, 0..i64::MAX);
     let doubts = (any::<bool>(), any::<bool>(), any::<bool>());
     let times = (option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()));
+    let off = option::of(select(Outcome::WITHOUT_CODE[..7].to_vec()));
+    let adopted = option::of(select(vec![Adopted::FromWaiting, Adopted::FromOnAir]));
+    let losses = (off, option::of(instant()), option::of(instant()), prop::collection::vec(instant(), 0..=HEALS_FAST), adopted);
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
-    let parts = (name, end(), playout(), terms(), state(), counts, doubts, times, texts);
-    parts.prop_map(|(name, end, playout, terms, state, counts, doubts, times, texts)| {
+    let parts = (name, end(), playout(), terms(), state(), counts, doubts, (times, losses), texts);
+    parts.prop_map(|(name, end, playout, terms, state, counts, doubts, (times, losses), texts)| {
         let (start, job, kind) = name;
         let (attempts, tries, restarts, generation) = counts;
         let (was_in_doubt, in_doubt, joined) = doubts;
         let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
+        let (wanted, tried_at, lost_at, heals, adopted) = losses;
         let (task_id, fault, request_id) = texts;
         let row = Occurrence {
             key: Key { start, job: JobId::parse(&job).expect("a job id") },
@@ -145,6 +151,11 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             first_sent_at,
             on_air_at,
             ended_at,
+            wanted,
+            tried_at,
+            lost_at,
+            heals,
+            adopted,
             confirmed_at,
             task_id,
             fault,
@@ -157,6 +168,9 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
 /// Mends what the state machine never leaves: what is on air, or ended, was once put on air, and what was missed never was.
 fn possible(mut row: Occurrence) -> Occurrence {
     let start = row.key.start;
+    if !matches!(row.state, State::Armed | State::Calling) {
+        row.wanted = None;
+    }
     match &row.state {
         State::OnAir | State::Stopping { .. } => row.on_air_at = row.on_air_at.or(Some(start)),
         State::Done { outcome } if outcome.name() == "ended" => {
@@ -166,6 +180,7 @@ fn possible(mut row: Occurrence) -> Occurrence {
         State::Done { outcome } if outcome.name() == "missed" => row.on_air_at = None,
         _ => {}
     }
+    row.lost_at = row.lost_at.filter(|_| row.on_air_at.is_some());
     row
 }
 

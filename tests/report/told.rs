@@ -5,7 +5,7 @@ use std::time::Duration;
 use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, Why};
 use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
-use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
+use ingestd::report::status::{DaemonState, DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Settings, Source};
 use ingestd::trtc::{Repeat, Room};
 use jiff::SignedDuration;
@@ -62,7 +62,7 @@ fn ledger() -> LedgerView {
     };
     let down =
         Occurrence { kind: Kind::Summary, count: 12, ..missed("jingle", minutes(-700), Outcome::Missed(MissedReason::Down)) };
-    LedgerView { committed_at: Some(minutes(-1)), on_air: vec![live, promo, film, nameless], trouble: vec![refused, down], tasks }
+    LedgerView { committed_at: Some(minutes(-1)), on_air: vec![live, promo, film, nameless], trouble: vec![refused, down], tasks, orphans: Vec::new() }
 }
 
 const ON_AIR: &str = "\
@@ -95,7 +95,12 @@ fn footer() -> String {
 #[test]
 fn the_text_of_a_status_says_what_matters_first() {
     let mut input = input(ledger());
-    input.daemon = DaemonView::Running { jobs: 5, rejected: Vec::new(), next: next(), watch_period_s: 30, queue: [2, 0, 1] };
+    input.daemon = DaemonView::Running {
+        jobs: 5,
+        rejected: Vec::new(),
+        next: next(),
+        state: DaemonState { watch_period_s: 30, queue: [2, 0, 1], ..DaemonState::default() },
+    };
     let head = "\
 degraded
   `filler` is on air without a task id, so it cannot be stopped from here

@@ -29,6 +29,14 @@ impl Clock for SimClock {
         self.origin.elapsed()
     }
 
+    fn since_boot(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        None
+    }
+
     async fn wake_at(&self, at: Timestamp) {
         let since_base = Duration::try_from(at.min(self.base + SignedDuration::from_hours(24 * 3650)).duration_since(self.base));
         tokio::time::sleep_until(self.origin + since_base.unwrap_or_default()).await;

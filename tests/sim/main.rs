@@ -16,7 +16,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingestd::daemon::{Daemon, Former, Generation};
+use ingestd::daemon::{Daemon, Former, Generation, Rules};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -105,7 +105,7 @@ async fn live_until(
     let daemon = Daemon::new(
         clock.clone(),
         Arc::new(api.clone()),
-        rate,
+        Rules { rate, require_sync: false, past: midnight() },
         ledger,
         accepted,
         vec![Former { generation: Generation { number: 1, schedule: Arc::clone(former) }, until: clock.now() }],

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::daemon::Pulse;
+use ingestd::daemon::{Pulse, Waiting};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::web::{Site, serve};
@@ -61,7 +61,8 @@ impl Served {
             Ledger::open(folder.path()).expect("a ledger");
         }
         let zones = Zones::newest();
-        let pulse = watch::Sender::new(Pulse { queue: [3, 2, 1], watch_period_s: 30 });
+        let pulse =
+            watch::Sender::new(Pulse { queue: Waiting { start: 3, stop: 2, describe: 1 }, watch_period_s: 30, ..Pulse::default() });
         let mut site = Site {
             state_folder: folder.path().to_owned(),
             schedule: Arc::new(schedule(SCHEDULE, &zones)),

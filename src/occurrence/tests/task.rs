@@ -7,6 +7,7 @@ fn task() -> Task {
         row: 1,
         task_id: "t-1".into(),
         destination: example().playout.destination,
+        room: example().playout.room,
         key: example().key,
         robot: "promo".into(),
         started_at: at(0),

@@ -2,8 +2,8 @@
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air and is not known to be |
-//! | `degraded` | the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `failing` | the ledger cannot be read, or not written; starts are held for the clock's sake; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air and is not known to be |
+//! | `degraded` | the clock is not synchronised; a task runs that nobody claims; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the light red: nobody can mend yesterday, and a light that is always red is not looked at.
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::super::history::{error_message, result};
 use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::occurrence::{End, MissedReason, Occurrence, Outcome, State, Task, TaskPhase, Why};
+use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, Why};
 
 /// How long trouble that is over still shows.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
@@ -55,7 +55,13 @@ pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
     let mut degraded = Vec::new();
     match &input.daemon {
         DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is taken off the air")),
-        DaemonView::Running { rejected, .. } => degraded.extend(rejection(rejected)),
+        DaemonView::Running { rejected, state, .. } => {
+            let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
+            failing.extend(state.disk.as_ref().map(disk));
+            failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
+            degraded.extend(rejection(rejected));
+            degraded.extend((state.synchronised == Some(false)).then(|| "the clock is not synchronised".to_owned()));
+        }
         DaemonView::Unasked => {}
     }
     match &input.ledger {
@@ -65,6 +71,10 @@ pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(few(ledger.on_air.iter().filter_map(|row| overrun(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
+            let orphan = |orphan: &Orphan| {
+                format!("an orphan runs that nobody here started: `ingestd stop --task {}` stops it", orphan.task_id)
+            };
+            degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));
         }
     }

@@ -10,7 +10,7 @@ use super::super::history::{error_message, result, short};
 use super::super::plan::place;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
-use super::{DaemonView, LedgerView, StatusInput, judge};
+use super::{DaemonState, DaemonView, LedgerView, StatusInput, judge};
 use crate::occurrence::{End, Occurrence, State};
 use crate::plan;
 use crate::trtc::Repeat;
@@ -32,7 +32,7 @@ pub fn text(input: &StatusInput) -> String {
     }
     line("");
     line(&schedule(input));
-    if let DaemonView::Running { watch_period_s, queue: [start, stop, describe], .. } = &input.daemon {
+    if let DaemonView::Running { state: DaemonState { watch_period_s, queue: [start, stop, describe], .. }, .. } = &input.daemon {
         let waiting = format!("{start} starts, {stop} stops and {describe} describes wait for the limiter");
         line(&format!("{waiting}; what is on air is looked at every {watch_period_s} s"));
     }

@@ -1,0 +1,120 @@
+//! What was planned while nobody could start it: written down in batches, with the reason. Refuses to know what is armed, and
+//! when there is time for it.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::Generation;
+use super::claim::armed;
+use super::desk::Desk;
+use crate::ledger::{LedgerError, Turn};
+use crate::occurrence::{Kind, MissedReason, Occurrence, Outcome, SkippedReason, State};
+use crate::plan::{self, Upcoming};
+use crate::schedule::{JobId, Late};
+
+/// Most rows one transaction of the backlog writes: a few tens of milliseconds on a slow disk.
+const BATCH: usize = 1_000;
+
+/// Most rows of one job that a backlog writes before it counts the rest in one.
+const ROWS_A_JOB: u32 = 1_000;
+
+/// What lies between the cursor and where arming began.
+pub(super) struct Backlog {
+    pub(super) generation: Generation,
+    upcoming: Upcoming,
+    /// Every start before it is settled.
+    pub(super) cursor: Timestamp,
+    /// Where it ends.
+    pub(super) until: Timestamp,
+    /// Why nobody was there.
+    pub(super) absent: MissedReason,
+    tallies: HashMap<JobId, Tally>,
+}
+
+/// What one job has missed in this backlog: rows, and beyond them one summary for each outcome.
+#[derive(Default)]
+struct Tally {
+    rows: u32,
+    summaries: Vec<Occurrence>,
+}
+
+impl Backlog {
+    pub(super) fn new(generation: Generation, cursor: Timestamp, until: Timestamp, absent: MissedReason) -> Backlog {
+        let upcoming = Upcoming::new(&generation.schedule, cursor);
+        Backlog { generation, upcoming, cursor, until, absent, tallies: HashMap::new() }
+    }
+
+    /// Writes one batch; true when nothing is left.
+    pub(super) fn write_batch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        accepted: i64,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        for _ in 0..BATCH {
+            match self.upcoming.peek() {
+                Some(start) if start < self.until => {}
+                _ => {
+                    self.cursor = self.until;
+                    return Ok(true);
+                }
+            }
+            let Some(planned) = self.upcoming.next() else { continue };
+            self.write(turn, desk, &planned, accepted, now)?;
+            self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
+        }
+        Ok(false)
+    }
+
+    fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        desk: &mut Desk,
+        planned: &plan::Planned,
+        accepted: i64,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let claimed = armed(planned, self.generation.number, true);
+        let was_replaced = self.generation.number != accepted;
+        let state = State::Done { outcome: why_missed(&claimed, was_replaced, self.absent, now) };
+        let missed = Occurrence { state, attempts: 0, tries: 0, joined: false, ..claimed };
+        let tally = self.tallies.entry(planned.job.id.clone()).or_default();
+        if tally.rows < ROWS_A_JOB {
+            tally.rows += u32::from(desk.record(turn, &missed, now)?);
+            return Ok(());
+        }
+        if turn.has(&missed.key)? {
+            return Ok(());
+        }
+        let known = tally.summaries.iter().position(|summary| summary.state == missed.state);
+        let index = known.unwrap_or(tally.summaries.len());
+        if known.is_none() {
+            tally.summaries.push(Occurrence { kind: Kind::Summary, count: 0, ..missed.clone() });
+        }
+        let summary = &mut tally.summaries[index];
+        summary.count += 1;
+        if missed.end.at().is_some() {
+            summary.end = missed.end;
+        }
+        turn.summarise(summary)
+    }
+}
+
+/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
+/// schedule that planned it is not in force any more.
+fn why_missed(occurrence: &Occurrence, was_replaced: bool, absent: MissedReason, now: Timestamp) -> Outcome {
+    let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+    if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
+        return Outcome::Missed(absent);
+    }
+    if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {
+        return Outcome::Missed(MissedReason::Late);
+    }
+    if was_replaced {
+        return Outcome::Missed(absent);
+    }
+    // A later window of the same job is open too, and only the latest is started.
+    Outcome::Skipped(SkippedReason::Conflict)
+}

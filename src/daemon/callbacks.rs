@@ -1,0 +1,226 @@
+//! What the vendor's callbacks tell (DESIGN section 5, Callbacks): a task that is known is described at once; one that is not is
+//! adopted by the only start it can be of, or listed as an orphan until an operator stops it. Refuses to know how callbacks
+//! arrive, and to change anything else by them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::desk::Desk;
+use super::voice::{Happening, Weight};
+use crate::ledger::{LedgerError, Turn};
+use crate::occurrence::{Event, Key, Occurrence, Orphan, State};
+use crate::schedule::Schedule;
+use crate::trtc::callback::{Callback, TaskNews};
+use crate::trtc::error::{Class, classify};
+use crate::trtc::{Answer, Destination, Success};
+
+/// A task that a callback names was started by a request sent at most so long before.
+const STARTED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// How far the vendor's clock may be behind ours for the same.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(2);
+
+/// Tasks of which only the end was told so far. Callbacks come out of order, but not by so many.
+const ENDED_MAX: usize = 1_000;
+
+/// Callbacks that may wait for an answer. More than an account can start in the time an answer takes.
+const UNKNOWN_MAX: usize = 10_000;
+
+/// How long between two tries to stop an orphan.
+const ORPHAN_RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+/// What was heard and not settled.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    /// Starts of tasks that nobody here knows, by TaskId; each waits for the answers under way.
+    unknown: BTreeMap<String, Callback>,
+    ended: VecDeque<String>,
+    orphans: BTreeMap<String, LiveOrphan>,
+    /// Where tasks of an application are, by its SdkAppId, as the schedule says.
+    homes: BTreeMap<u64, Destination>,
+}
+
+struct LiveOrphan {
+    orphan: Orphan,
+    /// When to try to stop it; `None`: nobody asked, or a stop is under way.
+    next_at: Option<Timestamp>,
+}
+
+impl Callbacks {
+    pub(super) fn recover(&mut self, orphans: Vec<Orphan>, now: Timestamp) {
+        for orphan in orphans {
+            let next_at = orphan.stop_wanted.map(|_| now);
+            self.orphans.insert(orphan.task_id.clone(), LiveOrphan { orphan, next_at });
+        }
+    }
+
+    /// Learns from a schedule in which region the tasks of an application are.
+    pub(super) fn learn(&mut self, schedule: &Schedule) {
+        for job in schedule.jobs() {
+            let Some((app, region)) = job.app.as_ref().zip(job.region.as_ref()) else { continue };
+            let Some(sdk_app_id) = app.sdk_app_id else { continue };
+            let (app, region) = (app.name.as_ref().to_owned(), region.as_ref().to_owned());
+            self.homes.entry(sdk_app_id).or_insert(Destination { app, sdk_app_id, region });
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.orphans.values().filter_map(|live| live.next_at).min()
+    }
+
+    /// Orphans whose stop is to be sent now.
+    pub(super) fn calls(&mut self, now: Timestamp) -> Vec<(Destination, String)> {
+        let due = self.orphans.values_mut().filter(|live| live.next_at.is_some_and(|at| at <= now));
+        let calls = due.map(|live| {
+            live.next_at = None;
+            (live.orphan.destination.clone(), live.orphan.task_id.clone())
+        });
+        calls.collect()
+    }
+}
+
+impl Desk {
+    /// Takes in a callback.
+    pub(super) fn take_callback(&mut self, turn: &mut Turn<'_>, callback: Callback, now: Timestamp) -> Result<(), LedgerError> {
+        let Callback { sdk_app_id, task_id, news, at } = &callback;
+        if self.tasks.owner(*sdk_app_id, task_id).is_some() {
+            return self.confirm(turn, &callback, now);
+        }
+        if *news == TaskNews::Stopped {
+            self.callbacks.unknown.remove(task_id);
+            if self.callbacks.orphans.remove(task_id).is_some() {
+                turn.orphan_gone(task_id, *at);
+            } else if !turn.knows_task(task_id)? {
+                self.callbacks.ended.push_back(task_id.clone());
+                self.callbacks.ended.truncate(ENDED_MAX);
+            }
+            return Ok(());
+        }
+        let is_old = self.callbacks.ended.contains(task_id) || turn.knows_task(task_id)?;
+        if !is_old && !self.callbacks.orphans.contains_key(task_id) && self.callbacks.unknown.len() < UNKNOWN_MAX {
+            // Repeats and later news of the same task say nothing about when it was started.
+            let earliest = self.callbacks.unknown.entry(task_id.clone()).or_insert_with(|| callback.clone());
+            earliest.at = earliest.at.min(*at);
+        }
+        Ok(())
+    }
+
+    /// What a callback says of a task that is known.
+    fn confirm(&mut self, turn: &mut Turn<'_>, callback: &Callback, now: Timestamp) -> Result<(), LedgerError> {
+        let Callback { sdk_app_id, task_id, news, at } = callback;
+        self.tasks.hear(*sdk_app_id, task_id, *news, now);
+        let Some(key) = self.tasks.owner(*sdk_app_id, task_id).map(|task| task.key.clone()) else { return Ok(()) };
+        let Some(live) = self.live.get_mut(&key) else { return Ok(()) };
+        let is_current = live.occurrence.task_id.as_ref() == Some(task_id);
+        if *news == TaskNews::Started && is_current && live.occurrence.confirmed_at.is_none() {
+            live.occurrence.confirmed_at = Some(*at);
+            turn.update(&live.occurrence)?;
+        }
+        Ok(())
+    }
+
+    /// Settles the callbacks about unknown tasks for which no answer is awaited any more.
+    pub(super) fn settle_callbacks(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(), LedgerError> {
+        let awaited = |callback: &Callback| {
+            let may_be = |occurrence: &Occurrence| {
+                occurrence.playout.destination.sdk_app_id == callback.sdk_app_id
+                    && occurrence.key.start <= callback.at + CLOCKS_APART
+            };
+            self.live.values().any(|live| live.awaits_answer() && may_be(&live.occurrence))
+        };
+        let ready: Vec<Callback> = self.callbacks.unknown.values().filter(|callback| !awaited(callback)).cloned().collect();
+        for callback in ready {
+            self.callbacks.unknown.remove(&callback.task_id);
+            if self.tasks.owner(callback.sdk_app_id, &callback.task_id).is_some() {
+                self.confirm(turn, &callback, now)?;
+            } else if !turn.knows_task(&callback.task_id)? {
+                self.adopt(turn, callback, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a task to the one start it can be of; without exactly one, it is an orphan.
+    fn adopt(&mut self, turn: &mut Turn<'_>, callback: Callback, now: Timestamp) -> Result<(), LedgerError> {
+        let Callback { sdk_app_id, task_id, news: _, at } = callback;
+        let of_app = |occurrence: &&Occurrence| occurrence.playout.destination.sdk_app_id == sdk_app_id;
+        let sent_before = |occurrence: &&Occurrence| {
+            occurrence.tried_at.is_some_and(|sent| sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN)
+        };
+        let in_app = || self.live.values().map(|live| &live.occurrence).filter(of_app);
+        let doubts: Vec<_> = in_app().filter(|occurrence| is_doubt(occurrence)).filter(sent_before).collect();
+        if let [doubt] = doubts.as_slice() {
+            let key = doubt.key.clone();
+            let bound = doubt.bound_if_sent_at(at);
+            let media_end = self.live[&key].media_end(at);
+            let occurrence = (*doubt).clone();
+            self.tasks.add(turn, &occurrence, task_id.clone(), bound, media_end, now)?;
+            self.happen(turn, &key, Event::Adopted { task_id, at }, now)?;
+            if let Some(live) = self.live.get_mut(&key) {
+                live.bound = bound;
+            }
+            return Ok(());
+        }
+        let likely = in_app().filter(sent_before).max_by_key(|occurrence| occurrence.tried_at);
+        let likely_job = likely.map(|occurrence| occurrence.key.job.to_string());
+        let home = likely.map(|occurrence| occurrence.playout.destination.clone());
+        let Some(destination) = home.or_else(|| self.callbacks.homes.get(&sdk_app_id).cloned()) else { return Ok(()) };
+        let likely =
+            likely_job.as_ref().map_or("no job it could be of is known".to_owned(), |job| format!("most likely of `{job}`"));
+        let text = format!("an orphan: task {task_id} runs and nobody here started it, {likely}; `ingestd stop --task` stops it");
+        self.heard.push(Happening::general(now, Weight::Error, text));
+        let orphan = Orphan { task_id: task_id.clone(), destination, seen_at: at, likely_job, stop_wanted: None };
+        turn.add_orphan(&orphan);
+        self.callbacks.orphans.insert(task_id, LiveOrphan { orphan, next_at: None });
+        Ok(())
+    }
+
+    /// An answer to a start of `key` names a task: whoever was given it by a callback gives it back.
+    pub(super) fn heed_answer(&mut self, turn: &mut Turn<'_>, key: &Key, task_id: &str, now: Timestamp) -> Result<(), LedgerError> {
+        if self.callbacks.orphans.remove(task_id).is_some() {
+            turn.orphan_gone(task_id, now);
+        }
+        let was_given = |occurrence: &Occurrence| occurrence.adopted.is_some() && occurrence.task_id.as_deref() == Some(task_id);
+        let given =
+            self.live.values().map(|live| &live.occurrence).find(|occurrence| &occurrence.key != key && was_given(occurrence));
+        let Some(given) = given.map(|occurrence| occurrence.key.clone()) else { return Ok(()) };
+        self.tasks.disown(turn, &given, task_id, now)?;
+        self.happen(turn, &given, Event::TakenBack, now)
+    }
+
+    /// An operator wants an orphan stopped. False: there is none of that id.
+    pub(super) fn stop_orphan(&mut self, turn: &mut Turn<'_>, task_id: &str, now: Timestamp) -> bool {
+        let Some(live) = self.callbacks.orphans.get_mut(task_id) else { return false };
+        live.orphan.stop_wanted.get_or_insert(now);
+        live.next_at = Some(now);
+        turn.update_orphan(&live.orphan);
+        true
+    }
+
+    /// Takes in the answer to an orphan's stop.
+    pub(super) fn orphan_answered(&mut self, turn: &mut Turn<'_>, task_id: &str, answer: &Answer, now: Timestamp) {
+        let is_over = match &answer.result {
+            Ok(Success::Stopped) => true,
+            Ok(_) => false,
+            Err(fault) => classify(fault) == Class::TaskGone,
+        };
+        let Some(live) = self.callbacks.orphans.get_mut(task_id) else { return };
+        if !is_over {
+            live.next_at = Some(now + ORPHAN_RETRY);
+            return;
+        }
+        self.callbacks.orphans.remove(task_id);
+        turn.orphan_gone(task_id, now);
+        self.heard.push(Happening::general(now, Weight::Info, format!("the orphan {task_id} is off the air")));
+    }
+}
+
+/// Whether a task of this occurrence may run that nobody knows.
+fn is_doubt(occurrence: &Occurrence) -> bool {
+    match occurrence.state {
+        State::Waiting { .. } => occurrence.in_doubt,
+        State::OnAir => occurrence.task_id.is_none(),
+        _ => false,
+    }
+}

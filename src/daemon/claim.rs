@@ -1,0 +1,178 @@
+//! From the plan to the desk: the occurrence that a planned start makes, and which window of a job is open now. Refuses to know
+//! what is settled already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::desk::Desk;
+use crate::calendar::Start;
+use crate::ledger::{LedgerError, Turn};
+use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, Terms, start_request};
+use crate::plan;
+use crate::schedule::{EndRule, Job, Late};
+use crate::trtc::{Destination, Repeat};
+
+/// The newest occurrence of `job` in `[from, now)` that can still be started.
+pub(super) fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Option<plan::Planned> {
+    if !job.enabled {
+        return None;
+    }
+    let reach = look_back(job).and_then(|reach| now.checked_sub(reach).ok());
+    // Where no window bounds the search, a year does: an endless show that began earlier has a row, or a new one is wanted.
+    let from = from.max(reach.unwrap_or(now - SignedDuration::from_hours(24 * 366)));
+    let newest = newest_start(job, from, now)?;
+    let planned = plan::planned(job, newest);
+    let closes = armed(&planned, 0, true).start_closes();
+    closes.is_none_or(|closes| now < closes).then_some(planned)
+}
+
+/// The newest start of `job` in `[from, now)`, found in stretches that double from `now` back: a job that starts every second
+/// has its newest in the first of them.
+fn newest_start(job: &Job, from: Timestamp, now: Timestamp) -> Option<Start> {
+    let mut stretch = SignedDuration::from_mins(1);
+    let mut until = now;
+    while from < until {
+        let since = until.checked_sub(stretch).map_or(from, |since| since.max(from));
+        if let Some(newest) = job.when.between(since, until).last() {
+            return Some(newest);
+        }
+        (until, stretch) = (since, stretch * 2);
+    }
+    None
+}
+
+/// The longest a window of this job can be, with room for a clock change; `None`: unknown.
+fn look_back(job: &Job) -> Option<SignedDuration> {
+    let length = match (job.end, job.start_within) {
+        (EndRule::For(length), _) => length,
+        (EndRule::To(_), _) => Duration::from_hours(26),
+        (EndRule::Media, within) => {
+            let media = job.length.zip(times(job)).map(|(length, plays)| length.saturating_mul(plays) * 2);
+            media.or(within).unwrap_or(Duration::from_mins(10))
+        }
+        (EndRule::Never, within) => within?,
+    };
+    SignedDuration::try_from(length).ok()?.checked_add(SignedDuration::from_secs(1))
+}
+
+fn times(job: &Job) -> Option<u32> {
+    match job.repeat {
+        Repeat::Times(plays) if !job.live => Some(plays.into()),
+        _ => None,
+    }
+}
+
+/// Claims a show that is open already; or records why it is not started after all.
+pub(super) fn start_late(
+    turn: &mut Turn<'_>,
+    desk: &mut Desk,
+    planned: &plan::Planned,
+    generation: i64,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let occurrence = armed(planned, generation, true);
+    let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
+    let outcome = if is_late && occurrence.terms.late == Late::Skip {
+        Some(MissedReason::Late)
+    } else if start_request(&occurrence, now).is_err() {
+        Some(MissedReason::ContentOver)
+    } else {
+        None
+    };
+    match outcome {
+        None => desk.claim(turn, occurrence, now)?,
+        Some(reason) => {
+            let state = State::Done { outcome: Outcome::Missed(reason) };
+            desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence }, now)?
+        }
+    };
+    Ok(())
+}
+
+/// The occurrence as it is claimed: armed, attempt 1.
+pub(super) fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> Occurrence {
+    let job = &planned.job;
+    Occurrence {
+        key: Key { start: planned.start.at, job: job.id.clone() },
+        kind: Kind::Planned,
+        count: 1,
+        end: planned.end,
+        playout: playout(job, planned.start.at),
+        terms: terms(job),
+        generation,
+        state: State::Armed,
+        attempts: 1,
+        tries: 1,
+        restarts: 0,
+        was_in_doubt: false,
+        in_doubt: false,
+        joined,
+        exists_since: None,
+        first_sent_at: None,
+        on_air_at: None,
+        ended_at: None,
+        wanted: None,
+        tried_at: Some(planned.start.at),
+        lost_at: None,
+        heals: Vec::new(),
+        adopted: None,
+        confirmed_at: None,
+        task_id: None,
+        fault: None,
+        request_id: None,
+    }
+}
+
+pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {
+    let app = job.app.as_ref().expect("a schedule that is run was read with settings, which name the application of every job");
+    let region = job.region.as_ref().expect("a schedule that is run was read with settings, which have a region");
+    let destination = Destination {
+        app: app.name.as_ref().to_owned(),
+        sdk_app_id: app.sdk_app_id.expect("settings give every application its id"),
+        region: region.as_ref().to_owned(),
+    };
+    Playout {
+        destination,
+        room: job.room.clone(),
+        robot: job.robot.expand(job.id.as_str(), &job.room, start),
+        stream: job.stream.clone(),
+        live: job.live,
+        length: job.length,
+        seek: job.seek,
+        repeat: job.repeat,
+        volume: job.volume,
+        tempo: job.tempo,
+        progress: job.progress,
+        auto_push: job.auto_push,
+        idle_timeout: job.idle_timeout,
+    }
+}
+
+/// The rules of a job that go with its occurrences.
+pub(super) fn terms(job: &Job) -> Terms {
+    Terms {
+        late: job.late,
+        start_within: job.start_within,
+        conflict: job.conflict,
+        retry: job.retry.as_ref().clone(),
+        heal: job.heal,
+        on_remove: job.on_remove,
+        priority: job.priority,
+    }
+}
+
+/// Records an occurrence that is not started, and why.
+pub(super) fn pass_over(
+    turn: &mut Turn<'_>,
+    desk: &mut Desk,
+    planned: &plan::Planned,
+    (generation, outcome): (i64, Outcome),
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let state = State::Done { outcome };
+    let occurrence = armed(planned, generation, false);
+    desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, ..occurrence }, now)?;
+    Ok(())
+}

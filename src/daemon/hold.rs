@@ -1,0 +1,173 @@
+//! Whether the wall clock can be believed (DESIGN section 5, Clock hold). Pure: readings go in, a judgement comes out. Refuses to
+//! know what is held meanwhile.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that is off by so much is not believed.
+const TOO_MUCH: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long starts wait at most for a clock that nobody has set yet, where the settings want it to be set.
+const SYNC_PATIENCE: Duration = Duration::from_mins(5);
+
+/// What the clocks of the host show at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// The wall clock.
+    pub(super) wall: Timestamp,
+    /// Time since boot, suspends included.
+    pub(super) boot: Duration,
+    /// Whether somebody keeps the wall clock right, if anybody knows.
+    pub(super) synchronised: Option<bool>,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Starts are held from now on, for this reason.
+    Held(String),
+    /// The clock is believed again.
+    Released,
+}
+
+/// The judge of the clock.
+pub(super) struct Hold {
+    /// The wall clock at boot, as last believed: wall minus time since boot.
+    believed: SignedDuration,
+    reason: Option<String>,
+    /// Until which time since boot a clock that nobody has set holds starts; `None`: it does not, or is set.
+    unset_until: Option<Duration>,
+}
+
+impl Hold {
+    /// Begins with a first reading. `floor`: the clock was that far once, or is from a later time than that.
+    pub(super) fn new(first: Reading, floor: Timestamp, require_sync: bool) -> Hold {
+        let is_behind = floor.duration_since(first.wall) >= TOO_MUCH;
+        let start = if is_behind { floor } else { first.wall };
+        let reason = is_behind.then(|| {
+            let by = floor.duration_since(first.wall).as_mins();
+            format!(
+                "the clock shows {}, {by} min before {floor}, which is past: set it, or say `ingestd clock confirm`",
+                first.wall
+            )
+        });
+        let waits = require_sync && first.synchronised != Some(true);
+        Hold { believed: offset(start, first.boot), reason, unset_until: waits.then(|| first.boot + SYNC_PATIENCE) }
+    }
+
+    /// Judges a reading. Small steps are believed, and are the rest of the house's business.
+    pub(super) fn judge(&mut self, reading: Reading) -> Option<Change> {
+        let was_held = self.reason().is_some();
+        if self.unset_until.is_some_and(|until| reading.synchronised == Some(true) || until <= reading.boot) {
+            self.unset_until = None;
+        }
+        let shown = offset(reading.wall, reading.boot);
+        let step = shown - self.believed;
+        if step.abs() < TOO_MUCH {
+            self.believed = shown;
+            self.reason = None;
+        } else if self.reason.is_some() && reading.synchronised == Some(true) {
+            self.confirm(reading);
+        } else if self.reason.is_none() {
+            let (by, way) = (step.abs().as_mins(), if step.is_negative() { "back" } else { "forward" });
+            let advice = "if it is right now, say `ingestd clock confirm`";
+            self.reason = Some(format!("the clock was set {way} by {by} min, to {}: {advice}", reading.wall));
+        }
+        match (was_held, self.reason()) {
+            (false, Some(reason)) => Some(Change::Held(reason.to_owned())),
+            (true, None) => Some(Change::Released),
+            _ => None,
+        }
+    }
+
+    /// The clock is right, says somebody who knows.
+    pub(super) fn confirm(&mut self, reading: Reading) {
+        self.believed = offset(reading.wall, reading.boot);
+        self.reason = None;
+        self.unset_until = None;
+    }
+
+    /// Why starts are held, if they are.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let unset = "the clock was not synchronised since the host booted, and `require_sync` waits for that up to 5 min";
+        self.reason.as_deref().or(self.unset_until.map(|_| unset))
+    }
+
+    /// The time by which streams end: the wall clock, or what it would show had it not been set.
+    pub(super) fn now(&self, reading: Reading) -> Timestamp {
+        if self.reason.is_none() {
+            return reading.wall;
+        }
+        let boot = SignedDuration::try_from(reading.boot).unwrap_or(SignedDuration::MAX);
+        Timestamp::from_duration(self.believed + boot).unwrap_or(reading.wall)
+    }
+}
+
+fn offset(wall: Timestamp, boot: Duration) -> SignedDuration {
+    wall.as_duration() - SignedDuration::try_from(boot).unwrap_or(SignedDuration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(wall: &str, boot: u64, synchronised: Option<bool>) -> Reading {
+        Reading { wall: wall.parse().expect("an instant"), boot: Duration::from_secs(boot), synchronised }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    #[test]
+    fn a_clock_behind_what_is_past_is_held_until_it_comes_back() {
+        let first = reading("2020-01-01T00:00:00Z", 100, Some(false));
+        let mut hold = Hold::new(first, at("2026-11-22T10:00:00Z"), false);
+        assert!(hold.reason().is_some_and(|reason| reason.contains("clock confirm")), "{:?}", hold.reason());
+        assert_eq!(hold.now(reading("2020-01-01T00:00:05Z", 105, None)), at("2026-11-22T10:00:05Z"));
+        assert_eq!(hold.judge(reading("2026-11-22T10:05:00Z", 110, None)), Some(Change::Released));
+        assert_eq!(hold.now(reading("2026-11-22T10:05:01Z", 111, None)), at("2026-11-22T10:05:01Z"));
+    }
+
+    #[test]
+    fn a_large_step_holds_and_a_small_one_does_not() {
+        let mut hold = Hold::new(reading("2026-11-22T10:00:00Z", 0, None), Timestamp::MIN, false);
+        assert_eq!(hold.judge(reading("2026-11-22T10:09:00Z", 60, None)), None, "8 min forward");
+        assert_eq!(hold.judge(reading("2026-11-22T10:00:00Z", 60, None)), None, "9 min back");
+        let Some(Change::Held(reason)) = hold.judge(reading("2026-11-22T11:00:00Z", 120, None)) else { panic!("59 min forward") };
+        assert!(reason.contains("forward by 59 min"), "{reason}");
+        assert_eq!(hold.now(reading("2026-11-22T11:00:00Z", 120, None)), at("2026-11-22T10:01:00Z"));
+        assert_eq!(hold.judge(reading("2026-11-22T10:01:30Z", 150, None)), Some(Change::Released), "the offset returned");
+    }
+
+    #[test]
+    fn a_suspend_is_no_step() {
+        let mut hold = Hold::new(reading("2026-11-22T10:00:00Z", 0, None), Timestamp::MIN, false);
+        assert_eq!(hold.judge(reading("2026-11-23T10:00:00Z", 86_400, None)), None);
+    }
+
+    #[test]
+    fn a_synchronised_clock_is_believed_and_so_is_an_operator() {
+        let mut hold = Hold::new(reading("2026-11-22T10:00:00Z", 0, Some(false)), Timestamp::MIN, false);
+        assert!(matches!(hold.judge(reading("2026-11-22T08:00:00Z", 1, Some(false))), Some(Change::Held(_))));
+        assert_eq!(hold.judge(reading("2026-11-22T08:00:01Z", 2, Some(true))), Some(Change::Released));
+        assert!(matches!(hold.judge(reading("2026-11-22T20:00:00Z", 3, None)), Some(Change::Held(_))));
+        hold.confirm(reading("2026-11-22T20:00:00Z", 3, None));
+        assert_eq!(hold.reason(), None);
+        assert_eq!(hold.judge(reading("2026-11-22T20:00:01Z", 4, None)), None);
+    }
+
+    #[test]
+    fn a_host_that_must_be_synchronised_waits_for_it_but_not_for_ever() {
+        let first = reading("2026-11-22T10:00:00Z", 10, Some(false));
+        let mut hold = Hold::new(first, Timestamp::MIN, true);
+        assert!(hold.reason().is_some());
+        assert_eq!(hold.now(first), first.wall, "its streams end by the clock as it is");
+        assert_eq!(hold.judge(reading("2026-11-22T10:00:05Z", 15, Some(true))), Some(Change::Released));
+        let mut hold = Hold::new(first, Timestamp::MIN, true);
+        assert_eq!(hold.judge(reading("2026-11-22T10:04:59Z", 309, None)), None);
+        assert_eq!(hold.judge(reading("2026-11-22T10:05:00Z", 310, None)), Some(Change::Released));
+        assert!(Hold::new(Reading { synchronised: Some(true), ..first }, Timestamp::MIN, true).reason().is_none());
+    }
+}

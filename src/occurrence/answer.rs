@@ -1,0 +1,125 @@
+//! What the answer to a start, or the lack of one, makes of an occurrence. Refuses to know what an answer looks like: it was
+//! judged before.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::decide::{NotSent, fail, finish, on_air, unsent, why_again};
+use super::loss::{PACE, is_paced};
+use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, delay, signed};
+
+/// How long `TaskExist` may be somebody else's task before the start fails.
+const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+
+/// The same, while an earlier task of the robot is not verified gone: so long for that one first.
+const BUSY_ROBOT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long before its window closes the last attempt is made: enough to wake, write and send.
+const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
+
+pub(super) fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
+    let state = judged(next, sent_at, judgement, robot_busy, now);
+    let Some(wanted) = next.wanted.take() else { return state };
+    match state {
+        State::OnAir if next.task_id.is_some() => State::Stopping { outcome: wanted },
+        State::OnAir if wanted.name() == "ended" => finish(next, Outcome::EndedUnverified, now),
+        // It was to end just then, and it was not on the air.
+        State::Waiting { .. } if wanted.name() == "ended" => fail(next, now),
+        state @ State::Done { .. } if wanted.name() == "ended" => state,
+        _ => finish(next, wanted, now),
+    }
+}
+
+fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
+    next.first_sent_at.get_or_insert(sent_at);
+    if judgement.request_id.is_some() {
+        next.request_id = judgement.request_id;
+    }
+    let was_in_doubt = next.in_doubt;
+    next.in_doubt |= judgement.doubt;
+    next.was_in_doubt |= judgement.doubt;
+    next.tried_at = Some(sent_at);
+    if judgement.fault.is_some() {
+        next.fault = judgement.fault;
+    }
+    if judgement.verdict != Verdict::Exists {
+        next.exists_since = None;
+    }
+    match judgement.verdict {
+        Verdict::Accepted { task_id } => {
+            next.task_id = Some(task_id);
+            next.adopted = None;
+            next.fault = None;
+            on_air(next, now)
+        }
+        Verdict::Exists if !robot_busy && (was_in_doubt || next.on_air_at.is_some() || (next.joined && next.attempts == 1)) => {
+            // What was lost was perhaps only not seen; anything else that runs is a task whose id nobody told.
+            if was_in_doubt || next.lost_at.is_none() {
+                next.task_id = None;
+            }
+            on_air(next, now)
+        }
+        Verdict::Exists => {
+            let since = *next.exists_since.get_or_insert(now);
+            let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
+            // A show that was on air is not given up for a stop that does not come through.
+            let is_own = robot_busy && next.on_air_at.is_some();
+            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { again(next, None, false, now) }
+        }
+        Verdict::Again { retry_after, at_once } => again(next, retry_after, at_once, now),
+        Verdict::Permanent => fail(next, now),
+    }
+}
+
+/// Waits for the next attempt, or ends when there can be none.
+fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
+    if next.on_air_at.is_some() {
+        next.lost_at.get_or_insert(now);
+    }
+    let attempts_max = next.terms.retry.attempts;
+    let closes = next.closes();
+    if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
+        return fail(next, now);
+    }
+    let mut wait =
+        if at_once { retry_after.unwrap_or_default() } else { delay(&next.terms.retry, &next.key, next.tries, retry_after) };
+    if next.on_air_at.is_some() && is_paced(next, now) {
+        wait = wait.max(PACE);
+    }
+    let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
+    // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
+    let last = closes.map(|closes| closes - LAST_CALL);
+    let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
+    let why = why_again(next);
+    match last {
+        // Sooner than the server asked for is not an attempt, it is one more rejection.
+        Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
+        Some(last) if until > last && now >= last => fail(next, now),
+        Some(last) => State::Waiting { until: until.min(last), why },
+        None => State::Waiting { until, why },
+    }
+}
+
+pub(super) fn not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
+    unsent(next);
+    if next.on_air_at.is_some() {
+        // A restart that late is not made.
+        return match reason {
+            NotSent::ContentOver => finish(next, Outcome::EndedMedia, now),
+            _ if next.lost_at.is_some() || next.end == End::Open => fail(next, now),
+            _ => finish(next, Outcome::EndedPlanned, now),
+        };
+    }
+    if next.attempts > 0 || next.in_doubt {
+        return fail(next, now);
+    }
+    State::Done {
+        outcome: Outcome::Missed(match reason {
+            NotSent::Late => MissedReason::Late,
+            NotSent::Limit => MissedReason::Limit,
+            NotSent::ContentOver => MissedReason::ContentOver,
+            NotSent::Held(reason) => reason,
+        }),
+    }
+}

@@ -1,0 +1,188 @@
+//! What takes an occurrence off the air before its end, and what brings it back: losses, other shows, operators, callbacks.
+
+use super::*;
+
+fn on_air() -> Occurrence {
+    answer(&example(), &accepted(), at(0))
+}
+
+fn happen(occurrence: &Occurrence, event: Event, seconds: i64) -> Occurrence {
+    decide(occurrence, event, at(seconds)).expect("legal")
+}
+
+fn gone(occurrence: &Occurrence, seconds: i64) -> Occurrence {
+    happen(occurrence, Event::Gone { at: at(seconds) }, seconds + 2)
+}
+
+#[test]
+fn a_stream_that_vanishes_is_healed_or_had_ended() {
+    let single = Occurrence { playout: Playout { repeat: Repeat::Times(1), ..example().playout }, ..example() };
+    let single = answer(&single, &accepted(), at(0));
+    for (occurrence, seconds, expected) in [
+        (on_air(), 600, ("waiting", "")),
+        (on_air(), 3560, ("waiting", "")),
+        (on_air(), 3575, ("ended", "planned")),
+        (single.clone(), 60, ("waiting", "")),
+        (single.clone(), 605, ("ended", "media")),
+        (single.clone(), 575, ("ended", "media")),
+    ] {
+        assert_eq!(outcome(&gone(&occurrence, seconds)), expected, "at {seconds}");
+    }
+    let mut unhealed = on_air();
+    unhealed.terms.heal = false;
+    assert_eq!(outcome(&gone(&unhealed, 600)), ("failed", "lost"));
+}
+
+#[test]
+fn a_heal_returns_in_progress_and_counts_as_a_restart() {
+    let lost = gone(&on_air(), 700);
+    assert_eq!((&lost.state, lost.lost_at), (&State::Waiting { until: at(702), why: Why::Restart }, Some(at(700))));
+    let calling = happen(&lost, Event::Due, 702);
+    assert_eq!(request(&calling, 702), Ok((Some(102), Some(Repeat::Forever), Some(50))));
+    let back = answer(&calling, &accepted(), at(703));
+    assert_eq!((back.state.name(), back.restarts, back.lost_at, back.on_air_at), ("on_air", 1, None, Some(at(0))));
+    // What is off the air at its end is lost, whatever the last code was.
+    let refused = answer(&calling, &rejected("InvalidParameter.StreamUrl"), at(703));
+    assert_eq!(outcome(&refused), ("failed", "lost"));
+    // A heal that is told that the task runs knows which one.
+    let exists = answer(&calling, &rejected("FailedOperation.TaskExist"), at(703));
+    assert_eq!((exists.state.name(), exists.task_id.as_deref()), ("on_air", Some("t-1")));
+    // But after a doubt it may be another.
+    let (doubtful, now) = wait(&answer(&calling, &Answer::bare(Err(Fault::Timeout)), at(703)));
+    let exists = answer(&doubtful, &rejected("FailedOperation.TaskExist"), now);
+    assert_eq!((exists.state.name(), exists.task_id), ("on_air", None));
+}
+
+#[test]
+fn what_keeps_vanishing_is_tried_once_a_minute() {
+    let mut occurrence = on_air();
+    for heal in 0..5 {
+        let lost = gone(&occurrence, 100 + heal * 20);
+        assert_eq!(lost.state, State::Waiting { until: at(102 + heal * 20), why: Why::Restart });
+        occurrence = answer(&happen(&lost, Event::Due, 103 + heal * 20), &accepted(), at(104 + heal * 20));
+    }
+    let lost = gone(&occurrence, 200);
+    assert_eq!(lost.state, State::Waiting { until: at(262), why: Why::Restart }, "the sixth within ten minutes");
+    let calling = happen(&lost, Event::Due, 262);
+    let State::Waiting { until, .. } = answer(&calling, &rejected("InternalError"), at(262)).state else { panic!("it waits") };
+    assert!(until >= at(322), "{until}");
+    // Ten minutes after the first the pace is forgotten.
+    let later = gone(&occurrence, 730);
+    assert_eq!(later.state, State::Waiting { until: at(732), why: Why::Restart });
+}
+
+#[test]
+fn an_open_end_returns_for_a_while_and_then_had_ended() {
+    let live = Playout { live: true, repeat: Repeat::Times(1), length: None, ..example().playout };
+    let live = Occurrence { playout: live, end: End::Open, ..example() };
+    let lost = gone(&answer(&live, &accepted(), at(0)), 5000);
+    assert_eq!((lost.state.name(), lost.closes()), ("waiting", Some(at(5600))));
+    assert_eq!(outcome(&happen(&lost, Event::Due, 5601)), ("ended", "media"));
+    let media = Occurrence { playout: Playout { live: false, ..lost.playout.clone() }, ..live };
+    assert_eq!(outcome(&gone(&answer(&media, &accepted(), at(0)), 50)), ("ended", "media"));
+}
+
+#[test]
+fn a_yielder_waits_for_the_room_and_not_for_a_time() {
+    let yielding = happen(&on_air(), Event::Yield, 100);
+    assert_eq!(yielding.state, State::Waiting { until: Timestamp::MAX, why: Why::Yield });
+    let free = happen(&yielding, Event::RoomFree, 200);
+    let back = answer(&happen(&free, Event::Due, 200), &accepted(), at(201));
+    assert_eq!((back.state.name(), back.restarts, back.attempts), ("on_air", 1, 2));
+    assert_eq!(outcome(&happen(&yielding, Event::Due, 3571)), ("ended", "planned"));
+    // Its start was taken back unsent, and never made.
+    let never = happen(&example(), Event::Yield, 0);
+    assert_eq!((never.attempts, outcome(&happen(&never, Event::Due, 3571))), (0, ("skipped", "conflict")));
+    // Another show has the room, so nothing is lost.
+    assert_eq!(happen(&gone(&on_air(), 700), Event::Yield, 703).lost_at, None);
+}
+
+#[test]
+fn a_renewal_waits_for_its_own_stop_but_not_for_ever() {
+    let renewing = happen(&on_air(), Event::Renew, 100);
+    assert_eq!(renewing.state, State::Waiting { until: at(115), why: Why::Restart });
+    assert_eq!(happen(&renewing, Event::RoomFree, 101).state, State::Waiting { until: at(101), why: Why::Restart });
+    // A stop that does not come through is no reason to give up a show that was on air.
+    let mut calling = happen(&renewing, Event::Due, 115);
+    let mut now = at(115);
+    for _ in 0..100 {
+        (calling, now) = wait(&answer_while(&calling, &rejected("FailedOperation.TaskExist"), now, true));
+    }
+    assert!(!calling.is_done() && now > at(215), "{now}: {:?}", calling.state);
+}
+
+#[test]
+fn what_is_wanted_of_an_attempt_under_way_waits_for_its_answer() {
+    let wanted = happen(&example(), Event::Cut(Outcome::CutOperator), 1);
+    assert_eq!(wanted.state, State::Armed);
+    assert_eq!(answer(&wanted, &accepted(), at(2)).state, State::Stopping { outcome: Outcome::CutOperator });
+    assert_eq!(outcome(&answer(&wanted, &rejected("InternalError"), at(2))), ("cut", "operator"));
+    assert_eq!(outcome(&happen(&wanted, Event::Recovered, 2)), ("cut", "operator"));
+    let ended = happen(&example(), Event::End, 1);
+    assert_eq!(answer(&ended, &accepted(), at(2)).state, State::Stopping { outcome: Outcome::EndedPlanned });
+    assert_eq!(outcome(&answer(&ended, &rejected("InternalError"), at(2))), ("failed", "InternalError"));
+}
+
+#[test]
+fn a_doubt_adopts_the_task_a_callback_names_and_gives_it_back() {
+    let waiting = answer(&example(), &Answer::bare(Err(Fault::Timeout)), at(0));
+    let adopted = happen(&waiting, Event::Adopted { task_id: "t-9".into(), at: at(1) }, 11);
+    assert_eq!((adopted.state.name(), adopted.task_id.as_deref(), adopted.confirmed_at), ("on_air", Some("t-9"), Some(at(1))));
+    let back = happen(&adopted, Event::TakenBack, 12);
+    assert_eq!((back.state.name(), back.task_id.as_deref(), back.in_doubt), ("waiting", None, true));
+    let (doubtful, now) = wait(&waiting);
+    let unknown = answer(&doubtful, &rejected("FailedOperation.TaskExist"), now);
+    let adopted = happen(&unknown, Event::Adopted { task_id: "t-9".into(), at: at(1) }, 20);
+    assert_eq!(happen(&adopted, Event::TakenBack, 21).state, State::OnAir);
+    // What was answered is in no doubt.
+    assert!(decide(&on_air(), Event::Adopted { task_id: "t-9".into(), at: at(1) }, at(2)).is_err());
+}
+
+/// A show on the example's target, so many seconds after its start.
+fn show(job: &str, start: i64, conflict: Conflict) -> Occurrence {
+    let mut show = example();
+    show.key = Key { start: at(start), job: JobId::parse(job).expect("an id") };
+    show.end = End::Planned(at(start + 3600));
+    show.terms.conflict = conflict;
+    show
+}
+
+#[test]
+fn of_two_in_a_room_the_rule_knows_who_goes() {
+    use Conflict::{Allow, Preempt, Reject, Yield};
+    use Ousted::{Ends, Preempted, Skipped, Yields};
+    // Own conflict, other start and conflict, when, and what becomes of the own, which began at 0.
+    for (own, other_start, other, now, expected) in [
+        (Reject, 1800, Preempt, 1799, None),
+        (Reject, 1800, Preempt, 1800, Some(Preempted)),
+        (Reject, 1800, Reject, 1800, Some(Preempted)),
+        (Reject, -1800, Reject, 0, None),
+        (Reject, 3599, Reject, 3599, Some(Ends)),
+        (Reject, 3598, Reject, 3598, Some(Preempted)),
+        (Yield, 1800, Reject, 1800, Some(Yields)),
+        (Yield, -1800, Reject, 0, Some(Yields)),
+        (Reject, 1800, Yield, 1800, None),
+        (Yield, 1800, Yield, 1800, Some(Yields)),
+        (Yield, -1800, Yield, 0, None),
+        (Allow, 1800, Allow, 1800, None),
+        (Allow, 1800, Reject, 1800, Some(Preempted)),
+        // Equal starts: the job's id decides, before either is sent.
+        (Reject, 0, Reject, -4, Some(Skipped)),
+        (Yield, 0, Reject, -4, Some(Yields)),
+        (Reject, 0, Yield, -4, None),
+    ] {
+        let (own, other) = (show("late", 0, own), show("early", other_start, other));
+        assert_eq!(
+            ousted(&own, &other, at(now)),
+            expected,
+            "{:?} at {now}, {other_start} {:?}",
+            own.terms.conflict,
+            other.terms.conflict
+        );
+    }
+    let (mut own, other) = (show("late", 0, Reject), show("early", 0, Reject));
+    own.terms.priority = 9;
+    assert_eq!((ousted(&own, &other, at(-4)), ousted(&other, &own, at(-4))), (None, Some(Skipped)));
+    let over = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..show("early", 1800, Reject) };
+    assert_eq!(ousted(&show("late", 0, Yield), &over, at(1900)), None, "a room is free as soon as its show is being stopped");
+}
