@@ -178,7 +178,10 @@ const METHODS: [Method; 16] = [
     Method {
         name: "act",
         before: nothing,
-        act: |turn| turn.act(start(), "alice", "reload", "generation 3"),
+        act: |turn| {
+            turn.act(start(), "alice", "reload", "generation 3");
+            Ok(())
+        },
         after: "act of alice: reload, generation 3",
     },
 ];
