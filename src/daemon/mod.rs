@@ -309,6 +309,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     fn disk_fails(&mut self, error: &LedgerError, now: Timestamp) {
         self.horizon.pause(MissedReason::Disk);
+        self.desk.hold_back_claims(MissedReason::Disk);
         if self.disk.is_none() {
             let text = format!(
                 "the ledger cannot be written ({error}): nothing is started until it can; what is on air is watched and stopped all the same"

@@ -41,7 +41,9 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     match write {
         Write::Record(occurrence) => match record(connection, occurrence)? {
             true => Ok(()),
-            false => Err(LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key))),
+            false => {
+                Err(LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key)))
+            }
         },
         Write::Summarise(summary) => summarise(connection, summary),
         Write::Update(occurrence) => update(connection, occurrence),

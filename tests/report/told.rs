@@ -62,7 +62,13 @@ fn ledger() -> LedgerView {
     };
     let down =
         Occurrence { kind: Kind::Summary, count: 12, ..missed("jingle", minutes(-700), Outcome::Missed(MissedReason::Down)) };
-    LedgerView { committed_at: Some(minutes(-1)), on_air: vec![live, promo, film, nameless], trouble: vec![refused, down], tasks, orphans: Vec::new() }
+    LedgerView {
+        committed_at: Some(minutes(-1)),
+        on_air: vec![live, promo, film, nameless],
+        trouble: vec![refused, down],
+        tasks,
+        orphans: Vec::new(),
+    }
 }
 
 const ON_AIR: &str = "\
