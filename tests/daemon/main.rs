@@ -6,6 +6,7 @@
 mod boot;
 mod demo;
 mod faults;
+mod kills;
 mod limit;
 mod recovery;
 mod rig;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ingestd::ledger::{FILE, HistoryQuery, Reader};
 use ingestd::occurrence::{Occurrence, State};
-use ingestd::sandbox::{AppKey, Arrival, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
+use ingestd::sandbox::{AppKey, Arrival, ExistReading, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
@@ -85,6 +85,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// With these faults, and an empty schedules folder.
     pub(crate) fn new(faults: Vec<Rule>) -> Rig {
+        Rig::reading(faults, ExistReading::default())
+    }
+
+    /// The same, with what a second start does.
+    pub(crate) fn reading(faults: Vec<Rule>, exist: ExistReading) -> Rig {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let endpoint = listener.local_addr().expect("it is bound");
@@ -96,6 +101,7 @@ impl Rig {
             token: secret("token"),
             apps: [(WELL_KNOWN_SDK_APP_ID, app)].into(),
             faults: FaultPlan::new(faults),
+            exist,
             ..SandboxConfig::well_known()
         };
         let sandbox = Sandbox::new(config, Arc::new(Timestamp::now));
