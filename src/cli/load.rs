@@ -146,7 +146,7 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
     let token = match &settings.account.token {
         Token::Wanted(source) | Token::IfPresent(source) => source,
     };
-    let apps = settings.apps.values().map(|app| &app.secret_key);
+    let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
     for warning in account.into_iter().chain([token]).chain(apps).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }
