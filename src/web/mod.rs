@@ -97,7 +97,7 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
         .layer(from_fn_with_state(bound, admit))
         .layer(from_fn(stamp));
     let service = TowerToHyperService::new(router);
-    listener::serve(listener, LIMITS, shutdown, |_| service.clone()).await;
+    listener::serve(listener, LIMITS, shutdown, |_, _| service.clone()).await;
 }
 
 /// Turns away what is not meant for us, and what brings a body.
