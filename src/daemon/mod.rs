@@ -78,6 +78,8 @@ pub struct Daemon<C, A> {
     pulse: watch::Sender<Pulse>,
     warmed_until: Timestamp,
     watchdog: Option<Watchdog>,
+    inputs: Inputs,
+    handle: Handle,
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
     permitted: Vec<Attempt>,
 }
@@ -112,7 +114,10 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             observe(&happening);
         }
         let line = Line { clock, api, queues };
+        let (handle, inputs) = Handle::new();
         Ok(Daemon {
+            inputs,
+            handle,
             permitted,
             ledger,
             desk,
@@ -129,6 +134,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// What only the running daemon knows, kept up to date.
     pub fn pulse(&self) -> watch::Receiver<Pulse> {
         self.pulse.subscribe()
+    }
+
+    /// A way to tell it something once it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Has `tell` called at least once in each `period`, by the loop itself: a loop that hangs tells nobody.
@@ -153,6 +163,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = self.calls.join_next() => reports.extend(report_of(ended)),
+                Some(input) = self.inputs.recv() => take_inputs(input),
                 () = self.line.clock.wake_at(wake) => {}
             }
             // Whatever else has come back meanwhile belongs to the same turn.
@@ -265,6 +276,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         turn.commit(now)?;
         Ok(())
+    }
+}
+
+/// What the daemon is told from outside.
+fn take_inputs(input: Input) {
+    if let Input::Order(_, reply) = input {
+        // Whoever asked may have gone.
+        let _ = reply.send(Err("the daemon does not take orders yet".to_owned()));
     }
 }
 
