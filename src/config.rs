@@ -379,7 +379,7 @@ fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
 /// Any address is right: the vendor must reach it, and without a good signature nobody gets anything done there.
 fn callbacks(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
     let text = form.text(node, "callbacks", "`none`, or an address and a port,")?;
-    let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    let address = text.parse::<SocketAddr>().ok();
     if address.is_none() {
         form.error(node.span, "bad-value", "`callbacks` is `none`, or an address of this host and a port")
             .hint("for example `0.0.0.0:8622`, or `127.0.0.1:8622` behind a proxy that the vendor can reach");

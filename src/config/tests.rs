@@ -136,7 +136,7 @@ fn each_mistake_has_its_place_and_its_words() {
         ("schedules:\n", "s.yaml:1:10: `schedules`: the value is missing: a path is due"),
         ("state: [a]\n", "s.yaml:1:8: `state`: a path is due, not a list"),
         ("callbacks: localhost:1\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
-        ("callbacks: 0.0.0.0:0\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
+        ("callbacks: 0.0.0.0\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
         ("callbacks: [none]\n", "s.yaml:1:12: `callbacks`: `none`, or an address and a port, is due, not a list"),
         ("require_sync: yes\n", "s.yaml:1:15: `require_sync`: `yes` is a boolean in YAML 1.1 only"),
         ("listen_public: true\n", "s.yaml:1:16: `listen_public` other than `false` is not supported yet"),
