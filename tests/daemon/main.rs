@@ -7,6 +7,7 @@ mod boot;
 mod demo;
 mod faults;
 mod limit;
+mod orders;
 mod recovery;
 mod rig;
 mod shutdown;
