@@ -96,7 +96,7 @@ pub enum Trigger {
 }
 
 /// A trigger with its zone and its bounds: everything that decides when a job starts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct When {
     /// The pattern.
     pub trigger: Trigger,

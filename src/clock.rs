@@ -60,6 +60,18 @@ fn synchronisation() -> Option<bool> {
     folder.exists().then_some(false)
 }
 
+/// The monotonic clock since boot in microseconds, as systemd compares it; 0 on systems that have no systemd.
+pub fn monotonic_us() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        // Neither is ever negative on this clock.
+        now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
 impl SystemClock {
     /// Takes a timer from the kernel. Must be called inside a tokio runtime with I/O enabled, which then drives the timer.
     pub fn new() -> std::io::Result<SystemClock> {

@@ -1,5 +1,7 @@
 //! The answers: parameters to a body. Refuses to know HTTP.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -73,15 +75,17 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let site = &shared.site;
     let pulse = site.pulse.borrow().clone();
+    let in_force = site.in_force.borrow().clone();
+    let schedule = &in_force.generation.schedule;
     let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
         now,
-        generation: site.generation,
-        accepted_at: site.accepted_at,
+        generation: in_force.generation.number,
+        accepted_at: in_force.accepted_at,
         daemon: DaemonView::Running {
-            jobs: site.schedule.len(),
-            rejected: site.rejected.clone(),
-            next: Upcoming::new(&site.schedule, now).take(NEXT_COUNT).collect(),
+            jobs: schedule.len(),
+            rejected: in_force.rejected.to_vec(),
+            next: Upcoming::new(schedule, now).take(NEXT_COUNT).collect(),
             state: DaemonState {
                 watch_period_s: pulse.watch_period_s,
                 queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
@@ -106,9 +110,9 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
         return Err(Problem::Asked("`from` and `to` are more than 400 days apart".to_owned()));
     }
-    let schedule = &shared.site.schedule;
+    let schedule = Arc::clone(&shared.site.in_force.borrow().generation.schedule);
     let upcoming = match query.text("job") {
-        None => Upcoming::new(schedule, range.from),
+        None => Upcoming::new(&schedule, range.from),
         Some(id) => {
             let job = schedule.job(id).ok_or_else(|| format!("there is no job `{}`", shown(id)))?;
             Upcoming::of([job], range.from)

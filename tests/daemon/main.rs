@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod kills;
 mod limit;
+mod orders;
 mod recovery;
 mod rig;
 mod shutdown;

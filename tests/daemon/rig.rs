@@ -135,6 +135,21 @@ impl Rig {
         self.write("ingestd.yaml", &settings.replace("listen: none", &format!("listen: {listen}")));
     }
 
+    /// Adds lines to the settings.
+    pub(crate) fn more_settings(&self, more: &str) {
+        let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
+        self.write("ingestd.yaml", &format!("{settings}{more}\n"));
+    }
+
+    /// Runs another verb with the same settings: exit code, stdout, stderr.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+        command.args(arguments).arg("--config").arg(self.path("ingestd.yaml")).stdin(Stdio::null()).env_clear();
+        let output = command.output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
     /// The schedule: these jobs.
     pub(crate) fn jobs(&self, jobs: &str) {
         self.schedule(&format!("timezone: UTC\njobs:\n{jobs}"));
@@ -302,8 +317,13 @@ impl Process {
 
     /// Where its page listens: from its log.
     pub(crate) fn page(&self) -> SocketAddr {
+        self.place("page=")
+    }
+
+    /// Where one of its ports is: from its log.
+    pub(crate) fn place(&self, field: &str) -> SocketAddr {
         let log = self.log();
-        let address = log.split_once("page=").and_then(|(_, rest)| rest.split_whitespace().next()).expect("it says where");
+        let address = log.split_once(field).and_then(|(_, rest)| rest.split_whitespace().next()).expect("it says where");
         address.parse().expect("an address")
     }
 

@@ -1,5 +1,6 @@
 //! What is answered: exactly the promised objects, and an error for every parameter that makes no sense.
 
+use ingestd::daemon::Generation;
 use ingestd::diagnostic::{Diagnostic, Place};
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, Why};
 use jiff::SignedDuration;
@@ -225,10 +226,22 @@ async fn what_happens_is_seen_at_once() {
 async fn a_schedule_that_was_rejected_is_shown_as_check_shows_it() {
     let problem =
         Diagnostic::error("unknown-key", "unknown key `reapet`").at(Place::file("live.yaml")).hint("did you mean `repeat`?");
-    let served = Served::with(|site| site.rejected = vec![problem.clone()], true).await;
+    let served = Served::with(|in_force| in_force.rejected = [problem.clone()].into(), true).await;
     let status = served.get("/api/v1/status").await.json();
     assert_eq!(status["health"], "degraded");
     assert_eq!(status["schedule"]["rejected"], serde_json::json!([problem.json()]));
+}
+
+#[tokio::test]
+async fn a_schedule_that_comes_into_force_is_seen_at_once() {
+    let served = Served::new().await;
+    let text = "timezone: UTC\njobs: {late: {app: main, at: '23:00', room: 9, stream: 'https://cdn.example.com/a.mp4', for: 1h}}\n";
+    let schedule = std::sync::Arc::new(super::served::schedule(text, &ingestd::zones::Zones::newest()));
+    served.in_force.send_modify(|in_force| in_force.generation = Generation { number: 13, schedule });
+    let status = served.get("/api/v1/status").await.json();
+    assert_eq!((&status["generation"], &status["schedule"]["jobs"]), (&13.into(), &1.into()));
+    assert_eq!(served.get("/api/v1/plan?count=1").await.items()[0]["job"], "late");
+    assert_eq!(served.get("/api/v1/plan?job=evening").await.status, 400);
 }
 
 #[tokio::test]
