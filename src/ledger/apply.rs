@@ -39,12 +39,11 @@ impl Ledger {
 
 fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     match write {
-        Write::Record(occurrence) => match record(connection, occurrence)? {
-            true => Ok(()),
-            false => {
-                Err(LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key)))
-            }
-        },
+        Write::Record(occurrence) => {
+            let taken =
+                || LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key));
+            record(connection, occurrence)?.then_some(()).ok_or_else(taken)
+        }
         Write::Summarise(summary) => summarise(connection, summary),
         Write::Update(occurrence) => update(connection, occurrence),
         Write::Remove(key) => {

@@ -57,7 +57,7 @@ impl Moments {
 #[test]
 fn killed_again_and_again_there_is_one_outcome_for_each() {
     let kills = std::env::var("INGESTD_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    let seed = Timestamp::now().as_nanosecond().unsigned_abs() as u64;
+    let seed = Timestamp::now().as_microsecond().unsigned_abs();
     println!("moments from seed {seed}");
     let mut moments = Moments(seed);
     // Under this reading nothing but the daemon itself keeps a show from playing twice.
@@ -111,7 +111,7 @@ fn twice_at_once_only_in_doubt(rows: &[Occurrence], tasks: &[Task]) {
         for (index, earlier) in tasks.iter().enumerate() {
             let end = earlier.ended.map_or(Timestamp::MAX, |(at, _)| at);
             for later in tasks[index + 1..].iter().filter(|later| later.started_at < end) {
-                let is_known = [earlier, &later].iter().any(|task| show(rows, robot, task).is_some_and(|row| row.was_in_doubt));
+                let is_known = [earlier, later].iter().any(|task| show(rows, robot, task).is_some_and(|row| row.was_in_doubt));
                 assert!(is_known, "{earlier:?} and {later:?} at once, and no doubt: {:#?}", show(rows, robot, later));
             }
         }

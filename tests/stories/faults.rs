@@ -154,7 +154,7 @@ async fn a_clock_that_is_set_far_forward_starts_nothing_until_it_is_believed() {
     story.until("10:10").await;
     story.sent();
     story.clock.set(SignedDuration::from_hours(3));
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    story.pass(Duration::from_mins(1)).await;
     assert_eq!((story.sent(), story.on_air()), (vec![], vec!["promo in lobby".to_owned()]), "at {}", story.clock.now());
     assert!(story.said().iter().any(|line| line.contains("set forward by 180 min")));
     story.clock.set(SignedDuration::from_hours(-3));
@@ -162,9 +162,9 @@ async fn a_clock_that_is_set_far_forward_starts_nothing_until_it_is_believed() {
     assert_eq!(story.rows(), ["promo 10:00 on_air"], "nothing was missed");
     // Now it is right that it is three hours later.
     story.clock.set(SignedDuration::from_hours(3));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    story.pass(Duration::from_secs(1)).await;
     story.order(What::ConfirmClock).await.expect("it is believed");
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    story.pass(Duration::from_secs(5)).await;
     let mut rows = story.rows();
     rows.sort();
     assert_eq!(rows, ["later 12:30 on_air", "promo 10:00 ended (planned)", "short 11:00 missed (clock)"]);
@@ -176,7 +176,7 @@ async fn a_clock_that_is_set_back_fires_nothing_twice_and_ends_by_the_time_that_
     let story = Story::begin("09:59", jobs);
     story.until("10:10").await;
     story.clock.set(SignedDuration::from_mins(-60));
-    tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+    story.pass(Duration::from_hours(1)).await;
     // It shows 10:10 again, and an hour has passed.
     assert_eq!(story.sent(), ["10:00:00.000 start promo lobby: t-1", "10:00:00.000 stop t-1: ok"]);
     story.clock.synchronise(Some(true));

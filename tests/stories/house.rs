@@ -274,6 +274,11 @@ impl Story {
         self.clock.sleep_until(at(time)).await;
     }
 
+    /// Lets so much time pass, whatever the clock shows then.
+    pub(crate) async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     /// Lets days pass.
     pub(crate) async fn clock_days(&self, days: i64) {
         self.clock.sleep_until(self.clock.now() + SignedDuration::from_hours(days * 24)).await;
