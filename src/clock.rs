@@ -273,6 +273,34 @@ mod tests {
         assert!(woke[3] <= woke[1] && woke[1] <= woke[2] && woke[2] <= woke[0], "{woke:?}");
     }
 
+    /// Sets the host's clock to what it shows: harmless, and the kernel says that it was set all the same.
+    #[cfg(target_os = "linux")]
+    fn set_the_clock_to_what_it_shows() -> bool {
+        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        rustix::time::clock_settime(rustix::time::ClockId::Realtime, shown).is_ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn whoever_waits_looks_again_when_the_clock_is_set() {
+        let clock = SystemClock::new().expect("a timer");
+        let far = clock.now() + jiff::SignedDuration::from_hours(1);
+        let waiting = clock.clone();
+        let sleeper = tokio::spawn(async move { waiting.wake_at(far).await });
+        // Until the sleeper has its timer, a setting of the clock concerns nobody.
+        let woken = async {
+            while !sleeper.is_finished() {
+                if !set_the_clock_to_what_it_shows() {
+                    eprintln!("left out: this user may not set the clock");
+                    sleeper.abort();
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), woken).await.expect("it is woken long before its time");
+    }
+
     #[tokio::test]
     async fn a_dropped_sleeper_leaves_the_list() {
         let clock = SystemClock::new().expect("a timer");

@@ -5,6 +5,7 @@
 
 mod boot;
 mod demo;
+mod disk;
 mod faults;
 mod kills;
 mod limit;
