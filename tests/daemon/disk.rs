@@ -56,9 +56,9 @@ fn a_disk_that_fills_up_takes_nothing_off_the_air_and_loses_nothing() {
     let seconds = std::time::Duration::from_secs;
     rig.jobs(
         &[
-            looping("long", start, "40s"),
+            looping("long", start, "24s"),
             looping("ends", start, "8s"),
-            looping("late", start + seconds(9), "30s"),
+            looping("late", start + seconds(9), "14s"),
             looping("never", start + seconds(9), "4s"),
         ]
         .concat(),
@@ -89,7 +89,7 @@ fn a_disk_that_fills_up_takes_nothing_off_the_air_and_loses_nothing() {
     ];
     assert_eq!(outcomes, expected, "{}", daemon.log());
     assert_eq!((rig.tasks("long").len(), long.attempts, ends.attempts, late.attempts), (1, 1, 1, 1));
-    let log = daemon.log();
-    assert!(log.contains("the ledger can be written again") && !log.contains("panicked"), "{log}");
+    let said = daemon.log();
+    assert!(said.contains("the ledger can be written again") && !said.contains("panicked"), "{said}");
     daemon.stop();
 }

@@ -13,3 +13,4 @@ mod orders;
 mod recovery;
 mod rig;
 mod shutdown;
+mod told;

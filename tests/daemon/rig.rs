@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ingestd::ledger::{FILE, HistoryQuery, Reader};
 use ingestd::occurrence::{Occurrence, State};
-use ingestd::sandbox::{AppKey, Arrival, ExistReading, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
+use ingestd::sandbox::{AppKey, Arrival, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
@@ -85,25 +85,25 @@ pub(crate) struct Rig {
 impl Rig {
     /// With these faults, and an empty schedules folder.
     pub(crate) fn new(faults: Vec<Rule>) -> Rig {
-        Rig::reading(faults, ExistReading::default())
+        Rig::with(faults, |_| {})
     }
 
-    /// The same, with what a second start does.
-    pub(crate) fn reading(faults: Vec<Rule>, exist: ExistReading) -> Rig {
+    /// The same, with a sandbox that is not as usual.
+    pub(crate) fn with(faults: Vec<Rule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let endpoint = listener.local_addr().expect("it is bound");
         let secret = |wanted| SECRETS.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
         let app = AppKey { key: secret("app-key").expect("listed"), private_map_key: true };
-        let config = SandboxConfig {
+        let mut config = SandboxConfig {
             secret_id: secret("secret-id").expect("listed"),
             secret_key: secret("secret-key").expect("listed"),
             token: secret("token"),
             apps: [(WELL_KNOWN_SDK_APP_ID, app)].into(),
             faults: FaultPlan::new(faults),
-            exist,
             ..SandboxConfig::well_known()
         };
+        change(&mut config);
         let sandbox = Sandbox::new(config, Arc::new(Timestamp::now));
         let serving = sandbox.clone();
         runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
