@@ -1,7 +1,8 @@
 //! Conflicts of a schedule: the rules, one by one, on small schedules, and random ones against an oracle that looks at every pair
-//! of windows.
+//! of windows. And what a yielding occurrence is told of its pauses.
 
 mod oracle;
+mod pauses;
 mod properties;
 mod rules;
 mod words;
