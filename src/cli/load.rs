@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
+use crate::plan::conflicts::{Strictness, judge};
 use crate::schedule::source::{self, text_of};
 use crate::schedule::{Reading, Schedule};
 use crate::secret::SecretSource;
@@ -99,18 +100,18 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The schedule that the settings name, which must be good.
-pub fn load_schedule(
-    context: &Context,
-    settings: &Settings,
-    zones: &TimeZoneDatabase,
-    now: Timestamp,
-) -> Result<Schedule, Failure> {
-    let loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
-    loaded.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
+/// The schedule that the settings name as a daemon plays it, at boot as at every reload: read, and judged for conflicts. Prints
+/// nothing.
+pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
+    let mut loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
+    if let Some(schedule) = &loaded.value {
+        loaded.diagnostics.extend(judge(schedule, now).diagnostics(Strictness::Run));
+    }
+    if diagnostic::any_error(&loaded.diagnostics) { Loaded { value: None, ..loaded } } else { loaded }
 }
 
-/// The schedule of these files and folders. Without settings, names of apps are left unchecked. Prints nothing.
+/// The schedule of these files and folders, not judged for conflicts. Without settings, names of apps are left unchecked. Prints
+/// nothing.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
     let (sources, reading) = source::read(paths, &given, zones, now);

@@ -172,7 +172,7 @@ fn accept(
     now: Timestamp,
 ) -> Result<Accepted, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
-    let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now);
+    let loaded = load::read_playable(settings, &zones.database, now);
     let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
     let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
     let is_good = loaded.value.is_some();

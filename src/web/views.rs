@@ -10,6 +10,7 @@ use super::query::{Query, shown};
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
+use crate::plan::pauses::Pauses;
 use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
@@ -21,6 +22,9 @@ use crate::schedule::JobId;
 
 /// Most items of one answer: some 7 MB.
 const ITEMS_MAX: u32 = 10_000;
+
+/// Most items of a plan with the pauses in them: some 15 MB.
+const LINES_MAX: usize = 100_000;
 
 /// The longest stretch of a plan: what `check` looks at.
 const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -85,7 +89,10 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
         daemon: DaemonView::Running {
             jobs: schedule.len(),
             rejected: in_force.rejected.to_vec(),
-            next: Upcoming::new(schedule, now).take(NEXT_COUNT).collect(),
+            next: {
+                let pauses = Pauses::new(schedule);
+                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.listed(occurrence)).collect()
+            },
             state: DaemonState {
                 watch_period_s: pulse.watch_period_s,
                 queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
@@ -120,7 +127,19 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     };
     let most = range.count.unwrap_or(ITEMS_MAX + 1);
     let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
-    let items: Vec<_> = occurrences.map(|occurrence| PlanObject::new(&occurrence, false)).collect();
+    let pauses = Pauses::new(&schedule);
+    let mut lines = 0;
+    let listed = occurrences.map(|occurrence| pauses.listed(occurrence)).take_while(|listed| {
+        let fits = lines <= LINES_MAX;
+        lines += 1 + listed.pauses.as_ref().map_or(0, Vec::len);
+        fits
+    });
+    let items: Vec<_> = listed.map(|listed| PlanObject::new(&listed, false)).collect();
+    if lines > LINES_MAX {
+        return Err(Problem::Asked(format!(
+            "there are more than {LINES_MAX} occurrences and pauses in this range: ask for a shorter one"
+        )));
+    }
     if items.len() > ITEMS_MAX as usize {
         return Err(Problem::Asked(format!("there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one")));
     }
