@@ -142,7 +142,11 @@ async fn a_filler_is_told_with_its_pauses_in_the_plan_and_in_the_status() {
     // Whatever the hour, a show begins within the next one.
     let jobs = "timezone: UTC\ndefaults: {room: foyer, app: main, stream: 'https://cdn.example.com/a.mp4'}\njobs:\n  \
         filler: {every: 1h, for: 1h, conflict: yield}\n  show: {cron: '30 * * * *', for: 10m}\n";
-    let served = Served::with(|site| site.schedule = std::sync::Arc::new(schedule(jobs, &site.zones)), true).await;
+    let served = Served::with(
+        |first| first.generation.schedule = std::sync::Arc::new(schedule(jobs, &ingestd::zones::Zones::newest())),
+        true,
+    )
+    .await;
     let plan = served.get("/api/v1/plan?from=2026-11-22T10:00:00Z&count=2").await;
     let pause = serde_json::json!([{ "job": "show", "start": "2026-11-22T10:30:00.000Z", "end": "2026-11-22T10:40:00.000Z" }]);
     let items = plan.items();
@@ -154,7 +158,11 @@ async fn a_filler_is_told_with_its_pauses_in_the_plan_and_in_the_status() {
     assert_eq!((next.len(), fillers.len()), (10, 5));
     assert!(fillers.iter().all(|filler| filler["pauses"].as_array().is_some_and(|pauses| pauses.len() == 1)), "{status}");
     let dense = jobs.replace("every: 1h, for: 1h", "every: 1h, for: 1000h");
-    let served = Served::with(|site| site.schedule = std::sync::Arc::new(schedule(&dense, &site.zones)), true).await;
+    let served = Served::with(
+        |first| first.generation.schedule = std::sync::Arc::new(schedule(&dense, &ingestd::zones::Zones::newest())),
+        true,
+    )
+    .await;
     let answer = served.get("/api/v1/plan?count=1000").await;
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("more than 100000 occurrences and pauses"), "{}", answer.body);
