@@ -30,6 +30,11 @@ fn an_edit_is_put_in_force_without_a_restart_and_a_broken_one_is_not() {
     assert!(error.contains("rig.yaml:3:11") && error.contains("onec"), "{error}");
     assert!(daemon.log().contains("rig.yaml:3:11"), "{}", daemon.log());
 
+    let clash = looping("clash", start, "1m").replace("room: clash", "room: show");
+    rig.jobs(&[show.clone(), clash].concat());
+    let (code, _, error) = rig.verb(&["reload"]);
+    assert!(code == Some(1) && error.contains("`clash`") && error.contains("`show`"), "two shows in one room: {error}");
+
     rig.jobs(&[show.clone(), looping("second", start, "1m")].concat());
     let (code, done, error) = rig.verb(&["reload"]);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{done}");

@@ -161,8 +161,7 @@ impl Reload {
 
     /// Reads and judges everything. It may take seconds, and disks may not answer.
     fn read(&self) -> Read {
-        let paths = std::slice::from_ref(&self.settings.schedules);
-        let loaded = load::read_schedule(paths, Some(&self.settings), &self.zones, clock::now());
+        let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
         Read { loaded, settings_differ }
     }
