@@ -1,6 +1,7 @@
 //! What a running daemon is told: stops and reloads by an operator's verbs, callbacks by the vendor.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use ingestd::occurrence::{Outcome, State};
 use ingestd::sandbox::{CallbackTarget, Effect, EndReason, Instead, Rule};
@@ -30,7 +31,7 @@ fn an_edit_is_put_in_force_without_a_restart_and_a_broken_one_is_not() {
     assert!(error.contains("rig.yaml:3:11") && error.contains("onec"), "{error}");
     assert!(daemon.log().contains("rig.yaml:3:11"), "{}", daemon.log());
 
-    let clash = looping("clash", start, "1m").replace("room: clash", "room: show");
+    let clash = looping("clash", start + Duration::from_secs(45), "1m").replace("room: clash", "room: show");
     rig.jobs(&[show.clone(), clash].concat());
     let (code, _, error) = rig.verb(&["reload"]);
     assert!(code == Some(1) && error.contains("`clash`") && error.contains("`show`"), "two shows in one room: {error}");
