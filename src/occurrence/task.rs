@@ -12,6 +12,9 @@ const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
 const TOO_YOUNG: SignedDuration = SignedDuration::from_secs(10);
 /// Media that runs over its length by this much is stopped.
 const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
+/// When media that should be over is looked at, after its end: the endpoint calls a task InProgress while it idles.
+const LOOKS_AT_END: [SignedDuration; 5] =
+    [SignedDuration::ZERO, SignedDuration::from_secs(3), SignedDuration::from_secs(8), SignedDuration::from_secs(15), OVERRUN];
 /// A stop that is not settled by then alerts.
 const ALERT_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// A loop that nobody could stop is believed to be gone this long after its MaxDuration.
@@ -230,8 +233,8 @@ impl Task {
 
     fn next_watch(&self, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
         let periodic = now + watch_period;
-        let media =
-            self.media_end.into_iter().flat_map(|end| [end, end.checked_add(OVERRUN).unwrap_or(end)]).filter(|at| *at > now).min();
+        let looks = |end: Timestamp| LOOKS_AT_END.iter().filter_map(move |after| end.checked_add(*after).ok());
+        let media = self.media_end.into_iter().flat_map(looks).find(|at| *at > now);
         media.map_or(periodic, |at| at.min(periodic))
     }
 
