@@ -1,6 +1,7 @@
 //! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: no search runs for
 //! ever. Refuses to know jobs, rooms, and what time it is.
 
+mod changes;
 mod cron;
 mod search;
 mod wall;
@@ -13,6 +14,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 
+pub use changes::{ClockChange, clock_changes};
+pub(crate) use changes::{largest, until};
 pub use cron::CronPattern;
 pub use search::resolve;
 
@@ -96,7 +99,7 @@ pub enum Trigger {
 }
 
 /// A trigger with its zone and its bounds: everything that decides when a job starts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct When {
     /// The pattern.
     pub trigger: Trigger,

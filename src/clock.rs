@@ -60,6 +60,18 @@ fn synchronisation() -> Option<bool> {
     folder.exists().then_some(false)
 }
 
+/// The monotonic clock since boot in microseconds, as systemd compares it; 0 on systems that have no systemd.
+pub fn monotonic_us() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        // Neither is ever negative on this clock.
+        now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
 impl SystemClock {
     /// Takes a timer from the kernel. Must be called inside a tokio runtime with I/O enabled, which then drives the timer.
     pub fn new() -> std::io::Result<SystemClock> {
@@ -259,6 +271,34 @@ mod tests {
             woke.push(wait.await.expect("no panic"));
         }
         assert!(woke[3] <= woke[1] && woke[1] <= woke[2] && woke[2] <= woke[0], "{woke:?}");
+    }
+
+    /// Sets the host's clock to what it shows: harmless, and the kernel says that it was set all the same.
+    #[cfg(target_os = "linux")]
+    fn set_the_clock_to_what_it_shows() -> bool {
+        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        rustix::time::clock_settime(rustix::time::ClockId::Realtime, shown).is_ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn whoever_waits_looks_again_when_the_clock_is_set() {
+        let clock = SystemClock::new().expect("a timer");
+        let far = clock.now() + jiff::SignedDuration::from_hours(1);
+        let waiting = clock.clone();
+        let sleeper = tokio::spawn(async move { waiting.wake_at(far).await });
+        // Until the sleeper has its timer, a setting of the clock concerns nobody.
+        let woken = async {
+            while !sleeper.is_finished() {
+                if !set_the_clock_to_what_it_shows() {
+                    eprintln!("left out: this user may not set the clock");
+                    sleeper.abort();
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), woken).await.expect("it is woken long before its time");
     }
 
     #[tokio::test]

@@ -29,6 +29,10 @@ pub const RATE_MAX: u32 = 1000;
 pub const ENDPOINT_DEFAULT: &str = "https://trtc.tencentcloudapi.com";
 /// Where `StateDirectory=ingestd` of the unit puts it.
 const STATE_USUAL: &str = "/var/lib/ingestd";
+/// Where `RuntimeDirectory=ingestd` of the unit puts the control socket.
+const CONTROL_USUAL: &str = "/run/ingestd/control.sock";
+/// The name of the control socket in a folder.
+const CONTROL_NAME: &str = "control.sock";
 /// Where the page listens when nothing is said.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 
@@ -45,8 +49,14 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Where the page listens, a loopback address; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// Where the vendor's callbacks arrive, any address of this host; `None`: nowhere. With it, every application has a `callback_key`.
+    pub callbacks: Option<SocketAddr>,
+    /// The control socket; `None`: see [`Settings::control_socket`].
+    pub control: Option<PathBuf>,
     /// Requests a second for each action, 1..=[`RATE_MAX`].
     pub rate: NonZeroU32,
+    /// Whether starts are held until the kernel calls the clock synchronised.
+    pub require_sync: bool,
 }
 
 /// An account of Tencent Cloud.
@@ -82,6 +92,8 @@ pub struct App {
     pub secret_key: SecretSource,
     /// Whether rooms want a `PrivateMapKey` (advanced permission control).
     pub private_map_key: bool,
+    /// The key that signs the application's callbacks.
+    pub callback_key: Option<SecretSource>,
 }
 
 impl Settings {
@@ -106,6 +118,35 @@ impl Settings {
             // An operator's shell has no such variable; the unit's folder is where it always is.
             _ if Path::new(STATE_USUAL).is_dir() => Ok(PathBuf::from(STATE_USUAL)),
             _ => Err("no folder for the ledger: write `state: PATH` in the settings, or set `$STATE_DIRECTORY`".to_owned()),
+        }
+    }
+
+    /// Where the daemon makes its control socket: `control`, else `control.sock` in the first of `$RUNTIME_DIRECTORY`, else in the
+    /// state folder.
+    ///
+    /// Errors: there is no state folder either.
+    pub fn control_socket(&self) -> Result<PathBuf, String> {
+        if let Some(path) = &self.control {
+            return Ok(path.clone());
+        }
+        let folders = std::env::var_os("RUNTIME_DIRECTORY").unwrap_or_default();
+        match std::env::split_paths(&folders).next() {
+            Some(folder) if !folder.as_os_str().is_empty() => Ok(folder.join(CONTROL_NAME)),
+            _ => self.state_folder().map(|folder| folder.join(CONTROL_NAME)),
+        }
+    }
+
+    /// Where a verb looks for that socket: the first of these at which something listens. An operator's shell has no
+    /// `$RUNTIME_DIRECTORY`, so the unit's usual place comes last; but never for settings with a `state` or a `control` of their own,
+    /// because another daemon may be there.
+    ///
+    /// Errors: as for the daemon.
+    pub fn control_candidates(&self) -> Result<Vec<PathBuf>, String> {
+        let usual = (self.control.is_none() && self.state.is_none()).then(|| PathBuf::from(CONTROL_USUAL));
+        match (self.control_socket(), usual) {
+            (Ok(path), usual) => Ok([path].into_iter().chain(usual).collect()),
+            (Err(_), Some(usual)) => Ok(vec![usual]),
+            (Err(why), None) => Err(why),
         }
     }
 }
@@ -148,15 +189,30 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 }
 
 fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
-    const LATER: [&str; 3] = ["chores", "control", "watch"];
-    let known = ["account", "apps", "schedules", "state", "listen", "rate", "callbacks", "alerts", "require_sync", "listen_public"];
+    const LATER: [&str; 2] = ["chores", "watch"];
+    let known = [
+        "account",
+        "apps",
+        "schedules",
+        "state",
+        "control",
+        "listen",
+        "callbacks",
+        "rate",
+        "require_sync",
+        "alerts",
+        "listen_public",
+    ];
     let fields = form.fields(root, "the settings", &known, &LATER)?;
-    form.only(&fields, "callbacks", "none");
-    form.only(&fields, "require_sync", "false");
     form.only(&fields, "listen_public", "false");
     form.only_empty(&fields, "alerts");
+    let callbacks = match fields.get("callbacks") {
+        Some(node) if node.text() != Some("none") => callbacks(form, node).map(Some),
+        _ => Some(None),
+    };
     let account = form.required(&fields, "account").and_then(|node| account(form, node));
-    let apps = form.required(&fields, "apps").and_then(|node| apps(form, node));
+    let wants_keys = matches!(callbacks, Some(Some(_)));
+    let apps = form.required(&fields, "apps").and_then(|node| apps(form, node, wants_keys));
     let schedules = match fields.get("schedules") {
         Some(node) => form.path(node, "schedules"),
         None => Some(form.folder.join("schedules")),
@@ -170,8 +226,26 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         Some(node) => listen(form, node).map(Some),
         None => Some(Some(LISTEN_DEFAULT)),
     };
+    let control = match fields.get("control") {
+        Some(node) => form.path(node, "control").map(Some),
+        None => Some(None),
+    };
     let rate = rate(form, &fields);
-    Some(Settings { account: account?, apps: apps?, schedules: schedules?, state: state?, listen: listen?, rate: rate? })
+    let require_sync = match fields.get("require_sync") {
+        Some(node) => form.boolean(node, "require_sync"),
+        None => Some(false),
+    };
+    Some(Settings {
+        account: account?,
+        apps: apps?,
+        schedules: schedules?,
+        state: state?,
+        listen: listen?,
+        callbacks: callbacks?,
+        control: control?,
+        rate: rate?,
+        require_sync: require_sync?,
+    })
 }
 
 fn account(form: &mut Form<'_>, node: &Node<'_>) -> Option<Account> {
@@ -195,7 +269,8 @@ fn usual(name: &str) -> SecretSource {
     SecretSource::Env(name.to_owned())
 }
 
-fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>> {
+/// `wants_keys`: callbacks are on, so each application needs the key that verifies them.
+fn apps(form: &mut Form<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeMap<Arc<str>, App>> {
     let entries = form.map(node, "`apps`")?;
     if entries.is_empty() {
         form.error(node.span, "missing-key", "`apps` names no application");
@@ -215,6 +290,10 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>>
                     .related(first, "the first one")
                     .hint("two names would hide that two jobs play into one room: keep one");
             }
+            if wants_keys && app.callback_key.is_none() {
+                form.error(entry.key_span, "missing-key", "`callbacks` are on, and this application has no `callback_key`")
+                    .hint("write where the key is kept that the console of TRTC shows beside the address of the callbacks");
+            }
             apps.insert(Arc::from(entry.key.as_ref()), app);
         }
     }
@@ -223,7 +302,7 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>) -> Option<BTreeMap<Arc<str>, App>>
 
 fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
     let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
-    let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key"], &["callback_key"])?;
+    let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key", "callback_key"], &[])?;
     let sdk_app_id =
         form.required(&fields, "sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
     let wanted = form.required(&fields, "secret_key").is_some();
@@ -232,7 +311,11 @@ fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
         Some(node) => form.boolean(node, "private_map_key"),
         None => Some(false),
     };
-    Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key? })
+    let callback_key = match fields.get("callback_key") {
+        Some(_) => form.secret(&fields, "callback_key").map(Some),
+        None => Some(None),
+    };
+    Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key?, callback_key: callback_key? })
 }
 
 fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
@@ -291,6 +374,17 @@ fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
             None
         }
     }
+}
+
+/// Any address is right: the vendor must reach it, and without a good signature nobody gets anything done there.
+fn callbacks(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
+    let text = form.text(node, "callbacks", "`none`, or an address and a port,")?;
+    let address = text.parse::<SocketAddr>().ok();
+    if address.is_none() {
+        form.error(node.span, "bad-value", "`callbacks` is `none`, or an address of this host and a port")
+            .hint("for example `0.0.0.0:8622`, or `127.0.0.1:8622` behind a proxy that the vendor can reach");
+    }
+    address
 }
 
 #[cfg(test)]

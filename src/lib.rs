@@ -58,7 +58,7 @@
 //! | [`ledger`] | shell | SQLite: claim, record, recover, query |
 //! | [`daemon`] | shell | the loop: settle what is owed, arm, send, watch, stop, recover |
 //! | [`report`] | core | what people and programs read |
-//! | [`web`], `listener` | shell | the read-only page's JSON and its careful listener |
+//! | [`web`], `listener` | shell | the read-only page's JSON, the vendor's callbacks, operators' orders; the careful listener under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
 //! | [`cli`] | shell | one file a verb; `run` is where the daemon is put together |

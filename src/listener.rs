@@ -2,17 +2,20 @@
 //! answered. Refuses to know what is served: a connection's service is an argument.
 
 use std::error::Error;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::body::Incoming;
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -37,14 +40,69 @@ pub(crate) struct Limits {
     pub(crate) connection_time: Option<Duration>,
 }
 
+/// Where connections come from. There are two: TCP for those who look and for the vendor, a Unix socket for those who give orders.
+pub(crate) trait Accept {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one. Nothing is lost when it is dropped before it is ready.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        // Without it a small answer may wait for the acknowledgement of another; a failure only costs that time.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        UnixListener::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoBody {
+    /// It is longer than is read; not all of it has been.
+    TooLong,
+    /// The connection ended, or what it brought is no body.
+    Broken,
+}
+
+/// The bytes of a body, `most` at the most; one that announces more is not read at all. What it takes no longer than is the
+/// caller's to say.
+pub(crate) async fn read_body(mut incoming: Incoming, most: usize) -> Result<Bytes, NoBody> {
+    if usize::try_from(incoming.size_hint().lower()).map_or(true, |announced| announced > most) {
+        return Err(NoBody::TooLong);
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await {
+        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Err(NoBody::TooLong);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Bytes::from(bytes))
+}
+
 /// Accepts until `shutdown`, then lets what is being answered finish. `connected` makes the service of a connection, which it is
-/// given the number of.
-pub(crate) async fn serve<S>(
-    listener: TcpListener,
+/// given with its number.
+pub(crate) async fn serve<L, S>(
+    listener: L,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-    mut connected: impl FnMut(u64) -> S,
+    mut connected: impl FnMut(u64, &L::Stream) -> S,
 ) where
+    L: Accept,
     S: Service<Request<Incoming>, Response = Response<Body>, Future: Send, Error: Into<Box<dyn Error + Send + Sync>>>,
     S: Send + 'static,
 {
@@ -62,9 +120,10 @@ pub(crate) async fn serve<S>(
             () = shutdown.as_mut() => break,
             Some(_) = connections.join_next() => {}
             (accepted, slot) = accepted => match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     number += 1;
-                    let serving = serve_connection(stream, limits, connected(number), closed.clone());
+                    let service = connected(number, &stream);
+                    let serving = serve_connection(stream, limits, service, closed.clone());
                     connections.spawn(async move {
                         match limits.connection_time {
                             // Whoever takes too long is cut off; there is nobody to tell.
@@ -83,12 +142,11 @@ pub(crate) async fn serve<S>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve_connection<S>(stream: TcpStream, limits: Limits, service: S, mut closing: watch::Receiver<bool>)
+async fn serve_connection<I, S>(stream: I, limits: Limits, service: S, mut closing: watch::Receiver<bool>)
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Future: Send, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    // Without it a small answer may wait for the acknowledgement of another; a failure only costs that time.
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)

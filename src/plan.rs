@@ -1,5 +1,9 @@
-//! From jobs and a range to occurrences: the end of each, and the merged order of all. Pure, in constant memory. Refuses to know
-//! the ledger, and what time it is.
+//! From jobs and a range to occurrences: the end of each, and the merged order of all; which of them clash, and which keep
+//! another off the air. Pure. Refuses to know the ledger, and what time it is.
+
+pub mod conflicts;
+pub mod pauses;
+mod target;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -93,8 +97,18 @@ impl Upcoming {
 
     /// The same for some jobs of a schedule, in the order of their ids.
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, from: Timestamp) -> Upcoming {
+        Upcoming::beginning(jobs, |job| job.when.not_before(from))
+    }
+
+    /// The same, and before them the occurrences that began earlier and whose windows are open at `at`: of `to: never` the
+    /// latest. Between them may stand windows that are over by then. An open end counts only at its start.
+    pub fn open_at<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, at: Timestamp) -> Upcoming {
+        Upcoming::beginning(jobs, |job| first_open(job, at))
+    }
+
+    fn beginning<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, first: impl Fn(&Arc<Job>) -> Option<Start>) -> Upcoming {
         let jobs: Vec<_> = jobs.into_iter().filter(|job| job.enabled).map(Arc::clone).collect();
-        let starts: Vec<_> = jobs.iter().map(|job| job.when.not_before(from)).collect();
+        let starts: Vec<_> = jobs.iter().map(first).collect();
         let first = starts.iter().enumerate().filter_map(|(index, start)| start.map(|start| Reverse((start.at, index))));
         Upcoming { heap: first.collect(), jobs, starts }
     }
@@ -105,10 +119,9 @@ impl Upcoming {
     }
 }
 
-impl Iterator for Upcoming {
-    type Item = Planned;
-
-    fn next(&mut self) -> Option<Planned> {
+impl Upcoming {
+    /// The next occurrence, and the place of its job among the enabled ones that were given.
+    fn next_of(&mut self) -> Option<(usize, Planned)> {
         let mut first = self.heap.peek_mut()?;
         let Reverse((at, index)) = *first;
         let job = &self.jobs[index];
@@ -119,6 +132,31 @@ impl Iterator for Upcoming {
             Some(next) => *first = Reverse((next.at, index)),
             None => drop(std::collections::binary_heap::PeekMut::pop(first)),
         }
-        Some(planned(job, start))
+        Some((index, planned(job, start)))
     }
+}
+
+impl Iterator for Upcoming {
+    type Item = Planned;
+
+    fn next(&mut self) -> Option<Planned> {
+        self.next_of().map(|(_, occurrence)| occurrence)
+    }
+}
+
+/// Longest window that `to` makes: a day, and as much as a zone ever moved its date.
+const TO_MAX: Duration = Duration::from_hours(49);
+
+/// The first start at `at` or later, or an earlier one whose window is still open then.
+fn first_open(job: &Arc<Job>, at: Timestamp) -> Option<Start> {
+    let reach = match job.end {
+        EndRule::For(length) => Some(length),
+        EndRule::To(_) => Some(TO_MAX),
+        EndRule::Never => return job.when.latest_before(at).or_else(|| job.when.not_before(at)),
+        EndRule::Media => media_length(job),
+    };
+    let Some(reach) = reach else { return job.when.not_before(at) };
+    let is_over = |start: &Start| start.at < at && planned(job, *start).end.at().is_some_and(|end| end <= at);
+    let earliest = at.checked_sub(reach).unwrap_or(Timestamp::MIN);
+    std::iter::successors(job.when.not_before(earliest), |start| job.when.next_after(start.at)).find(|start| !is_over(start))
 }

@@ -1,4 +1,4 @@
-//! What systemd is told (`sd_notify`): ready, stopping, a line for `systemctl status`, alive. Refuses to know what the daemon
+//! What systemd is told (`sd_notify`): ready, reloading, stopping, a line for `systemctl status`, alive. Refuses to know what the daemon
 //! does, and what time it is.
 //!
 //! Why not a library: the protocol is one datagram of `NAME=value` lines, and this is all of it that is needed.
@@ -32,6 +32,12 @@ impl Manager {
     /// Start-up is complete: units that are ordered after this one may start.
     pub fn ready(&self) -> io::Result<()> {
         self.tell("READY=1")
+    }
+
+    /// A reload has begun, at that reading of the monotonic clock in microseconds; [`Manager::ready`] ends it. `systemctl reload` of a
+    /// unit of `Type=notify-reload` waits in between.
+    pub fn reloading(&self, monotonic_us: u64) -> io::Result<()> {
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic_us}"))
     }
 
     /// Shutdown has begun.
@@ -85,10 +91,11 @@ mod tests {
         manager.ready().expect("sent");
         manager.status("on air: 2\nREADY=0").expect("sent");
         manager.alive().expect("sent");
+        manager.reloading(5_000_001).expect("sent");
         manager.stopping().expect("sent");
         let mut heard = Vec::new();
         let mut buffer = [0; 256];
-        for _ in 0..4 {
+        for _ in 0..5 {
             let length = ear.recv(&mut buffer).expect("a datagram");
             heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
         }
@@ -108,7 +115,9 @@ mod tests {
         for (name, ear) in ears {
             let place = address(&name).expect("a kind we know").expect("an address");
             let manager = Manager::new(Some(place)).expect("a socket");
-            assert_eq!(told(&manager, &ear), ["READY=1", "STATUS=on air: 2 READY=0", "WATCHDOG=1", "STOPPING=1"], "{name}");
+            let reloading = "RELOADING=1\nMONOTONIC_USEC=5000001";
+            let expected = ["READY=1", "STATUS=on air: 2 READY=0", "WATCHDOG=1", reloading, "STOPPING=1"];
+            assert_eq!(told(&manager, &ear), expected, "{name}");
         }
     }
 

@@ -74,6 +74,40 @@ fn json_is_one_object_a_line_with_every_key() {
 }
 
 #[test]
+fn conflicts_are_judged_once_everything_else_is_right() {
+    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h/a.mp4\"}\n  \
+        news: {at: \"19:00\", for: 1h, room: lobby, stream: \"https://h/n.mp4\"}\n";
+    let folder = folder(&[("a.yaml", &format!("timezone: Asia/Shanghai\njobs:\n{jobs}"))]);
+    let arguments = ["a.yaml", "--format", "json", "--config", "ingestd.yaml"];
+    let output = check(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let object: serde_json::Value = serde_json::from_str(text(&output.stdout).trim()).expect("one object");
+    assert_eq!(
+        (&object["severity"], &object["code"], &object["job"], &object["line"], &object["column"]),
+        (&"error".into(), &"conflict".into(), &"news".into(), &4.into(), &3.into())
+    );
+    assert!(object["hint"].as_str().is_some_and(|hint| hint.contains("`conflict: preempt` on `news`")), "{object}");
+    assert_eq!(text(&output.stderr), "1 file, 2 jobs: 1 error, no warnings\n");
+    std::fs::write(folder.path().join("a.yaml"), format!("jobs:\n{jobs}")).expect("writable");
+    let output = check(folder.path(), &arguments);
+    assert!(text(&output.stdout).contains("timezone") && !text(&output.stdout).contains("conflict"), "{output:?}");
+}
+
+#[test]
+fn how_far_conflicts_were_looked_for_is_told_where_it_is_not_all_the_way() {
+    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h/a.mp4\", for: 5s}\njobs:\n  \
+        tick: {every: 10s}\n  other: {cron: \"5 0 * * * *\"}\n";
+    let folder = folder(&[("a.yaml", jobs)]);
+    let output = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""), "{output:?}");
+    let said = text(&output.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("conflicts in the room `lobby` are looked for until 2"), "{said}");
+    assert!(lines[0].ends_with(" only: `tick` has 20000 windows by then"), "{said}");
+    assert_eq!(lines[1..], ["1 file, 2 jobs: no errors, no warnings"]);
+}
+
+#[test]
 fn settings_resolve_applications_and_without_them_a_warning_says_so() {
     let jobs = GOOD.replace("room: lobby", "room: lobby, app: mian");
     let folder = folder(&[("a.yaml", &jobs)]);

@@ -23,7 +23,8 @@ fn schedule(jobs: &[(&str, &str)]) -> Schedule {
 fn yaml(jobs: &[(&str, &str)]) -> String {
     let jobs = jobs.iter().map(|(id, fields)| {
         let stream = if fields.contains("stream:") { "" } else { "stream: \"https://cdn.example.com/a.mp4\", " };
-        format!("  {id}: {{room: {id}, {stream}{fields}}}\n")
+        let room = if fields.contains("room:") { String::new() } else { format!("room: {id}, ") };
+        format!("  {id}: {{{room}{stream}{fields}}}\n")
     });
     std::iter::once("timezone: America/New_York\njobs:\n".to_owned()).chain(jobs).collect()
 }
@@ -154,13 +155,13 @@ fn csv_and_the_table_say_the_same() {
     let folder = jobs();
     let range = ["--from", "2026-03-08", "--count", "3", "--format"];
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
-    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst\n\
+    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses\n\
         number,2026-03-07T16:00:00.000Z,2026-03-07T16:01:30.000Z,2026-03-08T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
-        number,https://cdn.example.com/a.mp4,ap-singapore,\n\
+        number,https://cdn.example.com/a.mp4,ap-singapore,,\n\
         night,2026-03-08T07:00:00.000Z,,2026-03-08T03:00:00-04:00,America/New_York,main,1400000001,night,string,\
-        night,rtmp://live.example.com/app/,ap-singapore,gap\n\
+        night,rtmp://live.example.com/app/,ap-singapore,gap,\n\
         morning,2026-03-08T13:00:00.000Z,2026-03-08T14:30:00.000Z,2026-03-08T09:00:00-04:00,America/New_York,main,1400000001,morning,\
-        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,\n";
+        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,\n";
     assert_eq!(text(&csv.stdout), expected);
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
@@ -168,6 +169,37 @@ fn csv_and_the_table_say_the_same() {
  2026-03-08 00:00:00 +08:00  00:01:30  number   main/42               https://cdn.example.com/a.mp4
  2026-03-08 03:00:00 -04:00  open      night    main/night    gap     rtmp://live.example.com/app/
  2026-03-08 09:00:00 -04:00  10:30:00  morning  main/morning          https://cdn.example.com/p.mp4
+";
+    assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
+}
+
+#[test]
+fn a_filler_is_one_row_with_its_pauses() {
+    let filler = ("filler", r#"at: "04:00", to: "04:00", room: foyer, conflict: yield"#);
+    let news = ("news", r#"at: "18:00", length: 90s, room: foyer"#);
+    let relay = ("relay", r#"at: "23:30", room: foyer, stream: "rtmp://live.example.com/app/key""#);
+    let folder = folder(&[filler, news, relay]);
+    let range = ["--from", "2026-12-01T08:00Z", "--count", "2", "--format"];
+    let json = plan(&folder, &[&range[..], &["json"]].concat());
+    let rows: Vec<serde_json::Value> =
+        text(&json.stdout).lines().map(|row| serde_json::from_str(row).expect("an object")).collect();
+    let expected = serde_json::json!([
+        { "job": "news", "start": "2026-12-01T23:00:00.000Z", "end": "2026-12-01T23:01:30.000Z" },
+        { "job": "relay", "start": "2026-12-02T04:30:00.000Z", "end": null },
+    ]);
+    assert_eq!((&rows[0]["job"], &rows[0]["pauses"]), (&"filler".into(), &expected));
+    assert_eq!((&rows[1]["job"], &rows[1]["pauses"]), (&"news".into(), &serde_json::Value::Null));
+    let csv = plan(&folder, &[&range[..], &["csv"]].concat());
+    let lines: Vec<String> = text(&csv.stdout).lines().map(str::to_owned).collect();
+    let pauses = "2026-12-01T23:00:00.000Z/2026-12-01T23:01:30.000Z news; 2026-12-02T04:30:00.000Z/.. relay";
+    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses}")), "{lines:?}");
+    assert!(lines[2].ends_with(",ap-singapore,,"), "{lines:?}");
+    let table = plan(&folder, &[&range[..], &["table"]].concat());
+    let expected = "
+ START                       END                  JOB     ROOM        DST     PAUSES                           STREAM
+ 2026-12-01 04:00:00 -05:00  2026-12-02 04:00:00  filler  main/foyer          18:00:00 to 18:01:30 news        https://cdn.example.com/a.mp4
+                                                                              23:30:00 relay
+ 2026-12-01 18:00:00 -05:00  18:01:30             news    main/foyer                                           https://cdn.example.com/a.mp4
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingestd::diagnostic::{Diagnostic, any_error, render};
+use ingestd::plan::conflicts::{Strictness, judge};
 use ingestd::schedule::{Reading, Settings, Source, read, source};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
@@ -25,6 +26,12 @@ fn read_paths(paths: &[PathBuf]) -> (Vec<Source>, Reading) {
     source::read(paths, &settings(), &TimeZoneDatabase::bundled(), now())
 }
 
+/// What `check` says of conflicts, once everything else is right.
+fn conflicts(reading: &Reading) -> Vec<Diagnostic> {
+    let judged = reading.schedule.as_ref().map(|schedule| judge(schedule, now()));
+    judged.map_or_else(Vec::new, |conflicts| conflicts.diagnostics(Strictness::Check))
+}
+
 fn drawn(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
     let texts = sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str())).collect();
     render(diagnostics, &texts, false)
@@ -41,25 +48,27 @@ fn every_bad_file_is_told_what_its_golden_text_says() {
     let mut wrong = Vec::new();
     for fixture in &fixtures {
         let (sources, reading) = read_paths(std::slice::from_ref(fixture));
-        let told = drawn(&reading.diagnostics, &sources);
+        let problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
+        let told = drawn(&problems, &sources);
         let golden = fixture.with_extension("txt");
         if update {
             std::fs::write(&golden, &told).expect("the golden text is written");
         }
         let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        if told != expected || reading.diagnostics.is_empty() {
+        if told != expected || problems.is_empty() {
             wrong.push(format!("{}:\n{told}", fixture.display()));
         }
         assert_eq!(reading.schedule.is_none(), any_error(&reading.diagnostics), "{}", fixture.display());
     }
     assert!(wrong.is_empty(), "these differ from their golden texts (UPDATE_GOLDEN=1 writes them):\n{}", wrong.join("\n"));
-    assert!(fixtures.len() >= 45, "only {} fixtures", fixtures.len());
+    assert!(fixtures.len() >= 85, "only {} fixtures", fixtures.len());
 }
 
 #[test]
 fn the_examples_are_good_together() {
     let (sources, reading) = read_paths(&[PathBuf::from("schedules")]);
-    assert!(!any_error(&reading.diagnostics), "{}", drawn(&reading.diagnostics, &sources));
+    let problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
+    assert!(!any_error(&problems), "{}", drawn(&problems, &sources));
     assert!(sources.len() >= 5);
 }
 

@@ -238,7 +238,7 @@ fn no_lint_is_silenced(_: &str, text: &str) -> Vec<String> {
 /// Simulated time may be slept through: it costs nothing and keeps its promises.
 fn no_test_sleeps(path: &str, text: &str) -> Vec<String> {
     let (_, tests) = split_tests(path, text);
-    let simulated = path.starts_with("tests/sim") || tests.contains("start_paused = true");
+    let simulated = path.starts_with("tests/sim") || path.starts_with("tests/stories") || tests.contains("start_paused = true");
     let word = if simulated { "thread::sleep" } else { "sleep" };
     lines_with(&tests, word).into_iter().map(|line| format!("{line}: a test sleeps")).collect()
 }

@@ -100,6 +100,33 @@ impl CronPattern {
         self.fixed_time
     }
 
+    /// Whether every week of every year has the same starts: it restricts days by their weekday alone.
+    pub(super) fn is_weekly(&self) -> bool {
+        const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
+        let weekday = |first: usize, day: usize| (first + day - 1) % 7;
+        // A month of 28 days that begins on a Monday has each weekday on its first seven days.
+        let runs_on = |weekday: usize| self.days[0][0] & 1 << (weekday + 1) != 0;
+        let like_its_weekday = |(row, first): (usize, usize)| {
+            (1..=28 + row).all(|day| (self.days[row][first] & 1 << day != 0) == runs_on(weekday(first, day)))
+        };
+        self.months & ALL_MONTHS == ALL_MONTHS && (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).all(like_its_weekday)
+    }
+
+    /// Seconds between any two of its times of day, at least; over midnight too.
+    pub(super) fn day_gap(&self) -> i64 {
+        if self.seconds.count_ones() + self.minutes.count_ones() > 2 {
+            self.hour_gap()
+        } else {
+            3600 * i64::from(cyclic_gap(self.hours, 24))
+        }
+    }
+
+    /// Seconds between any two of its times within an hour, at least; over the full hour too.
+    pub(super) fn hour_gap(&self) -> i64 {
+        let seconds = i64::from(cyclic_gap(self.seconds, 60));
+        if seconds < 60 { seconds } else { 60 * i64::from(cyclic_gap(self.minutes, 60)) }
+    }
+
     /// The first date from `date` to `last` on which its day and month fields match.
     pub(super) fn next_date(&self, date: Date, last: Date) -> Option<Date> {
         let mut date = date;
@@ -143,6 +170,13 @@ impl CronPattern {
 fn next_bit(set: u64, from: u32) -> Option<u32> {
     let rest = set.checked_shr(from)?;
     (rest != 0).then(|| from + rest.trailing_zeros())
+}
+
+/// The least distance between two members of `set`, which goes round after `size`; `size` when it has one member.
+fn cyclic_gap(set: u64, size: u32) -> u32 {
+    let members: Vec<u32> = (0..size).filter(|member| set & 1 << member != 0).collect();
+    let next = members.iter().skip(1).copied().chain(members.first().map(|first| first + size));
+    members.iter().zip(next).map(|(member, next)| next - member).min().unwrap_or(size)
 }
 
 fn monday_offset(weekday: Weekday) -> usize {

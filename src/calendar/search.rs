@@ -50,6 +50,26 @@ impl When {
         self.first_from(wall::ceil(instant))
     }
 
+    /// The last start before `instant`, looked for as far back as others are looked for ahead.
+    pub fn latest_before(&self, instant: Timestamp) -> Option<Start> {
+        let end = wall::ceil(instant);
+        let before = |lower: i64| self.first_from(lower).filter(|start| start.at < instant);
+        // The later one begins to look, the later what is found: halve until it is the last.
+        let (mut low, mut high) = (end - HORIZON_DAYS * DAY_SECONDS, end);
+        let mut latest = before(low)?;
+        while low < high - 1 {
+            let middle = low + (high - low) / 2;
+            match before(middle) {
+                Some(start) => {
+                    latest = start;
+                    low = start.at.as_second().max(middle);
+                }
+                None => high = middle,
+            }
+        }
+        Some(latest)
+    }
+
     /// The first start at `lower` (seconds) or later.
     fn first_from(&self, lower: i64) -> Option<Start> {
         let mut lower = self.from.map_or(lower, |from| lower.max(wall::ceil(from)));
@@ -160,7 +180,7 @@ fn next_weekday(days: Weekdays, date: Date) -> Option<Date> {
     date.checked_add(jiff::Span::new().days(ahead)).ok()
 }
 
-fn seconds(step: Duration) -> i64 {
+pub(super) fn seconds(step: Duration) -> i64 {
     i64::try_from(step.as_secs()).expect("a step is at most a day")
 }
 
@@ -170,7 +190,7 @@ fn next_time(times: &[Time], from: u32) -> Option<u32> {
     times.get(at).map(|time| second_of_day(*time))
 }
 
-fn second_of_day(time: Time) -> u32 {
+pub(super) fn second_of_day(time: Time) -> u32 {
     u32::from(time.hour().unsigned_abs()) * 3600
         + u32::from(time.minute().unsigned_abs()) * 60
         + u32::from(time.second().unsigned_abs())

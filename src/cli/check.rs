@@ -9,6 +9,7 @@ use super::{Context, Exit, Failure, load};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Severity, any_error, render};
+use crate::plan::conflicts::{Conflicts, Strictness, judge};
 use crate::schedule::source;
 use crate::zones::Zones;
 
@@ -46,11 +47,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     } else {
         args.paths
     };
-    let (sources, reading) = source::read(&paths, &given, &Zones::newest().database, clock::now());
+    let now = clock::now();
+    let (sources, reading) = source::read(&paths, &given, &Zones::newest().database, now);
+    let conflicts = reading.schedule.as_ref().map(|schedule| judge(schedule, now));
     let of_settings = settings.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str()));
     let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();
     let mut diagnostics = settings.diagnostics;
     diagnostics.extend(reading.diagnostics);
+    diagnostics.extend(conflicts.iter().flat_map(|conflicts| conflicts.diagnostics(Strictness::Check)));
     let mut out = context.stdout();
     let mut print = |diagnostic: &Diagnostic| match args.format {
         Format::Table => out.write_all(render(std::slice::from_ref(diagnostic), &texts, context.colour_stdout()).as_bytes()),
@@ -58,6 +62,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     diagnostics.iter().try_for_each(&mut print).and_then(|()| out.flush()).map_err(Failure::Output)?;
     // Nobody is left to be told when stderr is gone.
+    if let Some(shortfall) = conflicts.as_ref().and_then(Conflicts::shortfall) {
+        let _ = writeln!(io::stderr(), "{shortfall}");
+    }
     let _ = writeln!(io::stderr(), "{}", summary(sources.len(), reading.jobs, &diagnostics));
     Ok(if any_error(&diagnostics) { Exit::Problem } else { Exit::Good })
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
+use crate::plan::conflicts::{Strictness, judge};
 use crate::schedule::source::{self, text_of};
 use crate::schedule::{Reading, Schedule};
 use crate::secret::SecretSource;
@@ -99,18 +100,18 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The schedule that the settings name, which must be good.
-pub fn load_schedule(
-    context: &Context,
-    settings: &Settings,
-    zones: &TimeZoneDatabase,
-    now: Timestamp,
-) -> Result<Schedule, Failure> {
-    let loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
-    loaded.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
+/// The schedule that the settings name as a daemon plays it, at boot as at every reload: read, and judged for conflicts. Prints
+/// nothing.
+pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
+    let mut loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
+    if let Some(schedule) = &loaded.value {
+        loaded.diagnostics.extend(judge(schedule, now).diagnostics(Strictness::Run));
+    }
+    if diagnostic::any_error(&loaded.diagnostics) { Loaded { value: None, ..loaded } } else { loaded }
 }
 
-/// The schedule of these files and folders. Without settings, names of apps are left unchecked. Prints nothing.
+/// The schedule of these files and folders, not judged for conflicts. Without settings, names of apps are left unchecked. Prints
+/// nothing.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
     let (sources, reading) = source::read(paths, &given, zones, now);
@@ -140,13 +141,24 @@ pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
     Ok(Secrets { credentials, apps: settings.apps.iter().map(key).collect::<Result<_, _>>()? })
 }
 
+/// Fetches the keys that verify callbacks, by `SdkAppId`. The message of a failure says which one is missing and where it was looked
+/// for. An application without one has none: with callbacks on, its settings are not accepted.
+pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretString>, String> {
+    let with_key = settings.apps.iter().filter_map(|(name, app)| app.callback_key.as_ref().map(|key| (name, app.sdk_app_id, key)));
+    let read = |(name, sdk_app_id, key): (&Arc<str>, u64, &SecretSource)| {
+        let key = key.read().map_err(|error| format!("`apps.{name}.callback_key`: {error}"))?;
+        Ok((sdk_app_id, key))
+    };
+    with_key.map(read).collect()
+}
+
 /// Warns in the log of every secret file that all users of this host can read.
 pub fn warn_of_exposed_secrets(settings: &Settings) {
     let account = [&settings.account.secret_id, &settings.account.secret_key];
     let token = match &settings.account.token {
         Token::Wanted(source) | Token::IfPresent(source) => source,
     };
-    let apps = settings.apps.values().map(|app| &app.secret_key);
+    let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
     for warning in account.into_iter().chain([token]).chain(apps).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }

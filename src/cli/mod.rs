@@ -13,15 +13,19 @@
 //! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
 mod check;
+mod clock;
 mod demo;
 mod format;
 mod history;
 pub mod load;
 mod log;
+mod order;
 mod plan;
+mod reload;
 mod run;
 mod sandbox;
 mod status;
+mod stop;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -53,6 +57,9 @@ verbs! {
     Plan => plan,
     Status => status,
     History => history,
+    Stop => stop,
+    Reload => reload,
+    Clock => clock,
     Sandbox => sandbox,
     Demo => demo,
 }

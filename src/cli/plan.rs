@@ -9,7 +9,8 @@ use super::format::Format;
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
-use crate::plan::{Planned, Upcoming};
+use crate::plan::Upcoming;
+use crate::plan::pauses::{Listed, Pauses};
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
@@ -60,6 +61,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let jobs = chosen(&schedule, job.as_deref())?;
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
+    let pauses = Pauses::new(&schedule);
+    let occurrences = occurrences.map(|occurrence| pauses.listed(occurrence));
     let mut out = context.stdout();
     let printed = match format {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
@@ -106,7 +109,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     Ok(vec![job])
 }
 
-fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, mut table: PlanTable) -> io::Result<()> {
+fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
         let part = table.part(occurrences.by_ref().take(TABLE_ROWS));
@@ -117,7 +120,7 @@ fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>,
     Ok(())
 }
 
-fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, reveal: bool) -> io::Result<()> {
     for occurrence in occurrences {
         serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
         out.write_all(b"\n")?;
@@ -125,7 +128,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, 
     Ok(())
 }
 
-fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Planned>, reveal: bool) -> io::Result<()> {
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
     for occurrence in occurrences {
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;

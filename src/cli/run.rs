@@ -1,6 +1,9 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! handed on. Refuses to know what any of them does.
 
+mod doors;
+mod reload;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,8 +24,10 @@ use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
-use crate::web::{self, Site};
+use crate::web::{InForce, Site};
 use crate::zones::Zones;
+use doors::Doors;
+use reload::{Reload, told};
 
 /// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
@@ -33,7 +38,10 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
     runtime()?.block_on(async {
-        let page = service.listener().await?;
+        let page = match service.settings.listen {
+            Some(address) => Some(doors::listen(address, "listen").await?),
+            None => None,
+        };
         service.play(page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
     })
 }
@@ -47,6 +55,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Everything that can go wrong before the first thread is started, gone right.
 pub(super) struct Service {
+    context: Context,
     settings: Settings,
     zones: Zones,
     folder: PathBuf,
@@ -61,6 +70,8 @@ pub(super) struct Service {
 struct Accepted {
     generation: Generation,
     since: Option<Timestamp>,
+    /// What it was read from.
+    sources: Vec<Source>,
     rejected: Vec<Diagnostic>,
 }
 
@@ -78,17 +89,7 @@ impl Service {
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
         kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
-        Ok(Service { settings, zones, folder, lock, ledger, accepted, former })
-    }
-
-    /// The port of the page, if the settings want one. It is taken before anything is sent.
-    async fn listener(&self) -> Result<Option<TcpListener>, Failure> {
-        let Some(address) = self.settings.listen else { return Ok(None) };
-        let bound = TcpListener::bind(address).await.map_err(|error| {
-            Failure::new(format!("cannot listen on {address}: {error}"))
-                .hint("another program has the port: change `listen` in the settings, or write `listen: none`")
-        });
-        bound.map(Some)
+        Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former })
     }
 
     /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. Whatever is recorded is told to `observe`.
@@ -98,18 +99,20 @@ impl Service {
         observe: Box<dyn FnMut(&Happening) + Send>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Service { settings, zones, folder, lock, ledger, accepted, former } = self;
+        let Service { context, settings, zones, folder, lock, ledger, accepted, former } = self;
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
         // First of all, because a signal that nobody waits for kills.
-        let mut signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
+        let signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
-        let (number, schedule) = (accepted.generation.number, Arc::clone(&accepted.generation.schedule));
-        let jobs = schedule.len();
+        let doors = Doors::open(&settings, page).await?;
+        let Accepted { generation, since, sources, rejected } = accepted;
+        let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
+        let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may leave: nothing that can fail before the loop runs stands below.
-        let rules = Rules { rate: settings.rate, require_sync: false, past: zones.past() };
-        let mut daemon = Daemon::new(clock, api, rules, ledger, accepted.generation, former, observe)
+        let rules = Rules { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
+        let mut daemon = Daemon::new(clock, api, rules, ledger, generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);
@@ -118,39 +121,42 @@ impl Service {
             daemon.watched(half, Box::new(move || told(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
-        let site = Site {
-            state_folder: folder,
-            schedule,
-            generation: number,
-            accepted_at: accepted.since,
-            rejected: accepted.rejected,
-            pulse: daemon.pulse(),
-            zones,
-        };
-        let address = page.as_ref().and_then(|listener| listener.local_addr().ok());
-        let page = page.map(|listener| tokio::spawn(web::serve(listener, site, until(stopped.clone()))));
+        let handle = daemon.handle();
+        let told_both = (handle.clone(), Arc::clone(&manager));
+        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
+        let site = Site { state_folder: folder, in_force: reload.in_force(), pulse: daemon.pulse(), zones };
+        let places = doors.places();
+        let served = doors.serve(site, handle, reload.reloader(), stopped.clone());
+        let Signals { mut stop_signals, mut hang_up } = signals;
+        let reloading = tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                // What came of it is logged, and nobody else asked.
+                let _ = Arc::clone(&reload).run("SIGHUP".to_owned(), false).await;
+            }
+        });
         let hurry = watch::Sender::new(false);
         let hurried = hurry.subscribe();
         let notice = Arc::clone(&manager);
         let listening = tokio::spawn(async move {
             tokio::select! {
-                () = signals.until_stop() => {}
+                () = stop_signals.next() => {}
                 () = end => {}
             }
             tracing::info!("stopping: streams on air stay on air");
             told(notice.stopping());
             stop.send_replace(true);
-            signals.until_stop().await;
+            stop_signals.next().await;
             hurry.send_replace(true);
         });
         told(manager.ready());
         told(manager.status(&format!("{jobs} jobs, generation {number}")));
-        tracing::info!(jobs, generation = number, page = address.map(tracing::field::display), "ready");
+        let place = |door| places.get(door).map(tracing::field::display);
+        let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
+        tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
         listening.abort();
-        if let Some(page) = page {
-            page.abort();
-        }
+        reloading.abort();
+        drop(served);
         drop(lock);
         ended.map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
     }
@@ -166,7 +172,7 @@ fn accept(
     now: Timestamp,
 ) -> Result<Accepted, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
-    let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now);
+    let loaded = load::read_playable(settings, &zones.database, now);
     let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
     let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
     let is_good = loaded.value.is_some();
@@ -181,15 +187,15 @@ fn accept(
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let since = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, rejected })
+            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
         }
-        (false, Some((_, schedule))) => {
+        (false, Some((sources, schedule))) => {
             for problem in &rejected {
                 tracing::error!("{problem}");
             }
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(Accepted { generation, since: meta.accepted_at, rejected })
+            Ok(Accepted { generation, since: meta.accepted_at, sources, rejected })
         }
         (false, None) => {
             loaded.accept(context)?;
@@ -254,43 +260,34 @@ fn log(happening: &Happening) {
     }
 }
 
-/// systemd is told as a courtesy; a daemon that cannot reach it goes on.
-fn told(result: std::io::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!("cannot tell systemd: {error}");
-    }
-}
-
 /// Ready once the value is true, or nobody can set it any more.
 async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_set| *is_set).await;
 }
 
-/// SIGTERM and SIGINT stop; SIGHUP is answered, so that it does not kill.
+/// SIGTERM and SIGINT stop, SIGHUP reloads.
 struct Signals {
+    stop_signals: StopSignals,
+    hang_up: Signal,
+}
+
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+        let stop_signals = StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Signals { stop_signals, hang_up: signal(SignalKind::hangup())? })
     }
+}
 
-    async fn until_stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("reload is not supported yet: restart the daemon to read the schedule; streams on air stay on air");
-                }
-            }
+impl StopSignals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

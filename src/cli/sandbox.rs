@@ -16,9 +16,11 @@ use crate::cli::load::{self, Loaded};
 use crate::cli::{Context, Exit, Failure, print};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::report;
-use crate::sandbox::{self, Answered, Arrival, ExistReading, FaultFile, Sandbox, SandboxConfig};
+use crate::sandbox::{self, Answered, Arrival, CallbackTarget, Delivery, ExistReading, FaultFile, Sandbox, SandboxConfig};
 use crate::schedule::source::text_of;
+use crate::secret::SecretSource;
 use crate::trtc::Action;
+use crate::trtc::callback::TaskNews;
 
 /// The part of the help that only `--help` shows.
 const FAULT_FILE_HELP: &str = "\
@@ -26,11 +28,13 @@ The file of --faults:
 
   media:                    # how long a medium plays once; 10m for all others, rtmp without end
     https://cdn.example.com/promo.mp4: 1m30s
+    https://cdn.example.com/gone.mp4: unreachable    # starts, and callbacks say that it cannot be pulled
   faults:                   # rules, tried in order
     - { action: start, room: lobby, times: 2, error: ResourceInsufficient.RequestRejection }
     - { action: start, after: 5, times: 1, cut: after }
     - { action: describe, every: 10, delay: 2s }
     - { probability: 0.05, seed: 7, status: 502 }
+    - { event: stopped, every: 3, late: 20s }
 
 A rule chooses requests with
   action: start|stop|describe    room: ID    robot: USER_ID (of a stop: those of its task)
@@ -38,6 +42,7 @@ A rule chooses requests with
   every: N        then only every Nth
   times: N        at most N times
   probability: P  with a seed: the same seed gives the same row of draws
+  event: started|failed|again|stopped    callbacks of that kind
 and has one effect:
   error: CODE           this error, in the vendor's envelope
   status: 300..599      an HTML page; retry_after: 3s adds the header
@@ -47,6 +52,10 @@ and has one effect:
   delay: 2s             the answer leaves later, the effect is at once
   cold_delay: 150ms     the first request on a connection arrives later
   vanish: 20s           the task ends by itself after that time
+  late: 20s             a callback leaves later
+  repeat: 2             a callback is delivered so many times more
+  swap: true            a callback is delivered behind the next one
+  drop: true            a callback never leaves
 With done: true beside error, status, body or hang the action takes effect all the same.
 Delays and vanishing pass a request on to the rules behind; of the rest the first that fires decides.";
 
@@ -69,6 +78,21 @@ pub(crate) struct Args {
     /// `displace` ends the older task, `both` lets both run
     #[arg(long, value_name = "READING", default_value_t, value_parser = exist_reading)]
     exist: ExistReading,
+
+    /// Where callbacks go, such as `http://127.0.0.1:8622/trtc/callback`: 701 when a stream starts or cannot, 702 when it ends
+    #[arg(long, value_name = "URL", requires = "callback_key_file", value_parser = callback_url)]
+    callbacks: Option<String>,
+
+    /// The file of the key that signs them: the one of `callback_key` in the daemon's settings
+    #[arg(long, value_name = "PATH", requires = "callbacks")]
+    callback_key_file: Option<PathBuf>,
+}
+
+fn callback_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.to_owned()),
+        _ => Err("an http or https URL is due".to_owned()),
+    }
 }
 
 fn exist_reading(name: &str) -> Result<ExistReading, String> {
@@ -78,7 +102,7 @@ fn exist_reading(name: &str) -> Result<ExistReading, String> {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { listen, faults, exist } = args;
+    let Args { listen, faults, exist, callbacks, callback_key_file } = args;
     if !listen.ip().is_loopback() {
         return Err(Failure::usage(format!("the sandbox listens on loopback addresses only, and `{listen}` is none"))
             .hint("its credentials are known to everybody: write `127.0.0.1:8621`, and reach it from elsewhere through a tunnel"));
@@ -87,7 +111,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         Some(path) => read_faults(&path).accept(context)?.unwrap_or_default(),
         None => FaultFile::default(),
     };
-    let config = SandboxConfig { media, faults, exist, ..SandboxConfig::well_known() };
+    let callbacks = match callbacks.zip(callback_key_file) {
+        Some((url, path)) => {
+            let key = SecretSource::File(path).read().map_err(Failure::configuration)?;
+            Some(CallbackTarget { url, key })
+        }
+        None => None,
+    };
+    let config = SandboxConfig { media, faults, exist, callbacks, ..SandboxConfig::well_known() };
     // Requests are served on threads of their own, so that a slow terminal delays no answer.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -124,12 +155,12 @@ async fn serve(config: SandboxConfig, listen: SocketAddr) -> Result<Exit, Failur
     let listener = TcpListener::bind(listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     let sandbox = Sandbox::new(config, Arc::new(crate::clock::now));
-    let arrivals = sandbox.subscribe();
+    let (arrivals, deliveries) = (sandbox.subscribe(), sandbox.subscribe_deliveries());
     print(&greeting(address))?;
     let (shutdown, told) = oneshot::channel::<()>();
     let serving = tokio::spawn(async move { sandbox.serve(listener, async { drop(told.await) }).await });
     let shown = tokio::select! {
-        shown = show(arrivals) => shown,
+        shown = show(arrivals, deliveries) => shown,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
@@ -138,15 +169,33 @@ async fn serve(config: SandboxConfig, listen: SocketAddr) -> Result<Exit, Failur
     shown.map(|()| Exit::Good)
 }
 
-/// Prints every arrival, until stdout fails.
-async fn show(mut arrivals: Receiver<Arrival>) -> Result<(), Failure> {
+/// Prints every arrival and every delivery, until stdout fails.
+async fn show(mut arrivals: Receiver<Arrival>, mut deliveries: Receiver<Delivery>) -> Result<(), Failure> {
     loop {
-        match arrivals.recv().await {
-            Ok(arrival) => print(&line(&arrival))?,
+        let shown = tokio::select! {
+            arrival = arrivals.recv() => arrival.map(|arrival| line(&arrival)),
+            delivery = deliveries.recv() => delivery.map(|delivery| delivery_line(&delivery)),
+        };
+        match shown {
+            Ok(line) => print(&line)?,
             Err(RecvError::Lagged(lost)) => print(&format!("{lost} requests came faster than they could be shown\n"))?,
             Err(RecvError::Closed) => return Ok(()),
         }
     }
+}
+
+/// One attempt to deliver a callback in one line, like a request's.
+fn delivery_line(delivery: &Delivery) -> String {
+    let Delivery { at, news, attempt, status } = delivery;
+    let what = match news.news {
+        TaskNews::Started => "started",
+        TaskNews::StartFailed => "failed",
+        TaskNews::StartAgain => "again",
+        TaskNews::Stopped => "stopped",
+    };
+    let answer = status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
+    let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+    format!("{}  callback  {:<16}  {:<16}  {what}: {answer}{again}\n", report::instant(*at), news.room, news.robot)
 }
 
 /// One request in one line: when, what, where, who, answer.

@@ -35,6 +35,8 @@ fn the_shortest_settings_get_the_defaults() {
     assert_eq!(settings.listen, Some(LISTEN_DEFAULT));
     assert_eq!(settings.rate.get(), 20);
     assert!(!settings.apps["main"].private_map_key);
+    assert_eq!((settings.callbacks, &settings.control, settings.require_sync), (None, &None, false));
+    assert_eq!(settings.apps["main"].callback_key, None);
     let given = settings.for_schedule();
     assert_eq!(given.apps.expect("known")["main"], 1_400_000_001);
     assert_eq!(given.region.as_deref(), Some("ap-singapore"));
@@ -45,9 +47,9 @@ fn everything_that_can_be_said_is_taken() {
     let reading = reading(concat!(
         "account:\n  secret_id: {file: keys/id}\n  secret_key: {credential: key}\n  token: {env: TOKEN}\n",
         "  region: ap-guangzhou\n  endpoint: http://127.0.0.1:8621\n",
-        "apps:\n  main: {sdk_app_id: 1, secret_key: {file: /run/k}, private_map_key: true}\n",
-        "schedules: /srv/schedules\nstate: state\nlisten: none\nrate: 5\n",
-        "callbacks: none\nalerts: []\nrequire_sync: false\nlisten_public: false\n",
+        "apps:\n  main: {sdk_app_id: 1, secret_key: {file: /run/k}, private_map_key: true, callback_key: {credential: cb}}\n",
+        "schedules: /srv/schedules\nstate: state\ncontrol: run/c.sock\nlisten: none\nrate: 5\n",
+        "callbacks: 0.0.0.0:8622\nalerts: []\nrequire_sync: true\nlisten_public: false\n",
     ));
     assert_eq!(lines(&reading), Vec::<String>::new());
     let settings = reading.settings.expect("accepted");
@@ -60,6 +62,33 @@ fn everything_that_can_be_said_is_taken() {
     assert_eq!(settings.schedules, Path::new("/srv/schedules"));
     assert_eq!(settings.state_folder(), Ok(PathBuf::from("/etc/ingestd/state")));
     assert_eq!((settings.listen, settings.rate.get()), (None, 5));
+    assert_eq!(settings.callbacks.map(|address| address.to_string()).as_deref(), Some("0.0.0.0:8622"));
+    assert_eq!(settings.apps["main"].callback_key, Some(SecretSource::Credential("cb".into())));
+    assert_eq!(settings.control_socket(), Ok(PathBuf::from("/etc/ingestd/run/c.sock")));
+    assert_eq!(settings.control_candidates(), Ok(vec![PathBuf::from("/etc/ingestd/run/c.sock")]));
+    assert!(settings.require_sync);
+}
+
+#[test]
+fn a_control_socket_stands_in_the_state_folder_and_settings_of_their_own_lead_to_no_other_daemon() {
+    let with = |more: &str| reading(&format!("{GOOD}{more}")).settings.expect("accepted");
+    let own = with("state: /srv/state\n");
+    assert_eq!(own.control_socket(), Ok(PathBuf::from("/srv/state/control.sock")));
+    assert_eq!(own.control_candidates(), Ok(vec![PathBuf::from("/srv/state/control.sock")]));
+    let usual = with("").control_candidates().expect("the usual place at least");
+    assert_eq!(usual.last(), Some(&PathBuf::from(CONTROL_USUAL)));
+}
+
+#[test]
+fn callbacks_need_a_key_for_every_application() {
+    let two =
+        "apps: {a: {sdk_app_id: 1, secret_key: {env: K}}, b: {sdk_app_id: 2, secret_key: {env: K}, callback_key: {env: C}}}\n";
+    let text = format!("account: {{region: ap-singapore}}\n{two}");
+    assert_eq!(lines(&reading(&text)), Vec::<String>::new());
+    let on = reading(&format!("{text}callbacks: '[::]:8622'\n"));
+    assert!(on.settings.is_none());
+    let [line] = &lines(&on)[..] else { panic!("{:#?}", lines(&on)) };
+    assert!(line.starts_with("s.yaml:2:8: `callbacks` are on, and this application has no `callback_key`"), "{line}");
 }
 
 #[test]
@@ -106,14 +135,16 @@ fn each_mistake_has_its_place_and_its_words() {
         ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, or an address and a port (for example"),
         ("schedules:\n", "s.yaml:1:10: `schedules`: the value is missing: a path is due"),
         ("state: [a]\n", "s.yaml:1:8: `state`: a path is due, not a list"),
-        ("callbacks: 127.0.0.1:1\n", "s.yaml:1:12: `callbacks` other than `none` is not supported yet"),
-        ("require_sync: true\n", "s.yaml:1:15: `require_sync` other than `false` is not supported yet"),
+        ("callbacks: localhost:1\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
+        ("callbacks: 0.0.0.0\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
+        ("callbacks: [none]\n", "s.yaml:1:12: `callbacks`: `none`, or an address and a port, is due, not a list"),
+        ("require_sync: yes\n", "s.yaml:1:15: `require_sync`: `yes` is a boolean in YAML 1.1 only"),
         ("listen_public: true\n", "s.yaml:1:16: `listen_public` other than `false` is not supported yet"),
         ("alerts: [{webhook: x}]\n", "s.yaml:1:9: `alerts` is not supported yet"),
         ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
-        ("control: /run/x\n", "s.yaml:1:1: `control` is not supported yet"),
+        ("control:\n", "s.yaml:1:8: `control`: the value is missing: a path is due"),
         ("watch: false\n", "s.yaml:1:1: `watch` is not supported yet"),
-        ("apps: {a: {callback_key: {env: K}}}\n", "s.yaml:1:12: `callback_key` is not supported yet"),
+        ("apps: {a: {callback_key: K}}\n", "s.yaml:1:26: `callback_key` is written into this file as plain text"),
         ("account: {secret_id: {env: 1X}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
         ("account: {secret_id: {env: A, file: b}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
         ("account: {secret_id: {credential: ../x}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
@@ -181,6 +212,8 @@ fn a_secret_in_plain_text_is_refused_and_never_shown() {
         "rate: SECRET\n",
         "alerts: [{webhook: 'https://a.example/SECRET'}]\n",
         "callbacks: SECRET\n",
+        "control: [SECRET]\n",
+        "apps: {main: {sdk_app_id: 1, secret_key: {env: K}, callback_key: SECRET}}\n",
         "account: {endpoint: 'https://SECRET@a.example'}\n",
         "account: {endpoint: 'https://a.example/?key=SECRET'}\n",
         "SECRET\n",
@@ -207,13 +240,27 @@ fn a_mistake_is_drawn_with_what_may_be_seen_of_its_line() {
 
 #[test]
 fn the_example_settings_are_good_and_fit_the_unit() {
-    let reading = reading(include_str!("../../systemd/ingestd.yaml"));
-    assert_eq!(lines(&reading), Vec::<String>::new());
-    let settings = reading.settings.expect("accepted");
+    let read = reading(include_str!("../../systemd/ingestd.yaml"));
+    assert_eq!(lines(&read), Vec::<String>::new());
+    let settings = read.settings.expect("accepted");
     let unit = include_str!("../../systemd/ingestd.service");
     let loaded: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next()).collect();
     let wanted = [&settings.account.secret_id, &settings.account.secret_key, &settings.apps["main"].secret_key];
     let wanted: Vec<SecretSource> = wanted.into_iter().cloned().collect();
     assert_eq!(wanted, loaded.iter().map(|name| SecretSource::Credential((*name).to_owned())).collect::<Vec<_>>());
     assert_eq!(settings.state, None, "the unit has a StateDirectory=");
+    assert_eq!(settings.control, None, "the unit has a RuntimeDirectory=");
+    assert!(
+        unit.contains("\nRuntimeDirectory=ingestd\nRuntimeDirectoryMode=0750\n"),
+        "operators of the group pass, and nobody else"
+    );
+    // The lines that turn callbacks on are there, and fit as well.
+    let yaml = include_str!("../../systemd/ingestd.yaml");
+    let on = yaml.replace("    # callback_key:", "    callback_key:").replace("# callbacks:", "callbacks:");
+    let with = reading(&on);
+    assert_eq!(lines(&with), Vec::<String>::new());
+    let with = with.settings.expect("accepted");
+    assert!(with.callbacks.is_some());
+    let Some(SecretSource::Credential(name)) = &with.apps["main"].callback_key else { panic!("a credential") };
+    assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
 }

@@ -37,7 +37,7 @@ pub(super) struct Callbacks {
     unknown: BTreeMap<String, Callback>,
     ended: VecDeque<String>,
     orphans: BTreeMap<String, LiveOrphan>,
-    /// Where tasks of an application are, by its SdkAppId, as the schedule says.
+    /// Where tasks of an application are, by its `SdkAppId`, as the schedule says.
     homes: BTreeMap<u64, Destination>,
 }
 

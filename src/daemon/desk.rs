@@ -204,7 +204,8 @@ impl Desk {
             }
             Report::Unsent { attempt, reason } => {
                 turn.unsent(attempt.call())?;
-                let reason = self.held.filter(|_| reason == NotSent::Late).map_or(reason, NotSent::Held);
+                let held_back = self.live.get(attempt.key()).and_then(|live| live.held_back).or(self.held);
+                let reason = held_back.filter(|_| reason == NotSent::Late).map_or(reason, NotSent::Held);
                 self.happen(turn, attempt.key(), Event::NotSent(reason), now)
             }
             Report::Answered { attempt, sent_at, answered_at, answer, bound } => {

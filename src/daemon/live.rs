@@ -26,6 +26,8 @@ pub(super) struct Live {
     pub(super) call: Option<UnderWay>,
     /// When the cloud ends its task by itself.
     pub(super) bound: Option<Timestamp>,
+    /// Why its attempt was claimed and could not be sent for a while.
+    pub(super) held_back: Option<MissedReason>,
 }
 
 /// A call that waits or was sent.
@@ -45,7 +47,7 @@ impl UnderWay {
 
 impl Live {
     pub(super) fn new(occurrence: Occurrence) -> Live {
-        Live { occurrence, call: None, bound: None }
+        Live { occurrence, call: None, bound: None, held_back: None }
     }
 
     /// Whether a start of it was sent whose answer has not come.
@@ -160,6 +162,14 @@ impl Desk {
             }
         }
         Ok(earliest)
+    }
+
+    /// What was claimed in this turn could not be written, so it is not sent until it can be.
+    pub(super) fn hold_back_claims(&mut self, reason: MissedReason) {
+        let is_claimed = |live: &&mut Live| matches!(live.occurrence.state, State::Armed | State::Calling) && live.call.is_none();
+        for live in self.live.values_mut().filter(is_claimed) {
+            live.held_back = Some(reason);
+        }
     }
 
     /// Whether a start was sent whose answer has not come.

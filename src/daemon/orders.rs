@@ -21,10 +21,8 @@ impl Desk {
                 let current: Vec<_> = self.live.values().filter(is_its).map(|live| live.occurrence.key.clone()).collect();
                 if current.is_empty() {
                     let is_there = self.tasks.want_stop_of(turn, task_id, now)? || self.stop_orphan(turn, task_id, now);
-                    return Ok(match is_there {
-                        true => Ok(vec![format!("task {task_id} is being stopped")]),
-                        false => Err(format!("no task {task_id} is known to run")),
-                    });
+                    let being_stopped = || vec![format!("task {task_id} is being stopped")];
+                    return Ok(is_there.then(being_stopped).ok_or_else(|| format!("no task {task_id} is known to run")));
                 }
                 current
             }

@@ -19,6 +19,17 @@ const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
 /// How long the vendor may try to pull the media after it said that it could not.
 const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
+/// What a stop means to the next show in the room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HandOver {
+    /// Nobody is known to wait for it.
+    None,
+    /// A show waits for it, and it goes first.
+    Awaited,
+    /// It was answered, however: nobody waits any longer.
+    Answered,
+}
+
 struct LiveTask {
     task: Task,
     /// A step was decided and is to be sent.
@@ -26,17 +37,15 @@ struct LiveTask {
     /// What is under way: a describe must not hold a stop back.
     describing: bool,
     stopping: bool,
-    /// Whether a stop of it was answered, however: then the next show waits no longer.
-    stop_answered: bool,
-    /// Whether the next show waits for its stop.
-    hands_over: bool,
+    /// Whether a show waits for its stop.
+    hand_over: HandOver,
     /// Since when the vendor cannot pull its media, as far as a callback told.
     unpulled: Option<Timestamp>,
 }
 
 impl LiveTask {
     fn new(task: Task) -> LiveTask {
-        LiveTask { task, owed: None, describing: false, stopping: false, stop_answered: false, hands_over: false, unpulled: None }
+        LiveTask { task, owed: None, describing: false, stopping: false, hand_over: HandOver::None, unpulled: None }
     }
 
     /// Whether the next step has to wait for an answer.
@@ -155,7 +164,7 @@ impl Tasks {
         };
         let ways = self.tasks.values().filter(in_way).map(|live| match live.task.robot == occurrence.playout.robot {
             true => Way::RobotBusy,
-            false if live.task.is_stop_wanted() && live.stop_answered => Way::Free,
+            false if live.task.is_stop_wanted() && live.hand_over == HandOver::Answered => Way::Free,
             false => Way::Occupied,
         });
         ways.max().unwrap_or(Way::Free)
@@ -189,7 +198,9 @@ impl Tasks {
         let period = self.watch_period();
         for live in self.tasks.values_mut().filter(|live| which(&live.task)) {
             live.task.take(TaskEvent::StopWanted, period, now);
-            live.hands_over |= hands_over;
+            if hands_over && live.hand_over == HandOver::None {
+                live.hand_over = HandOver::Awaited;
+            }
             // A describe that is still to be sent is overtaken by the stop.
             live.owed = None;
             turn.update_task(&live.task)?;
@@ -255,7 +266,7 @@ impl Tasks {
         match step {
             TaskStep::Stop => {
                 live.stopping = false;
-                live.stop_answered = true;
+                live.hand_over = HandOver::Answered;
             }
             TaskStep::Describe => live.describing = false,
         }
@@ -328,7 +339,7 @@ impl Tasks {
             }
             let ticket = match (step, live.task.phase) {
                 (TaskStep::Describe, _) => Ticket::describe(),
-                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if live.hands_over => {
+                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if live.hand_over == HandOver::Awaited => {
                     Ticket::stop(StopClass::HandOver)
                 }
                 (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Ticket::stop(StopClass::Planned),

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::occurrence::{Key, Occurrence, Outcome, State, Why};
+use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, Why, is_paced};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,22 +48,32 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Weight, String) {
     match &occurrence.state {
         State::Armed => (Weight::Info, format!("armed: {} into {place}", playout.stream.redacted())),
         State::Calling => (Weight::Info, format!("attempt {} begins", occurrence.attempts)),
-        State::Waiting { until, why } => {
-            let seconds = until.duration_since(now).as_secs_f64().max(0.0);
-            let what = match why {
-                Why::Retry => "will be tried again",
-                Why::Yield => "yields the room and returns",
-                Why::Restart => "vanished and is put on air again",
-            };
-            let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
-            (
-                Weight::Warning,
-                format!("{} after attempt {}; {what} in {seconds:.1} s{doubt}", fault(occurrence), occurrence.attempts),
-            )
-        }
+        State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
         State::OnAir => (Weight::Info, on_air(occurrence, &place)),
         State::Stopping { .. } => (Weight::Info, format!("is taken off the air: {place}")),
         State::Done { outcome } => done(occurrence, outcome),
+    }
+}
+
+fn waiting(occurrence: &Occurrence, until: Timestamp, why: Why, now: Timestamp) -> (Weight, String) {
+    let seconds = until.duration_since(now).as_secs_f64().max(0.0);
+    let was_tried = occurrence.tries > 0;
+    match why {
+        Why::Yield => (Weight::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        Why::Restart if !was_tried && occurrence.lost_at.is_none() => {
+            (Weight::Info, "hands over to itself: the cloud would end its task before its end".to_owned())
+        }
+        Why::Restart if !was_tried && is_paced(occurrence, now) => {
+            let text =
+                format!("lost: it has vanished {} times within minutes, and is tried once a minute from now", HEALS_FAST + 1);
+            (Weight::Error, text)
+        }
+        Why::Restart if !was_tried => (Weight::Warning, "vanished, and is put on air again where it would be by now".to_owned()),
+        Why::Retry | Why::Restart => {
+            let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
+            let (fault, attempt) = (fault(occurrence), occurrence.attempts);
+            (Weight::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))
+        }
     }
 }
 
@@ -71,6 +81,10 @@ fn on_air(occurrence: &Occurrence, place: &str) -> String {
     let late_ms = occurrence.first_sent_at.map_or(0, |sent| sent.duration_since(occurrence.key.start).as_millis());
     let attempts = occurrence.attempts;
     let tries = if attempts == 1 { "the first attempt".to_owned() } else { format!("{attempts} attempts") };
+    let tries = match occurrence.restarts {
+        0 => tries,
+        restarts => format!("{tries}, {restarts} of them returns"),
+    };
     let known = match &occurrence.task_id {
         Some(task_id) => format!("task {task_id}"),
         None => "a task runs already and its id is not known, so it cannot be stopped from here".to_owned(),
@@ -81,6 +95,13 @@ fn on_air(occurrence: &Occurrence, place: &str) -> String {
 fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
     let text = format!("{} ({})", outcome.name(), outcome.reason());
     match outcome {
+        Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
+            if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() =>
+        {
+            let bound = occurrence.on_air_at.and_then(|since| occurrence.bound_if_sent_at(since));
+            let bound = bound.map_or("it has no bound in the cloud".to_owned(), |bound| format!("the cloud ends it by {bound}"));
+            (Weight::Error, format!("{text}, but nobody was told its TaskId, so it could not be stopped: {bound}"))
+        }
         Outcome::EndedPlanned
         | Outcome::EndedMedia
         | Outcome::CutOperator
@@ -94,7 +115,11 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
         }
         Outcome::Failed(_) => {
             let doubt = if occurrence.was_in_doubt { "; an attempt without an answer may be on air all the same" } else { "" };
-            (Weight::Error, format!("{text} after {} attempts: {}{doubt}", occurrence.attempts, fault(occurrence)))
+            let attempts =
+                if occurrence.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", occurrence.attempts) };
+            // The code is the reason already.
+            let why = occurrence.fault.as_ref().map_or("no answer was recorded", |fault| fault.message.as_str());
+            (Weight::Error, format!("{text} after {attempts}: {why}{doubt}"))
         }
         Outcome::Missed(_) if occurrence.count > 1 => (Weight::Error, format!("{text}: {} occurrences", occurrence.count)),
         Outcome::Missed(_) => (Weight::Error, text),

@@ -20,18 +20,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// The row of a call that is to be written.
-    pub(super) fn next_call(&mut self) -> i64 {
-        self.last_call += 1;
-        self.last_call
-    }
-
-    /// The row of a task that is to be written.
-    pub(super) fn next_task(&mut self) -> i64 {
-        self.last_task += 1;
-        self.last_task
-    }
-
     /// The call of an attempt that was claimed before.
     pub(super) fn call_of(&self, key: &Key, attempt: u32) -> Result<i64, LedgerError> {
         let sql = "SELECT max(id) FROM call WHERE occurrence = ?1 AND action = ?2 AND attempt = ?3";
@@ -51,7 +39,11 @@ impl Ledger {
 
 fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     match write {
-        Write::Record(occurrence) => record(connection, occurrence).map(drop),
+        Write::Record(occurrence) => {
+            let taken =
+                || LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key));
+            record(connection, occurrence)?.then_some(()).ok_or_else(taken)
+        }
         Write::Summarise(summary) => summarise(connection, summary),
         Write::Update(occurrence) => update(connection, occurrence),
         Write::Remove(key) => {

@@ -62,6 +62,9 @@ pub(super) struct Pending {
     attempts: Vec<Attempt>,
     /// The occurrences whose first row is among these writes.
     fresh: HashSet<Key>,
+    /// How many rows of calls and of tasks these writes add.
+    pub(super) calls: i64,
+    pub(super) tasks: i64,
 }
 
 /// A turn under way. A turn that writes nothing does not touch the disk; one that is dropped is undone.
@@ -83,6 +86,11 @@ impl Ledger {
 }
 
 impl Turn<'_> {
+    fn next_call(&mut self) -> i64 {
+        self.own.calls += 1;
+        self.ledger.last_call + self.own.calls
+    }
+
     fn write(&mut self, write: Write) {
         self.own.writes.push(write);
     }
@@ -99,7 +107,7 @@ impl Turn<'_> {
 
     /// Claims an attempt of an occurrence that was updated to `calling`. Crash before: it still waits. After: it is in doubt.
     pub fn attempt(&mut self, occurrence: &Occurrence) -> Result<(), LedgerError> {
-        let call = self.ledger.next_call();
+        let call = self.next_call();
         self.write(Write::Attempt { key: occurrence.key.clone(), call, attempt: occurrence.attempts });
         self.own.attempts.push(Attempt { key: occurrence.key.clone(), call });
         Ok(())
@@ -145,7 +153,7 @@ impl Turn<'_> {
         times: (Timestamp, Timestamp),
         answer: &Answer,
     ) -> Result<(), LedgerError> {
-        let call = self.ledger.next_call();
+        let call = self.next_call();
         self.write(Write::Called { call, task: Box::new(task.clone()), action, attempt, times, answer: answer.clone() });
         Ok(())
     }
@@ -153,7 +161,8 @@ impl Turn<'_> {
     /// Adds the task of an accepted start and answers its row. Crash before: the start is in doubt, and the task is known only to
     /// TRTC.
     pub fn add_task(&mut self, task: &Task) -> Result<i64, LedgerError> {
-        let row = self.ledger.next_task();
+        self.own.tasks += 1;
+        let row = self.ledger.last_task + self.own.tasks;
         self.write(Write::AddTask(Box::new(Task { row, ..task.clone() })));
         Ok(row)
     }
@@ -259,14 +268,21 @@ impl Turn<'_> {
     /// the time of the newest commit. A turn that wrote nothing has nothing to commit.
     ///
     /// Errors: it could not be written. What was decided is kept, and the next commit tries again; unless the error says that it
-    /// can never be ([`LedgerError::is_passing`]).
+    /// can never be ([`LedgerError::is_passing`]): then it is dropped.
     pub fn commit(self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
         let Turn { ledger, own } = self;
         ledger.pending.writes.extend(own.writes);
         ledger.pending.attempts.extend(own.attempts);
         ledger.pending.fresh.extend(own.fresh);
-        if !ledger.pending.writes.is_empty() {
-            ledger.apply(now)?;
+        ledger.last_call += own.calls;
+        ledger.last_task += own.tasks;
+        if !ledger.pending.writes.is_empty()
+            && let Err(error) = ledger.apply(now)
+        {
+            if !error.is_passing() {
+                ledger.pending = Pending::default();
+            }
+            return Err(error);
         }
         let Pending { attempts, .. } = std::mem::take(&mut ledger.pending);
         Ok(attempts)

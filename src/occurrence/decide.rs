@@ -136,7 +136,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
-        (State::Waiting { .. }, Event::Yield) => yielding(&mut next),
+        (State::Waiting { .. } | State::OnAir, Event::Yield) => yielding(&mut next),
         (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
         (State::Waiting { .. }, Event::Adopted { task_id, at }) if next.in_doubt => {
             adopt(&mut next, Adopted::FromWaiting, task_id, at, now)
@@ -145,7 +145,6 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             adopt(&mut next, Adopted::FromOnAir, task_id, at, now)
         }
         (State::OnAir, Event::TakenBack) => taken_back(&mut next, now),
-        (State::OnAir, Event::Yield) => yielding(&mut next),
         (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: Why::Restart },
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },

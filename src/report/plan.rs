@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::{instant, local};
+use crate::plan::pauses::{Listed, Pause};
 use crate::plan::{End, Planned};
-use crate::schedule::Job;
+use crate::schedule::{Conflict, Job};
 use crate::trtc::Room;
 
 /// One occurrence as programs read it. The keys and their order are the contract.
@@ -41,15 +43,33 @@ pub struct PlanObject {
     pub region: Option<String>,
     /// Null, `gap` or `repeat`.
     pub dst: Option<&'static str>,
-    /// When a yielding occurrence is off the air. Always null: `conflict: yield` is not supported yet.
-    pub pauses: (),
+    /// Of a yielding occurrence when others have its room, by the plan; null of every other.
+    pub pauses: Option<Vec<PauseObject>>,
     /// The job that a chained occurrence follows. Always null: the trigger `after` is not supported yet.
     pub after: (),
 }
 
+/// An entry of `pauses` of [`PlanObject`].
+#[derive(Clone, Debug, Serialize)]
+pub struct PauseObject {
+    /// The job whose occurrence has the room.
+    pub job: String,
+    /// From when on.
+    pub start: String,
+    /// Until when; null when nobody knows, or when it has no end.
+    pub end: Option<String>,
+}
+
+impl PauseObject {
+    fn new(pause: &Pause) -> PauseObject {
+        PauseObject { job: pause.job.to_string(), start: instant(pause.start), end: pause.end.map(instant) }
+    }
+}
+
 impl PlanObject {
     /// Of an occurrence. `reveal` shows the whole stream URL.
-    pub fn new(occurrence: &Planned, reveal: bool) -> PlanObject {
+    pub fn new(listed: &Listed, reveal: bool) -> PlanObject {
+        let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
         PlanObject {
@@ -66,18 +86,19 @@ impl PlanObject {
             stream: if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() },
             region: job.region.as_ref().map(ToString::to_string),
             dst: occurrence.dst.map(crate::calendar::Dst::name),
-            pauses: (),
+            pauses: listed.pauses.as_ref().map(|pauses| pauses.iter().map(PauseObject::new).collect()),
             after: (),
         }
     }
 }
 
 /// The first line of CSV: the keys of [`PlanObject`] that can have a value.
-pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst";
+pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses";
 
 impl PlanObject {
-    /// The values under [`CSV_NAMES`]; what is null is empty.
-    pub fn csv(&self) -> [Cow<'_, str>; 13] {
+    /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an end that nobody knows `..`, as in ISO
+    /// 8601; between two stands a semicolon.
+    pub fn csv(&self) -> [Cow<'_, str>; 14] {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
         [
             (&self.job).into(),
@@ -93,6 +114,7 @@ impl PlanObject {
             (&self.stream).into(),
             text(&self.region),
             self.dst.unwrap_or_default().into(),
+            self.pauses.iter().flatten().map(pause).collect::<Vec<_>>().join("; ").into(),
         ]
     }
 }
@@ -110,10 +132,16 @@ pub fn csv_line<T: AsRef<str>>(values: &[T]) -> String {
 pub struct PlanTable {
     reveal: bool,
     header: bool,
-    widths: [u16; 5],
+    /// Whether there is a column for pauses: only where a job can have some.
+    pauses: bool,
+    widths: Vec<u16>,
 }
 
-const HEADER: [&str; 6] = ["START", "END", "JOB", "ROOM", "DST", "STREAM"];
+const HEADER: [&str; 7] = ["START", "END", "JOB", "ROOM", "DST", "PAUSES", "STREAM"];
+/// The place of the pauses among them.
+const PAUSES: usize = 5;
+/// Pauses that a cell shows, one a line; who needs all of them asks for JSON.
+const PAUSES_SHOWN: usize = 10;
 
 impl PlanTable {
     /// For occurrences of these jobs.
@@ -122,37 +150,41 @@ impl PlanTable {
         let start = "2026-11-22 18:00:00 +08:00".len();
         let widths =
             [start, "20:00:00".len(), widest(&|job| job.id.as_str().len()), widest(&|job| target(job).len()), "repeat".len()];
+        let pauses = jobs.iter().any(|job| job.conflict == Conflict::Yield);
+        let cell_width = if pauses { Some("2026-11-22 18:00:00 to 20:00:00".len()) } else { None };
         // The padding of a cell counts as its width.
-        let widths = widths.map(|width| u16::try_from(width + 2).unwrap_or(u16::MAX));
-        PlanTable { reveal, header: true, widths }
+        let widths = widths.into_iter().chain(cell_width).map(|width| u16::try_from(width + 2).unwrap_or(u16::MAX)).collect();
+        PlanTable { reveal, header: true, pauses, widths }
     }
 
     /// The next rows; the first part has the header. Rendering it may ask for the width of the terminal.
-    pub fn part(&mut self, occurrences: impl Iterator<Item = Planned>) -> Table {
+    pub fn part(&mut self, occurrences: impl Iterator<Item = Listed>) -> Table {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         if std::mem::take(&mut self.header) {
-            table.set_header(HEADER);
+            table.set_header(self.columns(HEADER));
         }
-        table.add_rows(occurrences.map(|occurrence| self.row(&occurrence)));
-        for (column, width) in table.column_iter_mut().zip(self.widths) {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        table.add_rows(occurrences.map(|occurrence| self.columns(self.row(&occurrence))));
+        for (column, width) in table.column_iter_mut().zip(&self.widths) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(*width)));
         }
         table
     }
 
-    fn row(&self, occurrence: &Planned) -> [String; 6] {
+    /// The cells of a row that are shown.
+    fn columns<T>(&self, row: [T; 7]) -> impl Iterator<Item = T> {
+        let pauses = self.pauses;
+        row.into_iter().enumerate().filter(move |(column, _)| pauses || *column != PAUSES).map(|(_, cell)| cell)
+    }
+
+    fn row(&self, listed: &Listed) -> [String; 7] {
+        let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let start = local(occurrence.start.at, zone);
         let (date, time) = (&start[..start.len() - 6], &start[start.len() - 6..]);
-        let begins = zone.to_datetime(occurrence.start.at);
         let end = match occurrence.end {
-            End::Planned(at) | End::Media(at) => {
-                let ends = zone.to_datetime(at);
-                let form = if ends.date() == begins.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-                ends.strftime(form).to_string()
-            }
+            End::Planned(at) | End::Media(at) => clock(occurrence, occurrence.start.at, at),
             End::Open => "open".to_owned(),
             End::Never => "never".to_owned(),
         };
@@ -162,9 +194,36 @@ impl PlanTable {
             job.id.to_string(),
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
+            listed.pauses.as_ref().map_or_else(String::new, |pauses| cell(occurrence, pauses)),
             if self.reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() },
         ]
     }
+}
+
+/// An instant on the wall clock of an occurrence's zone, with its date if that is not the one of `since`.
+fn clock(occurrence: &Planned, since: Timestamp, at: Timestamp) -> String {
+    let zone = &occurrence.job.when.zone;
+    let local = zone.to_datetime(at);
+    let form = if local.date() == zone.to_datetime(since).date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    local.strftime(form).to_string()
+}
+
+/// The pauses of an occurrence, one a line.
+fn cell(occurrence: &Planned, pauses: &[Pause]) -> String {
+    let line = |pause: &Pause| {
+        let start = clock(occurrence, occurrence.start.at, pause.start);
+        let end = pause.end.map(|end| format!(" to {}", clock(occurrence, pause.start, end))).unwrap_or_default();
+        format!("{start}{end} {}", pause.job)
+    };
+    let mut lines: Vec<String> = pauses.iter().take(PAUSES_SHOWN).map(line).collect();
+    if let more @ 1.. = pauses.len().saturating_sub(PAUSES_SHOWN) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
+}
+
+fn pause(pause: &PauseObject) -> String {
+    format!("{}/{} {}", pause.start, pause.end.as_deref().unwrap_or(".."), pause.job)
 }
 
 fn target(job: &Job) -> String {

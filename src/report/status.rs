@@ -13,7 +13,7 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::occurrence::{Occurrence, Orphan, Task};
-use crate::plan;
+use crate::plan::pauses::Listed;
 pub use health::{Health, judge};
 pub use text::text;
 
@@ -55,7 +55,7 @@ pub enum DaemonView {
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
-        next: Vec<plan::Planned>,
+        next: Vec<Listed>,
         /// How it is.
         state: DaemonState,
     },

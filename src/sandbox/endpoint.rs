@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::trtc::{Action, tc3};
 
 use super::authentication::{self, Credentials, Head};
+use super::callbacks::{News, Newsroom};
 use super::exchange::{Received, Refusal};
-use super::faults::{FaultPlan, Instead, Sight};
+use super::faults::{Disturbance, FaultPlan, Instead, Sight};
 use super::parameters::{self, Asked, What};
 use super::rate::Window;
 use super::tasks::{Asker, Task, TaskBook};
@@ -149,13 +150,14 @@ struct Subject {
 impl Endpoint {
     /// An endpoint without tasks. `born` makes its ids its own.
     pub(super) fn new(config: SandboxConfig, born: Timestamp) -> Endpoint {
-        let SandboxConfig { secret_id, secret_key, token, apps, rate, media, faults, exist, clock_offset_ms: _ } = config;
+        let SandboxConfig { secret_id, secret_key, token, apps, rate, media, faults, exist, clock_offset_ms: _, callbacks } =
+            config;
         Endpoint {
             credentials: Credentials { secret_id, secret_key, token },
             apps,
             windows: ACTIONS.map(|_| Window::new(rate)),
             faults,
-            tasks: TaskBook::new(exist, media, born),
+            tasks: TaskBook::new(exist, media, born, Newsroom::new(callbacks.is_some())),
             rejections: 0,
             born,
             answers: 0,
@@ -164,6 +166,17 @@ impl Endpoint {
 
     pub(super) fn tasks(&mut self, now: Timestamp) -> Vec<Task> {
         self.tasks.all(now)
+    }
+
+    /// The callbacks that are due, with what becomes of each, and when the next one may be.
+    pub(super) fn callbacks(&mut self, now: Timestamp) -> (Vec<(News, Option<Disturbance>)>, Option<Timestamp>) {
+        let (due, next) = self.tasks.news(now);
+        let disturbed = due.into_iter().map(|news| {
+            let sight = Sight { action: None, event: Some(news.news), room: Some(&news.room), robot: Some(&news.robot) };
+            let disturbance = self.faults.disturb(&sight);
+            (news, disturbance)
+        });
+        (disturbed.collect(), next)
     }
 
     pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
@@ -307,7 +320,7 @@ fn clip(text: &str) -> String {
 }
 
 fn sight(action: Option<Action>, subject: &Subject) -> Sight<'_> {
-    Sight { action, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
+    Sight { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
 }
 
 /// The action that the header names, if it is one of the three.

@@ -1,14 +1,17 @@
-//! The fault plan: which requests go wrong, and how. Knows counting; refuses to know sockets, clocks and files.
+//! The fault plan: which requests and callbacks go wrong, and how. Knows counting; refuses to know sockets, clocks and files.
 
 use std::time::Duration;
 
 use crate::trtc::Action;
+use crate::trtc::callback::TaskNews;
 
 /// Rules in order.
 ///
 /// A `cold_delay` rule sees only requests that are the first on their connection, before they arrive. Every other rule is
 /// tried in order: `delay` and `vanish` take part and pass the request on; the first rule that fires with any other effect
 /// ends the walk, and the rules behind it do not see (or count) the request. Of several delays the first that fires holds.
+///
+/// A rule that disturbs callbacks sees only those; of several the first that fires holds.
 ///
 /// A rule that replaces the answer replaces whatever the answer would have been. Its request counts towards the rate like
 /// every other; its effect happens only if the rule says that it is done, and then after every check of the sandbox.
@@ -26,6 +29,8 @@ pub enum Effect {
     ColdDelay(Duration),
     /// The task that the request starts ends by itself this long after its start.
     Vanish(Duration),
+    /// A callback goes another way than it should.
+    Disturb(Disturbance),
     /// Something else in place of the answer.
     Replace {
         /// What.
@@ -33,6 +38,19 @@ pub enum Effect {
         /// Whether the action takes effect all the same.
         done: bool,
     },
+}
+
+/// What becomes of a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// It leaves this much later.
+    Late(Duration),
+    /// It is delivered so many times more.
+    Repeat(u32),
+    /// It is delivered behind the next one, or a minute later when none comes.
+    Swap,
+    /// It never leaves.
+    Drop,
 }
 
 /// What comes in place of an answer.
@@ -60,6 +78,7 @@ pub enum Instead {
 pub struct Rule {
     effect: Effect,
     action: Option<Action>,
+    event: Option<TaskNews>,
     room: Option<String>,
     robot: Option<String>,
     after: u64,
@@ -70,10 +89,13 @@ pub struct Rule {
     fired: u64,
 }
 
-/// What a rule can look at. For stops and describes the room and the robot are those of the task.
+/// What a rule can look at. For stops, describes and callbacks the room and the robot are those of the task.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Sight<'a> {
     /// The action, if it is one of the three.
     pub(super) action: Option<Action>,
+    /// What a callback tells of.
+    pub(super) event: Option<TaskNews>,
     /// `RoomId`.
     pub(super) room: Option<&'a str>,
     /// `UserId`.
@@ -126,12 +148,20 @@ impl FaultPlan {
         found.unwrap_or_default()
     }
 
+    /// What happens to a callback that should leave.
+    pub(super) fn disturb(&mut self, sight: &Sight<'_>) -> Option<Disturbance> {
+        self.rules.iter_mut().find_map(|rule| {
+            let Effect::Disturb(disturbance) = rule.effect else { return None };
+            rule.fires(sight).then_some(disturbance)
+        })
+    }
+
     /// What happens to a request that has arrived.
     pub(super) fn judge(&mut self, sight: &Sight<'_>) -> Harm {
         let mut harm = Harm::default();
         for rule in &mut self.rules {
             match &rule.effect {
-                Effect::ColdDelay(_) => {}
+                Effect::ColdDelay(_) | Effect::Disturb(_) => {}
                 Effect::Delay(delay) => {
                     let delay = *delay;
                     if harm.delay.is_zero() && rule.fires(sight) {
@@ -160,8 +190,8 @@ impl FaultPlan {
 impl Rule {
     /// A rule that fires for every request.
     pub fn new(effect: Effect) -> Rule {
-        let (action, room, robot) = (None, None, None);
-        Rule { effect, action, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
+        let (action, event, room, robot) = (None, None, None, None);
+        Rule { effect, action, event, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
     }
 
     /// Shorthand: an error in the envelope, without effect.
@@ -173,6 +203,13 @@ impl Rule {
     #[must_use]
     pub fn action(mut self, action: Action) -> Rule {
         self.action = Some(action);
+        self
+    }
+
+    /// Only callbacks that tell of this.
+    #[must_use]
+    pub fn event(mut self, event: TaskNews) -> Rule {
+        self.event = Some(event);
         self
     }
 
@@ -221,6 +258,7 @@ impl Rule {
     /// Whether the rule fires for a request; counts it if it matches.
     fn fires(&mut self, sight: &Sight<'_>) -> bool {
         let matches = self.action.is_none_or(|action| sight.action == Some(action))
+            && self.event.is_none_or(|event| sight.event == Some(event))
             && self.room.as_deref().is_none_or(|room| sight.room == Some(room))
             && self.robot.as_deref().is_none_or(|robot| sight.robot == Some(robot));
         if !matches {
@@ -259,8 +297,8 @@ impl Chance {
 mod tests {
     use super::*;
 
-    const START: Sight<'static> = Sight { action: Some(Action::Start), room: Some("lobby"), robot: Some("r") };
-    const STOP: Sight<'static> = Sight { action: Some(Action::Stop), room: Some("hall"), robot: Some("r") };
+    const START: Sight<'static> = Sight { action: Some(Action::Start), event: None, room: Some("lobby"), robot: Some("r") };
+    const STOP: Sight<'static> = Sight { action: Some(Action::Stop), event: None, room: Some("hall"), robot: Some("r") };
 
     fn fired(rule: Rule, sights: &[&Sight<'_>]) -> Vec<bool> {
         let mut plan = FaultPlan::new(vec![rule]);
@@ -315,5 +353,21 @@ mod tests {
         assert_eq!((third.replace, third.vanish), (None, None));
         assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
         assert_eq!(plan.cold_delay(&STOP), Duration::ZERO);
+    }
+
+    #[test]
+    fn callbacks_and_requests_do_not_see_each_others_rules() {
+        let disturb = |disturbance| Rule::new(Effect::Disturb(disturbance));
+        let mut plan = FaultPlan::new(vec![
+            disturb(Disturbance::Drop).event(TaskNews::Stopped).times(1),
+            Rule::error("InternalError").after(1),
+            disturb(Disturbance::Repeat(2)).robot("r").after(1),
+        ]);
+        let news = |event| Sight { event: Some(event), action: None, ..START };
+        assert_eq!(plan.judge(&START).replace, None);
+        assert_eq!(plan.disturb(&news(TaskNews::Started)), None);
+        assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Drop));
+        assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Repeat(2)));
+        assert!(plan.judge(&START).replace.is_some());
     }
 }

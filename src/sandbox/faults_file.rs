@@ -4,17 +4,20 @@
 //! ```yaml
 //! media:                                # how long a medium plays once; 10m for all others, rtmp without end
 //!   https://cdn.example.com/promo.mp4: 1m30s
+//!   https://cdn.example.com/gone.mp4: unreachable   # starts, and callbacks say that it cannot be pulled
 //! faults:                               # tried in order
 //!   - { action: start, room: lobby, times: 2, error: ResourceInsufficient.RequestRejection }
 //!   - { action: start, after: 5, times: 1, cut: after }
 //!   - { action: describe, every: 10, delay: 2s }
 //!   - { probability: 0.05, seed: 7, status: 502 }
+//!   - { event: stopped, every: 3, late: 20s }
 //! ```
 //!
 //! | key | meaning |
 //! |---|---|
 //! | `action` | `start`, `stop` or `describe`; without it all three, and requests for other actions |
-//! | `room`, `robot` | of the request; for stops and describes those of the task |
+//! | `event` | of callbacks: `started`, `failed`, `again` or `stopped` |
+//! | `room`, `robot` | of the request; for stops, describes and callbacks those of the task |
 //! | `after: n` | the first n requests that match are let through |
 //! | `every: n` | then only every nth that matches |
 //! | `times: n` | at most n times |
@@ -32,20 +35,24 @@
 //! | `delay: 2s` | the answer leaves later; the action takes effect at once |
 //! | `cold_delay: 150ms` | the request arrives later, if it is the first on its connection |
 //! | `vanish: 20s` | the task that a start makes ends by itself after that time |
+//! | `late: 20s` | a callback leaves later |
+//! | `repeat: 2` | a callback is delivered so many times more |
+//! | `swap: true` | a callback is delivered behind the next one |
+//! | `drop: true` | a callback never leaves |
 //!
 //! `done: true` beside `error`, `status`, `body` or `hang` says that the action takes effect all the same: what a start in
 //! doubt is made of. Which rules meet a request, and in what order, is told at [`FaultPlan`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::MediaLengths;
-use super::faults::{Effect, FaultPlan, Instead, Rule};
+use super::faults::{Disturbance, Effect, FaultPlan, Instead, Rule};
 use crate::diagnostic::{Diagnostic, LineIndex};
 use crate::schedule::problem::{Problem, did_you_mean, shown};
 use crate::schedule::values;
 use crate::trtc::Action;
+use crate::trtc::callback::TaskNews;
 use crate::yaml::{self, Entry, Kind, Node};
 
 /// Rules a file may hold: each is tried for each request.
@@ -56,13 +63,18 @@ const DELAY_MAX: Duration = Duration::from_mins(10);
 const LENGTH_MAX: Duration = Duration::from_hours(24 * 30);
 /// The shortest of both: nothing is finer than the clock of the API.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// The most repeats of a callback.
+const REPEATS_MAX: u64 = 100;
 /// The most requests that a rule counts to.
 const COUNT_MAX: u64 = 1_000_000_000;
 
 /// The keys that choose requests.
-const CHOICES: [&str; 7] = ["action", "room", "robot", "after", "every", "times", "probability"];
+const CHOICES: [&str; 8] = ["action", "event", "room", "robot", "after", "every", "times", "probability"];
 /// The keys that are an effect: exactly one in a rule.
-const EFFECTS: [&str; 8] = ["error", "status", "body", "hang", "cut", "delay", "cold_delay", "vanish"];
+const EFFECTS: [&str; 12] =
+    ["error", "status", "body", "hang", "cut", "delay", "cold_delay", "vanish", "late", "repeat", "swap", "drop"];
+/// Those of them that concern callbacks; the others concern requests.
+const DISTURBANCES: [&str; 4] = ["late", "repeat", "swap", "drop"];
 /// The keys that only go with certain others.
 const COMPANIONS: [&str; 3] = ["seed", "done", "retry_after"];
 
@@ -103,7 +115,7 @@ impl Reader {
         }
         for entry in self.entries(root, "the file") {
             match entry.key.as_ref() {
-                "media" => read.media.by_url = self.media(&entry.value),
+                "media" => self.media(&entry.value, &mut read.media),
                 "faults" => read.faults = self.faults(&entry.value),
                 _ => self.problems.push(unknown(entry, &["media", "faults"])),
             }
@@ -111,16 +123,18 @@ impl Reader {
         read
     }
 
-    fn media(&mut self, node: &Node<'_>) -> BTreeMap<String, Duration> {
-        let mut lengths = BTreeMap::new();
+    fn media(&mut self, node: &Node<'_>, media: &mut MediaLengths) {
         for entry in self.entries(node, "`media`") {
+            if entry.value.text() == Some("unreachable") {
+                media.unreachable.insert(entry.key.to_string());
+                continue;
+            }
             // The key is a URL and may hold a secret, so that the message does not name it.
             let length = values::duration(&entry.value, SHORTEST..=LENGTH_MAX);
             if let Some(length) = self.note(length.map_err(|problem| problem.in_field("media"))) {
-                lengths.insert(entry.key.to_string(), length);
+                media.by_url.insert(entry.key.to_string(), length);
             }
         }
-        lengths
     }
 
     fn faults(&mut self, node: &Node<'_>) -> FaultPlan {
@@ -173,6 +187,8 @@ impl Reader {
                 "done" if !["error", "status", "body", "hang"].contains(&effect) => "`error`, `status`, `body` or `hang`",
                 "retry_after" if effect != "status" => "`status`",
                 "seed" if get(entries, "probability").is_none() => "`probability`",
+                "action" if DISTURBANCES.contains(&effect) => "an effect on requests",
+                "event" if !DISTURBANCES.contains(&effect) => "`late`, `repeat`, `swap` or `drop`",
                 "action" if effect == "vanish" && entry.value.text() != Some("start") => "an effect other than `vanish`",
                 _ => continue,
             };
@@ -214,6 +230,10 @@ fn read_effect(entries: &[Entry<'_>], effect: &Entry<'_>) -> Result<Effect, Prob
         }
         "delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(Effect::Delay),
         "cold_delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(Effect::ColdDelay),
+        "late" => values::duration(value, SHORTEST..=DELAY_MAX).map(|late| Effect::Disturb(Disturbance::Late(late))),
+        "repeat" => values::integer(value, 1..=REPEATS_MAX).map(|more| Effect::Disturb(Disturbance::Repeat(more))),
+        "swap" => values::choice(value, &[("true", ())]).map(|()| Effect::Disturb(Disturbance::Swap)),
+        "drop" => values::choice(value, &[("true", ())]).map(|()| Effect::Disturb(Disturbance::Drop)),
         _ => values::duration(value, SHORTEST..=LENGTH_MAX).map(Effect::Vanish),
     }
     .map_err(in_field)
@@ -225,6 +245,15 @@ fn choose(rule: Rule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<Rule, 
         "action" => {
             let actions = [("start", Action::Start), ("stop", Action::Stop), ("describe", Action::Describe)];
             rule.action(values::choice(value, &actions)?)
+        }
+        "event" => {
+            let events = [
+                ("started", TaskNews::Started),
+                ("failed", TaskNews::StartFailed),
+                ("again", TaskNews::StartAgain),
+                ("stopped", TaskNews::Stopped),
+            ];
+            rule.event(values::choice(value, &events)?)
         }
         "room" => rule.room(values::text(value, "a room")?),
         "robot" => rule.robot(values::text(value, "a robot's user id")?),

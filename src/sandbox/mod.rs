@@ -33,8 +33,11 @@
 //! | the last play is over | idle for `IdleTimeout`, or 5 s without one, then the task is gone |
 //! | a single play of `rtmp` or `rtmps` | goes on until it is stopped |
 //! | what `TaskExist` is keyed on | [`ExistReading`] |
+//! | a medium that cannot be pulled | its task lives as any other; callbacks 701 say failed, and again after 1 s and 3 s |
 
 mod authentication;
+mod callbacks;
+mod courier;
 mod endpoint;
 mod exchange;
 mod faults;
@@ -44,17 +47,19 @@ mod rate;
 mod server;
 mod tasks;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
+pub use callbacks::{CallbackTarget, News};
+pub use courier::Delivery;
 pub use endpoint::{Answered, Arrival};
-pub use faults::{Effect, FaultPlan, Instead, Rule};
+pub use faults::{Disturbance, Effect, FaultPlan, Instead, Rule};
 pub use faults_file::{FaultFile, read as read_fault_file};
 pub use tasks::{EndReason, Task};
 
@@ -94,12 +99,14 @@ pub struct MediaLengths {
     pub default: Duration,
     /// By stream URL, as the request writes it.
     pub by_url: BTreeMap<String, Duration>,
+    /// Stream URLs that cannot be pulled.
+    pub unreachable: BTreeSet<String>,
 }
 
 impl Default for MediaLengths {
     /// Ten minutes for everything.
     fn default() -> MediaLengths {
-        MediaLengths { default: Duration::from_mins(10), by_url: BTreeMap::new() }
+        MediaLengths { default: Duration::from_mins(10), by_url: BTreeMap::new(), unreachable: BTreeSet::new() }
     }
 }
 
@@ -161,10 +168,12 @@ pub struct SandboxConfig {
     pub exist: ExistReading,
     /// Its clock minus the clock it was given, in milliseconds: everything it says and checks goes by the sum.
     pub clock_offset_ms: i64,
+    /// Where callbacks go; `None`: none are sent.
+    pub callbacks: Option<CallbackTarget>,
 }
 
 impl SandboxConfig {
-    /// The well-known credentials and one application without PrivateMapKey; no faults, no offset.
+    /// The well-known credentials and one application without PrivateMapKey; no faults, no offset, no callbacks.
     pub fn well_known() -> SandboxConfig {
         let app = AppKey { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key: false };
         SandboxConfig {
@@ -177,6 +186,7 @@ impl SandboxConfig {
             faults: FaultPlan::default(),
             exist: ExistReading::default(),
             clock_offset_ms: 0,
+            callbacks: None,
         }
     }
 }
@@ -187,7 +197,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The stand-in endpoint. Clones share one state, so a test keeps one while another serves.
 ///
 /// Nothing in it runs by itself: whether a task lives is worked out from the clock when somebody asks, so that a clock moved
-/// by hand ends tasks without waiting.
+/// by hand ends tasks without waiting. Only callbacks wait for the end of a task, and only while it serves.
 #[derive(Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -199,6 +209,10 @@ struct Shared {
     // A std mutex: it is never held over an await, and what it guards takes microseconds.
     state: Mutex<State>,
     feed: broadcast::Sender<Arrival>,
+    callbacks: Option<CallbackTarget>,
+    /// Something may have happened that somebody is to be called back about.
+    wake: Notify,
+    deliveries: broadcast::Sender<Delivery>,
 }
 
 struct State {
@@ -211,14 +225,24 @@ impl Sandbox {
     pub fn new(config: SandboxConfig, now: Now) -> Sandbox {
         let offset = SignedDuration::from_millis(config.clock_offset_ms);
         let born = now();
+        let callbacks = config.callbacks.clone();
         let state = Mutex::new(State { endpoint: Endpoint::new(config, born), arrivals: VecDeque::new() });
-        let (feed, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
-        Sandbox { shared: Arc::new(Shared { now, offset, state, feed }) }
+        let feed = broadcast::Sender::new(SUBSCRIBER_LAG_MAX);
+        let deliveries = broadcast::Sender::new(SUBSCRIBER_LAG_MAX);
+        Sandbox { shared: Arc::new(Shared { now, offset, state, feed, callbacks, wake: Notify::new(), deliveries }) }
     }
 
-    /// Serves HTTP/1.1 on `listener` until `shutdown` comes; then what is being answered gets a second to finish.
+    /// Serves HTTP/1.1 on `listener` until `shutdown` comes; then what is being answered gets a second to finish. Callbacks are sent
+    /// as long as it serves.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        server::serve(self.clone(), listener, shutdown).await;
+        let serving = server::serve(self.clone(), listener, shutdown);
+        match self.shared.callbacks.clone() {
+            Some(target) => tokio::select! {
+                () = serving => {}
+                () = courier::run(self.clone(), target) => {}
+            },
+            None => serving.await,
+        }
     }
 
     /// Its time: the clock's plus the offset.
@@ -243,6 +267,11 @@ impl Sandbox {
         self.shared.feed.subscribe()
     }
 
+    /// Attempts to deliver callbacks from now on, each with what came of it.
+    pub fn subscribe_deliveries(&self) -> broadcast::Receiver<Delivery> {
+        self.shared.deliveries.subscribe()
+    }
+
     /// How many requests were over the rate, told so or not.
     pub fn rejections(&self) -> u64 {
         self.state().endpoint.rejections()
@@ -262,7 +291,15 @@ impl Sandbox {
     pub fn kill_task(&self, task_id: &str) -> bool {
         let mut state = self.state();
         let now = self.now();
+        self.shared.wake.notify_one();
         state.endpoint.kill(task_id, now)
+    }
+
+    /// The callbacks that are due, with what becomes of each, and when the next one may be.
+    fn due_callbacks(&self) -> (Vec<(News, Option<Disturbance>)>, Option<Timestamp>) {
+        let mut state = self.state();
+        let now = self.now();
+        state.endpoint.callbacks(now)
     }
 
     /// What a request that is the first on its connection waits before it arrives.
@@ -281,6 +318,7 @@ impl Sandbox {
         state.arrivals.push_back(verdict.arrival.clone());
         // Sent under the lock too: subscribers see the order of arrival. Nobody listening is not an error.
         let _ = self.shared.feed.send(verdict.arrival.clone());
+        self.shared.wake.notify_one();
         verdict
     }
 

@@ -1,15 +1,12 @@
 //! The sandbox's socket: hyper without a router, because cuts, hangs and cold connections are made on the connection. Refuses
 //! to know what a request means.
 
-use std::convert::identity;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use hyper::body::{Body as _, Incoming};
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -20,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::Sandbox;
 use super::endpoint::Fate;
 use super::exchange::Received;
-use crate::listener::{self, Limits};
+use crate::listener::{self, Limits, NoBody, read_body};
 
 /// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
 const LIMITS: Limits = Limits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
@@ -33,7 +30,7 @@ const HANG_MAX: Duration = Duration::from_mins(10);
 
 /// Accepts until `shutdown`, then lets what is being answered finish.
 pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    listener::serve(listener, LIMITS, shutdown, |number| {
+    listener::serve(listener, LIMITS, shutdown, |number, _| {
         let sandbox = sandbox.clone();
         let fresh = AtomicBool::new(true);
         service_fn(move |request| answer(sandbox.clone(), request, number, fresh.swap(false, Ordering::Relaxed)))
@@ -55,7 +52,11 @@ impl std::error::Error for Cut {}
 
 async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, fresh: bool) -> Result<Response<Body>, Cut> {
     let (parts, incoming) = request.into_parts();
-    let body = timeout(BODY_TIME_MAX, read(incoming)).await.map_err(|_| Cut).and_then(identity)?;
+    let body = match timeout(BODY_TIME_MAX, read_body(incoming, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Some(body),
+        Ok(Err(NoBody::TooLong)) => None,
+        Ok(Err(NoBody::Broken)) | Err(_) => return Err(Cut),
+    };
     let received = Received {
         method: parts.method,
         path: parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string),
@@ -91,19 +92,6 @@ async fn pause(delay: Duration) {
     if !delay.is_zero() {
         sleep(delay).await;
     }
-}
-
-/// The body's bytes; `None` when they are too many.
-async fn read(mut incoming: Incoming) -> Result<Option<Bytes>, Cut> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await {
-        let Ok(data) = frame.map_err(|_| Cut)?.into_data() else { continue };
-        if bytes.len() + data.len() > BODY_BYTES_MAX {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Some(Bytes::from(bytes)))
 }
 
 /// The `Date` header's form (RFC 9110, IMF-fixdate).

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::schedule::StreamUrl;
 use crate::trtc::{Repeat, StartParams, Tempo};
 
+use super::callbacks::{News, Newsroom};
 use super::exchange::Refusal;
 use super::{ExistReading, MediaLengths};
 
@@ -100,12 +101,21 @@ pub(super) struct TaskBook {
     /// Makes the ids of this sandbox others than those of an earlier one: a ledger outlives a sandbox.
     born: Timestamp,
     minted: u64,
+    news: Newsroom,
 }
 
 impl TaskBook {
     /// No tasks yet.
-    pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp) -> TaskBook {
-        TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0 }
+    pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp, news: Newsroom) -> TaskBook {
+        TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0, news }
+    }
+
+    /// What has happened by `now` and was not told yet, and when something will happen next if nobody asks for anything.
+    pub(super) fn news(&mut self, now: Timestamp) -> (Vec<News>, Option<Timestamp>) {
+        self.settle(now);
+        let due = self.news.due(now);
+        let ends = self.running.iter().filter_map(|task| task.bound.map(|(at, _)| at));
+        (due, ends.chain(self.news.next()).min())
     }
 
     /// Running ones by start, then ended ones by end.
@@ -150,7 +160,8 @@ impl TaskBook {
         let task_id = self.mint();
         let vanish = vanish.map(|after| (later(now, after), EndReason::Vanished));
         let bound = [bound(&params, &self.media, now), vanish].into_iter().flatten().min_by_key(|(at, _)| *at);
-        self.running.push(Task {
+        let pulled = !self.media.unreachable.contains(&params.stream_url);
+        let task = Task {
             task_id: task_id.clone(),
             sdk_app_id: asker.sdk_app_id,
             region: asker.region.to_owned(),
@@ -158,7 +169,9 @@ impl TaskBook {
             started_at: now,
             bound,
             ended: None,
-        });
+        };
+        self.news.started(&task, pulled);
+        self.running.push(task);
         Ok(task_id)
     }
 
@@ -207,6 +220,9 @@ impl TaskBook {
     }
 
     fn remember(&mut self, task: Task) {
+        if let Some((at, _)) = task.ended {
+            self.news.ended(&task, at);
+        }
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }

@@ -202,8 +202,9 @@ pub struct RetryPolicy {
     pub also: Vec<String>,
 }
 
-/// One named entry of a schedule: what to play, where, when, until when. Made by the reader only.
-#[derive(Clone, Debug)]
+/// One named entry of a schedule: what to play, where, when, until when. Made by the reader only. Two are equal when they also stand
+/// at the same place; [`Job::says_the_same`] passes over that.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// Its name.
     pub id: JobId,

@@ -2,6 +2,7 @@
 //! out. Refuses to know files, clocks and the API.
 
 mod combine;
+pub mod difference;
 mod fields;
 mod job;
 mod moments;

@@ -14,13 +14,9 @@ use super::moments::Bound;
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::RawJob;
 use super::robots;
-use super::values::written;
 use crate::calendar::{Dates, Trigger, Weekdays, When};
 use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
-
-/// The longest `MaxDuration` (TRTC.md section 1.1: 10080 minutes). A longer loop needs a renewal.
-const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// What surrounds a job.
 pub(super) struct Around<'a> {
@@ -227,25 +223,15 @@ fn end(raw: &RawJob, repeat: Repeat, key: Span, problems: &mut Vec<Problem>) -> 
         return None;
     }
     let rule = end.duration.value.map(EndRule::For).or(end.to.value).unwrap_or(EndRule::Media);
-    if repeat != Repeat::Forever {
+    if repeat != Repeat::Forever || rule != EndRule::Media {
         return Some(rule);
     }
-    let problem = match rule {
-        EndRule::Media => Problem::at(
-            raw.repeat.span,
-            "endless",
-            "`repeat`: `forever` with neither `for` nor `to`: it would play, and bill, for ever",
-        )
-        .hint("give it an end: `for: 2h`, or `to: 20:00`"),
-        EndRule::Never => Problem::not_supported(end.to.span, "`to`: `never` with `repeat: forever`")
-            .hint("give it windows, such as `at: \"00:00\"` with `to: \"00:00\"`"),
-        EndRule::For(duration) if duration > LOOP_MAX => Problem::not_supported(
-            end.duration.span,
-            &format!("`for`: `{}` with `repeat: forever`, longer than the 7 days that the API plays a loop,", written(duration)),
-        )
-        .hint("give it shorter windows, such as one a day"),
-        EndRule::For(_) | EndRule::To(_) => return Some(rule),
-    };
+    let problem = Problem::at(
+        raw.repeat.span,
+        "endless",
+        "`repeat`: `forever` with neither `for` nor `to`: it would play, and bill, for ever",
+    )
+    .hint("give it an end: `for: 2h`, or `to: 20:00`; `to: never` says that it is meant");
     let problem = if problem.span == Span::default() { Problem { span: key, ..problem } } else { problem };
     problems.push(problem);
     None

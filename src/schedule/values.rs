@@ -225,7 +225,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration as an operator writes it: in whole milliseconds, largest unit first.
-pub(super) fn written(value: Duration) -> String {
+pub(crate) fn written(value: Duration) -> String {
     let mut rest = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
     for (name, size) in UNITS {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::combine::show_wall;
@@ -12,22 +12,17 @@ use super::job::{EndRule, Job};
 use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
-use crate::calendar::{Dst, Start, Trigger};
+use super::values::written;
+use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// The longest that the API plays a loop: `MaxDuration` is at most 10,080 minutes.
+const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 /// Most starts that are looked at near one clock change. More stand there only for patterns that a change cannot move.
 const STARTS_NEAR_CHANGE_MAX: usize = 64;
-
-/// One change of a zone's offset.
-#[derive(Clone, Copy, Debug)]
-struct ClockChange {
-    at: Timestamp,
-    before: Offset,
-    after: Offset,
-}
 
 /// Judges jobs one after the other, remembering what is the same for all jobs of a zone.
 pub(super) struct Warner {
@@ -50,6 +45,7 @@ impl Warner {
         let mut problems = Vec::new();
         problems.extend(region(job, raw));
         problems.extend(media(job, raw, key));
+        problems.extend(long_loop(job, raw, key));
         match no_start(job, raw, self.now) {
             Some(problem) => problems.push(problem),
             None => problems.extend(self.clock_changes(job, raw)),
@@ -121,6 +117,24 @@ fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
     problems
 }
 
+/// A loop that outlives the longest that the cloud plays.
+fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
+    let (field, value, slot) = match job.end {
+        EndRule::For(length) if length > LOOP_MAX => ("for", written(length), raw.end.duration.span),
+        EndRule::Never => ("to", "never".to_owned(), raw.end.to.span),
+        _ => return None,
+    };
+    if job.repeat != Repeat::Forever {
+        return None;
+    }
+    let message = format!(
+        "`{field}`: `{value}` with `repeat: forever`: the API plays a loop for 7 days at most, so ten minutes before that it is \
+         handed over to itself, with a short break"
+    );
+    let span = if slot == Span::default() { key } else { slot };
+    Some(Problem::at(span, "loop-too-long", message).hint("no harm if that is meant; windows of a day each break when you want it"))
+}
+
 /// A job of which no start lies ahead.
 fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
     if job.when.next_after(now).is_some() {
@@ -149,22 +163,12 @@ fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
 
 /// The changes of a zone's offset from `now` on.
 fn changes_of(zone: &TimeZone, now: Timestamp) -> Vec<ClockChange> {
-    let Ok(last) = now.checked_add(CLOCK_CHANGES_AHEAD) else { return Vec::new() };
-    let mut before = zone.to_offset(now);
-    let mut changes = Vec::new();
-    for transition in zone.following(now).take_while(|transition| transition.timestamp() <= last) {
-        let after = transition.offset();
-        if before != after {
-            changes.push(ClockChange { at: transition.timestamp(), before, after });
-        }
-        before = after;
-    }
-    changes
+    now.checked_add(CLOCK_CHANGES_AHEAD).map_or_else(|_| Vec::new(), |last| clock_changes(zone, now, last))
 }
 
 /// The first start that a clock change moves.
 fn moved(job: &Job, change: ClockChange) -> Option<Start> {
-    let size = SignedDuration::from_secs(i64::from((change.after.seconds() - change.before.seconds()).abs()));
+    let size = SignedDuration::from_secs(change.seconds());
     if let Trigger::At { times, .. } = &job.when.trigger {
         // Most jobs are nowhere near the hour of a change, and a schedule may hold thousands: ask the wall clock first.
         let (one, other) = (change.before.to_datetime(change.at).time(), change.after.to_datetime(change.at).time());

@@ -1,10 +1,13 @@
-//! The read-only listener: `/healthz`, and the status, the plan and the history as JSON, made by the same code as the command
-//! line's. Refuses to change anything: whatever does goes elsewhere.
+//! The ways into a running daemon. This file is the read-only listener: `/healthz`, and the status, the plan and the history as
+//! JSON, made by the same code as the command line's. It refuses to change anything: what does comes over [`control`], and what the
+//! vendor has to tell over [`callbacks`], each with a listener of its own.
 //!
 //! Whoever reaches a loopback port may be a page in a browser that was made to resolve its name to this host, or a script gone
 //! wrong. So only our own names are taken in `Host`, every count and time is bounded, no other origin may read an answer, and
 //! the ledger is read on threads of their own, by few at once, so that no question delays a start.
 
+pub mod callbacks;
+pub mod control;
 mod host;
 mod query;
 mod views;
@@ -29,10 +32,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
-use crate::daemon::Pulse;
+use crate::daemon::{Generation, Pulse};
 use crate::diagnostic::Diagnostic;
 use crate::listener::{self, Limits};
-use crate::schedule::Schedule;
 use crate::zones::Zones;
 pub(crate) use views::ledger_view;
 use views::{Answer, Problem};
@@ -53,18 +55,23 @@ const LIMITS: Limits =
 /// Answers that are made at once: so many threads may be busy beside the daemon's own.
 const READS_MAX: usize = 2;
 
+/// The schedule that is played.
+#[derive(Clone)]
+pub struct InForce {
+    /// The schedule, with its number.
+    pub generation: Generation,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// What is wrong with the schedule files, if they were rejected and this is the last good schedule.
+    pub rejected: Arc<[Diagnostic]>,
+}
+
 /// What is served.
 pub struct Site {
     /// The folder of the ledger.
     pub state_folder: PathBuf,
-    /// The schedule in force.
-    pub schedule: Arc<Schedule>,
-    /// Its generation.
-    pub generation: i64,
-    /// When it was accepted.
-    pub accepted_at: Option<Timestamp>,
-    /// What is wrong with the schedule files, if they were rejected and `schedule` is the last good one.
-    pub rejected: Vec<Diagnostic>,
+    /// The schedule in force, and its successors.
+    pub in_force: watch::Receiver<InForce>,
     /// What only the running daemon knows.
     pub pulse: watch::Receiver<Pulse>,
     /// The zone data by which the schedule was read.
@@ -97,7 +104,7 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
         .layer(from_fn_with_state(bound, admit))
         .layer(from_fn(stamp));
     let service = TowerToHyperService::new(router);
-    listener::serve(listener, LIMITS, shutdown, |_| service.clone()).await;
+    listener::serve(listener, LIMITS, shutdown, |_, _| service.clone()).await;
 }
 
 /// Turns away what is not meant for us, and what brings a body.
@@ -112,9 +119,12 @@ async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Res
     next.run(request).await
 }
 
-/// What every answer says, whatever it is.
 async fn stamp(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    stamped(next.run(request).await)
+}
+
+/// With what every answer says, whatever it is.
+fn stamped(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

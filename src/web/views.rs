@@ -1,5 +1,7 @@
 //! The answers: parameters to a body. Refuses to know HTTP.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -8,6 +10,7 @@ use super::query::{Query, shown};
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
+use crate::plan::pauses::Pauses;
 use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
@@ -19,6 +22,9 @@ use crate::schedule::JobId;
 
 /// Most items of one answer: some 7 MB.
 const ITEMS_MAX: u32 = 10_000;
+
+/// Most items of a plan with the pauses in them: some 15 MB.
+const LINES_MAX: usize = 100_000;
 
 /// The longest stretch of a plan: what `check` looks at.
 const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -73,15 +79,20 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let site = &shared.site;
     let pulse = site.pulse.borrow().clone();
+    let in_force = site.in_force.borrow().clone();
+    let schedule = &in_force.generation.schedule;
     let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
         now,
-        generation: site.generation,
-        accepted_at: site.accepted_at,
+        generation: in_force.generation.number,
+        accepted_at: in_force.accepted_at,
         daemon: DaemonView::Running {
-            jobs: site.schedule.len(),
-            rejected: site.rejected.clone(),
-            next: Upcoming::new(&site.schedule, now).take(NEXT_COUNT).collect(),
+            jobs: schedule.len(),
+            rejected: in_force.rejected.to_vec(),
+            next: {
+                let pauses = Pauses::new(schedule);
+                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.listed(occurrence)).collect()
+            },
             state: DaemonState {
                 watch_period_s: pulse.watch_period_s,
                 queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
@@ -106,9 +117,9 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
         return Err(Problem::Asked("`from` and `to` are more than 400 days apart".to_owned()));
     }
-    let schedule = &shared.site.schedule;
+    let schedule = Arc::clone(&shared.site.in_force.borrow().generation.schedule);
     let upcoming = match query.text("job") {
-        None => Upcoming::new(schedule, range.from),
+        None => Upcoming::new(&schedule, range.from),
         Some(id) => {
             let job = schedule.job(id).ok_or_else(|| format!("there is no job `{}`", shown(id)))?;
             Upcoming::of([job], range.from)
@@ -116,7 +127,19 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     };
     let most = range.count.unwrap_or(ITEMS_MAX + 1);
     let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
-    let items: Vec<_> = occurrences.map(|occurrence| PlanObject::new(&occurrence, false)).collect();
+    let pauses = Pauses::new(&schedule);
+    let mut lines = 0;
+    let listed = occurrences.map(|occurrence| pauses.listed(occurrence)).take_while(|listed| {
+        let fits = lines <= LINES_MAX;
+        lines += 1 + listed.pauses.as_ref().map_or(0, Vec::len);
+        fits
+    });
+    let items: Vec<_> = listed.map(|listed| PlanObject::new(&listed, false)).collect();
+    if lines > LINES_MAX {
+        return Err(Problem::Asked(format!(
+            "there are more than {LINES_MAX} occurrences and pauses in this range: ask for a shorter one"
+        )));
+    }
     if items.len() > ITEMS_MAX as usize {
         return Err(Problem::Asked(format!("there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one")));
     }

@@ -203,6 +203,11 @@ proptest! {
         prop_assert!(next.is_none_or(|next| next.at > middle));
         prop_assert_eq!(rest, next.filter(|next| next.at < to));
         prop_assert_eq!(when.after(middle).next(), next);
+        // And back.
+        let before = whole.iter().rfind(|start| start.at < middle).copied();
+        let latest = when.latest_before(middle);
+        prop_assert_eq!(before, latest.filter(|latest| latest.at >= from));
+        prop_assert!(latest.is_none_or(|latest| latest.at < middle));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use ingestd::ledger::{FILE, VERSION};
+use jiff::SignedDuration;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -53,6 +54,37 @@ fn a_broken_schedule_leaves_the_last_good_one_in_force_and_the_status_says_so() 
     assert!(rejected.len() >= 2 && lines.iter().all(|line| **line == 4), "{status}");
     assert!(daemon.log().contains("rig.yaml:4:"), "{}", daemon.log());
     rig.wait_on_air("show");
+    daemon.stop();
+}
+
+/// Two loops that share the lobby for half an hour.
+fn clash(start: jiff::Timestamp) -> String {
+    let show = looping("show", start, "1h").replace("room: show", "room: lobby");
+    let other = looping("other", start + SignedDuration::from_mins(30), "1h").replace("room: other", "room: lobby");
+    format!("{show}{other}")
+}
+
+#[test]
+fn a_conflict_within_35_days_keeps_a_schedule_out_and_a_later_one_is_a_warning() {
+    let rig = Rig::new(Vec::new());
+    rig.listen("127.0.0.1:0");
+    let days = |days: i64| soon(days * 24 * 3600);
+    rig.jobs(&clash(days(34)));
+    let (code, said) = refused(rig.start());
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("error[conflict]: `other` begins in the room `lobby`"), "{said}");
+
+    rig.jobs(&clash(days(36)));
+    let daemon = rig.started();
+    assert!(daemon.log().contains("warning[conflict]: `other` begins in the room `lobby`"), "{}", daemon.log());
+    daemon.stop();
+
+    rig.jobs(&clash(days(33)));
+    let daemon = rig.started();
+    let status: Value = serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON");
+    let rejected = &status["schedule"]["rejected"];
+    assert_eq!((&status["health"], &status["generation"]), (&"degraded".into(), &1.into()), "{status}");
+    assert_eq!((rejected[0]["code"].as_str(), rejected[0]["job"].as_str()), (Some("conflict"), Some("other")), "{status}");
     daemon.stop();
 }
 

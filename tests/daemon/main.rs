@@ -5,8 +5,12 @@
 
 mod boot;
 mod demo;
+mod disk;
 mod faults;
+mod kills;
 mod limit;
+mod orders;
 mod recovery;
 mod rig;
 mod shutdown;
+mod told;

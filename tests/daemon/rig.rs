@@ -85,12 +85,17 @@ pub(crate) struct Rig {
 impl Rig {
     /// With these faults, and an empty schedules folder.
     pub(crate) fn new(faults: Vec<Rule>) -> Rig {
+        Rig::with(faults, |_| {})
+    }
+
+    /// The same, with a sandbox that is not as usual.
+    pub(crate) fn with(faults: Vec<Rule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let endpoint = listener.local_addr().expect("it is bound");
         let secret = |wanted| SECRETS.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
         let app = AppKey { key: secret("app-key").expect("listed"), private_map_key: true };
-        let config = SandboxConfig {
+        let mut config = SandboxConfig {
             secret_id: secret("secret-id").expect("listed"),
             secret_key: secret("secret-key").expect("listed"),
             token: secret("token"),
@@ -98,6 +103,7 @@ impl Rig {
             faults: FaultPlan::new(faults),
             ..SandboxConfig::well_known()
         };
+        change(&mut config);
         let sandbox = Sandbox::new(config, Arc::new(Timestamp::now));
         let serving = sandbox.clone();
         runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
@@ -127,6 +133,21 @@ impl Rig {
     pub(crate) fn listen(&self, listen: &str) {
         let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
         self.write("ingestd.yaml", &settings.replace("listen: none", &format!("listen: {listen}")));
+    }
+
+    /// Adds lines to the settings.
+    pub(crate) fn more_settings(&self, more: &str) {
+        let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
+        self.write("ingestd.yaml", &format!("{settings}{more}\n"));
+    }
+
+    /// Runs another verb with the same settings: exit code, stdout, stderr.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+        command.args(arguments).arg("--config").arg(self.path("ingestd.yaml")).stdin(Stdio::null()).env_clear();
+        let output = command.output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     /// The schedule: these jobs.
@@ -296,8 +317,13 @@ impl Process {
 
     /// Where its page listens: from its log.
     pub(crate) fn page(&self) -> SocketAddr {
+        self.place("page=")
+    }
+
+    /// Where one of its ports is: from its log.
+    pub(crate) fn place(&self, field: &str) -> SocketAddr {
         let log = self.log();
-        let address = log.split_once("page=").and_then(|(_, rest)| rest.split_whitespace().next()).expect("it says where");
+        let address = log.split_once(field).and_then(|(_, rest)| rest.split_whitespace().next()).expect("it says where");
         address.parse().expect("an address")
     }
 

@@ -74,7 +74,7 @@ fn a_hang_up_does_not_end_it() {
     rig.jobs(&looping("show", soon(2), "2s"));
     let mut daemon = rig.started();
     daemon.signal(Signal::HUP);
-    wait_until("it says so", || daemon.log().contains("reload is not supported yet").then_some(()));
+    wait_until("it says so", || daemon.log().contains("reload: nothing changed").then_some(()));
     assert_eq!(rig.wait_done("show").state, State::Done { outcome: Outcome::EndedPlanned });
     assert!(daemon.runs());
     daemon.stop();

@@ -109,7 +109,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 1)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 2)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);

@@ -21,13 +21,14 @@ jobs:
   promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
 ";
 
-fn next() -> Vec<ingestd::plan::Planned> {
+fn next() -> Vec<ingestd::plan::pauses::Listed> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
     let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
     let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));
-    ingestd::plan::Upcoming::new(&schedule, now()).take(3).collect()
+    let pauses = ingestd::plan::pauses::Pauses::new(&schedule);
+    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.listed(occurrence)).collect()
 }
 
 /// On air: a loop, a live source without an end, a film of known length, something that nobody can name.
@@ -62,7 +63,13 @@ fn ledger() -> LedgerView {
     };
     let down =
         Occurrence { kind: Kind::Summary, count: 12, ..missed("jingle", minutes(-700), Outcome::Missed(MissedReason::Down)) };
-    LedgerView { committed_at: Some(minutes(-1)), on_air: vec![live, promo, film, nameless], trouble: vec![refused, down], tasks, orphans: Vec::new() }
+    LedgerView {
+        committed_at: Some(minutes(-1)),
+        on_air: vec![live, promo, film, nameless],
+        trouble: vec![refused, down],
+        tasks,
+        orphans: Vec::new(),
+    }
 }
 
 const ON_AIR: &str = "\

@@ -297,6 +297,11 @@ impl Wire {
     }
 }
 
+/// The header `Sign` of a callback's body.
+pub(crate) fn callback_sign(key: &str, body: &str) -> String {
+    STANDARD.encode(hmac(key.as_bytes(), body.as_bytes()))
+}
+
 fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -5,6 +5,7 @@
 mod agreement;
 mod asking;
 mod authentication;
+mod callbacks;
 mod faults;
 mod parameters;
 mod rate;

@@ -99,3 +99,79 @@ fn an_address_in_use_is_a_failure_that_names_it() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains(&format!("cannot listen on `{address}`")), "{stderr}");
 }
+
+/// Starts the program with these further arguments; the address it listens on, and its lines from then on.
+fn listening(more: &[&str]) -> (Running, SocketAddr, impl Iterator<Item = String> + use<>) {
+    let arguments = [&["--listen", "127.0.0.1:0"], more].concat();
+    let mut running = Running(sandbox(&arguments).stdout(Stdio::piped()).spawn().expect("the program starts"));
+    let mut lines = BufReader::new(running.0.stdout.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let greeting: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("# Requests")).collect();
+    let endpoint = greeting.iter().find_map(|line| line.trim().strip_prefix("endpoint: http://")).expect("an endpoint");
+    let address = endpoint.parse().expect("an address");
+    (running, address, lines)
+}
+
+#[tokio::test]
+async fn each_reading_can_be_chosen() {
+    let exists = "FailedOperation.TaskExist";
+    for (reading, same_room, other_room, first_runs) in [
+        ("room_user", exists, "ok", true),
+        ("user", exists, exists, true),
+        ("displace", "ok", "ok", false),
+        ("both", "ok", "ok", true),
+    ] {
+        let (_running, address, _lines) = listening(&["--exist", reading]);
+        let now_s = Timestamp::now().as_second();
+        let mut wire = Wire::connect(address).await;
+        let start = Ask::start_at(now_s).field("RepeatNum", -1);
+        let first = wire.ask(&start).await.response()["TaskId"].as_str().expect("a task").to_owned();
+        assert_eq!(wire.ask(&start).await.code(), same_room, "{reading}");
+        assert_eq!(wire.ask(&start.field("RoomId", "2")).await.code(), other_room, "{reading}");
+        let described = wire.ask(&Ask::describe(&first).at(now_s)).await;
+        assert_eq!(described.response()["Status"], if first_runs { "InProgress" } else { "NotExist" }, "{reading}");
+    }
+}
+
+#[tokio::test]
+async fn it_calls_back_with_a_key_from_a_file_and_shows_that_it_did() {
+    let key = file_of("hush-callback-key\n");
+    let path = key.path().to_str().expect("a path of UTF-8");
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/trtc/callback", receiver.local_addr().expect("it is bound"));
+    let (running, address, mut lines) = listening(&["--callbacks", &url, "--callback-key-file", path]);
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", running.0.id())).expect("it runs");
+    assert!(!String::from_utf8_lossy(&arguments).contains("hush"));
+    let start = Ask::start_at(Timestamp::now().as_second());
+    assert_eq!(Wire::connect(address).await.ask(&start).await.code(), "ok");
+    let (mut stream, _) = receiver.accept().await.expect("it calls");
+    let mut request = Vec::new();
+    while !request.ends_with(b"\"Status\":0}}") {
+        assert_ne!(tokio::io::AsyncReadExt::read_buf(&mut stream, &mut request).await.expect("a request"), 0);
+    }
+    let request = String::from_utf8(request).expect("text");
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("POST /trtc/callback HTTP/1.1\r\n"), "{head}");
+    let head = head.to_lowercase();
+    assert!(head.contains("sdkappid: 1400000001") && head.contains("content-type: application/json"), "{head}");
+    let sign = super::asking::callback_sign("hush-callback-key", body);
+    assert!(request.lines().any(|line| line.to_lowercase().starts_with("sign: ") && line.ends_with(&sign)), "{request}");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("it is taken");
+    let shown = lines.by_ref().take(2).find(|line| line.contains("callback")).expect("a line of it");
+    assert!(shown.ends_with("  callback  10000             robot_1           started: status 200"), "{shown}");
+}
+
+#[test]
+fn callbacks_need_a_url_and_a_key_file() {
+    let key = file_of("k\n");
+    let path = key.path().to_str().expect("a path of UTF-8");
+    for (more, code, words) in [
+        (&["--callbacks", "http://127.0.0.1:1/"][..], 2, "--callback-key-file"),
+        (&["--callback-key-file", path], 2, "--callbacks"),
+        (&["--callbacks", "127.0.0.1:1", "--callback-key-file", path], 2, "an http or https URL is due"),
+        (&["--callbacks", "http://127.0.0.1:1/", "--callback-key-file", "no-such-file"], 78, "cannot read the secret file"),
+    ] {
+        let (exit, stderr) = refused(&[&["--listen", "127.0.0.1:0"], more].concat());
+        assert_eq!(exit, Some(code), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}

@@ -1,12 +1,13 @@
 //! What is answered: exactly the promised objects, and an error for every parameter that makes no sense.
 
+use ingestd::daemon::Generation;
 use ingestd::diagnostic::{Diagnostic, Place};
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, Why};
 use jiff::SignedDuration;
 
 use super::filling::write;
 use super::rows::{armed, ended, fault, missed, on_air};
-use super::served::{Served, now};
+use super::served::{Served, now, schedule};
 
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
     task_id confirmed_at app region room room_type robot stream error_code error_message request_id generation count";
@@ -137,6 +138,37 @@ async fn plan_has_exactly_the_promised_objects_and_heeds_its_options() {
 }
 
 #[tokio::test]
+async fn a_filler_is_told_with_its_pauses_in_the_plan_and_in_the_status() {
+    // Whatever the hour, a show begins within the next one.
+    let jobs = "timezone: UTC\ndefaults: {room: foyer, app: main, stream: 'https://cdn.example.com/a.mp4'}\njobs:\n  \
+        filler: {every: 1h, for: 1h, conflict: yield}\n  show: {cron: '30 * * * *', for: 10m}\n";
+    let served = Served::with(
+        |first| first.generation.schedule = std::sync::Arc::new(schedule(jobs, &ingestd::zones::Zones::newest())),
+        true,
+    )
+    .await;
+    let plan = served.get("/api/v1/plan?from=2026-11-22T10:00:00Z&count=2").await;
+    let pause = serde_json::json!([{ "job": "show", "start": "2026-11-22T10:30:00.000Z", "end": "2026-11-22T10:40:00.000Z" }]);
+    let items = plan.items();
+    assert_eq!((&items[0]["job"], &items[0]["pauses"]), (&"filler".into(), &pause));
+    assert_eq!((&items[1]["job"], &items[1]["pauses"]), (&"show".into(), &().into()));
+    let status = served.get("/api/v1/status").await.json();
+    let next = status["next"].as_array().expect("a list");
+    let fillers: Vec<_> = next.iter().filter(|next| next["job"] == "filler").collect();
+    assert_eq!((next.len(), fillers.len()), (10, 5));
+    assert!(fillers.iter().all(|filler| filler["pauses"].as_array().is_some_and(|pauses| pauses.len() == 1)), "{status}");
+    let dense = jobs.replace("every: 1h, for: 1h", "every: 1h, for: 1000h");
+    let served = Served::with(
+        |first| first.generation.schedule = std::sync::Arc::new(schedule(&dense, &ingestd::zones::Zones::newest())),
+        true,
+    )
+    .await;
+    let answer = served.get("/api/v1/plan?count=1000").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("more than 100000 occurrences and pauses"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn a_parameter_that_makes_no_sense_is_told() {
     let served = Served::new().await;
     for (path, words) in [
@@ -225,10 +257,22 @@ async fn what_happens_is_seen_at_once() {
 async fn a_schedule_that_was_rejected_is_shown_as_check_shows_it() {
     let problem =
         Diagnostic::error("unknown-key", "unknown key `reapet`").at(Place::file("live.yaml")).hint("did you mean `repeat`?");
-    let served = Served::with(|site| site.rejected = vec![problem.clone()], true).await;
+    let served = Served::with(|in_force| in_force.rejected = [problem.clone()].into(), true).await;
     let status = served.get("/api/v1/status").await.json();
     assert_eq!(status["health"], "degraded");
     assert_eq!(status["schedule"]["rejected"], serde_json::json!([problem.json()]));
+}
+
+#[tokio::test]
+async fn a_schedule_that_comes_into_force_is_seen_at_once() {
+    let served = Served::new().await;
+    let text = "timezone: UTC\njobs: {late: {app: main, at: '23:00', room: 9, stream: 'https://cdn.example.com/a.mp4', for: 1h}}\n";
+    let schedule = std::sync::Arc::new(super::served::schedule(text, &ingestd::zones::Zones::newest()));
+    served.in_force.send_modify(|in_force| in_force.generation = Generation { number: 13, schedule });
+    let status = served.get("/api/v1/status").await.json();
+    assert_eq!((&status["generation"], &status["schedule"]["jobs"]), (&13.into(), &1.into()));
+    assert_eq!(served.get("/api/v1/plan?count=1").await.items()[0]["job"], "late");
+    assert_eq!(served.get("/api/v1/plan?job=evening").await.status, 400);
 }
 
 #[tokio::test]

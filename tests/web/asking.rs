@@ -1,6 +1,6 @@
 //! A client that says exactly what it is told to, and shows exactly what came. Knows no test.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    pub(crate) async fn read(stream: &mut TcpStream) -> Response {
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Response {
         let mut bytes = Vec::new();
         timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer in time").expect("readable");
         let text = String::from_utf8(bytes).expect("UTF-8");

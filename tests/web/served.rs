@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::daemon::{Pulse, Waiting};
+use ingestd::daemon::{Generation, Pulse, Waiting};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
-use ingestd::web::{Site, serve};
+use ingestd::web::{InForce, Site, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -44,6 +44,7 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) folder: TempDir,
     pub(crate) pulse: watch::Sender<Pulse>,
+    pub(crate) in_force: watch::Sender<InForce>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -54,8 +55,8 @@ impl Served {
         Served::with(|_| {}, true).await
     }
 
-    /// With what `change` makes of the site, and with a ledger or without one.
-    pub(crate) async fn with(change: impl FnOnce(&mut Site), ledger: bool) -> Served {
+    /// With what `change` makes of the schedule in force, and with a ledger or without one.
+    pub(crate) async fn with(change: impl FnOnce(&mut InForce), ledger: bool) -> Served {
         let folder = tempfile::tempdir().expect("a folder");
         if ledger {
             Ledger::open(folder.path()).expect("a ledger");
@@ -63,21 +64,19 @@ impl Served {
         let zones = Zones::newest();
         let pulse =
             watch::Sender::new(Pulse { queue: Waiting { start: 3, stop: 2, describe: 1 }, watch_period_s: 30, ..Pulse::default() });
-        let mut site = Site {
-            state_folder: folder.path().to_owned(),
-            schedule: Arc::new(schedule(SCHEDULE, &zones)),
-            generation: 12,
+        let mut first = InForce {
+            generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
             accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),
-            rejected: Vec::new(),
-            pulse: pulse.subscribe(),
-            zones,
+            rejected: Arc::from([]),
         };
-        change(&mut site);
+        change(&mut first);
+        let in_force = watch::Sender::new(first);
+        let site = Site { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), pulse: pulse.subscribe(), zones };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, site, async { drop(ended.await) }));
-        Served { address, folder, pulse, shutdown: Some(shutdown), serving }
+        Served { address, folder, pulse, in_force, shutdown: Some(shutdown), serving }
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

@@ -90,7 +90,7 @@ impl Stage {
             "account:\n  secret_id: {{ file: secret-id }}\n  secret_key: {{ file: secret-key }}\n  token: {{ file: token }}\n  \
              region: ap-singapore\n  endpoint: http://{sandbox}\n\
              apps:\n  main: {{ sdk_app_id: {WELL_KNOWN_SDK_APP_ID}, secret_key: {{ file: app-key }} }}\n\
-             schedules: schedules\nstate: state\nlisten: {page}\n"
+             schedules: schedules\nstate: state\ncontrol: control.sock\nlisten: {page}\n"
         );
         self.write("ingestd.yaml", &settings)?;
         DirBuilder::new().mode(0o700).create(self.schedules())?;

@@ -12,7 +12,7 @@ use super::super::time::local;
 use super::advice::{advice, advice_on_code};
 use super::{DaemonState, DaemonView, LedgerView, StatusInput, judge};
 use crate::occurrence::{End, Occurrence, State};
-use crate::plan;
+use crate::plan::{self, pauses::Listed};
 use crate::trtc::Repeat;
 
 /// Rows of trouble that the text shows; the rest is counted.
@@ -130,8 +130,8 @@ fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     }
 }
 
-fn coming(next: &[plan::Planned], now: Timestamp) -> Vec<String> {
-    columns(next.iter().map(|occurrence| {
+fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
+    columns(next.iter().map(|Listed { occurrence, .. }| {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let wait = format!("in {}", span(occurrence.start.at.duration_since(now)));

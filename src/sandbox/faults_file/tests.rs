@@ -10,7 +10,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn every_key_and_every_effect_is_read() {
     let text = "
-media: {https://a.example/x.mp4: 1m30s}
+media: {https://a.example/x.mp4: 1m30s, https://a.example/gone.mp4: unreachable}
 faults:
   - { action: start, room: lobby, robot: r, after: 1, every: 2, times: 3, error: InternalError.InternalError, done: true }
   - { action: stop, status: 429, retry_after: 3s }
@@ -21,9 +21,15 @@ faults:
   - { delay: 2s }
   - { cold_delay: 150ms }
   - { vanish: 20s }
+  - { event: started, late: 20s }
+  - { event: failed, repeat: 2 }
+  - { event: again, room: lobby, swap: true }
+  - { event: stopped, times: 1, drop: true }
 ";
     let read = read(&Arc::from("f.yaml"), text).expect("no problem");
     assert_eq!(read.media.by_url["https://a.example/x.mp4"], Duration::from_secs(90));
+    assert!(read.media.by_url.len() == 1 && read.media.unreachable.contains("https://a.example/gone.mp4"));
+    let disturb = |disturbance| Rule::new(Effect::Disturb(disturbance));
     let replace = |with, done| Effect::Replace { with, done };
     let error = replace(Instead::Error("InternalError.InternalError".to_owned()), true);
     let expected = [
@@ -36,6 +42,10 @@ faults:
         Rule::new(Effect::Delay(Duration::from_secs(2))),
         Rule::new(Effect::ColdDelay(Duration::from_millis(150))),
         Rule::new(Effect::Vanish(Duration::from_secs(20))),
+        disturb(Disturbance::Late(Duration::from_secs(20))).event(TaskNews::Started),
+        disturb(Disturbance::Repeat(2)).event(TaskNews::StartFailed),
+        disturb(Disturbance::Swap).event(TaskNews::StartAgain).room("lobby"),
+        disturb(Disturbance::Drop).event(TaskNews::Stopped).times(1),
     ];
     assert_eq!(format!("{:?}", read.faults), format!("{:?}", FaultPlan::new(expected.to_vec())));
 }
@@ -75,6 +85,14 @@ fn what_is_wrong_is_said_with_its_place_all_at_once() {
         ),
         ("faults:\n  - {hang: true, seed: 1}\n", "f.yaml:2:18: `seed` only goes with `probability`"),
         ("faults:\n  - {vanish: 2s, action: stop}\n", "f.yaml:2:18: `action` only goes with an effect other than `vanish`"),
+        ("faults:\n  - {drop: true, action: stop}\n", "f.yaml:2:18: `action` only goes with an effect on requests"),
+        ("faults:\n  - {hang: true, event: stopped}\n", "f.yaml:2:18: `event` only goes with `late`, `repeat`, `swap` or `drop`"),
+        (
+            "faults:\n  - {drop: true, event: ended}\n",
+            "f.yaml:2:25: `event`: `started`, `failed`, `again` or `stopped` is due, not `ended`",
+        ),
+        ("faults:\n  - {repeat: 0}\n", "f.yaml:2:14: `repeat`: `0` is out of range; a whole number from 1 to 100 is due"),
+        ("faults:\n  - {late: 11m}\n", "f.yaml:2:12: `late`: `11m` is out of range"),
         ("faults:\n  - {hang: true, times: 0}\n", "f.yaml:2:25: `times`: `0` is out of range; a whole number from 1 to"),
         ("media: {https://a.example/x: soon}\n", "f.yaml:1:30: `media`: a duration such as `90s` is due, not `soon`"),
     ] {

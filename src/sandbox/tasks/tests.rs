@@ -32,8 +32,9 @@ fn book(exist: ExistReading) -> TaskBook {
     let media = MediaLengths {
         default: Duration::from_mins(1),
         by_url: BTreeMap::from([("https://a.example/90.mp4".to_owned(), Duration::from_secs(90))]),
+        unreachable: ["https://a.example/gone.mp4".to_owned()].into(),
     };
-    TaskBook::new(exist, media, at(0))
+    TaskBook::new(exist, media, at(0), Newsroom::new(true))
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn a_task_is_known_only_where_it_was_started() {
 fn ids_are_opaque_and_never_the_same() {
     let mut first = book(ExistReading::Both);
     let mut ids: Vec<String> = (0..100).map(|_| first.mint()).collect();
-    ids.push(TaskBook::new(ExistReading::Both, MediaLengths::default(), at(1)).mint());
+    ids.push(TaskBook::new(ExistReading::Both, MediaLengths::default(), at(1), Newsroom::new(false)).mint());
     assert!(ids.iter().all(|id| id.contains('+') && id.contains('-') && id.contains('.')), "{ids:?}");
     ids.sort();
     ids.dedup();
@@ -131,4 +132,32 @@ fn only_the_last_ended_tasks_are_remembered() {
         assert!(book.kill(&task_id, at(1)));
     }
     assert_eq!(book.stop(ASKER, &first, at(2)).expect_err("a refusal").code, "InvalidParameter.TaskId");
+}
+
+#[test]
+fn news_comes_when_it_happens_and_an_end_takes_back_what_was_to_come() {
+    use crate::trtc::callback::TaskNews::{StartAgain, StartFailed, Started, Stopped};
+    let mut book = book(ExistReading::Displace);
+    let told = |book: &mut TaskBook, now| {
+        let (due, next) = book.news(at(now));
+        let due: Vec<_> = due.into_iter().map(|news| (news.news, news.robot, news.at.duration_since(at(0)).as_secs())).collect();
+        (due, next.map(|next| next.duration_since(at(0)).as_secs()))
+    };
+    let news = |what, robot: &str, seconds| (what, robot.to_owned(), seconds);
+    book.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
+    let gone = book.start(ASKER, params(2, "b", "https://a.example/gone.mp4"), None, at(1)).expect("a start");
+    assert_eq!(told(&mut book, 1), (vec![news(Started, "a", 0), news(StartFailed, "b", 1)], Some(2)));
+    assert_eq!(told(&mut book, 1), (vec![], Some(2)));
+    assert_eq!(told(&mut book, 2), (vec![news(StartAgain, "b", 2)], Some(4)));
+    book.stop(ASKER, &gone, at(3)).expect("a stop");
+    assert_eq!(told(&mut book, 4), (vec![news(Stopped, "b", 3)], Some(65)));
+    // Ends in the past come at their instants, whenever somebody looks.
+    assert_eq!(told(&mut book, 500), (vec![news(Stopped, "a", 65)], None));
+    for second in [501, 502] {
+        book.start(ASKER, params(1, "a", "rtmp://a.example/live/key"), None, at(second)).expect("a start");
+    }
+    assert_eq!(told(&mut book, 502).0, [news(Started, "a", 501), news(Stopped, "a", 502), news(Started, "a", 502)]);
+    let mut deaf = TaskBook::new(ExistReading::Both, MediaLengths::default(), at(0), Newsroom::new(false));
+    deaf.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
+    assert_eq!(deaf.news(at(9_999)).0, []);
 }

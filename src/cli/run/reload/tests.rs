@@ -1,0 +1,208 @@
+//! A reload against a stand-in for the daemon: what is handed over, in which order with what is kept, and when nothing is.
+
+use std::sync::Mutex as Plain;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::LogFormat;
+use crate::config;
+use crate::daemon::Input;
+use crate::ledger::Ledger;
+use crate::zones::Zones;
+
+const SETTINGS: &str =
+    "account: {region: ap-singapore}\napps: {main: {sdk_app_id: 1400000001, secret_key: {env: K}}}\nstate: state\nlisten: none\n";
+
+fn job(id: &str) -> String {
+    format!("  {id}: {{at: '18:00', for: 1h, room: {id}, stream: 'https://cdn.example.com/{id}.mp4'}}\n")
+}
+
+fn jobs(ids: &[&str]) -> String {
+    format!("timezone: UTC\njobs:\n{}", ids.iter().map(|id| job(id)).collect::<String>())
+}
+
+/// What the stand-in was told: who, the number, the changes, and whether the sources were kept by then.
+type Accepted = (String, i64, Vec<String>, bool);
+
+struct Rig {
+    folder: TempDir,
+    reload: Arc<Reload>,
+    accepted: Arc<Plain<Vec<Accepted>>>,
+}
+
+impl Rig {
+    /// A daemon on these jobs, as generation 7, that answers every order so.
+    fn new(ids: &[&str], reply: Result<(), &'static str>) -> Rig {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("schedules")).expect("a folder");
+        std::fs::create_dir(path("state")).expect("a folder");
+        std::fs::write(path("ingestd.yaml"), SETTINGS).expect("writable");
+        std::fs::write(path("schedules/a.yaml"), jobs(ids)).expect("writable");
+        let source = Source { name: Arc::from("ingestd.yaml"), text: SETTINGS.to_owned() };
+        let settings = config::read(&source, folder.path()).settings.expect("good settings");
+        let zones = Zones::newest().database;
+        let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(&settings), &zones, clock::now());
+        let sources: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
+        let schedule = Arc::new(loaded.value.expect("a good schedule"));
+        kept::save(&path("state"), 7, &sources).expect("kept");
+        let (handle, mut inputs) = Handle::new();
+        let accepted = Arc::new(Plain::new(Vec::new()));
+        let (log, state) = (Arc::clone(&accepted), path("state"));
+        tokio::spawn(async move {
+            while let Some(Input::Order(Order { who, what }, answer)) = inputs.recv().await {
+                let What::Accept { generation, changes } = what else { panic!("another order") };
+                let is_kept = kept::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
+                log.lock().expect("whole").push((who, generation.number, changes, is_kept));
+                if reply.is_ok() {
+                    let mut ledger = Ledger::open(&state).expect("a ledger");
+                    let mut turn = ledger.turn();
+                    turn.set_generation(generation.number, Timestamp::UNIX_EPOCH).expect("written");
+                    turn.set_cursor_generation(7).expect("written");
+                    turn.commit(Timestamp::UNIX_EPOCH).expect("committed");
+                }
+                answer.send(reply.map(|()| Vec::new()).map_err(str::to_owned)).expect("somebody waits");
+            }
+        });
+        let first = InForce {
+            generation: Generation { number: 7, schedule },
+            accepted_at: Some(Timestamp::UNIX_EPOCH),
+            rejected: Arc::from([]),
+        };
+        let context = Context { config: Some(path("ingestd.yaml")), log: LogFormat::Text };
+        let manager = Arc::new(Manager::from_environment().expect("nobody to tell"));
+        let reload = Reload::new(&context, &settings, &zones, path("state"), (handle, manager), (first, sources));
+        Rig { reload: Arc::new(reload), accepted, folder }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("writable");
+    }
+
+    async fn reload(&self, force: bool) -> Reply {
+        Arc::clone(&self.reload).run("uid 1000".to_owned(), force).await
+    }
+
+    fn accepted(&self) -> Vec<Accepted> {
+        std::mem::take(&mut self.accepted.lock().expect("whole"))
+    }
+
+    /// Number, jobs, and what is rejected.
+    fn in_force(&self) -> (i64, usize, Vec<String>) {
+        let in_force = self.reload.in_force().borrow().clone();
+        let rejected = in_force.rejected.iter().map(ToString::to_string).collect();
+        (in_force.generation.number, in_force.generation.schedule.len(), rejected)
+    }
+
+    /// The numbers of the generations whose sources are kept.
+    fn kept(&self) -> Vec<i64> {
+        (0..20).filter(|number| kept::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some())).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_edit_is_kept_then_handed_over_then_in_force() {
+    let rig = Rig::new(&["a", "b"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["b", "c"]).replace("b.mp4", "b2.mp4"));
+    let lines = rig.reload(false).await.expect("accepted");
+    let expected =
+        ["generation 8 is in force: 2 jobs; 1 added, 1 changed, 1 removed", "added c", "changed b", "removed a"].map(str::to_owned);
+    assert_eq!(lines[..4], expected);
+    let changes = expected[1..].to_vec();
+    assert_eq!(rig.accepted(), [("uid 1000".to_owned(), 8, changes, true)]);
+    assert_eq!(rig.in_force(), (8, 2, Vec::new()));
+    assert_eq!(rig.kept(), [7, 8], "the cursor still stands in generation 7");
+    rig.write("schedules/a.yaml", &jobs(&["b"]));
+    rig.reload(false).await.expect("accepted");
+    assert_eq!(rig.in_force().0, 9);
+    assert_eq!(rig.kept(), [7, 9]);
+}
+
+#[tokio::test]
+async fn the_same_text_is_no_new_generation_and_clears_what_was_rejected() {
+    let rig = Rig::new(&["a"], Ok(()));
+    assert_eq!(rig.reload(false).await, Ok(vec!["nothing changed: generation 7 stays in force".to_owned()]));
+    rig.write("schedules/a.yaml", "timezone: UTC\njobs: {a: {at: noon}}\n");
+    rig.reload(false).await.expect_err("rejected");
+    assert_eq!(rig.in_force().0, 7);
+    rig.write("schedules/a.yaml", &jobs(&["a"]));
+    assert!(!rig.in_force().2.is_empty());
+    rig.reload(false).await.expect("the same");
+    assert_eq!((rig.in_force(), rig.accepted()), ((7, 1, Vec::new()), Vec::new()));
+}
+
+#[tokio::test]
+async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_told() {
+    let rig = Rig::new(&["a"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    rig.write("schedules/z.yaml", "timezone: UTC\njobs:\n  z: {at: noon, colour: red}\n");
+    let why = rig.reload(true).await.expect_err("rejected");
+    let mut lines = why.lines();
+    assert_eq!(lines.next(), Some("the schedule was rejected; the last good one stays in force:"));
+    assert!(lines.clone().count() >= 2 && lines.all(|line| line.contains("z.yaml:3:")), "{why}");
+    let (number, jobs, rejected) = rig.in_force();
+    assert_eq!((number, jobs), (7, 1));
+    assert!(rejected.len() >= 2 && rejected.iter().all(|line| line.contains("z.yaml:3:")), "{rejected:?}");
+    assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
+}
+
+#[tokio::test]
+async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
+    let ids: Vec<String> = (0..12).map(|number| format!("j{number}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let rig = Rig::new(&ids, Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&ids[..5]));
+    let why = rig.reload(false).await.expect_err("held");
+    assert_eq!(why, "this schedule would drop 7 of 12 jobs: held until `ingestd reload --force`");
+    let (number, jobs_in_force, rejected) = rig.in_force();
+    assert_eq!((number, jobs_in_force, rejected.len()), (7, 12, 1));
+    assert!(rejected[0].contains("would drop 7 of 12 jobs (if it is meant so: `ingestd reload --force`)"), "{rejected:?}");
+    assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
+    rig.reload(true).await.expect("forced");
+    assert_eq!(rig.in_force(), (8, 5, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the_same_number_again() {
+    let rig = Rig::new(&["a"], Err("the daemon is shutting down"));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    for _ in 0..2 {
+        assert_eq!(rig.reload(false).await, Err("the daemon is shutting down".to_owned()));
+        assert_eq!(rig.in_force(), (7, 1, Vec::new()));
+    }
+    let numbers: Vec<i64> = rig.accepted().iter().map(|(_, number, ..)| *number).collect();
+    assert_eq!((numbers, rig.kept()), (vec![8, 8], vec![7, 8]));
+}
+
+#[tokio::test]
+async fn settings_that_differ_are_told_and_not_taken() {
+    let rig = Rig::new(&["a"], Ok(()));
+    rig.write("ingestd.yaml", &SETTINGS.replace("listen: none", "rate: 5"));
+    let lines = rig.reload(false).await.expect("nothing else changed");
+    assert!(lines[0].contains("ingestd.yaml` differs from what was read at start: restart the daemon"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn sources_that_cannot_be_kept_are_not_played() {
+    let rig = Rig::new(&["a"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    // In the place of the draft is a folder.
+    std::fs::create_dir(rig.folder.path().join("state/accepted-8.draft")).expect("a folder");
+    let why = rig.reload(false).await.expect_err("it cannot be kept");
+    assert!(why.starts_with("cannot keep the schedule's sources: "), "{why}");
+    assert_eq!((rig.in_force().0, rig.accepted()), (7, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_come_one_after_another_and_a_client_that_hangs_up_ends_none() {
+    let rig = Rig::new(&["a"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    let reloader = rig.reload.reloader();
+    drop(reloader("gone".to_owned(), false));
+    let replies = tokio::join!(reloader("one".to_owned(), false), reloader("two".to_owned(), false));
+    assert!(replies.0.is_ok() && replies.1.is_ok(), "{replies:?}");
+    assert_eq!(rig.in_force().0, 8);
+    assert_eq!(rig.accepted().len(), 1);
+}

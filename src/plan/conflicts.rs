@@ -1,0 +1,182 @@
+//! Conflicts of a schedule: which windows meet in one room without anybody having said what then. Judged on the target, never
+//! on the job; a job's own windows count too. Pure. Refuses to know files: who tells the problems has their texts.
+//!
+//! Whether a pair of jobs may share a target says the rule ([`Fault`]). A job that yields never clashes with one that does not, so
+//! each target's jobs are two groups that are judged apart. Of most groups a few sample weeks show that nothing clashes
+//! (`sample`); only where something may, the windows are walked through (`sweep`).
+
+mod rule;
+mod sample;
+mod sweep;
+mod words;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Planned;
+use super::target::Target;
+use crate::diagnostic::Diagnostic;
+use crate::schedule::{Conflict, Job, Schedule};
+pub use rule::{Clash, Fault};
+use sample::Changes;
+use sweep::{Next, Pair, Reached, Sweep};
+
+/// How far ahead conflicts are looked for.
+pub const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Clashes that begin later than this do not keep a daemon from playing a schedule.
+pub const NEAR: SignedDuration = SignedDuration::from_hours(35 * 24);
+
+/// Most pairs of jobs that are told, clock changes apart. A wrong default may make millions of them.
+const CLASHES_MAX: usize = 1_000;
+
+/// Jobs of which every pair is listed.
+const LISTED_MAX: usize = 100;
+
+/// Who asks, and so how bad a clash far ahead is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Whoever writes the schedule: every clash is an error, unless only a clock change makes it.
+    Check,
+    /// Whoever plays it: what begins more than [`NEAR`] ahead is a warning too, because there is time to mend it.
+    Run,
+}
+
+/// What came of judging a schedule.
+#[derive(Clone, Debug)]
+pub struct Conflicts {
+    /// The instant from which on it was judged.
+    pub now: Timestamp,
+    /// One for each pair of jobs that clash: the first that is no clock change's doing, if there is one. By their jobs' places.
+    pub clashes: Vec<Clash>,
+    /// Whether there are more than are told: judging ended early.
+    pub more: bool,
+    /// The job that kept it from looking as far as [`AHEAD`], and the instant to which it looked where that job plays.
+    pub short: Option<(Arc<Job>, Timestamp)>,
+}
+
+/// Judges a schedule from `now` on. Takes the longer the more windows may clash; of each job it looks at 20,000 windows at most.
+pub fn judge(schedule: &Schedule, now: Timestamp) -> Conflicts {
+    let range = now..now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let mut judge = Judge { changes: Changes::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
+    for jobs in groups(schedule) {
+        judge.group(&jobs);
+        if judge.more {
+            break;
+        }
+    }
+    let mut clashes = judge.clashes;
+    clashes.sort_by(|one, other| {
+        let places = |clash: &Clash| (clash.later.job.place.clone(), clash.earlier.job.place.clone());
+        places(one).cmp(&places(other))
+    });
+    Conflicts { now, clashes, more: judge.more, short: judge.short }
+}
+
+impl Conflicts {
+    /// The problems to be told, in the order of their places.
+    pub fn diagnostics(&self, strictness: Strictness) -> Vec<Diagnostic> {
+        let is_warning = |clash: &Clash| {
+            let is_far = clash.starts_at().duration_since(self.now) > NEAR;
+            clash.by_clock_change || (strictness == Strictness::Run && is_far)
+        };
+        let told = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
+        told.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
+    }
+
+    /// How far ahead was looked, if that is less than it should be: a sentence.
+    pub fn shortfall(&self) -> Option<String> {
+        self.short.as_ref().map(|(job, at)| words::shortfall(job, *at))
+    }
+}
+
+/// The enabled jobs that can clash with each other: of one target, and all of them yielding or none.
+fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
+    let mut groups: HashMap<(Target<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
+    for job in schedule.jobs().filter(|job| job.enabled) {
+        groups.entry((Target::of(job), job.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
+    }
+    // In the order of their first jobs, so that what is told does not depend on chance when judging ends early.
+    let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
+    ordered.into_values()
+}
+
+struct Judge {
+    range: Range<Timestamp>,
+    changes: Changes,
+    clashes: Vec<Clash>,
+    /// How many of them are no clock change's doing.
+    real: usize,
+    more: bool,
+    short: Option<(Arc<Job>, Timestamp)>,
+}
+
+impl Judge {
+    fn group(&mut self, jobs: &[Arc<Job>]) {
+        if let [job] = jobs
+            && !self.is_at_odds_with_itself(job)
+        {
+            return;
+        }
+        let suspects = sample::suspects(jobs, &self.range, &mut self.changes);
+        if suspects.as_ref().is_none_or(|suspects| !suspects.is_empty()) {
+            self.sweep(jobs, suspects);
+        }
+    }
+
+    /// Whether windows of this one job may clash.
+    fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
+        let may_overlap = match job.conflict {
+            Conflict::Reject => true,
+            // Of two of its own starts, one is later.
+            Conflict::Preempt | Conflict::Yield => false,
+            Conflict::Allow => !job.robot.as_str().contains("{start}"),
+        };
+        may_overlap && sample::may_overlap_itself(job, &mut self.changes)
+    }
+
+    /// All pairs of a few jobs, and those that may clash with themselves: a walk ends when all are settled.
+    fn all_pairs(&mut self, jobs: &[Arc<Job>]) -> Option<HashSet<Pair>> {
+        if jobs.len() > LISTED_MAX {
+            return None;
+        }
+        let others = (0..jobs.len()).flat_map(|other| (0..other).map(move |one| (one, other)));
+        let own = (0..jobs.len()).filter(|index| self.is_at_odds_with_itself(&jobs[*index])).map(|index| (index, index));
+        Some(others.chain(own).collect())
+    }
+
+    /// Walks through all windows, and remembers of each pair its first clash, or else the first that a clock change makes.
+    fn sweep(&mut self, jobs: &[Arc<Job>], suspects: Option<HashSet<Pair>>) {
+        let mut moved: BTreeMap<Pair, Clash> = BTreeMap::new();
+        let wanted = suspects.or_else(|| self.all_pairs(jobs));
+        let mut sweep = Sweep::new(jobs, wanted, rule::have_one_robot);
+        let reached = sweep.through(self.range.clone(), |earlier: &Planned, later: &Planned, pair, fault| {
+            let by_clock_change = rule::by_clock_change(earlier, later);
+            let clash = || Clash { earlier: earlier.clone(), later: later.clone(), fault, by_clock_change };
+            if by_clock_change {
+                moved.entry(pair).or_insert_with(clash);
+                return Next::GoOn;
+            }
+            if self.real == CLASHES_MAX {
+                return Next::Enough;
+            }
+            moved.remove(&pair);
+            self.real += 1;
+            self.clashes.push(clash());
+            Next::Settled
+        });
+        self.clashes.extend(moved.into_values());
+        match reached {
+            Reached::TheEnd => {}
+            Reached::Stopped => self.more = true,
+            Reached::Tired(at, index) => {
+                if self.short.as_ref().is_none_or(|(_, earliest)| at < *earliest) {
+                    self.short = Some((Arc::clone(&jobs[index]), at));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How little must be looked at to know which jobs can clash at all: most patterns come again every week, so a week after each
+//! change of the clock or of a bound stands for all that follow. Refuses to judge: what it cannot rule out is swept in full.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::rule::may_have_one_robot;
+use super::sweep::{Next, Pair, Reached, Sweep};
+use crate::calendar::{ClockChange, Dates, Trigger, clock_changes, largest, until};
+use crate::plan::{Upcoming, media_length};
+use crate::schedule::{EndRule, Job};
+
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// A start is told by dates up to two days before it.
+const SLACK: SignedDuration = SignedDuration::from_hours(48);
+/// Starts of one job that follow no week, at most: each is looked at by itself.
+const LONE_STARTS_MAX: usize = 100;
+/// What is longer than this is not worth a sample.
+const SAMPLE_MAX: SignedDuration = SignedDuration::from_hours(200 * 24);
+/// More pairs than these cannot be worth the memory: then all are swept, and the sweep ends early.
+const SUSPECTS_MAX: usize = 10_000;
+
+/// The clock changes of each zone, looked up once.
+pub(super) struct Changes {
+    range: Range<Timestamp>,
+    known: HashMap<String, Arc<[ClockChange]>>,
+}
+
+impl Changes {
+    /// For windows that begin in `range`.
+    pub(super) fn new(range: &Range<Timestamp>) -> Changes {
+        let wide =
+            range.start.saturating_sub(SLACK).unwrap_or(Timestamp::MIN)..range.end.saturating_add(SLACK).unwrap_or(Timestamp::MAX);
+        Changes { range: wide, known: HashMap::new() }
+    }
+
+    fn of(&mut self, job: &Job) -> Arc<[ClockChange]> {
+        let zone = &job.when.zone;
+        let look = || Arc::from(clock_changes(zone, self.range.start, self.range.end));
+        // A zone without a name is UTC, which has no changes and takes no time.
+        let Some(name) = zone.iana_name() else { return look() };
+        if let Some(known) = self.known.get(name) {
+            return Arc::clone(known);
+        }
+        let found: Arc<[ClockChange]> = look();
+        self.known.insert(name.to_owned(), Arc::clone(&found));
+        found
+    }
+}
+
+/// Whether two windows of this job can overlap, as far as arithmetic tells.
+pub(super) fn may_overlap_itself(job: &Job, changes: &mut Changes) -> bool {
+    let changes = changes.of(job);
+    longest(job, &changes).is_none_or(|longest| longest > SignedDuration::from_secs(job.when.least_gap(&changes)))
+}
+
+/// A length that no window of the job exceeds; `None` for `to: never`. An open end counts only at its start.
+fn longest(job: &Job, changes: &[ClockChange]) -> Option<SignedDuration> {
+    let shifted = |seconds: i64| Some(SignedDuration::from_secs(seconds.saturating_add(largest(changes))));
+    match job.end {
+        EndRule::For(length) => SignedDuration::try_from(length).ok(),
+        EndRule::Media => media_length(job).map_or(Some(SignedDuration::ZERO), |length| SignedDuration::try_from(length).ok()),
+        EndRule::To(to) => match &job.when.trigger {
+            Trigger::At { times, .. } => shifted(times.iter().map(|time| until(*time, to)).max().unwrap_or(0)),
+            Trigger::Once(_) | Trigger::Cron(_) | Trigger::Every { .. } => shifted(24 * 3600),
+        },
+        EndRule::Never => None,
+    }
+}
+
+/// The pairs of jobs that may clash in `range`, a few too many rather than one too few; `None` when that is not to be had cheaply.
+pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<HashSet<Pair>> {
+    let samples = samples(jobs, range, changes)?;
+    // Exceptions are left out of the pattern: without them there are more windows, and what does not clash then never does.
+    let plain: Vec<_> = jobs.iter().map(without_exceptions).collect();
+    let mut sweep = Sweep::new(&plain, None, may_have_one_robot);
+    let mut count = 0;
+    for sample in samples {
+        let reached = sweep.through(sample, |_, _, _, _| {
+            count += 1;
+            if count > SUSPECTS_MAX { Next::Enough } else { Next::Settled }
+        });
+        if reached != Reached::TheEnd {
+            return None;
+        }
+    }
+    Some(sweep.into_settled())
+}
+
+fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
+    if job.when.except.is_empty() {
+        return Arc::clone(job);
+    }
+    let mut job = Job::clone(job);
+    job.when.except = Arc::new(Dates::default());
+    Arc::new(job)
+}
+
+/// Stretches of time that hold, of every clash in `range`, one like it.
+///
+/// Between two events (clock changes, bounds) each weekly job plays the same week again and again: a clash there, moved back by
+/// whole weeks, is one in the first week after the event. What is within the length of a window and a few days of an event is
+/// looked at in any case, and so is every start of a job that is not weekly.
+fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<Vec<Range<Timestamp>>> {
+    let mut around = SLACK;
+    let mut events = vec![range.start];
+    for job in jobs {
+        let changes = changes.of(job);
+        around = around.max(longest(job, &changes)?.checked_add(SLACK)?);
+        events.extend(changes.iter().map(|change| change.at).chain(job.when.from).chain(job.when.until));
+    }
+    let last = range.end.saturating_add(around).unwrap_or(Timestamp::MAX);
+    events.retain(|event| (range.start..last).contains(event));
+    events.sort_unstable();
+    events.dedup();
+    let stretch = |from: Timestamp, length: SignedDuration| {
+        let start = from.saturating_sub(around).unwrap_or(Timestamp::MIN).max(range.start);
+        let end = from.saturating_add(length + around).unwrap_or(Timestamp::MAX).min(range.end);
+        start..end
+    };
+    let mut stretches: Vec<_> = events.into_iter().map(|event| stretch(event, WEEK)).collect();
+    for job in jobs.iter().filter(|job| !job.when.is_weekly()) {
+        let starts = Upcoming::open_at([job], range.start).map(|window| window.start.at).take_while(|start| *start < range.end);
+        let lone: Vec<_> = starts.take(LONE_STARTS_MAX + 1).collect();
+        if lone.len() > LONE_STARTS_MAX {
+            return None;
+        }
+        // Both ends are within: a range excludes its last instant.
+        stretches.extend(lone.into_iter().map(|start| stretch(start, SignedDuration::from_secs(1))));
+    }
+    let samples = merged(stretches);
+    let total: SignedDuration = samples.iter().map(|sample| sample.end.duration_since(sample.start)).sum();
+    (total <= SAMPLE_MAX).then_some(samples)
+}
+
+/// The union of ranges, in order and apart from each other.
+fn merged(mut ranges: Vec<Range<Timestamp>>) -> Vec<Range<Timestamp>> {
+    ranges.retain(|range| range.start < range.end);
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<Timestamp>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}

@@ -1,0 +1,156 @@
+//! The walk through the windows of jobs that share a target: in the order of their starts, each judged against those that are
+//! still open. Refuses to know how far one must look, and what becomes of a clash.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::rule::{Fault, OneRobot, fault, lasts, may_be_one};
+use crate::plan::{Planned, Upcoming};
+use crate::schedule::{Conflict, Job};
+
+/// Most windows of one job that a sweep looks at.
+pub(super) const WINDOWS_MAX: u32 = 20_000;
+
+/// Two jobs, by their places among those that are swept, the lower first; or one job and itself.
+pub(super) type Pair = (usize, usize);
+
+/// What to do after a clash.
+pub(super) enum Next {
+    /// Nothing more is to be known of this pair.
+    Settled,
+    /// The pair may have a worse clash.
+    GoOn,
+    /// Nothing more is to be known at all.
+    Enough,
+}
+
+/// How far a sweep got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// To its end, or until nothing was left to look for.
+    TheEnd,
+    /// To an instant at which this job had all its windows.
+    Tired(Timestamp, usize),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// A sweep through jobs of one target, all of them enabled. It remembers what is settled from one range to the next.
+pub(super) struct Sweep<'a> {
+    jobs: &'a [Arc<Job>],
+    /// The pairs that matter; all of them when none are named.
+    wanted: Option<HashSet<Pair>>,
+    settled: HashSet<Pair>,
+    windows: Vec<u32>,
+    /// The robots of the jobs that allow others, but for the start.
+    robots: Vec<String>,
+    one_robot: OneRobot,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(jobs: &'a [Arc<Job>], wanted: Option<HashSet<Pair>>, one_robot: OneRobot) -> Sweep<'a> {
+        let robots = jobs.iter().map(|job| match job.conflict {
+            Conflict::Allow => job.robot.fill(job.id.as_str(), &job.room),
+            Conflict::Reject | Conflict::Preempt | Conflict::Yield => String::new(),
+        });
+        Sweep { jobs, wanted, settled: HashSet::new(), windows: vec![0; jobs.len()], robots: robots.collect(), one_robot }
+    }
+
+    /// The pairs that were settled.
+    pub(super) fn into_settled(self) -> HashSet<Pair> {
+        self.settled
+    }
+
+    /// Judges what begins in `range`, against what is open then.
+    pub(super) fn through(
+        &mut self,
+        range: Range<Timestamp>,
+        mut on_clash: impl FnMut(&Planned, &Planned, Pair, Fault) -> Next,
+    ) -> Reached {
+        let mut upcoming = Upcoming::open_at(self.jobs, range.start);
+        let mut open: Vec<VecDeque<Planned>> = vec![VecDeque::new(); self.jobs.len()];
+        // The jobs that have an open window: among many on one target they are few.
+        let mut open_jobs: Vec<usize> = Vec::new();
+        while let Some((index, window)) = upcoming.next_of() {
+            let start = window.start.at;
+            if start >= range.end || self.wanted.as_ref().is_some_and(|wanted| wanted.len() == self.settled.len()) {
+                return Reached::TheEnd;
+            }
+            if window.end.at().is_some_and(|end| end <= range.start) {
+                continue;
+            }
+            if self.windows[index] == WINDOWS_MAX {
+                return Reached::Tired(start, index);
+            }
+            self.windows[index] += 1;
+            let mut at = 0;
+            while let Some(other) = open_jobs.get(at).copied() {
+                let queue = &mut open[other];
+                while queue.front().is_some_and(|window| !lasts(window, start)) {
+                    queue.pop_front();
+                }
+                if queue.is_empty() {
+                    open_jobs.swap_remove(at);
+                    continue;
+                }
+                // Of two that have begun already, nothing is to be said any more.
+                if start >= range.start
+                    && let Next::Enough = self.judge(queue, &window, (other, index), &mut on_clash)
+                {
+                    return Reached::Stopped;
+                }
+                at += 1;
+            }
+            if open[index].is_empty() {
+                open_jobs.push(index);
+            }
+            open[index].push_back(window);
+        }
+        Reached::TheEnd
+    }
+
+    /// Judges a window against the open ones of one job, which began earlier or at the same instant.
+    fn judge(
+        &mut self,
+        queue: &VecDeque<Planned>,
+        window: &Planned,
+        (other, index): (usize, usize),
+        on_clash: &mut impl FnMut(&Planned, &Planned, Pair, Fault) -> Next,
+    ) -> Next {
+        let pair = (other.min(index), other.max(index));
+        if self.settled.contains(&pair) || self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&pair)) {
+            return Next::GoOn;
+        }
+        // Its starts are in order, so that the newest is the one that may begin at the same instant.
+        let first = if self.may_begin_inside(other, index) { queue.len() - 1 } else { 0 };
+        for earlier in queue.range(first..) {
+            let Some(fault) = fault(earlier, window, self.one_robot) else { continue };
+            match on_clash(earlier, window, pair, fault) {
+                Next::GoOn => {}
+                Next::Settled => {
+                    self.settled.insert(pair);
+                    return Next::GoOn;
+                }
+                Next::Enough => return Next::Enough,
+            }
+        }
+        Next::GoOn
+    }
+
+    /// Whether a window of the second job may always begin inside one of the first: then only equal starts are left to be judged,
+    /// however many windows are open.
+    fn may_begin_inside(&self, first: usize, second: usize) -> bool {
+        match (self.jobs[first].conflict, self.jobs[second].conflict) {
+            (Conflict::Yield, _) | (_, Conflict::Yield | Conflict::Preempt) => true,
+            (Conflict::Allow, Conflict::Allow) => {
+                let (one, other) = (&self.robots[first], &self.robots[second]);
+                // With the start in one text of both, the robots of two starts differ.
+                if one == other { one.contains("{start}") } else { !may_be_one(one, other) }
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! When an occurrence that yields is off the air, as far as the plan can tell: while others on its target have the room. Refuses
+//! to know what really ran.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::target::Target;
+use super::{End, Planned, Upcoming};
+use crate::schedule::{Conflict, Job, JobId, Schedule};
+
+/// Most pauses of one occurrence: a filler that never ends has them without end.
+const PAUSES_MAX: usize = 1_000;
+
+/// How far the pauses of a window without an end are looked for.
+const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// A time during which another occurrence has the room of one that yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// The job whose occurrence has the room.
+    pub job: JobId,
+    /// From when on; not before the start of the one that yields.
+    pub start: Timestamp,
+    /// Until when, within the window of the one that yields; `None` when nobody knows, or when it has no end.
+    pub end: Option<Timestamp>,
+}
+
+/// An occurrence as a list of what is to come shows it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The occurrence.
+    pub occurrence: Planned,
+    /// Of one that yields the pauses in its window, by their starts: the first 1,000, and if the window never ends those of its first
+    /// 400 days.
+    pub pauses: Option<Vec<Pause>>,
+}
+
+/// The jobs on the targets of those that yield.
+pub struct Pauses<'a> {
+    jobs: HashMap<Target<'a>, Vec<&'a Arc<Job>>>,
+}
+
+impl<'a> Pauses<'a> {
+    /// Of a schedule.
+    pub fn new(schedule: &'a Schedule) -> Pauses<'a> {
+        let enabled = || schedule.jobs().filter(|job| job.enabled);
+        let yielding = enabled().filter(|job| job.conflict == Conflict::Yield);
+        let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (Target::of(job), Vec::new())).collect();
+        if !jobs.is_empty() {
+            for job in enabled() {
+                if let Some(jobs) = jobs.get_mut(&Target::of(job)) {
+                    jobs.push(job);
+                }
+            }
+        }
+        Pauses { jobs }
+    }
+
+    /// An occurrence of this schedule with its pauses.
+    pub fn listed(&self, occurrence: Planned) -> Listed {
+        let pauses = (occurrence.job.conflict == Conflict::Yield).then(|| self.of(&occurrence));
+        Listed { occurrence, pauses }
+    }
+
+    /// Others have the room from their starts on; of two that yield the later one.
+    fn of(&self, yielding: &Planned) -> Vec<Pause> {
+        let start = yielding.start.at;
+        let end = yielding.end.at();
+        let last = match yielding.end {
+            End::Planned(end) | End::Media(end) => end,
+            // An open end counts only at the start.
+            End::Open => start.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX),
+            End::Never => start.saturating_add(AHEAD).unwrap_or(Timestamp::MAX),
+        };
+        let jobs = self.jobs.get(&Target::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
+        let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
+        let has_the_room = |other: &Planned| other.job.conflict != Conflict::Yield || other.start.at > start;
+        let pauses = others.filter(has_the_room).filter_map(|other| {
+            let from = other.start.at.max(start);
+            let until = match other.end {
+                End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
+                End::Open => None,
+                End::Never => end,
+            };
+            until.is_none_or(|until| from < until).then(|| Pause { job: other.job.id.clone(), start: from, end: until })
+        });
+        let mut pauses: Vec<_> = pauses.take(PAUSES_MAX).collect();
+        // What began before the window is clipped to its start.
+        pauses.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
+        pauses
+    }
+}

@@ -1,0 +1,175 @@
+//! The verbs that give orders, with the real program against a stand-in for the daemon on a real control socket: arguments to what is
+//! ordered, the reply to exit code, stdout and stderr.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use ingestd::daemon::{Handle, Input, Reply, StopTarget, What};
+use ingestd::web::control::{self, Reloader};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Settings whose control socket is beside them.
+fn settings(more: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ingestd.yaml");
+    let apps = "apps: {main: {sdk_app_id: 1400000001, secret_key: {file: nowhere}}}";
+    fs::write(&path, format!("account: {{region: ap-singapore}}\n{apps}\nschedules: nowhere\n{more}")).expect("writable");
+    (folder, path)
+}
+
+/// Exit code, stdout, stderr.
+fn run(settings: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.args(arguments).arg("--config").arg(settings).stdin(Stdio::null()).env_clear();
+    let output = command.output().expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A stand-in for the daemon that answers every order so, and writes down what was ordered.
+struct Daemon {
+    _folder: TempDir,
+    settings: PathBuf,
+    ordered: Arc<Mutex<Vec<String>>>,
+    _runtime: Runtime,
+}
+
+impl Daemon {
+    fn answering(reply: Reply) -> Daemon {
+        let (folder, settings) = settings("control: control.sock\n");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let ordered = Arc::new(Mutex::new(Vec::new()));
+        let (handle, mut inputs) = Handle::new();
+        let (log, answer) = (Arc::clone(&ordered), reply.clone());
+        let entered = runtime.enter();
+        tokio::spawn(async move {
+            while let Some(Input::Order(order, reply)) = inputs.recv().await {
+                let what = match order.what {
+                    What::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
+                    What::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
+                    What::Stop(StopTarget::All) => "stop all".to_owned(),
+                    What::ConfirmClock => "confirm".to_owned(),
+                    What::Accept { .. } => "accept".to_owned(),
+                };
+                log.lock().expect("whole").push(what);
+                reply.send(answer.clone()).expect("somebody waits");
+            }
+        });
+        let log = Arc::clone(&ordered);
+        let reloader: Reloader = Arc::new(move |_, force| {
+            log.lock().expect("whole").push(format!("reload {force}"));
+            let reply = reply.clone();
+            Box::pin(async move { reply })
+        });
+        let socket = control::bind(&folder.path().join("control.sock")).expect("a socket");
+        tokio::spawn(control::serve(socket, handle, reloader, std::future::pending()));
+        drop(entered);
+        Daemon { _folder: folder, settings, ordered, _runtime: runtime }
+    }
+
+    fn ordered(&self) -> Vec<String> {
+        std::mem::take(&mut self.ordered.lock().expect("whole"))
+    }
+}
+
+#[test]
+fn what_was_done_is_printed_line_by_line() {
+    let daemon = Daemon::answering(Ok(vec!["evening: is taken off the air".to_owned(), "film: is too".to_owned()]));
+    for (arguments, ordered) in [
+        (&["stop", "evening"][..], "stop job evening"),
+        (&["stop", "--task", "-m+a-b.."], "stop task -m+a-b.."),
+        (&["stop", "--all"], "stop all"),
+        (&["reload"], "reload false"),
+        (&["reload", "--force"], "reload true"),
+        (&["clock", "confirm"], "confirm"),
+    ] {
+        let (code, stdout, stderr) = run(&daemon.settings, arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert_eq!(stdout, "evening: is taken off the air\nfilm: is too\n");
+        assert_eq!(daemon.ordered(), [ordered], "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_told_with_code_1() {
+    let daemon = Daemon::answering(Err("nothing of `film` is on air".to_owned()));
+    for arguments in [&["stop", "film"][..], &["reload"], &["clock", "confirm"]] {
+        let (code, stdout, stderr) = run(&daemon.settings, arguments);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert_eq!(stderr, "error: nothing of `film` is on air\n", "{arguments:?}");
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_with_code_2() {
+    let daemon = Daemon::answering(Ok(Vec::new()));
+    for (arguments, words) in [
+        (&["stop"][..], "required arguments were not provided"),
+        (&["stop", "film", "--all"], "cannot be used with"),
+        (&["stop", "--task", "x", "--all"], "cannot be used with"),
+        (&["stop", "No Job"], "a job id is 1 to 32 of"),
+        (&["reload", "now"], "unexpected argument"),
+        (&["clock"], "confirm"),
+        (&["clock", "set"], "set"),
+    ] {
+        let (code, stdout, stderr) = run(&daemon.settings, arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(daemon.ordered(), [""; 0]);
+}
+
+#[test]
+fn without_a_daemon_the_socket_is_named_and_what_to_try_with_code_69() {
+    let (folder, settings) = settings("state: state\n");
+    fs::create_dir(folder.path().join("state")).expect("a folder");
+    let socket = folder.path().join("state/control.sock");
+    let named = format!("error: no daemon answers at the control socket `{}` (", socket.display());
+    let refused = |hint: &str| {
+        let (code, stdout, stderr) = run(&settings, &["stop", "--all"]);
+        assert_eq!((code, stdout.as_str()), (Some(69), ""), "{stderr}");
+        assert!(stderr.starts_with(&named) && stderr.contains("help: ") && stderr.contains(hint), "{hint}: {stderr}");
+    };
+    refused("name its socket with `control: PATH`");
+    drop(UnixListener::bind(&socket).expect("a socket"));
+    refused("it is not running any more");
+    fs::remove_file(&socket).expect("ours");
+    // Who is root may do everything, so that only others can see this.
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o0)).expect("ours");
+    if !rustix::process::geteuid().is_root() {
+        refused("ingestd-operators");
+    }
+}
+
+#[test]
+fn something_else_at_the_socket_is_not_taken_for_a_daemon() {
+    for answer in ["", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"done\":[]}"] {
+        let (folder, settings) = settings("control: c.sock\n");
+        let listener = UnixListener::bind(folder.path().join("c.sock")).expect("a socket");
+        let other = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("somebody comes");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).expect("a request");
+            stream.write_all(answer.as_bytes()).expect("it is taken");
+        });
+        let (code, stdout, stderr) = run(&settings, &["reload"]);
+        assert_eq!((code, stdout.as_str()), (Some(69), ""), "{answer:?}: {stderr}");
+        assert!(stderr.contains("no daemon answers at the control socket"), "{stderr}");
+        other.join().expect("no panic");
+    }
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_with_code_78() {
+    let (_folder, settings) = settings("control: \n");
+    let (code, stdout, stderr) = run(&settings, &["stop", "--all"]);
+    assert_eq!((code, stdout.as_str()), (Some(78), ""));
+    assert!(stderr.contains("`control`: the value is missing"), "{stderr}");
+}

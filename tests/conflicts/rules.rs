@@ -1,0 +1,223 @@
+//! Every rule of what a conflict is, on schedules as small as can be.
+
+use ingestd::plan::conflicts::{Conflicts, Fault, judge};
+
+use super::{NOW, instant, jobs};
+
+fn judged(zone: &str, written: &[(&str, &str)]) -> Conflicts {
+    judge(&jobs(zone, written), instant(NOW))
+}
+
+/// `earlier later fault`, a clash each; `(clock)` where only a clock change makes it.
+fn told(zone: &str, written: &[(&str, &str)]) -> String {
+    let conflicts = judged(zone, written);
+    assert!(!conflicts.more);
+    let clash = |clash: &ingestd::plan::conflicts::Clash| {
+        let fault = match clash.fault {
+            Fault::Overlap => "overlap",
+            Fault::EqualStarts => "equal",
+            Fault::TwoYielders => "yielders",
+            Fault::OneRobot => "robot",
+        };
+        let by_clock = if clash.by_clock_change { " (clock)" } else { "" };
+        format!("{} {} {fault}{by_clock}", clash.earlier.job.id, clash.later.job.id)
+    };
+    conflicts.clashes.iter().map(clash).collect::<Vec<_>>().join(", ")
+}
+
+const SHANGHAI: &str = "Asia/Shanghai";
+const NEW_YORK: &str = "America/New_York";
+
+#[test]
+fn whether_two_windows_meet_is_told_by_two_seconds() {
+    for (first, second, expected) in [
+        (r#"at: "18:00", for: 2h"#, r#"at: "20:00", for: 1h"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1h"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:58", for: 1h"#, "a b overlap"),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 2s"#, "a b overlap"),
+        // A window of a second is never more than a touch.
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "18:00", length: 1500ms"#, ""),
+        (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:30", for: 1h"#, ""),
+        (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:29", for: 1h"#, "a b overlap"),
+        (r#"at: "22:00", to: "02:00""#, r#"at: "01:00", to: "01:30""#, "a b overlap"),
+        (r#"at: "22:00", to: "02:00", days: sat"#, r#"at: "01:00", to: "01:30", days: mon..sat"#, ""),
+        (r#"at: "18:00", for: 2h, except: 2027-01-01..2027-12-31"#, "once: 2027-01-01 19:00, for: 1h", ""),
+        (r#"at: "18:00", for: 2h, until: 2026-12-31"#, r#"at: "18:00", for: 2h, from: 2027-01-01"#, ""),
+        (r#"at: "18:00", for: 2h, until: 2027-01-01"#, r#"at: "18:00", for: 2h, from: 2027-01-01"#, "a b equal"),
+        (r#"at: "18:00", for: 2h"#, r#"cron: "0 19 1 * *", for: 1h"#, "a b overlap"),
+    ] {
+        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+        assert_eq!(told(SHANGHAI, &[("b", second), ("a", first)]), expected, "{second} and {first}");
+    }
+}
+
+#[test]
+fn an_open_end_counts_only_when_it_begins_and_never_counts_for_ever() {
+    for (first, second, expected) in [
+        (r#"at: "18:00""#, r#"at: "18:00:01", for: 1h"#, ""),
+        (r#"at: "18:00""#, r#"at: "18:00", for: 1h"#, "a b equal"),
+        (r#"at: "18:00""#, r#"at: "18:00""#, "a b equal"),
+        (r#"at: "18:00", for: 1h"#, r#"at: "18:30""#, "a b overlap"),
+        (r#"at: "18:00", for: 1h"#, r#"at: "18:59:59""#, ""),
+        ("once: 2026-11-30 18:00, to: never", "once: 2027-12-01 10:00", "a b overlap"),
+        ("once: 2026-11-30 18:00, to: never", "once: 2026-11-30 17:00, for: 1h", ""),
+        // It began months ago, and has no end.
+        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", ""),
+        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1m", "a b overlap"),
+    ] {
+        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+    }
+}
+
+#[test]
+fn of_unequal_starts_the_later_may_preempt_either_may_yield_and_both_may_allow() {
+    let modes = ["reject", "preempt", "yield", "allow"];
+    let permitted = ["reject preempt", "preempt preempt", "allow preempt", "allow allow"];
+    for first in modes {
+        for second in modes {
+            let says = format!("{first} {second}");
+            let expected = if permitted.contains(&says.as_str()) || says.contains("yield") { "" } else { "a b overlap" };
+            let (a, b) =
+                (format!(r#"at: "18:00", for: 2h, conflict: {first}"#), format!(r#"at: "19:00", for: 2h, conflict: {second}"#));
+            assert_eq!(told(SHANGHAI, &[("a", &a), ("b", &b)]), expected, "{says}");
+        }
+    }
+}
+
+#[test]
+fn of_equal_starts_exactly_one_may_yield_or_both_may_allow() {
+    let modes = ["reject", "preempt", "yield", "allow"];
+    for first in modes {
+        for second in modes {
+            let expected = match (first, second) {
+                ("yield", "yield") => "a b yielders",
+                ("yield", _) | (_, "yield") | ("allow", "allow") => "",
+                _ => "a b equal",
+            };
+            let job = |mode: &str, length: &str| format!(r#"at: "18:00", for: {length}, conflict: {mode}"#);
+            let told = told(SHANGHAI, &[("a", &job(first, "2h")), ("b", &job(second, "1h"))]);
+            assert_eq!(told, expected, "{first} and {second}");
+        }
+    }
+}
+
+#[test]
+fn who_allows_another_needs_a_robot_of_its_own() {
+    for (first, second, expected) in [
+        ("{job}", "{job}", ""),
+        ("announcer", "announcer", "a b robot"),
+        ("announcer", "{job}", ""),
+        ("x-{start}", "x-{start}", ""),
+        ("{job}-{start}", "{job}-{start}", ""),
+        // The first of them, at 18:00 in Shanghai, is called so.
+        ("x-20261201T100000Z", "x-{start}", ""),
+        ("x-{start}", "x-20261201T100000Z", "a b robot"),
+    ] {
+        let job = |at: &str, robot: &str| format!(r#"at: "{at}", for: 2h, conflict: allow, robot: "{robot}""#);
+        assert_eq!(told(SHANGHAI, &[("a", &job("18:00", first)), ("b", &job("19:00", second))]), expected, "{first} and {second}");
+    }
+    let equal = r#"at: "18:00", for: 2h, conflict: allow, robot: "x-{start}""#;
+    assert_eq!(told(SHANGHAI, &[("a", equal), ("b", equal)]), "a b robot");
+}
+
+#[test]
+fn a_jobs_own_windows_count_too() {
+    for (fields, expected) in [
+        (r#"at: "18:00", for: 1d"#, ""),
+        (r#"at: "18:00", for: 30h"#, "a a overlap"),
+        (r#"at: "18:00", for: 30h, days: sat"#, ""),
+        (r#"at: ["18:00", "20:00"], to: "21:00""#, "a a overlap"),
+        ("every: 30m, for: 30m", ""),
+        ("every: 30m, for: 30m1s", ""),
+        ("every: 30m, for: 30m2s", "a a overlap"),
+        ("every: 30m, for: 2h, conflict: preempt", ""),
+        ("every: 30m, for: 2h, conflict: yield", ""),
+        ("every: 30m, for: 2h, conflict: allow", "a a robot"),
+        (r#"every: 30m, for: 2h, conflict: allow, robot: "{job}-{start}""#, ""),
+        ("every: 7h, for: 3h", ""),
+        ("every: 7h, for: 4h", "a a overlap"),
+        (r#"at: "18:00", to: never"#, "a a overlap"),
+        ("once: 2026-12-01 18:00, to: never", ""),
+        ("every: 30m", ""),
+        (r#"cron: "0 0 1,2 * *", for: 25h"#, "a a overlap"),
+    ] {
+        assert_eq!(told(SHANGHAI, &[("a", fields)]), expected, "{fields}");
+    }
+}
+
+#[test]
+fn only_enabled_jobs_on_one_target_are_judged() {
+    let show = r#"at: "18:00", for: 2h"#;
+    for (other, expected) in [
+        ("", "a b equal"),
+        (", enabled: false", ""),
+        (", room: hall", ""),
+        (", room: 42", ""),
+        (", app: other", ""),
+        // Another name of the same application.
+        (", app: alias", "a b equal"),
+    ] {
+        assert_eq!(told(SHANGHAI, &[("a", show), ("b", &format!("{show}{other}"))]), expected, "{other}");
+    }
+    assert_eq!(
+        told(
+            SHANGHAI,
+            &[("a", r#"at: "18:00", for: 2h, room: 42"#), ("b", r#"at: "18:00", for: 2h, room: {id: "42", type: string}"#)]
+        ),
+        ""
+    );
+}
+
+#[test]
+fn what_has_begun_counts_and_of_two_that_have_begun_nothing_is_said() {
+    // It is 20:00 in Shanghai.
+    for (first, second, expected) in [
+        ("once: 2026-11-22 19:00, for: 3h", "once: 2026-11-22 21:00, for: 1h", "a b overlap"),
+        ("once: 2026-11-22 19:00, for: 3h", "once: 2026-11-22 20:00, for: 1h", "a b overlap"),
+        ("once: 2026-11-22 19:00, for: 3h", "once: 2026-11-22 19:30, for: 3h", ""),
+        ("once: 2026-11-22 19:00, for: 1h", "once: 2026-11-22 20:00, for: 1h", ""),
+        (r#"at: "19:00", to: "23:00", until: 2026-11-22"#, "once: 2026-11-22 21:00, for: 1h", "a b overlap"),
+        // 400 days, and a minute more.
+        (r#"at: "19:50", for: 1h"#, "once: 2027-12-27 19:59, for: 1h", "a b overlap"),
+        (r#"at: "19:50", for: 1h"#, "once: 2027-12-27 20:00, for: 1h", ""),
+    ] {
+        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+    }
+}
+
+#[test]
+fn what_only_a_clock_change_makes_is_marked() {
+    for (first, second, expected) in [
+        // The night of 14 March has an hour less: what is measured by elapsed time ends an hour later on the clock.
+        (r#"at: "23:00", for: 8h"#, r#"at: "07:00", for: 1h"#, "a b overlap (clock)"),
+        (r#"at: "23:00", to: "07:00""#, r#"at: "07:00", for: 1h"#, ""),
+        (r#"at: "23:00", for: 9h"#, r#"at: "07:00", for: 1h"#, "a b overlap"),
+        (r#"at: "02:30", for: 10m"#, r#"at: "03:30", for: 5m"#, "a b equal (clock)"),
+        (r#"at: "02:30", for: 10m"#, r#"at: "03:35", for: 5m"#, "a b overlap (clock)"),
+        (r#"cron: "30 2 * * *", for: 10m"#, r#"at: "03:05", for: 5m"#, "a b overlap (clock)"),
+        (r#"at: "00:30", for: 90m"#, r#"at: "02:00", for: 1h"#, ""),
+        (r#"at: "00:30", for: 2h"#, r#"cron: "30 2 * * *", for: 1h"#, "a b overlap (clock)"),
+        (r#"at: "00:00", for: 1d"#, "once: 2027-03-20 12:00, for: 1h", "a a overlap (clock), a b overlap"),
+        // Steps count from midnight, and the last is an hour nearer to the next one.
+        ("every: 6h, for: 5h30m", r#"at: "00:00", for: 1h, conflict: yield"#, "a a overlap (clock)"),
+        ("every: 1h, for: 50m", "once: 2027-03-14 12:55, for: 5m", ""),
+        // Clocks change in one zone only: the two meet every day of the summer.
+        (r#"at: "08:00", for: 1h"#, r#"at: "20:00", for: 1h, timezone: Asia/Shanghai"#, "a b equal"),
+        (r#"at: "08:30", for: 1h"#, r#"at: "20:00", for: 1h, timezone: Asia/Shanghai"#, "b a overlap"),
+    ] {
+        assert_eq!(told(NEW_YORK, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+    }
+}
+
+#[test]
+fn a_clash_that_is_no_clock_changes_doing_is_told_before_one_that_is() {
+    // Every night of the clock change, and one night in summer.
+    let night = r#"at: "23:00", for: 8h"#;
+    let conflicts = judged(NEW_YORK, &[("a", night), ("b", r#"at: "07:00", for: 1h"#), ("c", "once: 2027-07-01 06:30, for: 10m")]);
+    let clashes: Vec<_> = conflicts.clashes.iter().map(|clash| (clash.starts_at(), clash.by_clock_change)).collect();
+    assert_eq!(clashes, [(instant("2027-03-14T11:00Z"), true), (instant("2027-07-01T10:30Z"), false)]);
+    let twice = judged(NEW_YORK, &[("a", night), ("b", "once: [2027-03-14 07:00, 2027-06-01 06:00], for: 1h")]);
+    let clashes: Vec<_> = twice.clashes.iter().map(|clash| (clash.starts_at(), clash.by_clock_change)).collect();
+    assert_eq!(clashes, [(instant("2027-06-01T10:00Z"), false)]);
+}

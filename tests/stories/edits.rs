@@ -1,0 +1,118 @@
+//! Edits of the schedule while it plays, and what operators stop.
+
+use ingestd::daemon::{StopTarget, What};
+use ingestd::schedule::JobId;
+use ingestd::trtc::{Action, Fault};
+
+use crate::house::{Harm, Story};
+
+const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever}\n";
+
+fn job(id: &str) -> What {
+    What::Stop(StopTarget::Job(JobId::parse(id).expect("an id")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_edited_is_followed() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("10:10").await;
+    story.reload("  promo: {at: '10:00', for: 2h, repeat: forever, stream: https://cdn.example.com/other.mp4}\n").await;
+    story.until("11:30").await;
+    // The cloud would have ended it at 11:01: it hands over to itself ten minutes before.
+    let sent = story.sent();
+    assert_eq!(
+        sent[..3],
+        ["10:00:00.000 start promo lobby: t-1", "10:51:00.000 stop t-1: ok", "10:51:00.020 start promo lobby: t-2"]
+    );
+    story.reload("  promo: {at: '10:00', for: 100m, repeat: forever}\n").await;
+    story.until("11:50").await;
+    assert_eq!(story.sent(), ["11:40:00.000 stop t-2: ok"]);
+    assert_eq!(story.rows(), ["promo 10:00 ended (planned)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_past_already_cuts() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("10:30").await;
+    story.reload("  promo: {at: '10:00', for: 20m, repeat: forever}\n").await;
+    story.until("10:31").await;
+    assert_eq!((story.on_air(), story.rows()), (vec![], vec!["promo 10:00 cut (edited)".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_removed_finishes_or_stops_as_it_says() {
+    let jobs = "  stays: {at: '10:00', for: 1h, repeat: forever}\n  \
+                goes: {at: '10:00', for: 1h, repeat: forever, room: hall, on_remove: stop}\n  \
+                moved: {at: '10:00', for: 1h, repeat: forever, room: foyer}\n";
+    let mut story = Story::begin("09:59", jobs);
+    story.until("10:10").await;
+    story.reload("  moved: {at: '10:05', for: 1h, repeat: forever, room: foyer}\n").await;
+    story.until("12:00").await;
+    let mut rows = story.rows();
+    rows.sort();
+    let expected = [
+        "goes 10:00 cut (removed)",
+        "moved 10:00 ended (planned)",
+        "moved 10:05 skipped (conflict)",
+        "stays 10:00 ended (planned)",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_armed_start_is_taken_back_by_an_edit() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("09:59:58").await;
+    assert_eq!(story.rows(), ["promo 10:00 armed"]);
+    story
+        .reload("  promo: {at: '10:30', for: 1h, repeat: forever}\n  new: {at: '09:30', for: 50m, repeat: forever, room: hall}\n")
+        .await;
+    story.until("10:45").await;
+    let sent = story.sent();
+    assert_eq!(sent[..2], ["09:59:58.000 start new hall: t-1", "10:20:00.000 stop t-1: ok"], "what is open is started, and late");
+    assert_eq!(sent[2], "10:30:00.000 start promo lobby: t-2");
+    assert_eq!(story.rows(), ["new 09:30 ended (planned)", "promo 10:30 on_air"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_before_it_is_on_air_applies_from_the_next_attempt() {
+    let mut story = Story::begin("09:59", "  promo: {at: '10:00', for: 1h, repeat: forever, retry: {first: 30s}}\n");
+    let fault = Fault::Rejected { code: "ResourceInsufficient".to_owned(), message: String::new() };
+    story.harm(Harm { action: Action::Start, of: "promo", fault, effect: false, times: 1 });
+    story.until("10:00:01").await;
+    story.reload("  promo: {at: '10:00', for: 1h, repeat: forever, room: hall, robot: other}\n").await;
+    story.until("10:01").await;
+    assert_eq!(story.on_air(), ["other in hall"]);
+    let row = &story.history()[0];
+    assert_eq!((row.attempts, row.playout.robot.as_str(), row.generation), (2, "other", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_stops_a_job_a_task_or_all() {
+    let jobs = "  one: {at: '10:00', for: 1h, repeat: forever}\n  two: {at: '10:00', for: 1h, repeat: forever, room: hall}\n  \
+                three: {at: '10:00', for: 1h, repeat: forever, room: foyer}\n";
+    let story = Story::begin("09:59", jobs);
+    assert_eq!(story.order(job("one")).await.expect_err("nothing runs"), "nothing of `one` is on air or on its way there");
+    story.until("10:10").await;
+    let done = story.order(job("one")).await.expect("it runs");
+    assert!(done.len() == 1 && done[0].starts_with("one 2026-12-01T10:00:00Z: is taken off the air (task t-"), "{done:?}");
+    let of_two = story.history().into_iter().find(|row| row.key.job.as_str() == "two").and_then(|row| row.task_id).expect("a task");
+    story.order(What::Stop(StopTarget::Task(of_two))).await.expect("it runs");
+    story.until("10:11").await;
+    assert_eq!(story.on_air(), ["three in foyer"]);
+    story.order(What::Stop(StopTarget::All)).await.expect("one runs");
+    story.until("10:12").await;
+    let mut rows = story.rows();
+    rows.sort();
+    assert_eq!(rows, ["one 10:00 cut (operator)", "three 10:00 cut (operator)", "two 10:00 cut (operator)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_start_that_is_under_way() {
+    let story = Story::begin("09:59", PROMO);
+    story.until("10:00:00.005").await;
+    let done = story.order(job("promo")).await.expect("it is under way");
+    assert!(done[0].ends_with("its start is under way; it is stopped as soon as that is answered"), "{done:?}");
+    story.until("10:01").await;
+    assert_eq!((story.on_air(), story.rows()), (vec![], vec!["promo 10:00 cut (operator)".to_owned()]));
+}

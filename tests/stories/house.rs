@@ -1,0 +1,346 @@
+//! A daemon on a clock that a story moves, and a calm cloud that does what the story says. Everything that is sent is written
+//! down in one line, so that a story can be held against what happened, to the millisecond.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ingestd::clock::Clock;
+use ingestd::daemon::{Daemon, Former, Generation, Handle, Order, Reply, Rules, What};
+use ingestd::ledger::{HistoryQuery, Ledger, Reader};
+use ingestd::occurrence::{Occurrence, State};
+use ingestd::schedule::{self, Schedule, Settings, Source};
+use ingestd::trtc::{Action, Answer, Api, Body, Fault, Request, Success, TaskStatus};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// The day of every story.
+const DAY: &str = "2026-12-01";
+
+/// An instant of that day.
+pub(crate) fn at(time: &str) -> Timestamp {
+    let time = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
+    format!("{DAY}T{time}Z").parse().expect("an instant")
+}
+
+/// A clock that a story sets.
+#[derive(Clone)]
+pub(crate) struct StoryClock {
+    origin: Instant,
+    shared: Arc<Mutex<(Timestamp, Option<bool>)>>,
+    set: Arc<tokio::sync::Notify>,
+}
+
+impl StoryClock {
+    fn new(start: Timestamp) -> StoryClock {
+        StoryClock { origin: Instant::now(), shared: Arc::new(Mutex::new((start, None))), set: Arc::default() }
+    }
+
+    /// Sets the wall clock, as an operator or a time server would.
+    pub(crate) fn set(&self, by: SignedDuration) {
+        self.shared.lock().expect("no panic").0 += by;
+        self.set.notify_waiters();
+    }
+
+    pub(crate) fn synchronise(&self, synchronised: Option<bool>) {
+        self.shared.lock().expect("no panic").1 = synchronised;
+        self.set.notify_waiters();
+    }
+}
+
+impl Clock for StoryClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.origin.elapsed()).expect("a story lasts days");
+        self.shared.lock().expect("no panic").0 + elapsed
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        self.shared.lock().expect("no panic").1
+    }
+
+    async fn wake_at(&self, at: Timestamp) {
+        let wait = Duration::try_from(at.min(self.now() + SignedDuration::from_hours(24 * 3650)).duration_since(self.now()));
+        tokio::select! {
+            () = tokio::time::sleep(wait.unwrap_or_default()) => {}
+            () = self.set.notified() => {}
+        }
+    }
+}
+
+/// What becomes of a request, instead of what a calm cloud does.
+#[derive(Clone, Debug)]
+pub(crate) struct Harm {
+    pub(crate) action: Action,
+    /// Part of the robot or the task it is for; empty: any.
+    pub(crate) of: &'static str,
+    pub(crate) fault: Fault,
+    /// Whether it takes effect all the same.
+    pub(crate) effect: bool,
+    /// How often.
+    pub(crate) times: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Cloud {
+    /// What was sent and what came of it, but describes: `10:00:00.000 start promo lobby: t-1`.
+    pub(crate) log: Vec<String>,
+    /// Task, robot and room of what runs.
+    pub(crate) running: Vec<(String, String, String)>,
+    pub(crate) harms: VecDeque<Harm>,
+    started: usize,
+}
+
+/// A cloud that answers in 20 ms.
+#[derive(Clone)]
+pub(crate) struct StoryApi {
+    clock: StoryClock,
+    cloud: Arc<Mutex<Cloud>>,
+}
+
+impl StoryApi {
+    fn cloud(&self) -> MutexGuard<'_, Cloud> {
+        self.cloud.lock().expect("no panic under the lock")
+    }
+}
+
+impl Cloud {
+    fn harm(&mut self, action: Action, of: &str) -> Option<Harm> {
+        let found = self.harms.iter_mut().find(|harm| harm.action == action && of.contains(harm.of) && harm.times > 0)?;
+        found.times -= 1;
+        Some(found.clone())
+    }
+
+    fn apply(&mut self, body: &Body) -> Result<Success, Fault> {
+        let rejected = |code: &str| Err(Fault::Rejected { code: code.to_owned(), message: "the story says so".to_owned() });
+        match body {
+            Body::Start { params, .. } => {
+                let room = params.room.to_string();
+                if self.running.iter().any(|(_, robot, of)| *robot == params.user_id && *of == room) {
+                    return rejected("FailedOperation.TaskExist");
+                }
+                self.started += 1;
+                let id = format!("t-{}", self.started);
+                self.running.push((id.clone(), params.user_id.clone(), room));
+                Ok(Success::Started { task_id: id })
+            }
+            Body::Stop { task_id } => {
+                let before = self.running.len();
+                self.running.retain(|(id, ..)| id != task_id);
+                if self.running.len() < before { Ok(Success::Stopped) } else { rejected("FailedOperation.TaskFinished") }
+            }
+            Body::Describe { task_id } => {
+                let runs = self.running.iter().any(|(id, ..)| id == task_id);
+                Ok(Success::Described(if runs { TaskStatus::InProgress } else { TaskStatus::NotExist }))
+            }
+        }
+    }
+}
+
+impl Api for StoryApi {
+    async fn call(&self, request: Request, _sent_at: Timestamp) -> Answer {
+        let sent = self.clock.now().strftime("%H:%M:%S%.3f").to_string();
+        let action = request.body.action();
+        let (subject, text) = match &request.body {
+            Body::Start { params, .. } => {
+                let seek = params.seek_second.map(|seek| format!(" from {seek} s")).unwrap_or_default();
+                (params.user_id.clone(), format!("start {} {}{seek}", params.user_id, params.room))
+            }
+            Body::Stop { task_id } => (task_id.clone(), format!("stop {task_id}")),
+            Body::Describe { task_id } => (task_id.clone(), format!("describe {task_id}")),
+        };
+        let harm = self.cloud().harm(action, &subject);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let result = match &harm {
+            None => self.cloud().apply(&request.body),
+            Some(Harm { effect, fault, .. }) => {
+                if *effect {
+                    let _ = self.cloud().apply(&request.body);
+                }
+                Err(fault.clone())
+            }
+        };
+        if action != Action::Describe {
+            let came = match &result {
+                Ok(Success::Started { task_id }) => task_id.clone(),
+                Ok(_) => "ok".to_owned(),
+                Err(Fault::Rejected { code, .. }) => code.clone(),
+                Err(fault) => format!("{fault:?}"),
+            };
+            self.cloud().log.push(format!("{sent} {text}: {came}"));
+        }
+        let wait = if matches!(result, Err(Fault::Timeout)) { 9_990 } else { 10 };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        Answer::bare(result)
+    }
+
+    async fn warm(&self, _count: usize) {}
+
+    fn set_clock_offset(&self, _offset_ms: i64) {}
+
+    fn reread_credentials(&self) {}
+}
+
+/// A daemon that runs.
+struct Running {
+    handle: Handle,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+/// A story.
+pub(crate) struct Story {
+    pub(crate) clock: StoryClock,
+    pub(crate) folder: TempDir,
+    api: StoryApi,
+    generation: i64,
+    schedule: Arc<Schedule>,
+    said: Arc<Mutex<Vec<String>>>,
+    running: Option<Running>,
+}
+
+/// Reads a schedule as `run` does.
+pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
+    let text = format!("timezone: UTC\ndefaults:\n  room: lobby\n  stream: https://cdn.example.com/x.mp4\njobs:\n{jobs}");
+    let settings = Settings { apps: Some([(Arc::from("main"), 1_400_000_001)].into()), region: Some(Arc::from("ap-singapore")) };
+    let sources = [Source { name: Arc::from("story.yaml"), text }];
+    let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
+    Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))
+}
+
+impl Story {
+    /// Begins at a time of the day, with a daemon on these jobs.
+    pub(crate) fn begin(start: &str, jobs: &str) -> Story {
+        let clock = StoryClock::new(at(start));
+        let api = StoryApi { clock: clock.clone(), cloud: Arc::default() };
+        // Where there is memory for files: the disk is not what a story is about.
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
+        let said = Arc::default();
+        let mut story = Story { clock, folder, api, generation: 1, schedule: read(jobs), said, running: None };
+        story.start();
+        story
+    }
+
+    /// Starts a daemon on what is there.
+    pub(crate) fn start(&mut self) {
+        let ledger = Ledger::open(self.folder.path()).expect("the ledger opens");
+        let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
+        let former = vec![Former { generation: accepted.clone(), until: self.clock.now() }];
+        let said = Arc::clone(&self.said);
+        let rules = Rules { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let observe = Box::new(move |happening: &ingestd::daemon::Happening| {
+            let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
+            said.lock().expect("no panic").push(format!("{job}{}", happening.text));
+        });
+        let daemon = Daemon::new(self.clock.clone(), Arc::new(self.api.clone()), rules, ledger, accepted, former, observe);
+        let daemon = daemon.expect("it starts");
+        let handle = daemon.handle();
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(async move {
+            let stopped = async move { drop(stopped.await) };
+            daemon.run(stopped, std::future::pending()).await.expect("the ledger can be written");
+        });
+        self.running = Some(Running { handle, stop, ended });
+    }
+
+    /// Ends the daemon as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        let running = self.running.take().expect("it runs");
+        running.stop.send(()).expect("it waits for it");
+        running.ended.await.expect("no panic");
+    }
+
+    /// Ends the daemon as SIGKILL does.
+    pub(crate) async fn kill(&mut self) {
+        let running = self.running.take().expect("it runs");
+        running.ended.abort();
+        assert!(running.ended.await.is_err_and(|error| error.is_cancelled()));
+    }
+
+    /// Lets time pass until the clock shows this.
+    pub(crate) async fn until(&self, time: &str) {
+        self.clock.sleep_until(at(time)).await;
+    }
+
+    /// Lets so much time pass, whatever the clock shows then.
+    pub(crate) async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Lets days pass.
+    pub(crate) async fn clock_days(&self, days: i64) {
+        self.clock.sleep_until(self.clock.now() + SignedDuration::from_hours(days * 24)).await;
+    }
+
+    pub(crate) async fn order(&self, what: What) -> Reply {
+        let handle = self.running.as_ref().expect("it runs").handle.clone();
+        handle.order(Order { who: "uid 1000".to_owned(), what }).await
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.running.as_ref().expect("it runs").handle
+    }
+
+    /// Another schedule is accepted.
+    pub(crate) async fn reload(&mut self, jobs: &str) {
+        self.generation += 1;
+        self.schedule = read(jobs);
+        let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
+        self.order(What::Accept { generation, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
+    }
+
+    pub(crate) fn harm(&self, harm: Harm) {
+        self.api.cloud().harms.push_back(harm);
+    }
+
+    /// A task vanishes.
+    pub(crate) fn vanish(&self, task_id: &str) {
+        self.api.cloud().running.retain(|(id, ..)| id != task_id);
+    }
+
+    /// What was sent so far and not told yet.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.api.cloud().log)
+    }
+
+    /// The robots that are on air, with their rooms.
+    pub(crate) fn on_air(&self) -> Vec<String> {
+        self.api.cloud().running.iter().map(|(_, robot, room)| format!("{robot} in {room}")).collect()
+    }
+
+    /// What the daemon said so far.
+    pub(crate) fn said(&self) -> Vec<String> {
+        std::mem::take(&mut self.said.lock().expect("no panic"))
+    }
+
+    /// Every row, by start: `promo 10:00 ended (planned)`, or its state.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        self.history().iter().map(|row| format!("{} {} {}", row.key.job, row.key.start.strftime("%H:%M"), result(row))).collect()
+    }
+
+    pub(crate) fn history(&self) -> Vec<Occurrence> {
+        let query = HistoryQuery { limit: 10_000, ..HistoryQuery::default() };
+        let mut rows = Reader::open(self.folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
+        rows.reverse();
+        rows
+    }
+}
+
+fn result(row: &Occurrence) -> String {
+    match &row.state {
+        State::Done { outcome } => format!("{} ({})", outcome.name(), outcome.reason()),
+        state => state.name().to_owned(),
+    }
+}
