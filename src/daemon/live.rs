@@ -10,8 +10,8 @@ use super::desk::Desk;
 use super::tasks::Way;
 use super::voice::Weight;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, Occurrence, State, Why};
-use crate::schedule::{Conflict, Late};
+use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, Occurrence, State, Why, play_together};
+use crate::schedule::Late;
 
 /// How long before its bound in the cloud a task is renewed.
 const RENEW_AHEAD: SignedDuration = SignedDuration::from_mins(10);
@@ -57,7 +57,7 @@ impl Live {
 
     /// Whether both may have the room at once.
     pub(super) fn plays_beside(&self, other: &Live) -> bool {
-        [self, other].iter().all(|live| live.occurrence.terms.conflict == Conflict::Allow)
+        play_together(&self.occurrence, &other.occurrence)
     }
 
     /// What time has made due. While `held` no start may leave, so nothing is claimed, and nothing is taken off only to return.

@@ -31,6 +31,10 @@ pub(super) fn take_over(
     }
     desk.recover_tasks(tasks, now);
     if meta.generation != accepted.number {
+        // An edit while nobody was there is a reload like any other.
+        if meta.generation > 0 {
+            desk.follow(&mut turn, &accepted.schedule, accepted.number, now)?;
+        }
         turn.set_generation(accepted.number, now)?;
     }
     for job in accepted.schedule.jobs() {

@@ -91,6 +91,17 @@ impl Horizon {
                 start_late(turn, desk, &planned, self.generation.number, now)?;
             }
         }
+        self.leave_behind(now);
+        self.upcoming = Upcoming::new(&self.generation.schedule, now);
+        Ok(())
+    }
+
+    /// What lies between what is settled and `now` goes to the backlog.
+    fn leave_behind(&mut self, now: Timestamp) {
+        let from = self.until;
+        if now <= from {
+            return;
+        }
         match self.backlogs.back_mut() {
             Some(newest)
                 if newest.until == from && newest.absent == self.absent && newest.generation.number == self.generation.number =>
@@ -99,9 +110,7 @@ impl Horizon {
             }
             _ => self.backlogs.push_back(Backlog::new(self.generation.clone(), from, now, self.absent)),
         }
-        self.upcoming = Upcoming::new(&self.generation.schedule, now);
         self.until = now;
-        Ok(())
     }
 
     /// Starts what is open at `now` and has no row: what is owed since `cursor`, and of what lies before it the newest window of
@@ -132,6 +141,8 @@ impl Horizon {
         accepted: Generation,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
+        // What was planned before, and not settled because the loop was away or starts were held, is owed all the same.
+        self.leave_behind(now);
         self.generation = accepted;
         self.restart_at(now);
         let busy = desk.jobs();

@@ -191,7 +191,7 @@ pub(super) fn heals(heals: &[Timestamp]) -> String {
 fn read_heals(row: &Row<'_>) -> rusqlite::Result<Vec<Timestamp>> {
     let text: String = row.get("heals")?;
     let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken("heals", &text))?;
-    milliseconds.into_iter().map(|value| Timestamp::from_millisecond(value).map_err(|_| broken("heals", &text))).collect()
+    milliseconds.into_iter().map(|value| from_millisecond(value).ok_or_else(|| broken("heals", &text))).collect()
 }
 
 fn wanted(row: &Row<'_>) -> rusqlite::Result<Option<Outcome>> {
@@ -349,7 +349,13 @@ fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
 
 fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
     let value: Option<i64> = row.get(column)?;
-    value.map(|value| Timestamp::from_millisecond(value).map_err(|_| broken(column, &value.to_string()))).transpose()
+    value.map(|value| from_millisecond(value).ok_or_else(|| broken(column, &value.to_string()))).transpose()
+}
+
+/// The instant that was written as `value`. The calendar's last one is read as itself: its milliseconds are past jiff's last whole
+/// second, which jiff does not take back.
+fn from_millisecond(value: i64) -> Option<Timestamp> {
+    if value == Timestamp::MAX.as_millisecond() { Some(Timestamp::MAX) } else { Timestamp::from_millisecond(value).ok() }
 }
 
 fn broken(column: &str, value: &str) -> rusqlite::Error {

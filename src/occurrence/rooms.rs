@@ -28,7 +28,7 @@ pub enum Ousted {
 /// Whether `other` takes the room of `own` at `now`, and what that makes of `own`. `None`: it does not, or they may both play.
 pub fn ousted(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Ousted> {
     let is_away = matches!(other.state, State::Stopping { .. } | State::Done { .. });
-    let may_both = own.terms.conflict == Conflict::Allow && other.terms.conflict == Conflict::Allow;
+    let may_both = play_together(own, other);
     // Of two that are both still to come the later start takes the room at its instant; of equal starts only one is ever sent.
     let is_ahead = now < other.key.start && own.key.start < other.key.start;
     if is_away || may_both || own.key == other.key || is_ahead || rank(own, other) != Ordering::Less {
@@ -43,6 +43,12 @@ pub fn ousted(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Ou
     let was_never_on_air = own.on_air_at.is_none() && !own.may_be_on_air();
     let is_same_start = own.key.start == other.key.start;
     Some(if is_same_start && was_never_on_air { Ousted::Skipped } else { Ousted::Preempted })
+}
+
+/// Whether both may have their room at once: both say so, and one robot cannot play twice.
+pub fn play_together(own: &Occurrence, other: &Occurrence) -> bool {
+    let allows = |occurrence: &Occurrence| occurrence.terms.conflict == Conflict::Allow;
+    allows(own) && allows(other) && own.playout.robot != other.playout.robot
 }
 
 /// Less: `other` has the better claim. A yielder gives way to whoever does not yield; of two of a kind the later start takes the

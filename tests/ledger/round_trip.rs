@@ -225,6 +225,16 @@ fn all(ledger: &Ledger) -> Vec<Occurrence> {
 }
 
 #[test]
+fn what_waits_for_ever_comes_back() {
+    let (_folder, mut ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    let state = State::Waiting { until: Timestamp::MAX, why: Why::Yield };
+    let row = Occurrence { state, end: End::Planned(Timestamp::MAX), task_id: None, ..on_air("filler", start) };
+    write(&mut ledger, &row);
+    assert_eq!(ledger.recover().expect("readable"), [row]);
+}
+
+#[test]
 fn every_phase_of_a_task_comes_back() {
     let start = at("2026-11-22T10:00:00Z");
     let later = start + SignedDuration::from_mins(1);

@@ -1,282 +1,348 @@
-//! A simulated TRTC: tasks that live and end, answers that are late, wrong or lost, each before or after its effect. What it does
-//! follows from a seed alone. It also keeps the truth that the checkers hold the ledger against.
+//! The simulated wire between the daemon and the cloud: answers that are late, wrong or lost, each before or after its effect; and
+//! the record of every request, made when it leaves. Refuses to know the daemon, but for its ledger: no start may leave without a
+//! durable row, so the row is looked up at that moment, on a connection of our own.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ingestd::clock::Clock;
-use ingestd::trtc::{Action, Answer, Api, Body, Fault, Repeat, Request, StartParams, Success, TaskStatus};
+use ingestd::daemon::Handle;
+use ingestd::trtc::callback::{Callback, TaskNews};
+use ingestd::trtc::{Action, Answer, Api, Body, Fault, Repeat, Request, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 use crate::clock::SimClock;
+use crate::cloud::{Cloud, job_of, rejected};
+use crate::faults::{Plan, Point};
+use crate::random::Random;
 
-/// Splitmix64: small, well known, and the same everywhere.
-#[derive(Clone)]
-pub(crate) struct Random(u64);
+pub(crate) const APP_ID: u64 = 1_400_000_001;
 
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `0..bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// True so many times in a hundred.
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
+/// What the daemon was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Started(String),
+    Exists,
+    Stopped,
+    /// Of a describe: whether it runs.
+    Runs(bool),
+    /// A fault that proves that nothing began.
+    Nothing,
+    /// One that does not.
+    Doubt,
 }
 
-/// A task, as the cloud knows it.
+/// An armed or calling row of a start's job, when the start left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) start: Timestamp,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) attempts: u32,
+    pub(crate) has_call: bool,
+}
+
+/// One request, from when it left. Times are true ones, but for `wall`.
 #[derive(Clone, Debug)]
-pub(crate) struct SimTask {
-    pub(crate) id: String,
-    pub(crate) room: String,
-    pub(crate) robot: String,
-    pub(crate) started_at: Timestamp,
-    /// When it ends by itself.
-    pub(crate) ends_at: Timestamp,
-    pub(crate) stopped_at: Option<Timestamp>,
-    /// Whether its start's answer reached the caller.
-    pub(crate) answered: bool,
-}
-
-impl SimTask {
-    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
-        now < self.end()
-    }
-
-    pub(crate) fn end(&self) -> Timestamp {
-        self.stopped_at.map_or(self.ends_at, |stopped| stopped.min(self.ends_at))
-    }
-}
-
-/// One request that arrived.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) sent_at: Timestamp,
+pub(crate) struct Send {
+    pub(crate) at: Timestamp,
+    /// What the daemon's clock showed.
+    pub(crate) wall: Timestamp,
     pub(crate) action: Action,
-    /// The robot of a start, the task of a stop or describe.
+    /// The job of a start, the task of a stop or describe.
     pub(crate) subject: String,
-}
-
-/// How often things go wrong, in percent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Weather {
-    /// Rejected with a transient code; half of them after the effect.
-    pub(crate) internal: u64,
-    /// No answer in 10 s, or a cut; half of them after the effect.
-    pub(crate) lost: u64,
-    /// Cannot connect.
-    pub(crate) refused: u64,
-    /// A status of 502.
-    pub(crate) gateway: u64,
-    /// A task vanishes within minutes.
-    pub(crate) vanish: u64,
-}
-
-impl Weather {
-    pub(crate) const CALM: Weather = Weather { internal: 0, lost: 0, refused: 0, gateway: 0, vanish: 0 };
-    pub(crate) const STORMY: Weather = Weather { internal: 8, lost: 5, refused: 5, gateway: 3, vanish: 3 };
+    pub(crate) room: String,
+    /// Of a start.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) max_duration: Option<u16>,
+    pub(crate) is_loop: bool,
+    pub(crate) told: Option<(Timestamp, Told)>,
+    pub(crate) is_slow: bool,
 }
 
 pub(crate) struct State {
+    pub(crate) cloud: Cloud,
+    pub(crate) sends: Vec<Send>,
+    /// The daemon of now, for callbacks.
+    pub(crate) handle: Option<Handle>,
+    /// When callbacks named a task of a job to a daemon.
+    pub(crate) heard: Vec<(Timestamp, String)>,
+    /// At which of the daemon's requests it dies.
+    pub(crate) dies_at: Option<(Point, u32)>,
+    ledger: rusqlite::Connection,
     random: Random,
-    pub(crate) weather: Weather,
-    pub(crate) tasks: Vec<SimTask>,
-    pub(crate) arrivals: Vec<Arrival>,
-    window: [VecDeque<Timestamp>; 3],
-    pub(crate) rejections: usize,
-    next_id: u64,
 }
 
 /// The simulated endpoint. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct SimApi {
-    pub(crate) state: Arc<Mutex<State>>,
-    clock: SimClock,
+    state: Arc<Mutex<State>>,
+    pub(crate) clock: SimClock,
+    pub(crate) death: Arc<Notify>,
+    outages: Arc<Vec<(Timestamp, Timestamp)>>,
+    callbacks: bool,
 }
 
-/// What will happen to a request, drawn before it leaves.
+/// What will happen to a request, drawn when it leaves.
 struct Fate {
     to_server: Duration,
     back: Duration,
     refused: bool,
     effect: bool,
     fault: Option<Fault>,
-    /// The answer never comes.
-    lost: bool,
+    /// The answer never comes: a cut after so long, or else the limit.
+    lost: Option<Duration>,
+    retry_after: Option<Duration>,
 }
 
-const RATE: usize = 20;
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 impl SimApi {
-    pub(crate) fn new(seed: u64, weather: Weather, clock: SimClock) -> SimApi {
-        let state = State {
-            random: Random::new(seed),
-            weather,
-            tasks: Vec::new(),
-            arrivals: Vec::new(),
-            window: Default::default(),
-            rejections: 0,
-            next_id: 1,
-        };
-        SimApi { state: Arc::new(Mutex::new(state)), clock }
+    pub(crate) fn new(seed: u64, plan: &Plan, clock: SimClock, ledger: rusqlite::Connection) -> SimApi {
+        let cloud = Cloud::new(plan.exist, plan.weather, plan.rate, Random::apart(seed, 2));
+        let (sends, heard) = (Vec::new(), Vec::new());
+        let state = State { cloud, sends, handle: None, heard, dies_at: None, ledger, random: Random::apart(seed, 3) };
+        SimApi {
+            state: Arc::new(Mutex::new(state)),
+            clock,
+            death: Arc::new(Notify::new()),
+            outages: Arc::new(plan.outages.clone()),
+            callbacks: plan.callbacks,
+        }
     }
 
-    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic under the lock")
+    }
+
+    /// Counts a step of a request; the daemon dies at the one that was chosen.
+    fn passes(&self, point: Point) -> bool {
+        let mut state = self.state();
+        let Some((chosen, left)) = &mut state.dies_at else { return false };
+        if *chosen != point {
+            return false;
+        }
+        *left -= 1;
+        let dies = *left == 0;
+        if dies {
+            state.dies_at = None;
+            self.death.notify_one();
+        }
+        dies
+    }
+
+    fn told(&self, send: usize, result: Result<Success, Fault>, retry_after: Option<Duration>) -> Answer {
+        let told = match &result {
+            Ok(Success::Started { task_id }) => Told::Started(task_id.clone()),
+            Ok(Success::Stopped) => Told::Stopped,
+            Ok(Success::Described(status)) => Told::Runs(*status == TaskStatus::InProgress),
+            Err(Fault::Rejected { code, .. }) => match code.as_str() {
+                "FailedOperation.TaskExist" => Told::Exists,
+                "FailedOperation.TaskFinished" => Told::Stopped,
+                "FailedOperation.TaskNotExist" => Told::Stopped,
+                "RequestLimitExceeded" | "ResourceInsufficient.RequestRejection" => Told::Nothing,
+                "InvalidParameter.StreamUrl" | "InvalidParameter.TaskId" => Told::Nothing,
+                _ => Told::Doubt,
+            },
+            Err(Fault::Connect(_)) => Told::Nothing,
+            Err(_) => Told::Doubt,
+        };
+        let at = self.clock.truth();
+        self.state().sends[send].told = Some((at, told));
+        Answer { retry_after, ..Answer::bare(result) }
+    }
+
+    /// Tells the daemon of then, if callbacks are on: late, twice, or not at all.
+    pub(crate) fn call_back(&self, task_id: String, job: String, news: TaskNews, at: Timestamp) {
+        if !self.callbacks {
+            return;
+        }
+        let (copies, delays): (u64, Vec<u64>) = {
+            let random = &mut self.state().random;
+            let copies = match random.below(10) {
+                0 => 0,
+                1 => 2,
+                _ => 1,
+            };
+            let late = |random: &mut Random| if random.percent(15) { random.below(60_000) } else { 50 + random.below(2_000) };
+            (copies, (0..copies).map(|_| late(random)).collect())
+        };
+        debug_assert_eq!(delays.len() as u64, copies);
+        for delay in delays {
+            let (server, task_id, job) = (self.clone(), task_id.clone(), job.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+                let now = server.clock.truth();
+                let mut state = server.state();
+                let callback = Callback { sdk_app_id: APP_ID, task_id, news, at };
+                if state.handle.as_ref().is_some_and(|handle| handle.callback(callback)) {
+                    state.heard.push((now, job));
+                }
+            });
+        }
+    }
+
+    /// The callbacks of a task's life.
+    fn tell_of(&self, task_id: &str) {
+        if !self.callbacks {
+            return;
+        }
+        let found = self.state().cloud.tasks.iter().find(|task| task.id == task_id).cloned();
+        let Some(task) = found else { return };
+        self.call_back(task.id.clone(), task.job.clone(), TaskNews::Started, task.started_at);
+        let server = self.clone();
+        tokio::spawn(async move {
+            if task.ends_at < task.started_at + SignedDuration::from_hours(24) {
+                server.clock.until(task.ends_at).await;
+                server.tell_end(&task.id);
+            }
+        });
+    }
+
+    fn tell_end(&self, task_id: &str) {
+        let now = self.clock.truth();
+        let found = self.state().cloud.tasks.iter().find(|task| task.id == task_id && task.end() == now).cloned();
+        if let Some(task) = found {
+            self.call_back(task.id, task.job, TaskNews::Stopped, now);
+        }
+    }
+
+    fn arrived(&self, request: &Request, send: usize, fate_effect: bool, fault: Option<Fault>) -> Result<Success, Fault> {
+        let now = self.clock.truth();
+        let result = {
+            let mut state = self.state();
+            if !state.cloud.admits(request.body.action(), now) {
+                return Err(rejected("RequestLimitExceeded"));
+            }
+            if !fate_effect {
+                return Err(fault.expect("without an effect there is a fault"));
+            }
+            state.cloud.apply(request, send, now)
+        };
+        match (&request.body, &result) {
+            (Body::Start { .. }, Ok(Success::Started { task_id })) => self.tell_of(task_id),
+            (Body::Stop { task_id }, Ok(_)) => self.tell_end(task_id),
+            _ => {}
+        }
+        self.passes(Point::Effect);
+        // A rejection is what it is, whatever happens to its answer.
+        match (fault, result) {
+            (Some(fault), _) => Err(fault),
+            (None, result) => result,
+        }
     }
 }
 
 impl State {
-    fn fate(&mut self) -> Fate {
-        let weather = self.weather;
+    fn fate(&mut self, action: Action, is_out: bool) -> Fate {
+        let weather = self.cloud.weather;
         let random = &mut self.random;
         let mut fate = Fate {
             to_server: Duration::from_millis(1 + random.below(120)),
             back: Duration::from_millis(1 + random.below(80)),
-            refused: random.percent(weather.refused),
+            refused: random.percent(weather.refused) || (is_out && random.percent(50)),
             effect: true,
             fault: None,
-            lost: false,
+            lost: None,
+            retry_after: None,
         };
+        let half = random.percent(50);
+        let gateway = Fault::Status(if half { 502 } else { 503 });
         if random.percent(weather.internal) {
-            fate.effect = random.percent(50);
-            fate.fault = Some(Fault::Rejected { code: "InternalError.InternalError".into(), message: "planned".into() });
+            fate.fault = Some(rejected("InternalError.InternalError"));
+        } else if random.percent(weather.unknown) {
+            fate.fault = Some(rejected("FailedOperation.Whatever"));
         } else if random.percent(weather.gateway) {
-            fate.effect = random.percent(50);
-            fate.fault = Some(Fault::Status(502));
-        } else if random.percent(weather.lost) {
-            fate.effect = random.percent(50);
-            fate.lost = true;
-            fate.fault = Some(if random.percent(50) { Fault::Timeout } else { Fault::Cut("planned".into()) });
+            fate.fault = Some(gateway);
+            fate.retry_after = random.percent(30).then(|| Duration::from_secs(1 + random.below(20)));
+        } else if random.percent(weather.insufficient) {
+            fate.effect = false;
+            fate.fault = Some(rejected("ResourceInsufficient.RequestRejection"));
+            return fate;
+        } else if random.percent(weather.lost) || is_out || (action == Action::Describe && random.percent(weather.hang)) {
+            let cut = random.percent(50).then(|| Duration::from_millis(random.below(9_000)));
+            fate.fault = Some(if cut.is_some() { Fault::Cut("planned".into()) } else { Fault::Timeout });
+            fate.lost = Some(cut.unwrap_or(CALL_LIMIT));
+        } else if random.percent(weather.slow) {
+            fate.to_server += Duration::from_millis(random.below(1_500));
+            fate.back += Duration::from_millis(random.below(7_500));
         }
+        fate.effect = fate.fault.is_none() || (half && !is_out);
         fate
     }
 
-    /// The rate limit, counted on arrival in any window of a second.
-    fn admits(&mut self, action: Action, now: Timestamp) -> bool {
-        let window = &mut self.window[action as usize];
-        while window.front().is_some_and(|oldest| now.duration_since(*oldest) >= SignedDuration::from_secs(1)) {
-            window.pop_front();
-        }
-        window.push_back(now);
-        let admitted = window.len() <= RATE;
-        self.rejections += usize::from(!admitted);
-        admitted
-    }
-
-    fn apply(&mut self, request: &Request, now: Timestamp) -> Result<Success, Fault> {
-        match &request.body {
-            Body::Start { params, .. } => self.start(params, now),
-            Body::Stop { task_id } => match self.tasks.iter_mut().find(|task| &task.id == task_id) {
-                Some(task) if task.is_live(now) => {
-                    task.stopped_at = Some(now);
-                    Ok(Success::Stopped)
-                }
-                _ => Err(Fault::Rejected { code: "FailedOperation.TaskFinished".into(), message: "planned".into() }),
-            },
-            Body::Describe { task_id } => {
-                let live = self.tasks.iter().any(|task| &task.id == task_id && task.is_live(now));
-                Ok(Success::Described(if live { TaskStatus::InProgress } else { TaskStatus::NotExist }))
-            }
-        }
-    }
-
-    fn start(&mut self, params: &StartParams, now: Timestamp) -> Result<Success, Fault> {
-        let room = params.room.to_string();
-        if params.stream_url.contains("forbidden") {
-            return Err(Fault::Rejected { code: "InvalidParameter.StreamUrl".into(), message: "planned".into() });
-        }
-        if self.tasks.iter().any(|task| task.robot == params.user_id && task.room == room && task.is_live(now)) {
-            return Err(Fault::Rejected { code: "FailedOperation.TaskExist".into(), message: "planned".into() });
-        }
-        let id = format!("task+{}-..", self.next_id);
-        self.next_id += 1;
-        let media = match params.repeat {
-            Some(Repeat::Forever) => SignedDuration::from_mins(params.max_duration.map_or(10_080, i64::from)),
-            // A live source goes on until it is stopped.
-            _ if params.stream_url.starts_with("rtmp") => SignedDuration::from_hours(1000),
-            // Every test media lasts ten minutes.
-            other => {
-                let plays = if let Some(Repeat::Times(plays)) = other { i64::from(plays) } else { 1 };
-                SignedDuration::from_mins(10 * plays) - SignedDuration::from_secs(params.seek_second.unwrap_or(0).cast_signed())
-            }
-        };
-        let vanishes = self.random.percent(self.weather.vanish);
-        let life = if vanishes { SignedDuration::from_secs(20 + self.random.below(300).cast_signed()).min(media) } else { media };
-        self.tasks.push(SimTask {
-            id: id.clone(),
-            room,
-            robot: params.user_id.clone(),
-            started_at: now,
-            ends_at: now + life,
-            stopped_at: None,
-            answered: false,
+    /// The rows by which a start of `job` may leave now.
+    fn claims(&self, job: &str) -> Vec<Claim> {
+        let sql = "SELECT start_ms, end_ms, attempts, (SELECT count(*) FROM call WHERE call.occurrence = occurrence.id \
+            AND action = 'StartStreamIngest' AND call.attempt = occurrence.attempts AND sent_ms IS NULL) \
+            FROM occurrence WHERE job = ?1 AND state IN ('armed', 'calling')";
+        let instant = |value: i64| Timestamp::from_millisecond(value).expect("an instant");
+        let mut statement = self.ledger.prepare_cached(sql).expect("it prepares");
+        let rows = statement.query_map([job], |row| {
+            let end: Option<i64> = row.get(1)?;
+            let calls: i64 = row.get(3)?;
+            Ok(Claim { start: instant(row.get(0)?), end: end.map(instant), attempts: row.get(2)?, has_call: calls >= 1 })
         });
-        Ok(Success::Started { task_id: id })
+        rows.expect("it runs").map(|row| row.expect("it reads")).collect()
     }
 }
 
 impl Api for SimApi {
-    async fn call(&self, request: Request, sent_at: Timestamp) -> Answer {
-        let fate = self.state().fate();
-        if fate.refused {
+    async fn call(&self, request: Request, wall: Timestamp) -> Answer {
+        let at = self.clock.truth();
+        let (send, fate) = {
+            let mut state = self.state();
+            let action = request.body.action();
+            let is_out = self.outages.iter().any(|(from, to)| *from <= at && at < *to);
+            let fate = state.fate(action, is_out);
+            let mut send = Send {
+                at,
+                wall,
+                action,
+                subject: String::new(),
+                room: String::new(),
+                claims: Vec::new(),
+                max_duration: None,
+                is_loop: false,
+                told: None,
+                is_slow: fate.to_server > Duration::from_millis(200) || fate.lost.is_some(),
+            };
+            match &request.body {
+                Body::Start { params, .. } => {
+                    send.subject = job_of(&params.stream_url);
+                    send.room = params.room.to_string();
+                    send.claims = state.claims(&send.subject);
+                    send.max_duration = params.max_duration;
+                    send.is_loop = params.repeat == Some(Repeat::Forever);
+                }
+                Body::Stop { task_id } | Body::Describe { task_id } => send.subject.clone_from(task_id),
+            }
+            state.sends.push(send);
+            (state.sends.len() - 1, fate)
+        };
+        // A daemon that dies as it sends has sent it or has not.
+        let never_leaves = self.passes(Point::Send) && self.state().random.percent(50);
+        if fate.refused || never_leaves {
             tokio::time::sleep(fate.to_server).await;
-            return Answer::bare(Err(Fault::Connect("planned".into())));
+            return self.told(send, Err(Fault::Connect("planned".into())), None);
         }
         // What is on the wire arrives whether or not the caller still waits.
         let server = self.clone();
+        let (effect, fault) = (fate.effect, fate.fault.clone());
         let arrives = tokio::spawn(async move {
             tokio::time::sleep(fate.to_server).await;
-            let now = server.clock.now();
-            let mut state = server.state();
-            let action = request.body.action();
-            let subject = match &request.body {
-                Body::Start { params, .. } => params.user_id.clone(),
-                Body::Stop { task_id } | Body::Describe { task_id } => task_id.clone(),
-            };
-            state.arrivals.push(Arrival { sent_at, action, subject });
-            if !state.admits(action, now) {
-                return Err(Fault::Rejected { code: "RequestLimitExceeded".into(), message: "planned".into() });
-            }
-            if fate.effect {
-                let result = state.apply(&request, now);
-                return match fate.fault {
-                    Some(fault) => Err(fault),
-                    None => result,
-                };
-            }
-            Err(fate.fault.expect("without an effect there is a fault"))
+            server.arrived(&request, send, effect, fault)
         });
-        if fate.lost {
-            let fault = arrives.await.expect("the simulated server does not panic").err().unwrap_or(Fault::Timeout);
-            tokio::time::sleep(CALL_LIMIT).await;
-            return Answer::bare(Err(fault));
-        }
-        let result = arrives.await.expect("the simulated server does not panic");
-        tokio::time::sleep(fate.back).await;
-        if let Ok(Success::Started { task_id }) = &result {
-            let mut state = self.state();
-            if let Some(task) = state.tasks.iter_mut().find(|task| &task.id == task_id) {
-                task.answered = true;
-            }
-        }
-        Answer::bare(result)
+        let result = if let Some(after) = fate.lost {
+            tokio::time::sleep(after.max(fate.to_server)).await;
+            Err(fate.fault.expect("what is lost is a fault"))
+        } else {
+            let result = arrives.await.expect("the simulated server does not panic");
+            tokio::time::sleep(fate.back).await;
+            result
+        };
+        let answer = self.told(send, result, fate.retry_after);
+        self.passes(Point::Answer);
+        answer
     }
 
     async fn warm(&self, _count: usize) {}

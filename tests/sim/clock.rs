@@ -1,9 +1,12 @@
-//! Simulated time: tokio's paused clock under a wall clock that begins where a test wants it to.
+//! Simulated time: tokio's paused clock under a wall clock that begins where a run wants it to, can be set, and can be suspended.
+//! Refuses to know who looks at it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ingestd::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The simulated clock. Clones show the same time.
@@ -11,18 +14,76 @@ use tokio::time::Instant;
 pub(crate) struct SimClock {
     base: Timestamp,
     origin: Instant,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    set: Mutex<Set>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Set {
+    /// The wall clock minus the true time.
+    error: SignedDuration,
+    /// How long the host was suspended.
+    slept: Duration,
+    synchronised: Option<bool>,
 }
 
 impl SimClock {
     pub(crate) fn starting_at(base: Timestamp) -> SimClock {
-        SimClock { base, origin: Instant::now() }
+        let shared = Shared { set: Mutex::default(), changed: Notify::new() };
+        SimClock { base, origin: Instant::now(), shared: Arc::new(shared) }
+    }
+
+    fn set(&self) -> Set {
+        *self.shared.set.lock().expect("no panic under the lock")
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Set)) {
+        change(&mut self.shared.set.lock().expect("no panic under the lock"));
+        self.shared.changed.notify_waiters();
+    }
+
+    /// What a clock that is right would show: the cloud's time, and that of the checkers.
+    pub(crate) fn truth(&self) -> Timestamp {
+        let since = SignedDuration::try_from(self.since_boot()).expect("a test lasts days, not centuries");
+        self.base + since
+    }
+
+    /// How wrong the wall clock is.
+    pub(crate) fn error(&self) -> SignedDuration {
+        self.set().error
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub(crate) fn step(&self, by: SignedDuration) {
+        self.change(|set| set.error += by);
+    }
+
+    /// The host sleeps: time goes by, and no timer runs.
+    pub(crate) fn suspend(&self, length: Duration) {
+        self.change(|set| set.slept += length);
+    }
+
+    /// Somebody keeps it right from now on, or does not.
+    pub(crate) fn synchronise(&self, synchronised: Option<bool>) {
+        self.change(|set| set.synchronised = synchronised);
+    }
+
+    /// Waits for the true time.
+    pub(crate) async fn until(&self, at: Timestamp) {
+        while self.truth() < at {
+            let wait = Duration::try_from(at.duration_since(self.truth())).unwrap_or_default();
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let elapsed = self.origin.elapsed();
-        self.base + SignedDuration::try_from(elapsed).expect("a test lasts days, not centuries")
+        self.truth() + self.error()
     }
 
     fn elapsed(&self) -> Duration {
@@ -30,15 +91,20 @@ impl Clock for SimClock {
     }
 
     fn since_boot(&self) -> Duration {
-        self.origin.elapsed()
+        self.origin.elapsed() + self.set().slept
     }
 
     fn synchronised(&self) -> Option<bool> {
-        None
+        self.set().synchronised
     }
 
     async fn wake_at(&self, at: Timestamp) {
-        let since_base = Duration::try_from(at.min(self.base + SignedDuration::from_hours(24 * 3650)).duration_since(self.base));
-        tokio::time::sleep_until(self.origin + since_base.unwrap_or_default()).await;
+        let changed = self.shared.changed.notified();
+        let far = self.now() + SignedDuration::from_hours(24 * 3650);
+        let wait = Duration::try_from(at.min(far).duration_since(self.now())).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = changed => {}
+        }
     }
 }

@@ -1,0 +1,83 @@
+//! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, but for
+//! the time that healing, yielding and taking over need.
+
+use ingestd::occurrence::Occurrence;
+use ingestd::trtc::Repeat;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Faults, line, outcome, reason, seconds};
+use crate::cloud::SimTask;
+use crate::run::Run;
+
+type Span = (Timestamp, Timestamp);
+
+pub(super) fn check(run: &Run, faults: &mut Faults) {
+    if !run.plan.is_calm() || run.plan.has_steps() || run.plan.has_reloads() || run.plan.has_orders() || run.plan.rate < 10 {
+        return;
+    }
+    let tasks = run.api.state().cloud.tasks.clone();
+    for row in &run.rows {
+        covered(run, row, &tasks, faults);
+    }
+}
+
+/// The parts of a span that others leave.
+fn without(span: Span, mut others: Vec<Span>) -> Vec<Span> {
+    others.sort_unstable();
+    let mut left = Vec::new();
+    let mut from = span.0;
+    for (begin, end) in others {
+        if end <= from {
+            continue;
+        }
+        if begin > from {
+            left.push((from, begin.min(span.1)));
+        }
+        from = from.max(end);
+        if from >= span.1 {
+            break;
+        }
+    }
+    if from < span.1 {
+        left.push((from, span.1));
+    }
+    left.retain(|(from, to)| from < to);
+    left
+}
+
+fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) {
+    let Some(end) = row.end.at() else { return };
+    let is_endless = row.playout.live || row.playout.repeat == Repeat::Forever;
+    let is_over = outcome(row) == "ended" || reason(row) == "lost";
+    // With `heal: false` a loss is for good, and with few attempts it may be.
+    // And what is there without a TaskId, nobody can watch.
+    if !is_endless || !is_over || row.task_id.is_none() || !row.terms.heal || row.terms.retry.attempts > 0 || row.terms.start_within.is_some() {
+        return;
+    }
+    let mine: Vec<&SimTask> = tasks.iter().filter(|task| run.row_of_send(task.send).is_some_and(|other| other.key == row.key)).collect();
+    // From then on it is tried once a minute only.
+    if mine.iter().filter(|task| task.vanishes).count() > 4 {
+        return;
+    }
+    let start = row.key.start.max(run.reigns[0].from);
+    let stretch = seconds(31).min(end.duration_since(row.key.start) / 4 + seconds(1));
+    let mut on_air: Vec<Span> = mine.iter().map(|task| (task.started_at, task.end())).collect();
+    // A loss is seen within a period of describing, twice, and mended at once.
+    let lost = mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
+    on_air.extend(lost);
+    // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so.
+    for rival in run.rivals(row) {
+        let over = rival.ended_at.unwrap_or(rival.key.start).max(rival.key.start);
+        on_air.push((rival.key.start - seconds(1), over + seconds(8)));
+    }
+    for (_, from, to) in &run.blind {
+        on_air.push((*from - seconds(1), *to + seconds(25)));
+    }
+    let gaps = without((start + seconds(4), end - stretch), on_air);
+    let longest = gaps.iter().max_by_key(|(from, to)| to.duration_since(*from));
+    if let Some((from, to)) = longest
+        && to.duration_since(*from) > SignedDuration::from_secs(2)
+    {
+        faults.add("what is to be on air is on air", format!("nothing from {from} to {to}: {}", line(row)));
+    }
+}

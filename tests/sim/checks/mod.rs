@@ -1,0 +1,122 @@
+//! What must be true after every run, whatever went wrong in it. Each checker works out the rules for itself, from DESIGN: it knows
+//! of the code under test only the ledger, the plan of a schedule, and what it sent.
+
+mod air;
+mod coverage;
+mod rows;
+mod sends;
+
+use std::collections::BTreeMap;
+
+use ingestd::occurrence::{Occurrence, Outcome, State};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::run::{Blind, Run};
+
+/// What was found wrong.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, checker: &str, text: String) {
+        self.0.push(format!("[{checker}] {text}"));
+    }
+}
+
+/// The outcome's name, or the state's where there is none.
+pub(crate) fn outcome(row: &Occurrence) -> &'static str {
+    match &row.state {
+        State::Done { outcome } => outcome.name(),
+        other => other.name(),
+    }
+}
+
+fn reason(row: &Occurrence) -> &str {
+    match &row.state {
+        State::Done { outcome } => Outcome::reason(outcome),
+        _ => "",
+    }
+}
+
+/// A row in a line.
+fn line(row: &Occurrence) -> String {
+    let Occurrence { key, end, attempts, tries, restarts, was_in_doubt, joined, first_sent_at, on_air_at, ended_at, fault, .. } = row;
+    let fault = fault.as_ref().map(|fault| fault.message.clone());
+    let shown = |at: &Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    format!(
+        "{key} {end:?} {} ({}): attempts {attempts} tries {tries} restarts {restarts} doubt {was_in_doubt} joined {joined} \
+        sent {} on air {} ended {} in {} task {:?} {fault:?}",
+        outcome(row),
+        reason(row),
+        shown(first_sent_at),
+        shown(on_air_at),
+        shown(ended_at),
+        row.playout.room,
+        row.task_id,
+    )
+}
+
+fn seconds(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+impl Run {
+    /// Whether a daemon could not see or do everything at some time between two.
+    fn is_blind(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.blind.iter().any(|(_, begin, end)| *begin <= to && from <= *end)
+    }
+
+    fn is_blind_for(&self, why: Blind, from: Timestamp, to: Timestamp) -> bool {
+        self.blind.iter().any(|(reason, begin, end)| *reason == why && *begin <= to && from <= *end)
+    }
+
+    fn row(&self, job: &str, start: Timestamp) -> Option<&Occurrence> {
+        self.rows.iter().find(|row| row.key.job.as_str() == job && row.key.start == start)
+    }
+
+    /// The rows that share its target, itself not.
+    fn rivals<'a>(&'a self, row: &'a Occurrence) -> impl Iterator<Item = &'a Occurrence> {
+        self.rows.iter().filter(move |other| other.playout.room == row.playout.room && other.key != row.key)
+    }
+
+    /// Every conflict rule that a job ever had.
+    fn conflicts(&self, job: &str) -> Vec<&'static str> {
+        let jobs = self.reigns.iter().flat_map(|reign| &reign.jobs);
+        jobs.filter(|other| other.id == job).map(|job| job.conflict).collect()
+    }
+
+    fn may_both_play(&self, one: &str, other: &str) -> bool {
+        // One robot cannot play twice.
+        one != other && [one, other].iter().all(|job| self.conflicts(job).contains(&"allow"))
+    }
+
+    /// The row a start was sent for, if that is certain.
+    fn row_of_send(&self, send: usize) -> Option<&Occurrence> {
+        let state = self.api.state();
+        let send = &state.sends[send];
+        let [claim] = send.claims.as_slice() else { return None };
+        self.row(&send.subject, claim.start)
+    }
+
+    /// How many starts share an instant, or nearly.
+    fn crowd(&self, start: Timestamp) -> usize {
+        self.rows.iter().filter(|row| row.key.start <= start + seconds(1) && start - seconds(6) <= row.key.start).count()
+    }
+}
+
+pub(crate) fn all(run: &Run) -> Vec<String> {
+    let mut faults = Faults::default();
+    rows::check(run, &mut faults);
+    sends::check(run, &mut faults);
+    air::check(run, &mut faults);
+    coverage::check(run, &mut faults);
+    // A fault is told a few times, not hundreds.
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    faults.0.retain(|text| {
+        let checker = text.split(']').next().unwrap_or("").to_owned();
+        let count = told.entry(checker).or_default();
+        *count += 1;
+        *count <= 3
+    });
+    faults.0
+}

@@ -1,0 +1,267 @@
+//! The ledger's rows against the plan, and against what was sent: exactly one outcome for each planned occurrence, every doubt
+//! recorded, attempts within their limit, and nothing missed that had a chance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State};
+use ingestd::plan::{self, Upcoming};
+use ingestd::schedule::{Conflict, Late};
+use ingestd::trtc::Action;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Faults, line, outcome, reason, seconds};
+use crate::api::Told;
+use crate::cloud::SimTask;
+use crate::run::{Blind, Reign, Run};
+
+pub(super) fn check(run: &Run, faults: &mut Faults) {
+    one_outcome_for_everything_planned(run, faults);
+    every_doubt_is_recorded(run, faults);
+    attempts_keep_their_limits(run, faults);
+    what_was_missed_had_no_chance(run, faults);
+    what_failed_had_a_reason(run, faults);
+    outcomes_fit(run, faults);
+    nothing_illegal_happened(run, faults);
+}
+
+/// The time over which a reign lasted, by the daemon's clock.
+fn until(run: &Run, index: usize) -> Timestamp {
+    run.reigns.get(index + 1).map_or(run.settled, |next| next.from)
+}
+
+/// Whether an occurrence of that name could be owed under a reign: it starts while it lasts, or its window was open when it began.
+fn may_be_owed(run: &Run, index: usize, reign: &Reign, row: &Occurrence) -> bool {
+    let start = row.key.start;
+    let Some(job) = reign.schedule.job(row.key.job.as_str()) else { return false };
+    if job.when.not_before(start).is_none_or(|next| next.at != start) {
+        return false;
+    }
+    let latest = if run.plan.has_steps() { run.latest + seconds(6) } else { until(run, index) };
+    let next = job.when.not_before(start).expect("it was found");
+    // A clock that was set back, and believed, plans from there.
+    let from = if run.plan.has_steps() { reign.from.min(run.earliest) } else { reign.from };
+    let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
+    start <= latest && (start >= from || is_open)
+}
+
+/// Whether it was owed at its start, and not found open when a schedule was accepted.
+pub(super) fn was_owed(run: &Run, row: &Occurrence) -> bool {
+    let start = row.key.start;
+    run.reigns.iter().enumerate().any(|(index, reign)| {
+        let job = reign.schedule.job(row.key.job.as_str());
+        let is_planned = job.and_then(|job| job.when.not_before(start)).is_some_and(|next| next.at == start);
+        reign.from <= start && start < until(run, index) && is_planned
+    })
+}
+
+fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
+    let name = "one outcome for everything planned";
+    let mut recorded = BTreeSet::new();
+    for row in &run.rows {
+        if !row.is_done() {
+            faults.add(name, format!("never came to an end: {}", line(row)));
+        }
+        if !recorded.insert((row.key.job.to_string(), row.key.start)) || row.count != 1 {
+            faults.add(name, format!("twice: {}", line(row)));
+        }
+        if !run.reigns.iter().enumerate().any(|(index, reign)| may_be_owed(run, index, reign, row)) {
+            faults.add(name, format!("was never planned: {}", line(row)));
+        }
+    }
+    for (index, reign) in run.reigns.iter().enumerate() {
+        let to = until(run, index);
+        for planned in Upcoming::new(&reign.schedule, reign.from).take_while(|planned| planned.start.at < to) {
+            let key = (planned.job.id.to_string(), planned.start.at);
+            if !recorded.contains(&key) {
+                faults.add(name, format!("no row: {key:?}, planned by generation {} from {} to {to}", reign.number, reign.from));
+            }
+        }
+    }
+}
+
+fn every_doubt_is_recorded(run: &Run, faults: &mut Faults) {
+    let name = "every doubt is recorded";
+    let known: BTreeSet<_> = run.tasks.iter().map(|task| task.task_id.as_str()).collect();
+    let state = run.api.state();
+    for send in state.sends.iter().filter(|send| send.action == Action::Start) {
+        let [claim] = send.claims.as_slice() else { continue };
+        let Some(row) = run.row(&send.subject, claim.start) else {
+            faults.add(name, format!("its row is gone: {send:?}"));
+            continue;
+        };
+        let is_certain = match send.told.as_ref().map(|(_, told)| told) {
+            Some(Told::Started(task_id)) => known.contains(task_id.as_str()),
+            Some(Told::Nothing | Told::Exists) => true,
+            _ => false,
+        };
+        if !is_certain && !row.was_in_doubt {
+            faults.add(name, format!("{send:?}: {}", line(row)));
+        }
+    }
+}
+
+fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
+    let name = "attempts keep their limits";
+    let state = run.api.state();
+    let mut sent: BTreeMap<(&str, Timestamp), Vec<usize>> = BTreeMap::new();
+    for (index, send) in state.sends.iter().enumerate().filter(|(_, send)| send.action == Action::Start) {
+        if let [claim] = send.claims.as_slice() {
+            sent.entry((&send.subject, claim.start)).or_default().push(index);
+        }
+    }
+    for ((job, start), sends) in sent {
+        let Some(row) = run.row(job, start) else { continue };
+        if sends.len() > row.attempts as usize {
+            faults.add(name, format!("{} starts were sent: {}", sends.len(), line(row)));
+        }
+        // An edit may have changed the limit.
+        let cap = row.terms.retry.attempts;
+        if cap == 0 || run.plan.has_reloads() {
+            continue;
+        }
+        let mut in_a_row = 0;
+        let mut since = Timestamp::MIN;
+        for index in sends {
+            let send = &state.sends[index];
+            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= send.at);
+            in_a_row = if heard { 1 } else { in_a_row + 1 };
+            if in_a_row > cap {
+                faults.add(name, format!("more than {cap}, the last at {}: {}", send.at, line(row)));
+                break;
+            }
+            if matches!(send.told, Some((_, Told::Started(_) | Told::Exists))) {
+                in_a_row = 0;
+            }
+            since = send.at;
+        }
+    }
+}
+
+/// A show is missed only where no daemon was there at its start, or could not start it; and of those, what could still be started
+/// is.
+fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
+    let name = "what was missed had no chance";
+    for row in &run.rows {
+        let State::Done { outcome: Outcome::Missed(why) } = &row.state else { continue };
+        let start = row.key.start;
+        if row.attempts > 0 || row.first_sent_at.is_some() {
+            faults.add(name, format!("it was tried: {}", line(row)));
+        }
+        // What was open when a schedule was accepted was nobody's to start on time.
+        let was_owed = was_owed(run, row);
+        let near = |why: Blind| run.is_blind_for(why, start - seconds(6), start + seconds(8));
+        let excused = match why {
+            MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
+            MissedReason::Clock => run.plan.has_steps(),
+            MissedReason::Disk => near(Blind::Disk),
+            // It was the latest open window when the room's other show was over, or a reload took it back.
+            _ => near(Blind::Down) || near(Blind::Stalled) || near(Blind::Disk) || run.plan.has_steps() || !was_owed || took_back(run, start),
+        };
+        // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
+        // about: DESIGN judges that when the attempt could first have been queued.
+        let is_late_yielder = row.terms.late == Late::Skip && row.terms.conflict == Conflict::Yield;
+        let waited = run.rivals(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder);
+        if !excused && !waited {
+            faults.add(name, format!("a daemon was there: {}", line(row)));
+        }
+    }
+    if run.plan.has_steps() || run.plan.has_reloads() {
+        return;
+    }
+    // A daemon that came back, and stayed a while, started the latest open window of each job.
+    let backs = run.blind.iter().filter(|(why, _, back)| {
+        let stays = !run.is_blind(*back + SignedDuration::from_millis(1), *back + seconds(15));
+        *why == Blind::Down && stays && *back < run.settled - seconds(15)
+    });
+    for (_, _, back) in backs {
+        for row in run.rows.iter().filter(|row| row.key.start < *back && reason(row) == "down") {
+            let is_latest = !run.rows.iter().any(|other| {
+                other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back
+            });
+            let end = row.end.at().unwrap_or(Timestamp::MAX);
+            let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
+            let within = row.terms.start_within.map(|within| row.key.start + within);
+            let closes = (end - stretch).min(within.unwrap_or(Timestamp::MAX));
+            if is_latest && *back + seconds(15) < closes && row.end.at().is_some() {
+                faults.add(name, format!("it could still be started at {back}: {}", line(row)));
+            }
+        }
+    }
+}
+
+/// Whether a schedule was accepted, or a daemon began, just when a start was due.
+fn took_back(run: &Run, start: Timestamp) -> bool {
+    run.reigns.iter().any(|reign| start - seconds(6) <= reign.from && reign.from <= start + seconds(20))
+}
+
+fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
+    let name = "what failed had a reason";
+    if !run.plan.is_calm() || run.plan.has_steps() || run.plan.has_reloads() {
+        return;
+    }
+    for row in run.rows.iter().filter(|row| outcome(row) == "failed") {
+        let is_bad = row.playout.stream.reveal().contains("forbidden");
+        let life = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
+        // A task that nobody knows is in its room.
+        let unknown = |task: &SimTask| {
+            task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id)
+        };
+        let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
+        let is_lost = is_unknown || reason(row) == "lost" && run.plan.weather.vanish > 0;
+        if !is_bad && !is_lost && !run.is_blind(life.0, life.1) {
+            faults.add(name, line(row));
+        }
+    }
+}
+
+fn outcomes_fit(run: &Run, faults: &mut Faults) {
+    let name = "the outcome fits what is known";
+    let state = run.api.state();
+    for row in &run.rows {
+        let State::Done { outcome } = &row.state else { continue };
+        let played = || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
+        match outcome {
+            Outcome::EndedPlanned | Outcome::EndedMedia if row.task_id.is_some() && !played() => {
+                faults.add(name, format!("its task is another's: {}", line(row)));
+            }
+            Outcome::EndedUnverified if row.task_id.is_none() && !row.was_in_doubt && !row.joined && row.restarts == 0 => {
+                faults.add(name, format!("nothing was in doubt: {}", line(row)));
+            }
+            Outcome::EndedUnverified if row.task_id.is_some() && run.plan.is_calm() && run.blind.is_empty() => {
+                faults.add(name, format!("every stop was answered: {}", line(row)));
+            }
+            Outcome::CutOperator if run.plan.blows.is_empty() && row.end.at().is_some() => {
+                faults.add(name, format!("nobody did: {}", line(row)));
+            }
+            Outcome::Skipped(_) => {
+                let own = |other: &Occurrence| other.key.job == row.key.job && other.key != row.key;
+                if run.rivals(row).count() == 0 && !run.rows.iter().any(own) {
+                    faults.add(name, format!("nobody else wanted the room: {}", line(row)));
+                }
+            }
+            _ => {}
+        }
+        let sent = row.first_sent_at.is_some();
+        if row.on_air_at.is_some() && !sent && !row.was_in_doubt {
+            faults.add(name, format!("on air and never sent: {}", line(row)));
+        }
+    }
+    // What a callback gave to the wrong start for a while is closed, and was never its own to stop.
+    let is_own = |task: &&crate::run::TaskRow| {
+        !task.task_id.starts_with("foreign") && run.row(&task.job, task.start).is_some_and(|row| row.task_id.as_ref() == Some(&task.task_id))
+    };
+    for task in run.tasks.iter().filter(is_own) {
+        let found = state.cloud.tasks.iter().find(|other| other.id == task.task_id);
+        if found.is_none_or(|found| found.job != task.job) {
+            faults.add(name, format!("{task:?} is {found:?}"));
+        }
+    }
+}
+
+fn nothing_illegal_happened(run: &Run, faults: &mut Faults) {
+    for (at, happening) in &run.happenings {
+        if happening.text.contains("cannot happen to an occurrence") {
+            faults.add("nothing illegal happens", format!("{at} {:?} {}", happening.key, happening.text));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The requests that left, against the rules of sending: never without a durable row, on time, within the window and the rate, and
+//! not while the clock is held.
+
+use std::collections::BTreeMap;
+
+use ingestd::trtc::Action;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Faults, line, seconds};
+use crate::api::{Send, Told};
+use crate::faults::{Blow, Ending};
+use crate::run::Run;
+
+pub(super) fn check(run: &Run, faults: &mut Faults) {
+    nothing_leaves_without_a_row(run, faults);
+    nothing_leaves_too_early_or_too_late(run, faults);
+    an_undisturbed_start_is_on_time(run, faults);
+    everything_is_within_the_rate(run, faults);
+    nothing_starts_while_the_clock_is_held(run, faults);
+}
+
+fn nothing_leaves_without_a_row(run: &Run, faults: &mut Faults) {
+    for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
+        if !send.claims.iter().any(|claim| claim.has_call) {
+            faults.add("nothing leaves without a row", format!("{send:?}"));
+        }
+    }
+}
+
+fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
+    let name = "nothing leaves too early or too late";
+    for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
+        let [claim] = send.claims.as_slice() else { continue };
+        if send.wall < claim.start && !run.plan.has_steps() {
+            faults.add(name, format!("early: {send:?}"));
+        }
+        let Some(end) = claim.end else { continue };
+        // Worked out here and not asked of the row: the rule is what is checked.
+        let stretch = seconds(30).min(end.duration_since(claim.start) / 4);
+        if send.wall > end - stretch && !run.plan.has_steps() {
+            faults.add(name, format!("in the last stretch: {send:?}"));
+        }
+        if send.is_loop {
+            let minutes = send.max_duration.map_or(1_000_000, i64::from);
+            let bound = send.wall + SignedDuration::from_mins(minutes);
+            let late = bound.duration_since(end);
+            if (late > SignedDuration::from_mins(2) || late.is_negative()) && !run.plan.has_steps() && minutes < 10_080 {
+                faults.add(name, format!("its MaxDuration is wrong by {late:?}: {send:?}"));
+            }
+        }
+    }
+}
+
+/// Whether the stop of a task was refused, lost, or answered late.
+pub(super) fn stop_was_troubled(run: &Run, task_id: &str) -> bool {
+    let state = run.api.state();
+    let stops: Vec<&Send> = state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task_id).collect();
+    stops.iter().any(|send| match &send.told {
+        Some((at, Told::Stopped)) => at.duration_since(send.at) > SignedDuration::from_millis(700),
+        _ => true,
+    })
+}
+
+fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
+    let name = "an undisturbed start is on time";
+    if run.plan.has_steps() {
+        return;
+    }
+    let mut first: BTreeMap<(String, Timestamp), Timestamp> = BTreeMap::new();
+    for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
+        if let [claim] = send.claims.as_slice() {
+            first.entry((send.subject.clone(), claim.start)).or_insert(send.at);
+        }
+    }
+    for ((job, start), sent) in first {
+        let Some(row) = run.row(&job, start) else { continue };
+        let late = sent.duration_since(start);
+        let mut allowed = SignedDuration::from_millis(50);
+        let crowd = i32::try_from(run.crowd(start)).unwrap_or(i32::MAX);
+        let rate = i32::try_from(run.plan.rate).unwrap_or(1);
+        if crowd >= rate {
+            allowed += seconds(1) * crowd / rate * 3 / 2 + seconds(2);
+        }
+        let others: Vec<_> = {
+            let state = run.api.state();
+            let there = |at: Timestamp| move |room: &str, from: Timestamp, end: Timestamp| room == row.playout.room.to_string() && from <= at && at <= end + seconds(20);
+            let is_there = there(start);
+            state.cloud.tasks.iter().filter(|task| is_there(&task.room, task.started_at, task.end())).cloned().collect()
+        };
+        // The show before may be over in the cloud, and nobody has said so yet.
+        let hands_over = {
+            let state = run.api.state();
+            let room = row.playout.room.to_string();
+            let in_room = |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.room == room);
+            let near = |send: &&Send| {
+                let is_soon = start - seconds(75) <= send.at && send.at <= sent;
+                is_soon && send.told.as_ref().is_none_or(|(at, told)| *at >= start || *told != Told::Stopped)
+            };
+            let mut stops = state.sends.iter().filter(|send| send.action == Action::Stop).filter(near);
+            stops.any(|send| in_room(&send.subject))
+        };
+        if !others.is_empty() || hands_over {
+            allowed += SignedDuration::from_millis(1_200);
+        }
+        if hands_over && !run.plan.is_calm() {
+            allowed += seconds(15);
+        } else if others.iter().any(|task| task.robot == row.playout.robot) {
+            let ids: Vec<_> = others.iter().map(|task| task.id.clone()).collect();
+            if ids.iter().any(|id| stop_was_troubled(run, id)) || !run.plan.is_calm() {
+                allowed += seconds(15);
+            }
+        }
+        // Whoever yields, or starts while another ends, waits for the room.
+        let waits = run.conflicts(&job).contains(&"yield") && run.rivals(row).count() > 0;
+        let was_owed = super::rows::was_owed(run, row);
+        let disturbed = run.is_blind(start - seconds(6), start + allowed);
+        let accepted = run.reigns.iter().any(|reign| start - seconds(6) <= reign.from && reign.from <= sent);
+        if late > allowed && !waits && was_owed && !disturbed && !accepted {
+            faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
+        }
+    }
+}
+
+fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {
+    // A crash forgets what was just sent, a stall bunches what is on its way, and a slow network is beyond anybody's margin.
+    let forgets = run.plan.lives.iter().any(|life| !matches!(life.ending, Ending::Term(_))) || !run.plan.lives.is_empty();
+    let bunches = run.plan.blows.iter().any(|(_, blow)| matches!(blow, Blow::Stall(_)));
+    let state = run.api.state();
+    let is_slow = state.sends.iter().any(|send| send.is_slow);
+    if !forgets && !bunches && !is_slow && state.cloud.rejections > 0 {
+        faults.add("everything is within the rate", format!("{} were not, of {}", state.cloud.rejections, run.plan.rate));
+    }
+}
+
+fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
+    let blows = &run.plan.blows;
+    let Some((from, _)) = blows.iter().find(|(_, blow)| matches!(blow, Blow::Step(by) if by.abs() >= SignedDuration::from_mins(10))) else {
+        return;
+    };
+    let is_end = |blow: &Blow| matches!(blow, Blow::Right | Blow::Confirm | Blow::Synchronised);
+    let to = blows.iter().find(|(at, blow)| at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
+    // A daemon that begins believes a clock that is ahead: it knows no better.
+    if run.boots.iter().any(|boot| from <= boot && *boot <= to) {
+        return;
+    }
+    // What was armed and woke at the same instant as the loop may have left.
+    let left = |send: &&Send| send.action == Action::Start && *from < send.at && send.at < to;
+    if let Some(send) = run.api.state().sends.iter().find(left) {
+        faults.add("nothing starts while the clock is held", format!("held from {from} to {to}: {send:?}"));
+    }
+}

@@ -1,0 +1,263 @@
+//! What goes wrong in a run, drawn from its seed before it begins: the weather of requests, how each daemon ends, what befalls the
+//! host, and what people do. Refuses to do any of it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::random::Random;
+use crate::scenario::begin;
+
+/// What `TaskExist` is keyed on: the vendor does not say (DESIGN section 5, Doubt).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exist {
+    RoomUser,
+    User,
+    Displace,
+    Both,
+}
+
+/// How often things go wrong with a request, in percent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    /// `InternalError`; half of them after the effect.
+    pub(crate) internal: u64,
+    /// `ResourceInsufficient`: nothing began.
+    pub(crate) insufficient: u64,
+    /// A code nobody knows; half of them after the effect.
+    pub(crate) unknown: u64,
+    /// No answer in 10 s, or a cut; half of them after the effect.
+    pub(crate) lost: u64,
+    /// Cannot connect.
+    pub(crate) refused: u64,
+    /// A status of 502 or 503; half of them after the effect.
+    pub(crate) gateway: u64,
+    /// An answer that takes seconds.
+    pub(crate) slow: u64,
+    /// A describe that hangs.
+    pub(crate) hang: u64,
+    /// A describe of a young task that says `NotExist`.
+    pub(crate) lag: u64,
+    /// A task vanishes within minutes. No fault of a request.
+    pub(crate) vanish: u64,
+}
+
+impl Weather {
+    pub(crate) const CALM: Weather =
+        Weather { internal: 0, insufficient: 0, unknown: 0, lost: 0, refused: 0, gateway: 0, slow: 0, hang: 0, lag: 0, vanish: 0 };
+
+    /// Whether every request is answered, rightly and soon.
+    pub(crate) fn is_calm(&self) -> bool {
+        let Weather { internal, insufficient, unknown, lost, refused, gateway, slow, hang, lag, vanish: _ } = *self;
+        internal + insufficient + unknown + lost + refused + gateway + slow + hang + lag == 0
+    }
+}
+
+/// A step of a request at which the daemon may die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// The request leaves, or was about to.
+    Send,
+    /// It has taken effect.
+    Effect,
+    /// Its answer is here.
+    Answer,
+}
+
+/// How a daemon ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// A crash after so long.
+    Crash(SignedDuration),
+    /// A crash right after the commit of its n-th happening, before any call runs.
+    Happening(u32),
+    /// A crash at its n-th request.
+    Request(Point, u32),
+    /// SIGTERM after so long.
+    Term(SignedDuration),
+}
+
+/// One daemon, and how long nobody is there after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) ending: Ending,
+    pub(crate) away: SignedDuration,
+    /// The next daemon finds an edited schedule.
+    pub(crate) edited: bool,
+}
+
+/// What befalls the host, or is done by people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Blow {
+    /// The wall clock is set.
+    Step(SignedDuration),
+    /// The wall clock is right again.
+    Right,
+    /// An operator believes it.
+    Confirm,
+    /// The kernel says that it is synchronised.
+    Synchronised,
+    Suspend(SignedDuration),
+    Stall(SignedDuration),
+    /// Another process holds the ledger.
+    Disk(SignedDuration),
+    Reload,
+    StopJob,
+    StopTask,
+    StopAll,
+    /// A callback about a task that somebody else started.
+    Foreign,
+}
+
+/// Everything that is planned to go wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) exist: Exist,
+    pub(crate) weather: Weather,
+    pub(crate) outages: Vec<(Timestamp, Timestamp)>,
+    pub(crate) rate: u32,
+    pub(crate) callbacks: bool,
+    pub(crate) lives: Vec<Life>,
+    pub(crate) blows: Vec<(Timestamp, Blow)>,
+}
+
+impl Plan {
+    /// Nothing goes wrong.
+    pub(crate) fn calm(exist: Exist) -> Plan {
+        let (weather, rate) = (Weather::CALM, 20);
+        Plan { exist, weather, outages: Vec::new(), rate, callbacks: false, lives: Vec::new(), blows: Vec::new() }
+    }
+
+    pub(crate) fn has_steps(&self) -> bool {
+        self.blows.iter().any(|(_, blow)| matches!(blow, Blow::Step(_)))
+    }
+
+    pub(crate) fn has_orders(&self) -> bool {
+        self.blows.iter().any(|(_, blow)| matches!(blow, Blow::StopJob | Blow::StopTask | Blow::StopAll))
+    }
+
+    pub(crate) fn has_reloads(&self) -> bool {
+        self.lives.iter().any(|life| life.edited) || self.blows.iter().any(|(_, blow)| matches!(blow, Blow::Reload))
+    }
+
+    /// Whether every request was answered, rightly and soon.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.weather.is_calm() && self.outages.is_empty()
+    }
+}
+
+fn weather(random: &mut Random) -> Weather {
+    let mut draw = |most: u64, often: u64| if random.percent(often) { 1 + random.below(most) } else { 0 };
+    Weather {
+        internal: draw(12, 60),
+        insufficient: draw(10, 30),
+        unknown: draw(6, 30),
+        lost: draw(10, 60),
+        refused: draw(10, 50),
+        gateway: draw(8, 40),
+        slow: draw(10, 40),
+        hang: draw(20, 40),
+        lag: draw(30, 30),
+        vanish: 0,
+    }
+}
+
+fn ending(random: &mut Random, in_a_loop: bool) -> Ending {
+    let longest = if in_a_loop { 4_000 } else { 900_000 };
+    let length = SignedDuration::from_millis(random.within(0, longest));
+    let soon = if in_a_loop { 4 } else { 60 };
+    let count = u32::try_from(1 + random.below(soon)).expect("small");
+    match random.below(8) {
+        0 | 1 => Ending::Crash(length),
+        2 | 3 => Ending::Happening(count),
+        4 => Ending::Request(Point::Send, count),
+        5 => Ending::Request(Point::Effect, count),
+        6 => Ending::Request(Point::Answer, count),
+        _ => Ending::Term(length),
+    }
+}
+
+fn lives(random: &mut Random) -> Vec<Life> {
+    let in_a_loop = random.percent(30);
+    let count = if in_a_loop { 4 + random.below(8) } else { 1 + random.below(4) };
+    let life = |random: &mut Random| {
+        let away = match random.below(10) {
+            0..4 => 0,
+            4..8 => random.within(0, 20_000),
+            _ => random.within(0, 600_000),
+        };
+        let away = if in_a_loop { away.min(2_000) } else { away };
+        let is_short = in_a_loop && random.percent(90);
+        let ending = ending(random, is_short);
+        Life { ending, away: SignedDuration::from_millis(away), edited: random.percent(6) }
+    };
+    (0..count).map(|_| life(random)).collect()
+}
+
+fn steps(random: &mut Random, at: &mut dyn FnMut(&mut Random) -> Timestamp, blows: &mut Vec<(Timestamp, Blow)>) {
+    let start = at(random);
+    let size = if random.percent(50) { random.within(1, 590) } else { random.within(600, 5_400) };
+    let sign = if random.percent(50) { 1 } else { -1 };
+    blows.push((start, Blow::Step(SignedDuration::from_millis(sign * (size * 1_000 + random.within(0, 999))))));
+    let later = start + SignedDuration::from_secs(random.within(1, 400));
+    let way = random.below(4);
+    match way {
+        0 => blows.push((later, Blow::Confirm)),
+        1 => blows.push((later, Blow::Synchronised)),
+        _ => {}
+    }
+    // However it was, the clock is right in the end, and somebody says so.
+    let right = later + SignedDuration::from_secs(random.within(1, 200));
+    blows.push((right, Blow::Right));
+    blows.push((right + SignedDuration::from_secs(3), Blow::Confirm));
+}
+
+/// Draws what goes wrong in the first so many minutes.
+pub(crate) fn plan(random: &mut Random, minutes: i64) -> Plan {
+    let mut plan = Plan::calm(*random.pick(&[Exist::RoomUser, Exist::User, Exist::Displace, Exist::Both]));
+    plan.rate = *random.pick(&[20, 20, 20, 10, 4]);
+    let mut at = |random: &mut Random| begin() + SignedDuration::from_millis(random.within(1_000, minutes * 60_000 - 60_000));
+    if random.percent(50) {
+        plan.weather = weather(random);
+    }
+    if random.percent(40) {
+        plan.weather.vanish = 10 + random.below(40);
+    }
+    if random.percent(12) {
+        let from = at(random);
+        plan.outages.push((from, from + SignedDuration::from_secs(random.within(5, 300))));
+    }
+    plan.callbacks = random.percent(40);
+    if random.percent(55) {
+        plan.lives = lives(random);
+    }
+    let mut blows = Vec::new();
+    if random.percent(22) {
+        steps(random, &mut at, &mut blows);
+    }
+    let mut some = |random: &mut Random, percent: u64, most: u64, blow: &dyn Fn(&mut Random) -> Blow| {
+        if random.percent(percent) {
+            for _ in 0..=random.below(most) {
+                let at = at(random);
+                let blow = blow(random);
+                blows.push((at, blow));
+            }
+        }
+    };
+    some(random, 10, 2, &|random| Blow::Suspend(SignedDuration::from_secs(random.within(1, 300))));
+    some(random, 15, 3, &|random| Blow::Stall(SignedDuration::from_millis(random.within(100, 60_000))));
+    some(random, 8, 2, &|random| Blow::Disk(SignedDuration::from_millis(random.within(200, 4_000))));
+    some(random, 25, 2, &|_| Blow::Reload);
+    some(random, 20, 3, &|random| *random.pick(&[Blow::StopJob, Blow::StopJob, Blow::StopTask, Blow::StopAll]));
+    if plan.callbacks {
+        some(random, 30, 2, &|_| Blow::Foreign);
+    }
+    blows.sort_by_key(|(at, _)| *at);
+    plan.blows = blows;
+    plan
+}
+
+/// A true length as tokio takes it.
+pub(crate) fn unsigned(length: SignedDuration) -> Duration {
+    Duration::try_from(length).unwrap_or_default()
+}
