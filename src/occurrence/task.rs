@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
-use crate::trtc::{Destination, Room, TaskStatus};
+use crate::trtc::error::{Class, classify};
+use crate::trtc::{Answer, Destination, Room, Success, TaskStatus};
 
 /// Gone is NotExist twice, this far apart.
 const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -119,6 +120,20 @@ pub enum TaskEvent {
     Described(TaskStatus),
     /// A stop or a describe failed.
     Failed,
+}
+
+impl TaskStep {
+    /// What an answer to it means.
+    pub fn answered(self, answer: &Answer) -> TaskEvent {
+        match (self, &answer.result) {
+            (TaskStep::Stop, Ok(Success::Stopped)) => TaskEvent::Stopped,
+            (TaskStep::Stop, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Stopped,
+            (TaskStep::Describe, Ok(Success::Described(status))) => TaskEvent::Described(*status),
+            // The service says it either way (TRTC.md section 2.2).
+            (TaskStep::Describe, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Described(TaskStatus::NotExist),
+            _ => TaskEvent::Failed,
+        }
+    }
 }
 
 impl Task {

@@ -416,7 +416,8 @@ impl World<'_> {
             Blow::StopTask => {
                 let task = {
                     let state = self.api.state();
-                    let live: Vec<_> = state.cloud.tasks.iter().filter(|task| task.is_live(now)).map(|task| task.id.clone()).collect();
+                    let live: Vec<_> =
+                        state.cloud.tasks.iter().filter(|task| task.is_live(now)).map(|task| task.id.clone()).collect();
                     if live.is_empty() { return } else { self.random.borrow_mut().pick(&live).clone() }
                 };
                 self.seen.borrow_mut().ordered.push(task.clone());
@@ -472,7 +473,8 @@ fn trace_line(clock: &SimClock, line: &str) {
 }
 
 fn task_rows(ledger: &rusqlite::Connection) -> Vec<TaskRow> {
-    let sql = "SELECT task.task_id, job, start_ms, stop_wanted_ms, gone_ms FROM task JOIN occurrence ON occurrence.id = task.occurrence";
+    let sql =
+        "SELECT task.task_id, job, start_ms, stop_wanted_ms, gone_ms FROM task JOIN occurrence ON occurrence.id = task.occurrence";
     let instant = |value: i64| Timestamp::from_millisecond(value).expect("an instant");
     let mut statement = ledger.prepare(sql).expect("it prepares");
     let rows = statement.query_map([], |row| {

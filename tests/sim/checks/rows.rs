@@ -155,7 +155,14 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
             MissedReason::Clock => run.plan.has_steps(),
             MissedReason::Disk => near(Blind::Disk),
             // It was the latest open window when the room's other show was over, or a reload took it back.
-            _ => near(Blind::Down) || near(Blind::Stalled) || near(Blind::Disk) || run.plan.has_steps() || !was_owed || took_back(run, start),
+            _ => {
+                near(Blind::Down)
+                    || near(Blind::Stalled)
+                    || near(Blind::Disk)
+                    || run.plan.has_steps()
+                    || !was_owed
+                    || took_back(run, start)
+            }
         };
         // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
         // about: DESIGN judges that when the attempt could first have been queued.
@@ -175,9 +182,10 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
     });
     for (_, _, back) in backs {
         for row in run.rows.iter().filter(|row| row.key.start < *back && reason(row) == "down") {
-            let is_latest = !run.rows.iter().any(|other| {
-                other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back
-            });
+            let is_latest = !run
+                .rows
+                .iter()
+                .any(|other| other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back);
             let end = row.end.at().unwrap_or(Timestamp::MAX);
             let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
             let within = row.terms.start_within.map(|within| row.key.start + within);
@@ -203,9 +211,8 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
         let is_bad = row.playout.stream.reveal().contains("forbidden");
         let life = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
         // A task that nobody knows is in its room.
-        let unknown = |task: &SimTask| {
-            task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id)
-        };
+        let unknown =
+            |task: &SimTask| task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id);
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
         let is_lost = is_unknown || reason(row) == "lost" && run.plan.weather.vanish > 0;
         if !is_bad && !is_lost && !run.is_blind(life.0, life.1) {
@@ -219,7 +226,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     for row in &run.rows {
         let State::Done { outcome } = &row.state else { continue };
-        let played = || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
+        let played =
+            || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
         match outcome {
             Outcome::EndedPlanned | Outcome::EndedMedia if row.task_id.is_some() && !played() => {
                 faults.add(name, format!("its task is another's: {}", line(row)));
@@ -248,7 +256,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     }
     // What a callback gave to the wrong start for a while is closed, and was never its own to stop.
     let is_own = |task: &&crate::run::TaskRow| {
-        !task.task_id.starts_with("foreign") && run.row(&task.job, task.start).is_some_and(|row| row.task_id.as_ref() == Some(&task.task_id))
+        !task.task_id.starts_with("foreign")
+            && run.row(&task.job, task.start).is_some_and(|row| row.task_id.as_ref() == Some(&task.task_id))
     };
     for task in run.tasks.iter().filter(is_own) {
         let found = state.cloud.tasks.iter().find(|other| other.id == task.task_id);
