@@ -206,6 +206,11 @@ impl Desk {
                 Ok(())
             }
             Report::Unsent { attempt, reason } => {
+                // It may have been taken back while its report was on the way, and claimed anew.
+                let under_way = self.live.get(attempt.key()).and_then(|live| live.call.as_ref());
+                if under_way.is_none_or(|call| call.row != attempt.call()) {
+                    return Ok(());
+                }
                 turn.unsent(attempt.call())?;
                 let held_back = self.live.get(attempt.key()).and_then(|live| live.held_back).or(self.held);
                 let reason = held_back.filter(|_| reason == NotSent::Late).map_or(reason, NotSent::Held);
