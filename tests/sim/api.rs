@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use crate::clock::SimClock;
-use crate::cloud::{Cloud, job_of, rejected};
+use crate::cloud::{Cloud, SimTask, job_of, rejected};
 use crate::faults::{Plan, Point};
 use crate::random::Random;
 
@@ -179,6 +179,23 @@ impl SimApi {
                 }
             });
         }
+    }
+
+    /// Somebody else starts a task, of which only callbacks tell.
+    pub(crate) fn foreign(&self, id: &str) {
+        let now = self.clock.truth();
+        self.state().cloud.tasks.push(SimTask {
+            id: id.to_owned(),
+            room: id.to_owned(),
+            robot: id.to_owned(),
+            job: "foreign".into(),
+            send: usize::MAX,
+            started_at: now,
+            ends_at: now + SignedDuration::from_mins(10),
+            stopped_at: None,
+            vanishes: false,
+        });
+        self.tell_of(id);
     }
 
     /// The callbacks of a task's life.

@@ -12,7 +12,6 @@ use ingestd::daemon::{Daemon, Former, Generation, Handle, Happening, Order, Rule
 use ingestd::ledger::{FILE, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
-use ingestd::trtc::callback::TaskNews;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
@@ -155,7 +154,7 @@ impl World<'_> {
                 let from = self.clock.truth();
                 let back = (from + life.away).min(self.ends);
                 self.befall(None, back).await;
-                self.seen.borrow_mut().blind.push((Blind::Down, from, self.clock.truth()));
+                self.blind(Blind::Down, from, self.clock.truth());
                 if life.edited {
                     self.edit();
                 }
@@ -350,8 +349,8 @@ impl World<'_> {
         reply.is_ok()
     }
 
-    fn blind(&self, why: Blind, from: Timestamp) {
-        self.seen.borrow_mut().blind.push((why, from, self.clock.truth()));
+    fn blind(&self, why: Blind, from: Timestamp, to: Timestamp) {
+        self.seen.borrow_mut().blind.push((why, from, to));
     }
 
     async fn strike(&self, handle: Option<&Handle>, blow: Blow) {
@@ -379,16 +378,16 @@ impl World<'_> {
             }
             Blow::Synchronised => self.clock.synchronise(Some(true)),
             Blow::Suspend(length) => {
+                self.blind(Blind::Stalled, now, now + length);
                 self.clock.suspend(unsigned(length));
-                self.blind(Blind::Stalled, now);
             }
             Blow::Stall(length) => {
+                self.blind(Blind::Stalled, now, now + length);
                 tokio::time::advance(unsigned(length)).await;
-                self.blind(Blind::Stalled, now);
             }
             Blow::Disk(length) => {
                 // It is looked every second.
-                self.seen.borrow_mut().blind.push((Blind::Disk, now, now + length + SignedDuration::from_secs(2)));
+                self.blind(Blind::Disk, now, now + length + SignedDuration::from_secs(2));
                 let other = connect(&self.folder);
                 other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes between two turns");
                 self.clock.until(now + length).await;
@@ -427,7 +426,7 @@ impl World<'_> {
             }
             Blow::Foreign => {
                 let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
-                self.api.call_back(id, "foreign".into(), TaskNews::Started, now);
+                self.api.foreign(&id);
             }
         }
     }
