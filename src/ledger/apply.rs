@@ -32,6 +32,12 @@ impl Ledger {
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
+    /// The same, once what was missed is taken back.
+    pub(super) fn holds_but_missed(&self, key: &Key) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND NOT (state = 'done' AND outcome = 'missed')";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
+    }
+
     pub(super) fn holds_task(&self, task_id: &str) -> Result<bool, LedgerError> {
         Ok(self.connection.prepare_cached("SELECT 1 FROM task WHERE task_id = ?1")?.exists([task_id])?)
     }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{Ledger, LedgerError};
-use crate::occurrence::{Key, Occurrence, Orphan, Task};
+use crate::occurrence::{Key, Occurrence, Orphan, Outcome, State, Task};
 use crate::trtc::{Action, Answer};
 
 /// The durable permission to send one start. Made only here, handed out only after its row is on the disk, consumed by the call:
@@ -191,6 +191,18 @@ impl Turn<'_> {
     /// Takes back every `missed` row that starts at or after `from`: a clock that was ahead had settled what was still to come.
     /// Crash before: the clock is judged again.
     pub fn unmiss(&mut self, from: Timestamp) {
+        let writes = self.own.writes.iter().chain(&self.ledger.pending.writes);
+        let missed = writes.filter_map(|write| match write {
+            Write::Record(occurrence) if occurrence.key.start >= from => match &occurrence.state {
+                State::Done { outcome: Outcome::Missed(_) } => Some(occurrence.key.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        for key in missed.collect::<Vec<_>>() {
+            self.own.fresh.remove(&key);
+            self.ledger.pending.fresh.remove(&key);
+        }
         self.write(Write::Unmiss { from });
     }
 
@@ -249,7 +261,10 @@ impl Turn<'_> {
         if self.own.fresh.contains(key) || self.ledger.pending.fresh.contains(key) {
             return Ok(true);
         }
-        Ok(self.ledger.holds(key)? && !is_removed(&self.own.writes) && !is_removed(&self.ledger.pending.writes))
+        let is_taken_back = |writes: &[Write]| writes.iter().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start));
+        let was_missed = is_taken_back(&self.own.writes) || is_taken_back(&self.ledger.pending.writes);
+        let holds = if was_missed { self.ledger.holds_but_missed(key)? } else { self.ledger.holds(key)? };
+        Ok(holds && !is_removed(&self.own.writes) && !is_removed(&self.ledger.pending.writes))
     }
 
     /// Whether a task of that id was ever ours.
