@@ -163,7 +163,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let hold = Hold::new(reading, floor, rules.require_sync);
         let mut desk = Desk::new(rules.rate.get());
         desk.held = hold.reason().map(|_| MissedReason::Clock);
-        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, hold.now(reading))?;
+        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, reading.wall, hold.now(reading))?;
         queues.of(Action::Start).count_as_used(desk.in_doubt_at_recovery());
         if let Some(reason) = hold.reason() {
             desk.heard.push(Happening::general(reading.wall, Weight::Error, format!("starts are held: {reason}")));

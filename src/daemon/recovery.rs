@@ -8,12 +8,13 @@ use super::settle::Horizon;
 use super::{Former, Generation};
 use crate::ledger::{Attempt, Ledger, LedgerError};
 
-/// Takes over the ledger, in one transaction.
+/// Takes over the ledger, in one transaction. `shown`: what the wall clock shows, which may not be what is believed.
 pub(super) fn take_over(
     ledger: &mut Ledger,
     desk: &mut Desk,
     accepted: Generation,
     former: Vec<Former>,
+    shown: Timestamp,
     now: Timestamp,
 ) -> Result<(Horizon, Vec<Attempt>), LedgerError> {
     let meta = ledger.meta()?;
@@ -21,7 +22,7 @@ pub(super) fn take_over(
     let tasks = ledger.recover_tasks()?;
     let orphans = ledger.recover_orphans()?;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
-    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= now);
+    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= shown);
     let cursor = meta.cursor.unwrap_or(now);
     let mut turn = ledger.turn();
     desk.callbacks.recover(orphans, now);
