@@ -13,6 +13,7 @@ use super::{Faults, line, outcome, reason, seconds};
 use crate::api::Told;
 use crate::cloud::SimTask;
 use crate::run::{Blind, Reign, Run};
+use crate::scenario::begin;
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     one_outcome_for_everything_planned(run, faults);
@@ -40,6 +41,8 @@ fn may_be_owed(run: &Run, index: usize, reign: &Reign, row: &Occurrence) -> bool
     // A clock that was set back, and believed, plans from there.
     let from = if run.plan.has_steps() { reign.from.min(run.earliest) } else { reign.from };
     let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
+    // A yielder that a reload finds waiting for its start is cut, and not forgotten.
+    let latest = if reason(row) == "removed" { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
 }
 
@@ -72,7 +75,7 @@ fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
     }
     for (index, reign) in run.reigns.iter().enumerate() {
         let to = until(run, index).min(run.settled);
-        for planned in Upcoming::new(&reign.schedule, reign.from).take_while(|planned| planned.start.at < to) {
+        for planned in Upcoming::new(&reign.schedule, reign.from.max(begin())).take_while(|planned| planned.start.at < to) {
             let key = (planned.job.id.to_string(), planned.start.at);
             // Under a clock that goes back, a reign begins again in the midst of another.
             let is_sure = !run.plan.has_steps() || run.reigns.iter().all(|other| plans(other, &key.0, key.1));
@@ -211,7 +214,9 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
             task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id)
         };
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
-        let is_lost = is_unknown || reason(row) == "lost" && run.plan.weather.vanish > 0;
+        // Media that is shorter than it was said to be.
+        let is_short = matches!(row.end, plan::End::Media(_)) && reason(row) == "lost";
+        let is_lost = is_unknown || is_short || reason(row) == "lost" && run.plan.weather.vanish > 0;
         if !is_bad && !is_lost && !run.is_blind(life.0, life.1) {
             faults.add(name, line(row));
         }
@@ -238,6 +243,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
             Outcome::EndedUnverified if row.task_id.is_some() && run.plan.is_calm() && run.blind.is_empty() => {
                 faults.add(name, format!("every stop was answered: {}", line(row)));
             }
+            // In the end everything is stopped.
+            Outcome::CutOperator if row.ended_at.is_some_and(|at| at >= run.settled) => {}
             Outcome::CutOperator if run.plan.blows.is_empty() && row.end.at().is_some() => {
                 faults.add(name, format!("nobody did: {}", line(row)));
             }
