@@ -153,7 +153,7 @@ impl Desk {
                 continue;
             }
             let occurrence = &self.live[&key].occurrence;
-            if occurrence.state == State::Armed && !occurrence.joined && key.start > now {
+            if occurrence.state == State::Armed && !occurrence.joined && key.start >= now {
                 turn.remove(&key)?;
                 self.take_off(&key);
                 earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));

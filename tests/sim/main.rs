@@ -9,6 +9,7 @@ mod checks;
 mod clock;
 mod cloud;
 mod faults;
+mod long;
 mod random;
 mod run;
 mod scenario;

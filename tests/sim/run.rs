@@ -50,7 +50,6 @@ pub(crate) struct TaskRow {
 
 /// A run that is over.
 pub(crate) struct Run {
-    pub(crate) seed: u64,
     pub(crate) plan: Plan,
     pub(crate) reigns: Vec<Reign>,
     pub(crate) rows: Vec<Occurrence>,
@@ -59,7 +58,6 @@ pub(crate) struct Run {
     pub(crate) ordered: Vec<String>,
     pub(crate) api: SimApi,
     pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
-    pub(crate) orders_at: Vec<Timestamp>,
     pub(crate) boots: Vec<Timestamp>,
     pub(crate) happenings: Vec<(Timestamp, Happening)>,
     /// When it was over, truly.
@@ -77,7 +75,6 @@ struct World<'a> {
     clock: SimClock,
     api: SimApi,
     folder: PathBuf,
-    seed: u64,
     ends: Timestamp,
     pending: RefCell<VecDeque<(Timestamp, Blow)>>,
     schedules: RefCell<Vec<(Arc<Schedule>, Vec<SimJob>)>>,
@@ -94,7 +91,6 @@ struct Seen {
     blind: Vec<(Blind, Timestamp, Timestamp)>,
     wrong_since: Option<Timestamp>,
     ordered: Vec<String>,
-    orders_at: Vec<Timestamp>,
     boots: Vec<Timestamp>,
     latest: Option<Timestamp>,
     earliest: Option<Timestamp>,
@@ -132,7 +128,6 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, wishes: Wishes, leng
             api: SimApi::new(seed, &plan, clock.clone(), connect(folder.path())),
             clock,
             folder: folder.path().to_owned(),
-            seed,
             ends: plan.blows.iter().map(|(at, _)| *at + SignedDuration::from_secs(10)).fold(begin() + length, Timestamp::max),
             pending: RefCell::new(plan.blows.iter().copied().collect()),
             schedules: RefCell::new(vec![(read(&text(&jobs)), jobs)]),
@@ -172,7 +167,6 @@ impl World<'_> {
         let ledger = connect(&self.folder);
         let happenings = self.happenings.lock().expect("no panic under the lock").clone();
         Run {
-            seed: self.seed,
             plan: self.plan.clone(),
             reigns: seen.accepted.iter().map(reign).collect(),
             rows,
@@ -181,7 +175,6 @@ impl World<'_> {
             ordered: seen.ordered,
             api: self.api,
             blind: seen.blind,
-            orders_at: seen.orders_at,
             boots: seen.boots,
             happenings,
             over,
@@ -343,7 +336,6 @@ impl World<'_> {
 
     async fn order(&self, handle: Option<&Handle>, what: What) -> bool {
         let Some(handle) = handle else { return false };
-        self.seen.borrow_mut().orders_at.push(self.clock.truth());
         let reply = handle.order(Order { who: "sim".into(), what }).await;
         trace_line(&self.clock, &format!("reply: {reply:?}"));
         reply.is_ok()
