@@ -261,7 +261,8 @@ impl Turn<'_> {
         if self.own.fresh.contains(key) || self.ledger.pending.fresh.contains(key) {
             return Ok(true);
         }
-        let is_taken_back = |writes: &[Write]| writes.iter().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start));
+        let is_taken_back =
+            |writes: &[Write]| writes.iter().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start));
         let was_missed = is_taken_back(&self.own.writes) || is_taken_back(&self.ledger.pending.writes);
         let holds = if was_missed { self.ledger.holds_but_missed(key)? } else { self.ledger.holds(key)? };
         Ok(holds && !is_removed(&self.own.writes) && !is_removed(&self.ledger.pending.writes))

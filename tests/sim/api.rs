@@ -137,10 +137,11 @@ impl SimApi {
             Ok(Success::Described(status)) => Told::Runs(*status == TaskStatus::InProgress),
             Err(Fault::Rejected { code, .. }) => match code.as_str() {
                 "FailedOperation.TaskExist" => Told::Exists,
-                "FailedOperation.TaskFinished" => Told::Stopped,
-                "FailedOperation.TaskNotExist" => Told::Stopped,
-                "RequestLimitExceeded" | "ResourceInsufficient.RequestRejection" => Told::Nothing,
-                "InvalidParameter.StreamUrl" | "InvalidParameter.TaskId" => Told::Nothing,
+                "FailedOperation.TaskFinished" | "FailedOperation.TaskNotExist" => Told::Stopped,
+                "RequestLimitExceeded"
+                | "ResourceInsufficient.RequestRejection"
+                | "InvalidParameter.StreamUrl"
+                | "InvalidParameter.TaskId" => Told::Nothing,
                 _ => Told::Doubt,
             },
             Err(Fault::Connect(_)) => Told::Nothing,

@@ -89,7 +89,11 @@ impl Cloud {
             Body::Describe { task_id } => {
                 let task = self.tasks.iter().find(|task| &task.id == task_id && task.is_live(now));
                 let Some(task) = task else {
-                    return if over { Ok(Success::Described(TaskStatus::NotExist)) } else { Err(rejected("FailedOperation.TaskNotExist")) };
+                    return if over {
+                        Ok(Success::Described(TaskStatus::NotExist))
+                    } else {
+                        Err(rejected("FailedOperation.TaskNotExist"))
+                    };
                 };
                 let is_young = now.duration_since(task.started_at) < SignedDuration::from_secs(7);
                 let is_seen = !(is_young && self.random.percent(lag));
@@ -121,7 +125,8 @@ impl Cloud {
         let plays = |times: i64| {
             let name = params.stream_url.rsplit(['-', '/']).next().unwrap_or("");
             let length: i64 = name.trim_end_matches(".mp4").parse().expect("the generator writes the media's length there");
-            SignedDuration::from_secs(length * times - params.seek_second.unwrap_or(0).cast_signed()).max(SignedDuration::from_secs(1))
+            SignedDuration::from_secs(length * times - params.seek_second.unwrap_or(0).cast_signed())
+                .max(SignedDuration::from_secs(1))
         };
         let media = match params.repeat {
             Some(Repeat::Forever) => SignedDuration::from_mins(params.max_duration.map_or(1_000_000, i64::from)),

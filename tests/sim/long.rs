@@ -45,7 +45,8 @@ fn a_busy_day_goes_as_planned() {
 #[test]
 fn a_loop_outlives_the_bound_of_its_task() {
     let days = SignedDuration::from_hours(24 * 8);
-    let run = calm(vec![job("marathon".into(), "once: \"2026-11-22 10:01\"", Play::Loop { minutes: days.as_mins(), seconds: 0 })], days);
+    let run =
+        calm(vec![job("marathon".into(), "once: \"2026-11-22 10:01\"", Play::Loop { minutes: days.as_mins(), seconds: 0 })], days);
     let tasks = &run.api.state().cloud.tasks;
     assert_eq!(tasks.len(), 2, "{tasks:#?}");
     assert_eq!(run.rows[0].restarts, 1);

@@ -16,11 +16,23 @@ pub(crate) fn begin() -> Timestamp {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Play {
-    Loop { minutes: i64, seconds: i64 },
-    Single { length: i64, really: i64, repeat: i64, seek: i64 },
+    Loop {
+        minutes: i64,
+        seconds: i64,
+    },
+    Single {
+        length: i64,
+        really: i64,
+        repeat: i64,
+        seek: i64,
+    },
     /// Its length is not written.
-    Open { really: i64 },
-    Live { minutes: Option<i64> },
+    Open {
+        really: i64,
+    },
+    Live {
+        minutes: Option<i64>,
+    },
     Never,
 }
 
@@ -132,7 +144,8 @@ fn job(random: &mut Random, id: String, rooms: &[String], wishes: Wishes) -> Sim
 /// The jobs of a seed.
 pub(crate) fn jobs(random: &mut Random, wishes: Wishes) -> Vec<SimJob> {
     let count = if wishes.crowd { random.within(15, 30) } else { random.within(3, 11) };
-    let rooms: Vec<String> = if wishes.conflicts { (0..random.within(1, 3)).map(|room| format!("room-{room}")).collect() } else { Vec::new() };
+    let rooms: Vec<String> =
+        if wishes.conflicts { (0..random.within(1, 3)).map(|room| format!("room-{room}")).collect() } else { Vec::new() };
     let mut jobs: Vec<_> = (0..count)
         .map(|index| {
             let own = [format!("own-{index}")];

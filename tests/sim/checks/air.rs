@@ -105,7 +105,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
             let state = run.api.state();
             state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task.id).map(|send| send.at).collect()
         };
-        if !stop_was_troubled(run, &task.id) && !(runs_out && !run.plan.is_calm()) {
+        if !stop_was_troubled(run, &task.id) && (!runs_out || run.plan.is_calm()) {
             faults.add(name, format!("{late:?} late, stops at {stops:?}: {task:?}: {}", line(row)));
             continue;
         }
@@ -144,7 +144,8 @@ fn what_nobody_started_is_left_alone(run: &Run, faults: &mut Faults) {
     for send in state.sends.iter().filter(|send| send.action == Action::Stop) {
         let is_ours = run.tasks.iter().any(|row| row.task_id == send.subject && row.stop_wanted.is_some());
         let is_orphan = run.orphans.contains(&send.subject);
-        if !is_ours && !(is_orphan && run.ordered.contains(&send.subject)) {
+        let is_ordered = is_orphan && run.ordered.contains(&send.subject);
+        if !is_ours && !is_ordered {
             faults.add("what nobody started is left alone", format!("{send:?}"));
         }
     }

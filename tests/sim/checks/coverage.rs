@@ -51,10 +51,17 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let is_over = outcome(row) == "ended" || reason(row) == "lost";
     // With `heal: false` a loss is for good, and with few attempts it may be.
     // And what is there without a TaskId, nobody can watch.
-    if !is_endless || !is_over || row.task_id.is_none() || !row.terms.heal || row.terms.retry.attempts > 0 || row.terms.start_within.is_some() {
+    if !is_endless
+        || !is_over
+        || row.task_id.is_none()
+        || !row.terms.heal
+        || row.terms.retry.attempts > 0
+        || row.terms.start_within.is_some()
+    {
         return;
     }
-    let mine: Vec<&SimTask> = tasks.iter().filter(|task| run.row_of_send(task.send).is_some_and(|other| other.key == row.key)).collect();
+    let mine: Vec<&SimTask> =
+        tasks.iter().filter(|task| run.row_of_send(task.send).is_some_and(|other| other.key == row.key)).collect();
     // From then on it is tried once a minute only.
     if mine.iter().filter(|task| task.vanishes).count() > 4 {
         return;
@@ -63,7 +70,8 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let stretch = seconds(31).min(end.duration_since(row.key.start) / 4 + seconds(1));
     let mut on_air: Vec<Span> = mine.iter().map(|task| (task.started_at, task.end())).collect();
     // A loss is seen within a period of describing, twice, and mended at once.
-    let lost = mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
+    let lost =
+        mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
     on_air.extend(lost);
     // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so.
     for rival in run.rivals(row) {

@@ -40,7 +40,8 @@ fn reason(row: &Occurrence) -> &str {
 
 /// A row in a line.
 fn line(row: &Occurrence) -> String {
-    let Occurrence { key, end, attempts, tries, restarts, was_in_doubt, joined, first_sent_at, on_air_at, ended_at, fault, .. } = row;
+    let Occurrence { key, end, attempts, tries, restarts, was_in_doubt, joined, first_sent_at, on_air_at, ended_at, fault, .. } =
+        row;
     let fault = fault.as_ref().map(|fault| fault.message.clone());
     let shown = |at: &Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     format!(

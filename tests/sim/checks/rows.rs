@@ -54,9 +54,10 @@ fn plans(reign: &Reign, job: &str, start: Timestamp) -> bool {
 /// Whether it was owed at its start, and not found open when a schedule was accepted.
 pub(super) fn was_owed(run: &Run, row: &Occurrence) -> bool {
     let start = row.key.start;
-    run.reigns.iter().enumerate().any(|(index, reign)| {
-        reign.from <= start && start < until(run, index) && plans(reign, row.key.job.as_str(), start)
-    })
+    run.reigns
+        .iter()
+        .enumerate()
+        .any(|(index, reign)| reign.from <= start && start < until(run, index) && plans(reign, row.key.job.as_str(), start))
 }
 
 fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
@@ -129,17 +130,17 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         let mut in_a_row = 0;
         let mut since = Timestamp::MIN;
         for index in sends {
-            let send = &state.sends[index];
-            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= send.at);
+            let left = &state.sends[index];
+            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= left.at);
             in_a_row = if heard { 1 } else { in_a_row + 1 };
             if in_a_row > cap {
-                faults.add(name, format!("more than {cap}, the last at {}: {}", send.at, line(row)));
+                faults.add(name, format!("more than {cap}, the last at {}: {}", left.at, line(row)));
                 break;
             }
-            if matches!(send.told, Some((_, Told::Started(_) | Told::Exists))) {
+            if matches!(left.told, Some((_, Told::Started(_) | Told::Exists))) {
                 in_a_row = 0;
             }
-            since = send.at;
+            since = left.at;
         }
     }
 }
@@ -162,7 +163,14 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
             MissedReason::Clock => run.plan.has_steps(),
             MissedReason::Disk => near(Blind::Disk),
             // It was the latest open window when the room's other show was over, or a reload took it back.
-            _ => near(Blind::Down) || near(Blind::Stalled) || near(Blind::Disk) || run.plan.has_steps() || !was_owed || took_back(run, start),
+            _ => {
+                near(Blind::Down)
+                    || near(Blind::Stalled)
+                    || near(Blind::Disk)
+                    || run.plan.has_steps()
+                    || !was_owed
+                    || took_back(run, start)
+            }
         };
         // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
         // about: DESIGN judges that when the attempt could first have been queued.
@@ -182,9 +190,10 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
     });
     for (_, _, back) in backs {
         for row in run.rows.iter().filter(|row| row.key.start < *back && reason(row) == "down") {
-            let is_latest = !run.rows.iter().any(|other| {
-                other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back
-            });
+            let is_latest = !run
+                .rows
+                .iter()
+                .any(|other| other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back);
             let end = row.end.at().unwrap_or(Timestamp::MAX);
             let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
             let within = row.terms.start_within.map(|within| row.key.start + within);
@@ -210,9 +219,8 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
         let is_bad = row.playout.stream.reveal().contains("forbidden");
         let life = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
         // A task that nobody knows is in its room.
-        let unknown = |task: &SimTask| {
-            task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id)
-        };
+        let unknown =
+            |task: &SimTask| task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id);
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
         // Media that is shorter than it was said to be.
         let is_short = matches!(row.end, plan::End::Media(_)) && reason(row) == "lost";
@@ -232,7 +240,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
         if row.task_id.as_ref().is_some_and(|id| id.starts_with("foreign")) {
             continue;
         }
-        let played = || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
+        let played =
+            || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
         match outcome {
             Outcome::EndedPlanned | Outcome::EndedMedia if row.task_id.is_some() && !played() => {
                 faults.add(name, format!("its task is another's: {}", line(row)));
@@ -263,7 +272,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     }
     // What a callback gave to the wrong start for a while is closed, and was never its own to stop.
     let is_own = |task: &&crate::run::TaskRow| {
-        !task.task_id.starts_with("foreign") && run.row(&task.job, task.start).is_some_and(|row| row.task_id.as_ref() == Some(&task.task_id))
+        !task.task_id.starts_with("foreign")
+            && run.row(&task.job, task.start).is_some_and(|row| row.task_id.as_ref() == Some(&task.task_id))
     };
     for task in run.tasks.iter().filter(is_own) {
         let found = state.cloud.tasks.iter().find(|other| other.id == task.task_id);

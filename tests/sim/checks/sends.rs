@@ -85,7 +85,11 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         }
         let others: Vec<_> = {
             let state = run.api.state();
-            let there = |at: Timestamp| move |room: &str, from: Timestamp, end: Timestamp| room == row.playout.room.to_string() && from <= at && at <= end + seconds(20);
+            let there = |at: Timestamp| {
+                move |room: &str, from: Timestamp, end: Timestamp| {
+                    room == row.playout.room.to_string() && from <= at && at <= end + seconds(20)
+                }
+            };
             let is_there = there(start);
             state.cloud.tasks.iter().filter(|task| is_there(&task.room, task.started_at, task.end())).cloned().collect()
         };
@@ -136,7 +140,9 @@ fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {
 
 fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
     let blows = &run.plan.blows;
-    let Some((from, _)) = blows.iter().find(|(_, blow)| matches!(blow, Blow::Step(by) if by.abs() >= SignedDuration::from_mins(10))) else {
+    let Some((from, _)) =
+        blows.iter().find(|(_, blow)| matches!(blow, Blow::Step(by) if by.abs() >= SignedDuration::from_mins(10)))
+    else {
         return;
     };
     let is_end = |blow: &Blow| matches!(blow, Blow::Right | Blow::Confirm | Blow::Synchronised);
