@@ -2,7 +2,7 @@
 //! adopted by the only start it can be of, or listed as an orphan until an operator stops it. Refuses to know how callbacks
 //! arrive, and to change anything else by them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,6 +31,9 @@ const UNKNOWN_MAX: usize = 10_000;
 /// Callbacks about one unknown task that are kept until it is known.
 const NEWS_MAX: usize = 8;
 
+/// Starts in doubt that are remembered, whatever became of their occurrences. Far more than may fit one callback.
+const DOUBTS_MAX: usize = 1_000;
+
 /// How long between two tries to stop an orphan.
 const ORPHAN_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -40,9 +43,18 @@ pub(super) struct Callbacks {
     /// Starts of tasks that nobody here knows, by TaskId; each waits for the answers under way.
     unknown: BTreeMap<String, Vec<Callback>>,
     ended: VecDeque<String>,
+    /// Starts that were in doubt, oldest first. A later attempt may have put their occurrence on air; their tasks may run all the
+    /// same.
+    doubts: VecDeque<Doubt>,
     orphans: BTreeMap<String, LiveOrphan>,
     /// Where tasks of an application are, by its `SdkAppId`, as the schedule says.
     homes: BTreeMap<u64, Destination>,
+}
+
+struct Doubt {
+    key: Key,
+    sdk_app_id: u64,
+    sent_at: Timestamp,
 }
 
 struct LiveOrphan {
@@ -73,6 +85,15 @@ impl Callbacks {
     pub(super) fn clock_went_back(&mut self, now: Timestamp) {
         for live in self.orphans.values_mut() {
             live.next_at = live.next_at.map(|at| at.min(now));
+        }
+    }
+
+    /// A start of this occurrence that was sent then is in doubt.
+    pub(super) fn note_doubt(&mut self, occurrence: &Occurrence, sent_at: Timestamp) {
+        let sdk_app_id = occurrence.playout.destination.sdk_app_id;
+        self.doubts.push_back(Doubt { key: occurrence.key.clone(), sdk_app_id, sent_at });
+        if self.doubts.len() > DOUBTS_MAX {
+            self.doubts.pop_front();
         }
     }
 
@@ -164,17 +185,18 @@ impl Desk {
     fn adopt(&mut self, turn: &mut Turn<'_>, callback: Callback, now: Timestamp) -> Result<(), LedgerError> {
         let Callback { sdk_app_id, task_id, news: _, at } = callback;
         let of_app = |occurrence: &&Occurrence| occurrence.playout.destination.sdk_app_id == sdk_app_id;
-        let sent_before = |occurrence: &&Occurrence| {
-            let fits = |sent: Timestamp| sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN;
-            occurrence.doubts.iter().copied().chain(occurrence.tried_at).any(fits)
-        };
+        let fits = |sent: Timestamp| sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN;
+        let sent_before = |occurrence: &&Occurrence| occurrence.doubts.iter().copied().chain(occurrence.tried_at).any(fits);
         let in_app = || self.live.values().map(|live| &live.occurrence).filter(of_app);
-        let doubts: Vec<_> = in_app().filter(|occurrence| is_doubt(occurrence)).filter(sent_before).collect();
-        if let [doubt] = doubts.as_slice() {
-            let key = doubt.key.clone();
-            let bound = doubt.bound_if_sent_at(at);
-            let media_end = self.live[&key].media_end(at);
-            let occurrence = (*doubt).clone();
+        let open = in_app().filter(|occurrence| is_doubt(occurrence)).filter(sent_before).map(|occurrence| &occurrence.key);
+        let sent = self.callbacks.doubts.iter().filter(|doubt| doubt.sdk_app_id == sdk_app_id && fits(doubt.sent_at));
+        let keys: BTreeSet<&Key> = open.chain(sent.map(|doubt| &doubt.key)).collect();
+        let only = keys.first().filter(|_| keys.len() == 1).and_then(|key| self.live.get(key));
+        if let Some(live) = only.filter(|live| is_doubt(&live.occurrence)) {
+            let (key, occurrence) = (live.occurrence.key.clone(), live.occurrence.clone());
+            let bound = occurrence.bound_if_sent_at(at);
+            let media_end = live.media_end(at);
+            self.callbacks.doubts.retain(|doubt| doubt.key != key || !fits(doubt.sent_at));
             self.tasks.add(turn, &occurrence, task_id.clone(), bound, media_end, now)?;
             self.happen(turn, &key, Event::Adopted { task_id }, now)?;
             if let Some(live) = self.live.get_mut(&key) {

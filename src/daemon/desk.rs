@@ -144,6 +144,9 @@ impl Desk {
             return turn.rearm(&occurrence);
         }
         self.recovered_in_doubt += usize::from(was_under_way);
+        if let Some(tried_at) = occurrence.tried_at.filter(|_| was_under_way || occurrence.in_doubt) {
+            self.callbacks.note_doubt(&occurrence, tried_at);
+        }
         self.happen(turn, &key, Event::Recovered, now)
     }
 
@@ -261,6 +264,9 @@ impl Desk {
         }
         let Some(live) = self.live.get(key) else { return Ok(()) };
         let before = live.occurrence.clone();
+        if judgement.doubt {
+            self.callbacks.note_doubt(&before, sent_at);
+        }
         let media_end = live.media_end(sent_at);
         let is_exists = judgement.verdict == Verdict::Exists;
         // The task is added first: if its stop is wanted already, the stop needs something to stop.

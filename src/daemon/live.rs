@@ -150,8 +150,8 @@ impl Desk {
         Ok(matches!(live.occurrence.state, State::Armed | State::Calling))
     }
 
-    /// Takes back every start that was not sent. Answers the earliest start of a row that went. What is due already keeps its row,
-    /// and waits; so does a late claim, since the cursor is past its start, and what lies between was never owed.
+    /// Takes back every start that was not sent. Answers the earliest start of a row that went. What should have begun by now, a
+    /// late claim or a start that waits for its room, keeps its row, and waits: the cursor may stay past its start.
     pub(super) fn take_back_unsent(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
         let is_claimed = |live: &&Live| matches!(live.occurrence.state, State::Armed | State::Calling);
         let keys: Vec<_> = self.live.values().filter(is_claimed).map(|live| live.occurrence.key.clone()).collect();
@@ -161,7 +161,7 @@ impl Desk {
                 continue;
             }
             let occurrence = &self.live[&key].occurrence;
-            if occurrence.state == State::Armed && !occurrence.joined && key.start > now {
+            if occurrence.state == State::Armed && !occurrence.joined && key.start >= now {
                 turn.remove(&key)?;
                 self.take_off(&key);
                 earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));

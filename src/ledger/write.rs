@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{Ledger, LedgerError};
-use crate::occurrence::{Key, Occurrence, Orphan, Task};
+use crate::occurrence::{Key, Occurrence, Orphan, Outcome, State, Task};
 use crate::trtc::{Action, Answer};
 
 /// The durable permission to send one start. Made only here, handed out only after its row is on the disk, consumed by the call:
@@ -195,6 +195,18 @@ impl Turn<'_> {
     /// Takes back every `missed` row that starts at or after `from`: a clock that was ahead had settled what was still to come.
     /// Crash before: the clock is judged again.
     pub fn unmiss(&mut self, from: Timestamp) {
+        let writes = self.own.writes.iter().chain(&self.ledger.pending.writes);
+        let missed = writes.filter_map(|write| match write {
+            Write::Record(occurrence) if occurrence.key.start >= from => match &occurrence.state {
+                State::Done { outcome: Outcome::Missed(_) } => Some(occurrence.key.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        for key in missed.collect::<Vec<_>>() {
+            self.own.fresh.remove(&key);
+            self.ledger.pending.fresh.remove(&key);
+        }
         self.write(Write::Unmiss { from });
     }
 

@@ -159,3 +159,18 @@ fn a_ledger_that_was_closed_cleanly_is_read_like_one_that_is_open() {
     drop(reader);
     Ledger::open(folder.path()).expect("and the daemon takes it over again");
 }
+
+#[test]
+fn what_is_not_missed_any_more_can_be_claimed_in_the_same_turn() {
+    let (_folder, mut ledger) = ledger();
+    let start = at("2026-11-22T10:00:00Z");
+    let row = missed("promo", start, Outcome::Missed(MissedReason::Clock));
+    let mut turn = ledger.turn();
+    assert!(turn.record(&row).expect("a turn"));
+    turn.commit(start).expect("writable");
+    let mut turn = ledger.turn();
+    turn.unmiss(start);
+    assert!(turn.claim(&armed("promo", start)).expect("a turn"), "its row goes with this turn");
+    assert_eq!(turn.commit(start).expect("writable").len(), 1);
+    assert_eq!(ledger.recover().expect("readable"), [armed("promo", start)]);
+}

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use crate::clock::SimClock;
-use crate::cloud::{Cloud, job_of, rejected};
+use crate::cloud::{Cloud, SimTask, job_of, rejected};
 use crate::faults::{Plan, Point};
 use crate::random::Random;
 
@@ -137,10 +137,11 @@ impl SimApi {
             Ok(Success::Described(status)) => Told::Runs(*status == TaskStatus::InProgress),
             Err(Fault::Rejected { code, .. }) => match code.as_str() {
                 "FailedOperation.TaskExist" => Told::Exists,
-                "FailedOperation.TaskFinished" => Told::Stopped,
-                "FailedOperation.TaskNotExist" => Told::Stopped,
-                "RequestLimitExceeded" | "ResourceInsufficient.RequestRejection" => Told::Nothing,
-                "InvalidParameter.StreamUrl" | "InvalidParameter.TaskId" => Told::Nothing,
+                "FailedOperation.TaskFinished" | "FailedOperation.TaskNotExist" => Told::Stopped,
+                "RequestLimitExceeded"
+                | "ResourceInsufficient.RequestRejection"
+                | "InvalidParameter.StreamUrl"
+                | "InvalidParameter.TaskId" => Told::Nothing,
                 _ => Told::Doubt,
             },
             Err(Fault::Connect(_)) => Told::Nothing,
@@ -179,6 +180,23 @@ impl SimApi {
                 }
             });
         }
+    }
+
+    /// Somebody else starts a task, of which only callbacks tell.
+    pub(crate) fn foreign(&self, id: &str) {
+        let now = self.clock.truth();
+        self.state().cloud.tasks.push(SimTask {
+            id: id.to_owned(),
+            room: id.to_owned(),
+            robot: id.to_owned(),
+            job: "foreign".into(),
+            send: usize::MAX,
+            started_at: now,
+            ends_at: now + SignedDuration::from_mins(10),
+            stopped_at: None,
+            vanishes: false,
+        });
+        self.tell_of(id);
     }
 
     /// The callbacks of a task's life.

@@ -5,10 +5,12 @@
 //! `INGESTD_SEEDS=n` runs so many.
 
 mod api;
+mod blows;
 mod checks;
 mod clock;
 mod cloud;
 mod faults;
+mod long;
 mod random;
 mod run;
 mod scenario;
@@ -81,13 +83,11 @@ fn report(failed: &[(u64, String)], of: usize) {
 
 #[test]
 fn seeds_leave_one_outcome_for_each_and_nothing_on_air() {
-    let seeds: Vec<u64> = match number("INGESTD_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            let first = number("INGESTD_FIRST").unwrap_or(1);
-            (first..first + number("INGESTD_SEEDS").unwrap_or(SEEDS)).collect()
-        }
+    let (first, count) = match number("INGESTD_SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("INGESTD_FIRST").unwrap_or(1), number("INGESTD_SEEDS").unwrap_or(SEEDS)),
     };
+    let seeds: Vec<u64> = (first..first + count).collect();
     report(&judge(&seeds), seeds.len());
 }
 

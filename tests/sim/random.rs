@@ -5,11 +5,7 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    /// One for another purpose, which draws nothing from this one's.
+    /// One for each purpose, which draws nothing from another's.
     pub(crate) fn apart(seed: u64, purpose: u64) -> Random {
         let mut first = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ purpose);
         Random(first.next())

@@ -8,16 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Daemon, Former, Generation, Handle, Happening, Order, Rules, StopTarget, What};
+use ingestd::daemon::{Daemon, Former, Generation, Happening, Rules};
 use ingestd::ledger::{FILE, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
-use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
-use ingestd::trtc::callback::TaskNews;
+use ingestd::schedule::{self, Schedule, Settings, Source};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
 use crate::clock::SimClock;
-use crate::faults::{Blow, Ending, Life, Plan, Weather, unsigned};
+use crate::faults::{Blow, Ending, Life, Plan};
 use crate::random::Random;
 use crate::scenario::{SimJob, Wishes, begin, edited, text};
 
@@ -51,7 +50,6 @@ pub(crate) struct TaskRow {
 
 /// A run that is over.
 pub(crate) struct Run {
-    pub(crate) seed: u64,
     pub(crate) plan: Plan,
     pub(crate) reigns: Vec<Reign>,
     pub(crate) rows: Vec<Occurrence>,
@@ -60,7 +58,6 @@ pub(crate) struct Run {
     pub(crate) ordered: Vec<String>,
     pub(crate) api: SimApi,
     pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
-    pub(crate) orders_at: Vec<Timestamp>,
     pub(crate) boots: Vec<Timestamp>,
     pub(crate) happenings: Vec<(Timestamp, Happening)>,
     /// When it was over, truly.
@@ -73,32 +70,30 @@ pub(crate) struct Run {
     pub(crate) earliest: Timestamp,
 }
 
-struct World<'a> {
-    plan: &'a Plan,
-    clock: SimClock,
-    api: SimApi,
-    folder: PathBuf,
-    seed: u64,
-    ends: Timestamp,
-    pending: RefCell<VecDeque<(Timestamp, Blow)>>,
-    schedules: RefCell<Vec<(Arc<Schedule>, Vec<SimJob>)>>,
-    seen: RefCell<Seen>,
-    random: RefCell<Random>,
-    wishes: Wishes,
-    happenings: Arc<Mutex<Vec<(Timestamp, Happening)>>>,
+pub(crate) struct World<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) clock: SimClock,
+    pub(crate) api: SimApi,
+    pub(crate) folder: PathBuf,
+    pub(crate) ends: Timestamp,
+    pub(crate) pending: RefCell<VecDeque<(Timestamp, Blow)>>,
+    pub(crate) schedules: RefCell<Vec<(Arc<Schedule>, Vec<SimJob>)>>,
+    pub(crate) seen: RefCell<Seen>,
+    pub(crate) random: RefCell<Random>,
+    pub(crate) wishes: Wishes,
+    pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Happening)>>>,
 }
 
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// Number, wall time.
-    accepted: Vec<(i64, Timestamp)>,
-    blind: Vec<(Blind, Timestamp, Timestamp)>,
-    wrong_since: Option<Timestamp>,
-    ordered: Vec<String>,
-    orders_at: Vec<Timestamp>,
-    boots: Vec<Timestamp>,
-    latest: Option<Timestamp>,
-    earliest: Option<Timestamp>,
+    pub(crate) accepted: Vec<(i64, Timestamp)>,
+    pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
+    pub(crate) wrong_since: Option<Timestamp>,
+    pub(crate) ordered: Vec<String>,
+    pub(crate) boots: Vec<Timestamp>,
+    pub(crate) latest: Option<Timestamp>,
+    pub(crate) earliest: Option<Timestamp>,
 }
 
 /// Reads a schedule as `run` does.
@@ -118,7 +113,7 @@ fn ram() -> &'static Path {
     if memory.is_dir() { memory } else { Path::new("/tmp") }
 }
 
-fn connect(folder: &Path) -> rusqlite::Connection {
+pub(crate) fn connect(folder: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(folder.join(FILE)).expect("it opens")
 }
 
@@ -133,7 +128,6 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, wishes: Wishes, leng
             api: SimApi::new(seed, &plan, clock.clone(), connect(folder.path())),
             clock,
             folder: folder.path().to_owned(),
-            seed,
             ends: plan.blows.iter().map(|(at, _)| *at + SignedDuration::from_secs(10)).fold(begin() + length, Timestamp::max),
             pending: RefCell::new(plan.blows.iter().copied().collect()),
             schedules: RefCell::new(vec![(read(&text(&jobs)), jobs)]),
@@ -155,7 +149,7 @@ impl World<'_> {
                 let from = self.clock.truth();
                 let back = (from + life.away).min(self.ends);
                 self.befall(None, back).await;
-                self.seen.borrow_mut().blind.push((Blind::Down, from, self.clock.truth()));
+                self.blind(Blind::Down, from, self.clock.truth());
                 if life.edited {
                     self.edit();
                 }
@@ -173,7 +167,6 @@ impl World<'_> {
         let ledger = connect(&self.folder);
         let happenings = self.happenings.lock().expect("no panic under the lock").clone();
         Run {
-            seed: self.seed,
             plan: self.plan.clone(),
             reigns: seen.accepted.iter().map(reign).collect(),
             rows,
@@ -182,7 +175,6 @@ impl World<'_> {
             ordered: seen.ordered,
             api: self.api,
             blind: seen.blind,
-            orders_at: seen.orders_at,
             boots: seen.boots,
             happenings,
             over,
@@ -197,24 +189,24 @@ impl World<'_> {
         Reader::open(&self.folder).expect("it opens").history(&query).expect("it reads")
     }
 
-    fn generation(&self, number: i64) -> Generation {
+    pub(crate) fn generation(&self, number: i64) -> Generation {
         let index = usize::try_from(number - 1).expect("an index");
         Generation { number, schedule: Arc::clone(&self.schedules.borrow()[index].0) }
     }
 
-    fn newest(&self) -> i64 {
+    pub(crate) fn newest(&self) -> i64 {
         i64::try_from(self.schedules.borrow().len()).expect("few")
     }
 
     /// Somebody edits the schedule; it is accepted sooner or later.
-    fn edit(&self) {
+    pub(crate) fn edit(&self) {
         let mut schedules = self.schedules.borrow_mut();
         let number = u32::try_from(schedules.len() + 1).expect("few");
         let jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.wishes);
         schedules.push((read(&text(&jobs)), jobs));
     }
 
-    fn accepted(&self, number: i64, at: Timestamp) {
+    pub(crate) fn accepted(&self, number: i64, at: Timestamp) {
         let mut seen = self.seen.borrow_mut();
         seen.accepted.retain(|(other, _)| *other < number);
         seen.accepted.push((number, at));
@@ -317,156 +309,13 @@ impl World<'_> {
         self.see_clock();
         settled
     }
-
-    fn see_clock(&self) {
-        let (now, mut seen) = (self.clock.now(), self.seen.borrow_mut());
-        seen.latest = seen.latest.max(Some(now));
-        seen.earliest = Some(seen.earliest.map_or(now, |earliest| earliest.min(now)));
-    }
-
-    /// Lets what is planned befall the host until `until`.
-    async fn befall(&self, handle: Option<&Handle>, until: Timestamp) {
-        loop {
-            let next = self.pending.borrow().front().copied();
-            match next {
-                Some((at, blow)) if at < until => {
-                    self.clock.until(at).await;
-                    self.pending.borrow_mut().pop_front();
-                    trace_line(&self.clock, &format!("{blow:?}"));
-                    self.see_clock();
-                    self.strike(handle, blow).await;
-                    self.see_clock();
-                }
-                _ => return self.clock.until(until).await,
-            }
-        }
-    }
-
-    async fn order(&self, handle: Option<&Handle>, what: What) -> bool {
-        let Some(handle) = handle else { return false };
-        self.seen.borrow_mut().orders_at.push(self.clock.truth());
-        let reply = handle.order(Order { who: "sim".into(), what }).await;
-        trace_line(&self.clock, &format!("reply: {reply:?}"));
-        reply.is_ok()
-    }
-
-    fn blind(&self, why: Blind, from: Timestamp) {
-        self.seen.borrow_mut().blind.push((why, from, self.clock.truth()));
-    }
-
-    async fn strike(&self, handle: Option<&Handle>, blow: Blow) {
-        let now = self.clock.truth();
-        match blow {
-            Blow::Step(by) => {
-                self.seen.borrow_mut().wrong_since.get_or_insert(now);
-                self.clock.step(by);
-            }
-            Blow::Right => {
-                self.clock.step(-self.clock.error());
-                self.clock.synchronise(None);
-            }
-            Blow::Confirm => {
-                let is_told = self.order(handle, What::ConfirmClock).await;
-                if !is_told && self.clock.error().is_zero() {
-                    // Nobody was there.
-                    self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), Blow::Confirm));
-                } else if self.clock.error().is_zero() {
-                    let mut seen = self.seen.borrow_mut();
-                    if let Some(since) = seen.wrong_since.take() {
-                        seen.blind.push((Blind::Clock, since, self.clock.truth() + SignedDuration::from_secs(10)));
-                    }
-                }
-            }
-            Blow::Synchronised => self.clock.synchronise(Some(true)),
-            Blow::Suspend(length) => {
-                self.clock.suspend(unsigned(length));
-                self.blind(Blind::Stalled, now);
-            }
-            Blow::Stall(length) => {
-                tokio::time::advance(unsigned(length)).await;
-                self.blind(Blind::Stalled, now);
-            }
-            Blow::Disk(length) => {
-                // It is looked every second.
-                self.seen.borrow_mut().blind.push((Blind::Disk, now, now + length + SignedDuration::from_secs(2)));
-                let other = connect(&self.folder);
-                other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes between two turns");
-                self.clock.until(now + length).await;
-                other.execute_batch("ROLLBACK").expect("it ends");
-            }
-            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
-            Blow::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
-                self.edit();
-                let generation = self.generation(self.newest());
-                let what = What::Accept { generation, changes: Vec::new() };
-                if self.order(handle, what).await {
-                    self.accepted(self.newest(), self.clock.now());
-                }
-            }
-            Blow::Reload => {}
-            Blow::StopJob => {
-                let job = {
-                    let schedules = self.schedules.borrow();
-                    let jobs = &schedules[schedules.len() - 1].1;
-                    self.random.borrow_mut().pick(jobs).id.clone()
-                };
-                let job = JobId::parse(&job).expect("an id");
-                self.order(handle, What::Stop(StopTarget::Job(job))).await;
-            }
-            Blow::StopTask => {
-                let task = {
-                    let state = self.api.state();
-                    let live: Vec<_> =
-                        state.cloud.tasks.iter().filter(|task| task.is_live(now)).map(|task| task.id.clone()).collect();
-                    if live.is_empty() { return } else { self.random.borrow_mut().pick(&live).clone() }
-                };
-                self.seen.borrow_mut().ordered.push(task.clone());
-                self.order(handle, What::Stop(StopTarget::Task(task))).await;
-            }
-            Blow::StopAll => {
-                self.order(handle, What::Stop(StopTarget::All)).await;
-            }
-            Blow::Foreign => {
-                let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
-                self.api.call_back(id, "foreign".into(), TaskNews::Started, now);
-            }
-        }
-    }
-
-    /// Nothing more is planned, and nothing more goes wrong; what is open comes to its end. Answers when that began.
-    async fn wind_up(&self, handle: &Handle) -> Timestamp {
-        trace_line(&self.clock, "nothing more is planned");
-        if self.seen.borrow().wrong_since.is_some() {
-            self.strike(Some(handle), Blow::Confirm).await;
-        }
-        self.api.state().cloud.weather = Weather::CALM;
-        let settled = self.clock.now();
-        let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
-        let accepted = self.order(Some(handle), What::Accept { generation: quiet, changes: Vec::new() }).await;
-        assert!(accepted, "a schedule is always accepted");
-        let ledger = connect(&self.folder);
-        let ask = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).expect("it answers");
-        let last = ask("SELECT max(end_ms) FROM occurrence WHERE state <> 'done'");
-        let last = last.map_or(settled, |last| Timestamp::from_millisecond(last).expect("an instant"));
-        self.clock.until(last.max(settled) + SignedDuration::from_secs(100)).await;
-        self.order(Some(handle), What::Stop(StopTarget::All)).await;
-        for _ in 0..8 {
-            let open = "SELECT (SELECT count(*) FROM occurrence WHERE state <> 'done') \
-                + (SELECT count(*) FROM task WHERE gone_ms IS NULL)";
-            if ask(open) == Some(0) {
-                break;
-            }
-            self.clock.until(self.clock.truth() + SignedDuration::from_secs(40)).await;
-        }
-        settled
-    }
 }
 
 fn is_traced() -> bool {
     std::env::var_os("INGESTD_SEED").is_some()
 }
 
-fn trace_line(clock: &SimClock, line: &str) {
+pub(crate) fn trace_line(clock: &SimClock, line: &str) {
     if is_traced() {
         println!("{} -- {line}", clock.truth());
     }

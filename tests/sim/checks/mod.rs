@@ -94,7 +94,7 @@ impl Run {
     /// The row a start was sent for, if that is certain.
     fn row_of_send(&self, send: usize) -> Option<&Occurrence> {
         let state = self.api.state();
-        let send = &state.sends[send];
+        let send = state.sends.get(send)?;
         let [claim] = send.claims.as_slice() else { return None };
         self.row(&send.subject, claim.start)
     }

@@ -13,6 +13,7 @@ use super::{Faults, line, outcome, reason, seconds};
 use crate::api::Told;
 use crate::cloud::SimTask;
 use crate::run::{Blind, Reign, Run};
+use crate::scenario::begin;
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     one_outcome_for_everything_planned(run, faults);
@@ -32,26 +33,31 @@ fn until(run: &Run, index: usize) -> Timestamp {
 /// Whether an occurrence of that name could be owed under a reign: it starts while it lasts, or its window was open when it began.
 fn may_be_owed(run: &Run, index: usize, reign: &Reign, row: &Occurrence) -> bool {
     let start = row.key.start;
-    let Some(job) = reign.schedule.job(row.key.job.as_str()) else { return false };
-    if job.when.not_before(start).is_none_or(|next| next.at != start) {
+    let Some(job) = reign.schedule.job(row.key.job.as_str()).filter(|_| plans(reign, row.key.job.as_str(), start)) else {
         return false;
-    }
+    };
     let latest = if run.plan.has_steps() { run.latest + seconds(6) } else { until(run, index) };
     let next = job.when.not_before(start).expect("it was found");
     // A clock that was set back, and believed, plans from there.
     let from = if run.plan.has_steps() { reign.from.min(run.earliest) } else { reign.from };
     let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
+    // A yielder that a reload finds waiting for its start is cut, and not forgotten.
+    let latest = if reason(row) == "removed" { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
+}
+
+fn plans(reign: &Reign, job: &str, start: Timestamp) -> bool {
+    let job = reign.schedule.job(job);
+    job.and_then(|job| job.when.not_before(start)).is_some_and(|next| next.at == start)
 }
 
 /// Whether it was owed at its start, and not found open when a schedule was accepted.
 pub(super) fn was_owed(run: &Run, row: &Occurrence) -> bool {
     let start = row.key.start;
-    run.reigns.iter().enumerate().any(|(index, reign)| {
-        let job = reign.schedule.job(row.key.job.as_str());
-        let is_planned = job.and_then(|job| job.when.not_before(start)).is_some_and(|next| next.at == start);
-        reign.from <= start && start < until(run, index) && is_planned
-    })
+    run.reigns
+        .iter()
+        .enumerate()
+        .any(|(index, reign)| reign.from <= start && start < until(run, index) && plans(reign, row.key.job.as_str(), start))
 }
 
 fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
@@ -69,10 +75,12 @@ fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
         }
     }
     for (index, reign) in run.reigns.iter().enumerate() {
-        let to = until(run, index);
-        for planned in Upcoming::new(&reign.schedule, reign.from).take_while(|planned| planned.start.at < to) {
+        let to = until(run, index).min(run.settled);
+        for planned in Upcoming::new(&reign.schedule, reign.from.max(begin())).take_while(|planned| planned.start.at < to) {
             let key = (planned.job.id.to_string(), planned.start.at);
-            if !recorded.contains(&key) {
+            // Under a clock that goes back, a reign begins again in the midst of another.
+            let is_sure = !run.plan.has_steps() || run.reigns.iter().all(|other| plans(other, &key.0, key.1));
+            if is_sure && !recorded.contains(&key) {
                 faults.add(name, format!("no row: {key:?}, planned by generation {} from {} to {to}", reign.number, reign.from));
             }
         }
@@ -122,17 +130,17 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         let mut in_a_row = 0;
         let mut since = Timestamp::MIN;
         for index in sends {
-            let send = &state.sends[index];
-            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= send.at);
+            let left = &state.sends[index];
+            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= left.at);
             in_a_row = if heard { 1 } else { in_a_row + 1 };
             if in_a_row > cap {
-                faults.add(name, format!("more than {cap}, the last at {}: {}", send.at, line(row)));
+                faults.add(name, format!("more than {cap}, the last at {}: {}", left.at, line(row)));
                 break;
             }
-            if matches!(send.told, Some((_, Told::Started(_) | Told::Exists))) {
+            if matches!(left.told, Some((_, Told::Started(_) | Told::Exists))) {
                 in_a_row = 0;
             }
-            since = send.at;
+            since = left.at;
         }
     }
 }
@@ -214,7 +222,9 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
         let unknown =
             |task: &SimTask| task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id);
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
-        let is_lost = is_unknown || reason(row) == "lost" && run.plan.weather.vanish > 0;
+        // Media that is shorter than it was said to be.
+        let is_short = matches!(row.end, plan::End::Media(_)) && reason(row) == "lost";
+        let is_lost = is_unknown || is_short || reason(row) == "lost" && run.plan.weather.vanish > 0;
         if !is_bad && !is_lost && !run.is_blind(life.0, life.1) {
             faults.add(name, line(row));
         }
@@ -226,6 +236,10 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     for row in &run.rows {
         let State::Done { outcome } = &row.state else { continue };
+        // Somebody else's task may look like ours (DESIGN section 5, Callbacks).
+        if row.task_id.as_ref().is_some_and(|id| id.starts_with("foreign")) {
+            continue;
+        }
         let played =
             || state.cloud.tasks.iter().any(|task| task.job == row.key.job.as_str() && Some(&task.id) == row.task_id.as_ref());
         match outcome {
@@ -238,6 +252,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
             Outcome::EndedUnverified if row.task_id.is_some() && run.plan.is_calm() && run.blind.is_empty() => {
                 faults.add(name, format!("every stop was answered: {}", line(row)));
             }
+            // In the end everything is stopped.
+            Outcome::CutOperator if row.ended_at.is_some_and(|at| at >= run.settled) => {}
             Outcome::CutOperator if run.plan.blows.is_empty() && row.end.at().is_some() => {
                 faults.add(name, format!("nobody did: {}", line(row)));
             }

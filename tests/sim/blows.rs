@@ -1,0 +1,159 @@
+//! What befalls a host, and what people do, while a run goes on: each blow is struck when its time has come. Refuses to know when
+//! that is, and what comes of it.
+
+use std::sync::Arc;
+
+use ingestd::clock::Clock;
+use ingestd::daemon::{Generation, Handle, Order, StopTarget, What};
+use ingestd::schedule::{JobId, Schedule};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::faults::{Blow, Weather, unsigned};
+use crate::run::{Blind, World, connect, trace_line};
+
+impl World<'_> {
+    pub(crate) fn see_clock(&self) {
+        let (now, mut seen) = (self.clock.now(), self.seen.borrow_mut());
+        seen.latest = seen.latest.max(Some(now));
+        seen.earliest = Some(seen.earliest.map_or(now, |earliest| earliest.min(now)));
+    }
+
+    /// Lets what is planned befall the host until `until`.
+    pub(crate) async fn befall(&self, handle: Option<&Handle>, until: Timestamp) {
+        loop {
+            let next = self.pending.borrow().front().copied();
+            match next {
+                Some((at, blow)) if at < until => {
+                    self.clock.until(at).await;
+                    self.pending.borrow_mut().pop_front();
+                    trace_line(&self.clock, &format!("{blow:?}"));
+                    self.see_clock();
+                    self.strike(handle, blow).await;
+                    self.see_clock();
+                }
+                _ => return self.clock.until(until).await,
+            }
+        }
+    }
+
+    async fn order(&self, handle: Option<&Handle>, what: What) -> bool {
+        let Some(handle) = handle else { return false };
+        let reply = handle.order(Order { who: "sim".into(), what }).await;
+        trace_line(&self.clock, &format!("reply: {reply:?}"));
+        reply.is_ok()
+    }
+
+    pub(crate) fn blind(&self, why: Blind, from: Timestamp, to: Timestamp) {
+        self.seen.borrow_mut().blind.push((why, from, to));
+    }
+
+    async fn strike(&self, handle: Option<&Handle>, blow: Blow) {
+        let now = self.clock.truth();
+        match blow {
+            Blow::Step(by) => {
+                self.seen.borrow_mut().wrong_since.get_or_insert(now);
+                self.clock.step(by);
+            }
+            Blow::Right => {
+                self.clock.step(-self.clock.error());
+                self.clock.synchronise(None);
+            }
+            Blow::Confirm => {
+                let is_told = self.order(handle, What::ConfirmClock).await;
+                if !is_told && self.clock.error().is_zero() {
+                    // Nobody was there.
+                    self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), Blow::Confirm));
+                } else if self.clock.error().is_zero() {
+                    let mut seen = self.seen.borrow_mut();
+                    if let Some(since) = seen.wrong_since.take() {
+                        seen.blind.push((Blind::Clock, since, self.clock.truth() + SignedDuration::from_secs(10)));
+                    }
+                }
+            }
+            Blow::Synchronised => self.clock.synchronise(Some(true)),
+            Blow::Suspend(length) => {
+                self.blind(Blind::Stalled, now, now + length);
+                self.clock.suspend(unsigned(length));
+            }
+            Blow::Stall(length) => {
+                self.blind(Blind::Stalled, now, now + length);
+                tokio::time::advance(unsigned(length)).await;
+            }
+            Blow::Disk(length) => {
+                // It is looked every second.
+                self.blind(Blind::Disk, now, now + length + SignedDuration::from_secs(2));
+                let other = connect(&self.folder);
+                other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes between two turns");
+                self.clock.until(now + length).await;
+                other.execute_batch("ROLLBACK").expect("it ends");
+            }
+            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
+            Blow::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
+                self.edit();
+                let generation = self.generation(self.newest());
+                let what = What::Accept { generation, changes: Vec::new() };
+                if self.order(handle, what).await {
+                    self.accepted(self.newest(), self.clock.now());
+                }
+            }
+            Blow::Reload => {}
+            Blow::StopJob => {
+                let job = {
+                    let schedules = self.schedules.borrow();
+                    let jobs = &schedules[schedules.len() - 1].1;
+                    self.random.borrow_mut().pick(jobs).id.clone()
+                };
+                let job = JobId::parse(&job).expect("an id");
+                self.order(handle, What::Stop(StopTarget::Job(job))).await;
+            }
+            Blow::StopTask => {
+                let task = {
+                    let state = self.api.state();
+                    let live: Vec<_> =
+                        state.cloud.tasks.iter().filter(|task| task.is_live(now)).map(|task| task.id.clone()).collect();
+                    if live.is_empty() {
+                        return;
+                    }
+                    self.random.borrow_mut().pick(&live).clone()
+                };
+                self.seen.borrow_mut().ordered.push(task.clone());
+                self.order(handle, What::Stop(StopTarget::Task(task))).await;
+            }
+            Blow::StopAll => {
+                self.order(handle, What::Stop(StopTarget::All)).await;
+            }
+            Blow::Foreign => {
+                let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
+                self.api.foreign(&id);
+            }
+        }
+    }
+
+    /// Nothing more is planned, and nothing more goes wrong; what is open comes to its end. Answers when that began.
+    pub(crate) async fn wind_up(&self, handle: &Handle) -> Timestamp {
+        trace_line(&self.clock, "nothing more is planned");
+        if self.seen.borrow().wrong_since.is_some() {
+            self.strike(Some(handle), Blow::Confirm).await;
+        }
+        self.api.state().cloud.weather = Weather::CALM;
+        let settled = self.clock.now();
+        let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
+        let accepted = self.order(Some(handle), What::Accept { generation: quiet, changes: Vec::new() }).await;
+        assert!(accepted, "a schedule is always accepted");
+        let ledger = connect(&self.folder);
+        let ask = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).expect("it answers");
+        let last = ask("SELECT max(end_ms) FROM occurrence WHERE state <> 'done'");
+        let last = last.map_or(settled, |last| Timestamp::from_millisecond(last).expect("an instant"));
+        self.clock.until(last.max(settled) + SignedDuration::from_secs(100)).await;
+        self.order(Some(handle), What::Stop(StopTarget::All)).await;
+        for _ in 0..8 {
+            let open = "SELECT (SELECT count(*) FROM occurrence WHERE state <> 'done') \
+                + (SELECT count(*) FROM task WHERE gone_ms IS NULL)";
+            if ask(open) == Some(0) {
+                break;
+            }
+            self.clock.until(self.clock.truth() + SignedDuration::from_secs(40)).await;
+        }
+        settled
+    }
+}
