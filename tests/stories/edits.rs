@@ -116,3 +116,27 @@ async fn a_stop_waits_for_the_start_that_is_under_way() {
     story.until("10:01").await;
     assert_eq!((story.on_air(), story.rows()), (vec![], vec!["promo 10:00 cut (operator)".to_owned()]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_while_a_start_waits_for_its_room_loses_no_hour() {
+    let jobs = "  loop: {every: 1h, for: 1h, repeat: forever, length: 10m}\n";
+    let mut story = Story::begin("09:59", jobs);
+    story.until("10:30").await;
+    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
+    story.harm(Harm { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
+    story.until("11:00:01.500").await;
+    story.reload(&format!("{jobs}  other: {{at: '15:00', for: 1h, repeat: forever, room: hall}}\n")).await;
+    story.until("11:30").await;
+    assert_eq!(story.on_air(), ["loop in lobby"]);
+    assert!(story.rows().contains(&"loop 11:00 on_air".to_owned()), "{:?}", story.rows());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_whose_job_is_removed_is_looked_for_like_a_stream_on_air() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.harm(Harm { action: Action::Start, of: "promo", fault: Fault::Timeout, effect: true, times: 1 });
+    story.until("10:00:10.500").await;
+    story.reload("  other: {at: '15:00', for: 1h, repeat: forever, room: hall}\n").await;
+    story.until("11:01").await;
+    assert_eq!(story.rows(), ["promo 10:00 ended (unverified)"], "it was found on air, and played to its end");
+}

@@ -190,3 +190,52 @@ async fn a_clock_that_is_set_back_fires_nothing_twice_and_ends_by_the_time_that_
     assert_eq!(story.rows(), ["promo 10:00 ended (planned)", "next 10:30 ended (planned)"]);
     assert_eq!(story.sent().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_be_written_takes_the_room_from_nobody() {
+    let jobs = "  film: {at: '10:00', for: 2h, repeat: forever, length: 10m}\n  \
+                break: {at: '10:30', for: 20s, repeat: forever, conflict: preempt}\n";
+    let story = Story::begin("09:59", jobs);
+    story.until("10:29:50").await;
+    let blocker = rusqlite::Connection::open(story.folder.path().join("ingestd.db")).expect("it opens");
+    blocker.execute_batch("BEGIN EXCLUSIVE").expect("it is locked");
+    story.until("10:30:40").await;
+    assert_eq!(story.on_air(), ["film in lobby"]);
+    blocker.execute_batch("COMMIT").expect("let go");
+    story.until("12:01").await;
+    assert_eq!(story.sent(), ["10:00:00.000 start film lobby: t-1", "12:00:00.000 stop t-1: ok"]);
+    assert_eq!(story.rows(), ["film 10:00 ended (planned)", "break 10:30 missed (disk)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_under_a_clock_hold_starts_nothing_before_the_clock_is_believed() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("10:10").await;
+    story.sent();
+    story.clock.set(SignedDuration::from_hours(2));
+    story.pass(Duration::from_secs(5)).await;
+    let jobs = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 10m}\n  new: {at: '12:00', for: 1h, repeat: forever, room: hall}\n";
+    story.reload(jobs).await;
+    story.pass(Duration::from_secs(30)).await;
+    assert_eq!((story.sent(), story.on_air()), (vec![], vec!["promo in lobby".to_owned()]));
+    story.order(What::ConfirmClock).await.expect("it is believed");
+    story.pass(Duration::from_secs(5)).await;
+    assert_eq!(story.on_air(), ["new in hall"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_boot_a_room_is_settled_before_anything_leaves() {
+    let jobs = "  filler: {at: '09:00', for: 3h, repeat: forever, length: 10m, conflict: yield}\n  \
+                show: {at: '10:00', for: 1h, repeat: forever, length: 10m}\n";
+    let mut story = Story::begin("08:59", jobs);
+    story.until("09:30").await;
+    story.stop().await;
+    story.vanish("t-1");
+    story.sent();
+    story.until("10:10").await;
+    story.start();
+    story.until("10:20").await;
+    assert_eq!(story.on_air(), ["show in lobby"]);
+    let sent = story.sent();
+    assert!(!sent.iter().any(|line| line.contains("start filler")), "it is not sent only to be taken off: {sent:?}");
+}
