@@ -166,13 +166,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut desk = Desk::new(rules.rate.get());
         desk.held = hold.reason().map(|_| MissedReason::Clock);
         let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, (&hold, reading))?;
-        let (permitted, disk) = match permitted {
+        let (permitted, failing) = match permitted {
             Ok(permitted) => (permitted, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
             Err(error) if error.is_passing() => (Vec::new(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
-        if let Some(error) = &disk {
+        if let Some(error) = &failing {
             desk.hold_back_claims(MissedReason::Disk);
             let text = format!("the ledger cannot be written ({error}): nothing is started until it can");
             desk.heard.push(Happening::general(reading.wall, Weight::Error, text));
@@ -199,7 +199,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             replies: Vec::new(),
             observe,
             pulse: watch::Sender::new(Pulse::default()),
-            disk,
+            disk: failing,
             look_soon: false,
             warmed_until: Timestamp::MIN,
             watchdog: None,

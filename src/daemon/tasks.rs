@@ -66,7 +66,7 @@ pub(super) enum Way {
 }
 
 pub(super) struct Tasks {
-    tasks: BTreeMap<i64, LiveTask>,
+    rows: BTreeMap<i64, LiveTask>,
     /// The rows of an occurrence's tasks, and of a room's: thousands may start or end at one instant.
     of_key: HashMap<Key, Vec<i64>>,
     of_target: HashMap<Target, Vec<i64>>,
@@ -75,12 +75,12 @@ pub(super) struct Tasks {
 
 impl Tasks {
     pub(super) fn new(rate: u32) -> Tasks {
-        Tasks { tasks: BTreeMap::new(), of_key: HashMap::new(), of_target: HashMap::new(), rate }
+        Tasks { rows: BTreeMap::new(), of_key: HashMap::new(), of_target: HashMap::new(), rate }
     }
 
     /// 30 s, stretched so that all describes together take at most half of the limit.
     pub(super) fn watch_period(&self) -> SignedDuration {
-        let stretched = SignedDuration::from_secs(i64::try_from(self.tasks.len() * 2).unwrap_or(i64::MAX) / i64::from(self.rate));
+        let stretched = SignedDuration::from_secs(i64::try_from(self.rows.len() * 2).unwrap_or(i64::MAX) / i64::from(self.rate));
         WATCH_PERIOD.max(stretched)
     }
 
@@ -124,7 +124,7 @@ impl Tasks {
         }
         let step = self.watch_period() / count;
         let mut at = now;
-        for live in self.tasks.values_mut() {
+        for live in self.rows.values_mut() {
             live.task.next_at = now;
             if matches!(live.task.phase, TaskPhase::Watched { .. }) {
                 live.task.next_at = at;
@@ -136,11 +136,11 @@ impl Tasks {
     fn insert(&mut self, task: Task) {
         self.of_key.entry(task.key.clone()).or_default().push(task.row);
         self.of_target.entry(target(&task)).or_default().push(task.row);
-        self.tasks.insert(task.row, LiveTask::new(task));
+        self.rows.insert(task.row, LiveTask::new(task));
     }
 
     fn remove(&mut self, row: i64) -> Option<LiveTask> {
-        let live = self.tasks.remove(&row)?;
+        let live = self.rows.remove(&row)?;
         forget(&mut self.of_key, &live.task.key, row);
         forget(&mut self.of_target, &target(&live.task), row);
         Some(live)
@@ -148,7 +148,7 @@ impl Tasks {
 
     /// The clock was set back.
     pub(super) fn clock_went_back(&mut self, now: Timestamp) {
-        for live in self.tasks.values_mut() {
+        for live in self.rows.values_mut() {
             live.task.clock_went_back(now);
         }
     }
@@ -166,7 +166,7 @@ impl Tasks {
         let app = occurrence.playout.destination.sdk_app_id;
         let same_robot = |task: &Task| task.robot == occurrence.playout.robot && task.destination.sdk_app_id == app;
         let is_earlier = |task: &Task| task.key != occurrence.key || !matches!(task.phase, TaskPhase::Watched { .. });
-        self.tasks.values().any(|live| is_earlier(&live.task) && same_robot(&live.task))
+        self.rows.values().any(|live| is_earlier(&live.task) && same_robot(&live.task))
     }
 
     /// What stands between a start of `occurrence` and its room. `is_welcome`: whether an occurrence may play beside it.
@@ -177,7 +177,7 @@ impl Tasks {
             live.task.may_play() && !is_own && !is_welcome(&live.task.key)
         };
         let rows = self.of_target.get(&occurrence.playout.target()).into_iter().flatten();
-        let ways = rows.filter_map(|row| self.tasks.get(row)).filter(in_way).map(|live| {
+        let ways = rows.filter_map(|row| self.rows.get(row)).filter(in_way).map(|live| {
             match live.task.robot == occurrence.playout.robot {
                 true => Way::RobotBusy,
                 false if live.task.is_stop_wanted() && live.hand_over == HandOver::Answered => Way::Free,
@@ -201,7 +201,7 @@ impl Tasks {
 
     /// The stop of the tasks of that id is owed. False: there is none.
     pub(super) fn want_stop_of(&mut self, turn: &mut Turn<'_>, task_id: &str, now: Timestamp) -> Result<bool, LedgerError> {
-        let is_there = self.tasks.values().any(|live| live.task.task_id == task_id);
+        let is_there = self.rows.values().any(|live| live.task.task_id == task_id);
         self.stop_where(turn, |task| task.task_id == task_id, false, now)?;
         Ok(is_there)
     }
@@ -213,14 +213,14 @@ impl Tasks {
         hands_over: bool,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let rows = self.tasks.iter().filter(|(_, live)| which(&live.task)).map(|(row, _)| *row).collect();
+        let rows = self.rows.iter().filter(|(_, live)| which(&live.task)).map(|(row, _)| *row).collect();
         self.stop_rows(turn, rows, hands_over, now)
     }
 
     fn stop_rows(&mut self, turn: &mut Turn<'_>, rows: Vec<i64>, hands_over: bool, now: Timestamp) -> Result<(), LedgerError> {
         let period = self.watch_period();
         for row in rows {
-            let Some(live) = self.tasks.get_mut(&row) else { continue };
+            let Some(live) = self.rows.get_mut(&row) else { continue };
             live.task.take(TaskEvent::StopWanted, period, now);
             if hands_over && live.hand_over == HandOver::None {
                 live.hand_over = HandOver::Awaited;
@@ -238,7 +238,7 @@ impl Tasks {
             End::Media(end) => Some(end),
             End::Planned(_) | End::Open | End::Never => None,
         };
-        for live in self.tasks.values_mut().filter(|live| live.task.key == occurrence.key) {
+        for live in self.rows.values_mut().filter(|live| live.task.key == occurrence.key) {
             live.task.media_end = media_end;
             turn.update_task(&live.task)?;
         }
@@ -248,12 +248,12 @@ impl Tasks {
     /// The occurrence of a task that is not gone, by what a callback says of it.
     pub(super) fn owner(&self, sdk_app_id: u64, task_id: &str) -> Option<&Task> {
         let is_it = |task: &Task| task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id;
-        self.tasks.values().map(|live| &live.task).find(|task| is_it(task))
+        self.rows.values().map(|live| &live.task).find(|task| is_it(task))
     }
 
     /// A task was never its occurrence's: it is forgotten here, and its row is closed.
     pub(super) fn disown(&mut self, turn: &mut Turn<'_>, key: &Key, task_id: &str, now: Timestamp) -> Result<(), LedgerError> {
-        let row = self.tasks.iter().find(|(_, live)| &live.task.key == key && live.task.task_id == task_id).map(|(row, _)| *row);
+        let row = self.rows.iter().find(|(_, live)| &live.task.key == key && live.task.task_id == task_id).map(|(row, _)| *row);
         let Some(mut live) = row.and_then(|row| self.remove(row)) else { return Ok(()) };
         live.task.phase = TaskPhase::Gone { at: now, verified: false };
         turn.update_task(&live.task)
@@ -262,7 +262,7 @@ impl Tasks {
     /// A callback tells something of a task: it is described now, and not half a minute later.
     pub(super) fn hear(&mut self, sdk_app_id: u64, task_id: &str, news: TaskNews, now: Timestamp) {
         let is_it = |task: &Task| task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id;
-        for live in self.tasks.values_mut().filter(|live| is_it(&live.task)) {
+        for live in self.rows.values_mut().filter(|live| is_it(&live.task)) {
             live.unpulled = match news {
                 TaskNews::Started => None,
                 TaskNews::StartFailed => live.unpulled.or(Some(now)),
@@ -286,7 +286,7 @@ impl Tasks {
         now: Timestamp,
     ) -> Result<Option<Task>, LedgerError> {
         let period = self.watch_period();
-        let Some(live) = self.tasks.get_mut(&row) else { return Ok(None) };
+        let Some(live) = self.rows.get_mut(&row) else { return Ok(None) };
         match step {
             TaskStep::Stop => {
                 live.stopping = false;
@@ -324,7 +324,7 @@ impl Tasks {
         let mut alert = |task: &Task, text: String| {
             alerts.push(Happening { at: now, key: Some(task.key.clone()), weight: Weight::Error, text });
         };
-        for live in self.tasks.values_mut() {
+        for live in self.rows.values_mut() {
             if live.unpulled.take_if(|since| now.duration_since(*since) >= PULL_PATIENCE).is_some() {
                 alert(
                     &live.task,
@@ -355,7 +355,7 @@ impl Tasks {
 
     /// What is to be sent now.
     pub(super) fn calls(&mut self) -> Vec<(i64, TaskStep, (Destination, String), Ticket)> {
-        let owed = self.tasks.iter_mut().filter_map(|(row, live)| Some((*row, live.owed.take()?, live)));
+        let owed = self.rows.iter_mut().filter_map(|(row, live)| Some((*row, live.owed.take()?, live)));
         let calls = owed.map(|(row, step, live)| {
             match step {
                 TaskStep::Stop => live.stopping = true,
@@ -375,8 +375,8 @@ impl Tasks {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let described = self.tasks.values().filter(|live| !live.is_busy()).map(|live| live.task.next_at);
-        let unpulled = self.tasks.values().filter_map(|live| Some(live.unpulled? + PULL_PATIENCE));
+        let described = self.rows.values().filter(|live| !live.is_busy()).map(|live| live.task.next_at);
+        let unpulled = self.rows.values().filter_map(|live| Some(live.unpulled? + PULL_PATIENCE));
         described.chain(unpulled).min()
     }
 }

@@ -9,7 +9,7 @@ use super::decide::finish;
 use super::{End, Failure, Occurrence, Outcome, State, Why, signed};
 use crate::trtc::Repeat;
 
-/// So many heals in [`HEALS_WITHIN`] are made at once; from then on there is one try a minute.
+/// So many heals within ten minutes are made at once; from then on there is one try a minute.
 pub const HEALS_FAST: usize = 5;
 
 /// The time in which heals are counted.

@@ -13,7 +13,7 @@ const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
 const TOO_YOUNG: SignedDuration = SignedDuration::from_secs(10);
 /// Media that runs over its length by this much is stopped.
 const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
-/// When media that should be over is looked at, after its end: the endpoint calls a task InProgress while it idles.
+/// When media that should be over is looked at, after its end: the endpoint calls a task `InProgress` while it idles.
 const LOOKS_AT_END: [SignedDuration; 5] =
     [SignedDuration::ZERO, SignedDuration::from_secs(3), SignedDuration::from_secs(8), SignedDuration::from_secs(15), OVERRUN];
 /// A stop that is not settled by then alerts.
