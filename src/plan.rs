@@ -2,6 +2,7 @@
 //! another off the air. Pure. Refuses to know the ledger, and what time it is.
 
 pub mod conflicts;
+pub mod forecast;
 pub mod pauses;
 mod target;
 

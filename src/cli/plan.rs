@@ -1,14 +1,16 @@
 //! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
 //! found and what they look like.
 
+mod forecast;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::Format;
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
+use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
 use crate::plan::pauses::{Listed, Pauses};
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
@@ -22,7 +24,12 @@ const TABLE_ROWS: usize = 500;
 /// The folder of schedules where there are no settings: what they would say by default, from here.
 const SCHEDULES_DEFAULT: &str = "schedules";
 
-/// Occurrences to come
+/// Occurrences to come, and what they ask for
+///
+/// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
+/// where there are none), and tells how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
+/// as objects `{action, at, due, rate, wait_ms}`, one a line, `action` being `start` or `stop`. Stops are those at ends that `for`
+/// and `to` set; retries, returns, hand-overs and slow answers come on top. A line on stderr sums it up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The first instant of a start [default: now]
@@ -41,6 +48,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     job: Option<String>,
 
+    /// The peaks of starts and stops instead, against the rate
+    #[arg(long, conflicts_with_all = ["count", "reveal"])]
+    forecast: bool,
+
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
@@ -50,8 +61,32 @@ pub(crate) struct Args {
     reveal: bool,
 }
 
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object a line
+    Json,
+    /// With a line of names first
+    Csv,
+}
+
+impl Format {
+    /// For what is no list of occurrences: whether as objects.
+    fn is_json(self, option: &str) -> Result<bool, Failure> {
+        match self {
+            Format::Table => Ok(false),
+            Format::Json => Ok(true),
+            Format::Csv => Err(Failure::usage(format!("`{option}` is printed as a table or as JSON only"))
+                .hint("write `--format table` or `--format json`")),
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { from, to, count, job, format, reveal } = args;
+    let Args { from, to, count, job, forecast, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
     let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
@@ -59,6 +94,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
     let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
     let jobs = chosen(&schedule, job.as_deref())?;
+    if forecast {
+        let rate = settings.as_ref().map_or(RATE_DEFAULT, |settings| settings.rate);
+        return forecast::run(context, &jobs, range.from..range.to, rate, &zones.local(), format.is_json("--forecast")?);
+    }
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let pauses = Pauses::new(&schedule);
