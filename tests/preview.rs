@@ -1,4 +1,12 @@
-//! What `plan` tells beside the list: the peaks against the rate.
+//! What `plan` tells beside the list: the peaks against the rate, and what an edit does.
+
+#[path = "preview/against.rs"]
+mod against;
+#[path = "ledger/filling.rs"]
+mod filling;
+#[path = "ledger/rows.rs"]
+#[expect(dead_code, reason = "other tests need other rows")]
+mod rows;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
 //! found and what they look like.
 
+mod against;
 mod forecast;
 
 use std::io::{self, Write};
@@ -30,6 +31,12 @@ const SCHEDULES_DEFAULT: &str = "schedules";
 /// where there are none), and tells how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
 /// as objects `{action, at, due, rate, wait_ms}`, one a line, `action` being `start` or `stop`. Stops are those at ends that `for`
 /// and `to` set; retries, returns, hand-overs and slow answers come on top. A line on stderr sums it up.
+///
+/// `--against DIR` tells what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
+/// removes, changes (same start, another end, room, stream, robot or parameter) and moves (another start on the same local date), and
+/// which streams on air it touches, by the ledger. As a diff, `-`, `+`, `~`, and `!` for what is on air; or as objects, one a line:
+/// `{change, fields, before, after}`, the last two as this verb prints occurrences, or null; and before them `{change, job, start,
+/// effect, end_before, end_after}` with the change `on_air` and the effect `finishes`, `stops`, `ends` or `cut`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The first instant of a start [default: now]
@@ -51,6 +58,10 @@ pub(crate) struct Args {
     /// The peaks of starts and stops instead, against the rate
     #[arg(long, conflicts_with_all = ["count", "reveal"])]
     forecast: bool,
+
+    /// What would change if these schedule files were in force instead
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["count", "forecast"])]
+    against: Option<PathBuf>,
 
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -86,13 +97,20 @@ impl Format {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { from, to, count, job, forecast, format, reveal } = args;
+    let Args { from, to, count, job, forecast, against, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
     let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
     let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
+    if let Some(edited) = against {
+        let is_json = format.is_json("--against")?;
+        let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
+        let schedules = [schedule, good(loaded, context)?];
+        let asked = against::Asked { job: job.as_deref(), range, now, is_json, reveal };
+        return against::run(context, settings.as_ref(), &schedules, &asked);
+    }
     let jobs = chosen(&schedule, job.as_deref())?;
     if forecast {
         let rate = settings.as_ref().map_or(RATE_DEFAULT, |settings| settings.rate);
