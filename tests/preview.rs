@@ -1,7 +1,9 @@
-//! What `plan` tells beside the list: the peaks against the rate, and what an edit does.
+//! What `plan` tells beside the list: the peaks against the rate, what an edit does, and a calendar.
 
 #[path = "preview/against.rs"]
 mod against;
+#[path = "preview/calendar.rs"]
+mod calendar;
 #[path = "ledger/filling.rs"]
 mod filling;
 #[path = "ledger/rows.rs"]

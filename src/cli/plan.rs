@@ -8,12 +8,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
 use crate::plan::pauses::{Listed, Pauses};
+use crate::report::calendar;
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
@@ -82,6 +85,8 @@ enum Format {
     Json,
     /// With a line of names first
     Csv,
+    /// A calendar (RFC 5545): an event for each, in UTC
+    Ics,
 }
 
 impl Format {
@@ -90,7 +95,7 @@ impl Format {
         match self {
             Format::Table => Ok(false),
             Format::Json => Ok(true),
-            Format::Csv => Err(Failure::usage(format!("`{option}` is printed as a table or as JSON only"))
+            Format::Csv | Format::Ics => Err(Failure::usage(format!("`{option}` is printed as a table or as JSON only"))
                 .hint("write `--format table` or `--format json`")),
         }
     }
@@ -125,6 +130,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
         Format::Json => print_json(&mut out, occurrences, reveal),
         Format::Csv => print_csv(&mut out, occurrences, reveal),
+        Format::Ics => print_ics(&mut out, occurrences, now, reveal),
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
@@ -191,4 +197,12 @@ fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, re
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
     }
     Ok(())
+}
+
+fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, now: Timestamp, reveal: bool) -> io::Result<()> {
+    out.write_all(calendar::head().as_bytes())?;
+    for listed in occurrences {
+        out.write_all(calendar::event(&listed.occurrence, now, reveal).as_bytes())?;
+    }
+    out.write_all(calendar::foot().as_bytes())
 }
