@@ -1,7 +1,9 @@
 //! From jobs and a range to occurrences: the end of each, and the merged order of all; which of them clash, and which keep
 //! another off the air. Pure. Refuses to know the ledger, and what time it is.
 
+pub mod changes;
 pub mod conflicts;
+pub mod forecast;
 pub mod pauses;
 mod target;
 

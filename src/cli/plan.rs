@@ -1,16 +1,22 @@
 //! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
 //! found and what they look like.
 
+mod against;
+mod forecast;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::Format;
+use jiff::Timestamp;
+
 use super::load::{self, Loaded};
 use super::{Context, Exit, Failure};
 use crate::clock;
+use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
 use crate::plan::pauses::{Listed, Pauses};
+use crate::report::calendar;
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
@@ -22,7 +28,18 @@ const TABLE_ROWS: usize = 500;
 /// The folder of schedules where there are no settings: what they would say by default, from here.
 const SCHEDULES_DEFAULT: &str = "schedules";
 
-/// Occurrences to come
+/// Occurrences to come, and what they ask for
+///
+/// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
+/// where there are none), and tells how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
+/// as objects `{action, at, due, rate, wait_ms}`, one a line, `action` being `start` or `stop`. Stops are those at ends that `for`
+/// and `to` set; retries, returns, hand-overs and slow answers come on top. A line on stderr sums it up.
+///
+/// `--against DIR` tells what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
+/// removes, changes (same start, another end, room, stream, robot or parameter) and moves (another start on the same local date), and
+/// which streams on air it touches, by the ledger. As a diff, `-`, `+`, `~`, and `!` for what is on air; or as objects, one a line:
+/// `{change, fields, before, after}`, the last two as this verb prints occurrences, or null; and before them `{change, job, start,
+/// effect, end_before, end_after}` with the change `on_air` and the effect `finishes`, `stops`, `ends` or `cut`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The first instant of a start [default: now]
@@ -41,6 +58,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     job: Option<String>,
 
+    /// The peaks of starts and stops instead, against the rate
+    #[arg(long, conflicts_with_all = ["count", "reveal"])]
+    forecast: bool,
+
+    /// What would change if these schedule files were in force instead
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["count", "forecast"])]
+    against: Option<PathBuf>,
+
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
@@ -50,15 +75,52 @@ pub(crate) struct Args {
     reveal: bool,
 }
 
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object a line
+    Json,
+    /// With a line of names first
+    Csv,
+    /// A calendar (RFC 5545): an event for each, in UTC
+    Ics,
+}
+
+impl Format {
+    /// For what is no list of occurrences: whether as objects.
+    fn is_json(self, option: &str) -> Result<bool, Failure> {
+        match self {
+            Format::Table => Ok(false),
+            Format::Json => Ok(true),
+            Format::Csv | Format::Ics => Err(Failure::usage(format!("`{option}` is printed as a table or as JSON only"))
+                .hint("write `--format table` or `--format json`")),
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { from, to, count, job, format, reveal } = args;
+    let Args { from, to, count, job, forecast, against, format, reveal } = args;
     let now = clock::now();
     let zones = Zones::newest();
     let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
     let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
+    if let Some(edited) = against {
+        let is_json = format.is_json("--against")?;
+        let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
+        let schedules = [schedule, good(loaded, context)?];
+        let asked = against::Asked { job: job.as_deref(), range, now, is_json, reveal };
+        return against::run(context, settings.as_ref(), &schedules, &asked);
+    }
     let jobs = chosen(&schedule, job.as_deref())?;
+    if forecast {
+        let rate = settings.as_ref().map_or(RATE_DEFAULT, |settings| settings.rate);
+        return forecast::run(context, &jobs, range.from..range.to, rate, &zones.local(), format.is_json("--forecast")?);
+    }
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let pauses = Pauses::new(&schedule);
@@ -68,6 +130,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
         Format::Json => print_json(&mut out, occurrences, reveal),
         Format::Csv => print_csv(&mut out, occurrences, reveal),
+        Format::Ics => print_ics(&mut out, occurrences, now, reveal),
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
@@ -134,4 +197,12 @@ fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, re
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
     }
     Ok(())
+}
+
+fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, now: Timestamp, reveal: bool) -> io::Result<()> {
+    out.write_all(calendar::head().as_bytes())?;
+    for listed in occurrences {
+        out.write_all(calendar::event(&listed.occurrence, now, reveal).as_bytes())?;
+    }
+    out.write_all(calendar::foot().as_bytes())
 }

@@ -1,5 +1,8 @@
 //! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Refuses to know where it is shown.
 
+pub mod calendar;
+pub mod changes;
+pub mod forecast;
 pub mod history;
 pub mod plan;
 pub mod range;

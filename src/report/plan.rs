@@ -180,17 +180,9 @@ impl PlanTable {
     fn row(&self, listed: &Listed) -> [String; 7] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
-        let zone = &job.when.zone;
-        let start = local(occurrence.start.at, zone);
-        let (date, time) = (&start[..start.len() - 6], &start[start.len() - 6..]);
-        let end = match occurrence.end {
-            End::Planned(at) | End::Media(at) => clock(occurrence, occurrence.start.at, at),
-            End::Open => "open".to_owned(),
-            End::Never => "never".to_owned(),
-        };
         [
-            format!("{} {time}", date.replace('T', " ")),
-            end,
+            start(occurrence),
+            end(occurrence),
             job.id.to_string(),
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
@@ -200,8 +192,24 @@ impl PlanTable {
     }
 }
 
+/// The start on the wall clock of its zone, with the offset.
+pub(super) fn start(occurrence: &Planned) -> String {
+    let start = local(occurrence.start.at, &occurrence.job.when.zone);
+    let (date, offset) = start.split_at(start.len() - 6);
+    format!("{} {offset}", date.replace('T', " "))
+}
+
+/// The end on the same clock, or what there is in its place.
+pub(super) fn end(occurrence: &Planned) -> String {
+    match occurrence.end {
+        End::Planned(at) | End::Media(at) => clock(occurrence, occurrence.start.at, at),
+        End::Open => "open".to_owned(),
+        End::Never => "never".to_owned(),
+    }
+}
+
 /// An instant on the wall clock of an occurrence's zone, with its date if that is not the one of `since`.
-fn clock(occurrence: &Planned, since: Timestamp, at: Timestamp) -> String {
+pub(super) fn clock(occurrence: &Planned, since: Timestamp, at: Timestamp) -> String {
     let zone = &occurrence.job.when.zone;
     let local = zone.to_datetime(at);
     let form = if local.date() == zone.to_datetime(since).date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };

@@ -1,0 +1,114 @@
+//! `plan --against`: what an edit does to the plan and to what is on air. Refuses to know how that is found out.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Context, Exit, Failure, chosen, tell};
+use crate::config::Settings;
+use crate::ledger::Reader;
+use crate::occurrence::Occurrence;
+use crate::plan::changes::{ChangeKind, Changes};
+use crate::plan::pauses::Pauses;
+use crate::plan::{Planned, Upcoming};
+use crate::report::changes::{ChangeObject, TouchedObject, line, touched};
+use crate::report::range::PlanRange;
+use crate::schedule::{Job, Schedule};
+
+/// What is asked for.
+pub(super) struct Asked<'a> {
+    pub(super) job: Option<&'a str>,
+    pub(super) range: PlanRange,
+    pub(super) now: Timestamp,
+    pub(super) is_json: bool,
+    pub(super) reveal: bool,
+}
+
+/// How many differences there are of a kind.
+#[derive(Default)]
+struct Counts {
+    added: u64,
+    removed: u64,
+    changed: u64,
+    moved: u64,
+}
+
+impl Counts {
+    fn count(&mut self, kind: ChangeKind) {
+        *match kind {
+            ChangeKind::Added => &mut self.added,
+            ChangeKind::Removed => &mut self.removed,
+            ChangeKind::Changed => &mut self.changed,
+            ChangeKind::Moved => &mut self.moved,
+        } += 1;
+    }
+}
+
+/// `schedules` is the one in force, and the edited one.
+pub(super) fn run(
+    context: &Context,
+    settings: Option<&Settings>,
+    schedules: &[Schedule; 2],
+    asked: &Asked<'_>,
+) -> Result<Exit, Failure> {
+    let [before, after] = schedules;
+    let jobs = match asked.job {
+        // One of the two may lack it: that is what is to be shown.
+        Some(id) if before.job(id).is_some() || after.job(id).is_some() => {
+            [before, after].map(|schedule| schedule.job(id).into_iter().collect())
+        }
+        job => [chosen(before, job)?, after.jobs().collect()],
+    };
+    let mut on_air = settings.map(on_air).unwrap_or_default();
+    on_air.retain(|occurrence| asked.job.is_none_or(|job| occurrence.key.job.as_str() == job));
+    let touched: Vec<_> = touched(&on_air, (before, after), asked.now)
+        .into_iter()
+        .map(|(occurrence, effect)| TouchedObject::new(occurrence, effect))
+        .collect();
+    let mut counts = Counts::default();
+    let mut out = context.stdout();
+    let mut print = || -> io::Result<()> {
+        for object in &touched {
+            let line = if asked.is_json { serde_json::to_string(object)? } else { object.line() };
+            writeln!(out, "{line}")?;
+        }
+        let width = jobs.iter().flatten().map(|job| job.id.as_str().len()).max().unwrap_or_default();
+        let pauses = [Pauses::new(before), Pauses::new(after)];
+        for change in Changes::new(plan(&jobs[0], asked.range), plan(&jobs[1], asked.range)) {
+            counts.count(change.kind);
+            let line = if asked.is_json {
+                serde_json::to_string(&ChangeObject::new(change, &pauses[0], &pauses[1], asked.reveal))?
+            } else {
+                line(&change, width, asked.reveal)
+            };
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        out.flush()
+    };
+    print().map_err(Failure::Output)?;
+    let Counts { added, removed, changed, moved } = counts;
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(
+        io::stderr(),
+        "{added} added, {removed} removed, {changed} changed, {moved} moved; of what is on air {} touched",
+        touched.len()
+    );
+    Ok(Exit::Good)
+}
+
+/// The occurrences of the range.
+fn plan(jobs: &[&Arc<Job>], range: PlanRange) -> impl Iterator<Item = Planned> {
+    Upcoming::of(jobs.iter().copied(), range.from).take_while(move |occurrence| occurrence.start.at < range.to)
+}
+
+/// What is on air by the ledger; nothing where there is none.
+fn on_air(settings: &Settings) -> Vec<Occurrence> {
+    let read = settings
+        .state_folder()
+        .and_then(|folder| Reader::open(&folder).and_then(|reader| reader.on_air()).map_err(|error| error.to_string()));
+    read.unwrap_or_else(|why| {
+        tell(&format!("what is on air is not looked at: {why}"));
+        Vec::new()
+    })
+}

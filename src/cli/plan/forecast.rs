@@ -1,0 +1,44 @@
+//! `plan --forecast`: where the rate holds starts and stops back. Refuses to know how that is worked out.
+
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Context, Exit, Failure};
+use crate::plan::Upcoming;
+use crate::plan::forecast::forecast;
+use crate::report::forecast::{PeakObject, summary, table};
+use crate::schedule::Job;
+
+pub(super) fn run(
+    context: &Context,
+    jobs: &[&Arc<Job>],
+    range: Range<Timestamp>,
+    rate: NonZeroU32,
+    zone: &TimeZone,
+    is_json: bool,
+) -> Result<Exit, Failure> {
+    // What began before the range may have its end in it.
+    let forecast = forecast(Upcoming::open_at(jobs.iter().copied(), range.start), &range, rate);
+    let mut out = context.stdout();
+    let print = |out: &mut dyn Write| -> io::Result<()> {
+        if is_json {
+            for peak in &forecast.peaks {
+                writeln!(out, "{}", serde_json::to_string(&PeakObject::new(peak, rate))?)?;
+            }
+        } else if !forecast.peaks.is_empty() {
+            for line in table(&forecast.peaks, zone).lines() {
+                writeln!(out, "{}", line.trim_end())?;
+            }
+        }
+        out.flush()
+    };
+    print(&mut out).map_err(Failure::Output)?;
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "{}", summary(&forecast, rate, zone));
+    Ok(Exit::Good)
+}

@@ -1,0 +1,166 @@
+//! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which of what is on air it touches.
+//! Refuses to know how differences are found and how the daemon follows them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::plan::{PlanObject, clock, end, place, start};
+use super::time::instant;
+use crate::occurrence::{Kind, Occurrence, State};
+use crate::plan::changes::{Change, ChangeKind};
+use crate::plan::pauses::Pauses;
+use crate::plan::{End, Planned, planned};
+use crate::schedule::{Job, OnRemove, Schedule};
+
+/// One difference as programs read it. The keys and their order are the contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChangeObject {
+    /// `added`, `removed`, `changed` or `moved`.
+    pub change: &'static str,
+    /// The fields in which the two differ.
+    pub fields: Vec<&'static str>,
+    /// As it was; null when it was added.
+    pub before: Option<PlanObject>,
+    /// As it is to be; null when it was removed.
+    pub after: Option<PlanObject>,
+}
+
+impl ChangeObject {
+    /// Of a difference; each side with the pauses of its schedule. `reveal` shows whole stream URLs.
+    pub fn new(change: Change, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
+        let object = |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.listed(side), reveal));
+        ChangeObject {
+            change: change.kind.name(),
+            fields: change.fields,
+            before: object(change.before, before),
+            after: object(change.after, after),
+        }
+    }
+}
+
+/// A difference as a line of a diff, the job's column as wide as `width`. Times are on the wall clock of the job's zone.
+pub fn line(change: &Change, width: usize, reveal: bool) -> String {
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    let Some(shown) = before.or(after) else { return String::new() };
+    let (sign, what) = match (change.kind, before.zip(after)) {
+        (ChangeKind::Added, _) => ('+', target(&shown.job)),
+        (ChangeKind::Removed, _) => ('-', target(&shown.job)),
+        (ChangeKind::Changed | ChangeKind::Moved, None) => ('~', String::new()),
+        (ChangeKind::Changed, Some((before, after))) => ('~', fields(change, before, after, reveal)),
+        (ChangeKind::Moved, Some((before, after))) => {
+            let moved = format!("start -> {}", clock(after, before.start.at, after.start.at));
+            let others = fields(change, before, after, reveal);
+            ('~', if others.is_empty() { moved } else { format!("{moved}, {others}") })
+        }
+    };
+    format!("{sign} {}  {:<8}  {:<width$}  {what}", start(shown), end(shown), shown.job.id.as_str())
+}
+
+/// `end -> 21:00:00, room -> main/foyer, volume`. Values where there is something to see.
+fn fields(change: &Change, before: &Planned, after: &Planned, reveal: bool) -> String {
+    let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
+    let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
+    let shown = change.fields.iter().map(|field| {
+        let (old, new) = match *field {
+            "end" => (end(before), end(after)),
+            "app" | "room" => (target(&before.job), target(&after.job)),
+            "robot" => (robot(before), robot(after)),
+            "stream" => (stream(&before.job), stream(&after.job)),
+            _ => return (*field).to_owned(),
+        };
+        if old == new { (*field).to_owned() } else { format!("{field} -> {new}") }
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn target(job: &Job) -> String {
+    place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room)
+}
+
+/// What becomes of an occurrence on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Its start left the schedule, and it plays to its end all the same.
+    Finishes,
+    /// Its start left the schedule, and it is taken off the air.
+    Stops,
+    /// It has another end.
+    Ends(End),
+    /// It has another end, which is past: it is taken off the air.
+    Cut(End),
+}
+
+/// What becomes of those on air when `after` takes the place of `before` at `now`, as the daemon follows an edit. What stays as it
+/// is is left out.
+pub fn touched<'a>(
+    on_air: &'a [Occurrence],
+    (before, after): (&Schedule, &Schedule),
+    now: Timestamp,
+) -> Vec<(&'a Occurrence, Effect)> {
+    let follows = |occurrence: &&Occurrence| occurrence.kind != Kind::Fired && occurrence.state == State::OnAir;
+    let rows = on_air.iter().filter(follows).filter_map(|occurrence| {
+        let effect = effect(occurrence, after, now)?;
+        // What the schedule in force has done to it already is not this edit's doing.
+        (self::effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
+    });
+    rows.collect()
+}
+
+fn effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<Effect> {
+    let at = occurrence.key.start;
+    let job = schedule.job(occurrence.key.job.as_str()).filter(|job| job.enabled);
+    let start = job.and_then(|job| job.when.not_before(at)).filter(|start| start.at == at);
+    let Some((job, start)) = job.zip(start) else {
+        return Some(match occurrence.terms.on_remove {
+            OnRemove::Finish => Effect::Finishes,
+            OnRemove::Stop => Effect::Stops,
+        });
+    };
+    let end = planned(job, start).end;
+    let is_past = end.at().is_some_and(|end| end <= now);
+    (end != occurrence.end).then_some(if is_past { Effect::Cut(end) } else { Effect::Ends(end) })
+}
+
+/// One that is on air and touched, as programs read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TouchedObject {
+    /// `on_air`: tells it from a difference of the plan.
+    pub change: &'static str,
+    /// The job's id.
+    pub job: String,
+    /// Its start.
+    pub start: String,
+    /// `finishes`, `stops`, `ends` or `cut`.
+    pub effect: &'static str,
+    /// Its end by now; null when it is open.
+    pub end_before: Option<String>,
+    /// Its end after the edit; null when it is open, and when it is stopped.
+    pub end_after: Option<String>,
+}
+
+impl TouchedObject {
+    /// Of a row and what becomes of it.
+    pub fn new(occurrence: &Occurrence, effect: Effect) -> TouchedObject {
+        let end_before = occurrence.end.at().map(instant);
+        let (effect, end_after) = match effect {
+            Effect::Finishes => ("finishes", end_before.clone()),
+            Effect::Stops => ("stops", None),
+            Effect::Ends(end) => ("ends", end.at().map(instant)),
+            Effect::Cut(end) => ("cut", end.at().map(instant)),
+        };
+        let (job, start) = (occurrence.key.job.to_string(), instant(occurrence.key.start));
+        TouchedObject { change: "on_air", job, start, effect, end_before, end_after }
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let end = self.end_after.as_deref().unwrap_or("when its media ends, or never");
+        let what = match self.effect {
+            "finishes" => "it leaves the schedule and plays to its end (`on_remove: finish`)".to_owned(),
+            "stops" => "it leaves the schedule and is taken off the air (`on_remove: stop`)".to_owned(),
+            "cut" => format!("it is taken off the air, because its new end {end} is past"),
+            _ => format!("it ends {end}"),
+        };
+        format!("! {} {} is on air: {what}", self.job, self.start)
+    }
+}
