@@ -22,6 +22,9 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Whether somebody keeps the wall clock right: what the kernel was told by whoever does. `None`: nobody could say.
     fn synchronised(&self) -> Option<bool>;
 
+    /// When the wall clock was put right last, if anybody says.
+    fn synchronised_at(&self) -> Option<Timestamp>;
+
     /// Waits until the wall clock shows `at`. It may come back early when the clock was set, so callers look at the clock again.
     fn wake_at(&self, at: Timestamp) -> impl Future<Output = ()> + Send;
 
@@ -105,6 +108,11 @@ impl Clock for SystemClock {
 
     fn synchronised(&self) -> Option<bool> {
         synchronisation()
+    }
+
+    fn synchronised_at(&self) -> Option<Timestamp> {
+        let touched = std::fs::metadata(std::path::Path::new(TIMESYNC).join("synchronized")).and_then(|file| file.modified());
+        touched.ok().and_then(|at| Timestamp::try_from(at).ok())
     }
 
     #[cfg(target_os = "linux")]

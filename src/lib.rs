@@ -40,7 +40,12 @@
 //!   network stands between the clock and the request.
 //! - **"Sent, but no answer" is its own thing.** A start is in doubt unless its fault proves that nothing began
 //!   ([`trtc::error`]); every doubt is recorded as one.
-//! - **What one turn decides is one transaction**, and no transaction is held over an await.
+//! - **What one turn decides is one transaction**, and no transaction is held over an await. A turn that cannot be written waits in
+//!   memory with its permissions; stops wait for nobody.
+//! - **Time is believed before it is used.** Each turn first holds the wall clock against boot time; starts go by the one, ends by
+//!   the other when they disagree.
+//! - **One occurrence has a room at a time**, unless both allow it: who gives way is decided in one place, at load and at the
+//!   instant alike.
 //! - **The core never reads the time.** [`clock`] is the only file that does, and the only one that waits for an instant.
 //! - **A secret has no way out.** UserSig and signatures are made when a request is sent and die with it; stream URLs are shown
 //!   only through [`schedule::StreamUrl::redacted`].
@@ -56,7 +61,7 @@
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig (core); limiter, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
 //! | [`ledger`] | shell | SQLite: claim, record, recover, query |
-//! | [`daemon`] | shell | the loop: settle what is owed, arm, send, watch, stop, recover |
+//! | [`daemon`] | shell | the loop: settle what is owed, arm, send, watch, heal, hand over, stop, follow edits, recover |
 //! | [`report`] | core | what people and programs read |
 //! | [`web`], `listener` | shell | the read-only page's JSON, the vendor's callbacks, operators' orders; the careful listener under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |

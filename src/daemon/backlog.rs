@@ -62,7 +62,10 @@ impl Backlog {
                 }
             }
             let Some(planned) = self.upcoming.next() else { continue };
-            self.write(turn, desk, &planned, accepted, now)?;
+            if let Err(error) = self.write(turn, desk, &planned, accepted, now) {
+                self.upcoming = Upcoming::new(&self.generation.schedule, self.cursor);
+                return Err(error);
+            }
             self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
         }
         Ok(false)

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::desk::Errand;
+use super::hold::TOO_MUCH;
 use super::tasks::Way;
 use crate::clock::Clock;
 use crate::ledger::Attempt;
@@ -27,6 +28,9 @@ const HAND_OVER_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// How long for the stop to succeed, when both shows have the same robot: it would only be told that it is there already.
 const SAME_ROBOT_WAIT: SignedDuration = SignedDuration::from_secs(15);
+
+/// How often a call looks whether a clock that was set far is still so.
+const OFF_LOOK: SignedDuration = SignedDuration::from_millis(200);
 
 /// What every call needs.
 pub(super) struct Line<C, A> {
@@ -74,6 +78,11 @@ impl Leave {
         self.0.load(Ordering::Acquire) == SENT
     }
 
+    /// Whether it was taken back.
+    fn is_taken_back(&self) -> bool {
+        self.0.load(Ordering::Acquire) == TAKEN_BACK
+    }
+
     /// The call is about to send. False: it was taken back.
     fn send(&self) -> bool {
         self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -89,7 +98,9 @@ impl<C: Clock, A: Api> Line<C, A> {
         let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
         let queue = self.queues.of(Action::Start);
         let is_first = occurrence.attempts == 1;
+        let booted_at = self.booted_at();
         let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
+        self.while_clock_is_off(booted_at, &leave).await?;
         // Judged now that it could first be queued: a suspend may lie between the claim and here.
         let is_late = self.clock.now().duration_since(key.start) > LATE_AFTER;
         let class = match (is_first, is_late) {
@@ -106,6 +117,11 @@ impl<C: Clock, A: Api> Line<C, A> {
             return Some(Report::Unsent { attempt, reason: NotSent::Limit });
         };
         drop(reservation);
+        if self.is_off(booted_at) {
+            slot.unsent();
+            self.while_clock_is_off(booted_at, &leave).await?;
+            return Some(Report::Unsent { attempt, reason: NotSent::Late });
+        }
         let sent_at = self.clock.now();
         let Ok(request) = start_request(&occurrence, sent_at) else {
             slot.unsent();
@@ -173,6 +189,29 @@ impl<C: Clock, A: Api> Line<C, A> {
             }
             // The clock was set back, and the slot would be kept free for nothing.
         }
+    }
+
+    /// When the host was booted, by the wall clock as it is now.
+    fn booted_at(&self) -> Timestamp {
+        let boot = SignedDuration::try_from(self.clock.since_boot()).unwrap_or_default();
+        self.clock.now().saturating_sub(boot).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether the clock was set since, by so much that the loop will hold starts.
+    fn is_off(&self, booted_at: Timestamp) -> bool {
+        self.booted_at().duration_since(booted_at).abs() >= TOO_MUCH
+    }
+
+    /// The alarm that tells of a clock that was set wakes calls and loop alike: a call waits until the loop has taken it back, or
+    /// the clock is as it was. `None`: it was taken back.
+    async fn while_clock_is_off(&self, booted_at: Timestamp, leave: &Leave) -> Option<()> {
+        while self.is_off(booted_at) {
+            if leave.is_taken_back() {
+                return None;
+            }
+            self.clock.wake_at(self.clock.now() + OFF_LOOK).await;
+        }
+        Some(())
     }
 
     /// Waits for the room to be handed over. A failing stop never keeps a start off the air: from `due` on the wait is bounded.

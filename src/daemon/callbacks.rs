@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::desk::Desk;
+use super::live::Live;
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{Event, Key, Occurrence, Orphan, State};
@@ -27,6 +28,9 @@ const ENDED_MAX: usize = 1_000;
 /// Callbacks that may wait for an answer. More than an account can start in the time an answer takes.
 const UNKNOWN_MAX: usize = 10_000;
 
+/// Callbacks about one unknown task that are kept until it is known.
+const NEWS_MAX: usize = 8;
+
 /// Starts in doubt that are remembered, whatever became of their occurrences. Far more than may fit one callback.
 const DOUBTS_MAX: usize = 1_000;
 
@@ -37,7 +41,7 @@ const ORPHAN_RETRY: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Callbacks {
     /// Starts of tasks that nobody here knows, by TaskId; each waits for the answers under way.
-    unknown: BTreeMap<String, Callback>,
+    unknown: BTreeMap<String, Vec<Callback>>,
     ended: VecDeque<String>,
     /// Starts that were in doubt, oldest first. A later attempt may have put their occurrence on air; their tasks may run all the
     /// same.
@@ -74,6 +78,13 @@ impl Callbacks {
             let Some(sdk_app_id) = app.sdk_app_id else { continue };
             let (app, region) = (app.name.as_ref().to_owned(), region.as_ref().to_owned());
             self.homes.entry(sdk_app_id).or_insert(Destination { app, sdk_app_id, region });
+        }
+    }
+
+    /// The clock was set back.
+    pub(super) fn clock_went_back(&mut self, now: Timestamp) {
+        for live in self.orphans.values_mut() {
+            live.next_at = live.next_at.map(|at| at.min(now));
         }
     }
 
@@ -114,15 +125,18 @@ impl Desk {
                 turn.orphan_gone(task_id, *at);
             } else if !turn.knows_task(task_id)? {
                 self.callbacks.ended.push_back(task_id.clone());
-                self.callbacks.ended.truncate(ENDED_MAX);
+                if self.callbacks.ended.len() > ENDED_MAX {
+                    self.callbacks.ended.pop_front();
+                }
             }
             return Ok(());
         }
         let is_old = self.callbacks.ended.contains(task_id) || turn.knows_task(task_id)?;
         if !is_old && !self.callbacks.orphans.contains_key(task_id) && self.callbacks.unknown.len() < UNKNOWN_MAX {
-            // Repeats and later news of the same task say nothing about when it was started.
-            let earliest = self.callbacks.unknown.entry(task_id.clone()).or_insert_with(|| callback.clone());
-            earliest.at = earliest.at.min(*at);
+            let news = self.callbacks.unknown.entry(task_id.clone()).or_default();
+            if news.len() < NEWS_MAX && !news.contains(&callback) {
+                news.push(callback);
+            }
         }
         Ok(())
     }
@@ -143,20 +157,25 @@ impl Desk {
 
     /// Settles the callbacks about unknown tasks for which no answer is awaited any more.
     pub(super) fn settle_callbacks(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(), LedgerError> {
-        let awaited = |callback: &Callback| {
-            let may_be = |occurrence: &Occurrence| {
-                occurrence.playout.destination.sdk_app_id == callback.sdk_app_id
-                    && occurrence.key.start <= callback.at + CLOCKS_APART
+        let awaited = |news: &[Callback]| {
+            let may_be = |live: &Live, callback: &Callback| {
+                let occurrence = &live.occurrence;
+                let is_under_way = live.awaits_answer() || (live.is_claimed() && occurrence.in_doubt);
+                let is_of_app = occurrence.playout.destination.sdk_app_id == callback.sdk_app_id;
+                is_under_way && is_of_app && occurrence.key.start <= callback.at + CLOCKS_APART
             };
-            self.live.values().any(|live| live.awaits_answer() && may_be(&live.occurrence))
+            news.iter().any(|callback| self.live.values().any(|live| may_be(live, callback)))
         };
-        let ready: Vec<Callback> = self.callbacks.unknown.values().filter(|callback| !awaited(callback)).cloned().collect();
-        for callback in ready {
-            self.callbacks.unknown.remove(&callback.task_id);
-            if self.tasks.owner(callback.sdk_app_id, &callback.task_id).is_some() {
+        let ready: Vec<String> =
+            self.callbacks.unknown.iter().filter(|(_, news)| !awaited(news)).map(|(id, _)| id.clone()).collect();
+        for task_id in ready {
+            let news = self.callbacks.unknown.remove(&task_id).unwrap_or_default();
+            let Some(earliest) = news.iter().min_by_key(|callback| callback.at).cloned() else { continue };
+            if self.tasks.owner(earliest.sdk_app_id, &task_id).is_none() && !turn.knows_task(&task_id)? {
+                self.adopt(turn, earliest, now)?;
+            }
+            for callback in news {
                 self.confirm(turn, &callback, now)?;
-            } else if !turn.knows_task(&callback.task_id)? {
-                self.adopt(turn, callback, now)?;
             }
         }
         Ok(())
@@ -167,7 +186,7 @@ impl Desk {
         let Callback { sdk_app_id, task_id, news: _, at } = callback;
         let of_app = |occurrence: &&Occurrence| occurrence.playout.destination.sdk_app_id == sdk_app_id;
         let fits = |sent: Timestamp| sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN;
-        let sent_before = |occurrence: &&Occurrence| occurrence.tried_at.is_some_and(fits);
+        let sent_before = |occurrence: &&Occurrence| occurrence.doubts.iter().copied().chain(occurrence.tried_at).any(fits);
         let in_app = || self.live.values().map(|live| &live.occurrence).filter(of_app);
         let open = in_app().filter(|occurrence| is_doubt(occurrence)).filter(sent_before).map(|occurrence| &occurrence.key);
         let sent = self.callbacks.doubts.iter().filter(|doubt| doubt.sdk_app_id == sdk_app_id && fits(doubt.sent_at));
@@ -179,7 +198,7 @@ impl Desk {
             let media_end = live.media_end(at);
             self.callbacks.doubts.retain(|doubt| doubt.key != key || !fits(doubt.sent_at));
             self.tasks.add(turn, &occurrence, task_id.clone(), bound, media_end, now)?;
-            self.happen(turn, &key, Event::Adopted { task_id, at }, now)?;
+            self.happen(turn, &key, Event::Adopted { task_id }, now)?;
             if let Some(live) = self.live.get_mut(&key) {
                 live.bound = bound;
             }

@@ -115,6 +115,7 @@ pub(super) fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> O
         ended_at: None,
         wanted: None,
         tried_at: Some(planned.start.at),
+        doubts: Vec::new(),
         lost_at: None,
         heals: Vec::new(),
         adopted: None,

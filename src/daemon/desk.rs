@@ -20,6 +20,17 @@ use crate::schedule::JobId;
 use crate::trtc::limiter::Ticket;
 use crate::trtc::{Answer, Api, Destination};
 
+/// What becomes of armed rows whose start is ahead, when a daemon takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Armed {
+    /// They are armed again.
+    Again,
+    /// Nothing was sent, and nothing is to be for now.
+    TakenBack,
+    /// The clock cannot say whether they were sent.
+    InDoubt,
+}
+
 /// What a call is given to be sent.
 pub(super) struct Errand {
     pub(super) occurrence: Occurrence,
@@ -77,9 +88,10 @@ impl Desk {
         self.recovered_in_doubt
     }
 
-    /// The jobs of which an occurrence is not over.
+    /// The jobs of which an occurrence is on air, or on its way there.
     pub(super) fn jobs(&self) -> HashSet<JobId> {
-        self.live.keys().map(|key| key.job.clone()).collect()
+        let stays = |live: &&Live| !matches!(live.occurrence.state, State::Stopping { .. });
+        self.live.values().filter(stays).map(|live| live.occurrence.key.job.clone()).collect()
     }
 
     /// Claims a new occurrence, armed. False: it has a row already.
@@ -117,11 +129,15 @@ impl Desk {
         &mut self,
         turn: &mut Turn<'_>,
         occurrence: Occurrence,
-        may_arm: bool,
+        armed: Armed,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let key = occurrence.key.clone();
-        let is_armed = occurrence.state == State::Armed && key.start > now && may_arm && occurrence.wanted.is_none();
+        let is_ahead = occurrence.state == State::Armed && key.start > now && occurrence.wanted.is_none();
+        if is_ahead && armed == Armed::TakenBack && !occurrence.joined {
+            return turn.remove(&key);
+        }
+        let is_armed = is_ahead && armed == Armed::Again;
         let was_under_way = matches!(occurrence.state, State::Armed | State::Calling) && !is_armed;
         self.add(occurrence.clone());
         if is_armed {
@@ -206,9 +222,9 @@ impl Desk {
                 Ok(())
             }
             Report::Unsent { attempt, reason } => {
-                // It may have been taken back while its report was on the way, and claimed anew.
-                let under_way = self.live.get(attempt.key()).and_then(|live| live.call.as_ref());
-                if under_way.is_none_or(|call| call.row != attempt.call()) {
+                let is_current = |live: &Live| live.call.as_ref().is_some_and(|call| call.row == attempt.call());
+                if !self.live.get(attempt.key()).is_some_and(is_current) {
+                    // It was taken back meanwhile, and whoever did that has said what becomes of it.
                     return Ok(());
                 }
                 turn.unsent(attempt.call())?;
@@ -332,6 +348,7 @@ impl Desk {
     /// The clock was set back: nothing that waits for a moment of the time before may wait until it comes again.
     fn clock_went_back(&mut self, now: Timestamp) {
         self.tasks.clock_went_back(now);
+        self.callbacks.clock_went_back(now);
         for live in self.live.values_mut() {
             if let State::Waiting { until, why: Why::Retry | Why::Restart } = &mut live.occurrence.state {
                 let longest = SignedDuration::try_from(live.occurrence.terms.retry.cap).unwrap_or(SignedDuration::MAX);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// A clock that is off by so much is not believed.
-const TOO_MUCH: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const TOO_MUCH: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long starts wait at most for a clock that nobody has set yet, where the settings want it to be set.
 const SYNC_PATIENCE: Duration = Duration::from_mins(5);
@@ -20,6 +20,8 @@ pub(super) struct Reading {
     pub(super) boot: Duration,
     /// Whether somebody keeps the wall clock right, if anybody knows.
     pub(super) synchronised: Option<bool>,
+    /// When that was done last, if anybody knows.
+    pub(super) synchronised_at: Option<Timestamp>,
 }
 
 /// What changed.
@@ -36,6 +38,8 @@ pub(super) struct Hold {
     /// The wall clock at boot, as last believed: wall minus time since boot.
     believed: SignedDuration,
     reason: Option<String>,
+    /// When the clock was synchronised last before it was doubted: only what came after that speaks for it.
+    doubted_after: Option<Timestamp>,
     /// Until which time since boot a clock that nobody has set holds starts; `None`: it does not, or is set.
     unset_until: Option<Duration>,
 }
@@ -53,7 +57,8 @@ impl Hold {
             )
         });
         let waits = require_sync && first.synchronised != Some(true);
-        Hold { believed: offset(start, first.boot), reason, unset_until: waits.then(|| first.boot + SYNC_PATIENCE) }
+        let doubted_after = first.synchronised_at;
+        Hold { believed: offset(start, first.boot), reason, doubted_after, unset_until: waits.then(|| first.boot + SYNC_PATIENCE) }
     }
 
     /// Judges a reading. Small steps are believed, and are the rest of the house's business.
@@ -67,9 +72,13 @@ impl Hold {
         if step.abs() < TOO_MUCH {
             self.believed = shown;
             self.reason = None;
-        } else if self.reason.is_some() && reading.synchronised == Some(true) {
-            self.confirm(reading);
-        } else if self.reason.is_none() {
+        } else if self.reason.is_some() {
+            let is_new = reading.synchronised_at.is_none() || reading.synchronised_at != self.doubted_after;
+            if reading.synchronised == Some(true) && is_new {
+                self.confirm(reading);
+            }
+        } else {
+            self.doubted_after = reading.synchronised_at;
             let (by, way) = (step.abs().as_mins(), if step.is_negative() { "back" } else { "forward" });
             let advice = "if it is right now, say `ingestd clock confirm`";
             self.reason = Some(format!("the clock was set {way} by {by} min, to {}: {advice}", reading.wall));
@@ -113,7 +122,8 @@ mod tests {
     use super::*;
 
     fn reading(wall: &str, boot: u64, synchronised: Option<bool>) -> Reading {
-        Reading { wall: wall.parse().expect("an instant"), boot: Duration::from_secs(boot), synchronised }
+        let boot = Duration::from_secs(boot);
+        Reading { wall: wall.parse().expect("an instant"), boot, synchronised, synchronised_at: None }
     }
 
     fn at(text: &str) -> Timestamp {
@@ -156,6 +166,18 @@ mod tests {
         hold.confirm(reading("2026-11-22T20:00:00Z", 3, None));
         assert_eq!(hold.reason(), None);
         assert_eq!(hold.judge(reading("2026-11-22T20:00:01Z", 4, None)), None);
+    }
+
+    #[test]
+    fn only_a_synchronisation_after_the_step_speaks_for_the_clock() {
+        let done = |wall: &str, boot: u64, at_second: i64| Reading {
+            synchronised_at: Timestamp::from_second(at_second).ok(),
+            ..reading(wall, boot, Some(true))
+        };
+        let mut hold = Hold::new(done("2026-11-22T10:00:00Z", 0, 7), Timestamp::MIN, false);
+        assert!(matches!(hold.judge(done("2026-11-22T18:00:00Z", 1, 7)), Some(Change::Held(_))));
+        assert_eq!(hold.judge(done("2026-11-22T18:00:01Z", 2, 7)), None, "it was synchronised before that");
+        assert_eq!(hold.judge(done("2026-11-22T18:00:02Z", 3, 8)), Some(Change::Released));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::tasks::Way;
 use super::voice::Weight;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, Occurrence, State, Why, play_together};
+use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, State, Why, play_together};
 use crate::schedule::Late;
 
 /// How long before its bound in the cloud a task is renewed.
@@ -50,6 +50,11 @@ impl Live {
         Live { occurrence, call: None, bound: None, held_back: None }
     }
 
+    /// Whether an attempt of it was claimed and not answered.
+    pub(super) fn is_claimed(&self) -> bool {
+        matches!(self.occurrence.state, State::Armed | State::Calling)
+    }
+
     /// Whether a start of it was sent whose answer has not come.
     pub(super) fn awaits_answer(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.leave.is_sent())
@@ -67,6 +72,7 @@ impl Live {
         }
         let event = match (&self.occurrence.state, held) {
             (State::Waiting { .. }, Some(reason)) => Event::Expired(reason),
+            (State::Armed | State::Calling, Some(reason)) => Event::NotSent(NotSent::Held(reason)),
             (State::Waiting { .. }, None) => Event::Due,
             (State::OnAir, _) if self.renew_at().is_some_and(|at| at <= now) && self.end_at().is_none_or(|at| now < at) => {
                 Event::Renew
@@ -81,6 +87,8 @@ impl Live {
     pub(super) fn wake(&self, is_held: bool) -> Option<Timestamp> {
         match self.occurrence.state {
             State::Waiting { .. } if is_held => self.expires_at(),
+            // Claimed, and not on the disk: its permission may come too late.
+            State::Armed | State::Calling if is_held && self.call.is_none() => self.expires_at(),
             State::Waiting { until, why: Why::Yield } => {
                 // Whoever has the room is asked; time says only when it is too late.
                 self.expires_at().map_or(Some(until), |expires| Some(expires.min(until)))
@@ -166,8 +174,7 @@ impl Desk {
 
     /// What was claimed in this turn could not be written, so it is not sent until it can be.
     pub(super) fn hold_back_claims(&mut self, reason: MissedReason) {
-        let is_claimed = |live: &&mut Live| matches!(live.occurrence.state, State::Armed | State::Calling) && live.call.is_none();
-        for live in self.live.values_mut().filter(is_claimed) {
+        for live in self.live.values_mut().filter(|live| live.is_claimed() && live.call.is_none()) {
             live.held_back = Some(reason);
         }
     }

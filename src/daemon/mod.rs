@@ -122,6 +122,8 @@ pub struct Daemon<C, A> {
     observe: Box<dyn FnMut(&Happening) + Send>,
     pulse: watch::Sender<Pulse>,
     disk: Option<String>,
+    /// What could not leave before may have a room to take now.
+    look_soon: bool,
     warmed_until: Timestamp,
     watchdog: Option<Watchdog>,
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
@@ -163,7 +165,18 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let hold = Hold::new(reading, floor, rules.require_sync);
         let mut desk = Desk::new(rules.rate.get());
         desk.held = hold.reason().map(|_| MissedReason::Clock);
-        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, reading.wall, hold.now(reading))?;
+        let (horizon, permitted) = recovery::take_over(&mut ledger, &mut desk, accepted, former, (&hold, reading))?;
+        let (permitted, disk) = match permitted {
+            Ok(permitted) => (permitted, None),
+            // Streams on air must be stopped at their end whether or not that can be written down.
+            Err(error) if error.is_passing() => (Vec::new(), Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        if let Some(error) = &disk {
+            desk.hold_back_claims(MissedReason::Disk);
+            let text = format!("the ledger cannot be written ({error}): nothing is started until it can");
+            desk.heard.push(Happening::general(reading.wall, Weight::Error, text));
+        }
         queues.of(Action::Start).count_as_used(desk.in_doubt_at_recovery());
         if let Some(reason) = hold.reason() {
             desk.heard.push(Happening::general(reading.wall, Weight::Error, format!("starts are held: {reason}")));
@@ -186,7 +199,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             replies: Vec::new(),
             observe,
             pulse: watch::Sender::new(Pulse::default()),
-            disk: None,
+            disk,
+            look_soon: false,
             warmed_until: Timestamp::MIN,
             watchdog: None,
         })
@@ -281,7 +295,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
         let settle = if is_held { None } else { self.horizon.next_wake(now, &self.desk) };
         // What holds starts may be over without anybody saying so.
-        let look = (is_held || self.ledger.is_behind()).then(|| now + LOOK_AGAIN);
+        let look = match (self.look_soon, is_held || self.ledger.is_behind()) {
+            (true, _) => Some(now),
+            (false, true) => Some(now + LOOK_AGAIN),
+            (false, false) => None,
+        };
         let wakes = [self.desk.next_wake(), settle, warm, watchdog, look];
         let wake = wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now);
         // The loop goes by the time it believes, the alarm by the time that is shown.
@@ -315,7 +333,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 }
 
 fn read(clock: &impl Clock) -> Reading {
-    Reading { wall: clock.now(), boot: clock.since_boot(), synchronised: clock.synchronised() }
+    let (synchronised, synchronised_at) = (clock.synchronised(), clock.synchronised_at());
+    Reading { wall: clock.now(), boot: clock.since_boot(), synchronised, synchronised_at }
 }
 
 /// What a call brought back; nothing, if it was taken back. A call that panicked is a bug of ours: its attempt stays in doubt,

@@ -57,7 +57,7 @@ impl Desk {
                 self.happen(turn, key, cut, now)?;
                 "was waiting for another attempt, and is not started again".to_owned()
             }
-            State::Armed if is_first && !live.awaits_answer() => return Ok(None),
+            State::Armed if is_first && !live.awaits_answer() && now < key.start => return Ok(None),
             State::Armed | State::Calling => {
                 if self.take_back(turn, key)? {
                     self.happen(turn, key, Event::Postponed, now)?;
@@ -127,7 +127,7 @@ impl Desk {
     /// Its job left the schedule, or its start moved.
     fn removed(&mut self, turn: &mut Turn<'_>, key: &Key, now: Timestamp) -> Result<(), LedgerError> {
         let Some(live) = self.live.get(key) else { return Ok(()) };
-        let was_on_air = live.occurrence.on_air_at.is_some() || live.awaits_answer();
+        let was_on_air = live.occurrence.on_air_at.is_some() || live.awaits_answer() || live.occurrence.in_doubt;
         if was_on_air && live.occurrence.terms.on_remove == OnRemove::Finish {
             return Ok(());
         }

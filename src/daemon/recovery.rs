@@ -1,34 +1,38 @@
 //! Taking over from the ledger: what a former daemon left under way, what was planned while nobody was there, and the schedule
 //! that is in force from now on. Refuses to know why the former daemon ended: a crash and an upgrade are one code path.
 
-use jiff::Timestamp;
-
-use super::desk::Desk;
+use super::desk::{Armed, Desk};
+use super::hold::{Hold, Reading};
 use super::settle::Horizon;
 use super::{Former, Generation};
 use crate::ledger::{Attempt, Ledger, LedgerError};
 
-/// Takes over the ledger, in one transaction. `shown`: what the wall clock shows, which may not be what is believed.
+/// Takes over the ledger, in one transaction. If that cannot be written for now, what was decided waits in the ledger, as in any turn.
 pub(super) fn take_over(
     ledger: &mut Ledger,
     desk: &mut Desk,
     accepted: Generation,
     former: Vec<Former>,
-    shown: Timestamp,
-    now: Timestamp,
-) -> Result<(Horizon, Vec<Attempt>), LedgerError> {
+    (hold, reading): (&Hold, Reading),
+) -> Result<(Horizon, Result<Vec<Attempt>, LedgerError>), LedgerError> {
+    let now = hold.now(reading);
     let meta = ledger.meta()?;
     let occurrences = ledger.recover()?;
     let tasks = ledger.recover_tasks()?;
     let orphans = ledger.recover_orphans()?;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
-    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= shown);
+    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
+    let armed = match (clock_is_plausible, hold.reason()) {
+        (false, _) => Armed::InDoubt,
+        (true, Some(_)) => Armed::TakenBack,
+        (true, None) => Armed::Again,
+    };
     let cursor = meta.cursor.unwrap_or(now);
     let mut turn = ledger.turn();
     desk.callbacks.recover(orphans, now);
     desk.callbacks.learn(&accepted.schedule);
     for occurrence in occurrences {
-        desk.recover(&mut turn, occurrence, clock_is_plausible, now)?;
+        desk.recover(&mut turn, occurrence, armed, now)?;
     }
     desk.recover_tasks(tasks, now);
     if meta.generation != accepted.number {
@@ -41,11 +45,15 @@ pub(super) fn take_over(
     for job in accepted.schedule.jobs() {
         turn.see_job(job.id.as_str(), now)?;
     }
-    let horizon = Horizon::new(accepted, former, cursor, now);
+    let mut horizon = Horizon::new(accepted, former, cursor, now);
     if desk.held.is_none() {
         horizon.start_open(&mut turn, desk, cursor, now)?;
+        // Before anything leaves it is settled who has which room.
+        desk.settle_rooms(&mut turn, now)?;
+    } else if meta.cursor.is_none() {
+        horizon.begins_when_released();
     }
     turn.set_cursor(horizon.cursor())?;
     turn.set_cursor_generation(horizon.cursor_generation())?;
-    Ok((horizon, turn.commit(now)?))
+    Ok((horizon, turn.commit(now)))
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::desk::Desk;
+use super::live::Live;
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{Event, Key, Occurrence, Ousted, Outcome, SkippedReason, State, Target, Why, ousted};
 
@@ -83,8 +84,14 @@ impl Desk {
     fn fate(&self, key: &Key, now: Timestamp) -> Option<Ousted> {
         let own = &self.live.get(key)?.occurrence;
         let others = self.rooms.keys.get(&own.playout.target())?;
-        let fates = others.iter().filter_map(|other| ousted(own, &self.live.get(other)?.occurrence, now));
+        let able = others.iter().filter_map(|other| self.live.get(other)).filter(|other| !self.cannot_leave(other));
+        let fates = able.filter_map(|other| ousted(own, &other.occurrence, now));
         fates.max()
+    }
+
+    /// Whether a show was claimed and cannot be sent for now: it takes no room from anybody.
+    fn cannot_leave(&self, live: &Live) -> bool {
+        self.held.is_some() && live.is_claimed() && live.call.is_none()
     }
 
     fn oust(&mut self, turn: &mut Turn<'_>, key: &Key, fate: Ousted, now: Timestamp) -> Result<(), LedgerError> {

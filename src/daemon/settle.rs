@@ -30,6 +30,8 @@ pub(super) struct Horizon {
     until: Timestamp,
     /// Oldest first; only the first is swept.
     backlogs: VecDeque<Backlog>,
+    /// A new ledger on a host whose clock is not right yet: nothing is owed before it is.
+    begins_when_released: bool,
     /// Why nothing was settled since `until`, should that be long ago.
     absent: MissedReason,
 }
@@ -49,7 +51,7 @@ impl Horizon {
             }
         }
         // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
-        Horizon { generation: accepted, upcoming, until: now, backlogs, absent: MissedReason::Down }
+        Horizon { generation: accepted, upcoming, until: now, backlogs, begins_when_released: false, absent: MissedReason::Down }
     }
 
     /// The generation under which the time from the cursor on is settled.
@@ -69,8 +71,11 @@ impl Horizon {
         }
         while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
             let Some(planned) = self.upcoming.next() else { break };
-            if planned.start.at >= self.until {
-                desk.claim(turn, armed(&planned, self.generation.number, false), now)?;
+            if planned.start.at >= self.until
+                && let Err(error) = desk.claim(turn, armed(&planned, self.generation.number, false), now)
+            {
+                self.upcoming = Upcoming::new(&self.generation.schedule, planned.start.at);
+                return Err(error);
             }
         }
         self.until = self.until.max(now + ARM_AHEAD);
@@ -149,6 +154,10 @@ impl Horizon {
         let number = self.generation.number;
         for job in self.generation.schedule.jobs() {
             turn.see_job(job.id.as_str(), now)?;
+            if desk.held == Some(MissedReason::Clock) {
+                // What is open is started when the clock is believed.
+                continue;
+            }
             let Some(planned) = latest_open(job, Timestamp::MIN, now) else { continue };
             if busy.contains(&job.id) {
                 pass_over(turn, desk, &planned, (number, Outcome::Skipped(SkippedReason::Conflict)), now)?;
@@ -170,6 +179,20 @@ impl Horizon {
         }
         self.until = at;
         self.upcoming = Upcoming::new(&self.generation.schedule, at);
+    }
+
+    /// Nothing is owed before the clock is believed for the first time.
+    pub(super) fn begins_when_released(&mut self) {
+        self.begins_when_released = true;
+    }
+
+    /// The clock is believed again. True: it had been ahead, and what was settled for times still to come is to be taken back.
+    pub(super) fn released(&mut self, now: Timestamp) -> bool {
+        let was_ahead = self.until > now + ARM_AHEAD;
+        if was_ahead || std::mem::take(&mut self.begins_when_released) {
+            self.restart_at(now);
+        }
+        was_ahead
     }
 
     /// Nothing is settled for now, for this reason.

@@ -16,7 +16,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut turn = self.ledger.turn();
         let cursor = self.horizon.cursor().min(self.desk.take_back_unsent(&mut turn, now)?.unwrap_or(Timestamp::MAX));
         turn.set_cursor(cursor)?;
-        turn.commit(now)?;
+        let mut last = turn.commit(now).map(drop);
         let deadline = self.line.clock.now() + SHUTDOWN_WAIT;
         tokio::pin!(hurry);
         while self.desk.awaits_answers() {
@@ -26,13 +26,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 () = self.line.clock.sleep_until(deadline) => break,
             }
-            self.take_last(&mut mail)?;
+            last = self.take_last(&mut mail);
         }
-        self.take_last(&mut mail)?;
+        last = self.take_last(&mut mail).and(last.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }));
         self.desk.say_what_stays(self.now());
         self.tell();
         self.calls.shutdown().await;
-        Ok(())
+        // A disk that fails is no reason to hurry: whatever can be written is, and what cannot is said.
+        last
     }
 
     fn take_last(&mut self, mail: &mut Mail) -> Result<(), LedgerError> {

@@ -1,17 +1,17 @@
 //! The tasks that TRTC runs for us: which are described or stopped next, and how often. Refuses to decide what becomes of an
 //! occurrence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{End, Key, Occurrence, Task, TaskEvent, TaskPhase, TaskStep};
+use crate::occurrence::{End, Key, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
 use crate::trtc::callback::TaskNews;
-use crate::trtc::error::{Class, classify};
 use crate::trtc::limiter::{StopClass, Ticket};
-use crate::trtc::{Action, Answer, Destination, Success, TaskStatus};
+use crate::trtc::{Action, Answer, Destination};
 
 /// Each task on air is described this often, unless there are very many.
 const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
@@ -67,12 +67,15 @@ pub(super) enum Way {
 
 pub(super) struct Tasks {
     tasks: BTreeMap<i64, LiveTask>,
+    /// The rows of an occurrence's tasks, and of a room's: thousands may start or end at one instant.
+    of_key: HashMap<Key, Vec<i64>>,
+    of_target: HashMap<Target, Vec<i64>>,
     rate: u32,
 }
 
 impl Tasks {
     pub(super) fn new(rate: u32) -> Tasks {
-        Tasks { tasks: BTreeMap::new(), rate }
+        Tasks { tasks: BTreeMap::new(), of_key: HashMap::new(), of_target: HashMap::new(), rate }
     }
 
     /// 30 s, stretched so that all describes together take at most half of the limit.
@@ -108,7 +111,7 @@ impl Tasks {
         };
         task.row = turn.add_task(&task)?;
         task.next_at = task.first_watch(self.watch_period());
-        self.tasks.insert(task.row, LiveTask::new(task));
+        self.insert(task);
         Ok(())
     }
 
@@ -117,7 +120,7 @@ impl Tasks {
     pub(super) fn recover(&mut self, tasks: Vec<Task>, now: Timestamp) {
         let count = i32::try_from(tasks.len().max(1)).unwrap_or(i32::MAX);
         for task in tasks {
-            self.tasks.insert(task.row, LiveTask::new(task));
+            self.insert(task);
         }
         let step = self.watch_period() / count;
         let mut at = now;
@@ -128,6 +131,19 @@ impl Tasks {
                 at += step;
             }
         }
+    }
+
+    fn insert(&mut self, task: Task) {
+        self.of_key.entry(task.key.clone()).or_default().push(task.row);
+        self.of_target.entry(target(&task)).or_default().push(task.row);
+        self.tasks.insert(task.row, LiveTask::new(task));
+    }
+
+    fn remove(&mut self, row: i64) -> Option<LiveTask> {
+        let live = self.tasks.remove(&row)?;
+        forget(&mut self.of_key, &live.task.key, row);
+        forget(&mut self.of_target, &target(&live.task), row);
+        Some(live)
     }
 
     /// The clock was set back.
@@ -155,17 +171,18 @@ impl Tasks {
 
     /// What stands between a start of `occurrence` and its room. `is_welcome`: whether an occurrence may play beside it.
     pub(super) fn way(&self, occurrence: &Occurrence, is_welcome: impl Fn(&Key) -> bool) -> Way {
-        let target = occurrence.playout.target();
-        let on_target = |task: &Task| task.destination.sdk_app_id == target.sdk_app_id && task.room == target.room;
         let in_way = |live: &&LiveTask| {
             // Its own task is in the way only while it hands over to itself.
             let is_own = live.task.key == occurrence.key && !live.task.is_stop_wanted();
-            on_target(&live.task) && live.task.may_play() && !is_own && !is_welcome(&live.task.key)
+            live.task.may_play() && !is_own && !is_welcome(&live.task.key)
         };
-        let ways = self.tasks.values().filter(in_way).map(|live| match live.task.robot == occurrence.playout.robot {
-            true => Way::RobotBusy,
-            false if live.task.is_stop_wanted() && live.hand_over == HandOver::Answered => Way::Free,
-            false => Way::Occupied,
+        let rows = self.of_target.get(&occurrence.playout.target()).into_iter().flatten();
+        let ways = rows.filter_map(|row| self.tasks.get(row)).filter(in_way).map(|live| {
+            match live.task.robot == occurrence.playout.robot {
+                true => Way::RobotBusy,
+                false if live.task.is_stop_wanted() && live.hand_over == HandOver::Answered => Way::Free,
+                false => Way::Occupied,
+            }
         });
         ways.max().unwrap_or(Way::Free)
     }
@@ -178,7 +195,8 @@ impl Tasks {
         hands_over: bool,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.stop_where(turn, |task| &task.key == key, hands_over, now)
+        let rows = self.of_key.get(key).cloned().unwrap_or_default();
+        self.stop_rows(turn, rows, hands_over, now)
     }
 
     /// The stop of the tasks of that id is owed. False: there is none.
@@ -195,8 +213,14 @@ impl Tasks {
         hands_over: bool,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
+        let rows = self.tasks.iter().filter(|(_, live)| which(&live.task)).map(|(row, _)| *row).collect();
+        self.stop_rows(turn, rows, hands_over, now)
+    }
+
+    fn stop_rows(&mut self, turn: &mut Turn<'_>, rows: Vec<i64>, hands_over: bool, now: Timestamp) -> Result<(), LedgerError> {
         let period = self.watch_period();
-        for live in self.tasks.values_mut().filter(|live| which(&live.task)) {
+        for row in rows {
+            let Some(live) = self.tasks.get_mut(&row) else { continue };
             live.task.take(TaskEvent::StopWanted, period, now);
             if hands_over && live.hand_over == HandOver::None {
                 live.hand_over = HandOver::Awaited;
@@ -230,7 +254,7 @@ impl Tasks {
     /// A task was never its occurrence's: it is forgotten here, and its row is closed.
     pub(super) fn disown(&mut self, turn: &mut Turn<'_>, key: &Key, task_id: &str, now: Timestamp) -> Result<(), LedgerError> {
         let row = self.tasks.iter().find(|(_, live)| &live.task.key == key && live.task.task_id == task_id).map(|(row, _)| *row);
-        let Some(mut live) = row.and_then(|row| self.tasks.remove(&row)) else { return Ok(()) };
+        let Some(mut live) = row.and_then(|row| self.remove(row)) else { return Ok(()) };
         live.task.phase = TaskPhase::Gone { at: now, verified: false };
         turn.update_task(&live.task)
     }
@@ -271,7 +295,7 @@ impl Tasks {
             TaskStep::Describe => live.describing = false,
         }
         let before = live.task.phase;
-        live.task.take(event(step, answer), period, now);
+        live.task.take(step.answered(answer), period, now);
         let action = match step {
             TaskStep::Stop => Action::Stop,
             TaskStep::Describe => Action::Describe,
@@ -288,7 +312,7 @@ impl Tasks {
         turn.update_task(&live.task)?;
         let task = live.task.clone();
         if task.is_gone() {
-            self.tasks.remove(&row);
+            self.remove(row);
         }
         Ok(Some(task))
     }
@@ -324,7 +348,7 @@ impl Tasks {
             }
         }
         for task in &settled {
-            self.tasks.remove(&task.row);
+            self.remove(task.row);
         }
         Ok((settled, alerts))
     }
@@ -357,13 +381,15 @@ impl Tasks {
     }
 }
 
-fn event(step: TaskStep, answer: &Answer) -> TaskEvent {
-    match (step, &answer.result) {
-        (TaskStep::Stop, Ok(Success::Stopped)) => TaskEvent::Stopped,
-        (TaskStep::Stop, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Stopped,
-        (TaskStep::Describe, Ok(Success::Described(status))) => TaskEvent::Described(*status),
-        // The service says it either way (TRTC.md section 2.2).
-        (TaskStep::Describe, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Described(TaskStatus::NotExist),
-        _ => TaskEvent::Failed,
+fn target(task: &Task) -> Target {
+    Target { sdk_app_id: task.destination.sdk_app_id, room: task.room.clone() }
+}
+
+fn forget<K: Eq + Hash>(index: &mut HashMap<K, Vec<i64>>, key: &K, row: i64) {
+    if let Some(rows) = index.get_mut(key) {
+        rows.retain(|known| *known != row);
+        if rows.is_empty() {
+            index.remove(key);
+        }
     }
 }

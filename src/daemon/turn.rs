@@ -2,6 +2,7 @@
 //! change in it. Refuses to wait for anything.
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use super::desk::Desk;
 use super::hold::Change;
@@ -28,41 +29,31 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let clock = self.hold.reason().map(|_| MissedReason::Clock);
         self.desk.held = clock.or(self.ledger.is_behind().then_some(MissedReason::Disk));
         let mut turn = self.ledger.turn();
-        for report in mail.reports {
-            self.desk.take_report(&mut turn, report, now, self.line.api.as_ref())?;
-        }
-        if let Some(change) = change {
-            clock_changed(change, (&mut self.desk, &mut self.horizon, &mut turn), now)?;
-        }
-        for input in mail.inputs {
-            match input {
-                Input::Callback(callback) => self.desk.take_callback(&mut turn, callback, now)?,
-                Input::Order(order, sender) => {
-                    let reply = obey(order, (&mut self.desk, &mut self.horizon, &mut turn), now)?;
-                    self.replies.push((sender, reply));
-                }
-            }
-        }
-        self.desk.settle_callbacks(&mut turn, now)?;
-        self.desk.act_on_time(&mut turn, now)?;
-        match self.desk.held {
-            Some(reason) => self.horizon.pause(reason),
-            None => self.horizon.settle(&mut turn, &mut self.desk, now)?,
-        }
-        self.desk.settle_rooms(&mut turn, now)?;
-        let attempts = match turn.commit(now) {
-            Ok(attempts) => {
+        let office = Office { desk: &mut self.desk, horizon: &mut self.horizon, turn: &mut turn, replies: &mut self.replies };
+        // What could not be read is asked again in the next turn; what was decided before that stands.
+        let worked = office.work(mail, change, self.line.api.as_ref(), now);
+        let attempts = match (worked, turn.commit(now)) {
+            (Ok(()), Ok(attempts)) => {
+                self.look_soon = self.disk.is_some();
                 self.disk_works(now);
                 attempts
             }
-            Err(error) if error.is_passing() => {
+            (Err(error), Ok(attempts)) if error.is_passing() => {
+                self.disk_fails(&error, now);
+                attempts
+            }
+            (Ok(()) | Err(_), Err(error)) | (Err(error), Ok(_)) if error.is_passing() => {
+                self.look_soon = false;
                 self.disk_fails(&error, now);
                 Vec::new()
             }
-            Err(error) => return Err(error),
+            (_, Err(error)) | (Err(error), _) => return Err(error),
         };
-        for (sender, reply) in self.replies.drain(..) {
-            // Whoever asked may be gone; what was done is recorded.
+        for (sender, mut reply) in self.replies.drain(..) {
+            if let (Ok(lines), Some(error)) = (&mut reply, &self.disk) {
+                lines.push(format!("this is recorded as soon as the ledger can be written again: {error}"));
+            }
+            // Whoever asked may be gone; what was done is done.
             let _ = sender.send(reply);
         }
         self.tell();
@@ -97,46 +88,81 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 }
 
-/// The loop's rooms, for one turn.
-type Office<'a, 'ledger> = (&'a mut Desk, &'a mut Horizon, &'a mut Turn<'ledger>);
-
-/// Starts are held from now on, or are not any more.
-fn clock_changed(change: Change, (desk, horizon, turn): Office<'_, '_>, now: Timestamp) -> Result<(), LedgerError> {
-    match change {
-        Change::Held(reason) => {
-            desk.heard.push(Happening::general(now, Weight::Error, format!("starts are held: {reason}")));
-            if let Some(earliest) = desk.take_back_unsent(turn, now)? {
-                horizon.restart_at(earliest.min(horizon.cursor()));
-                turn.set_cursor(horizon.cursor())?;
-            }
-        }
-        Change::Released => {
-            let text = format!("the clock is believed again, and starts go on; it shows {now}");
-            desk.heard.push(Happening::general(now, Weight::Info, text));
-            if horizon.cursor() > now {
-                horizon.restart_at(now);
-                turn.unmiss(now);
-                turn.set_cursor(now)?;
-            }
-            horizon.start_open(turn, desk, horizon.cursor(), now)?;
-        }
-    }
-    Ok(())
+/// What is worked with in one turn.
+struct Office<'a, 'ledger> {
+    desk: &'a mut Desk,
+    horizon: &'a mut Horizon,
+    turn: &'a mut Turn<'ledger>,
+    replies: &'a mut Vec<(oneshot::Sender<Reply>, Reply)>,
 }
 
-fn obey(order: Order, (desk, horizon, turn): Office<'_, '_>, now: Timestamp) -> Result<Reply, LedgerError> {
-    let Order { who, what } = order;
-    let (verb, reply) = match what {
-        What::Stop(target) => ("stop", desk.stop(turn, &target, now)?),
-        What::Accept { generation, changes } => {
-            desk.follow(turn, &generation.schedule, generation.number, now)?;
-            horizon.follow(turn, desk, generation, now)?;
-            ("reload", Ok(changes))
+impl Office<'_, '_> {
+    fn work<A: Api>(mut self, mail: Mail, change: Option<Change>, api: &A, now: Timestamp) -> Result<(), LedgerError> {
+        // First of all what nobody would tell again; none of it asks the disk.
+        let is_released = change == Some(Change::Released);
+        if let Some(Change::Held(reason)) = change {
+            self.hold(&reason, now)?;
         }
-        What::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {now}")])),
-    };
-    if let Ok(lines) = &reply {
-        turn.act(now, &who, verb, &lines.join("\n"));
+        for report in mail.reports {
+            self.desk.take_report(self.turn, report, now, api)?;
+        }
+        self.desk.act_on_time(self.turn, now)?;
+        if is_released {
+            self.release(now)?;
+        }
+        for input in mail.inputs {
+            match input {
+                Input::Callback(callback) => self.desk.take_callback(self.turn, callback, now)?,
+                Input::Order(order, sender) => {
+                    let reply = self.obey(order, now)?;
+                    self.replies.push((sender, reply));
+                }
+            }
+        }
+        self.desk.settle_callbacks(self.turn, now)?;
+        match self.desk.held {
+            Some(reason) => self.horizon.pause(reason),
+            None => self.horizon.settle(self.turn, self.desk, now)?,
+        }
+        self.desk.settle_rooms(self.turn, now)
     }
-    Ok(reply)
+
+    /// Starts are held from now on.
+    fn hold(&mut self, reason: &str, now: Timestamp) -> Result<(), LedgerError> {
+        self.desk.heard.push(Happening::general(now, Weight::Error, format!("starts are held: {reason}")));
+        if let Some(earliest) = self.desk.take_back_unsent(self.turn, now)? {
+            self.horizon.restart_at(earliest);
+            self.turn.set_cursor(self.horizon.cursor())?;
+        }
+        Ok(())
+    }
+
+    /// The clock is believed again.
+    fn release(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+        let text = format!("the clock is believed again, and starts go on; it shows {now}");
+        self.desk.heard.push(Happening::general(now, Weight::Info, text));
+        if self.horizon.released(now) {
+            self.turn.unmiss(now);
+            self.turn.set_cursor(self.horizon.cursor())?;
+        }
+        let cursor = self.horizon.cursor();
+        self.horizon.start_open(self.turn, self.desk, cursor, now)
+    }
+
+    fn obey(&mut self, order: Order, now: Timestamp) -> Result<Reply, LedgerError> {
+        let Order { who, what } = order;
+        let (verb, reply) = match what {
+            What::Stop(target) => ("stop", self.desk.stop(self.turn, &target, now)?),
+            What::Accept { generation, changes } => {
+                self.desk.follow(self.turn, &generation.schedule, generation.number, now)?;
+                self.horizon.follow(self.turn, self.desk, generation, now)?;
+                ("reload", Ok(changes))
+            }
+            What::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {now}")])),
+        };
+        if let Ok(lines) = &reply {
+            self.turn.act(now, &who, verb, &lines.join("\n"));
+        }
+        Ok(reply)
+    }
 }

@@ -102,6 +102,11 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
             let bound = bound.map_or("it has no bound in the cloud".to_owned(), |bound| format!("the cloud ends it by {bound}"));
             (Weight::Error, format!("{text}, but nobody was told its TaskId, so it could not be stopped: {bound}"))
         }
+        Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
+            if occurrence.on_air_at.is_none() && occurrence.was_in_doubt =>
+        {
+            (Weight::Error, format!("{text}, and an attempt without an answer may be on air all the same"))
+        }
         Outcome::EndedPlanned
         | Outcome::EndedMedia
         | Outcome::CutOperator

@@ -32,8 +32,8 @@ impl Ledger {
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
-    /// The same, once what was missed is taken back.
-    pub(super) fn holds_but_missed(&self, key: &Key) -> Result<bool, LedgerError> {
+    /// The same, but for a row that says that it was missed.
+    pub(super) fn holds_unless_missed(&self, key: &Key) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND NOT (state = 'done' AND outcome = 'missed')";
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
@@ -113,7 +113,7 @@ fn update(connection: &Connection, occurrence: &Occurrence) -> Result<(), Ledger
         attempts = ?9, tries = ?10, restarts = ?11, was_in_doubt = ?12, in_doubt = ?13, joined = ?14, exists_since_ms = ?15, \
         first_sent_ms = ?16, on_air_ms = ?17, ended_ms = ?18, confirmed_ms = ?19, task_id = ?20, error_code = ?21, \
         error_message = ?22, error_in_a_row = ?23, request_id = ?24, wanted_outcome = ?25, wanted_reason = ?26, tried_ms = ?27, \
-        lost_ms = ?28, heals = ?29, adopted = ?30, spec = ?31, generation = ?32 \
+        lost_ms = ?28, heals = ?29, adopted = ?30, spec = ?31, generation = ?32, doubts = ?33 \
         WHERE job = ?1 AND start_ms = ?2 AND state <> 'done'";
     let changed = connection.prepare_cached(sql)?.execute(params![
         occurrence.key.job.as_str(),
@@ -144,10 +144,11 @@ fn update(connection: &Connection, occurrence: &Occurrence) -> Result<(), Ledger
         occurrence.wanted.as_ref().map(Outcome::reason),
         ms(occurrence.tried_at),
         ms(occurrence.lost_at),
-        row::heals(&occurrence.heals),
+        row::instants(&occurrence.heals),
         occurrence.adopted.map(crate::occurrence::Adopted::name),
         row::spec(occurrence),
         occurrence.generation,
+        row::instants(&occurrence.doubts),
     ])?;
     if changed == 1 {
         return Ok(());

@@ -65,7 +65,11 @@ impl LedgerError {
     }
 
     fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
-        LedgerError::ours(format!("cannot {verb} `{}`: {error}", path.display()))
+        let told = error.to_string();
+        let is_broken = told.contains("malformed") || told.contains("not a database");
+        // Nothing is ever started over: what is on air stands in the old one only.
+        let advice = if is_broken { "; restore a backup of it, or move it away to begin a new one" } else { "" };
+        LedgerError::ours(format!("cannot {verb} `{}`: {told}{advice}", path.display()))
     }
 }
 

@@ -141,7 +141,7 @@ fn late_name(late: Late) -> &'static str {
 /// The columns [`occurrence`] reads.
 pub(super) const OCCURRENCE_COLUMNS: &str = "job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, \
     outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, \
-    ended_ms, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals, adopted, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
+    ended_ms, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals, doubts, adopted, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
 
 /// A row read by [`OCCURRENCE_COLUMNS`].
 pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
@@ -168,7 +168,8 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         wanted: wanted(row)?,
         tried_at: instant_or_none(row, "tried_ms")?,
         lost_at: instant_or_none(row, "lost_ms")?,
-        heals: read_heals(row)?,
+        heals: read_instants(row, "heals")?,
+        doubts: read_instants(row, "doubts")?,
         adopted: adopted(row)?,
         confirmed_at: instant_or_none(row, "confirmed_ms")?,
         task_id: row.get("task_id")?,
@@ -182,16 +183,16 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
     })
 }
 
-/// The `heals` column of an occurrence: milliseconds, oldest first.
-pub(super) fn heals(heals: &[Timestamp]) -> String {
-    let milliseconds: Vec<_> = heals.iter().map(|at| at.as_millisecond()).collect();
+/// The `heals` and `doubts` columns of an occurrence: milliseconds, oldest first.
+pub(super) fn instants(instants: &[Timestamp]) -> String {
+    let milliseconds: Vec<_> = instants.iter().map(|at| at.as_millisecond()).collect();
     serde_json::to_string(&milliseconds).expect("a list of numbers is JSON")
 }
 
-fn read_heals(row: &Row<'_>) -> rusqlite::Result<Vec<Timestamp>> {
-    let text: String = row.get("heals")?;
-    let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken("heals", &text))?;
-    milliseconds.into_iter().map(|value| from_millisecond(value).ok_or_else(|| broken("heals", &text))).collect()
+fn read_instants(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<Timestamp>> {
+    let text: String = row.get(column)?;
+    let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken(column, &text))?;
+    milliseconds.into_iter().map(|value| from_millisecond(value).ok_or_else(|| broken(column, &text))).collect()
 }
 
 fn wanted(row: &Row<'_>) -> rusqlite::Result<Option<Outcome>> {

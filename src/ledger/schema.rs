@@ -135,7 +135,8 @@ ALTER TABLE occurrence ADD COLUMN wanted_reason TEXT CHECK ((wanted_reason IS NU
 ALTER TABLE occurrence ADD COLUMN tried_ms INTEGER;
 ALTER TABLE occurrence ADD COLUMN lost_ms INTEGER CHECK (lost_ms IS NULL OR on_air_ms IS NOT NULL);
 ALTER TABLE occurrence ADD COLUMN heals TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(heals));
-ALTER TABLE occurrence ADD COLUMN adopted TEXT CHECK (adopted IS NULL OR adopted IN ('waiting', 'on_air'));
+ALTER TABLE occurrence ADD COLUMN doubts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(doubts));
+ALTER TABLE occurrence ADD COLUMN adopted TEXT CHECK (adopted IS NULL OR adopted IN ('waiting', 'restart', 'on_air'));
 CREATE INDEX task_of_id ON task (task_id);
 
 CREATE TABLE orphan (

@@ -129,6 +129,10 @@ impl Turn<'_> {
 
     /// Removes an armed row that was taken back unsent, with its call. Crash before: it is recovered as armed.
     pub fn remove(&mut self, key: &Key) -> Result<(), LedgerError> {
+        for pending in [&mut self.own, &mut self.ledger.pending] {
+            pending.fresh.remove(key);
+            pending.attempts.retain(|attempt| &attempt.key != key);
+        }
         self.write(Write::Remove(key.clone()));
         Ok(())
     }
@@ -257,15 +261,17 @@ impl Turn<'_> {
 
     /// Whether there is a row of that name, open or done.
     pub fn has(&mut self, key: &Key) -> Result<bool, LedgerError> {
-        let is_removed = |writes: &[Write]| writes.iter().any(|write| matches!(write, Write::Remove(removed) if removed == key));
         if self.own.fresh.contains(key) || self.ledger.pending.fresh.contains(key) {
             return Ok(true);
         }
-        let is_taken_back =
-            |writes: &[Write]| writes.iter().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start));
-        let was_missed = is_taken_back(&self.own.writes) || is_taken_back(&self.ledger.pending.writes);
-        let holds = if was_missed { self.ledger.holds_but_missed(key)? } else { self.ledger.holds(key)? };
-        Ok(holds && !is_removed(&self.own.writes) && !is_removed(&self.ledger.pending.writes))
+        let writes = || self.own.writes.iter().chain(&self.ledger.pending.writes);
+        if writes().any(|write| matches!(write, Write::Remove(removed) if removed == key)) {
+            return Ok(false);
+        }
+        if writes().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start)) {
+            return self.ledger.holds_unless_missed(key);
+        }
+        self.ledger.holds(key)
     }
 
     /// Whether a task of that id was ever ours.

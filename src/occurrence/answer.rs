@@ -37,8 +37,9 @@ fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot
         next.request_id = judgement.request_id;
     }
     let was_in_doubt = next.in_doubt;
-    next.in_doubt |= judgement.doubt;
-    next.was_in_doubt |= judgement.doubt;
+    if judgement.doubt {
+        next.doubt(sent_at);
+    }
     next.tried_at = Some(sent_at);
     if judgement.fault.is_some() {
         next.fault = judgement.fault;

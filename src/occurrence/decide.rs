@@ -75,8 +75,6 @@ pub enum Event {
     Adopted {
         /// The task.
         task_id: String,
-        /// When the vendor saw it start.
-        at: Timestamp,
     },
     /// The task that was adopted turned out to be another's.
     TakenBack,
@@ -138,13 +136,23 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
         (State::Waiting { .. } | State::OnAir, Event::Yield) => yielding(&mut next),
         (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
-        (State::Waiting { .. }, Event::Adopted { task_id, at }) if next.in_doubt => {
-            adopt(&mut next, Adopted::FromWaiting, task_id, at, now)
+        (State::Waiting { .. }, Event::Adopted { task_id }) if next.in_doubt => {
+            let from = if next.on_air_at.is_none() { Adopted::FromWaiting } else { Adopted::FromRestart };
+            adopt(&mut next, from, task_id, now)
         }
-        (State::OnAir, Event::Adopted { task_id, at }) if next.task_id.is_none() => {
-            adopt(&mut next, Adopted::FromOnAir, task_id, at, now)
-        }
+        (State::OnAir, Event::Adopted { task_id }) if next.task_id.is_none() => adopt(&mut next, Adopted::FromOnAir, task_id, now),
         (State::OnAir, Event::TakenBack) => taken_back(&mut next, now),
+        // Its end came before the truth: there is nothing of its own to stop.
+        (State::Stopping { outcome }, Event::TakenBack) => {
+            next.task_id = None;
+            let is_end = outcome.name() == "ended";
+            finish(&mut next, if is_end { Outcome::EndedUnverified } else { outcome.clone() }, now)
+        }
+        (state @ (State::Waiting { .. } | State::Armed | State::Calling), Event::TakenBack) => {
+            next.task_id = None;
+            next.adopted = None;
+            state.clone()
+        }
         (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: Why::Restart },
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },
@@ -217,10 +225,9 @@ pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
     State::OnAir
 }
 
-fn adopt(next: &mut Occurrence, from: Adopted, task_id: String, at: Timestamp, now: Timestamp) -> State {
+fn adopt(next: &mut Occurrence, from: Adopted, task_id: String, now: Timestamp) -> State {
     next.task_id = Some(task_id);
     next.adopted = Some(from);
-    next.confirmed_at = Some(at);
     if from == Adopted::FromOnAir { State::OnAir } else { on_air(next, now) }
 }
 
@@ -229,8 +236,14 @@ fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
     next.task_id = None;
     next.confirmed_at = None;
     match next.adopted.take() {
-        Some(Adopted::FromWaiting) => {
+        Some(from @ (Adopted::FromWaiting | Adopted::FromRestart)) => {
             next.in_doubt = true;
+            if from == Adopted::FromWaiting {
+                next.on_air_at = None;
+            } else {
+                next.restarts = next.restarts.saturating_sub(1);
+                next.lost_at = Some(now);
+            }
             State::Waiting { until: now, why: why_again(next) }
         }
         Some(Adopted::FromOnAir) | None => State::OnAir,
@@ -275,8 +288,7 @@ fn due(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
 
 /// The daemon ended between the claim of an attempt and the record of its answer: it may have been sent.
 fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
-    next.in_doubt = true;
-    next.was_in_doubt = true;
+    next.doubt(next.tried_at.unwrap_or(next.key.start));
     if let Some(outcome) = next.wanted.take() {
         // Nobody knows its task, so nobody can stop it; nor is it started again.
         let outcome = if outcome.name() == "cut" { outcome } else { Outcome::Failed(Failure::InDoubt) };

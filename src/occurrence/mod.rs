@@ -195,8 +195,10 @@ impl State {
 /// What an occurrence was before a callback named its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adopted {
-    /// It waited, in doubt.
+    /// It waited, in doubt, and was never on air.
     FromWaiting,
+    /// It waited to return, in doubt.
+    FromRestart,
     /// It was on air without a TaskId.
     FromOnAir,
 }
@@ -206,13 +208,14 @@ impl Adopted {
     pub fn name(self) -> &'static str {
         match self {
             Adopted::FromWaiting => "waiting",
+            Adopted::FromRestart => "restart",
             Adopted::FromOnAir => "on_air",
         }
     }
 
     /// The way back from the ledger.
     pub fn from_name(name: &str) -> Option<Adopted> {
-        [Adopted::FromWaiting, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
+        [Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
     }
 }
 
@@ -286,6 +289,8 @@ pub struct Occurrence {
     pub wanted: Option<Outcome>,
     /// When the newest attempt was sent, or was to be: what a callback about a doubt is held against.
     pub tried_at: Option<Timestamp>,
+    /// When requests of it were sent that may have begun something: the last few.
+    pub doubts: Vec<Timestamp>,
     /// Since when it is off the air against the plan, after it was on.
     pub lost_at: Option<Timestamp>,
     /// When it was healed lately, at most [`HEALS_FAST`] of them.
@@ -301,6 +306,9 @@ pub struct Occurrence {
     /// The RequestId of the last answer.
     pub request_id: Option<String>,
 }
+
+/// How many doubts of an occurrence are remembered: callbacks come within seconds, and attempts are seconds apart.
+const DOUBTS_KEPT: usize = 10;
 
 /// No attempt leaves in the last 30 s of a window, or its last quarter if that is less: it would bill more than it plays.
 const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
@@ -336,6 +344,16 @@ impl Occurrence {
 
     fn within_open_end(&self) -> SignedDuration {
         self.terms.start_within.map_or(OPEN_START_WITHIN, signed)
+    }
+
+    /// A request that left at `sent_at` may have begun something.
+    fn doubt(&mut self, sent_at: Timestamp) {
+        self.in_doubt = true;
+        self.was_in_doubt = true;
+        self.doubts.push(sent_at);
+        if self.doubts.len() > DOUBTS_KEPT {
+            self.doubts.remove(0);
+        }
     }
 
     /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.

@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
-use crate::trtc::{Destination, Room, TaskStatus};
+use crate::trtc::error::{Class, classify};
+use crate::trtc::{Answer, Destination, Room, Success, TaskStatus};
 
 /// Gone is NotExist twice, this far apart.
 const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -12,6 +13,9 @@ const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
 const TOO_YOUNG: SignedDuration = SignedDuration::from_secs(10);
 /// Media that runs over its length by this much is stopped.
 const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
+/// When media that should be over is looked at, after its end: the endpoint calls a task InProgress while it idles.
+const LOOKS_AT_END: [SignedDuration; 5] =
+    [SignedDuration::ZERO, SignedDuration::from_secs(3), SignedDuration::from_secs(8), SignedDuration::from_secs(15), OVERRUN];
 /// A stop that is not settled by then alerts.
 const ALERT_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// A loop that nobody could stop is believed to be gone this long after its MaxDuration.
@@ -116,6 +120,20 @@ pub enum TaskEvent {
     Described(TaskStatus),
     /// A stop or a describe failed.
     Failed,
+}
+
+impl TaskStep {
+    /// What an answer to it means.
+    pub fn answered(self, answer: &Answer) -> TaskEvent {
+        match (self, &answer.result) {
+            (TaskStep::Stop, Ok(Success::Stopped)) => TaskEvent::Stopped,
+            (TaskStep::Stop, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Stopped,
+            (TaskStep::Describe, Ok(Success::Described(status))) => TaskEvent::Described(*status),
+            // The service says it either way (TRTC.md section 2.2).
+            (TaskStep::Describe, Err(fault)) if classify(fault) == Class::TaskGone => TaskEvent::Described(TaskStatus::NotExist),
+            _ => TaskEvent::Failed,
+        }
+    }
 }
 
 impl Task {
@@ -230,8 +248,8 @@ impl Task {
 
     fn next_watch(&self, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
         let periodic = now + watch_period;
-        let media =
-            self.media_end.into_iter().flat_map(|end| [end, end.checked_add(OVERRUN).unwrap_or(end)]).filter(|at| *at > now).min();
+        let looks = |end: Timestamp| LOOKS_AT_END.iter().filter_map(move |after| end.checked_add(*after).ok());
+        let media = self.media_end.into_iter().flat_map(looks).find(|at| *at > now);
         media.map_or(periodic, |at| at.min(periodic))
     }
 

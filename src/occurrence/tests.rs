@@ -60,6 +60,7 @@ fn example() -> Occurrence {
         ended_at: None,
         wanted: None,
         tried_at: None,
+        doubts: Vec::new(),
         lost_at: None,
         heals: Vec::new(),
         adopted: None,

@@ -46,6 +46,11 @@ fn whether_two_windows_meet_is_told_by_two_seconds() {
         (r#"at: "18:00", for: 2h, until: 2026-12-31"#, r#"at: "18:00", for: 2h, from: 2027-01-01"#, ""),
         (r#"at: "18:00", for: 2h, until: 2027-01-01"#, r#"at: "18:00", for: 2h, from: 2027-01-01"#, "a b equal"),
         (r#"at: "18:00", for: 2h"#, r#"cron: "0 19 1 * *", for: 1h"#, "a b overlap"),
+        // The week's last day, seen from now.
+        (r#"at: "18:00", for: 2h, days: sun"#, r#"at: "19:00", for: 2h, days: sun"#, "a b overlap"),
+        // Two that share no date but one.
+        (r#"cron: "0 18 13 * *", for: 2h"#, r#"cron: "0 19 * * 5L", for: 2h"#, ""),
+        (r#"cron: "0 18 26 * *", for: 2h"#, r#"cron: "0 19 * * 5L", for: 2h"#, "a b overlap"),
     ] {
         assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
         assert_eq!(told(SHANGHAI, &[("b", second), ("a", first)]), expected, "{second} and {first}");
@@ -188,6 +193,7 @@ fn what_has_begun_counts_and_of_two_that_have_begun_nothing_is_said() {
 
 #[test]
 fn what_only_a_clock_change_makes_is_marked() {
+    assert_eq!(told(NEW_YORK, &[("a", r#"at: ["01:30", "03:15"], for: 100m"#)]), "a a overlap (clock)");
     for (first, second, expected) in [
         // The night of 14 March has an hour less: what is measured by elapsed time ends an hour later on the clock.
         (r#"at: "23:00", for: 8h"#, r#"at: "07:00", for: 1h"#, "a b overlap (clock)"),

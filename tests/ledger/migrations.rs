@@ -4,13 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader, VERSION};
-use ingestd::occurrence::Occurrence;
+use ingestd::occurrence::{Adopted, Occurrence, Outcome};
 use rusqlite::Connection;
 
 use super::{ledger, raw};
 
 /// A ledger as version 1 wrote it, one row of each state.
 const V1: &str = include_str!("../fixtures/ledger/v1.sql");
+
+/// The same of version 2.
+const V2: &str = include_str!("../fixtures/ledger/v2.sql");
 
 fn schema(connection: &Connection) -> Vec<String> {
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name";
@@ -49,14 +52,30 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 }
 
 #[test]
+fn a_released_schema_does_not_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(VERSION, 2, "a newer one needs a fixture of its own");
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V2)));
+}
+
+#[test]
+fn what_only_version_2_knows_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V2));
+    let ledger = Ledger::open(folder.path()).expect("it loads");
+    let rows = ledger.recover().expect("readable");
+    let row = |job: &str| rows.iter().find(|row| row.key.job.as_str() == job).expect("it is open");
+    assert_eq!(row("calling").wanted, Some(Outcome::CutOperator));
+    assert_eq!((row("on-air").heals.len(), row("on-air").restarts), (2, 2));
+    assert_eq!(row("stopping").adopted, Some(Adopted::FromWaiting));
+    let orphans = ledger.recover_orphans().expect("readable");
+    assert_eq!((orphans.len(), orphans[0].task_id.as_str(), orphans[0].likely_job.as_deref()), (1, "-orphan", Some("calling")));
+}
+
+#[test]
 fn a_ledger_of_version_1_loads_with_everything_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let released = file_of(folder.path(), V1);
-    if VERSION == 1 {
-        // Until there is a version 2, a new ledger is one of version 1: a released schema does not change.
-        assert_eq!(schema(&raw(&ledger().1)), schema(&released));
-    }
-    drop(released);
+    drop(file_of(folder.path(), V1));
     let ledger = Ledger::open(folder.path()).expect("it loads");
     let query = HistoryQuery { limit: 1_000, ..HistoryQuery::default() };
     let rows = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");

@@ -121,8 +121,15 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
     let doubts = (any::<bool>(), any::<bool>(), any::<bool>());
     let times = (option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()));
     let off = option::of(select(Outcome::WITHOUT_CODE[..7].to_vec()));
-    let adopted = option::of(select(vec![Adopted::FromWaiting, Adopted::FromOnAir]));
-    let losses = (off, option::of(instant()), option::of(instant()), prop::collection::vec(instant(), 0..=HEALS_FAST), adopted);
+    let adopted = option::of(select(vec![Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir]));
+    let losses = (
+        off,
+        option::of(instant()),
+        option::of(instant()),
+        prop::collection::vec(instant(), 0..=HEALS_FAST),
+        prop::collection::vec(instant(), 0..4),
+        adopted,
+    );
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
     let parts = (name, end(), playout(), terms(), state(), counts, doubts, (times, losses), texts);
     parts.prop_map(|(name, end, playout, terms, state, counts, doubts, (times, losses), texts)| {
@@ -130,7 +137,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
         let (attempts, tries, restarts, generation) = counts;
         let (was_in_doubt, in_doubt, joined) = doubts;
         let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
-        let (wanted, tried_at, lost_at, heals, adopted) = losses;
+        let (wanted, tried_at, lost_at, heals, doubts, adopted) = losses;
         let (task_id, fault, request_id) = texts;
         let row = Occurrence {
             key: Key { start, job: JobId::parse(&job).expect("a job id") },
@@ -155,6 +162,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             tried_at,
             lost_at,
             heals,
+            doubts,
             adopted,
             confirmed_at,
             task_id,

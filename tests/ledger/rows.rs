@@ -59,6 +59,7 @@ pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
         ended_at: None,
         wanted: None,
         tried_at: None,
+        doubts: Vec::new(),
         lost_at: None,
         heals: Vec::new(),
         adopted: None,

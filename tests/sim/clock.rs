@@ -98,6 +98,10 @@ impl Clock for SimClock {
         self.set().synchronised
     }
 
+    fn synchronised_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     async fn wake_at(&self, at: Timestamp) {
         let changed = self.shared.changed.notified();
         let far = self.now() + SignedDuration::from_hours(24 * 3650);

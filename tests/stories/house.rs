@@ -32,12 +32,18 @@ pub(crate) fn at(time: &str) -> Timestamp {
 pub(crate) struct StoryClock {
     origin: Instant,
     shared: Arc<Mutex<(Timestamp, Option<bool>)>>,
+    synchronised_at: Arc<Mutex<Option<Timestamp>>>,
     set: Arc<tokio::sync::Notify>,
 }
 
 impl StoryClock {
     fn new(start: Timestamp) -> StoryClock {
-        StoryClock { origin: Instant::now(), shared: Arc::new(Mutex::new((start, None))), set: Arc::default() }
+        StoryClock {
+            origin: Instant::now(),
+            shared: Arc::new(Mutex::new((start, None))),
+            synchronised_at: Arc::default(),
+            set: Arc::default(),
+        }
     }
 
     /// Sets the wall clock, as an operator or a time server would.
@@ -48,6 +54,7 @@ impl StoryClock {
 
     pub(crate) fn synchronise(&self, synchronised: Option<bool>) {
         self.shared.lock().expect("no panic").1 = synchronised;
+        *self.synchronised_at.lock().expect("no panic") = Some(self.now());
         self.set.notify_waiters();
     }
 }
@@ -68,6 +75,10 @@ impl Clock for StoryClock {
 
     fn synchronised(&self) -> Option<bool> {
         self.shared.lock().expect("no panic").1
+    }
+
+    fn synchronised_at(&self) -> Option<Timestamp> {
+        *self.synchronised_at.lock().expect("no panic")
     }
 
     async fn wake_at(&self, at: Timestamp) {

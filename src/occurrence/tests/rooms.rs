@@ -126,22 +126,25 @@ fn what_is_wanted_of_an_attempt_under_way_waits_for_its_answer() {
 #[test]
 fn a_doubt_adopts_the_task_a_callback_names_and_gives_it_back() {
     let waiting = answer(&example(), &Answer::bare(Err(Fault::Timeout)), at(0));
-    let adopted = happen(&waiting, Event::Adopted { task_id: "t-9".into(), at: at(1) }, 11);
-    assert_eq!((adopted.state.name(), adopted.task_id.as_deref(), adopted.confirmed_at), ("on_air", Some("t-9"), Some(at(1))));
+    let adopted = happen(&waiting, Event::Adopted { task_id: "t-9".into() }, 11);
+    assert_eq!((adopted.state.name(), adopted.task_id.as_deref(), adopted.on_air_at), ("on_air", Some("t-9"), Some(at(11))));
     let back = happen(&adopted, Event::TakenBack, 12);
-    assert_eq!((back.state.name(), back.task_id.as_deref(), back.in_doubt), ("waiting", None, true));
+    assert_eq!((back.state.name(), back.task_id.as_deref(), back.in_doubt, back.on_air_at), ("waiting", None, true, None));
+    let stopping = happen(&adopted, Event::End, 3600);
+    assert_eq!(outcome(&happen(&stopping, Event::TakenBack, 3601)), ("ended", "unverified"));
     let (doubtful, now) = wait(&waiting);
     let unknown = answer(&doubtful, &rejected("FailedOperation.TaskExist"), now);
-    let adopted = happen(&unknown, Event::Adopted { task_id: "t-9".into(), at: at(1) }, 20);
+    let adopted = happen(&unknown, Event::Adopted { task_id: "t-9".into() }, 20);
     assert_eq!(happen(&adopted, Event::TakenBack, 21).state, State::OnAir);
     // What was answered is in no doubt.
-    assert!(decide(&on_air(), Event::Adopted { task_id: "t-9".into(), at: at(1) }, at(2)).is_err());
+    assert!(decide(&on_air(), Event::Adopted { task_id: "t-9".into() }, at(2)).is_err());
 }
 
 /// A show on the example's target, so many seconds after its start.
 fn show(job: &str, start: i64, conflict: Conflict) -> Occurrence {
     let mut show = example();
     show.key = Key { start: at(start), job: JobId::parse(job).expect("an id") };
+    show.playout.robot = job.to_owned();
     show.end = End::Planned(at(start + 3600));
     show.terms.conflict = conflict;
     show

@@ -77,8 +77,11 @@ fn media_is_not_cut_on_the_dot_but_30_s_later() {
     let mut task = Task { media_end: Some(at(100)), bound: None, ..task() };
     task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(90));
     assert_eq!(task.next_at, at(100));
-    task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(100));
-    assert_eq!(task.next_at, at(130));
+    // It may only idle: it is looked at again and again, and not stopped.
+    for (now, next) in [(100, 103), (103, 108), (108, 115), (115, 130)] {
+        task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(now));
+        assert_eq!((task.is_stop_wanted(), task.next_at), (false, at(next)));
+    }
     task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(130));
     assert!(task.is_stop_wanted());
 }

@@ -17,7 +17,7 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A start is told by dates up to two days before it.
 const SLACK: SignedDuration = SignedDuration::from_hours(48);
 /// Starts of one job that follow no week, at most: each is looked at by itself.
-const LONE_STARTS_MAX: usize = 100;
+const LONE_STARTS_MAX: usize = 500;
 /// What is longer than this is not worth a sample.
 const SAMPLE_MAX: SignedDuration = SignedDuration::from_hours(200 * 24);
 /// More pairs than these cannot be worth the memory: then all are swept, and the sweep ends early.
@@ -102,34 +102,35 @@ fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
 /// Stretches of time that hold, of every clash in `range`, one like it.
 ///
 /// Between two events (clock changes, bounds) each weekly job plays the same week again and again: a clash there, moved back by
-/// whole weeks, is one in the first week after the event. What is within the length of a window and a few days of an event is
-/// looked at in any case, and so is every start of a job that is not weekly.
+/// whole weeks, is one in the first week after the event. What is within the length of a window and two days of an event is looked at
+/// in any case, and so is every window of a job that is not weekly.
 fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<Vec<Range<Timestamp>>> {
-    let mut around = SLACK;
+    let mut longest_of_all = SignedDuration::ZERO;
     let mut events = vec![range.start];
     for job in jobs {
         let changes = changes.of(job);
-        around = around.max(longest(job, &changes)?.checked_add(SLACK)?);
+        longest_of_all = longest_of_all.max(longest(job, &changes)?);
         events.extend(changes.iter().map(|change| change.at).chain(job.when.from).chain(job.when.until));
     }
+    let around = longest_of_all.checked_add(SLACK)?;
     let last = range.end.saturating_add(around).unwrap_or(Timestamp::MAX);
     events.retain(|event| (range.start..last).contains(event));
     events.sort_unstable();
     events.dedup();
-    let stretch = |from: Timestamp, length: SignedDuration| {
-        let start = from.saturating_sub(around).unwrap_or(Timestamp::MIN).max(range.start);
-        let end = from.saturating_add(length + around).unwrap_or(Timestamp::MAX).min(range.end);
-        start..end
+    let stretch = |before: SignedDuration, at: Timestamp, after: SignedDuration| {
+        let start = at.saturating_sub(before).unwrap_or(Timestamp::MIN).max(range.start);
+        start..at.saturating_add(after).unwrap_or(Timestamp::MAX).min(range.end)
     };
-    let mut stretches: Vec<_> = events.into_iter().map(|event| stretch(event, WEEK)).collect();
+    let mut stretches: Vec<_> = events.into_iter().map(|event| stretch(around, event, WEEK + around)).collect();
+    // A lone window meets what is open when it begins, and what begins before it ends; a range excludes its last instant.
+    let lone_stretch = longest_of_all.checked_add(SignedDuration::from_secs(1))?;
     for job in jobs.iter().filter(|job| !job.when.is_weekly()) {
         let starts = Upcoming::open_at([job], range.start).map(|window| window.start.at).take_while(|start| *start < range.end);
         let lone: Vec<_> = starts.take(LONE_STARTS_MAX + 1).collect();
         if lone.len() > LONE_STARTS_MAX {
             return None;
         }
-        // Both ends are within: a range excludes its last instant.
-        stretches.extend(lone.into_iter().map(|start| stretch(start, SignedDuration::from_secs(1))));
+        stretches.extend(lone.into_iter().map(|start| stretch(SignedDuration::ZERO, start, lone_stretch)));
     }
     let samples = merged(stretches);
     let total: SignedDuration = samples.iter().map(|sample| sample.end.duration_since(sample.start)).sum();
