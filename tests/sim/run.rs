@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use ingestd::clock::Clock;
 use ingestd::daemon::{Daemon, Former, Generation, Happening, Rules};
@@ -184,6 +183,11 @@ impl World<'_> {
         }
     }
 
+    /// Whether the daemon was to die since this was asked last.
+    fn has_died(&self) -> bool {
+        std::pin::pin!(self.api.death.notified()).enable()
+    }
+
     fn history(&self) -> Vec<Occurrence> {
         let query = HistoryQuery { limit: 1_000_000, ..HistoryQuery::default() };
         Reader::open(&self.folder).expect("it opens").history(&query).expect("it reads")
@@ -273,6 +277,10 @@ impl World<'_> {
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let daemon = Daemon::new(clock, api, rules, ledger, self.generation(newest), former, Box::new(observe));
         let daemon = daemon.expect("it starts");
+        if self.has_died() {
+            // It took over, and never turned.
+            return None;
+        }
         let handle = daemon.handle();
         self.api.state().handle = Some(handle.clone());
         let end = match life.map(|life| life.ending) {
@@ -302,7 +310,7 @@ impl World<'_> {
         };
         trace_line(&self.clock, "the daemon is gone");
         // A death that came with another must not kill the next daemon.
-        let _ = tokio::time::timeout(Duration::ZERO, self.api.death.notified()).await;
+        self.has_died();
         let mut state = self.api.state();
         (state.handle, state.dies_at) = (None, None);
         drop(state);
