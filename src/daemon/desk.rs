@@ -144,6 +144,9 @@ impl Desk {
             return turn.rearm(&occurrence);
         }
         self.recovered_in_doubt += usize::from(was_under_way);
+        if was_under_way {
+            self.callbacks.note_doubt(&occurrence, occurrence.tried_at.unwrap_or(key.start));
+        }
         if let Some(tried_at) = occurrence.tried_at.filter(|_| was_under_way || occurrence.in_doubt) {
             self.callbacks.note_doubt(&occurrence, tried_at);
         }
@@ -343,6 +346,14 @@ impl Desk {
             self.task_news(turn, &task, TaskStep::Describe, now)?;
         }
         Ok(())
+    }
+
+    /// The clock was set: the cloud ends tasks by the time that passes, whatever this host's clock shows.
+    pub(super) fn clock_moved(&mut self, turn: &mut Turn<'_>, by: SignedDuration) -> Result<(), LedgerError> {
+        for live in self.live.values_mut() {
+            live.bound = live.bound.and_then(|bound| bound.checked_add(by).ok());
+        }
+        self.tasks.clock_moved(turn, by)
     }
 
     /// The clock was set back: nothing that waits for a moment of the time before may wait until it comes again.

@@ -38,6 +38,10 @@ pub(super) struct Hold {
     /// The wall clock at boot, as last believed: wall minus time since boot.
     believed: SignedDuration,
     reason: Option<String>,
+    /// By how much the wall clock was set, as believed since this was asked last. What was measured by it has moved with it.
+    moved: SignedDuration,
+    /// Whether the clock was doubted from the start: what is recorded was measured by a clock that was right.
+    since_boot: bool,
     /// When the clock was synchronised last before it was doubted: only what came after that speaks for it.
     doubted_after: Option<Timestamp>,
     /// Until which time since boot a clock that nobody has set holds starts; `None`: it does not, or is set.
@@ -58,7 +62,14 @@ impl Hold {
         });
         let waits = require_sync && first.synchronised != Some(true);
         let doubted_after = first.synchronised_at;
-        Hold { believed: offset(start, first.boot), reason, doubted_after, unset_until: waits.then(|| first.boot + SYNC_PATIENCE) }
+        Hold {
+            believed: offset(start, first.boot),
+            reason,
+            moved: SignedDuration::ZERO,
+            since_boot: is_behind,
+            doubted_after,
+            unset_until: waits.then(|| first.boot + SYNC_PATIENCE),
+        }
     }
 
     /// Judges a reading. Small steps are believed, and are the rest of the house's business.
@@ -70,8 +81,7 @@ impl Hold {
         let shown = offset(reading.wall, reading.boot);
         let step = shown - self.believed;
         if step.abs() < TOO_MUCH {
-            self.believed = shown;
-            self.reason = None;
+            self.believe(shown);
         } else if self.reason.is_some() {
             let is_new = reading.synchronised_at.is_none() || reading.synchronised_at != self.doubted_after;
             if reading.synchronised == Some(true) && is_new {
@@ -92,9 +102,22 @@ impl Hold {
 
     /// The clock is right, says somebody who knows.
     pub(super) fn confirm(&mut self, reading: Reading) {
-        self.believed = offset(reading.wall, reading.boot);
-        self.reason = None;
+        self.believe(offset(reading.wall, reading.boot));
         self.unset_until = None;
+    }
+
+    fn believe(&mut self, shown: SignedDuration) {
+        if !std::mem::take(&mut self.since_boot) {
+            self.moved += shown - self.believed;
+        }
+        self.believed = shown;
+        self.reason = None;
+    }
+
+    /// By how much the wall clock was set since this was asked last; `None`: by too little to matter.
+    pub(super) fn take_moved(&mut self) -> Option<SignedDuration> {
+        let is_much = self.moved.abs() >= SignedDuration::from_secs(1);
+        is_much.then(|| std::mem::replace(&mut self.moved, SignedDuration::ZERO))
     }
 
     /// Why starts are held, if they are.
@@ -149,6 +172,20 @@ mod tests {
         assert!(reason.contains("forward by 59 min"), "{reason}");
         assert_eq!(hold.now(reading("2026-11-22T11:00:00Z", 120, None)), at("2026-11-22T10:01:00Z"));
         assert_eq!(hold.judge(reading("2026-11-22T10:01:30Z", 150, None)), Some(Change::Released), "the offset returned");
+    }
+
+    #[test]
+    fn what_was_measured_by_the_clock_moves_with_it() {
+        let mut hold = Hold::new(reading("2026-11-22T10:00:00Z", 0, None), Timestamp::MIN, false);
+        hold.judge(reading("2026-11-22T10:05:00Z", 0, None));
+        assert_eq!((hold.take_moved(), hold.take_moved()), (Some(SignedDuration::from_mins(5)), None));
+        hold.judge(reading("2026-11-22T09:05:00Z", 0, None));
+        assert_eq!(hold.take_moved(), None, "not while it is doubted");
+        hold.confirm(reading("2026-11-22T09:05:00Z", 0, None));
+        assert_eq!(hold.take_moved(), Some(SignedDuration::from_hours(-1)));
+        let mut hold = Hold::new(reading("2020-01-01T00:00:00Z", 0, None), at("2026-11-22T10:00:00Z"), false);
+        hold.judge(reading("2026-11-22T10:05:00Z", 9, None));
+        assert_eq!(hold.take_moved(), None, "what is recorded was measured by a clock that was right");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Taking over from the ledger: what a former daemon left under way, what was planned while nobody was there, and the schedule
 //! that is in force from now on. Refuses to know why the former daemon ended: a crash and an upgrade are one code path.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::desk::{Armed, Desk};
 use super::hold::{Hold, Reading};
 use super::settle::Horizon;
 use super::{Former, Generation};
 use crate::ledger::{Attempt, Ledger, LedgerError};
+
+/// How long callbacks about a start may be on their way.
+const DOUBTS_SINCE: SignedDuration = SignedDuration::from_mins(15);
 
 /// Takes over the ledger, in one transaction. If that cannot be written for now, what was decided waits in the ledger, as in any turn.
 pub(super) fn take_over(
@@ -20,6 +25,7 @@ pub(super) fn take_over(
     let occurrences = ledger.recover()?;
     let tasks = ledger.recover_tasks()?;
     let orphans = ledger.recover_orphans()?;
+    let doubts = ledger.recover_doubts(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
     let armed = match (clock_is_plausible, hold.reason()) {
@@ -30,6 +36,11 @@ pub(super) fn take_over(
     let cursor = meta.cursor.unwrap_or(now);
     let mut turn = ledger.turn();
     desk.callbacks.recover(orphans, now);
+    for doubt in doubts {
+        for sent_at in &doubt.doubts {
+            desk.callbacks.note_doubt(&doubt, *sent_at);
+        }
+    }
     desk.callbacks.learn(&accepted.schedule);
     for occurrence in occurrences {
         desk.recover(&mut turn, occurrence, armed, now)?;

@@ -146,6 +146,16 @@ impl Tasks {
         Some(live)
     }
 
+    /// The clock was set, and the cloud counts on.
+    pub(super) fn clock_moved(&mut self, turn: &mut Turn<'_>, by: SignedDuration) -> Result<(), LedgerError> {
+        for live in self.rows.values_mut() {
+            let Some(bound) = live.task.bound else { continue };
+            live.task.bound = bound.checked_add(by).ok();
+            turn.update_task(&live.task)?;
+        }
+        Ok(())
+    }
+
     /// The clock was set back.
     pub(super) fn clock_went_back(&mut self, now: Timestamp) {
         for live in self.rows.values_mut() {

@@ -1,7 +1,7 @@
 //! One turn of the loop: what has come in, what is due, what is owed; then one commit. And what an order, the clock and the disk
 //! change in it. Refuses to wait for anything.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
@@ -26,12 +26,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             change = Some(Change::Released);
         }
         let now = self.hold.now(reading);
+        let moved = self.hold.take_moved();
         let clock = self.hold.reason().map(|_| MissedReason::Clock);
         self.desk.held = clock.or(self.ledger.is_behind().then_some(MissedReason::Disk));
         let mut turn = self.ledger.turn();
         let office = Office { desk: &mut self.desk, horizon: &mut self.horizon, turn: &mut turn, replies: &mut self.replies };
         // What could not be read is asked again in the next turn; what was decided before that stands.
-        let worked = office.work(mail, change, self.line.api.as_ref(), now);
+        let worked = office.work(mail, (change, moved), self.line.api.as_ref(), now);
         let attempts = match (worked, turn.commit(now)) {
             (Ok(()), Ok(attempts)) => {
                 self.look_soon = self.disk.is_some();
@@ -97,8 +98,17 @@ struct Office<'a, 'ledger> {
 }
 
 impl Office<'_, '_> {
-    fn work<A: Api>(mut self, mail: Mail, change: Option<Change>, api: &A, now: Timestamp) -> Result<(), LedgerError> {
+    fn work<A: Api>(
+        mut self,
+        mail: Mail,
+        (change, moved): (Option<Change>, Option<SignedDuration>),
+        api: &A,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         // First of all what nobody would tell again; none of it asks the disk.
+        if let Some(by) = moved {
+            self.desk.clock_moved(self.turn, by)?;
+        }
         let is_released = change == Some(Change::Released);
         if let Some(Change::Held(reason)) = change {
             self.hold(&reason, now)?;

@@ -187,8 +187,12 @@ fn update_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> 
         TaskPhase::Gone { at, verified } => (None, 0, None, Some(at), Some(verified)),
     };
     let sql = "UPDATE task SET stop_wanted_ms = coalesce(stop_wanted_ms, ?2), stop_tries = max(stop_tries, ?3), \
-        stopped_ms = coalesce(stopped_ms, ?4), gone_ms = ?5, verified = ?6, alerted = ?7, media_end_ms = ?8 WHERE id = ?1";
-    run(connection, sql, params![task.row, ms(wanted), tries, ms(stopped), ms(gone), verified, task.alerted, ms(task.media_end)])
+        stopped_ms = coalesce(stopped_ms, ?4), gone_ms = ?5, verified = ?6, alerted = ?7, media_end_ms = ?8, bound_ms = ?9 WHERE id = ?1";
+    run(
+        connection,
+        sql,
+        params![task.row, ms(wanted), tries, ms(stopped), ms(gone), verified, task.alerted, ms(task.media_end), ms(task.bound)],
+    )
 }
 
 fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), LedgerError> {

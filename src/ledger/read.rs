@@ -33,6 +33,8 @@ const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
+const DOUBTS: &str = "WHERE was_in_doubt = 1 AND tried_ms >= ?1 ORDER BY tried_ms";
+
 const ORPHANS: &str = "SELECT * FROM orphan WHERE gone_ms IS NULL ORDER BY seen_ms";
 
 /// What `history` asks for.
@@ -138,6 +140,11 @@ impl Ledger {
         open_tasks(&self.connection)
     }
 
+    /// Every occurrence, over or not, of which a start was in doubt and the newest was tried since: a callback may yet name its task.
+    pub fn recover_doubts(&self, since: Timestamp) -> Result<Vec<Occurrence>, LedgerError> {
+        occurrences(&self.connection, DOUBTS, [since.as_millisecond()])
+    }
+
     /// Every orphan that is not known to be gone.
     pub fn recover_orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
         open_orphans(&self.connection)
@@ -202,6 +209,7 @@ mod tests {
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
+            (of_occurrences(DOUBTS), "SEARCH occurrence USING INDEX occurrence_doubt (tried_ms>?)"),
             (ORPHANS.to_owned(), "SCAN orphan USING INDEX orphan_open"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),
         ] {

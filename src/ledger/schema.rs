@@ -138,6 +138,7 @@ ALTER TABLE occurrence ADD COLUMN heals TEXT NOT NULL DEFAULT '[]' CHECK (json_v
 ALTER TABLE occurrence ADD COLUMN doubts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(doubts));
 ALTER TABLE occurrence ADD COLUMN adopted TEXT CHECK (adopted IS NULL OR adopted IN ('waiting', 'restart', 'on_air'));
 CREATE INDEX task_of_id ON task (task_id);
+CREATE INDEX occurrence_doubt ON occurrence (tried_ms) WHERE was_in_doubt = 1;
 
 CREATE TABLE orphan (
     task_id        TEXT PRIMARY KEY CHECK (length(task_id) > 0),
