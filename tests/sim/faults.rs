@@ -73,6 +73,8 @@ pub(crate) enum Ending {
     Happening(u32),
     /// A crash at its n-th request.
     Request(Point, u32),
+    /// A crash when it has taken over, and before its first turn.
+    Boot,
     /// SIGTERM after so long.
     Term(SignedDuration),
 }
@@ -167,12 +169,13 @@ fn ending(random: &mut Random, in_a_loop: bool) -> Ending {
     let length = SignedDuration::from_millis(random.within(0, longest));
     let soon = if in_a_loop { 4 } else { 60 };
     let count = u32::try_from(1 + random.below(soon)).expect("small");
-    match random.below(8) {
+    match random.below(9) {
         0 | 1 => Ending::Crash(length),
         2 | 3 => Ending::Happening(count),
         4 => Ending::Request(Point::Send, count),
         5 => Ending::Request(Point::Effect, count),
         6 => Ending::Request(Point::Answer, count),
+        7 => Ending::Boot,
         _ => Ending::Term(length),
     }
 }

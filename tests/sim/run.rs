@@ -277,7 +277,7 @@ impl World<'_> {
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let daemon = Daemon::new(clock, api, rules, ledger, self.generation(newest), former, Box::new(observe));
         let daemon = daemon.expect("it starts");
-        if self.has_died() {
+        if self.has_died() || matches!(life.map(|life| life.ending), Some(Ending::Boot)) {
             // It took over, and never turned.
             return None;
         }
@@ -285,7 +285,7 @@ impl World<'_> {
         self.api.state().handle = Some(handle.clone());
         let end = match life.map(|life| life.ending) {
             Some(Ending::Crash(after) | Ending::Term(after)) => (self.clock.truth() + after).min(self.ends),
-            Some(Ending::Happening(_) | Ending::Request(..)) | None => self.ends,
+            Some(Ending::Happening(_) | Ending::Request(..) | Ending::Boot) | None => self.ends,
         };
         let is_term = matches!(life.map(|life| life.ending), Some(Ending::Term(_)));
         let term = tokio::sync::Notify::new();
