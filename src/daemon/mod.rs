@@ -4,6 +4,7 @@
 //! Invariants. What one turn decides is one transaction. No start leaves without a durable row. No lock and no transaction is
 //! held over an await. Nothing here reads a clock but through [`Clock`].
 
+mod answers;
 mod backlog;
 mod call;
 mod callbacks;
@@ -13,6 +14,7 @@ mod hold;
 mod input;
 pub mod kept;
 mod live;
+mod live_task;
 mod orders;
 mod recovery;
 mod rooms;

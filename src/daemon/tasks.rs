@@ -6,6 +6,7 @@ use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::live_task::{HandOver, LiveTask};
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{End, Key, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
@@ -18,41 +19,6 @@ const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long the vendor may try to pull the media after it said that it could not.
 const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
-
-/// What a stop means to the next show in the room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HandOver {
-    /// Nobody is known to wait for it.
-    None,
-    /// A show waits for it, and it goes first.
-    Awaited,
-    /// It was answered, however: nobody waits any longer.
-    Answered,
-}
-
-struct LiveTask {
-    task: Task,
-    /// A step was decided and is to be sent.
-    owed: Option<TaskStep>,
-    /// What is under way: a describe must not hold a stop back.
-    describing: bool,
-    stopping: bool,
-    /// Whether a show waits for its stop.
-    hand_over: HandOver,
-    /// Since when the vendor cannot pull its media, as far as a callback told.
-    unpulled: Option<Timestamp>,
-}
-
-impl LiveTask {
-    fn new(task: Task) -> LiveTask {
-        LiveTask { task, owed: None, describing: false, stopping: false, hand_over: HandOver::None, unpulled: None }
-    }
-
-    /// Whether the next step has to wait for an answer.
-    fn is_busy(&self) -> bool {
-        self.stopping || (self.describing && !self.task.is_stop_wanted())
-    }
-}
 
 /// What stands between a start and its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
