@@ -19,7 +19,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Time since the host booted, suspends included: what the wall clock is held against.
     fn since_boot(&self) -> Duration;
 
-    /// Whether somebody keeps the wall clock right: what the kernel was told by whoever does. `None`: nobody could say.
+    /// Whether somebody is known to have put the wall clock right since the host booted. `None`: nobody could say.
     fn synchronised(&self) -> Option<bool>;
 
     /// When the wall clock was put right last, if anybody says.

@@ -55,7 +55,7 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// Requests a second for each action, 1..=[`RATE_MAX`].
     pub rate: NonZeroU32,
-    /// Whether starts are held until the kernel calls the clock synchronised.
+    /// Whether starts are held, up to 5 min, until systemd-timesyncd says that it has set the clock.
     pub require_sync: bool,
 }
 

@@ -73,6 +73,13 @@ pub fn planned(job: &Arc<Job>, start: Start) -> Planned {
     Planned { job: Arc::clone(job), start, end, dst: start.dst.or(end_dst) }
 }
 
+/// The occurrence of that job and start, if the schedule still has it.
+pub fn find(schedule: &Schedule, job: &str, start: Timestamp) -> Option<Planned> {
+    let job = schedule.job(job).filter(|job| job.enabled)?;
+    let start = job.when.not_before(start).filter(|found| found.at == start)?;
+    Some(planned(job, start))
+}
+
 /// How long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
 /// `None` when it is live, has no known length, or is repeated for ever.
 fn media_length(job: &Job) -> Option<Duration> {

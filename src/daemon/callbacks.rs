@@ -10,11 +10,10 @@ use super::desk::Desk;
 use super::live::Live;
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Event, Key, Occurrence, Orphan, State};
+use crate::occurrence::{Event, Key, Occurrence, Orphan, State, TaskEvent, TaskStep};
 use crate::schedule::Schedule;
 use crate::trtc::callback::{Callback, TaskNews};
-use crate::trtc::error::{Class, classify};
-use crate::trtc::{Answer, Destination, Success};
+use crate::trtc::{Answer, Destination};
 
 /// A task that a callback names was started by a request sent at most so long before.
 const STARTED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -242,13 +241,8 @@ impl Desk {
 
     /// Takes in the answer to an orphan's stop.
     pub(super) fn orphan_answered(&mut self, turn: &mut Turn<'_>, task_id: &str, answer: &Answer, now: Timestamp) {
-        let is_over = match &answer.result {
-            Ok(Success::Stopped) => true,
-            Ok(_) => false,
-            Err(fault) => classify(fault) == Class::TaskGone,
-        };
         let Some(live) = self.callbacks.orphans.get_mut(task_id) else { return };
-        if !is_over {
+        if TaskStep::Stop.answered(answer) != TaskEvent::Stopped {
             live.next_at = Some(now + ORPHAN_RETRY);
             return;
         }

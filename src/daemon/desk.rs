@@ -142,11 +142,8 @@ impl Desk {
             return turn.rearm(&occurrence);
         }
         self.recovered_in_doubt += usize::from(was_under_way);
-        if was_under_way {
+        if was_under_way || occurrence.in_doubt {
             self.callbacks.note_doubt(&occurrence, occurrence.tried_at.unwrap_or(key.start));
-        }
-        if let Some(tried_at) = occurrence.tried_at.filter(|_| was_under_way || occurrence.in_doubt) {
-            self.callbacks.note_doubt(&occurrence, tried_at);
         }
         self.happen(turn, &key, Event::Recovered, now)
     }
@@ -247,7 +244,7 @@ impl Desk {
     /// What a call needs to send what `attempt` permits. `None`: it is not wanted any more.
     pub(super) fn begin_call(&mut self, attempt: &Attempt) -> Option<Errand> {
         let live = self.live.get_mut(attempt.key())?;
-        if !matches!(live.occurrence.state, State::Armed | State::Calling) || live.occurrence.wanted.is_some() {
+        if !live.is_claimed() || live.occurrence.wanted.is_some() {
             return None;
         }
         let leave = Leave::default();

@@ -73,7 +73,8 @@ impl Handle {
         (Handle { inputs }, receiver)
     }
 
-    /// Gives an order and waits for what came of it, which is recorded by then.
+    /// Gives an order and waits for what came of it. It is recorded by then, unless the ledger cannot be written: then a line of the
+    /// reply says so, and it is recorded when it can be.
     pub async fn order(&self, order: Order) -> Reply {
         let gone = || "the daemon is shutting down".to_owned();
         let (sender, reply) = oneshot::channel();

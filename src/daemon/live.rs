@@ -147,14 +147,13 @@ impl Desk {
             None => {}
         }
         live.call = None;
-        Ok(matches!(live.occurrence.state, State::Armed | State::Calling))
+        Ok(live.is_claimed())
     }
 
     /// Takes back every start that was not sent. Answers the earliest start of a row that went. What should have begun by now, a
     /// late claim or a start that waits for its room, keeps its row, and waits: the cursor may stay past its start.
     pub(super) fn take_back_unsent(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-        let is_claimed = |live: &&Live| matches!(live.occurrence.state, State::Armed | State::Calling);
-        let keys: Vec<_> = self.live.values().filter(is_claimed).map(|live| live.occurrence.key.clone()).collect();
+        let keys: Vec<_> = self.live.values().filter(|live| live.is_claimed()).map(|live| live.occurrence.key.clone()).collect();
         let mut earliest: Option<Timestamp> = None;
         for key in keys {
             if !self.take_back(turn, &key)? {

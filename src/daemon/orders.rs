@@ -90,18 +90,16 @@ impl Desk {
             if live.occurrence.kind == Kind::Fired || matches!(live.occurrence.state, State::Stopping { .. }) {
                 continue;
             }
-            let job = schedule.job(key.job.as_str()).filter(|job| job.enabled);
-            let start = job.and_then(|job| job.when.not_before(key.start)).filter(|start| start.at == key.start);
-            let Some((job, start)) = job.zip(start) else {
+            let Some(planned) = plan::find(schedule, key.job.as_str(), key.start) else {
                 self.removed(turn, &key, now)?;
                 continue;
             };
             let mut next = live.occurrence.clone();
-            next.end = plan::planned(job, start).end;
-            next.terms = terms(job);
+            next.end = planned.end;
+            next.terms = terms(&planned.job);
             let may_still_change = next.on_air_at.is_none() && !next.in_doubt && matches!(next.state, State::Waiting { .. });
             if may_still_change {
-                next.playout = playout(job, key.start);
+                next.playout = playout(&planned.job, key.start);
                 next.generation = number;
             }
             if next == live.occurrence {

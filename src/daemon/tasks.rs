@@ -250,8 +250,7 @@ impl Tasks {
         }
     }
 
-    /// Takes in an answer. Answers the task, with whether its stop was answered, when something became of it that its occurrence
-    /// must know.
+    /// Takes in an answer. Answers the task when something became of it that its occurrence must know.
     pub(super) fn answered(
         &mut self,
         turn: &mut Turn<'_>,

@@ -33,6 +33,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let office = Office { desk: &mut self.desk, horizon: &mut self.horizon, turn: &mut turn, replies: &mut self.replies };
         // What could not be read is asked again in the next turn; what was decided before that stands.
         let worked = office.work(mail, (change, moved), self.line.api.as_ref(), now);
+        self.look_soon = false;
         let attempts = match (worked, turn.commit(now)) {
             (Ok(()), Ok(attempts)) => {
                 self.look_soon = self.disk.is_some();
@@ -44,7 +45,6 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 attempts
             }
             (Ok(()) | Err(_), Err(error)) | (Err(error), Ok(_)) if error.is_passing() => {
-                self.look_soon = false;
                 self.disk_fails(&error, now);
                 Vec::new()
             }
@@ -78,6 +78,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     fn disk_fails(&mut self, error: &LedgerError, now: Timestamp) {
         self.horizon.pause(MissedReason::Disk);
+        // What is owed is not looked at again before a moment has passed.
+        self.desk.held.get_or_insert(MissedReason::Disk);
         self.desk.hold_back_claims(MissedReason::Disk);
         if self.disk.is_none() {
             let text = format!(

@@ -22,7 +22,7 @@ pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
-pub use rooms::{Ousted, TOUCHING, ousted, play_together};
+pub use rooms::{Ousted, ousted, play_together};
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub(crate) use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};

@@ -3,16 +3,13 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Occurrence, State};
+use crate::plan::conflicts::TOUCHING;
 use crate::schedule::Conflict;
 
-/// Windows that overlap by less than this touch: the earlier hands over.
-pub const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
-
-/// What becomes of an occurrence whose room another takes.
-/// The worse is the greater.
+/// What becomes of an occurrence whose room another takes. The worse is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ousted {
     /// It is at its end, give or take a moment.

@@ -20,7 +20,7 @@ use super::Planned;
 use super::target::Target;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
-pub use rule::{Clash, Fault};
+pub use rule::{Clash, Fault, TOUCHING};
 use sample::Changes;
 use sweep::{Next, Pair, Reached, Sweep};
 

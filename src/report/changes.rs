@@ -9,7 +9,7 @@ use super::time::instant;
 use crate::occurrence::{Kind, Occurrence, State};
 use crate::plan::changes::{Change, ChangeKind};
 use crate::plan::pauses::Pauses;
-use crate::plan::{End, Planned, planned};
+use crate::plan::{End, Planned, find};
 use crate::schedule::{Job, OnRemove, Schedule};
 
 /// One difference as programs read it. The keys and their order are the contract.
@@ -107,16 +107,13 @@ pub fn touched<'a>(
 }
 
 fn effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<Effect> {
-    let at = occurrence.key.start;
-    let job = schedule.job(occurrence.key.job.as_str()).filter(|job| job.enabled);
-    let start = job.and_then(|job| job.when.not_before(at)).filter(|start| start.at == at);
-    let Some((job, start)) = job.zip(start) else {
+    let Some(planned) = find(schedule, occurrence.key.job.as_str(), occurrence.key.start) else {
         return Some(match occurrence.terms.on_remove {
             OnRemove::Finish => Effect::Finishes,
             OnRemove::Stop => Effect::Stops,
         });
     };
-    let end = planned(job, start).end;
+    let end = planned.end;
     let is_past = end.at().is_some_and(|end| end <= now);
     (end != occurrence.end).then_some(if is_past { Effect::Cut(end) } else { Effect::Ends(end) })
 }

@@ -44,7 +44,7 @@ pub struct HistoryObject {
     pub in_doubt: bool,
     /// The newest task's id.
     pub task_id: Option<String>,
-    /// When a callback confirmed it. Always null: callbacks are not supported yet.
+    /// When a callback said that it plays; null where callbacks are off, or none came.
     pub confirmed_at: Option<String>,
     /// The name of the application.
     pub app: String,

@@ -157,7 +157,7 @@ pub struct OrphanObject {
 /// `clock` of [`StatusObject`].
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClockObject {
-    /// Whether the kernel calls the clock synchronised.
+    /// Whether systemd-timesyncd has set the clock; null where it does not run.
     pub synchronised: Option<bool>,
     /// The server's clock minus this one.
     pub offset_ms: Option<i64>,

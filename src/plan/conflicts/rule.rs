@@ -12,7 +12,7 @@ use crate::plan::{End, Planned, planned};
 use crate::schedule::{Conflict, Job};
 
 /// Windows that overlap for less than this only touch: a hand-over.
-const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
+pub const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long before an occurrence a clock change still tells in it: steps of `every` are counted from a midnight, or from a
 /// beginning that may lie a day before them.
