@@ -39,8 +39,8 @@ const ORPHAN_RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// What was heard and not settled.
 #[derive(Default)]
 pub(super) struct Callbacks {
-    /// Starts of tasks that nobody here knows, by TaskId; each waits for the answers under way.
-    unknown: BTreeMap<String, Vec<Callback>>,
+    /// Starts of tasks that nobody here knows, by TaskId.
+    unknown: BTreeMap<String, Unknown>,
     ended: VecDeque<String>,
     /// Starts that were in doubt, oldest first. A later attempt may have put their occurrence on air; their tasks may run all the
     /// same.
@@ -48,6 +48,14 @@ pub(super) struct Callbacks {
     orphans: BTreeMap<String, LiveOrphan>,
     /// Where tasks of an application are, by its `SdkAppId`, as the schedule says.
     homes: BTreeMap<u64, Destination>,
+}
+
+/// What was told of a task that nobody here knows.
+#[derive(Default)]
+struct Unknown {
+    news: Vec<Callback>,
+    /// The rows of the calls that had left and were not answered when it was told first: one of them may have begun it.
+    awaited: BTreeSet<i64>,
 }
 
 struct Doubt {
@@ -96,6 +104,13 @@ impl Callbacks {
         }
     }
 
+    /// The clock was set: when starts left is told by it from now on.
+    pub(super) fn clock_moved(&mut self, by: SignedDuration) {
+        for doubt in &mut self.doubts {
+            doubt.sent_at = doubt.sent_at.checked_add(by).unwrap_or(doubt.sent_at);
+        }
+    }
+
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         self.orphans.values().filter_map(|live| live.next_at).min()
     }
@@ -132,9 +147,16 @@ impl Desk {
         }
         let is_old = self.callbacks.ended.contains(task_id) || turn.knows_task(task_id)?;
         if !is_old && !self.callbacks.orphans.contains_key(task_id) && self.callbacks.unknown.len() < UNKNOWN_MAX {
-            let news = self.callbacks.unknown.entry(task_id.clone()).or_default();
-            if news.len() < NEWS_MAX && !news.contains(&callback) {
-                news.push(callback);
+            let app = *sdk_app_id;
+            let under_way = self.live.values().filter(|live| live.occurrence.playout.destination.sdk_app_id == app);
+            let awaited = under_way.filter(|live| live.awaits_answer()).filter_map(Live::call_row);
+            let unknown = self
+                .callbacks
+                .unknown
+                .entry(task_id.clone())
+                .or_insert_with(|| Unknown { awaited: awaited.collect(), ..Unknown::default() });
+            if unknown.news.len() < NEWS_MAX && !unknown.news.contains(&callback) {
+                unknown.news.push(callback);
             }
         }
         Ok(())
@@ -156,19 +178,24 @@ impl Desk {
 
     /// Settles the callbacks about unknown tasks for which no answer is awaited any more.
     pub(super) fn settle_callbacks(&mut self, turn: &mut Turn<'_>, now: Timestamp) -> Result<(), LedgerError> {
-        let awaited = |news: &[Callback]| {
-            let may_be = |live: &Live, callback: &Callback| {
-                let occurrence = &live.occurrence;
-                let is_under_way = live.awaits_answer() || (live.is_claimed() && occurrence.in_doubt);
-                let is_of_app = occurrence.playout.destination.sdk_app_id == callback.sdk_app_id;
-                is_under_way && is_of_app && occurrence.key.start <= callback.at + CLOCKS_APART
-            };
-            news.iter().any(|callback| self.live.values().any(|live| may_be(live, callback)))
+        // Whoever is in doubt and tries again is asked first what it finds.
+        let asks = |live: &Live, callback: &Callback| {
+            live.is_claimed()
+                && live.occurrence.in_doubt
+                && is_of(callback.sdk_app_id, &live.occurrence)
+                && was_sent_for(callback.at, &live.occurrence)
+        };
+        let is_awaited = |unknown: &Unknown| {
+            let mut lives = self.live.values();
+            lives.any(|live| {
+                live.call_row().is_some_and(|row| unknown.awaited.contains(&row))
+                    || unknown.news.iter().any(|callback| asks(live, callback))
+            })
         };
         let ready: Vec<String> =
-            self.callbacks.unknown.iter().filter(|(_, news)| !awaited(news)).map(|(id, _)| id.clone()).collect();
+            self.callbacks.unknown.iter().filter(|(_, unknown)| !is_awaited(unknown)).map(|(id, _)| id.clone()).collect();
         for task_id in ready {
-            let news = self.callbacks.unknown.remove(&task_id).unwrap_or_default();
+            let news = self.callbacks.unknown.remove(&task_id).unwrap_or_default().news;
             let Some(earliest) = news.iter().min_by_key(|callback| callback.at).cloned() else { continue };
             if self.tasks.owner(earliest.sdk_app_id, &task_id).is_none() && !turn.knows_task(&task_id)? {
                 self.adopt(turn, earliest, now)?;
@@ -183,19 +210,17 @@ impl Desk {
     /// Gives a task to the one start it can be of; without exactly one, it is an orphan.
     fn adopt(&mut self, turn: &mut Turn<'_>, callback: Callback, now: Timestamp) -> Result<(), LedgerError> {
         let Callback { sdk_app_id, task_id, news: _, at } = callback;
-        let of_app = |occurrence: &&Occurrence| occurrence.playout.destination.sdk_app_id == sdk_app_id;
-        let fits = |sent: Timestamp| sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN;
-        let sent_before = |occurrence: &&Occurrence| occurrence.doubts.iter().copied().chain(occurrence.tried_at).any(fits);
-        let in_app = || self.live.values().map(|live| &live.occurrence).filter(of_app);
+        let sent_before = |occurrence: &&Occurrence| was_sent_for(at, occurrence);
+        let in_app = || self.live.values().map(|live| &live.occurrence).filter(|occurrence| is_of(sdk_app_id, occurrence));
         let open = in_app().filter(|occurrence| is_doubt(occurrence)).filter(sent_before).map(|occurrence| &occurrence.key);
-        let sent = self.callbacks.doubts.iter().filter(|doubt| doubt.sdk_app_id == sdk_app_id && fits(doubt.sent_at));
+        let sent = self.callbacks.doubts.iter().filter(|doubt| doubt.sdk_app_id == sdk_app_id && fits(doubt.sent_at, at));
         let keys: BTreeSet<&Key> = open.chain(sent.map(|doubt| &doubt.key)).collect();
         let only = keys.first().filter(|_| keys.len() == 1).and_then(|key| self.live.get(key));
         if let Some(live) = only.filter(|live| is_doubt(&live.occurrence)) {
             let (key, occurrence) = (live.occurrence.key.clone(), live.occurrence.clone());
             let bound = occurrence.bound_if_sent_at(at);
             let media_end = live.media_end(at);
-            self.callbacks.doubts.retain(|doubt| doubt.key != key || !fits(doubt.sent_at));
+            self.callbacks.doubts.retain(|doubt| doubt.key != key || !fits(doubt.sent_at, at));
             self.tasks.add(turn, &occurrence, task_id.clone(), bound, media_end, now)?;
             self.happen(turn, &key, Event::Adopted { task_id }, now)?;
             if let Some(live) = self.live.get_mut(&key) {
@@ -250,6 +275,20 @@ impl Desk {
         turn.orphan_gone(task_id, now);
         self.heard.push(Happening::general(now, Weight::Info, format!("the orphan {task_id} is off the air")));
     }
+}
+
+fn is_of(sdk_app_id: u64, occurrence: &Occurrence) -> bool {
+    occurrence.playout.destination.sdk_app_id == sdk_app_id
+}
+
+/// Whether a task that a callback says began `at` may be of a request that left then.
+fn fits(sent: Timestamp, at: Timestamp) -> bool {
+    sent <= at + CLOCKS_APART && at.duration_since(sent) <= STARTED_WITHIN
+}
+
+/// Whether it may be of a start of this occurrence.
+fn was_sent_for(at: Timestamp, occurrence: &Occurrence) -> bool {
+    occurrence.doubts.iter().copied().chain(occurrence.tried_at).any(|sent| fits(sent, at))
 }
 
 /// Whether a task of this occurrence may run that nobody knows.

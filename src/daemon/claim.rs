@@ -72,7 +72,7 @@ pub(super) fn start_late(
     generation: i64,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let occurrence = armed(planned, generation, true);
+    let occurrence = Occurrence { tried_at: Some(now), ..armed(planned, generation, true) };
     let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
     let outcome = if is_late && occurrence.terms.late == Late::Skip {
         Some(MissedReason::Late)

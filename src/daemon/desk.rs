@@ -68,6 +68,10 @@ impl Desk {
         }
     }
 
+    pub(super) fn last_turn(&self) -> Timestamp {
+        self.last_turn
+    }
+
     pub(super) fn rate(&self) -> u32 {
         self.rate
     }
@@ -220,11 +224,20 @@ impl Desk {
         Ok(())
     }
 
-    /// The clock was set: the cloud ends tasks by the time that passes, whatever this host's clock shows.
+    /// The clock was set: the cloud ends tasks by the time that passes, whatever this host's clock shows, and callbacks tell by a
+    /// clock of their own when a task began.
     pub(super) fn clock_moved(&mut self, turn: &mut Turn<'_>, by: SignedDuration) -> Result<(), LedgerError> {
         for live in self.live.values_mut() {
             live.bound = live.bound.and_then(|bound| bound.checked_add(by).ok());
+            let was_sent = live.awaits_answer();
+            if let Some(call) = live.call.as_mut().filter(|_| was_sent) {
+                call.moved += by;
+            }
+            if live.occurrence.move_sent(by, was_sent) {
+                turn.update(&live.occurrence)?;
+            }
         }
+        self.callbacks.clock_moved(by);
         self.tasks.clock_moved(turn, by)
     }
 
@@ -249,7 +262,7 @@ impl Desk {
         }
         let leave = Leave::default();
         let (sender, way) = watch::channel(Way::Free);
-        live.call = Some(UnderWay { leave: leave.clone(), row: attempt.call(), way: sender });
+        live.call = Some(UnderWay { leave: leave.clone(), row: attempt.call(), way: sender, moved: SignedDuration::ZERO });
         let occurrence = live.occurrence.clone();
         self.clear_way(attempt.key());
         Some(Errand { occurrence, leave, way })
@@ -260,7 +273,7 @@ impl Desk {
         let Some(live) = self.live.get(key) else { return };
         let Some(call) = &live.call else { return };
         let is_welcome = |other: &Key| self.live.get(other).is_some_and(|other| other.plays_beside(live));
-        let way = self.tasks.way(&live.occurrence, is_welcome);
+        let way = self.tasks.way(&live.occurrence, is_welcome).max(self.starts_in_way(live));
         call.way.send_if_modified(|before| std::mem::replace(before, way) != way);
     }
 

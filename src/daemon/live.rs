@@ -36,6 +36,8 @@ pub(super) struct UnderWay {
     /// Its row.
     pub(super) row: i64,
     pub(super) way: watch::Sender<Way>,
+    /// By how much the clock was set since it left.
+    pub(super) moved: SignedDuration,
 }
 
 impl UnderWay {
@@ -58,6 +60,11 @@ impl Live {
     /// Whether a start of it was sent whose answer has not come.
     pub(super) fn awaits_answer(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.leave.is_sent())
+    }
+
+    /// The row of the call that is under way.
+    pub(super) fn call_row(&self) -> Option<i64> {
+        self.call.as_ref().map(|call| call.row)
     }
 
     /// Whether both may have the room at once.

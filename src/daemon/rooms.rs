@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::desk::Desk;
 use super::live::Live;
+use super::tasks::Way;
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{Event, Key, Occurrence, Ousted, Outcome, SkippedReason, State, Target, Why, ousted};
 
@@ -92,6 +93,22 @@ impl Desk {
     /// Whether a show was claimed and cannot be sent for now: it takes no room from anybody.
     fn cannot_leave(&self, live: &Live) -> bool {
         self.held.is_some() && live.is_claimed() && live.call.is_none()
+    }
+
+    /// What the starts of others that are under way are to a start of `own`: those that give way to it can be stopped only once
+    /// they are answered.
+    pub(super) fn starts_in_way(&self, own: &Live) -> Way {
+        let occurrence = &own.occurrence;
+        let sent_at = occurrence.key.start.max(self.last_turn());
+        let others = self.rooms.keys.get(&occurrence.playout.target()).into_iter().flatten();
+        let starting =
+            others.filter_map(|key| self.live.get(key)).filter(|other| other.awaits_answer() && !other.plays_beside(own));
+        let leaving = starting.map(|other| &other.occurrence).filter(|other| {
+            other.key != occurrence.key && (other.wanted.is_some() || ousted(other, occurrence, sent_at).is_some())
+        });
+        let ways =
+            leaving.map(|other| if other.playout.robot == occurrence.playout.robot { Way::RobotBusy } else { Way::Occupied });
+        ways.max().unwrap_or(Way::Free)
     }
 
     fn oust(&mut self, turn: &mut Turn<'_>, key: &Key, fate: Ousted, now: Timestamp) -> Result<(), LedgerError> {

@@ -356,6 +356,20 @@ impl Occurrence {
         }
     }
 
+    /// The clock was set: when its requests left is told by it from now on. `is_under_way`: one has left that is not answered.
+    /// Answers whether anything was moved.
+    pub fn move_sent(&mut self, by: SignedDuration, is_under_way: bool) -> bool {
+        let mut times: Vec<&mut Timestamp> = self.doubts.iter_mut().collect();
+        // An attempt that is still ahead leaves by the clock as it is.
+        if is_under_way || !matches!(self.state, State::Armed | State::Calling) {
+            times.extend(&mut self.tried_at);
+        }
+        for at in &mut times {
+            **at = at.checked_add(by).unwrap_or(**at);
+        }
+        !times.is_empty()
+    }
+
     /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.
     pub fn may_be_on_air(&self) -> bool {
         self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })

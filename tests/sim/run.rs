@@ -233,6 +233,10 @@ impl World<'_> {
         let meta = ledger.meta().expect("it reads");
         let now = self.clock.now();
         let newest = self.newest();
+        // A daemon may die with a schedule accepted and nobody told.
+        if self.seen.borrow().accepted.last().is_some_and(|(number, _)| *number < meta.generation) {
+            self.accepted(meta.generation, meta.accepted_at.expect("it was accepted at some time"));
+        }
         if meta.generation != newest {
             self.accepted(newest, now);
         } else if self.seen.borrow().accepted.last().is_none_or(|(number, _)| *number < newest) {

@@ -77,6 +77,17 @@ async fn a_filler_yields_to_shows_and_returns_in_progress() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_show_waits_a_second_for_the_answer_of_a_start_that_gives_way() {
+    let story = Story::begin(
+        "09:59",
+        "  filler: {at: '10:00', for: 1h, repeat: forever, conflict: yield}\n  show: {at: '10:00:05', for: 10m, repeat: forever}\n",
+    );
+    story.harm(Harm { action: Action::Start, of: "filler", fault: Fault::Timeout, effect: true, times: 1 });
+    story.until("10:05").await;
+    assert_eq!(story.sent(), ["10:00:00.000 start filler lobby: Timeout", "10:00:06.000 start show lobby: t-2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_filler_that_begins_inside_a_show_waits_for_its_end() {
     let story = Story::begin(
         "09:00",

@@ -32,8 +32,10 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
             if is_doubtful(run, earlier) || is_doubtful(run, later) {
                 continue;
             }
-            // Two starts crossed: neither was known when the other left.
-            if overlap < seconds(3) && crossed(run, earlier, later) {
+            // Two starts crossed: neither was known when the other left, and nobody can stop a task before its id is told.
+            if let Some(told) = crossed(run, earlier, later)
+                && overlap < seconds(3) + told.duration_since(later.started_at).max(SignedDuration::ZERO)
+            {
                 continue;
             }
             // The stop was late for a reason: it failed, or the limiter had too much to do.
@@ -47,14 +49,14 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
     }
 }
 
-/// Whether one start left before the other was answered.
-fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> bool {
+/// When both starts were answered, if one left before the other was.
+fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> Option<Timestamp> {
     let state = run.api.state();
     let [one, other] = [one, other].map(|task| {
         let send = &state.sends[task.send];
         (send.at, send.told.as_ref().map_or(Timestamp::MAX, |(at, _)| *at))
     });
-    one.0 <= other.1 && other.0 <= one.1
+    (one.0 <= other.1 && other.0 <= one.1).then(|| one.1.max(other.1))
 }
 
 fn stops_before(run: &Run, at: Timestamp) -> usize {

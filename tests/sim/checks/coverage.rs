@@ -73,10 +73,11 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let lost =
         mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
     on_air.extend(lost);
-    // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so.
+    // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so; a task that
+    // vanishes at once is believed to be gone ten seconds after its start, seen twice.
     for rival in run.rivals(row) {
         let over = rival.ended_at.unwrap_or(rival.key.start).max(rival.key.start);
-        on_air.push((rival.key.start - seconds(1), over + seconds(8)));
+        on_air.push((rival.key.start - seconds(1), over + seconds(13)));
     }
     for (_, from, to) in &run.blind {
         on_air.push((*from - seconds(1), *to + seconds(25)));

@@ -71,6 +71,14 @@ impl Run {
         self.blind.iter().any(|(reason, begin, end)| *reason == why && *begin <= to && from <= *end)
     }
 
+    /// The end of the stalls that a moment lies in: what was to happen then happens after them.
+    fn stalled_until(&self, at: Timestamp) -> Timestamp {
+        let mut stalls: Vec<_> =
+            self.blind.iter().filter(|(why, ..)| *why == Blind::Stalled).map(|(_, from, to)| (*from, *to)).collect();
+        stalls.sort_unstable();
+        stalls.into_iter().fold(at, |at, (from, to)| if from <= at { at.max(to) } else { at })
+    }
+
     fn row(&self, job: &str, start: Timestamp) -> Option<&Occurrence> {
         self.rows.iter().find(|row| row.key.job.as_str() == job && row.key.start == start)
     }

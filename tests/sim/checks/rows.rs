@@ -41,8 +41,8 @@ fn may_be_owed(run: &Run, index: usize, reign: &Reign, row: &Occurrence) -> bool
     // A clock that was set back, and believed, plans from there.
     let from = if run.plan.has_steps() { reign.from.min(run.earliest) } else { reign.from };
     let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
-    // A yielder that a reload finds waiting for its start is cut, and not forgotten.
-    let latest = if reason(row) == "removed" { latest + seconds(6) } else { latest };
+    // A yielder that a reload finds waiting for its start is cut, and not forgotten; nor is what lost its room when it was armed.
+    let latest = if matches!(reason(row), "removed" | "conflict") { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
 }
 
@@ -161,7 +161,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         let excused = match why {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
             MissedReason::Clock => run.plan.has_steps(),
-            MissedReason::Disk => near(Blind::Disk),
+            // A clock that is set while nothing can be written passes over starts.
+            MissedReason::Disk => near(Blind::Disk) || run.plan.has_steps(),
             // It was the latest open window when the room's other show was over, or a reload took it back.
             _ => {
                 near(Blind::Down)
@@ -175,7 +176,10 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
         // about: DESIGN judges that when the attempt could first have been queued.
         let is_late_yielder = row.terms.late == Late::Skip && row.terms.conflict == Conflict::Yield;
-        let waited = run.rivals(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder);
+        // Whoever waits for the room may have it just when the daemon cannot see.
+        let closes = row.end.at().unwrap_or(run.settled);
+        let is_blind_yielder = row.terms.conflict == Conflict::Yield && run.is_blind(start, closes);
+        let waited = run.rivals(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
         if !excused && !waited {
             faults.add(name, format!("a daemon was there: {}", line(row)));
         }

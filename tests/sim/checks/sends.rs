@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Faults, line, seconds};
 use crate::api::{Send, Told};
 use crate::faults::{Blow, Ending};
-use crate::run::Run;
+use crate::run::{Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     nothing_leaves_without_a_row(run, faults);
@@ -61,6 +61,11 @@ pub(super) fn stop_was_troubled(run: &Run, task_id: &str) -> bool {
     })
 }
 
+/// The room of the occurrence that a task was given to.
+fn room_of(run: &Run, task: &TaskRow) -> Option<String> {
+    run.row(&task.job, task.start).map(|row| row.playout.room.to_string())
+}
+
 fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
     let name = "an undisturbed start is on time";
     if run.plan.has_steps() {
@@ -97,7 +102,9 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let hands_over = {
             let state = run.api.state();
             let room = row.playout.room.to_string();
-            let in_room = |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.room == room);
+            // What was adopted plays elsewhere, and is waited for like its own.
+            let adopted = |id: &str| run.tasks.iter().any(|task| task.task_id == id && room_of(run, task).as_ref() == Some(&room));
+            let in_room = |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.room == room) || adopted(id);
             let near = |send: &&Send| {
                 let is_soon = start - seconds(75) <= send.at && send.at <= sent;
                 is_soon && send.told.as_ref().is_none_or(|(at, told)| *at >= start || *told != Told::Stopped)
@@ -146,14 +153,16 @@ fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
     else {
         return;
     };
+    // Whoever is stalled sees it when that is over.
+    let from = run.stalled_until(*from);
     let is_end = |blow: &Blow| matches!(blow, Blow::Right | Blow::Confirm | Blow::Synchronised);
-    let to = blows.iter().find(|(at, blow)| at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
+    let to = blows.iter().find(|(at, blow)| *at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
     // A daemon that begins believes a clock that is ahead: it knows no better.
-    if run.boots.iter().any(|boot| from <= boot && *boot <= to) {
+    if run.boots.iter().any(|boot| from <= *boot && *boot <= to) {
         return;
     }
     // What was armed and woke at the same instant as the loop may have left.
-    let left = |send: &&Send| send.action == Action::Start && *from < send.at && send.at < to;
+    let left = |send: &&Send| send.action == Action::Start && from < send.at && send.at < to;
     if let Some(send) = run.api.state().sends.iter().find(left) {
         faults.add("nothing starts while the clock is held", format!("held from {from} to {to}: {send:?}"));
     }
