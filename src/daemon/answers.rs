@@ -39,12 +39,7 @@ impl Desk {
                 let reason = held_back.filter(|_| reason == NotSent::Late).map_or(reason, NotSent::Held);
                 self.happen(turn, attempt.key(), Event::NotSent(reason), now)
             }
-            Report::Answered { attempt, sent_at, answered_at, answer, bound } => {
-                // It was read from a clock that may have been set since.
-                let call = self.live.get(attempt.key()).and_then(|live| live.call.as_ref());
-                let moved = call.filter(|call| call.row == attempt.call()).map(|call| call.moved).unwrap_or_default();
-                let sent_at = sent_at.checked_add(moved).unwrap_or(sent_at);
-                let bound = bound.and_then(|bound| bound.checked_add(moved).ok());
+            Report::Answered { attempt, sent_at, answered_at, answer, bound, sent_since_boot: _ } => {
                 turn.answered(attempt.call(), sent_at, answered_at, &answer)?;
                 self.answered(turn, attempt.key(), sent_at, &answer, bound, now)
             }

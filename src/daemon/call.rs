@@ -48,7 +48,15 @@ impl<C: Clone, A> Clone for Line<C, A> {
 /// What a call brings back.
 pub(super) enum Report {
     /// A start was sent.
-    Answered { attempt: Attempt, sent_at: Timestamp, answered_at: Timestamp, answer: Answer, bound: Option<Timestamp> },
+    Answered {
+        attempt: Attempt,
+        sent_at: Timestamp,
+        /// The same by the clock that nobody sets.
+        sent_since_boot: Duration,
+        answered_at: Timestamp,
+        answer: Answer,
+        bound: Option<Timestamp>,
+    },
     /// A start came back unsent.
     Unsent { attempt: Attempt, reason: NotSent },
     /// A stop or a describe of a task was sent.
@@ -57,6 +65,22 @@ pub(super) enum Report {
     Orphan { task_id: String, answer: Answer },
     /// Connections were opened.
     Warmed,
+}
+
+/// A clock that is off by less was not set.
+const SET: SignedDuration = SignedDuration::from_secs(1);
+
+impl Report {
+    /// Tells when a start left by the clock as it is believed now: it may have been set since.
+    pub(super) fn tell_by(&mut self, now: Timestamp, since_boot: Duration) {
+        let Report::Answered { sent_at, sent_since_boot, bound, .. } = self else { return };
+        let ago = SignedDuration::try_from(since_boot.saturating_sub(*sent_since_boot)).unwrap_or_default();
+        let off = now.duration_since(*sent_at) - ago;
+        if off.abs() >= SET {
+            *sent_at = sent_at.checked_add(off).unwrap_or(*sent_at);
+            *bound = bound.and_then(|bound| bound.checked_add(off).ok());
+        }
+    }
 }
 
 /// Whether a start may still be taken back. The daemon and the call agree on it without a lock: whoever changes it first wins.
@@ -131,11 +155,12 @@ impl<C: Clock, A: Api> Line<C, A> {
             slot.unsent();
             return None;
         }
+        let sent_since_boot = self.clock.since_boot();
         let bound = bound(&request, sent_at);
         let answer = self.api.call(request, sent_at).await;
         let answered_at = self.clock.now();
         settle(slot, &answer);
-        Some(Report::Answered { attempt, sent_at, answered_at, answer, bound })
+        Some(Report::Answered { attempt, sent_at, sent_since_boot, answered_at, answer, bound })
     }
 
     /// Sends a stop or a describe of a task when the limiter lets it.

@@ -230,9 +230,6 @@ impl Desk {
         for live in self.live.values_mut() {
             live.bound = live.bound.and_then(|bound| bound.checked_add(by).ok());
             let was_sent = live.awaits_answer();
-            if let Some(call) = live.call.as_mut().filter(|_| was_sent) {
-                call.moved += by;
-            }
             if live.occurrence.move_sent(by, was_sent) {
                 turn.update(&live.occurrence)?;
             }
@@ -262,7 +259,7 @@ impl Desk {
         }
         let leave = Leave::default();
         let (sender, way) = watch::channel(Way::Free);
-        live.call = Some(UnderWay { leave: leave.clone(), row: attempt.call(), way: sender, moved: SignedDuration::ZERO });
+        live.call = Some(UnderWay { leave: leave.clone(), row: attempt.call(), way: sender });
         let occurrence = live.occurrence.clone();
         self.clear_way(attempt.key());
         Some(Errand { occurrence, leave, way })

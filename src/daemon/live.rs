@@ -36,8 +36,6 @@ pub(super) struct UnderWay {
     /// Its row.
     pub(super) row: i64,
     pub(super) way: watch::Sender<Way>,
-    /// By how much the clock was set since it left.
-    pub(super) moved: SignedDuration,
 }
 
 impl UnderWay {

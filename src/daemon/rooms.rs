@@ -103,12 +103,12 @@ impl Desk {
         let others = self.rooms.keys.get(&occurrence.playout.target()).into_iter().flatten();
         let starting =
             others.filter_map(|key| self.live.get(key)).filter(|other| other.awaits_answer() && !other.plays_beside(own));
-        let leaving = starting.map(|other| &other.occurrence).filter(|other| {
+        let gives_way = |other: &Occurrence| {
             other.key != occurrence.key && (other.wanted.is_some() || ousted(other, occurrence, sent_at).is_some())
-        });
-        let ways =
-            leaving.map(|other| if other.playout.robot == occurrence.playout.robot { Way::RobotBusy } else { Way::Occupied });
-        ways.max().unwrap_or(Way::Free)
+        };
+        // Nobody knows whether it will be answered, so that even the same robot is not waited for longer.
+        let is_in_way = starting.map(|other| &other.occurrence).any(gives_way);
+        if is_in_way { Way::Occupied } else { Way::Free }
     }
 
     fn oust(&mut self, turn: &mut Turn<'_>, key: &Key, fate: Ousted, now: Timestamp) -> Result<(), LedgerError> {

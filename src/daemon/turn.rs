@@ -17,7 +17,7 @@ use crate::trtc::Api;
 
 impl<C: Clock, A: Api> Daemon<C, A> {
     /// One turn: what the clock shows, what has happened, what is due, what is owed; then one commit, and then the calls.
-    pub(super) fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
+    pub(super) fn turn(&mut self, mut mail: Mail) -> Result<(), LedgerError> {
         let reading = read(&self.line.clock);
         let mut change = self.hold.judge(reading);
         let is_confirmed = |input: &Input| matches!(input, Input::Order(Order { what: What::ConfirmClock, .. }, _));
@@ -27,6 +27,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let now = self.hold.now(reading);
         let moved = self.hold.take_moved();
+        for report in &mut mail.reports {
+            report.tell_by(now, reading.boot);
+        }
         let clock = self.hold.reason().map(|_| MissedReason::Clock);
         self.desk.held = clock.or(self.ledger.is_behind().then_some(MissedReason::Disk));
         let mut turn = self.ledger.turn();

@@ -49,14 +49,16 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
     }
 }
 
-/// When both starts were answered, if one left before the other was.
+/// When both starts were answered, if one left before the other was, or hardly later.
 fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> Option<Timestamp> {
     let state = run.api.state();
     let [one, other] = [one, other].map(|task| {
         let send = &state.sends[task.send];
         (send.at, send.told.as_ref().map_or(Timestamp::MAX, |(at, _)| *at))
     });
-    (one.0 <= other.1 && other.0 <= one.1).then(|| one.1.max(other.1))
+    // What is told in the second in which a show waits for its room is told too late for its stop.
+    let is_before = |sent: Timestamp, told: Timestamp| sent.duration_since(told) <= seconds(1);
+    (is_before(one.0, other.1) && is_before(other.0, one.1)).then(|| one.1.max(other.1))
 }
 
 fn stops_before(run: &Run, at: Timestamp) -> usize {

@@ -112,7 +112,20 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             let mut stops = state.sends.iter().filter(|send| send.action == Action::Stop).filter(near);
             stops.any(|send| in_room(&send.subject))
         };
-        if !others.is_empty() || hands_over {
+        // A start that gives way is waited for like a stop.
+        let crosses = {
+            let state = run.api.state();
+            let room = row.playout.room.to_string();
+            let is_other = |send: &&Send| !send.claims.iter().all(|claim| send.subject == job && claim.start == start);
+            let is_near = |send: &&Send| send.at <= sent && send.told.as_ref().is_none_or(|(at, _)| *at >= start);
+            state
+                .sends
+                .iter()
+                .filter(|send| send.action == Action::Start && send.room == room)
+                .filter(is_near)
+                .any(|send| is_other(&send))
+        };
+        if !others.is_empty() || hands_over || crosses {
             // The hand-over, then a slot that is held for its margin, and the moment in which equal starts are gathered.
             allowed += SignedDuration::from_millis(1_300);
         }
@@ -153,10 +166,10 @@ fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
     else {
         return;
     };
-    // Whoever is stalled sees it when that is over.
-    let from = run.stalled_until(*from);
     let is_end = |blow: &Blow| matches!(blow, Blow::Right | Blow::Confirm | Blow::Synchronised);
-    let to = blows.iter().find(|(at, blow)| *at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
+    let to = blows.iter().find(|(at, blow)| at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
+    // Whoever is stalled sees it when that is over.
+    let (from, to) = (run.stalled_until(*from), run.stalled_until(to));
     // A daemon that begins believes a clock that is ahead: it knows no better.
     if run.boots.iter().any(|boot| from <= *boot && *boot <= to) {
         return;
