@@ -179,7 +179,13 @@ impl Desk {
             return Ok(());
         }
         turn.update(&next)?;
-        let is_news = next.state != live.occurrence.state;
+        let waits_for = |state: &State| match state {
+            State::Waiting { why, .. } => Some(*why),
+            _ => None,
+        };
+        // What waits for the same thing for a shorter time is no news.
+        let waits_on = waits_for(&next.state).is_some_and(|why| waits_for(&live.occurrence.state) == Some(why));
+        let is_news = next.state != live.occurrence.state && !waits_on;
         if next.state == State::Calling && is_news {
             turn.attempt(&next)?;
         }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod decide;
+mod doubt;
 mod loss;
 mod outcome;
 mod request;
@@ -307,9 +308,6 @@ pub struct Occurrence {
     pub request_id: Option<String>,
 }
 
-/// How many doubts of an occurrence are remembered: callbacks come within seconds, and attempts are seconds apart.
-const DOUBTS_KEPT: usize = 10;
-
 /// No attempt leaves in the last 30 s of a window, or its last quarter if that is less: it would bill more than it plays.
 const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
 
@@ -344,30 +342,6 @@ impl Occurrence {
 
     fn within_open_end(&self) -> SignedDuration {
         self.terms.start_within.map_or(OPEN_START_WITHIN, signed)
-    }
-
-    /// A request that left at `sent_at` may have begun something.
-    fn doubt(&mut self, sent_at: Timestamp) {
-        self.in_doubt = true;
-        self.was_in_doubt = true;
-        self.doubts.push(sent_at);
-        if self.doubts.len() > DOUBTS_KEPT {
-            self.doubts.remove(0);
-        }
-    }
-
-    /// The clock was set: when its requests left is told by it from now on. `is_under_way`: one has left that is not answered.
-    /// Answers whether anything was moved.
-    pub fn move_sent(&mut self, by: SignedDuration, is_under_way: bool) -> bool {
-        let mut times: Vec<&mut Timestamp> = self.doubts.iter_mut().collect();
-        // An attempt that is still ahead leaves by the clock as it is.
-        if is_under_way || !matches!(self.state, State::Armed | State::Calling) {
-            times.extend(&mut self.tried_at);
-        }
-        for at in &mut times {
-            **at = at.checked_add(by).unwrap_or(**at);
-        }
-        !times.is_empty()
     }
 
     /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.

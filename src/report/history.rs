@@ -228,7 +228,10 @@ fn note(occurrence: &Occurrence) -> String {
         notes.push(format!("stands for {} occurrences", occurrence.count));
     }
     if occurrence.restarts > 0 {
-        notes.push(format!("restarted {} times", occurrence.restarts));
+        notes.push(match occurrence.restarts {
+            1 => "restarted once".to_owned(),
+            restarts => format!("restarted {restarts} times"),
+        });
     }
     if occurrence.in_doubt {
         notes.push("may be on air".to_owned());
