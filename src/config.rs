@@ -57,6 +57,8 @@ pub struct Settings {
     pub rate: NonZeroU32,
     /// Whether starts are held, up to 5 min, until systemd-timesyncd says that it has set the clock.
     pub require_sync: bool,
+    /// Whether the folder of schedules is watched.
+    pub watch: bool,
 }
 
 /// An account of Tencent Cloud.
@@ -189,7 +191,7 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 }
 
 fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
-    const LATER: [&str; 2] = ["chores", "watch"];
+    const LATER: [&str; 1] = ["chores"];
     let known = [
         "account",
         "apps",
@@ -200,6 +202,7 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         "callbacks",
         "rate",
         "require_sync",
+        "watch",
         "alerts",
         "listen_public",
     ];
@@ -235,6 +238,10 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         Some(node) => form.boolean(node, "require_sync"),
         None => Some(false),
     };
+    let watch = match fields.get("watch") {
+        Some(node) => form.boolean(node, "watch"),
+        None => Some(true),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -245,6 +252,7 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
         control: control?,
         rate: rate?,
         require_sync: require_sync?,
+        watch: watch?,
     })
 }
 

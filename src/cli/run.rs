@@ -3,6 +3,7 @@
 
 mod doors;
 mod reload;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::web::{InForce, Site};
 use crate::zones::Zones;
 use doors::Doors;
 use reload::{Reload, told};
+use watching::{Look, watch as watch_folder};
 
 /// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
@@ -64,6 +66,8 @@ pub(super) struct Service {
     ledger: Ledger,
     accepted: Accepted,
     former: Vec<Former>,
+    /// The folder, as it looked before it was read.
+    seen: Look,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
@@ -86,10 +90,11 @@ impl Service {
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
+        let seen = Look::at(&settings.schedules);
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
         kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
-        Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former })
+        Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
     /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. Whatever is recorded is told to `observe`.
@@ -99,7 +104,7 @@ impl Service {
         observe: Box<dyn FnMut(&Happening) + Send>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Service { context, settings, zones, folder, lock, ledger, accepted, former } = self;
+        let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
         // First of all, because a signal that nobody waits for kills.
         let signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
@@ -128,6 +133,7 @@ impl Service {
         let places = doors.places();
         let served = doors.serve(site, handle, reload.reloader(), stopped.clone());
         let Signals { mut stop_signals, mut hang_up } = signals;
+        let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
                 // What came of it is logged, and nobody else asked.
@@ -156,6 +162,9 @@ impl Service {
         let ended = daemon.run(until(stopped), until(hurried)).await;
         listening.abort();
         reloading.abort();
+        if let Some(watching) = watching {
+            watching.abort();
+        }
         drop(served);
         drop(lock);
         ended.map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))

@@ -189,6 +189,11 @@ enum Kind {
     Other,
 }
 
+/// Whether a folder's file of that path is read as a schedule, by its name.
+pub(crate) fn is_schedule(path: &Path) -> bool {
+    kind(path) == Kind::Schedule
+}
+
 /// What a name in a folder says. Backups of editors (`a.yaml~`, `a.yaml.bak`, `.a.yaml.swp`, `#a.yaml#`) have another ending
 /// or are hidden.
 fn kind(path: &Path) -> Kind {

@@ -14,3 +14,4 @@ mod recovery;
 mod rig;
 mod shutdown;
 mod told;
+mod watching;

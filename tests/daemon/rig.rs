@@ -124,7 +124,8 @@ impl Rig {
         let text = format!(
             "account:\n  secret_id: {{ file: secret-id }}\n  secret_key: {{ file: secret-key }}\n  token: {{ file: token }}\n  \
              region: ap-singapore\n  endpoint: http://{endpoint}\napps:\n  main: {{ sdk_app_id: {WELL_KNOWN_SDK_APP_ID}, secret_key: \
-             {{ file: app-key }}, private_map_key: true }}\nstate: state\n{more}\n"
+             {{ file: app-key }}, private_map_key: true }}\nstate: state\n\
+             watch: false\n{more}\n"
         );
         self.write("ingestd.yaml", &text);
     }
@@ -133,6 +134,12 @@ impl Rig {
     pub(crate) fn listen(&self, listen: &str) {
         let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
         self.write("ingestd.yaml", &settings.replace("listen: none", &format!("listen: {listen}")));
+    }
+
+    /// Lets the daemon watch the folder of schedules, as it does unless told otherwise.
+    pub(crate) fn watched(&self) {
+        let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
+        self.write("ingestd.yaml", &settings.replace("watch: false\n", ""));
     }
 
     /// Adds lines to the settings.
