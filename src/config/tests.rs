@@ -143,7 +143,7 @@ fn each_mistake_has_its_place_and_its_words() {
         ("alerts: [{webhook: x}]\n", "s.yaml:1:9: `alerts` is not supported yet"),
         ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
         ("control:\n", "s.yaml:1:8: `control`: the value is missing: a path is due"),
-        ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
+        ("watch: yes\n", "s.yaml:1:8: `watch`: `yes` is a boolean in YAML 1.1 only"),
         ("apps: {a: {callback_key: K}}\n", "s.yaml:1:26: `callback_key` is written into this file as plain text"),
         ("account: {secret_id: {env: 1X}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),
         ("account: {secret_id: {env: A, file: b}}\n", "s.yaml:1:22: `secret_id` does not say where the secret is kept"),

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
-use super::rig::{Process, Rig, get, looping, soon, wait_until};
+use super::rig::{Process, Rig, get, looping, soon, wait_for, wait_until};
 
 fn status(daemon: &Process) -> Value {
     serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON")
@@ -111,6 +111,8 @@ fn without_watching_nothing_is_taken_up_before_somebody_asks() {
     rig.jobs(&jobs(1));
     let daemon = rig.started();
     rig.jobs(&jobs(2));
+    // Longer than a look and what has to stay alike after it.
+    wait_for(soon(4));
     let (code, stdout, stderr) = rig.verb(&["reload"]);
     assert_eq!(code, Some(0), "{stderr}");
     // It would have been nothing new, had it been seen before.

@@ -29,6 +29,9 @@ const CHANGES_TOLD_MAX: usize = 50;
 /// Problems that are named to whoever asked; the log has all.
 const PROBLEMS_TOLD_MAX: usize = 20;
 
+/// The code of a reload that failed, whatever the files say.
+const NOT_TAKEN: &str = "not-taken";
+
 /// Everything a reload needs, for as long as the daemon runs.
 pub(super) struct Reload {
     context: Context,
@@ -210,8 +213,16 @@ impl Reload {
         format!("{why}: held until `ingestd reload --force`")
     }
 
+    /// Whether the files were not taken up for another reason than what they say.
+    pub(super) fn has_failed(&self) -> bool {
+        self.in_force.borrow().rejected.iter().any(|problem| problem.code == NOT_TAKEN)
+    }
+
     /// What went wrong for another reason than the schedule.
     fn complain(&self, who: &str, why: String) -> String {
+        let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
+        let failed = Diagnostic::error(NOT_TAKEN, why.clone()).at(folder).hint("mend that, and say `ingestd reload`");
+        self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }

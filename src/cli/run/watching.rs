@@ -18,6 +18,9 @@ use crate::schedule::source::is_schedule;
 /// How long between two looks. What two looks in a row find alike has settled.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// How long until files are taken again that were good, and could not be taken up for another reason.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// What a folder of schedules looks like from outside. `None` where something is not there, or may not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Look(Option<Vec<(OsString, Option<Stamp>)>>);
@@ -42,7 +45,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 /// Reloads whenever the folder looks other than it did, and stays so for half a second. `known`: as it looked before its files were
-/// read. Each look is acted upon once, whatever comes of it.
+/// read. Each look is acted upon once, unless what is
+/// wrong is not the files.
 pub(super) async fn watch(folder: PathBuf, mut known: Look, reload: Arc<Reload>) {
     let mut looks = interval(PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,10 +58,15 @@ pub(super) async fn watch(folder: PathBuf, mut known: Look, reload: Arc<Reload>)
         let Ok(look) = tokio::task::spawn_blocking(move || Look::at(&path)).await else { continue };
         let has_settled = look == before;
         before = look.clone();
-        if has_settled && look != known {
+        if !has_settled || look == known {
+            continue;
+        }
+        // What came of it is logged, and nobody else asked.
+        let _ = Arc::clone(&reload).run("watch".to_owned(), false).await;
+        if reload.has_failed() {
+            tokio::time::sleep(AGAIN).await;
+        } else {
             known = look;
-            // What came of it is logged, and nobody else asked.
-            let _ = Arc::clone(&reload).run("watch".to_owned(), false).await;
         }
     }
 }
