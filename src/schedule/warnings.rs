@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +14,7 @@ use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
 use super::values::written;
-use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes};
+use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
 
@@ -54,7 +55,8 @@ impl Warner {
     }
 
     fn clock_changes(&mut self, job: &Job, raw: &RawJob) -> Vec<Problem> {
-        if matches!(job.when.trigger, Trigger::Every { .. }) {
+        let starts_stay = matches!(job.when.trigger, Trigger::Every { .. });
+        if starts_stay && !matches!(job.end, EndRule::To(_)) {
             return Vec::new();
         }
         let name = job.when.zone.iana_name().unwrap_or_default();
@@ -64,7 +66,12 @@ impl Warner {
             self.changes.insert(name.to_owned(), Arc::clone(&found));
             found
         });
-        changes.iter().filter_map(|change| moved(job, *change).map(|start| tell(job, raw, *change, &start))).collect()
+        let told = |change: &ClockChange| {
+            let start = if starts_stay { None } else { moved(job, *change).map(|start| tell(job, raw, *change, &start)) };
+            let end = moved_end(job, *change).map(|end| tell_end(job, raw, *change, &end));
+            start.into_iter().chain(end)
+        };
+        changes.iter().flat_map(told).collect()
     }
 }
 
@@ -229,6 +236,49 @@ fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem 
         .hint("no harm if that is meant; a time outside that hour is never moved")
 }
 
-fn clock(wall: jiff::civil::DateTime) -> String {
+/// An end that a clock change moves: the time that `to` writes, when it is, and what became of it.
+struct MovedEnd {
+    written: DateTime,
+    at: Timestamp,
+    dst: Dst,
+}
+
+/// The end of `to` that a clock change moves, if a window has it.
+fn moved_end(job: &Job, change: ClockChange) -> Option<MovedEnd> {
+    let EndRule::To(to) = job.end else { return None };
+    let zone = &job.when.zone;
+    let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
+    let (first, last) = (before.min(after), before.max(after));
+    // The dates of both ends of the hour: it may lie over midnight.
+    let written = [first, last].map(|wall| wall.date().to_datetime(to));
+    let written = written.into_iter().find(|written| (first..last).contains(written))?;
+    let at = resolve(zone, written)?;
+    let dst = if before < after { Dst::Gap } else { Dst::Repeat };
+    let ends_then = |start: &Start| job.when.end_at(start, to).is_some_and(|(end, _)| end == at);
+    let near = at.min(change.at);
+    let starts = job.when.between(near, at).take(STARTS_NEAR_CHANGE_MAX).chain(job.when.latest_before(near));
+    starts.into_iter().any(|start| ends_then(&start)).then_some(MovedEnd { written, at, dst })
+}
+
+fn tell_end(job: &Job, raw: &RawJob, change: ClockChange, end: &MovedEnd) -> Problem {
+    let zone = job.when.zone.iana_name().unwrap_or("this zone");
+    let written = show_wall(end.written);
+    let (before, after) = (clock(change.before.to_datetime(change.at)), clock(change.after.to_datetime(change.at)));
+    let message = match end.dst {
+        Dst::Gap => format!(
+            "`to`: `{written}` does not exist in `{zone}`, where clocks go forward from {before} to {after}: it ends at {}",
+            clock(job.when.zone.to_datetime(end.at))
+        ),
+        Dst::Repeat => {
+            format!(
+                "`to`: `{written}` comes twice in `{zone}`, where clocks go back from {before} to {after}: it ends at the first"
+            )
+        }
+    };
+    let span = if raw.end.to.span == Span::default() { job.place.span } else { raw.end.to.span };
+    Problem::at(span, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+}
+
+fn clock(wall: DateTime) -> String {
     wall.strftime(if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
