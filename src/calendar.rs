@@ -3,6 +3,8 @@
 
 mod changes;
 mod cron;
+mod dates;
+mod judge;
 mod search;
 mod wall;
 mod written;
@@ -11,66 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 pub use changes::{ClockChange, clock_changes};
 pub(crate) use changes::{largest, until};
-pub use cron::CronPattern;
+pub use cron::{CronField, CronPattern};
+pub use dates::{DateRange, Dates, Weekdays};
+pub use judge::{Refusal, day};
 pub use search::resolve;
-
-/// A set of weekdays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weekdays(u8);
-
-impl Weekdays {
-    /// Every day.
-    pub const DAILY: Weekdays = Weekdays(0b111_1111);
-    /// No day: the start for [`Weekdays::with`].
-    pub const NONE: Weekdays = Weekdays(0);
-
-    /// This set and one more day.
-    #[must_use]
-    pub fn with(self, day: Weekday) -> Weekdays {
-        Weekdays(self.0 | 1 << day.to_monday_zero_offset())
-    }
-
-    /// Whether `day` is in it.
-    pub fn contains(self, day: Weekday) -> bool {
-        self.0 & (1 << day.to_monday_zero_offset()) != 0
-    }
-}
-
-/// Local dates on which something does not run: sorted, disjoint, inclusive ranges.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dates(Vec<(Date, Date)>);
-
-impl Dates {
-    /// The union of inclusive ranges, in any order, overlapping or not. A range whose end is before its start is empty.
-    pub fn new(ranges: impl IntoIterator<Item = (Date, Date)>) -> Dates {
-        let mut ranges: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
-        ranges.sort_unstable();
-        let mut merged: Vec<(Date, Date)> = Vec::with_capacity(ranges.len());
-        for (first, last) in ranges {
-            match merged.last_mut() {
-                Some((_, end)) if first <= *end => *end = last.max(*end),
-                _ => merged.push((first, last)),
-            }
-        }
-        Dates(merged)
-    }
-
-    /// Whether `date` is in it.
-    pub fn contains(&self, date: Date) -> bool {
-        let at = self.0.partition_point(|(first, _)| *first <= date);
-        at > 0 && date <= self.0[at - 1].1
-    }
-
-    /// Whether it is empty.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 /// The civil pattern of a job's starts. Fixed wall-clock patterns follow RFC 5545 at clock changes, `cron` follows Debian cron,
 /// `every` follows elapsed time.

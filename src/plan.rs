@@ -4,8 +4,10 @@
 pub mod changes;
 pub mod conflicts;
 pub mod forecast;
+pub mod meetings;
 pub mod pauses;
 mod target;
+pub mod why;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,8 +1,12 @@
 //! Cron expressions as bit sets. The grammar is croner's, with its lenient corners refused; when an expression fires is decided
 //! by the search next door. Refuses to know zones and instants.
 
+mod misfits;
+
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
+
+pub use misfits::CronField;
 
 /// A cron expression that was understood: 5 fields, or 6 with leading seconds. Small, because a schedule may hold thousands.
 ///

@@ -18,7 +18,7 @@ const HORIZON_DAYS: i64 = 41 * 366;
 
 /// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
-const DATES_BEFORE: i64 = 2;
+pub(super) const DATES_BEFORE: i64 = 2;
 
 /// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by the gap, in a
 /// repeat it is the first. `None` outside the years jiff knows.
@@ -127,7 +127,7 @@ impl When {
     }
 
     /// The first start at `lower` or later among those written for `date`.
-    fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
+    pub(super) fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
         match &self.trigger {
             Trigger::At { times, .. } => first_written(&self.zone, date, lower, Rule::Shift, |from| next_time(times, from)),
             Trigger::Cron(pattern) => {

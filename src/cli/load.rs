@@ -15,8 +15,9 @@ use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::plan::conflicts::{Strictness, judge};
+use crate::schedule::problem::did_you_mean;
 use crate::schedule::source::{self, text_of};
-use crate::schedule::{Reading, Schedule};
+use crate::schedule::{Job, Reading, Schedule};
 use crate::secret::SecretSource;
 use crate::trtc::{AppKey, Credentials, Secrets};
 
@@ -117,6 +118,56 @@ pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &Tim
     let (sources, reading) = source::read(paths, &given, zones, now);
     let Reading { schedule: value, diagnostics, jobs: _ } = reading;
     Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
+}
+
+/// The folder of schedules where there are no settings: what they would say by default, from here.
+const SCHEDULES_DEFAULT: &str = "schedules";
+
+/// The schedule that the settings name, or that is where they would be by default; for the verbs that look at what is planned.
+pub(super) fn load_schedule(
+    context: &Context,
+    settings: Option<&Settings>,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Result<Schedule, Failure> {
+    let folder = settings.map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
+    but_for_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
+}
+
+/// The schedule without its warnings, which would bury what is printed: only their number is told.
+pub(super) fn but_for_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
+    match (loaded.value, loaded.diagnostics.len()) {
+        (Some(schedule), 0) => Ok(schedule),
+        (Some(schedule), count) => {
+            tell(&format!("the schedule draws {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
+            Ok(schedule)
+        }
+        (None, _) => {
+            let unread = Loaded { value: None, ..loaded };
+            unread.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
+        }
+    }
+}
+
+/// Warns on stderr.
+pub(super) fn tell(warning: &str) {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(io::stderr(), "warning: {warning}");
+}
+
+/// The job of that id, or a failure that says which there are.
+pub(super) fn job<'a>(schedule: &'a Schedule, id: &str) -> Result<&'a Arc<Job>, Failure> {
+    schedule.job(id).ok_or_else(|| {
+        let ids: Vec<_> = schedule.jobs().take(10).map(|job| format!("`{}`", job.id)).collect();
+        let more = if schedule.len() > ids.len() { ", and more" } else { "" };
+        let meant = did_you_mean(id, schedule.jobs().map(|job| job.id.as_str()));
+        let known = match meant {
+            Some(meant) => meant,
+            None if ids.is_empty() => "the schedule has no job".to_owned(),
+            None => format!("there are {}{more}", ids.join(", ")),
+        };
+        Failure::new(format!("there is no job `{id}`")).hint(known)
+    })
 }
 
 /// Fetches every secret that requests need, anew each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a

@@ -26,6 +26,7 @@ mod run;
 mod sandbox;
 mod status;
 mod stop;
+mod why;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -55,6 +56,7 @@ verbs! {
     Run => run,
     Check => check,
     Plan => plan,
+    Why => why,
     Status => status,
     History => history,
     Stop => stop,

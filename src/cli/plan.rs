@@ -5,12 +5,12 @@ mod against;
 mod forecast;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::load::{self, Loaded};
+use super::load::{self, tell};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
@@ -24,9 +24,6 @@ use crate::zones::Zones;
 
 /// Rows of a table that are laid out together. More would only cost memory: the columns are as wide in each part.
 const TABLE_ROWS: usize = 500;
-
-/// The folder of schedules where there are no settings: what they would say by default, from here.
-const SCHEDULES_DEFAULT: &str = "schedules";
 
 /// Occurrences to come, and what they ask for
 ///
@@ -107,12 +104,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let zones = Zones::newest();
     let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
-    let folder = settings.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-    let schedule = good(load::read_schedule(&[PathBuf::from(folder)], settings.as_ref(), &zones.database, now), context)?;
+    let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
     if let Some(edited) = against {
         let is_json = format.is_json("--against")?;
         let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
-        let schedules = [schedule, good(loaded, context)?];
+        let schedules = [schedule, load::but_for_warnings(loaded, context)?];
         let asked = against::Asked { job: job.as_deref(), range, now, is_json, reveal };
         return against::run(context, settings.as_ref(), &schedules, &asked);
     }
@@ -136,36 +132,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// The schedule without its warnings, which would bury the plan: only their number is told.
-fn good(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
-    match (loaded.value, loaded.diagnostics.len()) {
-        (Some(schedule), 0) => Ok(schedule),
-        (Some(schedule), count) => {
-            tell(&format!("the schedule draws {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
-            Ok(schedule)
-        }
-        (None, _) => {
-            let unread = Loaded { value: None, ..loaded };
-            unread.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
-        }
-    }
-}
-
-fn tell(warning: &str) {
-    // Nobody is left to be told when stderr is gone.
-    let _ = writeln!(io::stderr(), "warning: {warning}");
-}
-
 /// The jobs to plan, in the order of their ids.
 fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Job>>, Failure> {
     let Some(id) = id else { return Ok(schedule.jobs().collect()) };
-    let job = schedule.job(id).ok_or_else(|| {
-        let ids: Vec<_> = schedule.jobs().take(10).map(|job| format!("`{}`", job.id)).collect();
-        let more = if schedule.len() > ids.len() { ", and more" } else { "" };
-        let known =
-            if ids.is_empty() { "the schedule has no job".to_owned() } else { format!("there are {}{more}", ids.join(", ")) };
-        Failure::new(format!("there is no job `{id}`")).hint(known)
-    })?;
+    let job = load::job(schedule, id)?;
     if !job.enabled {
         tell(&format!("`{id}` is not enabled and plans nothing"));
     }

@@ -29,6 +29,10 @@ const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurre
         WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))) \
     ORDER BY start_ms DESC, job LIMIT ?2";
 
+const ONE: &str = "WHERE job = ?1 AND start_ms = ?2";
+
+const LATEST_OF_JOB: &str = "WHERE job = ?1 AND start_ms <= ?2 ORDER BY start_ms DESC LIMIT 1";
+
 const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
@@ -96,6 +100,24 @@ impl Reader {
             (None, _) => HISTORY,
         };
         self.occurrences(tail, params![job, since, outcome, limit])
+    }
+
+    /// The row of this occurrence, if it has one.
+    pub fn occurrence(&self, job: &str, start: Timestamp) -> Result<Option<Occurrence>, LedgerError> {
+        Ok(self.occurrences(ONE, params![job, start.as_millisecond()])?.pop())
+    }
+
+    /// The newest row of a job that starts at `at` or before.
+    pub fn latest(&self, job: &str, at: Timestamp) -> Result<Option<Occurrence>, LedgerError> {
+        Ok(self.occurrences(LATEST_OF_JOB, params![job, at.as_millisecond()])?.pop())
+    }
+
+    /// When the daemon first saw a job in an accepted schedule; of no job in particular, when it first saw any.
+    pub fn first_seen(&self, job: Option<&str>) -> Result<Option<Timestamp>, LedgerError> {
+        let sql = "SELECT min(first_seen_ms) FROM job WHERE ?1 IS NULL OR id = ?1";
+        let seen: Option<i64> = self.connection.query_row(sql, [job], |row| row.get(0))?;
+        let error = |_| LedgerError::ours("the ledger holds a time at which it saw a job, which is no instant".to_owned());
+        seen.map(Timestamp::from_millisecond).transpose().map_err(error)
     }
 
     /// Every occurrence on air or being taken off, by start.
@@ -204,6 +226,8 @@ mod tests {
         for (sql, index) in [
             (of_occurrences(HISTORY), "SEARCH occurrence USING INDEX occurrence_start (start_ms>?)"),
             (of_occurrences(HISTORY_OF_JOB), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms>?)"),
+            (of_occurrences(ONE), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms=?)"),
+            (of_occurrences(LATEST_OF_JOB), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms<?)"),
             (of_occurrences(HISTORY_OF_OUTCOME), "SEARCH occurrence USING INDEX occurrence_outcome (outcome=? AND start_ms>?)"),
             // To scan one of these is to read what is open, and nothing that is done.
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),

@@ -21,6 +21,7 @@ use super::target::Target;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
 pub use rule::{Clash, Fault, TOUCHING};
+pub(super) use rule::{fault, have_one_robot, lasts};
 use sample::Changes;
 use sweep::{Next, Pair, Reached, Sweep};
 

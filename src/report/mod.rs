@@ -8,5 +8,6 @@ pub mod plan;
 pub mod range;
 pub mod status;
 pub mod time;
+pub mod why;
 
 pub use time::{instant, parse_time};

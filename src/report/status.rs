@@ -1,7 +1,7 @@
 //! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made of the
 //! same plain values, whether a running daemon gives them or the ledger alone. Refuses to know where the values come from.
 
-mod advice;
+pub(super) mod advice;
 mod health;
 mod text;
 

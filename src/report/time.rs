@@ -1,6 +1,6 @@
 //! Instants as our outputs show them, and as our arguments take them. Refuses to know what time it is: `now` is an argument.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
@@ -30,22 +30,45 @@ pub fn local(at: Timestamp, zone: &TimeZone) -> String {
 const FORMS: &str = "write RFC 3339 (`2026-11-22T18:00:00+08:00`), a local `2026-11-22` or `2026-11-22 18:00`, `now`, \
     or `now+2h` or `now-1d`";
 
-/// Reads an argument that is a time. A local one is in `zone`, where a clock change counts as for `at`: in a gap it is shifted
-/// forward, in a repeat it is the first. A day is 24 hours.
-pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+/// A time as an argument writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// An instant, wherever it is read.
+    Instant(Timestamp),
+    /// What the clock on a wall shows.
+    Local(DateTime),
+    /// A date without a time.
+    Date(Date),
+}
+
+/// Reads an argument that is a time, and leaves open in which zone a local one is.
+pub fn parse_written(text: &str, now: Timestamp) -> Result<Written, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is no time: {FORMS}");
     if let Some(shift) = text.strip_prefix("now") {
-        return if shift.is_empty() { Ok(now) } else { shifted(shift, now).ok_or_else(wrong) };
+        let at = if shift.is_empty() { Some(now) } else { shifted(shift, now) };
+        return at.map(Written::Instant).ok_or_else(wrong);
     }
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
+        return Ok(Written::Instant(at));
     }
     // jiff reads an offset after a local time and drops it; whoever writes one means it.
     let date_ends = text.len().min("2026-11-22".len());
     let is_local = text.is_char_boundary(date_ends) && !text[date_ends..].contains(['+', '-', 'Z', 'z', '[']);
-    let written: Option<DateTime> = text.parse().ok().filter(|_| is_local);
-    written.and_then(|written| resolve(zone, written)).ok_or_else(wrong)
+    let date = || text.parse().ok().filter(|_| text.len() == date_ends).map(Written::Date);
+    let local = || text.parse().ok().map(Written::Local);
+    if is_local { date().or_else(local).ok_or_else(wrong) } else { Err(wrong()) }
+}
+
+/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a repeat it is
+/// the first. A date is its midnight; a day is 24 hours.
+pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let local = match parse_written(text, now)? {
+        Written::Instant(at) => return Ok(at),
+        Written::Local(local) => local,
+        Written::Date(date) => date.to_datetime(Time::midnight()),
+    };
+    resolve(zone, local).ok_or_else(|| format!("`{}` is no time: {FORMS}", text.trim()))
 }
 
 /// `+2h` or `-1d` from an instant.
@@ -95,6 +118,20 @@ mod tests {
         ] {
             let read = parse_time(text, now, &new_york());
             assert_eq!(read.as_ref().map(|at| instant(*at)).map_err(|_| ()), expected.map(str::to_owned), "{text}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_told_from_a_time_and_from_an_instant() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let date = jiff::civil::date(2026, 11, 22);
+        for (text, expected) in [
+            ("2026-11-22", Written::Date(date)),
+            ("2026-11-22 00:00", Written::Local(date.at(0, 0, 0, 0))),
+            ("2026-11-22T12:00Z", Written::Instant(now)),
+            ("now", Written::Instant(now)),
+        ] {
+            assert_eq!(parse_written(text, now), Ok(expected), "{text}");
         }
     }
 

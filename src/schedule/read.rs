@@ -17,7 +17,7 @@ use super::resolve::{Around, resolve};
 use super::shared::{Calendar, Shared};
 use super::warnings::Warner;
 use super::{Reading, Schedule, Settings, Source, fields, robots};
-use crate::calendar::Dates;
+use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
 use crate::yaml::{self, Entry, Kind};
 
@@ -188,7 +188,10 @@ impl Reader<'_> {
                 self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
-            let dates = Arc::new(Dates::new(ranges.iter().copied()));
+            let calendar: Arc<str> = Arc::from(name);
+            let named = |(first, last)| DateRange { first, last, calendar: Some(Arc::clone(&calendar)) };
+            let ranges: Vec<DateRange> = ranges.into_iter().map(named).collect();
+            let dates = Arc::new(Dates::new(ranges.iter().cloned()));
             self.shared.calendars.insert(name.to_owned(), Calendar { ranges, dates, place });
         }
     }

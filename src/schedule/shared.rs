@@ -5,20 +5,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::moments::{dates, each};
 use super::problem::{Problem, did_you_mean, nearest, shown};
 use super::values::text;
-use crate::calendar::{CronPattern, Dates, Trigger, When};
+use crate::calendar::{CronPattern, DateRange, Dates, Trigger, When};
 use crate::diagnostic::Place;
 use crate::yaml::{Kind, Node};
 
 /// A named set of dates.
 pub(super) struct Calendar {
     /// Its dates, as written; empty when they were refused.
-    pub(super) ranges: Vec<(Date, Date)>,
+    pub(super) ranges: Vec<DateRange>,
     /// The same, merged.
     pub(super) dates: Arc<Dates>,
     /// Where its name stands.
@@ -32,7 +31,7 @@ pub(super) struct Shared<'r> {
     zones: HashMap<String, Option<TimeZone>>,
     crons: HashMap<String, Result<Arc<CronPattern>, String>>,
     texts: HashSet<Arc<str>>,
-    exceptions: HashMap<Vec<(Date, Date)>, Arc<Dates>>,
+    exceptions: HashMap<Vec<DateRange>, Arc<Dates>>,
     /// The calendars of all files.
     pub(super) calendars: BTreeMap<String, Calendar>,
     /// Whether a file could not be read, so that a calendar that is not here may well exist.
@@ -103,15 +102,15 @@ impl<'r> Shared<'r> {
         if let Some(known) = self.exceptions.get(&ranges) {
             return Ok(Arc::clone(known));
         }
-        let dates = Arc::new(Dates::new(ranges.iter().copied()));
+        let dates = Arc::new(Dates::new(ranges.iter().cloned()));
         self.exceptions.insert(ranges, Arc::clone(&dates));
         Ok(dates)
     }
 
-    fn exception(&self, node: &Node<'_>) -> Result<Vec<(Date, Date)>, Problem> {
+    fn exception(&self, node: &Node<'_>) -> Result<Vec<DateRange>, Problem> {
         let name = text(node, "a date, a range of dates or a calendar's name")?;
         if name.starts_with(|first: char| first.is_ascii_digit()) {
-            return Ok(vec![dates(node)?]);
+            return Ok(vec![dates(node)?.into()]);
         }
         match self.calendars.get(name) {
             Some(calendar) => Ok(calendar.ranges.clone()),

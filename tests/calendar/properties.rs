@@ -33,7 +33,7 @@ const CHANGES: [(&str, &str); 16] = [
 ];
 
 /// A clock change, and a range of up to two days that begins up to a day and a half before it.
-fn range() -> impl Strategy<Value = (TimeZone, &'static str, Timestamp, Timestamp)> {
+pub(super) fn range() -> impl Strategy<Value = (TimeZone, &'static str, Timestamp, Timestamp)> {
     (0..CHANGES.len(), -129_600..43_200_i64, 1..172_800_i64).prop_map(|(change, shift, length)| {
         let (name, at) = CHANGES[change];
         let from = at.parse::<Timestamp>().expect("in range").as_second() + shift;
@@ -77,7 +77,7 @@ fn cron_text() -> impl Strategy<Value = String> {
     (minute, hour, day, weekday).prop_map(|(minute, hour, day, weekday)| format!("{minute} {hour} {day} * {weekday}"))
 }
 
-fn trigger() -> impl Strategy<Value = Trigger> {
+pub(super) fn trigger() -> impl Strategy<Value = Trigger> {
     let step = prop_oneof![Just(60_u64), Just(900), Just(3600), 40..20_000_u64].prop_map(Duration::from_secs);
     let times = prop::collection::btree_set(time(), 1..5).prop_map(|times| times.into_iter().collect());
     prop_oneof![

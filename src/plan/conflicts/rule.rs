@@ -62,7 +62,7 @@ impl Clash {
 
 /// Whether a window still has its room at an instant that is not before its start, and not only for the time of a hand-over. An
 /// open end counts only at the start.
-pub(super) fn lasts(window: &Planned, at: Timestamp) -> bool {
+pub(in crate::plan) fn lasts(window: &Planned, at: Timestamp) -> bool {
     match window.end {
         End::Planned(end) | End::Media(end) => end.duration_since(at) >= TOUCHING,
         End::Open => window.start.at >= at,
@@ -71,10 +71,10 @@ pub(super) fn lasts(window: &Planned, at: Timestamp) -> bool {
 }
 
 /// Whether two occurrences on one target have one robot.
-pub(super) type OneRobot = fn(&Planned, &Planned) -> bool;
+pub(in crate::plan) type OneRobot = fn(&Planned, &Planned) -> bool;
 
 /// What is wrong with two windows on one target, of which the first does not begin after the second.
-pub(super) fn fault(earlier: &Planned, later: &Planned, one_robot: OneRobot) -> Option<Fault> {
+pub(in crate::plan) fn fault(earlier: &Planned, later: &Planned, one_robot: OneRobot) -> Option<Fault> {
     let start = later.start.at;
     if !lasts(earlier, start) || !lasts(later, start) {
         return None;
@@ -97,7 +97,7 @@ pub(super) fn robot(occurrence: &Planned) -> String {
 }
 
 /// Whether they have one robot, as it enters the room.
-pub(super) fn have_one_robot(one: &Planned, other: &Planned) -> bool {
+pub(in crate::plan) fn have_one_robot(one: &Planned, other: &Planned) -> bool {
     robot(one) == robot(other)
 }
 

@@ -38,7 +38,7 @@ const QUOTA: &str = "the account's quota of running tasks is used up: have it ra
 const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
 
 /// What to do about it; nothing where there is nothing to do.
-pub(super) fn advice(outcome: &Outcome) -> Option<&'static str> {
+pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Failed(Failure::Code(code)) => return advice_on_code(code),
         Outcome::Failed(Failure::Unreachable) => {
@@ -64,7 +64,7 @@ pub(super) fn advice(outcome: &Outcome) -> Option<&'static str> {
 }
 
 /// The same of an error code.
-pub(super) fn advice_on_code(code: &str) -> Option<&'static str> {
+pub(in crate::report) fn advice_on_code(code: &str) -> Option<&'static str> {
     let begins = |start: &str| code.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     BY_CODE.iter().find(|(start, _)| begins(start)).map(|(_, advice)| *advice)
 }

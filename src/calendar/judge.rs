@@ -1,0 +1,187 @@
+//! Which of a trigger's rules say no to a start at an instant, or on a date: asked of the search itself, one rule at a time, so that
+//! it cannot disagree with the plan. Refuses to know jobs and words.
+
+use std::sync::Arc;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+
+use super::search::DATES_BEFORE;
+use super::wall;
+use super::written::window;
+use super::{CronField, DateRange, Dates, Start, Trigger, Weekdays, When};
+
+/// Most times of a date that are judged, when none of them is a start.
+const JUDGED_MAX: usize = 100;
+
+/// A rule that says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `from`: no start before it.
+    From(Timestamp),
+    /// `until`: no start from then on.
+    Until(Timestamp),
+    /// `days` has no such date: that on which the time was written, or on which the window of `every` began.
+    Days(Date),
+    /// `except` names the date: the first range that does.
+    Except(Date, DateRange),
+    /// These fields of the cron expression do not fit the date.
+    CronDate(Date, Vec<CronField>),
+    /// These fields of the cron expression do not fit the local time.
+    CronTime(DateTime, Vec<CronField>),
+    /// The local time comes twice, and the start was at the first.
+    SecondPass {
+        /// The local time.
+        local: DateTime,
+        /// The start.
+        first: Timestamp,
+    },
+    /// Steps of `every` are counted from an instant, and this is none of them.
+    BetweenSteps(Timestamp),
+    /// It is outside the `between` of `every`.
+    Outside,
+    /// The trigger writes no such time.
+    NotWritten,
+}
+
+/// The instants of a local date, from the first to the first of the next. Empty when the zone left the date out. `None` outside the
+/// years jiff knows.
+pub fn day(zone: &TimeZone, date: Date) -> Option<(Timestamp, Timestamp)> {
+    let first = |date: Date| wall::timestamp(wall::first_instant(zone, date));
+    first(date).zip(first(date.tomorrow().ok()?))
+}
+
+impl When {
+    /// The rules that say no to a start at `at`, in the order in which an operator would look. None: it is a start.
+    pub fn refusals(&self, at: Timestamp) -> Vec<Refusal> {
+        let mut refusals = self.outside_bounds(at);
+        let times = self.without_dates();
+        let found = times.brought_by(at);
+        let local = self.zone.to_datetime(at);
+        if found.is_empty() {
+            let date = self.window_over(at).map_or(local.date(), |(date, _)| date);
+            refusals.extend(self.not_on(date).into_iter().chain(self.excepted(date)));
+            refusals.push(self.no_such_time(at, local));
+            return refusals;
+        }
+        let judged = found.iter().map(|(date, _)| {
+            let excepted = if self.counts_windows() { *date } else { local.date() };
+            self.not_on(*date).into_iter().chain(self.excepted(excepted)).collect::<Vec<_>>()
+        });
+        // Of several dates that bring it, one that may is enough.
+        refusals.extend(judged.min_by_key(Vec::len).unwrap_or_default());
+        refusals
+    }
+
+    /// The rules that keep every time that the trigger has on `date` from being a start. None: it has a start that date.
+    pub fn refusals_on(&self, date: Date) -> Vec<Refusal> {
+        let Some((from, to)) = day(&self.zone, date) else { return vec![Refusal::NotWritten] };
+        if self.between(from, to).next().is_some() {
+            return Vec::new();
+        }
+        let times = self.without_dates();
+        let times = When { from: None, until: None, ..times };
+        let mut refusals: Vec<Refusal> = Vec::new();
+        for start in times.between(from, to).take(JUDGED_MAX) {
+            for refusal in self.refusals(start.at) {
+                if !refusals.contains(&refusal) {
+                    refusals.push(refusal);
+                }
+            }
+        }
+        if refusals.is_empty() {
+            refusals.extend(self.outside_bounds(from));
+            refusals.push(self.not_on(date).unwrap_or(Refusal::NotWritten));
+        }
+        refusals
+    }
+
+    fn outside_bounds(&self, at: Timestamp) -> Vec<Refusal> {
+        let from = self.from.filter(|from| at < *from).map(Refusal::From);
+        let until = self.until.filter(|until| at >= *until).map(Refusal::Until);
+        from.into_iter().chain(until).collect()
+    }
+
+    /// The same times, on every day that the trigger knows apart from them.
+    fn without_dates(&self) -> When {
+        let trigger = match &self.trigger {
+            Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Weekdays::DAILY },
+            Trigger::Every { step, between, .. } => Trigger::Every { step: *step, between: *between, days: Weekdays::DAILY },
+            other @ (Trigger::Once(_) | Trigger::Cron(_)) => other.clone(),
+        };
+        When { trigger, zone: self.zone.clone(), from: None, until: None, except: Arc::new(Dates::default()) }
+    }
+
+    /// The dates whose written times, or whose steps, make a start at `at`, whatever days and exceptions say.
+    fn brought_by(&self, at: Timestamp) -> Vec<(Date, Start)> {
+        let second = wall::floor(at);
+        if let Trigger::Once(_) = self.trigger {
+            let start = self.not_before(at).filter(|start| start.at == at);
+            return start.map(|start| (start.written.date(), start)).into_iter().collect();
+        }
+        let brings = |date: Date| self.first_on(date, second).filter(|start| start.at == at).map(|start| (date, start));
+        dates_near(&self.zone, at).filter_map(brings).collect()
+    }
+
+    /// The window of `every` with `between` that is open at `at`, and the date on which it began: the latest.
+    fn window_over(&self, at: Timestamp) -> Option<(Date, Timestamp)> {
+        let Trigger::Every { between: Some(between), .. } = self.trigger else { return None };
+        let second = wall::floor(at);
+        let open = |date: Date| {
+            let ((begin, end), _) = window(&self.zone, date, between)?;
+            (begin <= second && second < end).then_some((date, wall::timestamp(begin)?))
+        };
+        dates_near(&self.zone, at).filter_map(open).last()
+    }
+
+    /// Whether days and exceptions go by the date on which a window began.
+    fn counts_windows(&self) -> bool {
+        matches!(self.trigger, Trigger::Every { between: Some(_), .. })
+    }
+
+    fn not_on(&self, date: Date) -> Option<Refusal> {
+        match &self.trigger {
+            Trigger::At { days, .. } | Trigger::Every { days, .. } => {
+                (!days.contains(date.weekday())).then_some(Refusal::Days(date))
+            }
+            Trigger::Cron(pattern) => {
+                let misfits = pattern.misfits_of_date(date);
+                (!misfits.is_empty()).then_some(Refusal::CronDate(date, misfits))
+            }
+            Trigger::Once(_) => None,
+        }
+    }
+
+    fn excepted(&self, date: Date) -> Option<Refusal> {
+        self.except.naming(date).map(|range| Refusal::Except(date, range.clone()))
+    }
+
+    /// Why no time of the trigger is at `at`, which is `local` on its clock.
+    fn no_such_time(&self, at: Timestamp, local: DateTime) -> Refusal {
+        let first = wall::timestamp(wall::resolve(&self.zone, local).0).filter(|first| *first < at);
+        let second_pass = |is_written: bool| first.filter(|_| is_written).map(|first| Refusal::SecondPass { local, first });
+        match &self.trigger {
+            Trigger::At { times, .. } => second_pass(times.contains(&local.time())).unwrap_or(Refusal::NotWritten),
+            Trigger::Once(written) => second_pass(written.contains(&local)).unwrap_or(Refusal::NotWritten),
+            Trigger::Cron(pattern) => {
+                let misfits = pattern.misfits_of_time(local.time());
+                let second_pass = second_pass(misfits.is_empty() && pattern.is_fixed_time());
+                let unfit = || if misfits.is_empty() { Refusal::NotWritten } else { Refusal::CronTime(local, misfits) };
+                second_pass.unwrap_or_else(unfit)
+            }
+            Trigger::Every { between: Some(_), .. } => {
+                self.window_over(at).map_or(Refusal::Outside, |(_, begin)| Refusal::BetweenSteps(begin))
+            }
+            Trigger::Every { between: None, .. } => {
+                wall::timestamp(wall::first_instant(&self.zone, local.date())).map_or(Refusal::Outside, Refusal::BetweenSteps)
+            }
+        }
+    }
+}
+
+/// The dates that may bring a start at `at`, in order.
+fn dates_near(zone: &TimeZone, at: Timestamp) -> impl Iterator<Item = Date> {
+    let today = zone.to_datetime(at).date();
+    (-DATES_BEFORE..=1).filter_map(move |days| today.checked_add(Span::new().days(days)).ok())
+}

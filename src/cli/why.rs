@@ -1,0 +1,110 @@
+//! The verb `why`: which rule makes a job start, or not, and what the ledger says came of it. Reads no secrets and asks no daemon.
+//! Refuses to know the rules and their words.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::load;
+use super::{Context, Exit, Failure};
+use crate::clock;
+use crate::config::Settings;
+use crate::ledger::{LedgerError, Reader};
+use crate::plan::pauses::Pauses;
+use crate::plan::why::{Asked, Why, why};
+use crate::report::time::{Written, parse_written};
+use crate::report::why::{Record, WhyInput, stands_for};
+use crate::zones::Zones;
+
+/// Which rule makes a job start, or not, and what came of it
+///
+/// At an instant: whether it is a start; which of `at`, `once`, `cron`, `every`, `days`, `from`, `until`, `except` and `enabled` says
+/// yes or no to it; what a clock change did to it; what it meets in its room, and who then has that; and the ledger's row of it, or
+/// why there is none. On a date: all its starts, or why there is none. Without `--at`: what the job does now, and what comes.
+///
+/// The schedule is the files as they are now; the ledger may remember another. Without a ledger the schedule alone is told.
+///
+/// As JSON one object: `{job, at, date, fires, start, reasons, previous, next, ledger, count, starts}`. `fires` says whether the plan
+/// has a start at that instant, or on that date, and `count` how many; `starts` are the first 100 of them, `{plan, ledger}` each.
+/// `start` is that of the occurrence that is meant: which starts then, or else whose window is open then. `reasons` are `{rule, says,
+/// text}`, `says` being `yes`, `no` or `note`. `previous`, `next` (three) and `plan` are as `plan` prints them, `ledger` as
+/// `history` does, or null. `date` is null unless `--at` was a date.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The job
+    #[arg(value_name = "JOB")]
+    job: String,
+
+    /// The instant, or a date: all of it; a local time is in the job's zone [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    at: Option<String>,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One object
+    Json,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let Args { job, at, format } = args;
+    let now = clock::now();
+    let asked = match at.map(|at| parse_written(&at, now)).transpose().map_err(Failure::usage)? {
+        None => Asked::Now(now),
+        Some(Written::Instant(at)) => Asked::Instant(at),
+        Some(Written::Local(local)) => Asked::Wall(local),
+        Some(Written::Date(date)) => Asked::Date(date),
+    };
+    let zones = Zones::newest();
+    let settings = load::read_settings(context).accept(context)?;
+    let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
+    let job = load::job(&schedule, &job)?;
+    let why = why(&schedule, job, asked).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
+    let record = settings
+        .ok_or_else(|| "without settings nobody knows where the ledger is".to_owned())
+        .and_then(|settings| record(&settings, &why));
+    let pauses = Pauses::new(&schedule);
+    let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), now };
+    let mut out = context.stdout();
+    let printed = match format {
+        Format::Table => out.write_all(input.text().as_bytes()),
+        Format::Json => serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n")),
+    };
+    printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
+    Ok(Exit::Good)
+}
+
+/// What the ledger has about the answer's starts, or why it cannot be asked.
+fn record(settings: &Settings, why: &Why) -> Result<Record, String> {
+    let reader = Reader::open(&settings.state_folder()?).map_err(|error| error.to_string())?;
+    reader.at_one_moment(|reader| ask(reader, why)).map_err(|error| error.to_string())
+}
+
+fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
+    let job = why.job.id.as_str();
+    let mut record = Record {
+        latest: reader.latest(job, why.at)?,
+        cursor: reader.meta()?.cursor,
+        began: reader.first_seen(None)?,
+        first_seen: reader.first_seen(Some(job))?,
+        ..Record::default()
+    };
+    let told = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
+    let starts: Vec<Timestamp> = told.map(|occurrence| occurrence.start.at).chain([why.at]).collect();
+    for start in starts {
+        let row = match reader.occurrence(job, start)? {
+            None => reader.latest(job, start)?.filter(|row| stands_for(row, start)),
+            row => row,
+        };
+        record.rows.extend(row.map(|row| (start, row)));
+    }
+    Ok(record)
+}

@@ -1,0 +1,383 @@
+//! The answer to `why`, for people and for programs: first what happens, then which rules make it so, then what the ledger says became
+//! of it. Refuses to know how the answer was found.
+
+mod record;
+mod rules;
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+pub use record::{Record, stands_for};
+
+use super::history::HistoryObject;
+use super::plan::PlanObject;
+use super::time::instant;
+use crate::calendar::Dst;
+use crate::occurrence::{Occurrence, State};
+use crate::plan::meetings::{Becomes, Meeting, paused_at};
+use crate::plan::pauses::Pauses;
+use crate::plan::why::{Asked, Why};
+use crate::plan::{End, Planned};
+
+/// Starts of a date that the text shows; the rest is counted.
+const STARTS_SHOWN: usize = 20;
+/// Meetings in the room that are told.
+const MEETINGS_SHOWN: usize = 10;
+
+/// What a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Says {
+    /// It lets the job start.
+    Yes,
+    /// It keeps the job from starting.
+    No,
+    /// It changes something, or explains.
+    Note,
+}
+
+/// One reason of the answer. The keys are the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The field of the job that rules: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`, `enabled` or
+    /// `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    pub rule: &'static str,
+    /// What it says.
+    pub says: Says,
+    /// A sentence, with local times of the job's zone.
+    pub text: String,
+}
+
+impl Reason {
+    fn new(rule: &'static str, says: Says, text: impl Into<String>) -> Reason {
+        Reason { rule, says, text: text.into() }
+    }
+}
+
+/// A start of a date, as programs read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StartObject {
+    /// As `plan` prints it.
+    pub plan: PlanObject,
+    /// As `history` prints its row; null when there is none.
+    pub ledger: Option<HistoryObject>,
+}
+
+/// The answer as programs read it. The keys and their order are the contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhyObject {
+    /// The job's id.
+    pub job: String,
+    /// The instant that was asked about; of a date its first.
+    pub at: String,
+    /// The date that was asked about; null when it was an instant.
+    pub date: Option<String>,
+    /// Whether the plan has a start at that instant, or on that date.
+    pub fires: bool,
+    /// The start of the occurrence that is meant: at that instant, the first of that date, else of the window that is open then; null
+    /// when there is none.
+    pub start: Option<String>,
+    /// The rules, in the order in which the text tells them.
+    pub reasons: Vec<Reason>,
+    /// The last occurrence before the one that is meant, or else before the instant or the date.
+    pub previous: Option<PlanObject>,
+    /// The next three after.
+    pub next: Vec<PlanObject>,
+    /// The row of the occurrence that is meant, as `history` prints it; null when there is none, or no ledger.
+    pub ledger: Option<HistoryObject>,
+    /// How many starts there are at that instant, or on that date.
+    pub count: usize,
+    /// The first 100 of them.
+    pub starts: Vec<StartObject>,
+}
+
+/// All that the answer is made of.
+pub struct WhyInput<'a> {
+    /// What the schedule says.
+    pub why: &'a Why,
+    /// The schedule's pauses.
+    pub pauses: &'a Pauses<'a>,
+    /// What the ledger says, or why nobody can ask it.
+    pub record: Result<&'a Record, &'a str>,
+    /// The present.
+    pub now: Timestamp,
+}
+
+impl WhyInput<'_> {
+    /// The answer for programs.
+    pub fn object(&self) -> WhyObject {
+        let why = self.why;
+        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.listed(occurrence.clone()), false);
+        let date = match why.asked {
+            Asked::Date(date) => Some(date.to_string()),
+            Asked::Now(_) | Asked::Instant(_) | Asked::Wall(_) => None,
+        };
+        let start = |occurrence: &Planned| StartObject {
+            plan: plan(occurrence),
+            ledger: self.row(occurrence.start.at).map(HistoryObject::new),
+        };
+        WhyObject {
+            job: why.job.id.to_string(),
+            at: instant(why.at),
+            date,
+            fires: why.count > 0,
+            start: why.occurrence().map(|occurrence| instant(occurrence.start.at)),
+            reasons: self.reasons(),
+            previous: why.previous.as_ref().map(plan),
+            next: why.next.iter().map(plan).collect(),
+            ledger: self.meant_row().map(HistoryObject::new),
+            count: why.count,
+            starts: why.starts.iter().map(start).collect(),
+        }
+    }
+
+    /// The answer for people: the first line says what happens, and the others why. With a line end.
+    pub fn text(&self) -> String {
+        let mut out = format!("{}\n", self.headline());
+        for reason in self.reasons() {
+            let _ = writeln!(out, "  {}", reason.text);
+        }
+        if matches!(self.why.asked, Asked::Date(_)) {
+            for occurrence in self.why.starts.iter().take(STARTS_SHOWN) {
+                let _ = writeln!(out, "  {}", self.line(occurrence));
+            }
+            if let more @ 1.. = self.why.count.saturating_sub(STARTS_SHOWN) {
+                let _ = writeln!(out, "  and {more} more: see `ingestd plan`");
+            }
+        }
+        if let Some(previous) = &self.why.previous {
+            let _ = writeln!(out, "last before: {}", self.line(previous));
+        }
+        let mut label = "next:        ";
+        for next in &self.why.next {
+            let _ = writeln!(out, "{label}{}", self.line(next));
+            label = "             ";
+        }
+        if self.why.next.is_empty() && self.why.job.enabled {
+            out.push_str("next:        none, the job will not start again\n");
+        }
+        out
+    }
+
+    fn row(&self, start: Timestamp) -> Option<&Occurrence> {
+        self.record.ok().and_then(|record| record.rows.get(&start))
+    }
+
+    /// The row of what is meant. Where the plan has nothing the ledger may have: of an edited schedule, or of a start by hand.
+    fn meant_row(&self) -> Option<&Occurrence> {
+        let of_the_plan = self.why.occurrence().and_then(|occurrence| self.row(occurrence.start.at));
+        let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Asked::Date(_)));
+        let still_open = || {
+            let latest = self.record.ok()?.latest.as_ref()?;
+            (matches!(self.why.asked, Asked::Now(_)) && !latest.is_done()).then_some(latest)
+        };
+        of_the_plan.or_else(by_instant).or_else(still_open)
+    }
+
+    fn headline(&self) -> String {
+        let why = self.why;
+        let zone = &why.job.when.zone;
+        let id = &why.job.id;
+        let at = moment(why.at, zone);
+        match (why.asked, why.starts.first()) {
+            (Asked::Now(_), _) => self.headline_now(),
+            (Asked::Date(date), Some(_)) => {
+                let times = if why.count == 1 { "once".to_owned() } else { format!("{} times", why.count) };
+                format!("yes: `{id}` starts {times} on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
+            }
+            (Asked::Date(date), None) => {
+                format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
+            }
+            (Asked::Instant(_) | Asked::Wall(_), Some(start)) => {
+                let verb = if why.at <= self.now { "was to start" } else { "starts" };
+                let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
+                let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
+                format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
+            }
+            (Asked::Instant(_) | Asked::Wall(_), None) => {
+                let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
+                let row = self.row(why.at).map(|row| format!(" by the schedule, but has a row: {}", record::phrase(row)));
+                format!("no: `{id}` does not start at {at}{}{}", paused.unwrap_or_default(), row.unwrap_or_default())
+            }
+        }
+    }
+
+    fn headline_now(&self) -> String {
+        let why = self.why;
+        let id = &why.job.id;
+        if let Some(row) = self.meant_row() {
+            let what = match &row.state {
+                State::OnAir => "is on air".to_owned(),
+                State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
+                _ => format!("is not settled: {}", record::phrase(row)),
+            };
+            let paused = paused_at(&why.meetings, why.at).map(|by| format!(", by the plan paused by `{}`", by.other.job.id));
+            return format!("now: `{id}` {what}{}", paused.unwrap_or_default());
+        }
+        if !why.job.enabled {
+            return format!("now: `{id}` is switched off");
+        }
+        if let Some(by) = paused_at(&why.meetings, why.at) {
+            return format!("now: `{id}` should be paused, while `{}` has the room", by.other.job.id);
+        }
+        match why.occurrence() {
+            Some(open) if open.end == End::Open => format!("now: `{id}` may be on air: nobody knows when its media ends"),
+            Some(_) => match self.record {
+                Ok(_) => format!("now: `{id}` should be on air, and the ledger has no row of it"),
+                Err(_) => format!("now: `{id}` should be on air"),
+            },
+            None => match why.next.first() {
+                Some(next) => format!("now: `{id}` is off, and starts next at {}", moment(next.start.at, &why.job.when.zone)),
+                None => format!("now: `{id}` is off, and will not start again"),
+            },
+        }
+    }
+
+    /// The rules, then what is open and what it meets, then the ledger.
+    fn reasons(&self) -> Vec<Reason> {
+        let why = self.why;
+        let mut reasons: Vec<Reason> = self.asked_in_words().into_iter().collect();
+        match (why.asked, why.starts.first(), &why.open) {
+            (_, Some(start), _) => reasons.extend(rules::grounds(start, why.asked)),
+            // The present is inside a window: today's rules are nobody's concern.
+            (Asked::Now(_), None, Some(_)) => {}
+            _ => reasons.extend(rules::refusals(why)),
+        }
+        if let Some(open) = why.open.as_ref().filter(|_| why.starts.is_empty()) {
+            reasons.push(self.window(open));
+        }
+        let own = why.occurrence();
+        reasons.extend(own.iter().flat_map(|own| why.meetings.iter().take(MEETINGS_SHOWN).map(|meeting| met(own, meeting))));
+        if let more @ 1.. = why.meetings.len().saturating_sub(MEETINGS_SHOWN) {
+            reasons.push(Reason::new("conflict", Says::Note, format!("and {more} more in its room: see `ingestd plan`")));
+        }
+        if !matches!(why.asked, Asked::Date(_)) {
+            reasons.extend(self.told_by_the_ledger());
+        } else if let Err(why_not) = self.record {
+            reasons.push(Reason::new("ledger", Says::Note, without_ledger(why_not)));
+        }
+        reasons
+    }
+
+    /// What became of the time that was asked about, where a clock change has a say in it.
+    fn asked_in_words(&self) -> Option<Reason> {
+        let Asked::Wall(written) = self.why.asked else { return None };
+        if self.why.starts.first().is_some_and(|start| start.start.dst.is_some()) {
+            // The start tells it itself.
+            return None;
+        }
+        let zone = &self.why.job.when.zone;
+        let (shown, at) = (clock(written), self.why.at);
+        let text = match self.why.moved? {
+            Dst::Gap => format!("asked about {shown}, which does not exist on {}: taken as {}", written.date(), moment(at, zone)),
+            Dst::Repeat => format!("asked about {shown}, which comes twice on {}: taken as the first", written.date()),
+        };
+        Some(Reason::new("clock_change", Says::Note, text))
+    }
+
+    fn window(&self, open: &Planned) -> Reason {
+        let zone = &self.why.job.when.zone;
+        let text = format!("inside the window of the start at {}, {}", moment(open.start.at, zone), until(open, open.start.at));
+        Reason::new("window", Says::Note, text)
+    }
+
+    fn told_by_the_ledger(&self) -> Vec<Reason> {
+        let zone = &self.why.job.when.zone;
+        let note = |text: String| Reason::new("ledger", Says::Note, text);
+        let record = match self.record {
+            Ok(record) => record,
+            Err(why_not) => return vec![note(without_ledger(why_not))],
+        };
+        let meant = self.why.occurrence();
+        match (self.meant_row(), meant) {
+            (Some(row), _) => {
+                let start = row.key.start;
+                let of_another = if meant.is_none() {
+                    format!(" has a row for {}, which the schedule does not plan", moment(start, zone))
+                } else {
+                    String::new()
+                };
+                let mut lines = record::sentences(row, zone).into_iter();
+                let first = lines.next().map(|line| note(format!("ledger{of_another}: {line}")));
+                first.into_iter().chain(lines.map(|line| note(format!("  {line}")))).collect()
+            }
+            (None, Some(occurrence)) => vec![note(format!("ledger: {}", record.absence(occurrence.start.at, self.now, zone)))],
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// An occurrence in a line, with its outcome if it has one.
+    fn line(&self, occurrence: &Planned) -> String {
+        let row = self.row(occurrence.start.at).map(|row| format!("  {}", record::phrase(row))).unwrap_or_default();
+        let dst = match occurrence.start.dst {
+            Some(dst) => format!("  ({})", if dst == Dst::Gap { "moved by a clock change" } else { "its hour comes twice" }),
+            None => String::new(),
+        };
+        let at = occurrence.start.at;
+        format!("{}, {}{dst}{row}", moment(at, &occurrence.job.when.zone), until(occurrence, at))
+    }
+}
+
+/// What another occurrence in the room does to one.
+fn met(own: &Planned, meeting: &Meeting) -> Reason {
+    let Meeting { other, becomes } = meeting;
+    let zone = &own.job.when.zone;
+    let from = other.start.at.max(own.start.at);
+    let (id, at) = (&other.job.id, moment(from, zone));
+    let theirs = format!("the window from {}, {}", moment(other.start.at, zone), until(other, other.start.at));
+    let text = match becomes {
+        Becomes::Yields => {
+            let back =
+                other.end.at().map_or_else(|| "until that one is over".to_owned(), |end| format!("to {}", moment(end, zone)));
+            format!("`conflict: yield`: paused from {at} {back}, while `{id}` has the room")
+        }
+        Becomes::IsYieldedTo => format!("`{id}` yields: it leaves the room while this one plays ({theirs})"),
+        Becomes::PlaysBeside => format!("`conflict: allow`: `{id}` plays in the same room too ({theirs})"),
+        Becomes::Takes => format!("`conflict: preempt`: at {at} it takes the room from `{id}`, which is cut"),
+        Becomes::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
+        Becomes::Clashes { wins, .. } => {
+            let who = if *wins { "this one has the room" } else { "the other has the room" };
+            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; should they meet, {who}")
+        }
+    };
+    Reason::new("conflict", Says::Note, text)
+}
+
+fn without_ledger(why_not: &str) -> String {
+    format!("told by the schedule alone: {why_not}")
+}
+
+/// When it ends: `on until 20:00`, with a date where it is not that of `since`.
+fn until(occurrence: &Planned, since: Timestamp) -> String {
+    let zone = &occurrence.job.when.zone;
+    match occurrence.end {
+        End::Planned(at) | End::Media(at) => {
+            let local = zone.to_datetime(at);
+            let is_same_day = local.date() == zone.to_datetime(since).date();
+            // A change of the clock on the way leaves a bare time unclear.
+            let is_same_offset = zone.to_offset(at) == zone.to_offset(since);
+            if is_same_day && is_same_offset {
+                format!("on until {}", clock(local))
+            } else {
+                format!("on until {}", moment(at, zone))
+            }
+        }
+        End::Open => "with an open end: until its media ends".to_owned(),
+        End::Never => "on for good (`to: never`)".to_owned(),
+    }
+}
+
+/// An instant on the wall clock of a zone, as clearly as it can be said: `Sat 2026-11-28 18:00 +08:00`.
+fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    let local = at.to_zoned(zone.clone());
+    local.strftime(if local.second() == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" }).to_string()
+}
+
+/// A time of day, with seconds where there are some.
+fn clock(wall: DateTime) -> String {
+    wall.strftime(if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
+}

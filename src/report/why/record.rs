@@ -1,0 +1,156 @@
+//! What the ledger says became of an occurrence, in words: its row, or why there is none. Refuses to know how it was asked.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::super::history::{error_message, result, short};
+use super::super::status::advice::{advice, advice_on_code};
+use super::{clock, moment};
+use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, Outcome, SkippedReason, State, Why};
+
+/// What the ledger has about a job: as much as the answer needs.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Rows by the starts for which they stand.
+    pub rows: BTreeMap<Timestamp, Occurrence>,
+    /// The newest row that starts at the instant or before.
+    pub latest: Option<Occurrence>,
+    /// Every occurrence that starts before it is settled; `None` in a new ledger.
+    pub cursor: Option<Timestamp>,
+    /// When the ledger first saw any job.
+    pub began: Option<Timestamp>,
+    /// When it first saw this one.
+    pub first_seen: Option<Timestamp>,
+}
+
+impl Record {
+    /// Why a planned start has no row.
+    pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+        let shown = |at: Timestamp| moment(at, zone);
+        match (self.cursor, self.began, self.first_seen) {
+            (Some(cursor), ..) if start >= cursor && start <= now => {
+                format!("no row: only what starts before {} is settled; does the daemon run?", shown(cursor))
+            }
+            (Some(_) | None, ..) if start > now => "no row yet: it is still to come".to_owned(),
+            (None, ..) => "no row: the ledger is new, and nothing has been settled".to_owned(),
+            (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", shown(began)),
+            (Some(_), _, Some(seen)) if start < seen => {
+                format!("no row: it was not owed; the daemon first saw this job after it, {}", shown(seen))
+            }
+            (Some(_), _, None) => "no row: it was not owed; the daemon has never seen this job".to_owned(),
+            (Some(_), ..) => {
+                "no row: it was not owed; when it passed, the job was off, or planned otherwise, in the schedule that was in force"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Whether a row is a summary that stands for this start too.
+pub fn stands_for(row: &Occurrence, start: Timestamp) -> bool {
+    row.kind == Kind::Summary && row.key.start <= start && row.end.at().is_some_and(|end| start < end)
+}
+
+/// A row in one short phrase: its outcome or its state.
+pub(super) fn phrase(row: &Occurrence) -> String {
+    result(row)
+}
+
+/// A row in sentences, each a line: what became of it, its error and what to do about it, doubt, task.
+pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
+    let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
+    if row.kind == Kind::Summary {
+        lines.push(format!("the row is a summary of {} starts that were missed alike", row.count));
+    }
+    if row.kind == Kind::Fired {
+        lines.push("an operator started it: no rule of the schedule did".to_owned());
+    }
+    if row.attempts > 0 {
+        let late = row.first_sent_at.map(|sent| {
+            let late = sent.duration_since(row.key.start).as_millis();
+            if late < 0 {
+                format!(", the first {} early", short(-late))
+            } else {
+                format!(", the first {} after the start", short(late))
+            }
+        });
+        let tries = if row.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", row.attempts) };
+        let restarts = match row.restarts {
+            0 => String::new(),
+            1 => "; put on air again once".to_owned(),
+            times => format!("; put on air again {times} times"),
+        };
+        lines.push(format!("{tries}{}{restarts}", late.unwrap_or_default()));
+    }
+    if let Some(fault) = &row.fault {
+        let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+        lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
+    }
+    lines.extend(cure(row).map(|cure| format!("what to do: {cure}")));
+    if row.in_doubt {
+        lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
+    } else if row.was_in_doubt {
+        lines.push("a start of it was in doubt for a time".to_owned());
+    }
+    let region = &row.playout.destination.region;
+    lines.extend(row.task_id.as_ref().map(|task| format!("task {task}, in {region}")));
+    lines
+}
+
+fn cure(row: &Occurrence) -> Option<&'static str> {
+    match &row.state {
+        State::Done { outcome } => advice(outcome),
+        State::Waiting { .. } | State::Calling => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?)),
+        State::Armed | State::OnAir | State::Stopping { .. } => None,
+    }
+}
+
+fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
+    let shown = |at: Timestamp| clock(zone.to_datetime(at));
+    let span = match (row.on_air_at, row.ended_at) {
+        (Some(from), Some(until)) => format!("on air from {} to {}", shown(from), shown(until)),
+        (Some(from), None) => format!("on air since {}", shown(from)),
+        (None, _) => "never on air".to_owned(),
+    };
+    match &row.state {
+        State::Armed => "its request is ready, or was just sent".to_owned(),
+        State::Calling => "a start was sent, and its answer is awaited".to_owned(),
+        State::Waiting { until, why: Why::Retry } => format!("the last attempt failed, and the next leaves at {}", shown(*until)),
+        State::Waiting { why: Why::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
+        State::Waiting { until, why: Why::Restart } => format!("it vanished, and is put on air again at {}", shown(*until)),
+        State::OnAir => span,
+        State::Stopping { .. } => format!("{span}, and being taken off"),
+        State::Done { outcome } => match cause(outcome) {
+            cause if row.on_air_at.is_some() => format!("{span}; {cause}"),
+            cause => cause.to_owned(),
+        },
+    }
+}
+
+fn cause(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::EndedPlanned => "it reached its planned end",
+        Outcome::EndedMedia => "its media came to its end",
+        Outcome::EndedUnverified => "its end came, and nobody could verify that it left the air",
+        Outcome::CutOperator => "an operator took it off the air",
+        Outcome::CutPreempted => "a later start took its room",
+        Outcome::CutRemoved => "its start left the schedule while it was on air",
+        Outcome::CutEdited => "an edit moved its end into the past",
+        Outcome::Failed(Failure::Code(_)) => "none of its attempts was accepted",
+        Outcome::Failed(Failure::Unreachable) => "no request ever reached the endpoint",
+        Outcome::Failed(Failure::InDoubt) => "a start was sent, and it was never proved whether it began",
+        Outcome::Failed(Failure::Lost) => "it vanished, and was off the air at its end",
+        Outcome::Missed(MissedReason::Down) => "no daemon ran while it could be started",
+        Outcome::Missed(MissedReason::Late) => "its turn came too late: `late: skip`, or too near its end",
+        Outcome::Missed(MissedReason::Limit) => "it never got through the rate limit",
+        Outcome::Missed(MissedReason::Clock) => "starts were held, because the clock could not be believed",
+        Outcome::Missed(MissedReason::Disk) => "starts were held, because the ledger could not be written",
+        Outcome::Missed(MissedReason::ContentOver) => "its media would have been over by then",
+        Outcome::Missed(MissedReason::Restored) => "the ledger was restored from a backup that is older",
+        Outcome::Skipped(SkippedReason::Paused) => "its job was paused by an operator",
+        Outcome::Skipped(SkippedReason::Operator) => "an operator skipped it",
+        Outcome::Skipped(SkippedReason::Conflict) => "another occurrence had the room, or a later window of the job was open too",
+    }
+}
