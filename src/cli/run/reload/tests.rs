@@ -170,7 +170,10 @@ async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the
     rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
     for _ in 0..2 {
         assert_eq!(rig.reload(false).await, Err("the daemon is shutting down".to_owned()));
-        assert_eq!(rig.in_force(), (7, 1, Vec::new()));
+        let (number, jobs_in_force, rejected) = rig.in_force();
+        assert_eq!((number, jobs_in_force, rejected.len()), (7, 1, 1));
+        // The status says so: nobody may be there who asked.
+        assert!(rejected[0].contains("the daemon is shutting down (mend that, and say `ingestd reload`)"), "{rejected:?}");
     }
     let numbers: Vec<i64> = rig.accepted().iter().map(|(_, number, ..)| *number).collect();
     assert_eq!((numbers, rig.kept()), (vec![8, 8], vec![7, 8]));
