@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let now = clock::now();
     let asked = match at.map(|at| parse_written(&at, now)).transpose().map_err(Failure::usage)? {
         None => Asked::Now(now),
-        Some(Written::Instant(at)) => Asked::Instant(at),
+        Some(Written::At(at)) => Asked::At(at),
         Some(Written::Local(local)) => Asked::Wall(local),
         Some(Written::Date(date)) => Asked::Date(date),
     };

@@ -25,7 +25,7 @@ pub enum Asked {
     /// The present, and what is going on.
     Now(Timestamp),
     /// An instant.
-    Instant(Timestamp),
+    At(Timestamp),
     /// What the clock on the wall shows in the job's zone.
     Wall(DateTime),
     /// A whole date in the job's zone.
@@ -79,7 +79,7 @@ impl Why {
 pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
     let when = &job.when;
     let (at, moved) = match asked {
-        Asked::Now(at) | Asked::Instant(at) => (at, None),
+        Asked::Now(at) | Asked::At(at) => (at, None),
         Asked::Wall(written) => instant_of(when, written)?,
         Asked::Date(date) => (day(&when.zone, date)?.0, None),
     };
@@ -92,7 +92,7 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
     let count = if starts.len() == STARTS_MAX { when.between(at, after).count() } else { starts.len() };
     let rules = match asked {
         Asked::Now(_) => when.refusals_on(when.zone.to_datetime(at).date()),
-        Asked::Instant(_) | Asked::Wall(_) => when.refusals(at),
+        Asked::At(_) | Asked::Wall(_) => when.refusals(at),
         Asked::Date(date) => when.refusals_on(date),
     };
     let disabled = (!job.enabled).then_some(No::Disabled);

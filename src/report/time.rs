@@ -34,7 +34,7 @@ const FORMS: &str = "write RFC 3339 (`2026-11-22T18:00:00+08:00`), a local `2026
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// An instant, wherever it is read.
-    Instant(Timestamp),
+    At(Timestamp),
     /// What the clock on a wall shows.
     Local(DateTime),
     /// A date without a time.
@@ -47,10 +47,10 @@ pub fn parse_written(text: &str, now: Timestamp) -> Result<Written, String> {
     let wrong = || format!("`{text}` is no time: {FORMS}");
     if let Some(shift) = text.strip_prefix("now") {
         let at = if shift.is_empty() { Some(now) } else { shifted(shift, now) };
-        return at.map(Written::Instant).ok_or_else(wrong);
+        return at.map(Written::At).ok_or_else(wrong);
     }
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Written::Instant(at));
+        return Ok(Written::At(at));
     }
     // jiff reads an offset after a local time and drops it; whoever writes one means it.
     let date_ends = text.len().min("2026-11-22".len());
@@ -64,7 +64,7 @@ pub fn parse_written(text: &str, now: Timestamp) -> Result<Written, String> {
 /// the first. A date is its midnight; a day is 24 hours.
 pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let local = match parse_written(text, now)? {
-        Written::Instant(at) => return Ok(at),
+        Written::At(at) => return Ok(at),
         Written::Local(local) => local,
         Written::Date(date) => date.to_datetime(Time::midnight()),
     };
@@ -128,8 +128,8 @@ mod tests {
         for (text, expected) in [
             ("2026-11-22", Written::Date(date)),
             ("2026-11-22 00:00", Written::Local(date.at(0, 0, 0, 0))),
-            ("2026-11-22T12:00Z", Written::Instant(now)),
-            ("now", Written::Instant(now)),
+            ("2026-11-22T12:00Z", Written::At(now)),
+            ("now", Written::At(now)),
         ] {
             assert_eq!(parse_written(text, now), Ok(expected), "{text}");
         }

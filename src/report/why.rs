@@ -114,7 +114,7 @@ impl WhyInput<'_> {
         let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.listed(occurrence.clone()), false);
         let date = match why.asked {
             Asked::Date(date) => Some(date.to_string()),
-            Asked::Now(_) | Asked::Instant(_) | Asked::Wall(_) => None,
+            Asked::Now(_) | Asked::At(_) | Asked::Wall(_) => None,
         };
         let start = |occurrence: &Planned| StartObject {
             plan: plan(occurrence),
@@ -192,13 +192,13 @@ impl WhyInput<'_> {
             (Asked::Date(date), None) => {
                 format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
             }
-            (Asked::Instant(_) | Asked::Wall(_), Some(start)) => {
+            (Asked::At(_) | Asked::Wall(_), Some(start)) => {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
                 format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
             }
-            (Asked::Instant(_) | Asked::Wall(_), None) => {
+            (Asked::At(_) | Asked::Wall(_), None) => {
                 let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
                 let row = self.row(why.at).map(|row| format!(" by the schedule, but has a row: {}", record::phrase(row)));
                 format!("no: `{id}` does not start at {at}{}{}", paused.unwrap_or_default(), row.unwrap_or_default())

@@ -84,7 +84,7 @@ proptest! {
         for at in asked {
             for job in schedule.jobs() {
                 let id = job.id.as_str();
-                let answer = why(&schedule, job, Asked::Instant(at)).expect("in range");
+                let answer = why(&schedule, job, Asked::At(at)).expect("in range");
                 let planned = find(&schedule, id, at);
                 prop_assert_eq!(!answer.starts.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
                 prop_assert_eq!(answer.refusals.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
