@@ -107,8 +107,9 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if text.len() > URL_BYTES_MAX {
         return Err(wrong(format!("the URL is longer than {URL_BYTES_MAX} bytes")));
     }
-    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
-        return Err(wrong("the URL holds a space or a control character".to_owned()).hint("write a space as `%20`"));
+    if text.chars().any(|character| character.is_whitespace() || is_unseen(character)) {
+        let message = "the URL holds a space or a character that is not seen".to_owned();
+        return Err(wrong(message).hint("write a space as `%20`, and remove what is not seen"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         let hint = if text.starts_with('/') {
@@ -231,8 +232,11 @@ pub(crate) fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
     if REGIONS_OF_ALL_ACTIONS.contains(&region) {
         return None;
     }
-    let problem =
-        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
+    let problem = Problem::at(
+        span,
+        "region",
+        format!("`region`: the vendor does not list {} for start, stop and describe alike", shown(region)),
+    );
     Some(problem.hint(format!(
         "a task started there may be one that cannot be stopped; listed are {}",
         one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
