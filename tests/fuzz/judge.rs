@@ -26,7 +26,7 @@ const OCCURRENCES: usize = 200;
 /// Those of them that are asked about one by one.
 const ASKED: usize = 5;
 /// Longest message or hint, in characters.
-const WORDS_MAX: usize = 600;
+const WORDS_MAX: usize = 1_000;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
