@@ -3,6 +3,7 @@
 
 mod draw;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -241,17 +242,36 @@ impl fmt::Display for Diagnostic {
 /// Longest piece of a file's text that a message repeats, in characters.
 const SHOWN_MAX: usize = 60;
 
-/// A piece of a file's text as a message shows it: in backticks, without control characters, not longer than a glance.
+/// Whether a character acts on a terminal or on the text beside it, or is not seen at all: control characters (those that begin an
+/// escape sequence among them), changes of the writing direction, separators of lines, spaces without a width, tags.
+pub(crate) fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    ) || character.is_control()
+}
+
+/// A text as a terminal may have it: what [`is_unseen`] is written out, `\u{202e}`.
+pub(crate) fn plainly(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unseen(character) { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    Cow::Owned(out)
+}
+
+/// A piece of a file's text as a message shows it: in backticks, all of it seen, not longer than a glance.
 pub(crate) fn shown(text: &str) -> String {
     if text.is_empty() {
         return "an empty text".to_owned();
     }
-    let mut out = String::from("`");
-    for character in text.chars().take(SHOWN_MAX) {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out.push_str(if text.chars().nth(SHOWN_MAX).is_some() { "…`" } else { "`" });
-    out
+    let end = text.char_indices().nth(SHOWN_MAX).map(|(end, _)| end);
+    let (piece, more) = (&text[..end.unwrap_or(text.len())], if end.is_some() { "…" } else { "" });
+    format!("`{}{more}`", plainly(piece))
 }
 
 /// True when at least one is an error.
@@ -280,6 +300,19 @@ mod tests {
             let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
             let line = 1 + u32::from(line_start > 0);
             assert_eq!(index.locate(offset(at)), (line, offset(text[line_start..at].chars().count() + 1)), "{at}");
+        }
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_or_is_not_seen_is_written_out() {
+        for (text, expected) in [
+            ("a\u{9b}31m", "a\\u{9b}31m"),
+            ("lob\u{200b}by\u{202e}", "lob\\u{200b}by\\u{202e}"),
+            ("\u{feff}a\u{2028}\u{e0041}", "\\u{feff}a\\u{2028}\\u{e0041}"),
+            ("直播间 é\u{301} 🎬", "直播间 é\u{301} 🎬"),
+        ] {
+            assert_eq!(plainly(text), expected);
+            assert_eq!(shown(text), format!("`{expected}`"));
         }
     }
 

@@ -6,7 +6,12 @@ mod misfits;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
+use crate::diagnostic::{plainly, shown};
+
 pub use misfits::CronField;
+
+/// Most characters of croner's reason that a message repeats.
+const REASON_MAX: usize = 200;
 
 /// A cron expression that was understood: 5 fields, or 6 with leading seconds. Small, because a schedule may hold thousands.
 ///
@@ -197,14 +202,14 @@ fn without_nickname(text: &str) -> Result<String, String> {
         return Ok((*expression).to_owned());
     }
     let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| format!("`{}`", name.to_lowercase())).collect();
-    Err(format!("`{text}` is not a nickname we know: {}", names.join(", ")))
+    Err(format!("{} is not a nickname we know: {}", shown(text), names.join(", ")))
 }
 
 /// Refuses what croner takes and nobody means: an empty item of a list, a name in a field that has none (croner replaces names
 /// in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
 fn check_field(index: usize, field: &str) -> Result<(), String> {
     let (name, takes) = FIELDS[index];
-    let wrong = |why: &str| Err(format!("the {name} field `{field}` {why}; it takes {takes}"));
+    let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", shown(field)));
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
@@ -219,7 +224,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
             let plain = if index == DAY_OF_WEEK { part.strip_suffix('L').unwrap_or(part) } else { part };
             let modifier = index == DAY_OF_MONTH || (index == DAY_OF_WEEK && part == "L");
             if plain.contains(|letter: char| letter.is_alphabetic()) && !names.contains(&plain) && !modifier {
-                return Err(format!("`{part}` in the {name} field is not a name it knows; it takes {takes}"));
+                return Err(format!("{} in the {name} field is not a name it knows; it takes {takes}", shown(part)));
             }
         }
     }
@@ -242,17 +247,22 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
         alone[index] = field;
         if let Err(error) = parser.parse(&alone.join(" ")) {
             let (name, takes) = FIELDS[index];
-            return format!("the {name} field `{field}` is not understood ({}); it takes {takes}", reason(&error.to_string()));
+            return format!(
+                "the {name} field {} is not understood ({}); it takes {takes}",
+                shown(field),
+                reason(&error.to_string())
+            );
         }
     }
     reason(whole)
 }
 
-/// croner's sentence as the middle of ours.
+/// croner's sentence as the middle of ours. It repeats what was written, of any length.
 fn reason(message: &str) -> String {
     let message = message.split_once(": ").map_or(message, |(_, reason)| reason);
-    let mut letters = message.trim_end_matches('.').chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    let plain = plainly(message.trim_end_matches('.'));
+    let mut letters = plain.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters.take(REASON_MAX)).collect()).unwrap_or_default()
 }
 
 /// Asks croner about every day of every kind of month. 28 years in a row hold a month of each length on each weekday.

@@ -18,6 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Failure, LogFormat, colour};
+use crate::diagnostic::plainly;
 
 /// Sends every log line of this process to stderr from now on. Called once.
 ///
@@ -75,7 +76,8 @@ where
                 line.push_str(fields);
             }
         }
-        writeln!(writer, "{}", one_line(&line))
+        // What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
+        writeln!(writer, "{}", plainly(&line))
     }
 }
 
@@ -96,15 +98,6 @@ fn write_level(writer: &mut Writer<'_>, level: Level) -> fmt::Result {
         Level::DEBUG | Level::TRACE => 2,
     };
     if writer.has_ansi_escapes() { write!(writer, " \x1b[{colour}m{level:>5}\x1b[0m ") } else { write!(writer, " {level:>5} ") }
-}
-
-/// What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
-fn one_line(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    for character in line.chars() {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Place, Severity, Span};
+use super::{Diagnostic, Place, Severity, Span, is_unseen, plainly};
 
 /// Places of one file that are this near each other, in bytes, are drawn in one piece.
 const NEAR: u32 = 2_048;
@@ -36,7 +36,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(plainly(&diagnostic.message)).id(diagnostic.code));
     let related = diagnostic.related.iter().map(|(place, role)| (place, role.as_str()));
     for piece in pieces(diagnostic.place.iter().map(|place| (place, "")).chain(related).collect()) {
         group = match drawn(&piece, texts) {
@@ -45,7 +45,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         };
     }
     if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(hint));
+        group = group.element(Level::HELP.message(plainly(hint)));
     }
     group
 }
@@ -66,7 +66,7 @@ fn pieces<'a>(places: Vec<Marked<'a>>) -> Vec<Vec<Marked<'a>>> {
 }
 
 fn origin(place: &Place) -> Origin<'_> {
-    let origin = Origin::path(place.file.as_ref());
+    let origin = Origin::path(plainly(&place.file));
     match (place.line, place.column) {
         (0, _) => origin,
         (line, 0) => origin.line(line as usize),
@@ -90,8 +90,8 @@ fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Optio
     if end - start > PIECE_MAX {
         return None;
     }
-    let window = masked(text[start..end].trim_end_matches('\r'));
-    let mut snippet = Snippet::source(window.clone()).path(first.file.as_ref()).line_start(first.line as usize).fold(true);
+    let window = without_unseen(masked(text[start..end].trim_end_matches('\r')));
+    let mut snippet = Snippet::source(window.clone()).path(plainly(&first.file)).line_start(first.line as usize).fold(true);
     for (place, role) in piece {
         let annotation = if role.is_empty() { AnnotationKind::Primary } else { AnnotationKind::Context }
             .span(visible(&window, place.span, start));
@@ -107,6 +107,22 @@ fn visible(window: &str, span: Span, window_start: usize) -> Range<usize> {
     let line_end = window[start..].find(['\r', '\n']).map_or(window.len(), |at| start + at);
     let end = end.min(line_end);
     if end > start { start..end } else { start..window.ceil_char_boundary((start + 1).min(window.len())) }
+}
+
+/// The text with a sign for each character that is not seen, which the renderer would let through to the terminal; as long as before,
+/// in bytes and in characters. Control characters of ASCII it draws itself.
+fn without_unseen(text: Cow<'_, str>) -> Cow<'_, str> {
+    let left_alone = |character: char| character.is_ascii() || !is_unseen(character);
+    if text.chars().all(left_alone) {
+        return text;
+    }
+    let sign = |character: char| match character.len_utf8() {
+        _ if left_alone(character) => character,
+        2 => '¿',
+        3 => '\u{fffd}',
+        _ => '🚫',
+    };
+    Cow::Owned(text.chars().map(sign).collect())
 }
 
 /// The text with asterisks for what may be secret in its URLs; as long as before, so that every place stays where it is.
@@ -181,6 +197,18 @@ mod tests {
         assert!(drawn.contains("live.yaml:1002:1") && drawn.contains("1002 | two: 2"), "{drawn}");
         assert!(drawn.contains("1 | one: 1") && drawn.contains("--- first"), "{drawn}");
         assert!(drawn.lines().count() < 12, "{drawn}");
+    }
+
+    #[test]
+    fn nothing_of_a_file_or_its_name_acts_on_the_terminal() {
+        let file: Arc<str> = Arc::from("a\u{1b}[31m\u{9b}.yaml");
+        let text = "a: \u{9b}31m\u{1b}[0m\u{200b}\u{200f}\u{e0041}x\u{2028}\u{feff}\u{ad}\n";
+        let start = text.find('x').map_or(0, crate::diagnostic::offset);
+        let place = LineIndex::new(text).place(&file, Span { start, end: start + 1 });
+        let diagnostic = Diagnostic::error("x", "m\u{9b}").at(place).hint("h\u{202e}");
+        let drawn = render(&[diagnostic], &BTreeMap::from([(Arc::clone(&file), text)]), false);
+        assert!(!drawn.contains(|character: char| character != '\n' && is_unseen(character)), "{drawn:?}");
+        assert!(drawn.contains(":1:15") && drawn.contains("a\\u{1b}[31m\\u{9b}.yaml"), "{drawn}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use url::Url;
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, shown};
 use super::values::{choice, number_habit, one_of, scalar, text};
-use crate::diagnostic::Span;
-use crate::trtc::room::REGIONS_OF_ALL_ACTIONS;
+use crate::diagnostic::{Span, is_unseen};
+use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX};
 use crate::trtc::{Repeat, Room, Tempo};
 use crate::yaml::{Kind, Node};
 
@@ -26,6 +26,9 @@ pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
         Kind::Scalar { plain: true, .. } => (self::text(node, DUE)?, true),
         _ => scalar(node, DUE)?,
     };
+    if text.len() > ROOM_BYTES_MAX {
+        return string_room(node, text).map_err(Vec::from);
+    }
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits && !plain {
         let message =
@@ -37,7 +40,21 @@ pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     if plain && (digits || number_habit(text).is_some()) {
         return integer_room(node, text).map_err(Vec::from);
     }
-    Room::text(text).map_err(|why| Problem::of(node, "bad-room", why).into())
+    string_room(node, text).map_err(Vec::from)
+}
+
+/// A string room of what an operator can see: two rooms must not look like one.
+fn string_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
+    if let Some(unseen) = text.chars().find(|character| is_unseen(*character)) {
+        let message = format!("a room's name cannot hold a character that is not seen, here U+{:04X}", u32::from(unseen));
+        let hint = if text.ends_with('\n') {
+            "write it on the line of its key: `room: lobby`"
+        } else {
+            "remove it, or type the name anew"
+        };
+        return Err(Problem::of(node, "bad-room", message).hint(hint));
+    }
+    Room::text(text).map_err(|why| Problem::of(node, "bad-room", why))
 }
 
 fn integer_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
@@ -70,11 +87,9 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
         );
     }
     match (id, string) {
-        (Some((text, node)), Some(true)) if problems.is_empty() => {
-            Room::text(text).map_err(|why| Problem::of(node, "bad-room", why).into())
-        }
+        (Some((text, node)), Some(true)) if problems.is_empty() => string_room(node, text).map_err(Vec::from),
         (Some((text, node)), Some(false)) if problems.is_empty() => {
-            if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            if text.len() <= ROOM_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
                 integer_room(node, text).map_err(Vec::from)
             } else {
                 Err(Problem::of(node, "bad-room", format!("an integer room is a number, not {}", shown(text))).into())
@@ -92,8 +107,9 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if text.len() > URL_BYTES_MAX {
         return Err(wrong(format!("the URL is longer than {URL_BYTES_MAX} bytes")));
     }
-    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
-        return Err(wrong("the URL holds a space or a control character".to_owned()).hint("write a space as `%20`"));
+    if text.chars().any(|character| character.is_whitespace() || is_unseen(character)) {
+        let message = "the URL holds a space or a character that is not seen".to_owned();
+        return Err(wrong(message).hint("write a space as `%20`, and remove what is not seen"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         let hint = if text.starts_with('/') {
@@ -216,8 +232,11 @@ pub(crate) fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
     if REGIONS_OF_ALL_ACTIONS.contains(&region) {
         return None;
     }
-    let problem =
-        Problem::at(span, "region", format!("`region`: the vendor does not list `{region}` for start, stop and describe alike"));
+    let problem = Problem::at(
+        span,
+        "region",
+        format!("`region`: the vendor does not list {} for start, stop and describe alike", shown(region)),
+    );
     Some(problem.hint(format!(
         "a task started there may be one that cannot be stopped; listed are {}",
         one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")

@@ -65,7 +65,7 @@ impl Problem {
     pub(crate) fn in_field(mut self, field: &str) -> Problem {
         self.message = match self.message.strip_prefix("`.") {
             Some(inner) => format!("`{field}.{inner}"),
-            None => format!("`{field}`: {}", self.message),
+            None => format!("{}: {}", shown(field), self.message),
         };
         self
     }
@@ -95,7 +95,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// The same as a hint.
 pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
+    nearest(word, candidates).map(|name| format!("did you mean {}?", shown(name)))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::shared::{Calendar, Shared};
 use super::warnings::Warner;
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
-use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
+use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error, is_unseen};
 use crate::yaml::{self, Entry, Kind};
 
 /// The keys of a file.
@@ -246,8 +246,8 @@ impl Reader<'_> {
         }
         if let Some((name, span)) = wide.zoneless.first() {
             let message = match wide.zoneless.len() {
-                1 => format!("the job `{name}` has no `timezone`"),
-                count => format!("`{name}` and {} more of this file's jobs have no `timezone`", count - 1),
+                1 => format!("the job {} has no `timezone`", shown(name)),
+                count => format!("{} and {} more of this file's jobs have no `timezone`", shown(name), count - 1),
             };
             let problem = Problem::at(*span, "missing", message)
                 .hint("write `timezone: Asia/Shanghai`, or where it is, at the top of the file");
@@ -380,7 +380,7 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
 }
 
 fn bad_job_id(name: &str, key: Span) -> Problem {
-    let mended: Cow<'_, str> = name.trim().to_lowercase().replace([' ', '.', '/'], "-").into();
+    let mended: Cow<'_, str> = name.trim().to_lowercase().replace(is_unseen, "").replace([' ', '.', '/'], "-").into();
     let hint = match JobId::parse(&mended) {
         Some(id) => format!("write `{id}`"),
         None => "a job's name is up to 32 of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit".to_owned(),

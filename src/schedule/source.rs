@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
+use rustix::fs::OFlags;
 
 use super::{Reading, Settings, Source};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
@@ -112,7 +114,7 @@ impl Loader {
     fn problem(&mut self, path: &Path, error: &io::Error) {
         let dangling = error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_ok();
         let problem = match error.kind() {
-            _ if dangling => Diagnostic::error("unreadable", "this symbolic link leads nowhere"),
+            _ if dangling => Diagnostic::error("unreadable", "this symbolic link leads nowhere").hint("mend it or remove it"),
             io::ErrorKind::NotFound => Diagnostic::error("unreadable", "there is no such file or folder"),
             io::ErrorKind::PermissionDenied => Diagnostic::error("unreadable", "permission to read this was denied")
                 .hint("the user that runs `ingestd` must be able to read it"),
@@ -130,17 +132,17 @@ enum Unread {
 
 #[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
-    // Judged before it is opened: to open a pipe would wait for a writer.
-    let metadata = fs::metadata(path).map_err(Unread::Io)?;
-    let refused = |message: String| Unread::Refused(Diagnostic::error("not-a-file", message));
-    if metadata.is_dir() {
-        return Err(refused("this is a folder with the name of a schedule file".to_owned()));
-    }
-    if !metadata.is_file() {
-        return Err(refused("this is a pipe, a socket or a device, not a file".to_owned()));
-    }
-    let too_large =
-        |limit: u64, what: &str| Unread::Refused(Diagnostic::error("too-large", format!("{what} than {} MiB", limit >> 20)));
+    // Judged before it is opened: to open a device may do something. And once more when it is open, without waiting for a pipe's
+    // writer: between the two it may have been replaced.
+    regular(&fs::metadata(path).map_err(Unread::Io)?)?;
+    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = File::options().read(true).custom_flags(no_wait).open(path).map_err(Unread::Io)?;
+    let metadata = file.metadata().map_err(Unread::Io)?;
+    regular(&metadata)?;
+    let too_large = |limit: u64, what: &str| {
+        let problem = Diagnostic::error("too-large", format!("{what} than {} MiB", limit >> 20));
+        Unread::Refused(problem.hint("is it a schedule? 100,000 jobs are about 20 MB"))
+    };
     if metadata.len() > FILE_BYTES_MAX {
         let size = metadata.len() >> 20;
         return Err(too_large(FILE_BYTES_MAX, &format!("the file has {size} MiB; a schedule file has not more")));
@@ -148,7 +150,7 @@ fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
     // The length can lie (a growing file, /proc), so the reading itself is bounded.
     let limit = FILE_BYTES_MAX.min(total_left);
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(Unread::Io)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
     match bytes.len() as u64 > limit {
         false => Ok(bytes),
         true if limit < FILE_BYTES_MAX => Err(too_large(TOTAL_BYTES_MAX, "all schedule files together have more")),
@@ -156,9 +158,21 @@ fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
     }
 }
 
+/// Nothing but a file is read.
+#[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
+fn regular(metadata: &fs::Metadata) -> Result<(), Unread> {
+    let message = match metadata {
+        _ if metadata.is_file() => return Ok(()),
+        _ if metadata.is_dir() => "this is a folder with the name of a schedule file",
+        _ => "this is a pipe, a socket or a device, not a file",
+    };
+    let problem = Diagnostic::error("not-a-file", message);
+    Err(Unread::Refused(problem.hint("remove it, or give it a name that does not end in `.yaml` or `.yml`")))
+}
+
 /// The text of a file, or which byte is not UTF-8. A byte order mark is not text.
 #[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
-pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
+pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         let problem = Diagnostic::error("not-utf8", "the file is UTF-16").at(Place::file(name));
@@ -173,10 +187,11 @@ pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic>
         }
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let good = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
-            let span = Span { start: offset(at), end: offset(at + 1) };
+            let good = String::from_utf8_lossy(&error.as_bytes()[..at]);
+            let good = good.strip_prefix('\u{feff}').unwrap_or(&good);
+            let span = Span { start: offset(good.len()), end: offset(good.len() + 1) };
             let message = format!("byte {at} of the file, {:#04x}, is not UTF-8", error.as_bytes()[at]);
-            let problem = Diagnostic::error("not-utf8", message).at(LineIndex::new(&good).place(&name, span));
+            let problem = Diagnostic::error("not-utf8", message).at(LineIndex::new(good).place(&name, span));
             Err(problem.hint("save it as UTF-8"))
         }
     }

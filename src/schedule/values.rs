@@ -81,7 +81,7 @@ pub(crate) fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u6
 fn not_decimal(node: &Node<'_>, text: &str, plain: bool, due: &str) -> Problem {
     let problem = Problem::of(node, "bad-number", format!("{due} is due, not {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
-        return problem.hint(format!("write `{text}`{}", without_quotes(plain)));
+        return problem.hint(format!("write {}{}", shown(text), without_quotes(plain)));
     }
     problem.maybe_hint(number_habit(text).map(str::to_owned))
 }

@@ -13,8 +13,12 @@ use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, shown};
 
 /// Most nodes one file may hold, aliases expanded: 100,000 jobs of 20 fields are 4.2 million.
 const NODES_MAX: usize = 8_000_000;
+/// Most nodes that anchors may keep of one file: anchors within anchors keep the same nodes again and again.
+const KEPT_NODES_MAX: usize = 8_000_000;
 /// Most nodes that aliases may add to one file. A "billion laughs" file stops here.
 const ALIASED_NODES_MAX: usize = 1_000_000;
+/// Most problems with the YAML of one file. Who wrote `a: 1` a million times is told enough.
+const PROBLEMS_MAX: usize = 1_000;
 
 /// Entries up to which a repeated key is looked for by comparing: nearly every mapping, without a table beside it.
 const COMPARED_MAX: usize = 24;
@@ -22,7 +26,7 @@ const COMPARED_MAX: usize = 24;
 /// Reads `text`, which is called `file` in every problem.
 pub(super) fn document<'a>(file: &Arc<str>, text: &'a str, index: &LineIndex<'_>) -> Document<'a> {
     let mut builder =
-        Builder { file, index, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, aliased: 0, problems: Vec::new() };
+        Builder { file, index, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, kept: 0, aliased: 0, problems: Vec::new() };
     let root = builder.run(text);
     Document { root, problems: builder.problems }
 }
@@ -43,10 +47,18 @@ struct Builder<'a, 'f> {
     file: &'f Arc<str>,
     index: &'f LineIndex<'f>,
     stack: Vec<Open<'a>>,
-    anchors: HashMap<usize, Node<'a>>,
+    anchors: HashMap<usize, Anchored<'a>>,
     nodes: usize,
+    kept: usize,
     aliased: usize,
     problems: Vec<Diagnostic>,
+}
+
+/// What an alias stands for.
+struct Anchored<'a> {
+    node: Node<'a>,
+    nodes: usize,
+    levels: usize,
 }
 
 /// Reading cannot go on; the problem is recorded.
@@ -56,6 +68,7 @@ impl<'a> Builder<'a, '_> {
     fn run(&mut self, text: &'a str) -> Option<Node<'a>> {
         if let Some(at) = text.find('\0') {
             self.fail("yaml", "the file holds a NUL byte", Span { start: offset(at), end: offset(at + 1) });
+            self.hint("remove it; or is the file UTF-16? then save it as UTF-8");
             return None;
         }
         let mut options = Options::default();
@@ -120,19 +133,27 @@ impl<'a> Builder<'a, '_> {
                 self.finish(Node { span: whole, kind }, open.anchor)
             }
             Event::Alias(id) => {
-                let Some(node) = self.anchors.get(&id).cloned() else {
+                let Some(anchored) = self.anchors.get(&id) else {
                     self.fail("yaml", "this alias refers to a node that contains it", span);
+                    self.hint("write out what is meant");
                     return Err(Stop);
                 };
-                self.aliased += count(&node);
+                // Counted before anything is copied. The levels too: aliases of aliases nest deeper than the parser sees.
+                self.aliased += anchored.nodes;
+                let levels = anchored.levels;
+                if self.stack.len() + levels > DEPTH_MAX {
+                    return Err(self.too_deep(span));
+                }
                 if self.aliased > ALIASED_NODES_MAX {
                     self.fail(
                         "yaml-too-large",
                         format!("the aliases of this file expand to more than {ALIASED_NODES_MAX} nodes"),
                         span,
                     );
+                    self.hint("put what jobs share under `defaults`, which is not copied");
                     return Err(Stop);
                 }
+                let Some(node) = self.anchors.get(&id).map(|anchored| anchored.node.clone()) else { return Ok(None) };
                 self.finish(node, 0)
             }
             _ => Ok(None),
@@ -141,8 +162,7 @@ impl<'a> Builder<'a, '_> {
 
     fn open(&mut self, anchor: usize, span: Span, items: Items<'a>) -> Result<Option<Node<'a>>, Stop> {
         if self.stack.len() >= DEPTH_MAX {
-            self.fail("yaml-too-deep", format!("nested deeper than {DEPTH_MAX} levels"), span);
-            return Err(Stop);
+            return Err(self.too_deep(span));
         }
         self.stack.push(Open { anchor, span, items });
         Ok(None)
@@ -153,10 +173,16 @@ impl<'a> Builder<'a, '_> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             self.fail("yaml-too-large", format!("more than {NODES_MAX} nodes in one file"), node.span);
+            self.hint("move some of the jobs into a second file");
+            return Err(Stop);
+        }
+        if self.problems.len() > PROBLEMS_MAX {
+            self.fail("yaml", format!("the YAML of this file has more than {PROBLEMS_MAX} problems"), node.span);
+            self.hint("mend those before this place first; the rest of the file was not read");
             return Err(Stop);
         }
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.keep(&node, anchor)?;
         }
         let Some(open) = self.stack.last_mut() else { return Ok(Some(node)) };
         match &mut open.items {
@@ -165,6 +191,7 @@ impl<'a> Builder<'a, '_> {
                 None => {
                     let Kind::Scalar { text, .. } = node.kind else {
                         self.fail("yaml", "a key must be a single word or text", node.span);
+                        self.hint("put a text that begins with `[` or `{` in quotes");
                         return Err(Stop);
                     };
                     *key = Some((text, node.span));
@@ -174,7 +201,8 @@ impl<'a> Builder<'a, '_> {
                         let problem =
                             Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", shown(&name)))
                                 .at(self.index.place(self.file, key_span))
-                                .related(self.index.place(self.file, first), "first written here");
+                                .related(self.index.place(self.file, first), "first written here")
+                                .hint("keep one of the two");
                         self.problems.push(problem);
                     } else {
                         if let Some(seen) = seen {
@@ -186,6 +214,24 @@ impl<'a> Builder<'a, '_> {
             },
         }
         Ok(None)
+    }
+
+    /// Keeps what later aliases stand for.
+    fn keep(&mut self, node: &Node<'a>, anchor: usize) -> Result<(), Stop> {
+        let (nodes, levels) = measure(node);
+        self.kept += nodes;
+        if self.kept > KEPT_NODES_MAX {
+            self.fail("yaml-too-large", format!("the anchors of this file keep more than {KEPT_NODES_MAX} nodes"), node.span);
+            self.hint("remove the anchors (`&name`) that no alias (`*name`) uses");
+            return Err(Stop);
+        }
+        self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, levels });
+        Ok(())
+    }
+
+    fn too_deep(&mut self, span: Span) -> Stop {
+        self.problems.push(fault::too_deep().at(self.index.place(self.file, span)));
+        Stop
     }
 
     /// Applies `<<: *defaults` and `<<: [*a, *b]`: an own key wins, then the earlier of several maps.
@@ -203,6 +249,7 @@ impl<'a> Builder<'a, '_> {
             for map in maps {
                 let Kind::Map(inherited) = map.kind else {
                     self.fail("yaml", "`<<` takes a mapping, or a list of mappings", merge.key_span);
+                    self.hint("for example `<<: *name`, where `&name` stands before a mapping");
                     continue;
                 };
                 for entry in inherited {
@@ -249,10 +296,12 @@ fn first_written<'a>(entries: &[Entry<'a>], seen: &mut Option<HashMap<Cow<'a, st
     seen.get(name).copied()
 }
 
-fn count(node: &Node<'_>) -> usize {
+/// How many nodes it has, and how many levels of collections.
+fn measure(node: &Node<'_>) -> (usize, usize) {
+    let both = |(nodes, levels): (usize, usize), (more, deep): (usize, usize)| (nodes + more, levels.max(deep + 1));
     match &node.kind {
-        Kind::Scalar { .. } => 1,
-        Kind::List(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
-        Kind::Map(entries) => 1 + entries.iter().map(|entry| count(&entry.value)).sum::<usize>(),
+        Kind::Scalar { .. } => (1, 0),
+        Kind::List(nodes) => nodes.iter().map(measure).fold((1, 1), both),
+        Kind::Map(entries) => entries.iter().map(|entry| measure(&entry.value)).fold((1, 1), both),
     }
 }

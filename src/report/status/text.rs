@@ -11,6 +11,7 @@ use super::super::plan::place;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
 use super::{DaemonState, DaemonView, LedgerView, StatusInput, judge};
+use crate::diagnostic::is_unseen;
 use crate::occurrence::{End, Occurrence, State};
 use crate::plan::{self, pauses::Listed};
 use crate::trtc::Repeat;
@@ -141,7 +142,7 @@ fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
             plan::End::Never => "without an end".to_owned(),
         };
         let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
-        let note = job.note.as_deref().unwrap_or_default().replace(char::is_control, " ");
+        let note = job.note.as_deref().unwrap_or_default().replace(is_unseen, " ");
         [local(occurrence.start.at, zone), wait, job.id.to_string(), room, end, note]
     }))
 }
