@@ -24,6 +24,7 @@ mod plan;
 mod reload;
 mod run;
 mod sandbox;
+mod schema;
 mod status;
 mod stop;
 
@@ -62,6 +63,7 @@ verbs! {
     Clock => clock,
     Sandbox => sandbox,
     Demo => demo,
+    Schema => schema,
 }
 
 /// Where the daemon's settings are when nobody says.
