@@ -6,6 +6,7 @@
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
 mod form;
+mod keys;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +21,7 @@ use crate::secret::SecretSource;
 use crate::trtc::Endpoint;
 use crate::yaml::{self, Entry, Node};
 use form::{Fields, Form};
+pub use keys::schema;
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
 pub const RATE_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
@@ -192,30 +194,16 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 
 fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
     const LATER: [&str; 1] = ["chores"];
-    let known = [
-        "account",
-        "apps",
-        "schedules",
-        "state",
-        "control",
-        "listen",
-        "callbacks",
-        "rate",
-        "require_sync",
-        "watch",
-        "alerts",
-        "listen_public",
-    ];
-    let fields = form.fields(root, "the settings", &known, &LATER)?;
+    let fields = form.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
     form.only(&fields, "listen_public", "false");
     form.only_empty(&fields, "alerts");
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(form, node).map(Some),
         _ => Some(None),
     };
-    let account = form.required(&fields, "account").and_then(|node| account(form, node));
+    let account = fields.get("account").and_then(|node| account(form, node));
     let wants_keys = matches!(callbacks, Some(Some(_)));
-    let apps = form.required(&fields, "apps").and_then(|node| apps(form, node, wants_keys));
+    let apps = fields.get("apps").and_then(|node| apps(form, node, wants_keys));
     let schedules = match fields.get("schedules") {
         Some(node) => form.path(node, "schedules"),
         None => Some(form.folder.join("schedules")),
@@ -257,14 +245,14 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
 }
 
 fn account(form: &mut Form<'_>, node: &Node<'_>) -> Option<Account> {
-    let fields = form.fields(node, "`account`", &["secret_id", "secret_key", "token", "region", "endpoint"], &[])?;
+    let fields = form.fields(node, "`account`", &keys::ACCOUNT, &[])?;
     let secret_id = form.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
     let secret_key = form.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
     let token = match form.secret(&fields, "token") {
         Some(source) => Token::Wanted(source),
         None => Token::IfPresent(usual("TENCENTCLOUD_TOKEN")),
     };
-    let region = form.required(&fields, "region").and_then(|node| region(form, node));
+    let region = fields.get("region").and_then(|node| region(form, node));
     let endpoint = match fields.get("endpoint") {
         Some(node) => endpoint(form, node),
         None => Some(Endpoint::parse(ENDPOINT_DEFAULT).expect("our own constant is an endpoint")),
@@ -310,11 +298,9 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeM
 
 fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
     let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
-    let fields = form.fields(&entry.value, &what, &["sdk_app_id", "secret_key", "private_map_key", "callback_key"], &[])?;
-    let sdk_app_id =
-        form.required(&fields, "sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
-    let wanted = form.required(&fields, "secret_key").is_some();
-    let secret_key = if wanted { form.secret(&fields, "secret_key") } else { None };
+    let fields = form.fields(&entry.value, &what, &keys::APP, &[])?;
+    let sdk_app_id = fields.get("sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
+    let secret_key = form.secret(&fields, "secret_key");
     let private_map_key = match fields.get("private_map_key") {
         Some(node) => form.boolean(node, "private_map_key"),
         None => Some(false),

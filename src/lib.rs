@@ -56,7 +56,7 @@
 //! |---|---|---|
 //! | [`diagnostic`], [`yaml`] | core | what is wrong with a text, where, and how to mend it; text to nodes |
 //! | [`calendar`] | core | civil pattern + zone to instants; the two rules for clock changes |
-//! | [`schedule`] | core | raw YAML to a valid [`schedule::Schedule`]; `schedule::source` reads the files |
+//! | [`schedule`] | core | raw YAML to a valid [`schedule::Schedule`]; one table of fields, for the reader and for [`schedule::schema`]; `schedule::source` reads the files |
 //! | [`plan`] | core | the occurrences of a range, and the end of each; conflicts and pauses; why one starts or not |
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig (core); limiter, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |

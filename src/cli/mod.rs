@@ -24,6 +24,7 @@ mod plan;
 mod reload;
 mod run;
 mod sandbox;
+mod schema;
 mod status;
 mod stop;
 mod why;
@@ -64,6 +65,7 @@ verbs! {
     Clock => clock,
     Sandbox => sandbox,
     Demo => demo,
+    Schema => schema,
 }
 
 /// Where the daemon's settings are when nobody says.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::keys::Key;
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span};
 use crate::schedule::problem::{Problem, did_you_mean};
 use crate::schedule::values;
@@ -28,8 +29,6 @@ pub(super) struct Form<'f> {
 
 /// The fields of one mapping.
 pub(super) struct Fields<'n, 'a> {
-    what: String,
-    span: Span,
     entries: &'n [Entry<'a>],
 }
 
@@ -99,38 +98,34 @@ impl<'f> Form<'f> {
         entries
     }
 
-    /// The fields of a mapping called `what`; keys that are neither `known` nor among the `later` ones are problems.
+    /// The fields of a mapping called `what`; keys that are neither `known` nor among the `later` ones are problems, and so are
+    /// needed ones that are not there.
     pub(super) fn fields<'n, 'a>(
         &mut self,
         node: &'n Node<'a>,
         what: &str,
-        known: &[&str],
+        known: &[Key],
         later: &[&str],
     ) -> Option<Fields<'n, 'a>> {
         let entries = self.map(node, what)?;
+        let all = || known.iter().map(|key| key.name);
         for entry in entries {
             let key = entry.key.as_ref();
             self.name(entry);
             if later.contains(&key) {
                 self.error(entry.key_span, "not-supported", format!("`{key}` is not supported yet")).hint("remove it");
-            } else if !known.contains(&key) {
+            } else if !known.iter().any(|known| known.name == key) {
                 let named = if looks_like_a_setting(key) { format!(" `{key}`") } else { String::new() };
-                let meant = did_you_mean(key, known.iter().copied());
+                let meant = did_you_mean(key, all());
                 self.error(entry.key_span, "unknown-key", format!("unknown key{named} in {what}"))
-                    .hint(meant.unwrap_or_else(|| format!("known are {}", known.join(", "))));
+                    .hint(meant.unwrap_or_else(|| format!("known are {}", all().collect::<Vec<_>>().join(", "))));
             }
         }
-        Some(Fields { what: what.to_owned(), span: node.span, entries })
-    }
-
-    /// The value of a key that must be written.
-    pub(super) fn required<'n, 'a>(&mut self, fields: &Fields<'n, 'a>, key: &str) -> Option<&'n Node<'a>> {
-        let node = fields.get(key);
-        if node.is_none() {
-            let start = Span { start: fields.span.start, end: fields.span.start };
-            self.error(start, "missing-key", format!("`{key}` is missing in {}", fields.what));
+        for missing in known.iter().filter(|key| key.needed && !entries.iter().any(|entry| entry.key == key.name)) {
+            let start = Span { start: node.span.start, end: node.span.start };
+            self.error(start, "missing-key", format!("`{}` is missing in {what}", missing.name));
         }
-        node
+        Some(Fields { entries })
     }
 
     /// Refuses every value of a key but one: what it could say otherwise is not supported yet.

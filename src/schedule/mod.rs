@@ -4,6 +4,7 @@
 mod combine;
 pub mod difference;
 mod fields;
+pub(crate) mod forms;
 mod job;
 mod moments;
 pub(crate) mod places;
@@ -11,9 +12,12 @@ pub(crate) mod problem;
 mod raw;
 mod read;
 mod resolve;
+mod retry;
 mod robots;
+pub mod schema;
 mod shared;
 pub mod source;
+mod table;
 pub(crate) mod values;
 mod warnings;
 

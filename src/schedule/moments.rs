@@ -3,6 +3,9 @@
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 
+use serde_json::Value;
+
+use super::forms::text_like;
 use super::problem::{Problem, nearest, shown};
 use super::values::scalar;
 use crate::calendar::Weekdays;
@@ -18,6 +21,56 @@ pub(super) enum Bound {
     Date(Date),
     /// A wall-clock instant.
     DateTime(DateTime),
+}
+
+/// A time, as a pattern.
+const TIME_PATTERN: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?";
+/// A date of [`YEARS`], as a pattern. Which months have 31 days is left to the reader.
+const DATE_PATTERN: &str = "(19[7-9][0-9]|2[01][0-9][0-9]|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+/// How a time is written.
+const TIME_FORM: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
+/// How a date and a time are written.
+const DATE_TIME_FORM: &str = "write `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`";
+
+/// What JSON Schema says of a time. Plain or quoted it is a text in YAML 1.2; YAML 1.1 took `18:00` for the number 1080.
+pub(super) fn time_schema() -> Value {
+    text_like(&format!("^{TIME_PATTERN}$"), TIME_FORM, &["18:00", "18:00:30"])
+}
+
+/// The same of a date and a time.
+pub(super) fn date_time_schema() -> Value {
+    text_like(&format!("^{DATE_PATTERN} \\s*{TIME_PATTERN}$"), DATE_TIME_FORM, &["2027-01-16 20:00"])
+}
+
+/// The same of a bound.
+pub(super) fn bound_schema() -> Value {
+    let form = format!("write `YYYY-MM-DD`, or {}", DATE_TIME_FORM.trim_start_matches("write "));
+    text_like(&format!("^{DATE_PATTERN}( \\s*{TIME_PATTERN})?$"), &form, &["2027-01-16", "2027-01-16 20:00"])
+}
+
+/// The same of a date or a range of dates, or, for `except`, of the other things that `or` matches.
+pub(super) fn dates_schema(or: Option<(&str, &str)>) -> Value {
+    let mut form = "write `YYYY-MM-DD` or a range `YYYY-MM-DD..YYYY-MM-DD`".to_owned();
+    let mut pattern = format!("{DATE_PATTERN}(\\s*\\.\\.\\s*{DATE_PATTERN})?");
+    if let Some((other, name)) = or {
+        form = format!("{form}, or {name}");
+        pattern = format!("({pattern}|{other})");
+    }
+    text_like(&format!("^{pattern}$"), &form, &["2027-01-01", "2027-02-05..2027-02-11"])
+}
+
+/// The same of a range of times.
+pub(super) fn between_schema() -> Value {
+    let pattern = format!("^{TIME_PATTERN}\\s*\\.\\.\\s*{TIME_PATTERN}$");
+    text_like(&pattern, "put two dots between two times: `09:00..21:00`", &["09:00..21:00"])
+}
+
+/// The same of one day or a range of days.
+pub(super) fn days_schema() -> Value {
+    let days = DAYS.map(|(name, _)| name);
+    let day = days.join("|");
+    let pattern = format!("^(daily|({day})(\\s*\\.\\.\\s*({day}))?)$");
+    text_like(&pattern, DAYS_FORM, &[&["mon..fri", "daily"][..], &days[..]].concat())
 }
 
 /// `HH:MM` or `HH:MM:SS`.
@@ -138,6 +191,9 @@ const DAYS: [(&str, Weekday); 7] = [
     ("sun", Weekday::Sunday),
 ];
 
+/// How days are written.
+const DAYS_FORM: &str = "write `mon..fri`, `[sat, sun]`, `daily`, or one day";
+
 fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
     let (text, _) = scalar(node, "a day or a range such as `mon..fri`")?;
     if text == "daily" {
@@ -158,7 +214,6 @@ fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
 }
 
 fn day(text: &str) -> Result<Weekday, String> {
-    const FORMS: &str = "write `mon..fri`, `[sat, sun]`, `daily`, or one day";
     if let Some((_, day)) = DAYS.iter().find(|(name, _)| *name == text) {
         return Ok(*day);
     }
@@ -176,7 +231,7 @@ fn day(text: &str) -> Result<Weekday, String> {
             None if text.contains('-') => "put two dots between two days: `mon..fri`".to_owned(),
             None => match nearest(text, DAYS.iter().map(|(name, _)| *name).chain(["daily"])) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => FORMS.to_owned(),
+                None => DAYS_FORM.to_owned(),
             },
         },
     })
@@ -189,20 +244,19 @@ fn digits(text: &str, count: usize) -> Option<i16> {
 
 /// A time of day, or a hint at what is wrong with it.
 fn parse_time(text: &str) -> Result<Time, String> {
-    const FORM: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
     if text.contains(',') {
         return Err("write a list: `[18:00, 20:00]`".to_owned());
     }
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=3).contains(&parts.len()) {
-        return Err(FORM.to_owned());
+        return Err(TIME_FORM.to_owned());
     }
     let two = |text: &str| digits(text, 2).and_then(|value| i8::try_from(value).ok());
     let read: Option<Vec<i8>> = parts.iter().map(|part| two(part)).collect();
     let Some(read) = read else {
         let padded: Vec<String> = parts.iter().map(|part| format!("{part:0>2}")).collect();
         let mended = padded.iter().all(|part| two(part).is_some());
-        return Err(if mended { format!("write `{}`, with two digits each", padded.join(":")) } else { FORM.to_owned() });
+        return Err(if mended { format!("write `{}`, with two digits each", padded.join(":")) } else { TIME_FORM.to_owned() });
     };
     let second = read.get(2).copied().unwrap_or(0);
     match Time::new(read[0], read[1], second, 0) {
@@ -247,18 +301,17 @@ fn parse_date(text: &str) -> Result<Date, String> {
 
 /// A date and a time, or a hint at what is wrong with it.
 fn parse_date_time(text: &str) -> Result<DateTime, String> {
-    const FORM: &str = "write `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`";
     if let Some((date, time)) = text.split_once('T') {
         let zoned = time.contains(['Z', '+', '-']);
         let rest = if zoned { "; it is local to `timezone`, so without `Z` or an offset" } else { "" };
         return Err(if parse_date(date).is_ok() {
             format!("put a space between date and time, not `T`{rest}")
         } else {
-            FORM.to_owned()
+            DATE_TIME_FORM.to_owned()
         });
     }
     let Some((date, time)) = text.split_once(' ') else {
-        return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { FORM.to_owned() });
+        return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { DATE_TIME_FORM.to_owned() });
     };
     let (date, time) = (parse_date(date)?, parse_time(time.trim_start())?);
     Ok(date.to_datetime(time))

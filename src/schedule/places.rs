@@ -1,13 +1,15 @@
 //! What is played and where, from YAML nodes: rooms, robots' templates, stream URLs, tempo, regions, names. Refuses to know the
 //! other fields of a job: what only holds between two fields is judged elsewhere.
 
+use serde_json::{Value, json};
 use url::Url;
 
+use super::forms::{mapping, text_like, whole};
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, shown};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, is_unseen};
-use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX};
+use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
 use crate::trtc::{Repeat, Room, Tempo};
 use crate::yaml::{Kind, Node};
 
@@ -57,6 +59,34 @@ fn string_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
     Room::text(text).map_err(|why| Problem::of(node, "bad-room", why))
 }
 
+/// What JSON Schema says of a room. It sees no quotes, so that a plain word and a text are one to it, and counts characters
+/// where the API counts bytes.
+pub(super) fn room_schema() -> Value {
+    let integer = whole(1, u64::from(ROOM_INTEGER_MAX));
+    let mut string = text_like(
+        "^(?![0-9]+$)[^\\u0000-\\u001f\\u007f]+$",
+        "a room of digits is written without quotes, or as `{id: \"42\", type: string}`",
+        &[],
+    );
+    string["maxLength"] = ROOM_BYTES_MAX.into();
+    let keys = [
+        ("id", "The room's id.", json!({"type": ["string", "integer"]})),
+        (
+            "type",
+            "Whether it is a string room or an integer room: the two are different rooms.",
+            json!({"enum": TYPES.map(|(name, _)| name)}),
+        ),
+    ];
+    let mut long = mapping(keys, &["id", "type"]);
+    long["if"] = json!({"properties": {"type": {"const": "integer"}}});
+    long["then"] = json!({"properties": {"id": {"anyOf": [integer, {"type": "string", "pattern": "^[0-9]+$"}]}}});
+    long["else"] = json!({"properties": {"id": {"minLength": 1, "maxLength": ROOM_BYTES_MAX}}});
+    json!({"anyOf": [integer, string, long]})
+}
+
+/// The types of rooms, and whether each is that of a string room.
+const TYPES: [(&str, bool); 2] = [("string", true), ("integer", false)];
+
 fn integer_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
     match number_habit(text) {
         Some(habit) => Err(Problem::of(node, "bad-number", format!("{} is no room in plain decimal digits", shown(text)))
@@ -74,7 +104,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     for entry in node.entries().unwrap_or_default() {
         let read = match entry.key.as_ref() {
             "id" => scalar(&entry.value, "the room's id").map(|(text, _)| id = Some((text, &entry.value))),
-            "type" => choice(&entry.value, &[("string", true), ("integer", false)]).map(|is_string| string = Some(is_string)),
+            "type" => choice(&entry.value, &TYPES).map(|is_string| string = Some(is_string)),
             key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)))
                 .maybe_hint(did_you_mean(key, KEYS))),
         };
@@ -99,6 +129,20 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     }
 }
 
+/// The schemes of stream URLs, in any case.
+const SCHEMES_KNOWN: [&str; 4] = ["http", "https", "rtmp", "rtmps"];
+
+/// What JSON Schema says of a stream: a scheme, a host, no white space. Whether it is a URL altogether is left to the reader.
+pub(super) fn stream_schema() -> Value {
+    let any_case =
+        |scheme: &str| scheme.chars().flat_map(|letter| ['[', letter.to_ascii_uppercase(), letter, ']']).collect::<String>();
+    let pattern = format!("^({})://[^\\s/][^\\s]*$", SCHEMES_KNOWN.map(any_case).join("|"));
+    let form = "an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces is due";
+    let mut schema = text_like(&pattern, form, &["https://cdn.example.com/promo.mp4"]);
+    schema["maxLength"] = URL_BYTES_MAX.into();
+    schema
+}
+
 /// A stream URL, answered as written. Messages never repeat it: it may hold a password or a stream key.
 pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     const SCHEMES: &str = "an `http`, `https`, `rtmp` or `rtmps` URL is due";
@@ -119,7 +163,7 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         };
         return Err(wrong(SCHEMES.to_owned()).hint(hint));
     };
-    if !["http", "https", "rtmp", "rtmps"].contains(&scheme.to_ascii_lowercase().as_str()) {
+    if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
         return Err(wrong(format!("{SCHEMES}, not {}", shown(scheme))));
     }
     match Url::parse(text) {
@@ -164,11 +208,28 @@ pub(super) fn robot<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if text.is_empty() { Err(wrong("a robot needs a name".to_owned())) } else { Ok(text) }
 }
 
+/// What JSON Schema says of a robot's template.
+pub(super) fn robot_schema() -> Value {
+    let pattern = format!("^([A-Za-z0-9_-]|\\{{({})\\}})+$", PLACEHOLDERS.join("|"));
+    let form = "a robot is of `A-Z`, `a-z`, `0-9`, `_` and `-`, beside `{job}`, `{room}` and `{start}`";
+    let mut schema = text_like(&pattern, form, &["{job}", "{room}-{job}"]);
+    schema["type"] = json!(["string", "integer"]);
+    schema
+}
+
 /// The first character that no `UserId` has.
 fn literal(text: &str) -> Result<(), String> {
     let bad = text.chars().find(|character| !(character.is_ascii_alphanumeric() || matches!(character, '_' | '-')));
     bad.map_or(Ok(()), |bad| Err(bad.to_string()))
 }
+
+/// What JSON Schema says of `repeat`.
+pub(super) fn repeat_schema() -> Value {
+    json!({"anyOf": [{"const": "forever"}, whole(1, REPEATS_MAX)]})
+}
+
+/// Most plays, as the API has it.
+const REPEATS_MAX: u64 = 1000;
 
 /// `forever` or 1..=1000.
 pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
@@ -179,7 +240,7 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
     }
     if plain && text.parse::<u64>().is_ok_and(|times| text == times.to_string()) {
         return match text.parse() {
-            Ok(times @ 1..=1000) => Ok(Repeat::Times(times)),
+            Ok(times) if (1..=REPEATS_MAX).contains(&u64::from(times)) => Ok(Repeat::Times(times)),
             _ => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {DUE} is due", shown(text)))),
         };
     }
@@ -188,6 +249,12 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
         "-1" | "always" | "endless" | "infinite" | "loop" => problem.hint("write `forever`"),
         _ => problem.maybe_hint(number_habit(text).map(str::to_owned).or_else(|| did_you_mean(text, ["forever"]))),
     })
+}
+
+/// What JSON Schema says of a tempo. To it `1.0` and `1` are one number, as they are here.
+pub(super) fn tempo_schema() -> Value {
+    let speeds: Vec<f64> = (0..=200).filter_map(Tempo::from_percent).map(|tempo| f64::from(tempo.percent()) / 100.0).collect();
+    json!({"enum": speeds})
 }
 
 /// One of the seven speeds of the API, however many zeros it is written with.
@@ -215,13 +282,23 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
     })
 }
 
+/// What JSON Schema says of a region: its shape; the ones without a warning are offered.
+pub(crate) fn region_schema() -> Value {
+    let mut schema = text_like("^[a-z0-9]+(-[a-z0-9]+)+$", "write a region such as `ap-singapore`", &REGIONS_OF_ALL_ACTIONS);
+    schema["maxLength"] = REGION_BYTES_MAX.into();
+    schema
+}
+
+/// Longest region, in bytes.
+const REGION_BYTES_MAX: usize = 64;
+
 /// A region's name, by its shape.
 pub(crate) fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     let text = text(node, "a region such as `ap-singapore`")?;
     let parts: Vec<&str> = text.split('-').collect();
     let shaped = parts.len() >= 2
         && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
-    if shaped && text.len() <= 64 {
+    if shaped && text.len() <= REGION_BYTES_MAX {
         return Ok(text);
     }
     Err(Problem::of(node, "bad-region", format!("a region such as `ap-singapore` is due, not {}", shown(text))))
@@ -243,6 +320,16 @@ pub(crate) fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
     )))
 }
 
+/// What JSON Schema says of error codes.
+pub(super) fn codes_schema() -> Value {
+    let mut code = text_like("^[A-Za-z0-9]+(\\.[A-Za-z0-9]+)*$", "write a code such as `FailedOperation.NotAllowed`", &[]);
+    code["maxLength"] = CODE_BYTES_MAX.into();
+    json!({"type": "array", "items": code})
+}
+
+/// Longest error code, in bytes.
+const CODE_BYTES_MAX: usize = 128;
+
 /// Error codes of the API, for `retry.also`.
 pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
     let Kind::List(nodes) = &node.kind else {
@@ -256,7 +343,7 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
     each(node, nodes, |node| {
         let text = text(node, "an error code")?;
         let shaped = text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        if shaped && text.len() <= 128 {
+        if shaped && text.len() <= CODE_BYTES_MAX {
             Ok(text.to_owned())
         } else {
             Err(Problem::of(
@@ -266,6 +353,11 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
             ))
         }
     })
+}
+
+/// What JSON Schema says of a note: any scalar is taken as its text.
+pub(super) fn note_schema() -> Value {
+    json!({"type": ["string", "number", "boolean"], "maxLength": NOTE_CHARACTERS_MAX})
 }
 
 /// A note.

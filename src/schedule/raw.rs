@@ -109,7 +109,7 @@ pub(super) struct RawJob {
     pub(super) tempo: Slot<Tempo>,
     pub(super) progress: Slot<bool>,
     pub(super) auto_push: Slot<bool>,
-    pub(super) idle_timeout: Slot<u16>,
+    pub(super) idle_timeout: Slot<Duration>,
     pub(super) region: Slot<Arc<str>>,
     pub(super) late: Slot<Late>,
     pub(super) start_within: Slot<Duration>,
@@ -117,6 +117,7 @@ pub(super) struct RawJob {
     pub(super) heal: Slot<bool>,
     pub(super) on_remove: Slot<OnRemove>,
     pub(super) priority: Slot<u8>,
+    pub(super) preflight: Slot<()>,
     pub(super) enabled: Slot<bool>,
     pub(super) note: Slot<Arc<str>>,
 }

@@ -14,6 +14,7 @@ use super::moments::{dates, each};
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawJob, Slot};
 use super::resolve::{Around, resolve};
+use super::schema::TOP_LEVEL;
 use super::shared::{Calendar, Shared};
 use super::warnings::Warner;
 use super::{Reading, Schedule, Settings, Source, fields, robots};
@@ -21,10 +22,8 @@ use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error, is_unseen};
 use crate::yaml::{self, Entry, Kind};
 
-/// The keys of a file.
-const TOP_LEVEL: [&str; 4] = ["timezone", "calendars", "defaults", "jobs"];
 /// The alphabet of names, for messages.
-const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `0-9`, `_` and `-`";
+pub(super) const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `0-9`, `_` and `-`";
 
 /// Reads all sources at once. Every problem of every file is answered, in the order of the files and of their lines.
 ///
@@ -372,7 +371,7 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
     if fields::FIELDS.iter().any(|field| field.name == key) {
         return problem.hint("a field for all jobs of the file goes under `defaults`");
     }
-    match did_you_mean(key, TOP_LEVEL) {
+    match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
         Some(hint) => problem.hint(hint),
         None if entry.value.entries().is_some() => problem.hint("a job goes under `jobs`"),
         None => problem.hint("the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`"),

@@ -73,7 +73,7 @@ pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Prob
                 tempo: raw.tempo.value,
                 progress: raw.progress.value,
                 auto_push: raw.auto_push.value,
-                idle_timeout: raw.idle_timeout.value,
+                idle_timeout: raw.idle_timeout.value.map(|idle| u16::try_from(idle.as_secs()).expect("its field ends at 600 s")),
                 region: raw.region.value.clone().or_else(|| around.settings.region.clone()),
                 late: raw.late.value.unwrap_or(Late::Join),
                 start_within: raw.start_within.value,

@@ -135,6 +135,15 @@ fn parse_cron(text: &str, now: Timestamp) -> Result<Arc<CronPattern>, String> {
     }
 }
 
+/// The names of all zones that are taken, sorted.
+pub(super) fn zone_names(zone_data: &TimeZoneDatabase) -> Vec<String> {
+    let all = zone_data.available().map(|name| name.to_string());
+    let mut names: Vec<String> = all.filter(|name| find_zone(zone_data, name).is_some()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn find_zone(zone_data: &TimeZoneDatabase, name: &str) -> Option<TimeZone> {
     let zone = zone_data.get(name).ok()?;
     // The folder of the system's zone data also holds files that are no zones of IANA, of which two depend on the host.

@@ -4,6 +4,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::forms::text_like;
 use super::problem::{Problem, did_you_mean, shown};
 use crate::yaml::{Kind, Node};
 
@@ -186,17 +189,42 @@ pub(crate) fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Resu
         .hint("write it without a part of a second"))
 }
 
+/// What JSON Schema says of a duration that is at least `least`. A pattern cannot add up units: it tells apart nothing, something
+/// and a second, and leaves other bounds to the reader.
+pub(super) fn duration_schema(least: Duration) -> Value {
+    let enough = match least {
+        Duration::ZERO => "",
+        short if short < Duration::from_secs(1) => "(?=.*[1-9])",
+        _ => "(?=.*[1-9][0-9]*([dhs]|m(?!s))|.*[1-9][0-9]{3,}ms)",
+    };
+    let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$");
+    let form = match least {
+        Duration::ZERO => DURATION_FORM.to_owned(),
+        least => format!("{DURATION_FORM}; at least {}", written(least)),
+    };
+    text_like(&pattern, &form, &["90s", "1m30s", "2h"])
+}
+
+/// The same in whole seconds, at least `least` of them: milliseconds only by the thousand.
+pub(super) fn whole_seconds_schema(least: u64) -> Value {
+    let enough = if least == 0 { "" } else { "(?=.*[1-9])" };
+    let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?(([0-9]*000|0+)ms)?$");
+    text_like(&pattern, &format!("{DURATION_FORM}; in whole seconds, at least {least}s"), &["10s", "1m30s", "1h"])
+}
+
+/// How a duration is written.
+const DURATION_FORM: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
+
 /// The units, each with its milliseconds, in the order in which they may be written.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// A duration, or a hint at what is wrong with it.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Err(format!("give it a unit: `{text}s` for seconds, `{text}m` for minutes"));
     }
     if text.is_empty() {
-        return Err(FORM.to_owned());
+        return Err(DURATION_FORM.to_owned());
     }
     let mut rest = text;
     let mut milliseconds: u64 = 0;
@@ -209,11 +237,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err("write it in whole numbers: `1h30m` for one and a half hours".to_owned());
         }
         if number.is_empty() || unit.is_empty() {
-            return Err(FORM.to_owned());
+            return Err(DURATION_FORM.to_owned());
         }
         let Some((_, size)) = units.find(|(name, _)| *name == unit) else {
             let known = UNITS.iter().any(|(name, _)| *name == unit);
-            return Err(if known { FORM.to_owned() } else { "the units are `d`, `h`, `m`, `s` and `ms`".to_owned() });
+            return Err(if known { DURATION_FORM.to_owned() } else { "the units are `d`, `h`, `m`, `s` and `ms`".to_owned() });
         };
         let value = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*size));
         let sum = value.and_then(|value| milliseconds.checked_add(value));
