@@ -1,6 +1,7 @@
 //! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: no search runs for
 //! ever. Refuses to know jobs, rooms, and what time it is.
 
+mod chain;
 mod changes;
 mod cron;
 mod dates;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
+pub use chain::{Chain, Link, TO_MAX};
 pub use changes::{ClockChange, clock_changes};
 pub(crate) use changes::{largest, until};
 pub use cron::{CronField, CronPattern};
@@ -47,6 +49,8 @@ pub enum Trigger {
         /// The days, by the date of local midnight or on which `between` began.
         days: Weekdays,
     },
+    /// The planned end of each start of something else.
+    After(Arc<Chain>),
 }
 
 /// A trigger with its zone and its bounds: everything that decides when a job starts.
@@ -89,7 +93,7 @@ impl Dst {
 pub struct Start {
     /// The instant, whole milliseconds.
     pub at: Timestamp,
-    /// The wall-clock time that was written for it; for `cron` and `every`, where none is, its local time.
+    /// The wall-clock time that was written for it; for `cron`, `every` and `after`, where none is, its local time.
     pub written: DateTime,
     /// Whether a clock change touched it.
     pub dst: Option<Dst>,

@@ -12,13 +12,11 @@ pub mod why;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::calendar::{Dst, Start};
+use crate::calendar::{Dst, Start, TO_MAX};
 use crate::schedule::{EndRule, Job, Schedule};
-use crate::trtc::{Repeat, Tempo};
 
 /// The end of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ pub fn planned(job: &Arc<Job>, start: Start) -> Planned {
             (End::Planned(capped(instant)), dst.flatten())
         }
         EndRule::Never => (End::Never, None),
-        EndRule::Media => match media_length(job) {
+        EndRule::Media => match job.media_length() {
             Some(length) => (End::Media(capped(start.at.checked_add(length).ok())), None),
             None => (End::Open, None),
         },
@@ -80,16 +78,6 @@ pub fn find(schedule: &Schedule, job: &str, start: Timestamp) -> Option<Planned>
     let job = schedule.job(job).filter(|job| job.enabled)?;
     let start = job.when.not_before(start).filter(|found| found.at == start)?;
     Some(planned(job, start))
-}
-
-/// How long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
-/// `None` when it is live, has no known length, or is repeated for ever.
-fn media_length(job: &Job) -> Option<Duration> {
-    let (Some(length), Repeat::Times(times), false) = (job.length, job.repeat, job.live) else { return None };
-    let content = (length * u32::from(times)).saturating_sub(job.seek);
-    let percent = u128::from(job.tempo.unwrap_or(Tempo::NORMAL).percent());
-    let milliseconds = (content.as_nanos() * 100).div_ceil(percent * 1_000_000);
-    Some(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
 }
 
 /// The occurrences of all enabled jobs of a schedule from an instant on, by (start, job id). Holds one start of each job.
@@ -155,16 +143,13 @@ impl Iterator for Upcoming {
     }
 }
 
-/// Longest window that `to` makes: a day, and as much as a zone ever moved its date.
-const TO_MAX: Duration = Duration::from_hours(49);
-
 /// The first start at `at` or later, or an earlier one whose window is still open then.
 fn first_open(job: &Arc<Job>, at: Timestamp) -> Option<Start> {
     let reach = match job.end {
         EndRule::For(length) => Some(length),
         EndRule::To(_) => Some(TO_MAX),
         EndRule::Never => return job.when.latest_before(at).or_else(|| job.when.not_before(at)),
-        EndRule::Media => media_length(job),
+        EndRule::Media => job.media_length(),
     };
     let Some(reach) = reach else { return job.when.not_before(at) };
     let is_over = |start: &Start| start.at < at && planned(job, *start).end.at().is_some_and(|end| end <= at);

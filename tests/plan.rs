@@ -155,13 +155,13 @@ fn csv_and_the_table_say_the_same() {
     let folder = jobs();
     let range = ["--from", "2026-03-08", "--count", "3", "--format"];
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
-    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses\n\
+    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,after\n\
         number,2026-03-07T16:00:00.000Z,2026-03-07T16:01:30.000Z,2026-03-08T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
-        number,https://cdn.example.com/a.mp4,ap-singapore,,\n\
+        number,https://cdn.example.com/a.mp4,ap-singapore,,,\n\
         night,2026-03-08T07:00:00.000Z,,2026-03-08T03:00:00-04:00,America/New_York,main,1400000001,night,string,\
-        night,rtmp://live.example.com/app/,ap-singapore,gap,\n\
+        night,rtmp://live.example.com/app/,ap-singapore,gap,,\n\
         morning,2026-03-08T13:00:00.000Z,2026-03-08T14:30:00.000Z,2026-03-08T09:00:00-04:00,America/New_York,main,1400000001,morning,\
-        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,\n";
+        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,,\n";
     assert_eq!(text(&csv.stdout), expected);
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
@@ -192,8 +192,8 @@ fn a_filler_is_one_row_with_its_pauses() {
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
     let lines: Vec<String> = text(&csv.stdout).lines().map(str::to_owned).collect();
     let pauses = "2026-12-01T23:00:00.000Z/2026-12-01T23:01:30.000Z news; 2026-12-02T04:30:00.000Z/.. relay";
-    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses}")), "{lines:?}");
-    assert!(lines[2].ends_with(",ap-singapore,,"), "{lines:?}");
+    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses},")), "{lines:?}");
+    assert!(lines[2].ends_with(",ap-singapore,,,"), "{lines:?}");
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
  START                       END                  JOB     ROOM        DST     PAUSES                           STREAM

@@ -53,7 +53,7 @@ pub(crate) fn largest(changes: &[ClockChange]) -> i64 {
 }
 
 impl When {
-    /// Seconds that lie between any two starts at least, when `changes` are all the clock changes there are. It may be less than
+    /// Seconds that lie between any two starts at least, when `changes` are all the clock changes there are in [`When::zones`]. It may be less than
     /// what is the case, and is 0 where arithmetic alone cannot tell.
     pub(crate) fn least_gap(&self, changes: &[ClockChange]) -> i64 {
         let crowded = changes.windows(2).any(|pair| pair[1].at.as_second() - pair[0].at.as_second() < CROWDED_SECONDS);
@@ -72,7 +72,8 @@ impl When {
             Trigger::Cron(pattern) if pattern.is_fixed_time() => pattern.day_gap() - shift,
             // What follows elapsed time keeps to its minutes when clocks change by whole hours.
             Trigger::Cron(pattern) if changes.iter().all(|change| change.seconds() % HOUR_SECONDS == 0) => pattern.hour_gap(),
-            Trigger::Cron(_) => 0,
+            Trigger::After(chain) if chain.fixed().is_some() => chain.root().least_gap(changes),
+            Trigger::Cron(_) | Trigger::After(_) => 0,
             Trigger::Every { step, between: None, .. } => {
                 let days = changes.iter().flat_map(|change| [DAY_SECONDS - change.seconds(), DAY_SECONDS + change.seconds()]);
                 let last_gap = |day: i64| day - last_step(day, seconds(*step));
@@ -92,6 +93,7 @@ impl When {
             Trigger::At { .. } | Trigger::Every { .. } => true,
             Trigger::Cron(pattern) => pattern.is_weekly(),
             Trigger::Once(_) => false,
+            Trigger::After(chain) => chain.root().is_weekly(),
         }
     }
 }

@@ -108,7 +108,7 @@ impl When {
         let trigger = match &self.trigger {
             Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Weekdays::DAILY },
             Trigger::Every { step, between, .. } => Trigger::Every { step: *step, between: *between, days: Weekdays::DAILY },
-            other @ (Trigger::Once(_) | Trigger::Cron(_)) => other.clone(),
+            other @ (Trigger::Once(_) | Trigger::Cron(_) | Trigger::After(_)) => other.clone(),
         };
         When { trigger, zone: self.zone.clone(), from: None, until: None, except: Arc::new(Dates::default()) }
     }
@@ -116,7 +116,7 @@ impl When {
     /// The dates whose written times, or whose steps, make a start at `at`, whatever days and exceptions say.
     fn brought_by(&self, at: Timestamp) -> Vec<(Date, Start)> {
         let second = wall::floor(at);
-        if let Trigger::Once(_) = self.trigger {
+        if let Trigger::Once(_) | Trigger::After(_) = self.trigger {
             let start = self.not_before(at).filter(|start| start.at == at);
             return start.map(|start| (start.written.date(), start)).into_iter().collect();
         }
@@ -149,7 +149,7 @@ impl When {
                 let misfits = pattern.misfits_of_date(date);
                 (!misfits.is_empty()).then_some(Refusal::CronDate(date, misfits))
             }
-            Trigger::Once(_) => None,
+            Trigger::Once(_) | Trigger::After(_) => None,
         }
     }
 
@@ -164,6 +164,7 @@ impl When {
         match &self.trigger {
             Trigger::At { times, .. } => second_pass(times.contains(&local.time())).unwrap_or(Refusal::NotWritten),
             Trigger::Once(written) => second_pass(written.contains(&local)).unwrap_or(Refusal::NotWritten),
+            Trigger::After(_) => Refusal::NotWritten,
             Trigger::Cron(pattern) => {
                 let misfits = pattern.misfits_of_time(local.time());
                 let second_pass = second_pass(misfits.is_empty() && pattern.is_fixed_time());

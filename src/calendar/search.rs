@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::wall::{self, DAY_SECONDS};
 use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
 use super::{Dst, Start, Trigger, Weekdays, When};
+
+/// Nothing starts between an instant and this long after it.
+const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
 
 /// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a given
 /// weekday, which stays away for 40 years when a century without a leap day lies between; one that has not come by then, like
@@ -42,16 +45,25 @@ impl When {
 
     /// The first start after `instant`.
     pub fn next_after(&self, instant: Timestamp) -> Option<Start> {
-        self.first_from(wall::floor(instant) + 1)
+        match &self.trigger {
+            Trigger::After(chain) => chain.not_before(instant.checked_add(NANOSECOND).ok()?).map(|at| self.following(at)),
+            _ => self.first_from(wall::floor(instant) + 1),
+        }
     }
 
     /// The first start at `instant` or later.
     pub fn not_before(&self, instant: Timestamp) -> Option<Start> {
-        self.first_from(wall::ceil(instant))
+        match &self.trigger {
+            Trigger::After(chain) => chain.not_before(instant).map(|at| self.following(at)),
+            _ => self.first_from(wall::ceil(instant)),
+        }
     }
 
     /// The last start before `instant`, looked for as far back as others are looked for ahead.
     pub fn latest_before(&self, instant: Timestamp) -> Option<Start> {
+        if let Trigger::After(chain) = &self.trigger {
+            return chain.latest_before(instant).map(|at| self.following(at));
+        }
         let end = wall::ceil(instant);
         let before = |lower: i64| self.first_from(lower).filter(|start| start.at < instant);
         // The later one begins to look, the later what is found: halve until it is the last.
@@ -68,6 +80,11 @@ impl When {
             }
         }
         Some(latest)
+    }
+
+    /// A start that follows another: no wall-clock time was written for it, and no clock change touches it.
+    fn following(&self, at: Timestamp) -> Start {
+        Start { at, written: self.zone.to_datetime(at), dst: None }
     }
 
     /// The first start at `lower` (seconds) or later.
@@ -122,7 +139,7 @@ impl When {
         match &self.trigger {
             Trigger::At { days, .. } | Trigger::Every { days, .. } => next_weekday(*days, date).filter(|date| *date <= last),
             Trigger::Cron(pattern) => pattern.next_date(date, last),
-            Trigger::Once(_) => None,
+            Trigger::Once(_) | Trigger::After(_) => None,
         }
     }
 
@@ -145,7 +162,7 @@ impl When {
                 let (window, dst) = window(&self.zone, date, *between)?;
                 first_step(&self.zone, window, seconds(*step), lower, dst)
             }
-            Trigger::Once(_) => None,
+            Trigger::Once(_) | Trigger::After(_) => None,
         }
     }
 

@@ -45,8 +45,8 @@ pub struct PlanObject {
     pub dst: Option<&'static str>,
     /// Of a yielding occurrence when others have its room, by the plan; null of every other.
     pub pauses: Option<Vec<PauseObject>>,
-    /// The job that a chained occurrence follows. Always null: the trigger `after` is not supported yet.
-    pub after: (),
+    /// The job that a chained occurrence follows; null of every other.
+    pub after: Option<String>,
 }
 
 /// An entry of `pauses` of [`PlanObject`].
@@ -87,18 +87,18 @@ impl PlanObject {
             region: job.region.as_ref().map(ToString::to_string),
             dst: occurrence.dst.map(crate::calendar::Dst::name),
             pauses: listed.pauses.as_ref().map(|pauses| pauses.iter().map(PauseObject::new).collect()),
-            after: (),
+            after: job.after.as_ref().map(ToString::to_string),
         }
     }
 }
 
-/// The first line of CSV: the keys of [`PlanObject`] that can have a value.
-pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses";
+/// The first line of CSV: the keys of [`PlanObject`].
+pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,after";
 
 impl PlanObject {
     /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an end that nobody knows `..`, as in ISO
     /// 8601; between two stands a semicolon.
-    pub fn csv(&self) -> [Cow<'_, str>; 14] {
+    pub fn csv(&self) -> [Cow<'_, str>; 15] {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
         [
             (&self.job).into(),
@@ -115,6 +115,7 @@ impl PlanObject {
             text(&self.region),
             self.dst.unwrap_or_default().into(),
             self.pauses.iter().flatten().map(pause).collect::<Vec<_>>().join("; ").into(),
+            text(&self.after),
         ]
     }
 }
@@ -132,14 +133,13 @@ pub fn csv_line<T: AsRef<str>>(values: &[T]) -> String {
 pub struct PlanTable {
     reveal: bool,
     header: bool,
-    /// Whether there is a column for pauses: only where a job can have some.
-    pauses: bool,
+    /// Which columns there are: those for what a job follows and for pauses only where a job can have some.
+    shown: [bool; COLUMNS],
     widths: Vec<u16>,
 }
 
-const HEADER: [&str; 7] = ["START", "END", "JOB", "ROOM", "DST", "PAUSES", "STREAM"];
-/// The place of the pauses among them.
-const PAUSES: usize = 5;
+const COLUMNS: usize = 8;
+const HEADER: [&str; COLUMNS] = ["START", "END", "JOB", "AFTER", "ROOM", "DST", "PAUSES", "STREAM"];
 /// Pauses that a cell shows, one a line; who needs all of them asks for JSON.
 const PAUSES_SHOWN: usize = 10;
 
@@ -148,13 +148,18 @@ impl PlanTable {
     pub fn new(jobs: &[&Arc<Job>], reveal: bool) -> PlanTable {
         let widest = |of: &dyn Fn(&Job) -> usize| jobs.iter().map(|job| of(job)).max().unwrap_or_default();
         let start = "2026-11-22 18:00:00 +08:00".len();
-        let widths =
-            [start, "20:00:00".len(), widest(&|job| job.id.as_str().len()), widest(&|job| target(job).len()), "repeat".len()];
+        let after = widest(&|job| job.after.as_ref().map_or(0, |after| after.as_str().len()));
         let pauses = jobs.iter().any(|job| job.conflict == Conflict::Yield);
-        let cell_width = if pauses { Some("2026-11-22 18:00:00 to 20:00:00".len()) } else { None };
+        let pause = "2026-11-22 18:00:00 to 20:00:00".len();
+        let id = widest(&|job| job.id.as_str().len());
+        let target = widest(&|job| target(job).len());
+        // The last is as wide as there is room.
+        let widths = [start, "20:00:00".len(), id, after.max("AFTER".len()), target, "repeat".len(), pause, 0];
+        let shown = [true, true, true, after > 0, true, true, pauses, true];
+        let widths = widths.into_iter().zip(shown).take(COLUMNS - 1).filter(|(_, shown)| *shown);
         // The padding of a cell counts as its width.
-        let widths = widths.into_iter().chain(cell_width).map(|width| u16::try_from(width + 2).unwrap_or(u16::MAX)).collect();
-        PlanTable { reveal, header: true, pauses, widths }
+        let widths = widths.map(|(width, _)| u16::try_from(width + 2).unwrap_or(u16::MAX)).collect();
+        PlanTable { reveal, header: true, shown, widths }
     }
 
     /// The next rows; the first part has the header. Rendering it may ask for the width of the terminal.
@@ -172,18 +177,18 @@ impl PlanTable {
     }
 
     /// The cells of a row that are shown.
-    fn columns<T>(&self, row: [T; 7]) -> impl Iterator<Item = T> {
-        let pauses = self.pauses;
-        row.into_iter().enumerate().filter(move |(column, _)| pauses || *column != PAUSES).map(|(_, cell)| cell)
+    fn columns<T>(&self, row: [T; COLUMNS]) -> impl Iterator<Item = T> {
+        row.into_iter().zip(self.shown).filter(|(_, shown)| *shown).map(|(cell, _)| cell)
     }
 
-    fn row(&self, listed: &Listed) -> [String; 7] {
+    fn row(&self, listed: &Listed) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         [
             start(occurrence),
             end(occurrence),
             job.id.to_string(),
+            job.after.as_ref().map_or_else(String::new, ToString::to_string),
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
             listed.pauses.as_ref().map_or_else(String::new, |pauses| cell(occurrence, pauses)),

@@ -54,6 +54,7 @@ fn one_trigger(raw: &mut RawJob) -> Option<Problem> {
     let [(first, first_key), (second, second_key), ..] = triggers[..] else { return None };
     let trigger = &mut raw.trigger;
     (trigger.at.value, trigger.once.value, trigger.cron.value, trigger.every.value) = (None, None, None, None);
+    trigger.after.value = None;
     Some(
         Problem::at(second_key, "two-triggers", format!("`{second}` beside `{first}`: a job has one trigger"))
             .related(first_key, "the first trigger")
@@ -114,6 +115,29 @@ fn bounds(raw: &mut RawJob) -> Option<Problem> {
             .related(other, "from here")
             .hint("`until` is exclusive for a date with a time, inclusive for a date"),
     )
+}
+
+/// What follows another job has the days of that job: bounds and exceptions of its own are refused, and those of the file's defaults
+/// do not apply.
+pub(super) fn chain_has_no_dates(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec<Problem> {
+    if !raw.trigger.after.written {
+        return Vec::new();
+    }
+    let dates =
+        [("from", take_dates(&mut raw.from)), ("until", take_dates(&mut raw.until)), ("except", take_dates(&mut raw.except))];
+    let own = dates.into_iter().filter_map(|(name, key)| Some((name, key.filter(|key| !inherited(*key))?)));
+    let refuse = |(name, key): (&str, Span)| {
+        Problem::at(key, "misplaced", format!("`{name}` beside `after`: the job that it follows decides on which dates it starts"))
+            .hint(format!("remove it, or write `{name}` in the first job of the chain"))
+    };
+    own.map(refuse).collect()
+}
+
+/// Empties a slot; answers where its key was, if it was written.
+fn take_dates<T>(slot: &mut Slot<T>) -> Option<Span> {
+    let written = slot.written.then_some(slot.key);
+    *slot = Slot::default();
+    written
 }
 
 /// A wall-clock instant as an operator writes it.

@@ -212,6 +212,8 @@ pub struct Job {
     pub place: Place,
     /// When it starts.
     pub when: When,
+    /// The job at whose planned ends it starts.
+    pub after: Option<JobId>,
     /// When an occurrence ends.
     pub end: EndRule,
     /// The application; `None` when none was named and no settings were at hand.
@@ -260,4 +262,16 @@ pub struct Job {
     pub enabled: bool,
     /// Shown in status and plan.
     pub note: Option<Arc<str>>,
+}
+
+impl Job {
+    /// How long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
+    /// `None` when it is live, has no known length, or is repeated for ever.
+    pub fn media_length(&self) -> Option<Duration> {
+        let (Some(length), Repeat::Times(times), false) = (self.length, self.repeat, self.live) else { return None };
+        let content = (length * u32::from(times)).saturating_sub(self.seek);
+        let percent = u128::from(self.tempo.unwrap_or(Tempo::NORMAL).percent());
+        let milliseconds = (content.as_nanos() * 100).div_ceil(percent * 1_000_000);
+        Some(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+    }
 }

@@ -1,12 +1,14 @@
 //! From the text of schedule files to a [`Schedule`]: raw YAML is read leniently, judged strictly, and only what is valid gets
 //! out. Refuses to know files, clocks and the API.
 
+mod chains;
 mod combine;
 pub mod difference;
 mod fields;
 pub(crate) mod forms;
 mod job;
 mod moments;
+mod names;
 pub(crate) mod places;
 pub(crate) mod problem;
 mod raw;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::job::{Conflict, EndRule, Late, OnRemove};
+use super::job::{Conflict, EndRule, JobId, Late, OnRemove};
 use super::moments::Bound;
 use super::problem::Problem;
 use crate::calendar::{CronPattern, Dates, Weekdays};
@@ -64,7 +64,7 @@ pub(super) struct RawTrigger {
     pub(super) once: Slot<Vec<DateTime>>,
     pub(super) cron: Slot<Arc<CronPattern>>,
     pub(super) every: Slot<Duration>,
-    pub(super) after: Slot<()>,
+    pub(super) after: Slot<JobId>,
     pub(super) days: Slot<Weekdays>,
     pub(super) between: Slot<(Time, Time)>,
 }

@@ -1,29 +1,27 @@
 //! The walk through all files: top-level keys, calendars, defaults, jobs; what must be unique over files. Collects every problem
 //! with its place. Refuses to know how a single value is read.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::combine::{RETRY_CAP, RETRY_FIRST, combine};
+use super::chains::{Chained, link};
+use super::combine::{RETRY_CAP, RETRY_FIRST, chain_has_no_dates, combine};
 use super::job::{Job, JobId, RetryPolicy, RobotTemplate};
 use super::moments::{dates, each};
+use super::names::{NAME_FORM, bad_job_id, is_calendar_name};
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawJob, Slot};
 use super::resolve::{Around, resolve};
 use super::schema::TOP_LEVEL;
 use super::shared::{Calendar, Shared};
-use super::warnings::Warner;
+use super::warnings::{Marks, Warner};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
-use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error, is_unseen};
+use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
 use crate::yaml::{self, Entry, Kind};
-
-/// The alphabet of names, for messages.
-pub(super) const NAME_FORM: &str = "a name begins with a letter and is up to 32 of `a-z`, `0-9`, `_` and `-`";
 
 /// Reads all sources at once. Every problem of every file is answered, in the order of the files and of their lines.
 ///
@@ -48,6 +46,7 @@ pub(super) fn read_beside(
         plain_robot: RobotTemplate::new("{job}"),
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
         jobs: BTreeMap::new(),
+        chained: BTreeMap::new(),
         job_places: HashMap::new(),
         jobs_named: 0,
         diagnostics: problems,
@@ -114,6 +113,8 @@ struct Reader<'r> {
     plain_robot: RobotTemplate,
     policy: Arc<RetryPolicy>,
     jobs: BTreeMap<JobId, Arc<Job>>,
+    /// Those that follow others, until these are known.
+    chained: BTreeMap<JobId, Chained>,
     job_places: HashMap<JobId, Place>,
     jobs_named: usize,
     diagnostics: Vec<Diagnostic>,
@@ -271,6 +272,7 @@ impl Reader<'_> {
         };
         let mut raw = wide.defaults.clone();
         let mut problems = fields::read(entries, &mut raw, &mut self.shared);
+        problems.extend(chain_has_no_dates(&mut raw, |span| wide.inherited(span)));
         problems.extend(combine(&mut raw, |span| wide.inherited(span)));
         if !raw.timezone.written && !wide.zone.written {
             wide.zoneless.push((name.to_owned(), key));
@@ -293,7 +295,12 @@ impl Reader<'_> {
             Ok(job) if problems.is_empty() && zone_known && id.is_some() => {
                 warnings = self.warner.warnings(&job, &raw);
                 self.policy = Arc::clone(&job.retry);
-                self.jobs.entry(job.id.clone()).or_insert_with(|| Arc::new(job));
+                let marks = Marks::of(&job, &raw);
+                let to = if wide.inherited(marks.to) { key } else { marks.to };
+                match Chained::new(job, file.place(marks.trigger), || file.place(to)) {
+                    Ok(chained) => _ = self.chained.entry(chained.id().clone()).or_insert(chained),
+                    Err(job) => _ = self.jobs.entry(job.id.clone()).or_insert_with(|| Arc::new(*job)),
+                }
             }
             Ok(_) => {}
             Err(more) => problems.extend(more),
@@ -323,6 +330,9 @@ impl Reader<'_> {
     }
 
     fn finish(mut self, sources: &[Source]) -> Reading {
+        let chained = std::mem::take(&mut self.chained);
+        let some_lack = self.shared.calendars_may_lack;
+        self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.warner));
         self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
         if !any_error(&self.diagnostics) && self.jobs.is_empty() {
             self.diagnostics.push(Diagnostic::warning("no-jobs", "there is no job in any file: nothing will go on air"));
@@ -376,17 +386,4 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
         None if entry.value.entries().is_some() => problem.hint("a job goes under `jobs`"),
         None => problem.hint("the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`"),
     }
-}
-
-fn bad_job_id(name: &str, key: Span) -> Problem {
-    let mended: Cow<'_, str> = name.trim().to_lowercase().replace(is_unseen, "").replace([' ', '.', '/'], "-").into();
-    let hint = match JobId::parse(&mended) {
-        Some(id) => format!("write `{id}`"),
-        None => "a job's name is up to 32 of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit".to_owned(),
-    };
-    Problem::at(key, "bad-name", format!("{} is no name for a job", shown(name))).hint(hint)
-}
-
-fn is_calendar_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase()) && JobId::parse(name).is_some()
 }

@@ -60,6 +60,7 @@ pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Prob
                 id: around.id.clone(),
                 place: around.place.clone(),
                 when: when(raw, trigger, around),
+                after: raw.trigger.after.value.clone(),
                 end,
                 app,
                 room,
@@ -122,7 +123,7 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
                 "{part} belongs to a trigger: a job that writes it drops the trigger of the file's `defaults`, so write `at` or `every` beside it"
             )
         } else {
-            "add one of `at`, `once`, `cron` and `every`".to_owned()
+            "add one of `at`, `once`, `cron`, `every` and `after`".to_owned()
         };
         problems.push(Problem::at(key, "missing", "this job has no trigger: nothing says when it starts").hint(hint));
         return None;
@@ -136,6 +137,10 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
     }
     if let Some(pattern) = &written.cron.value {
         return Some(Trigger::Cron(Arc::clone(pattern)));
+    }
+    if written.after.value.is_some() {
+        // Until it is linked to the job that it follows.
+        return Some(Trigger::Once(Vec::new()));
     }
     written.every.value.map(|step| Trigger::Every { step, between: written.between.value, days })
 }

@@ -36,6 +36,11 @@ pub(super) static TOP_LEVEL: [Top; 4] = [
 /// A name of a job or a calendar, but for its first character.
 const NAME_REST: &str = "[a-z0-9_-]{0,31}";
 
+/// The name of another job. Digits alone are a number to a schema.
+pub(super) fn job_name() -> Value {
+    json!({"type": ["string", "integer"], "pattern": format!("^[a-z0-9]{NAME_REST}$")})
+}
+
 /// The schema of a schedule file, where `zones` are the zones that it may name.
 ///
 /// Every zone is listed rather than a pattern given: an editor then completes `Asia/Sh` and underlines `Asia/Beijing`.
@@ -131,7 +136,7 @@ fn calendars() -> Value {
     let dates = dates_schema(None);
     json!({
         "type": "object",
-        "propertyNames": {"pattern": format!("^[a-z]{NAME_REST}$"), "patternErrorMessage": super::read::NAME_FORM},
+        "propertyNames": {"pattern": format!("^[a-z]{NAME_REST}$"), "patternErrorMessage": super::names::NAME_FORM},
         "additionalProperties": {"anyOf": [dates, {"type": "array", "items": dates}]},
     })
 }

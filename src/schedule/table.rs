@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::fields::{Field, Group};
-use super::forms::{Choice, Column, Flag, In, Lasting, Own, Seconds, Whole, one_or_many, one_or_many_distinct};
+use super::forms::{Choice, Flag, In, Lasting, Own, Seconds, Whole, one_or_many, one_or_many_distinct};
 use super::job::{Conflict, EndRule, Late, OnRemove};
 use super::problem::{Problem, shown};
-use super::raw::{RawJob, Slot};
+use super::raw::RawJob;
 use super::retry::Retry;
-use super::shared::Shared;
-use super::{moments, places, schema, values};
-use crate::yaml::{Entry, Node};
+use super::{moments, names, places, schema, values};
+use crate::yaml::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY_SECONDS: u64 = 86_400;
@@ -59,8 +58,8 @@ pub(super) static FIELDS: [Field; 37] = [
     field!(
         "after",
         Group::Trigger,
-        "The job at whose planned end this one starts.",
-        NotYet(|raw| &mut raw.trigger.after, "give the job its own `at`, at the planned end of the other")
+        "The name of the job at whose planned ends this one starts.",
+        In(Own(|node, _| Ok(names::of_job(node)?), schema::job_name), |raw: &mut RawJob| &mut raw.trigger.after)
     ),
     field!(
         "days",
@@ -267,20 +266,6 @@ pub(super) static FIELDS: [Field; 37] = [
         In(Own(|node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema), |raw: &mut RawJob| &mut raw.note)
     ),
 ];
-
-/// A field that is known and whose every value is refused, with a hint at what to write instead.
-struct NotYet(fn(&mut RawJob) -> &mut Slot<()>, &'static str);
-
-impl Column<RawJob> for NotYet {
-    fn read(&self, entry: &Entry<'_>, raw: &mut RawJob, _: &mut Shared<'_>) -> Vec<Problem> {
-        let problem = Problem::at(entry.key_span, "not-supported", "this trigger is not supported yet").hint(self.1);
-        (self.0)(raw).put(entry, Err(problem))
-    }
-
-    fn schema(&self) -> Option<Value> {
-        None
-    }
-}
 
 /// A value of which only the default exists yet: no field may parse and do nothing.
 fn only_default(node: &Node<'_>) -> Result<(), Problem> {

@@ -31,6 +31,23 @@ pub(super) struct Warner {
     changes: HashMap<String, Arc<[ClockChange]>>,
 }
 
+/// Where problems with a job's times are told.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    /// The trigger.
+    pub(super) trigger: Span,
+    /// `to`, or the job's name.
+    pub(super) to: Span,
+}
+
+impl Marks {
+    /// Of a job, as it was written.
+    pub(super) fn of(job: &Job, raw: &RawJob) -> Marks {
+        let to = if raw.end.to.span == Span::default() { job.place.span } else { raw.end.to.span };
+        Marks { trigger: trigger_span(raw), to }
+    }
+}
+
 impl Warner {
     /// For schedules read at `now`.
     pub(super) fn new(now: Timestamp) -> Warner {
@@ -47,15 +64,26 @@ impl Warner {
         problems.extend(region(job, raw));
         problems.extend(media(job, raw, key));
         problems.extend(long_loop(job, raw, key));
-        match no_start(job, raw, self.now) {
-            Some(problem) => problems.push(problem),
-            None => problems.extend(self.clock_changes(job, raw)),
+        // Of a job that follows another nothing is known of its times yet.
+        if job.after.is_none() {
+            problems.extend(self.of_times(job, Marks::of(job, raw)));
         }
         problems
     }
 
-    fn clock_changes(&mut self, job: &Job, raw: &RawJob) -> Vec<Problem> {
-        let starts_stay = matches!(job.when.trigger, Trigger::Every { .. });
+    /// What is odd about the times of `job`, which may be told at these places.
+    pub(super) fn of_times(&mut self, job: &Job, marks: Marks) -> Vec<Problem> {
+        if !job.enabled {
+            return Vec::new();
+        }
+        match no_start(job, marks, self.now) {
+            Some(problem) => vec![problem],
+            None => self.clock_changes(job, marks),
+        }
+    }
+
+    fn clock_changes(&mut self, job: &Job, marks: Marks) -> Vec<Problem> {
+        let starts_stay = matches!(job.when.trigger, Trigger::Every { .. } | Trigger::After(_));
         if starts_stay && !matches!(job.end, EndRule::To(_)) {
             return Vec::new();
         }
@@ -67,8 +95,8 @@ impl Warner {
             found
         });
         let told = |change: &ClockChange| {
-            let start = if starts_stay { None } else { moved(job, *change).map(|start| tell(job, raw, *change, &start)) };
-            let end = moved_end(job, *change).map(|end| tell_end(job, raw, *change, &end));
+            let start = if starts_stay { None } else { moved(job, *change).map(|start| tell(job, marks, *change, &start)) };
+            let end = moved_end(job, *change).map(|end| tell_end(job, marks, *change, &end));
             start.into_iter().chain(end)
         };
         changes.iter().flat_map(told).collect()
@@ -83,6 +111,7 @@ fn trigger_span(raw: &RawJob) -> Span {
         (trigger.once.written, trigger.once.span),
         (trigger.cron.written, trigger.cron.span),
         (trigger.every.written, trigger.every.span),
+        (trigger.after.written, trigger.after.span),
     ];
     all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
 }
@@ -143,7 +172,7 @@ fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
 }
 
 /// A job of which no start lies ahead.
-fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
+fn no_start(job: &Job, marks: Marks, now: Timestamp) -> Option<Problem> {
     if job.when.next_after(now).is_some() {
         return None;
     }
@@ -156,7 +185,11 @@ fn no_start(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
     if earlier.is_some_and(|earlier| job.when.next_after(earlier).is_some()) {
         return None;
     }
-    let span = trigger_span(raw);
+    let span = marks.trigger;
+    if let Some(after) = &job.after {
+        let message = format!("`{after}`, which this job follows, will not start again: neither will this job");
+        return Some(Problem::at(span, "past", message).hint("`enabled: false` switches a job off on purpose"));
+    }
     if job.when.not_before(Timestamp::UNIX_EPOCH).is_none() {
         let message = "this job never starts: `days`, `from`, `until` and `except` together leave no date";
         return Some(Problem::at(span, "never-starts", message).hint("`enabled: false` switches a job off on purpose"));
@@ -195,7 +228,7 @@ fn moved(job: &Job, change: ClockChange) -> Option<Start> {
     let to = change.at.checked_add(size).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
     // What follows elapsed time starts in both passes of a repeat: nothing is moved.
     let follows_elapsed_time = match &job.when.trigger {
-        Trigger::Every { .. } => true,
+        Trigger::Every { .. } | Trigger::After(_) => true,
         Trigger::Cron(pattern) => !pattern.is_fixed_time(),
         Trigger::At { .. } | Trigger::Once(_) => false,
     };
@@ -207,7 +240,7 @@ fn moved(job: &Job, change: ClockChange) -> Option<Start> {
     job.when.between(from, to).take(STARTS_NEAR_CHANGE_MAX).find(is_moved)
 }
 
-fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem {
+fn tell(job: &Job, marks: Marks, change: ClockChange, start: &Start) -> Problem {
     let zone = job.when.zone.iana_name().unwrap_or("this zone");
     let written = show_wall(start.written);
     let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
@@ -232,8 +265,7 @@ fn tell(job: &Job, raw: &RawJob, change: ClockChange, start: &Start) -> Problem 
             clock(job.when.zone.to_datetime(start.at))
         ),
     };
-    Problem::at(trigger_span(raw), "clock-change", message)
-        .hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(marks.trigger, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
 }
 
 /// An end that a clock change moves: the time that `to` writes, when it is, and what became of it.
@@ -260,7 +292,7 @@ fn moved_end(job: &Job, change: ClockChange) -> Option<MovedEnd> {
     starts.into_iter().any(|start| ends_then(&start)).then_some(MovedEnd { written, at, dst })
 }
 
-fn tell_end(job: &Job, raw: &RawJob, change: ClockChange, end: &MovedEnd) -> Problem {
+fn tell_end(job: &Job, marks: Marks, change: ClockChange, end: &MovedEnd) -> Problem {
     let zone = job.when.zone.iana_name().unwrap_or("this zone");
     let written = show_wall(end.written);
     let (before, after) = (clock(change.before.to_datetime(change.at)), clock(change.after.to_datetime(change.at)));
@@ -275,8 +307,7 @@ fn tell_end(job: &Job, raw: &RawJob, change: ClockChange, end: &MovedEnd) -> Pro
             )
         }
     };
-    let span = if raw.end.to.span == Span::default() { job.place.span } else { raw.end.to.span };
-    Problem::at(span, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(marks.to, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
 }
 
 fn clock(wall: DateTime) -> String {

@@ -2,6 +2,7 @@
 //! hold for every trigger, as properties. The zone data is the bundled one, so that the
 //! tables hold on every host. `tests/oracles/plan.py` compares the program with other people's calendars.
 
+mod chains;
 mod properties;
 mod refusals;
 mod tables;

@@ -163,7 +163,7 @@ fn model(when: &When, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
         }
         Trigger::Cron(pattern) => model_of_cron(pattern.text(), &when.zone, from, to),
         Trigger::Every { step, between, days } => model_of_every(&when.zone, *step, *between, *days, from, to),
-        Trigger::Once(_) => unreachable!("no strategy makes it"),
+        Trigger::Once(_) | Trigger::After(_) => unreachable!("no strategy makes it"),
     }
 }
 

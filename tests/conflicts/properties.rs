@@ -50,6 +50,29 @@ fn fixed() -> BoxedStrategy<String> {
     .boxed()
 }
 
+/// Follows the job that is named before it.
+const AFTER: &str = "after: BEFORE";
+
+/// The jobs with the names of those that they follow, if they can.
+fn linked(written: &[String]) -> Vec<String> {
+    let mut linked: Vec<String> = Vec::new();
+    for (index, fields) in written.iter().enumerate() {
+        let ends = index
+            .checked_sub(1)
+            .is_some_and(|before| !["to: never", "live: false"].iter().any(|end| written[before].contains(end)));
+        linked.push(match fields.strip_prefix(AFTER) {
+            None => fields.clone(),
+            Some(rest) if ends => {
+                // It has the dates of the other.
+                let dates = [", from:", ", until:", ", except:"].iter().filter_map(|dates| rest.find(dates)).min();
+                format!("after: job-{}{}", index - 1, &rest[..dates.unwrap_or(rest.len())])
+            }
+            Some(rest) => format!("at: \"02:30\"{rest}"),
+        });
+    }
+    linked
+}
+
 fn any_trigger() -> BoxedStrategy<String> {
     prop_oneof![
         2 => fixed(),
@@ -61,6 +84,7 @@ fn any_trigger() -> BoxedStrategy<String> {
             .prop_map(|(minute, hour, days)| format!("cron: \"{minute} {hour} {days}\"")),
         1 => (0..60_u8, 3..12_u8, prop::sample::select(vec!["* * *", "* * SAT,SUN", "14 * *"]))
             .prop_map(|(minute, step, days)| format!("cron: \"{minute} */{step} {days}\"")),
+        1 => Just(AFTER.to_owned()),
     ]
     .boxed()
 }
@@ -98,6 +122,7 @@ fn job(trigger: BoxedStrategy<String>) -> impl Strategy<Value = String> {
 type Told = ((String, String), bool, Timestamp);
 
 fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Option<(Vec<Told>, Vec<Told>)> {
+    let written = linked(written);
     let named: Vec<_> = written.iter().enumerate().map(|(index, fields)| (format!("job-{index}"), fields)).collect();
     let fields: Vec<_> = named
         .iter()

@@ -241,7 +241,7 @@ def told_by_check(judge, folder, settings, file):
 
 
 # What a field needs beside it, where that is no date.
-CARRIERS = {"at": {}, "once": {}, "cron": {}, "every": {}, "days": {"at": "'18:00'"}, "between": {"every": "1h"}}
+CARRIERS = {"at": {}, "once": {}, "cron": {}, "every": {}, "after": {}, "days": {"at": "'18:00'"}, "between": {"every": "1h"}}
 
 
 def values(judge, folder):
@@ -257,6 +257,8 @@ def values(judge, folder):
         job[field] = value
         text = "timezone: UTC\ncalendars: {holidays: 2027-01-01}\njobs:\n  a:\n"
         text += "".join(f"    {name}: {written}\n" for name, written in job.items())
+        if field == "after":
+            text += "  b: {at: '18:00', for: 1h, room: 7, stream: https://h/b.mp4}\n"
         (folder / "schedules").mkdir(exist_ok=True)
         (folder / "schedules/a.yaml").write_text(text)
         told = told_by_check(judge, folder, SETTINGS, "schedules/a.yaml")

@@ -57,11 +57,17 @@ const REGRESSIONS: [u64; 23] = [
     42_811, 47_659, 71_342, 72_556, 73_767,
 ];
 
+/// From this seed on some jobs follow others; before it seeds stay what they were.
+const CHAINED: u64 = 1_000_000;
+
 /// The scenario of a seed.
 fn simulate(seed: u64) -> Run {
     let mut random = Random::apart(seed, 1);
     let wishes = Wishes { conflicts: random.percent(50), crowd: random.percent(8), minutes: random.within(16, 40) };
-    let jobs = scenario::jobs(&mut random, wishes);
+    let mut jobs = scenario::jobs(&mut random, wishes);
+    if seed >= CHAINED {
+        scenario::chain(&mut Random::apart(seed, 5), &mut jobs);
+    }
     let plan = faults::plan(&mut random, wishes.minutes);
     if std::env::var_os("INGESTD_SEED").is_some() {
         println!("{}{plan:#?}", scenario::text(&jobs));
@@ -114,6 +120,12 @@ fn seeds_leave_one_outcome_for_each_and_nothing_on_air() {
         None => (number("INGESTD_FIRST").unwrap_or(1), number("INGESTD_SEEDS").unwrap_or(SEEDS)),
     };
     let seeds: Vec<u64> = (first..first + count).collect();
+    report(&judge(&seeds), seeds.len());
+}
+
+#[test]
+fn seeds_with_chains_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (CHAINED..).take(200).collect();
     report(&judge(&seeds), seeds.len());
 }
 

@@ -172,6 +172,23 @@ pub(crate) fn jobs(random: &mut Random, wishes: Wishes) -> Vec<SimJob> {
     jobs
 }
 
+/// Lets some jobs follow others.
+pub(crate) fn chain(random: &mut Random, jobs: &mut [SimJob]) {
+    for index in 1..jobs.len() {
+        let before = usize::try_from(random.below(index as u64)).expect("an index");
+        if random.percent(40) && ends(&jobs[before]) {
+            jobs[index].trigger = format!("{AFTER}{}", jobs[before].id);
+        }
+    }
+}
+
+const AFTER: &str = "after: ";
+
+/// Whether it is known beforehand when it ends.
+fn ends(job: &SimJob) -> bool {
+    !matches!(job.play, Play::Open { .. } | Play::Live { minutes: None } | Play::Never)
+}
+
 impl SimJob {
     fn url(&self) -> String {
         let Self { id, version, .. } = self;
@@ -249,6 +266,13 @@ pub(crate) fn edited(random: &mut Random, jobs: &[SimJob], number: u32, wishes: 
                     *minutes = (*minutes + random.within(-4, 6)).max(1);
                 }
             }
+        }
+    }
+    // Whoever followed what is gone starts by itself.
+    let left: Vec<String> = jobs.iter().filter(|job| ends(job)).map(|job| job.id.clone()).collect();
+    for job in &mut jobs {
+        if job.trigger.strip_prefix(AFTER).is_some_and(|before| !left.iter().any(|id| id == before)) {
+            job.trigger = format!("at: \"{}\"", clock_time(600));
         }
     }
     jobs

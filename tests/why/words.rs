@@ -10,7 +10,7 @@ const SCHEDULE: &str = include_str!("../fixtures/why/schedule.yaml");
 #[test]
 fn each_telling_case_reads_as_its_golden_text() {
     let folder = folder(SCHEDULE);
-    let cases: [(&str, &[&str]); 22] = [
+    let cases: [(&str, &[&str]); 24] = [
         ("fires", &["promo", "--at", "2025-11-27 18:00"]),
         ("saturday", &["promo", "--at", "2025-11-29 18:00"]),
         ("saturday-as-a-date", &["promo", "--at", "2025-11-29"]),
@@ -32,6 +32,8 @@ fn each_telling_case_reads_as_its_golden_text() {
         ("repeat-cron", &["cron-night", "--at", "2025-10-26 02:30"]),
         ("end-in-a-repeat", &["to-night", "--at", "2025-10-25 22:00"]),
         ("filler-paused", &["filler", "--at", "2025-11-27 18:10"]),
+        ("chained", &["encore", "--at", "2025-05-01 21:30"]),
+        ("chained-another-time", &["encore", "--at", "2025-05-01 20:00"]),
         ("preempted", &["news", "--at", "2025-12-24 18:00"]),
     ];
     let wrong: Vec<String> = cases
@@ -112,7 +114,7 @@ fn arguments_that_make_no_sense_are_told_how_to_be_mended() {
     let folder = folder(SCHEDULE);
     for (arguments, code, words) in [
         (&["promoo"][..], 1, "error: there is no job `promoo`\n  help: did you mean `promo`?"),
-        (&["zzzzzzzzz"], 1, "help: there are `cron-night`, `filler`"),
+        (&["zzzzzzzzz"], 1, "help: there are `cron-night`, `encore`, `filler`"),
         (&["promo", "--at", "tomorrow"], 2, "`tomorrow` is no time"),
         (&["promo", "--at", "9999-12-31"], 2, "outside the years"),
         (&["promo", "--format", "csv"], 2, "invalid value 'csv'"),

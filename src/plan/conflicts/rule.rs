@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::{Trigger, When};
+use crate::calendar::Trigger;
 use crate::plan::{End, Planned, planned};
 use crate::schedule::{Conflict, Job};
 
@@ -119,12 +119,16 @@ pub(super) fn may_be_one(one: &str, other: &str) -> bool {
 /// Whether two windows that clash would not, if clocks stood still: neither as they were before nor as they are after. Then they
 /// are as far apart as was written, and only a change moved them onto each other.
 pub(super) fn by_clock_change(earlier: &Planned, later: &Planned) -> bool {
-    let before = earlier.start.at.checked_sub(CHANGE_TELLS).unwrap_or(Timestamp::MIN);
+    let reach = earlier.job.when.reach().max(later.job.when.reach());
+    let tells = SignedDuration::try_from(reach).unwrap_or(SignedDuration::MAX).saturating_add(CHANGE_TELLS);
+    let before = earlier.start.at.checked_sub(tells).unwrap_or(Timestamp::MIN);
     let references = [before, later.start.at];
     let moved = |occurrence: &Planned| {
-        let zone = &occurrence.job.when.zone;
-        let [before, after] = references.map(|reference| zone.to_offset(reference).seconds());
-        SignedDuration::from_secs(i64::from(after - before).abs())
+        let of_zone = |zone: &TimeZone| {
+            let [before, after] = references.map(|reference| zone.to_offset(reference).seconds());
+            SignedDuration::from_secs(i64::from(after - before).abs())
+        };
+        occurrence.job.when.zones().map(of_zone).max().unwrap_or_default()
     };
     let (earlier_moved, later_moved) = (moved(earlier), moved(later));
     if earlier_moved.is_zero() && later_moved.is_zero() {
@@ -150,16 +154,16 @@ fn fault_of(one: &Planned, other: &Planned) -> Option<Fault> {
 /// a time was written for it, at that time.
 fn still(occurrence: &Planned, reference: Timestamp, moved: SignedDuration) -> Vec<Planned> {
     let job = &occurrence.job;
-    let zone = TimeZone::fixed(job.when.zone.to_offset(reference));
     // It did start, so that neither bounds nor exceptions keep it from starting a little earlier or later.
-    let when = When { zone, from: None, until: None, except: Arc::default(), trigger: job.when.trigger.clone() };
-    let job = Arc::new(Job { when, ..Job::clone(job) });
+    let job = Arc::new(Job { when: job.when.still(reference), ..Job::clone(job) });
     let at = occurrence.start.at;
     let from = at.checked_sub(moved).unwrap_or(Timestamp::MIN);
     let to = at.checked_add(moved).and_then(|to| to.checked_add(SignedDuration::from_secs(1))).unwrap_or(Timestamp::MAX);
     let mut starts: Vec<_> = job.when.between(from, to).collect();
-    // Of `every` no time was written: its steps go by what was before them on that day.
-    if !matches!(job.when.trigger, Trigger::Every { .. }) && starts.iter().any(|start| start.written == occurrence.start.written) {
+    // Of `every` no time was written: its steps go by what was before them on that day. Nor was one of what follows others.
+    if !matches!(job.when.trigger, Trigger::Every { .. } | Trigger::After(_))
+        && starts.iter().any(|start| start.written == occurrence.start.written)
+    {
         starts.retain(|start| start.written == occurrence.start.written);
     }
     starts.into_iter().map(|start| planned(&job, start)).collect()

@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rule::may_have_one_robot;
 use super::sweep::{Next, Pair, Reached, Sweep};
-use crate::calendar::{ClockChange, Dates, Trigger, clock_changes, largest, until};
-use crate::plan::{Upcoming, media_length};
+use crate::calendar::{ClockChange, Trigger, clock_changes, largest, until};
+use crate::plan::Upcoming;
 use crate::schedule::{EndRule, Job};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -38,7 +39,19 @@ impl Changes {
     }
 
     fn of(&mut self, job: &Job) -> Arc<[ClockChange]> {
-        let zone = &job.when.zone;
+        let mut zones = job.when.zones();
+        let own = zones.next().map_or_else(|| Arc::from([]), |zone| self.of_zone(zone));
+        // Of a job that follows others all their zones count, most often the same.
+        let others: Vec<_> = zones.filter(|zone| **zone != job.when.zone).map(|zone| self.of_zone(zone)).collect();
+        if others.is_empty() {
+            return own;
+        }
+        let mut all: Vec<ClockChange> = own.iter().chain(others.iter().flat_map(|changes| changes.iter())).copied().collect();
+        all.sort_unstable_by_key(|change| change.at);
+        all.into()
+    }
+
+    fn of_zone(&mut self, zone: &TimeZone) -> Arc<[ClockChange]> {
         let look = || Arc::from(clock_changes(zone, self.range.start, self.range.end));
         // A zone without a name is UTC, which has no changes and takes no time.
         let Some(name) = zone.iana_name() else { return look() };
@@ -62,10 +75,10 @@ fn longest(job: &Job, changes: &[ClockChange]) -> Option<SignedDuration> {
     let shifted = |seconds: i64| Some(SignedDuration::from_secs(seconds.saturating_add(largest(changes))));
     match job.end {
         EndRule::For(length) => SignedDuration::try_from(length).ok(),
-        EndRule::Media => media_length(job).map_or(Some(SignedDuration::ZERO), |length| SignedDuration::try_from(length).ok()),
+        EndRule::Media => job.media_length().map_or(Some(SignedDuration::ZERO), |length| SignedDuration::try_from(length).ok()),
         EndRule::To(to) => match &job.when.trigger {
             Trigger::At { times, .. } => shifted(times.iter().map(|time| until(*time, to)).max().unwrap_or(0)),
-            Trigger::Once(_) | Trigger::Cron(_) | Trigger::Every { .. } => shifted(24 * 3600),
+            Trigger::Once(_) | Trigger::Cron(_) | Trigger::Every { .. } | Trigger::After(_) => shifted(24 * 3600),
         },
         EndRule::Never => None,
     }
@@ -91,12 +104,10 @@ pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mu
 }
 
 fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
-    if job.when.except.is_empty() {
-        return Arc::clone(job);
+    match job.when.without_exceptions() {
+        Some(when) => Arc::new(Job { when, ..Job::clone(job) }),
+        None => Arc::clone(job),
     }
-    let mut job = Job::clone(job);
-    job.when.except = Arc::new(Dates::default());
-    Arc::new(job)
 }
 
 /// Stretches of time that hold, of every clash in `range`, one like it.
@@ -109,8 +120,11 @@ fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -
     let mut events = vec![range.start];
     for job in jobs {
         let changes = changes.of(job);
-        longest_of_all = longest_of_all.max(longest(job, &changes)?);
-        events.extend(changes.iter().map(|change| change.at).chain(job.when.from).chain(job.when.until));
+        // What moves a start that follows others may lie before it, as if its window began with the first of them.
+        let reach = SignedDuration::try_from(job.when.reach()).ok()?;
+        longest_of_all = longest_of_all.max(longest(job, &changes)?.checked_add(reach)?);
+        let root = job.when.root();
+        events.extend(changes.iter().map(|change| change.at).chain(root.from).chain(root.until));
     }
     let around = longest_of_all.checked_add(SLACK)?;
     let last = range.end.saturating_add(around).unwrap_or(Timestamp::MAX);

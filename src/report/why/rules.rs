@@ -9,7 +9,7 @@ use crate::calendar::{CronField, DateRange, Dst, Refusal, Trigger, clock_changes
 use crate::plan::Planned;
 use crate::plan::why::{Asked, No, Why};
 use crate::schedule::values::written as length;
-use crate::schedule::{EndRule, Job};
+use crate::schedule::{EndRule, Job, JobId};
 
 /// Times of a trigger, and ranges of `except`, that are quoted.
 const QUOTED_MAX: usize = 6;
@@ -52,6 +52,11 @@ fn refused(job: &Job, refusal: &Refusal, at: Timestamp, is_date: bool) -> Reason
             format!("`{trigger}`: steps are counted from {}, and none is at {}", moment(*begin, zone), at_clock(at, zone)),
         ),
         Refusal::Outside => ("between", format!("`{trigger}`: {} is outside", at_clock(at, zone))),
+        Refusal::NotWritten if matches!(job.when.trigger, Trigger::After(_)) => {
+            let before = before(job);
+            let when = if is_date { "on that date".to_owned() } else { format!("at {}", at_clock(at, zone)) };
+            (name, format!("`{trigger}`: no end of `{before}` is planned {when}; `ingestd why {before}` says more"))
+        }
         Refusal::NotWritten if is_date => (name, format!("`{trigger}`: no time of it falls on that date")),
         Refusal::NotWritten => {
             let whole = if at.subsec_nanosecond() == 0 { "" } else { "; starts are at whole seconds" };
@@ -68,7 +73,11 @@ pub(super) fn grounds(occurrence: &Planned, asked: Asked) -> Vec<Reason> {
     let zone = &when.zone;
     let date = occurrence.start.written.date();
     let what = if matches!(asked, Asked::Date(_)) { "a time on this date" } else { "this time" };
-    let mut reasons = vec![Reason::new(trigger_name(job), Says::Yes, format!("`{}` names {what}", trigger(job)))];
+    let names = match when.trigger {
+        Trigger::After(_) => format!("`{}`: `{}` is planned to end at {what}", trigger(job), before(job)),
+        _ => format!("`{}` names {what}", trigger(job)),
+    };
+    let mut reasons = vec![Reason::new(trigger_name(job), Says::Yes, names)];
     if let Trigger::At { days, .. } | Trigger::Every { days, .. } = &when.trigger
         && *days != crate::calendar::Weekdays::DAILY
     {
@@ -121,7 +130,7 @@ fn moved(occurrence: &Planned) -> Option<Reason> {
         ),
         (Some(Dst::Repeat), trigger) => {
             let elapses = match trigger {
-                Trigger::Every { .. } => true,
+                Trigger::Every { .. } | Trigger::After(_) => true,
                 Trigger::Cron(pattern) => !pattern.is_fixed_time(),
                 Trigger::At { .. } | Trigger::Once(_) => false,
             };
@@ -167,7 +176,13 @@ fn trigger_name(job: &Job) -> &'static str {
         Trigger::Once(_) => "once",
         Trigger::Cron(_) => "cron",
         Trigger::Every { .. } => "every",
+        Trigger::After(_) => "after",
     }
+}
+
+/// The name of the job that it follows.
+fn before(job: &Job) -> &str {
+    job.after.as_ref().map_or("", JobId::as_str)
 }
 
 /// The trigger as a schedule file writes it, without its days.
@@ -183,6 +198,7 @@ fn trigger(job: &Job) -> String {
             let [from, to] = [from, to].map(|time| clock(Date::constant(2000, 1, 1).to_datetime(*time)));
             format!("every: {}, between: {from}..{to}", length(*step))
         }
+        Trigger::After(_) => format!("after: {}", before(job)),
     }
 }
 
@@ -199,7 +215,7 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
 fn days(job: &Job) -> String {
     match &job.when.trigger {
         Trigger::At { days, .. } | Trigger::Every { days, .. } => days.to_string(),
-        Trigger::Once(_) | Trigger::Cron(_) => "daily".to_owned(),
+        Trigger::Once(_) | Trigger::Cron(_) | Trigger::After(_) => "daily".to_owned(),
     }
 }
 
