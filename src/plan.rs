@@ -81,6 +81,7 @@ pub fn find(schedule: &Schedule, job: &str, start: Timestamp) -> Option<Planned>
 }
 
 /// The occurrences of all enabled jobs of a schedule from an instant on, by (start, job id). Holds one start of each job.
+#[derive(Clone)]
 pub struct Upcoming {
     jobs: Vec<Arc<Job>>,
     /// Jobs are named by their place in `jobs`, which is in the order of their ids.

@@ -47,7 +47,7 @@ pub(super) struct Callbacks {
     doubts: VecDeque<Doubt>,
     orphans: BTreeMap<String, LiveOrphan>,
     /// Where tasks of an application are, by its `SdkAppId`, as the schedule says.
-    homes: BTreeMap<u64, Destination>,
+    homes: Homes,
 }
 
 /// What was told of a task that nobody here knows.
@@ -64,6 +64,24 @@ struct Doubt {
     sent_at: Timestamp,
 }
 
+/// Where the tasks of each application are, by its `SdkAppId`.
+pub(super) type Homes = BTreeMap<u64, Destination>;
+
+/// In which region a schedule has the tasks of each application: that of the first job that says so.
+pub(super) fn homes(schedule: &Schedule) -> Homes {
+    let mut homes = Homes::new();
+    for job in schedule.jobs() {
+        let Some((app, region)) = job.app.as_ref().zip(job.region.as_ref()) else { continue };
+        let Some(sdk_app_id) = app.sdk_app_id else { continue };
+        homes.entry(sdk_app_id).or_insert_with(|| Destination {
+            app: app.name.as_ref().to_owned(),
+            sdk_app_id,
+            region: region.as_ref().to_owned(),
+        });
+    }
+    homes
+}
+
 struct LiveOrphan {
     orphan: Orphan,
     /// When to try to stop it; `None`: nobody asked, or a stop is under way.
@@ -78,13 +96,10 @@ impl Callbacks {
         }
     }
 
-    /// Learns from a schedule in which region the tasks of an application are.
-    pub(super) fn learn(&mut self, schedule: &Schedule) {
-        for job in schedule.jobs() {
-            let Some((app, region)) = job.app.as_ref().zip(job.region.as_ref()) else { continue };
-            let Some(sdk_app_id) = app.sdk_app_id else { continue };
-            let (app, region) = (app.name.as_ref().to_owned(), region.as_ref().to_owned());
-            self.homes.entry(sdk_app_id).or_insert(Destination { app, sdk_app_id, region });
+    /// Learns where the tasks of applications are.
+    pub(super) fn learn(&mut self, homes: &Homes) {
+        for (sdk_app_id, home) in homes {
+            self.homes.entry(*sdk_app_id).or_insert_with(|| home.clone());
         }
     }
 

@@ -3,7 +3,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Generation;
+use super::Prepared;
 use crate::schedule::JobId;
 use crate::trtc::callback::Callback;
 
@@ -37,8 +37,8 @@ pub enum What {
     Stop(StopTarget),
     /// Play another schedule from now on. It was read, judged and kept already.
     Accept {
-        /// The schedule, with its number.
-        generation: Generation,
+        /// The schedule, and what was worked out about it.
+        prepared: Box<Prepared>,
         /// What differs from the one before, a line each.
         changes: Vec<String>,
     },

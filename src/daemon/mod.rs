@@ -16,6 +16,7 @@ pub mod kept;
 mod live;
 mod live_task;
 mod orders;
+mod prepare;
 mod recovery;
 mod rooms;
 mod settle;
@@ -41,6 +42,7 @@ use call::{Line, Report};
 use desk::Desk;
 use hold::{Hold, Reading};
 pub use input::{Handle, Input, Inputs, Order, Reply, StopTarget, What};
+pub use prepare::Prepared;
 use settle::Horizon;
 pub use voice::{Happening, Weight};
 

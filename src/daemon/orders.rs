@@ -82,7 +82,6 @@ impl Desk {
         number: i64,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.callbacks.learn(schedule);
         self.take_back_unsent(turn, now)?;
         let keys: Vec<_> = self.live.keys().cloned().collect();
         for key in keys {

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::callbacks::homes;
 use super::desk::{Armed, Desk};
 use super::hold::{Hold, Reading};
 use super::settle::Horizon;
@@ -41,7 +42,7 @@ pub(super) fn take_over(
             desk.callbacks.note_doubt(&doubt, *sent_at);
         }
     }
-    desk.callbacks.learn(&accepted.schedule);
+    desk.callbacks.learn(&homes(&accepted.schedule));
     for occurrence in occurrences {
         desk.recover(&mut turn, occurrence, armed, now)?;
     }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backlog::Backlog;
 use super::claim::{armed, latest_open, pass_over, start_late};
 use super::desk::Desk;
+use super::prepare::Ready;
 use super::{Former, Generation};
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{MissedReason, Outcome, SkippedReason};
@@ -138,22 +139,18 @@ impl Horizon {
     }
 
     /// Another schedule is in force from `now` on. What is open under it and has no row is started; of a job whose former window
-    /// still plays, it is passed over.
-    pub(super) fn follow(
-        &mut self,
-        turn: &mut Turn<'_>,
-        desk: &mut Desk,
-        accepted: Generation,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    /// still plays, it is passed over. No work here grows with the schedule: starts are waiting.
+    pub(super) fn follow(&mut self, turn: &mut Turn<'_>, desk: &mut Desk, ready: Ready, now: Timestamp) -> Result<(), LedgerError> {
         // What was planned before, and not settled because the loop was away or starts were held, is owed all the same.
         self.leave_behind(now);
-        self.generation = accepted;
-        self.restart_at(now);
+        self.generation = ready.generation;
+        self.restart(now, ready.upcoming);
         let busy = desk.jobs();
         let number = self.generation.number;
-        for job in self.generation.schedule.jobs() {
-            turn.see_job(job.id.as_str(), now)?;
+        for added in &ready.added {
+            turn.see_job(added.as_str(), now)?;
+        }
+        for job in ready.may_be_open.values() {
             if desk.held == Some(MissedReason::Clock) {
                 // What is open is started when the clock is believed.
                 continue;
@@ -173,12 +170,17 @@ impl Horizon {
     /// From `at` on nothing is settled: a reload, a start that was taken back, a clock that had been ahead. What has a row by then
     /// keeps it.
     pub(super) fn restart_at(&mut self, at: Timestamp) {
+        self.restart(at, Upcoming::new(&self.generation.schedule, at));
+    }
+
+    /// The same, with the starts from then on.
+    fn restart(&mut self, at: Timestamp, upcoming: Upcoming) {
         self.backlogs.retain(|backlog| backlog.cursor < at);
         for backlog in &mut self.backlogs {
             backlog.until = backlog.until.min(at);
         }
         self.until = at;
-        self.upcoming = Upcoming::new(&self.generation.schedule, at);
+        self.upcoming = upcoming;
     }
 
     /// Nothing is owed before the clock is believed for the first time.

@@ -168,9 +168,11 @@ impl Office<'_, '_> {
         let Order { who, what } = order;
         let (verb, reply) = match what {
             What::Stop(target) => ("stop", self.desk.stop(self.turn, &target, now)?),
-            What::Accept { generation, changes } => {
-                self.desk.follow(self.turn, &generation.schedule, generation.number, now)?;
-                self.horizon.follow(self.turn, self.desk, generation, now)?;
+            What::Accept { prepared, changes } => {
+                let ready = prepared.ready(now);
+                self.desk.callbacks.learn(&ready.homes);
+                self.desk.follow(self.turn, &ready.generation.schedule, ready.generation.number, now)?;
+                self.horizon.follow(self.turn, self.desk, ready, now)?;
                 ("reload", Ok(changes))
             }
             What::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {now}")])),

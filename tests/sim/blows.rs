@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Generation, Handle, Order, StopTarget, What};
+use ingestd::daemon::{Generation, Handle, Order, Prepared, StopTarget, What};
 use ingestd::schedule::{JobId, Schedule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -90,8 +90,13 @@ impl World<'_> {
             // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
             Blow::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
                 self.edit();
+                let before = self.generation(self.newest() - 1);
                 let generation = self.generation(self.newest());
-                let what = What::Accept { generation, changes: Vec::new() };
+                // It was prepared a while ago, or for a clock that has been set back since.
+                let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
+                let at = now - SignedDuration::from_millis(ago);
+                let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
+                let what = What::Accept { prepared, changes: Vec::new() };
                 if self.order(handle, what).await {
                     self.accepted(self.newest(), self.clock.now());
                 }
@@ -138,7 +143,9 @@ impl World<'_> {
         self.api.state().cloud.weather = Weather::CALM;
         let settled = self.clock.now();
         let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
-        let accepted = self.order(Some(handle), What::Accept { generation: quiet, changes: Vec::new() }).await;
+        let before = self.generation(self.newest());
+        let prepared = Box::new(Prepared::new(quiet, &before.schedule, settled));
+        let accepted = self.order(Some(handle), What::Accept { prepared, changes: Vec::new() }).await;
         assert!(accepted, "a schedule is always accepted");
         let ledger = connect(&self.folder);
         let ask = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).expect("it answers");

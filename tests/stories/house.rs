@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Daemon, Former, Generation, Handle, Order, Reply, Rules, What};
+use ingestd::daemon::{Daemon, Former, Generation, Handle, Order, Prepared, Reply, Rules, What};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Occurrence, State};
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -307,9 +307,10 @@ impl Story {
     /// Another schedule is accepted.
     pub(crate) async fn reload(&mut self, jobs: &str) {
         self.generation += 1;
-        self.schedule = read(jobs);
+        let before = std::mem::replace(&mut self.schedule, read(jobs));
         let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
-        self.order(What::Accept { generation, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
+        let prepared = Box::new(Prepared::new(generation, &before, self.clock.now()));
+        self.order(What::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
     }
 
     pub(crate) fn harm(&self, harm: Harm) {

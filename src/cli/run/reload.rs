@@ -15,7 +15,7 @@ use crate::cli::load::{self, Loaded};
 use crate::cli::{CONFIG_DEFAULT, Context};
 use crate::clock;
 use crate::config::Settings;
-use crate::daemon::{Generation, Handle, Order, Reply, What, kept};
+use crate::daemon::{Generation, Handle, Order, Prepared, Reply, What, kept};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::ledger::Reader;
 use crate::schedule::difference::Difference;
@@ -26,6 +26,8 @@ use crate::web::control::Reloader;
 
 /// Changes that are named one by one, in the log and to whoever asked.
 const CHANGES_TOLD_MAX: usize = 50;
+/// Changes that the ledger keeps one by one.
+const CHANGES_KEPT_MAX: usize = 1_000;
 /// Problems that are named to whoever asked; the log has all.
 const PROBLEMS_TOLD_MAX: usize = 20;
 
@@ -116,28 +118,34 @@ impl Reload {
         let Some(schedule) = loaded.value else { return Err(self.reject(who, loaded.diagnostics)) };
         let new: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let before = self.in_force.borrow().generation.clone();
-        if kept::same(&new, sources) {
-            self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([]));
-            tracing::info!(who, generation = before.number, "reload: nothing changed");
-            lines.push(format!("nothing changed: generation {} stays in force", before.number));
-            return Ok(lines);
-        }
-        let difference = Difference::between(&before.schedule, &schedule);
-        if difference.drops_too_much(before.schedule.len()) && !force {
-            return Err(self.hold(who, &difference, before.schedule.len()));
-        }
-        let generation = Generation { number: before.number + 1, schedule: Arc::new(schedule) };
-        let number = generation.number;
+        let number = before.number + 1;
+        let former = std::mem::take(sources);
+        let (weighed, former) = self.blocking(move |_| (weigh(&before, schedule, (&former, &new), force), (former, new))).await?;
+        let (former, new) = former;
+        *sources = former;
+        let (difference, prepared) = match weighed {
+            Weighed::Same => {
+                self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([]));
+                tracing::info!(who, generation = number - 1, "reload: nothing changed");
+                lines.push(format!("nothing changed: generation {} stays in force", number - 1));
+                return Ok(lines);
+            }
+            Weighed::DropsTooMuch { removed, of } => return Err(self.hold(who, removed, of)),
+            Weighed::Good(difference, prepared) => (difference, prepared),
+        };
+        let generation = prepared.generation().clone();
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
-        let kept = new.clone();
-        let saved = self.blocking(move |reload| kept::save(&reload.folder, number, &kept)).await?;
+        let (saved, new) = self.blocking(move |reload| (kept::save(&reload.folder, number, &new), new)).await?;
         saved.map_err(|error| self.complain(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
-        let what = What::Accept { generation: generation.clone(), changes: changes.clone() };
+        let what = What::Accept { prepared, changes: told_of(&changes, CHANGES_KEPT_MAX) };
         self.handle.order(Order { who: who.to_owned(), what }).await.map_err(|why| self.complain(who, why))?;
-        *sources = new;
+        let former = std::mem::replace(sources, new);
         let accepted_at = self.blocking(move |reload| reload.prune(number)).await?;
-        self.in_force.send_replace(InForce { generation: generation.clone(), accepted_at, rejected: Arc::from([]) });
+        let in_force = InForce { generation: generation.clone(), accepted_at, rejected: Arc::from([]) };
+        let replaced = self.in_force.send_replace(in_force);
+        // Even to forget 100,000 jobs takes a while.
+        self.blocking(move |_| drop((former, replaced))).await?;
         let summary = format!(
             "generation {number} is in force: {} jobs; {} added, {} changed, {} removed",
             generation.schedule.len(),
@@ -204,8 +212,8 @@ impl Reload {
     }
 
     /// It may be an accident, so nothing happens before somebody says that it is none.
-    fn hold(&self, who: &str, difference: &Difference, jobs_before: usize) -> String {
-        let why = format!("this schedule would drop {} of {jobs_before} jobs", difference.removed.len());
+    fn hold(&self, who: &str, removed: usize, jobs_before: usize) -> String {
+        let why = format!("this schedule would drop {removed} of {jobs_before} jobs");
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
         let held = Diagnostic::error("held", why.clone()).at(folder).hint("if it is meant so: `ingestd reload --force`");
         tracing::error!(who, "{why}: held until `ingestd reload --force`");
@@ -226,6 +234,29 @@ impl Reload {
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }
+}
+
+/// What is to become of a good schedule.
+enum Weighed {
+    /// Its text is what is in force.
+    Same,
+    /// It drops so many of so many jobs.
+    DropsTooMuch { removed: usize, of: usize },
+    /// It can be taken up.
+    Good(Difference, Box<Prepared>),
+}
+
+/// Weighs a schedule against the one in force, and prepares it. With `force` it may drop as much as it will.
+fn weigh(before: &Generation, schedule: Schedule, (former, new): (&[Source], &[Source]), force: bool) -> Weighed {
+    if kept::same(new, former) {
+        return Weighed::Same;
+    }
+    let difference = Difference::between(&before.schedule, &schedule);
+    if difference.drops_too_much(before.schedule.len()) && !force {
+        return Weighed::DropsTooMuch { removed: difference.removed.len(), of: before.schedule.len() };
+    }
+    let generation = Generation { number: before.number + 1, schedule: Arc::new(schedule) };
+    Weighed::Good(difference, Box::new(Prepared::new(generation, &before.schedule, clock::now())))
 }
 
 /// The first of them, and how many more there are.

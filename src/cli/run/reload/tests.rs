@@ -53,7 +53,8 @@ impl Rig {
         let (log, state) = (Arc::clone(&accepted), path("state"));
         tokio::spawn(async move {
             while let Some(Input::Order(Order { who, what }, answer)) = inputs.recv().await {
-                let What::Accept { generation, changes } = what else { panic!("another order") };
+                let What::Accept { prepared, changes } = what else { panic!("another order") };
+                let generation = prepared.generation().clone();
                 let is_kept = kept::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
                 log.lock().expect("whole").push((who, generation.number, changes, is_kept));
                 if reply.is_ok() {

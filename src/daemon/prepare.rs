@@ -1,0 +1,86 @@
+//! What taking up a schedule asks of every job, worked out before the loop is told: for 100,000 jobs that takes longer than any start
+//! may be late. Refuses to know what is under way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Generation;
+use super::callbacks::{Homes, homes};
+use super::claim::latest_open;
+use crate::plan::Upcoming;
+use crate::schedule::{Job, JobId, Schedule};
+
+/// What was prepared longer ago than this is worked out anew: the starts since then are gone through one by one.
+const KEEPS: SignedDuration = SignedDuration::from_mins(10);
+
+/// A schedule that can be taken up at once.
+#[derive(Clone)]
+pub struct Prepared {
+    generation: Generation,
+    /// For when it was prepared.
+    at: Timestamp,
+    /// The starts from then on.
+    upcoming: Upcoming,
+    /// The jobs of which a window was open then.
+    open: BTreeMap<JobId, Arc<Job>>,
+    /// The jobs that the schedule before does not have.
+    added: Vec<JobId>,
+    homes: Homes,
+}
+
+/// What the loop goes by when it takes up a schedule.
+pub(super) struct Ready {
+    pub(super) generation: Generation,
+    /// The starts from now on.
+    pub(super) upcoming: Upcoming,
+    /// Every job of which a window may be open now.
+    pub(super) may_be_open: BTreeMap<JobId, Arc<Job>>,
+    /// The jobs that the schedule before did not have.
+    pub(super) added: Vec<JobId>,
+    pub(super) homes: Homes,
+}
+
+impl Prepared {
+    /// Works it out for `at`, about when the schedule is to be taken up in place of `before`. It takes a while, and is no work for
+    /// threads that others wait for.
+    pub fn new(generation: Generation, before: &Schedule, at: Timestamp) -> Prepared {
+        let schedule = &generation.schedule;
+        let is_new = |job: &&Arc<Job>| before.job(job.id.as_str()).is_none();
+        Prepared {
+            upcoming: Upcoming::new(schedule, at),
+            open: open(schedule, at),
+            added: schedule.jobs().filter(is_new).map(|job| job.id.clone()).collect(),
+            homes: homes(schedule),
+            at,
+            generation,
+        }
+    }
+
+    /// The schedule, with its number.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Brings it to `now`. Nobody can have prepared for a clock that was set since, or is not believed: then it is worked out anew.
+    pub(super) fn ready(self, now: Timestamp) -> Ready {
+        let Prepared { generation, at, mut upcoming, open: mut may_be_open, added, homes } = self;
+        if now < at || now.duration_since(at) > KEEPS {
+            upcoming = Upcoming::new(&generation.schedule, now);
+            may_be_open = open(&generation.schedule, now);
+        } else {
+            // A window that is open now was open then, or has begun since.
+            while upcoming.peek().is_some_and(|start| start < now) {
+                let Some(begun) = upcoming.next() else { break };
+                may_be_open.insert(begun.job.id.clone(), begun.job);
+            }
+        }
+        Ready { generation, upcoming, may_be_open, added, homes }
+    }
+}
+
+fn open(schedule: &Schedule, at: Timestamp) -> BTreeMap<JobId, Arc<Job>> {
+    let open = schedule.jobs().filter(|job| latest_open(job, Timestamp::MIN, at).is_some());
+    open.map(|job| (job.id.clone(), Arc::clone(job))).collect()
+}
