@@ -140,3 +140,29 @@ async fn a_doubt_whose_job_is_removed_is_looked_for_like_a_stream_on_air() {
     story.until("11:01").await;
     assert_eq!(story.rows(), ["promo 10:00 ended (unverified)"], "it was found on air, and played to its end");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_began_since_a_schedule_was_prepared_is_started_and_what_ended_is_not() {
+    let mut story = Story::begin("09:58", "  other: {at: '15:00', for: 1h, repeat: forever, room: hall}\n");
+    story.until("10:00:10").await;
+    let jobs = "  begun: {at: '10:00', for: 1h, repeat: forever, room: hall}\n  \
+                open: {at: '09:30', for: 1h, repeat: forever, room: foyer}\n  \
+                over: {at: '09:59:40', for: 15s, repeat: forever, room: attic}\n  \
+                ahead: {at: '10:00:12', for: 1h, repeat: forever, room: yard}\n";
+    story.reload_prepared("09:59:50", jobs).await;
+    story.until("10:00:11").await;
+    let mut on_air = story.on_air();
+    on_air.sort();
+    assert_eq!(on_air, ["begun in hall", "open in foyer"]);
+    story.until("10:00:13").await;
+    assert!(story.sent().iter().any(|sent| sent.starts_with("10:00:12.000 start ahead")));
+    // Somebody set the clock back meanwhile.
+    let more = "  next: {at: '10:00:20', for: 1h, repeat: forever, room: shed}\n  \
+                new: {at: '09:55', for: 1h, repeat: forever, room: barn}\n";
+    story.reload_prepared("10:00:30", &format!("{jobs}{more}")).await;
+    story.until("10:00:21").await;
+    for on_air in ["next in shed", "new in barn"] {
+        assert!(story.on_air().contains(&on_air.to_owned()), "{:?}", story.on_air());
+    }
+    assert_eq!(story.rows().iter().filter(|row| row.contains("over")).count(), 0, "{:?}", story.rows());
+}

@@ -306,10 +306,16 @@ impl Story {
 
     /// Another schedule is accepted.
     pub(crate) async fn reload(&mut self, jobs: &str) {
+        let now = self.clock.now().strftime("%H:%M:%S%.f").to_string();
+        self.reload_prepared(&now, jobs).await;
+    }
+
+    /// The same, prepared for another time.
+    pub(crate) async fn reload_prepared(&mut self, time: &str, jobs: &str) {
         self.generation += 1;
         let before = std::mem::replace(&mut self.schedule, read(jobs));
         let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
-        let prepared = Box::new(Prepared::new(generation, &before, self.clock.now()));
+        let prepared = Box::new(Prepared::new(generation, &before, at(time)));
         self.order(What::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
     }
 
