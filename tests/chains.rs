@@ -119,10 +119,18 @@ fn a_chain_is_as_long_as_it_may_be_and_no_longer() {
     };
     let longest = schedule(&[&chain(1_000)]);
     assert_eq!(planned(&longest, 1_000)[999], "f0999 23 05:19:30 to 05:20:00");
-    let told = reading(&[&chain(1_003)]).diagnostics;
-    let errors: Vec<_> =
-        told.iter().filter(|told| told.severity == Severity::Error).map(|told| (told.code, told.job.as_deref())).collect();
-    assert_eq!(errors, [("chain-too-long", Some("f1000"))]);
+    let errors = |text: &str| -> Vec<(&'static str, Option<String>)> {
+        let told = reading(&[text]).diagnostics.into_iter().filter(|told| told.severity == Severity::Error);
+        told.map(|told| (told.code, told.job)).collect()
+    };
+    assert_eq!(errors(&chain(1_003)), [("chain-too-long", Some("f1000".to_owned()))]);
+    // What ends by the clock follows what ends by the clock, a day for each: every one in a room of its own.
+    let follower = |number: usize| format!("  t{number:02}: {{after: t{:02}, to: 18:00, room: r{number}}}\n", number - 1);
+    let by_clock = |count: usize| {
+        std::iter::once("  t00: {at: 18:00, days: mon, to: 18:00}\n".to_owned()).chain((1..count).map(follower)).collect::<String>()
+    };
+    assert_eq!(planned(&schedule(&[&by_clock(11)]), 1).len(), 1);
+    assert_eq!(errors(&by_clock(13)), [("chain-too-long", Some("t11".to_owned()))]);
 }
 
 #[test]

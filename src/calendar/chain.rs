@@ -76,6 +76,11 @@ impl Chain {
         self.links.iter().map(Link::reach).fold(Duration::ZERO, Duration::saturating_add)
     }
 
+    /// How many of its links end by a wall clock: with each of them more starts of the root must be looked at.
+    pub fn wall_ends(&self) -> usize {
+        self.links.iter().filter(|link| matches!(link, Link::To(..))).count()
+    }
+
     /// The time from every start of the root to what follows from it, where that is always the same.
     pub(super) fn fixed(&self) -> Option<Duration> {
         match self.links[..] {

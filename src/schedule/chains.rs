@@ -13,6 +13,9 @@ use crate::diagnostic::{Diagnostic, Place, Severity};
 /// Most jobs that follow one another. A day of clips of five minutes is 288.
 const CHAIN_MAX: usize = 1_000;
 
+/// Most of them that end at a wall-clock time: the search for their starts reaches back two days for each.
+const WALL_ENDS_MAX: usize = 10;
+
 /// A job that follows another, and is good but for that.
 pub(super) struct Chained {
     /// It never starts as it is here.
@@ -122,10 +125,15 @@ impl Linker {
                 Link::Lasts(length)
             }
         };
-        self.depths.insert(job.id.clone(), depth);
         // What is switched off plans nothing, and nothing follows it.
         let none = When { trigger: Trigger::Once(Vec::new()), ..before.when.clone() };
         let chain = Chain::following(if before.enabled { &before.when } else { &none }, link);
+        if chain.wall_ends() > WALL_ENDS_MAX {
+            let message = format!("`after`: more than {WALL_ENDS_MAX} jobs that end by `to` follow one another");
+            refuse("chain-too-long", message, "give this job its own `at`");
+            return None;
+        }
+        self.depths.insert(job.id.clone(), depth);
         job.when.trigger = Trigger::After(Arc::new(chain));
         if job.enabled && !before.enabled {
             let message = format!("`after`: `{after}` is switched off, so this job never starts");
