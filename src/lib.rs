@@ -78,22 +78,19 @@
 //! - **... a trait for every room?** There are two, where a second implementation is real: [`clock::Clock`] and [`trtc::Api`].
 //!   SQLite is never mocked.
 
-pub mod calendar;
+mod listener;
+
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
-pub mod diagnostic;
 pub mod ledger;
-mod listener;
-pub mod occurrence;
-pub mod plan;
-pub mod report;
 pub mod sandbox;
-pub mod schedule;
+pub mod schedule_files;
 pub mod secret;
 pub mod systemd;
 pub mod trtc;
 pub mod web;
-pub mod yaml;
 pub mod zones;
+
+pub use ingestd_core::{calendar, diagnostic, occurrence, plan, report, schedule, yaml};

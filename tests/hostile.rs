@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ingestd::diagnostic::{Diagnostic, render};
-use ingestd::schedule::source::{Loaded, load, text_of};
 use ingestd::schedule::{Reading, Settings, Source, read};
+use ingestd::schedule_files::{Loaded, load, text_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use ingestd::diagnostic::{Diagnostic, any_error, render};
 use ingestd::plan::conflicts::{Strictness, judge};
-use ingestd::schedule::{Reading, Settings, Source, read, source};
+use ingestd::schedule::{Reading, Settings, Source, read};
+use ingestd::schedule_files;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ fn settings() -> Settings {
 
 /// Loads and reads paths below the repository, named as they would be from its root.
 fn read_paths(paths: &[PathBuf]) -> (Vec<Source>, Reading) {
-    source::read(paths, &settings(), &TimeZoneDatabase::bundled(), now())
+    schedule_files::read(paths, &settings(), &TimeZoneDatabase::bundled(), now())
 }
 
 /// What `check` says of conflicts, once everything else is right.
@@ -72,11 +73,11 @@ fn the_examples_are_good_together() {
     assert!(sources.len() >= 5);
 }
 
-/// A folder with these files, and what `source::load` makes of it: names within the folder, and messages.
+/// A folder with these files, and what `schedule_files::load` makes of it: names within the folder, and messages.
 fn load_folder(make: impl FnOnce(&Path)) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     make(folder.path());
-    let loaded = source::load(&[folder.path().to_owned()]);
+    let loaded = schedule_files::load(&[folder.path().to_owned()]);
     let base = format!("{}/", folder.path().display());
     let names = loaded.sources.iter().map(|source| source.name.replace(&base, "")).collect();
     (names, loaded.problems.iter().map(|problem| problem.to_string().replace(&base, "")).collect())
@@ -135,7 +136,7 @@ fn paths_that_are_not_there_or_given_twice_are_told_or_read_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.schedule");
     std::fs::write(&file, "\u{feff}jobs: {}\n").expect("writable");
-    let loaded = source::load(&[
+    let loaded = schedule_files::load(&[
         file.clone(),
         folder.path().join("../").join(folder.path().file_name().expect("a name")).join("a.schedule"),
         folder.path().join("absent.yaml"),

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Severity, any_error, render};
 use crate::plan::conflicts::{Conflicts, Strictness, judge};
-use crate::schedule::source;
+use crate::schedule_files;
 use crate::zones::Zones;
 
 /// The folder of schedules where there are no settings: what they would say by default, from here.
@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         args.paths
     };
     let now = clock::now();
-    let (sources, reading) = source::read(&paths, &given, &Zones::newest().database, now);
+    let (sources, reading) = schedule_files::read(&paths, &given, &Zones::newest().database, now);
     let conflicts = reading.schedule.as_ref().map(|schedule| judge(schedule, now));
     let of_settings = settings.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str()));
     let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();

@@ -61,8 +61,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let query = HistoryQuery { limit: ROWS_MAX, ..HistoryQuery::default() };
     let rows = Reader::open(&stage.state()).and_then(|reader| reader.history(&query));
     let rows = rows.map_err(|error| Failure::new(error.to_string()))?;
-    let shown: Vec<String> = table(&rows).lines().map(|line| line.trim_end().to_owned()).collect();
-    print(&format!("\nWhat the ledger says (`history`):\n\n{}\n\n{}\n", shown.join("\n"), figures(&rows, sandbox.rejections())))?;
+    let mut shown = Vec::new();
+    super::table::print(&mut shown, table(&rows)).map_err(Failure::Output)?;
+    print(&format!(
+        "\nWhat the ledger says (`history`):\n\n{}\n\n{}\n",
+        String::from_utf8_lossy(&shown).trim_end(),
+        figures(&rows, sandbox.rejections())
+    ))?;
     Ok(Exit::Good)
 }
 

@@ -16,8 +16,8 @@ use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::plan::conflicts::{Strictness, judge};
 use crate::schedule::problem::did_you_mean;
-use crate::schedule::source::{self, text_of};
 use crate::schedule::{Job, Reading, Schedule};
+use crate::schedule_files::{self, text_of};
 use crate::secret::SecretSource;
 use crate::trtc::{AppKey, Credentials, Secrets};
 
@@ -115,7 +115,7 @@ pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timesta
 /// nothing.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
-    let (sources, reading) = source::read(paths, &given, zones, now);
+    let (sources, reading) = schedule_files::read(paths, &given, zones, now);
     let Reading { schedule: value, diagnostics, jobs: _ } = reading;
     Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }

@@ -145,10 +145,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
 fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
-        let part = table.part(occurrences.by_ref().take(TABLE_ROWS));
-        for line in part.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
+        super::table::print(out, table.part(occurrences.by_ref().take(TABLE_ROWS)))?;
     }
     Ok(())
 }

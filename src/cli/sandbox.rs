@@ -17,7 +17,7 @@ use crate::cli::{Context, Exit, Failure, print};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::report;
 use crate::sandbox::{self, Answered, Arrival, CallbackTarget, Delivery, ExistReading, FaultFile, Sandbox, SandboxConfig};
-use crate::schedule::source::text_of;
+use crate::schedule_files::text_of;
 use crate::secret::SecretSource;
 use crate::trtc::Action;
 use crate::trtc::callback::TaskNews;

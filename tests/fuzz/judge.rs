@@ -15,7 +15,8 @@ use ingestd::plan::{Planned, Upcoming, find};
 use ingestd::report::calendar;
 use ingestd::report::plan::{PlanObject, PlanTable};
 use ingestd::schedule::difference::Difference;
-use ingestd::schedule::{Job, Schedule, Settings, Source, read, source::text_of};
+use ingestd::schedule::{Job, Schedule, Settings, Source, read};
+use ingestd::schedule_files::text_of;
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
 
@@ -147,7 +148,7 @@ fn planned(schedule: &Schedule) -> Result<(), String> {
     }
     let jobs: Vec<&Arc<Job>> = schedule.jobs().collect();
     let listed = occurrences.iter().take(ASKED).map(|occurrence| pauses.listed(occurrence.clone()));
-    let table = PlanTable::new(&jobs, true).part(listed).to_string();
+    let table = PlanTable::new(&jobs, true).part(listed).lines().join("\n");
     ensure!(!table.contains(acts), "{table:?} acts on a terminal");
     let changes: Vec<_> = Changes::new(ahead(schedule), ahead(schedule)).collect();
     ensure!(changes.is_empty(), "the plan differs from itself: {changes:?}");

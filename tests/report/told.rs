@@ -179,9 +179,7 @@ START                 JOB     ROOM        RESULT                                
 2026-11-22 09:59:00Z  promo   main/lobby  waiting (retry)                        3.4 s  3                                 may be on air; no answer in time
 2026-11-22 10:00:00Z  night   main/lobby  ended (planned)                        5 ms   1      10:00:00 - 11-23 10:00:00  restarted 2 times; was in doubt
 ";
-    let mut table = table(rows);
-    table.force_no_tty();
-    let told: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
+    let told: Vec<_> = table(rows).lines().iter().map(|line| line.trim().to_owned()).collect();
     assert_eq!(told, expected.lines().collect::<Vec<_>>());
 }
 

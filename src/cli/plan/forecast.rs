@@ -32,7 +32,7 @@ pub(super) fn run(
             }
         } else if !forecast.peaks.is_empty() {
             for line in table(&forecast.peaks, zone).lines() {
-                writeln!(out, "{}", line.trim_end())?;
+                writeln!(out, "{line}")?;
             }
         }
         out.flush()

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::reload::Reload;
-use crate::schedule::source::is_schedule;
+use crate::schedule_files::is_schedule;
 
 /// How long between two looks. What two looks in a row find alike has settled.
 const PERIOD: Duration = Duration::from_millis(500);

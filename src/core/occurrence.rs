@@ -1,0 +1,382 @@
+//! One planned showing: what it is, the request that puts it on air at an instant, and the state machine that decides what
+//! becomes of it. Pure: `now` is an argument, and effects are values. Refuses to know sockets, the ledger's tables and YAML.
+
+mod answer;
+mod decide;
+mod doubt;
+mod loss;
+mod outcome;
+mod request;
+mod retry;
+mod rooms;
+mod task;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use decide::{Event, Illegal, NotSent, decide};
+pub use loss::{HEALS_FAST, is_paced};
+pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
+pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
+pub use retry::delay;
+pub use rooms::{Ousted, ousted, play_together};
+pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
+pub use verdict::describe as describe_fault;
+pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
+
+pub use crate::plan::End;
+use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
+use crate::trtc::{Destination, Repeat, Room, Tempo};
+
+/// Names an occurrence for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The planned start. First, so that keys sort by time.
+    pub start: Timestamp,
+    /// The job.
+    pub job: JobId,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.job, self.start)
+    }
+}
+
+/// Why there is a row for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The schedule planned it.
+    Planned,
+    /// An operator started it.
+    Fired,
+    /// It stands for `count` planned ones that were missed alike.
+    Summary,
+}
+
+impl Kind {
+    /// As the ledger and our JSON write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Planned => "planned",
+            Kind::Fired => "fired",
+            Kind::Summary => "summary",
+        }
+    }
+
+    /// The way back from the ledger.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        [Kind::Planned, Kind::Fired, Kind::Summary].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What is played, where, and by which robot. An occurrence on air keeps it whatever becomes of the schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Playout {
+    /// Application and region.
+    pub destination: Destination,
+    /// The room.
+    pub room: Room,
+    /// The robot's `UserId`, expanded: the same for every attempt of the occurrence.
+    pub robot: String,
+    /// The media.
+    pub stream: StreamUrl,
+    /// A live source is never sought into.
+    pub live: bool,
+    /// The media's length once through.
+    pub length: Option<Duration>,
+    /// `SeekSecond` of an on-time start, whole seconds.
+    pub seek: Duration,
+    /// How often it plays.
+    pub repeat: Repeat,
+    /// `Volume`.
+    pub volume: Option<u8>,
+    /// `Tempo`.
+    pub tempo: Option<Tempo>,
+    /// `EnableProgress`.
+    pub progress: Option<bool>,
+    /// `AutoPush`.
+    pub auto_push: Option<bool>,
+    /// `IdleTimeout`, seconds.
+    pub idle_timeout: Option<u16>,
+}
+
+/// The rules of its job that go with an occurrence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// What a late start does.
+    pub late: Late,
+    /// The bound of the attempts until it is first on air, as written.
+    pub start_within: Option<Duration>,
+    /// What it does about another occurrence on its target.
+    pub conflict: Conflict,
+    /// How it is retried.
+    pub retry: RetryPolicy,
+    /// Whether it is put on air again when its task vanishes.
+    pub heal: bool,
+    /// What becomes of it when its job leaves the schedule while it is on air.
+    pub on_remove: OnRemove,
+    /// Who passes the limiter first.
+    pub priority: u8,
+}
+
+/// Why an occurrence waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// For its next attempt.
+    Retry,
+    /// For the room, which another occurrence has.
+    Yield,
+    /// To be put on air again after it vanished.
+    Restart,
+}
+
+impl Why {
+    /// As the ledger writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Retry => "retry",
+            Why::Yield => "yield",
+            Why::Restart => "restart",
+        }
+    }
+
+    /// The way back from the ledger.
+    pub fn from_name(name: &str) -> Option<Why> {
+        [Why::Retry, Why::Yield, Why::Restart].into_iter().find(|why| why.name() == name)
+    }
+}
+
+/// Where an occurrence stands (DESIGN section 6). Each state carries exactly what exists in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Claimed; its call waits for the start, or has been sent. Counts as attempt 1.
+    Armed,
+    /// A later attempt was claimed; its call may have been sent.
+    Calling,
+    /// Waits.
+    Waiting {
+        /// Until when.
+        until: Timestamp,
+        /// For what.
+        why: Why,
+    },
+    /// A task runs, or is taken to run.
+    OnAir,
+    /// Its end has come; its task's stop is owed.
+    Stopping {
+        /// What it will be when the stop is settled: `ended` or `cut`.
+        outcome: Outcome,
+    },
+    /// Over.
+    Done {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+impl State {
+    /// As the ledger and our JSON write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Armed => "armed",
+            State::Calling => "calling",
+            State::Waiting { .. } => "waiting",
+            State::OnAir => "on_air",
+            State::Stopping { .. } => "stopping",
+            State::Done { .. } => "done",
+        }
+    }
+}
+
+/// What an occurrence was before a callback named its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It waited, in doubt, and was never on air.
+    FromWaiting,
+    /// It waited to return, in doubt.
+    FromRestart,
+    /// It was on air without a TaskId.
+    FromOnAir,
+}
+
+impl Adopted {
+    /// As the ledger writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Adopted::FromWaiting => "waiting",
+            Adopted::FromRestart => "restart",
+            Adopted::FromOnAir => "on_air",
+        }
+    }
+
+    /// The way back from the ledger.
+    pub fn from_name(name: &str) -> Option<Adopted> {
+        [Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
+    }
+}
+
+/// A room of an application: what two occurrences can be in conflict about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The application's `SdkAppId`.
+    pub sdk_app_id: u64,
+    /// The room, with its type.
+    pub room: Room,
+}
+
+impl Playout {
+    /// Where it plays.
+    pub fn target(&self) -> Target {
+        Target { sdk_app_id: self.destination.sdk_app_id, room: self.room.clone() }
+    }
+}
+
+/// The last fault, for people and for the outcome's reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastFault {
+    /// The vendor's code, if there was one.
+    pub code: Option<String>,
+    /// Its message, or ours.
+    pub message: String,
+    /// How many times in a row this fault came.
+    pub in_a_row: u32,
+}
+
+/// An occurrence with all that is known of it: one row of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Occurrence {
+    /// Its name.
+    pub key: Key,
+    /// Why there is a row for it.
+    pub kind: Kind,
+    /// How many it stands for; 1 but for summaries.
+    pub count: u32,
+    /// Its end.
+    pub end: End,
+    /// What is played.
+    pub playout: Playout,
+    /// Its rules.
+    pub terms: Terms,
+    /// The schedule it came from.
+    pub generation: i64,
+    /// Where it stands.
+    pub state: State,
+    /// All start requests claimed so far.
+    pub attempts: u32,
+    /// Start requests claimed for the current start or restart.
+    pub tries: u32,
+    /// Times it was put on air again.
+    pub restarts: u32,
+    /// Whether a start of it was ever in doubt.
+    pub was_in_doubt: bool,
+    /// Whether one is in doubt now: it may be on air.
+    pub in_doubt: bool,
+    /// Whether its first attempt was made for a window that was open already and had no row: a task may run from before.
+    pub joined: bool,
+    /// Since when `TaskExist` has been somebody else's.
+    pub exists_since: Option<Timestamp>,
+    /// When the first request was sent.
+    pub first_sent_at: Option<Timestamp>,
+    /// When the accepting answer came.
+    pub on_air_at: Option<Timestamp>,
+    /// When it went off the air, or was given up.
+    pub ended_at: Option<Timestamp>,
+    /// The outcome it is to have as soon as the attempt under way is answered: somebody wanted it off the air meanwhile.
+    pub wanted: Option<Outcome>,
+    /// When the newest attempt was sent, or was to be: what a callback about a doubt is held against.
+    pub tried_at: Option<Timestamp>,
+    /// When requests of it were sent that may have begun something: the last few.
+    pub doubts: Vec<Timestamp>,
+    /// Since when it is off the air against the plan, after it was on.
+    pub lost_at: Option<Timestamp>,
+    /// When it was healed lately, at most [`HEALS_FAST`] of them.
+    pub heals: Vec<Timestamp>,
+    /// What it was before a callback named its task; none, if an answer did.
+    pub adopted: Option<Adopted>,
+    /// When a callback confirmed it.
+    pub confirmed_at: Option<Timestamp>,
+    /// The TaskId of its newest task.
+    pub task_id: Option<String>,
+    /// The last fault.
+    pub fault: Option<LastFault>,
+    /// The RequestId of the last answer.
+    pub request_id: Option<String>,
+}
+
+/// No attempt leaves in the last 30 s of a window, or its last quarter if that is less: it would bill more than it plays.
+const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
+
+/// `start_within` where the end is open and none is written.
+const OPEN_START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+impl Occurrence {
+    /// The last instant at which an attempt may leave as far as the window goes; `None`: no bound.
+    pub fn window_closes(&self) -> Option<Timestamp> {
+        let end = self.end.at()?;
+        let quarter = end.duration_since(self.key.start) / 4;
+        Some(end - LAST_STRETCH.min(quarter))
+    }
+
+    /// The last instant at which an attempt may leave before it is first on air; `None`: no bound.
+    pub fn start_closes(&self) -> Option<Timestamp> {
+        match (self.window_closes(), self.start_within_closes()) {
+            (Some(window), Some(within)) => Some(window.min(within)),
+            (window, within) => window.or(within),
+        }
+    }
+
+    /// When `start_within` is over; `None`: no such bound.
+    pub fn start_within_closes(&self) -> Option<Timestamp> {
+        let within = match (self.terms.start_within, self.end) {
+            (Some(within), _) => signed(within),
+            (None, End::Open) => self.within_open_end(),
+            (None, End::Never | End::Planned(_) | End::Media(_)) => return None,
+        };
+        self.key.start.checked_add(within).ok()
+    }
+
+    fn within_open_end(&self) -> SignedDuration {
+        self.terms.start_within.map_or(OPEN_START_WITHIN, signed)
+    }
+
+    /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.
+    pub fn may_be_on_air(&self) -> bool {
+        self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })
+    }
+
+    /// The last instant at which the attempt that is due now may leave.
+    pub fn closes(&self) -> Option<Timestamp> {
+        match (self.on_air_at, self.end) {
+            (None, _) => self.start_closes(),
+            (Some(_), End::Open) => self.lost_at.and_then(|lost| lost.checked_add(self.within_open_end()).ok()),
+            (Some(_), _) => self.window_closes(),
+        }
+    }
+
+    /// When media of known length has played out, from an on-time start; `None` for loops, live sources and unknown lengths.
+    pub fn content_end(&self) -> Option<Timestamp> {
+        let Repeat::Times(plays) = self.playout.repeat else { return None };
+        if self.playout.live {
+            return None;
+        }
+        let left = self.playout.length?.checked_mul(plays.into())?.checked_sub(self.playout.seek)?;
+        let percent = self.playout.tempo.unwrap_or(Tempo::NORMAL).percent();
+        let played_ms = (left.as_millis() * 100).div_ceil(percent.into());
+        self.key.start.checked_add(SignedDuration::from_millis(i64::try_from(played_ms).ok()?)).ok()
+    }
+
+    /// Whether it is over.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done { .. })
+    }
+}
+
+/// An unsigned length as jiff adds it; saturating, since none of ours is near the limit.
+pub fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

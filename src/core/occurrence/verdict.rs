@@ -1,0 +1,126 @@
+//! From an answer to what it means for one occurrence: the class of its fault, how often it came, and whether a start is now in
+//! doubt. Refuses to know where the occurrence goes from there.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{LastFault, Occurrence};
+use crate::trtc::error::{self, Class};
+use crate::trtc::{Answer, Fault, Success};
+
+/// Tries of a fault that nobody knows.
+const UNKNOWN_TRIES: u32 = 3;
+/// Tries of a fault that minting or reading anew may mend.
+const ONCE_MORE_TRIES: u32 = 2;
+
+/// What an answer to a start means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A task runs.
+    Accepted {
+        /// Its handle.
+        task_id: String,
+    },
+    /// `TaskExist`: whose it is, the state machine decides.
+    Exists,
+    /// Worth another attempt.
+    Again {
+        /// Not before the server's `Retry-After`.
+        retry_after: Option<Duration>,
+        /// At once: the clock was corrected, or credentials are read anew.
+        at_once: bool,
+    },
+    /// The same request can never succeed.
+    Permanent,
+}
+
+/// A verdict with what goes into the ledger and what else is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether the start may have begun although no success came.
+    pub doubt: bool,
+    /// The fault, counted.
+    pub fault: Option<LastFault>,
+    /// `RequestId`, if the request reached the service.
+    pub request_id: Option<String>,
+}
+
+/// What an answer of any action asks of the client, whatever becomes of its occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Take the server's clock: server minus here, in milliseconds.
+    TakeClock {
+        /// The difference.
+        offset_ms: i64,
+    },
+    /// Read the credentials anew.
+    RereadCredentials,
+}
+
+/// What `answer`, which came at `answered_at`, asks of the client before the next request.
+pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
+    let fault = answer.result.as_ref().err()?;
+    match (error::classify(fault), fault, answer.server_date) {
+        (Class::Clock, _, Some(date)) => {
+            Some(Remedy::TakeClock { offset_ms: date.as_millisecond() - answered_at.as_millisecond() })
+        }
+        (_, Fault::Rejected { code, .. }, _) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
+        _ => None,
+    }
+}
+
+/// Judges the answer to a start.
+pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+    let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
+    let fault = match &answer.result {
+        Ok(Success::Started { task_id }) => {
+            judgement.verdict = Verdict::Accepted { task_id: task_id.clone() };
+            return judgement;
+        }
+        Ok(Success::Stopped | Success::Described(_)) => &Fault::NotAnEnvelope("the answer of another action".to_owned()),
+        Err(fault) => fault,
+    };
+    let counted = count(occurrence.fault.as_ref(), fault);
+    let again = Verdict::Again { retry_after: answer.retry_after, at_once: false };
+    let also = counted.code.as_ref().is_some_and(|code| occurrence.terms.retry.also.contains(code));
+    let class = error::classify(fault);
+    judgement.doubt = !error::proves_nothing_began(fault) && class != Class::TaskExists;
+    judgement.verdict = match class {
+        Class::TaskExists => Verdict::Exists,
+        _ if also => again,
+        Class::Transient => again,
+        Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again,
+        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again,
+        Class::Clock if counted.in_a_row < ONCE_MORE_TRIES && answer.server_date.is_some() => {
+            Verdict::Again { retry_after: answer.retry_after, at_once: true }
+        }
+        Class::Unknown | Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
+    };
+    judgement.fault = Some(counted);
+    judgement
+}
+
+fn count(last: Option<&LastFault>, fault: &Fault) -> LastFault {
+    let (code, message) = describe(fault);
+    let in_a_row = match last {
+        Some(last) if last.code == code && (code.is_some() || last.message == message) => last.in_a_row.saturating_add(1),
+        _ => 1,
+    };
+    LastFault { code, message, in_a_row }
+}
+
+/// The vendor's code, if there is one, and a message for people.
+pub fn describe(fault: &Fault) -> (Option<String>, String) {
+    match fault {
+        Fault::Rejected { code, message } => (Some(code.clone()), message.clone()),
+        Fault::Status(status) => (None, format!("HTTP status {status} without an envelope")),
+        Fault::NotAnEnvelope(body) => (None, format!("not the vendor's envelope: {body}")),
+        Fault::Connect(reason) => (None, format!("cannot connect: {reason}")),
+        Fault::Cut(reason) => (None, format!("the connection broke: {reason}")),
+        Fault::Timeout => (None, "no answer in time".to_owned()),
+        Fault::Unsendable(reason) => (None, format!("cannot be sent: {reason}")),
+    }
+}

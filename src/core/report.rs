@@ -1,0 +1,14 @@
+//! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Refuses to know where it is shown.
+
+pub mod calendar;
+pub mod changes;
+pub mod forecast;
+pub mod history;
+pub mod plan;
+pub mod range;
+pub mod status;
+pub mod table;
+pub mod time;
+pub mod why;
+
+pub use time::{instant, parse_time};

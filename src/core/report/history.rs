@@ -1,0 +1,241 @@
+//! As-run rows as `history` shows them: the JSON object of the contract, a line of CSV, a row of a table. Refuses to know how they
+//! were found.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::plan::place;
+use super::table::Table;
+use super::time::instant;
+use crate::occurrence::{Occurrence, State};
+
+/// One row as programs read it. The keys and their order are the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryObject {
+    /// The job's id.
+    pub job: String,
+    /// The planned start.
+    pub start: String,
+    /// The end of the window; null when it is open.
+    pub end: Option<String>,
+    /// `planned`, `fired` or `summary`.
+    pub kind: &'static str,
+    /// `armed`, `calling`, `waiting`, `on_air`, `stopping` or `done`.
+    pub state: &'static str,
+    /// `ended`, `cut`, `failed`, `missed` or `skipped`; null until the state is `done`.
+    pub outcome: Option<&'static str>,
+    /// Why it ended so; null until the state is `done`.
+    pub reason: Option<String>,
+    /// Milliseconds from the start to the first request; null when none was sent.
+    pub late_ms: Option<i64>,
+    /// When the first request was sent.
+    pub first_sent_at: Option<String>,
+    /// When the accepting answer came.
+    pub on_air_at: Option<String>,
+    /// When it went off the air, or was given up.
+    pub ended_at: Option<String>,
+    /// All its start requests.
+    pub attempts: u32,
+    /// Times it was put on air again.
+    pub restarts: u32,
+    /// Whether a start of it was ever in doubt.
+    pub in_doubt: bool,
+    /// The newest task's id.
+    pub task_id: Option<String>,
+    /// When a callback said that it plays; null where callbacks are off, or none came.
+    pub confirmed_at: Option<String>,
+    /// The name of the application.
+    pub app: String,
+    /// The region.
+    pub region: String,
+    /// The room's id.
+    pub room: String,
+    /// `integer` or `string`.
+    pub room_type: &'static str,
+    /// The robot.
+    pub robot: String,
+    /// The media, without what may be secret in it.
+    pub stream: String,
+    /// The code of the last fault.
+    pub error_code: Option<String>,
+    /// Its message.
+    pub error_message: Option<String>,
+    /// The RequestId of the last answer.
+    pub request_id: Option<String>,
+    /// The generation of the schedule it came from.
+    pub generation: i64,
+    /// How many occurrences it stands for; 1 but for summaries.
+    pub count: u32,
+}
+
+impl HistoryObject {
+    /// Of a row.
+    pub fn new(occurrence: &Occurrence) -> HistoryObject {
+        let playout = &occurrence.playout;
+        let outcome = match &occurrence.state {
+            State::Done { outcome } => Some(outcome),
+            _ => None,
+        };
+        let late_ms = |sent: Timestamp| sent.as_millisecond() - occurrence.key.start.as_millisecond();
+        HistoryObject {
+            job: occurrence.key.job.to_string(),
+            start: instant(occurrence.key.start),
+            end: occurrence.end.at().map(instant),
+            kind: occurrence.kind.name(),
+            state: occurrence.state.name(),
+            outcome: outcome.map(crate::occurrence::Outcome::name),
+            reason: outcome.map(|outcome| outcome.reason().to_owned()),
+            late_ms: occurrence.first_sent_at.map(late_ms),
+            first_sent_at: occurrence.first_sent_at.map(instant),
+            on_air_at: occurrence.on_air_at.map(instant),
+            ended_at: occurrence.ended_at.map(instant),
+            attempts: occurrence.attempts,
+            restarts: occurrence.restarts,
+            in_doubt: occurrence.was_in_doubt,
+            task_id: occurrence.task_id.clone(),
+            confirmed_at: occurrence.confirmed_at.map(instant),
+            app: playout.destination.app.clone(),
+            region: playout.destination.region.clone(),
+            room: playout.room.to_string(),
+            room_type: playout.room.type_name(),
+            robot: playout.robot.clone(),
+            stream: playout.stream.redacted(),
+            error_code: occurrence.fault.as_ref().and_then(|fault| fault.code.clone()),
+            error_message: error_message(occurrence),
+            request_id: occurrence.request_id.clone(),
+            generation: occurrence.generation,
+            count: occurrence.count,
+        }
+    }
+}
+
+/// The last fault's message. The vendor may quote the URL that it was sent, so that is redacted here as it is everywhere.
+pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
+    let stream = &occurrence.playout.stream;
+    occurrence.fault.as_ref().map(|fault| fault.message.replace(stream.reveal(), &stream.redacted()))
+}
+
+/// The first line of CSV: the keys of [`HistoryObject`].
+pub const CSV_NAMES: &str = "job,start,end,kind,state,outcome,reason,late_ms,first_sent_at,on_air_at,ended_at,attempts,restarts,\
+    in_doubt,task_id,confirmed_at,app,region,room,room_type,robot,stream,error_code,error_message,request_id,generation,count";
+
+impl HistoryObject {
+    /// The values under [`CSV_NAMES`]; what is null is empty.
+    pub fn csv(&self) -> [Cow<'_, str>; 27] {
+        let text = |text: &Option<String>| Cow::from(text.clone().unwrap_or_default());
+        [
+            (&self.job).into(),
+            (&self.start).into(),
+            text(&self.end),
+            self.kind.into(),
+            self.state.into(),
+            self.outcome.unwrap_or_default().into(),
+            text(&self.reason),
+            self.late_ms.map(|late| late.to_string()).unwrap_or_default().into(),
+            text(&self.first_sent_at),
+            text(&self.on_air_at),
+            text(&self.ended_at),
+            self.attempts.to_string().into(),
+            self.restarts.to_string().into(),
+            self.in_doubt.to_string().into(),
+            text(&self.task_id),
+            text(&self.confirmed_at),
+            (&self.app).into(),
+            (&self.region).into(),
+            (&self.room).into(),
+            self.room_type.into(),
+            (&self.robot).into(),
+            (&self.stream).into(),
+            text(&self.error_code),
+            text(&self.error_message),
+            text(&self.request_id),
+            self.generation.to_string().into(),
+            self.count.to_string().into(),
+        ]
+    }
+}
+
+const HEADER: [&str; 8] = ["START", "JOB", "ROOM", "RESULT", "LATE", "TRIES", "ON AIR", "NOTE"];
+
+/// Rows for people, in UTC: they come from many zones, and are compared with logs.
+pub fn table<'a>(occurrences: impl IntoIterator<Item = &'a Occurrence>) -> Table {
+    Table {
+        header: HEADER.map(str::to_owned).to_vec(),
+        rows: occurrences.into_iter().map(|occurrence| row(occurrence).to_vec()).collect(),
+        // A start that is broken over two lines cannot be read; everything else can.
+        min_widths: vec!["2026-11-22 10:00:00Z".len()],
+    }
+}
+
+fn row(occurrence: &Occurrence) -> [String; 8] {
+    let playout = &occurrence.playout;
+    let late = occurrence.first_sent_at.map(|sent| sent.duration_since(occurrence.key.start));
+    [
+        occurrence.key.start.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        occurrence.key.job.to_string(),
+        place(Some(&playout.destination.app), &playout.room),
+        result(occurrence),
+        late.map(|late| short(late.as_millis())).unwrap_or_default(),
+        if occurrence.attempts == 0 { String::new() } else { occurrence.attempts.to_string() },
+        on_air(occurrence),
+        note(occurrence),
+    ]
+}
+
+/// The outcome with its reason, or else the state.
+pub(super) fn result(occurrence: &Occurrence) -> String {
+    match &occurrence.state {
+        State::Done { outcome } => format!("{} ({})", outcome.name(), outcome.reason()),
+        State::Waiting { why, .. } => format!("waiting ({})", why.name()),
+        State::OnAir => "on air".to_owned(),
+        state => state.name().to_owned(),
+    }
+}
+
+/// A length of milliseconds in the unit that says most.
+pub(super) fn short(milliseconds: i128) -> String {
+    let seconds = milliseconds / 1000;
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60_000..3_600_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600_000..172_800_000 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// From when to when, with a date where it is not that of the start.
+fn on_air(occurrence: &Occurrence) -> String {
+    let Some(from) = occurrence.on_air_at else { return String::new() };
+    let day = |at: Timestamp| at.strftime("%m-%d").to_string();
+    let show = |at: Timestamp, known: Timestamp| {
+        at.strftime(if day(at) == day(known) { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
+    };
+    let until = occurrence.ended_at.map(|until| show(until, from)).unwrap_or_default();
+    format!("{} - {until}", show(from, occurrence.key.start)).trim_end().to_owned()
+}
+
+fn note(occurrence: &Occurrence) -> String {
+    let mut notes = Vec::new();
+    if occurrence.count > 1 {
+        notes.push(format!("stands for {} occurrences", occurrence.count));
+    }
+    if occurrence.restarts > 0 {
+        notes.push(match occurrence.restarts {
+            1 => "restarted once".to_owned(),
+            restarts => format!("restarted {restarts} times"),
+        });
+    }
+    if occurrence.in_doubt {
+        notes.push("may be on air".to_owned());
+    } else if occurrence.was_in_doubt {
+        notes.push("was in doubt".to_owned());
+    }
+    if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() {
+        notes.push("no task id".to_owned());
+    }
+    notes.extend(error_message(occurrence));
+    notes.join("; ")
+}

@@ -1,0 +1,149 @@
+//! Instants as our outputs show them, and as our arguments take them. Refuses to know what time it is: `now` is an argument.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+use crate::calendar::resolve;
+
+/// An instant as JSON and CSV show it: RFC 3339, UTC, milliseconds, `Z`.
+///
+/// ```
+/// # use ingestd_core::report::instant;
+/// assert_eq!(instant("2026-11-22T18:00+08:00".parse().expect("a time")), "2026-11-22T10:00:00.000Z");
+/// ```
+pub fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// An instant as the clock on the wall shows it: RFC 3339 with the zone's offset, whole seconds. Starts are whole seconds, and
+/// whoever needs more has [`instant`] beside it.
+pub fn local(at: Timestamp, zone: &TimeZone) -> String {
+    let (local, offset) = (zone.to_datetime(at), zone.to_offset(at));
+    let local = local.with().subsec_nanosecond(0).build().unwrap_or(local);
+    let minutes = offset.seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// What `--at`, `--from`, `--to` and `--since` take, for the hint of a message.
+const FORMS: &str = "write RFC 3339 (`2026-11-22T18:00:00+08:00`), a local `2026-11-22` or `2026-11-22 18:00`, `now`, \
+    or `now+2h` or `now-1d`";
+
+/// A time as an argument writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// An instant, wherever it is read.
+    At(Timestamp),
+    /// What the clock on a wall shows.
+    Local(DateTime),
+    /// A date without a time.
+    Date(Date),
+}
+
+/// Reads an argument that is a time, and leaves open in which zone a local one is.
+pub fn parse_written(text: &str, now: Timestamp) -> Result<Written, String> {
+    let text = text.trim();
+    let wrong = || format!("`{text}` is no time: {FORMS}");
+    if let Some(shift) = text.strip_prefix("now") {
+        let at = if shift.is_empty() { Some(now) } else { shifted(shift, now) };
+        return at.map(Written::At).ok_or_else(wrong);
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(Written::At(at));
+    }
+    // jiff reads an offset after a local time and drops it; whoever writes one means it.
+    let date_ends = text.len().min("2026-11-22".len());
+    let is_local = text.is_char_boundary(date_ends) && !text[date_ends..].contains(['+', '-', 'Z', 'z', '[']);
+    let date = || text.parse().ok().filter(|_| text.len() == date_ends).map(Written::Date);
+    let local = || text.parse().ok().map(Written::Local);
+    if is_local { date().or_else(local).ok_or_else(wrong) } else { Err(wrong()) }
+}
+
+/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a repeat it is
+/// the first. A date is its midnight; a day is 24 hours.
+pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let local = match parse_written(text, now)? {
+        Written::At(at) => return Ok(at),
+        Written::Local(local) => local,
+        Written::Date(date) => date.to_datetime(Time::midnight()),
+    };
+    resolve(zone, local).ok_or_else(|| format!("`{}` is no time: {FORMS}", text.trim()))
+}
+
+/// `+2h` or `-1d` from an instant.
+fn shifted(shift: &str, now: Timestamp) -> Option<Timestamp> {
+    let (back, length) = shift.strip_prefix('-').map_or((false, shift.strip_prefix('+')), |length| (true, Some(length)));
+    let length = length.filter(|length| length.starts_with(|first: char| first.is_ascii_digit()))?;
+    let length = length.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    if back { now.checked_sub(length).ok() } else { now.checked_add(length).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_york() -> TimeZone {
+        jiff::tz::TimeZoneDatabase::bundled().get("America/New_York").expect("bundled")
+    }
+
+    #[test]
+    fn an_argument_is_read_in_every_form_it_may_have() {
+        let now = "2026-11-22T12:00:00.250Z".parse().expect("a time");
+        for (text, expected) in [
+            ("now", Ok("2026-11-22T12:00:00.250Z")),
+            ("now+2h", Ok("2026-11-22T14:00:00.250Z")),
+            ("now-1d", Ok("2026-11-21T12:00:00.250Z")),
+            ("now+1m30s", Ok("2026-11-22T12:01:30.250Z")),
+            ("now+200ms", Ok("2026-11-22T12:00:00.450Z")),
+            ("2026-11-22T18:00:00Z", Ok("2026-11-22T18:00:00.000Z")),
+            ("2026-11-22T18:00:00.5+08:00", Ok("2026-11-22T10:00:00.500Z")),
+            ("2026-11-22", Ok("2026-11-22T05:00:00.000Z")),
+            ("2026-11-22 18:00", Ok("2026-11-22T23:00:00.000Z")),
+            (" 2026-11-22 18:00:30 ", Ok("2026-11-22T23:00:30.000Z")),
+            // A gap and a repeat in New York.
+            ("2027-03-14 02:30", Ok("2027-03-14T07:30:00.000Z")),
+            ("2026-11-01 01:30", Ok("2026-11-01T05:30:00.000Z")),
+            ("now+", Err(())),
+            ("now+-2h", Err(())),
+            ("now 2h", Err(())),
+            ("now+1mo", Err(())),
+            ("now+999999999d", Err(())),
+            ("18:00", Err(())),
+            ("2026-02-30", Err(())),
+            ("2026-11-22 25:00", Err(())),
+            ("tomorrow", Err(())),
+            ("直播直播直播直播", Err(())),
+            ("", Err(())),
+        ] {
+            let read = parse_time(text, now, &new_york());
+            assert_eq!(read.as_ref().map(|at| instant(*at)).map_err(|_| ()), expected.map(str::to_owned), "{text}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_told_from_a_time_and_from_an_instant() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let date = jiff::civil::date(2026, 11, 22);
+        for (text, expected) in [
+            ("2026-11-22", Written::Date(date)),
+            ("2026-11-22 00:00", Written::Local(date.at(0, 0, 0, 0))),
+            ("2026-11-22T12:00Z", Written::At(now)),
+            ("now", Written::At(now)),
+        ] {
+            assert_eq!(parse_written(text, now), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_local_time_carries_its_offset() {
+        let zones = jiff::tz::TimeZoneDatabase::bundled();
+        for (at, zone, expected) in [
+            ("2026-11-22T10:00:00Z", "Asia/Shanghai", "2026-11-22T18:00:00+08:00"),
+            ("2026-11-22T10:00:00.750Z", "America/St_Johns", "2026-11-22T06:30:00-03:30"),
+            ("2026-11-22T10:00:00Z", "UTC", "2026-11-22T10:00:00+00:00"),
+        ] {
+            assert_eq!(local(at.parse().expect("a time"), &zones.get(zone).expect(zone)), expected);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! From the text of schedule files to a [`Schedule`]: raw YAML is read leniently, judged strictly, and only what is valid gets
+//! out. Refuses to know files, clocks and the API.
+
+mod chains;
+mod combine;
+pub mod difference;
+mod fields;
+pub mod forms;
+mod job;
+mod moments;
+mod names;
+pub mod places;
+pub mod problem;
+mod raw;
+mod read;
+mod resolve;
+mod retry;
+mod robots;
+pub mod schema;
+mod shared;
+mod table;
+pub mod values;
+mod warnings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
+pub use read::{read, read_beside};
+
+use crate::diagnostic::Diagnostic;
+
+/// A schedule file: its name, as messages show it, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name.
+    pub name: Arc<str>,
+    /// The text.
+    pub text: String,
+}
+
+/// What the daemon's settings give a schedule: the applications and the default region.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Applications by name with their `SdkAppId`; `None` when no settings were at hand.
+    pub apps: Option<BTreeMap<Arc<str>, u64>>,
+    /// The account's region.
+    pub region: Option<Arc<str>>,
+}
+
+/// What came of reading all sources.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The schedule; present exactly when there is no error.
+    pub schedule: Option<Schedule>,
+    /// Every problem of every source, in the order of the sources and of their lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many jobs the sources name, good or not.
+    pub jobs: usize,
+}
+
+/// The validated, immutable whole of all sources.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    jobs: BTreeMap<JobId, Arc<Job>>,
+}
+
+impl Schedule {
+    /// The jobs, by id.
+    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.jobs.values()
+    }
+
+    /// The job of that id.
+    pub fn job(&self, id: &str) -> Option<&Arc<Job>> {
+        self.jobs.get(id)
+    }
+
+    /// How many jobs.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether it has no job.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}

@@ -1,0 +1,116 @@
+//! What a parser of one value answers when it cannot read it, and the words that all of them share. Knows spans of one text;
+//! refuses to know files and jobs, which the caller adds.
+
+use crate::diagnostic::Span;
+pub use crate::diagnostic::shown;
+use crate::yaml::{Entry, Node};
+
+/// One thing that is wrong at one place of one text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A stable name of the kind of problem.
+    pub code: &'static str,
+    /// What is wrong, without the name of the field.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// Where.
+    pub span: Span,
+    /// Other places that take part, each with its role.
+    pub related: Vec<(Span, &'static str)>,
+}
+
+impl Problem {
+    /// A problem with the value of a node.
+    pub fn of(node: &Node<'_>, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem::at(node.span, code, message)
+    }
+
+    /// A problem at a place.
+    pub fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem { code, message: message.into(), hint: None, span, related: Vec::new() }
+    }
+
+    /// What comes in a later version: an error, because no field may parse and do nothing.
+    pub(super) fn not_supported(span: Span, what: &str) -> Problem {
+        Problem::at(span, "not-supported", format!("{what} is not supported yet"))
+    }
+
+    /// Says how to mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says how to mend it, if anything is known.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Problem {
+        self.hint = hint;
+        self
+    }
+
+    /// Names another place that takes part.
+    pub(super) fn related(mut self, span: Span, role: &'static str) -> Problem {
+        self.related.push((span, role));
+        self
+    }
+
+    /// Points at the key instead of a value that is not there to be seen.
+    pub(super) fn point_at_key(&mut self, entry: &Entry<'_>) {
+        if entry.value.span == self.span && self.span.start == self.span.end {
+            self.span = entry.key_span;
+        }
+    }
+
+    /// Puts the field's name before the message; `retry` before `` `.cap`: `` makes `` `retry.cap`: ``.
+    #[must_use]
+    pub fn in_field(mut self, field: &str) -> Problem {
+        self.message = match self.message.strip_prefix("`.") {
+            Some(inner) => format!("`{field}.{inner}"),
+            None => format!("{}: {}", shown(field), self.message),
+        };
+        self
+    }
+}
+
+/// One problem where several could have been.
+impl From<Problem> for Vec<Problem> {
+    fn from(problem: Problem) -> Vec<Problem> {
+        vec![problem]
+    }
+}
+
+/// Longest word that is compared, in characters: no name of ours is as long, and the comparison is quadratic.
+const WORD_MAX: usize = 60;
+
+/// The candidate that `word` was most likely meant to be: at most a third of its letters differ.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    if length > WORD_MAX {
+        return None;
+    }
+    let distance = |candidate: &str| strsim::osa_distance(&word, &candidate.to_lowercase());
+    let close = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
+    close.filter(|(distance, _)| *distance <= (length / 3).max(1)).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// The same as a hint.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).map(|name| format!("did you mean {}?", shown(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_matched_with_what_it_resembles_only() {
+        for (word, expected) in
+            [("reapet", Some("repeat")), ("Room", Some("room")), ("rooom", Some("room")), ("xyz", None), ("", None)]
+        {
+            assert_eq!(nearest(word, ["room", "repeat", "robot"]), expected, "{word}");
+        }
+    }
+}

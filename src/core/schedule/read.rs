@@ -1,0 +1,389 @@
+//! The walk through all files: top-level keys, calendars, defaults, jobs; what must be unique over files. Collects every problem
+//! with its place. Refuses to know how a single value is read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::chains::{Chained, link};
+use super::combine::{RETRY_CAP, RETRY_FIRST, chain_has_no_dates, combine};
+use super::job::{Job, JobId, RetryPolicy, RobotTemplate};
+use super::moments::{dates, each};
+use super::names::{NAME_FORM, bad_job_id, is_calendar_name};
+use super::problem::{Problem, did_you_mean, shown};
+use super::raw::{RawJob, Slot};
+use super::resolve::{Around, resolve};
+use super::schema::TOP_LEVEL;
+use super::shared::{Calendar, Shared};
+use super::warnings::{Marks, Warner};
+use super::{Reading, Schedule, Settings, Source, fields, robots};
+use crate::calendar::{DateRange, Dates};
+use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
+use crate::yaml::{self, Entry, Kind};
+
+/// Reads all sources at once. Every problem of every file is answered, in the order of the files and of their lines.
+///
+/// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
+pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
+    read_beside(Vec::new(), sources, settings, zones, now)
+}
+
+/// The same for sources beside which others could not be loaded: `problems` says why, and comes first in the answer.
+pub fn read_beside(
+    problems: Vec<Diagnostic>,
+    sources: &[Source],
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Reading {
+    let mut reader = Reader {
+        settings,
+        shared: Shared::new(zones, now),
+        warner: Warner::new(now),
+        no_dates: Arc::new(Dates::default()),
+        plain_robot: RobotTemplate::new("{job}"),
+        policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
+        jobs: BTreeMap::new(),
+        chained: BTreeMap::new(),
+        job_places: HashMap::new(),
+        jobs_named: 0,
+        diagnostics: problems,
+    };
+    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
+    let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
+    for file in &files {
+        reader.calendars(file);
+    }
+    for file in files {
+        reader.file(file);
+    }
+    reader.finish(sources)
+}
+
+/// A file whose YAML could be read.
+struct File<'s> {
+    name: Arc<str>,
+    index: LineIndex<'s>,
+    entries: Vec<Entry<'s>>,
+}
+
+impl File<'_> {
+    fn place(&self, span: Span) -> Place {
+        self.index.place(&self.name, span)
+    }
+
+    fn diagnostic(&self, problem: Problem, severity: Severity, job: Option<&str>) -> Diagnostic {
+        let place = self.place(problem.span);
+        let related = problem.related.into_iter().map(|(span, role)| (self.place(span), role.to_owned())).collect();
+        Diagnostic {
+            severity,
+            code: problem.code,
+            message: problem.message,
+            place: Some(place),
+            job: job.map(str::to_owned),
+            hint: problem.hint,
+            related,
+        }
+    }
+}
+
+/// What the whole file says to each of its jobs.
+struct FileWide {
+    zone: Slot<TimeZone>,
+    defaults: RawJob,
+    /// Where the defaults stand.
+    span: Option<Span>,
+    /// The jobs that found no zone.
+    zoneless: Vec<(String, Span)>,
+}
+
+impl FileWide {
+    fn inherited(&self, span: Span) -> bool {
+        self.span.is_some_and(|defaults| defaults.start <= span.start && span.end <= defaults.end)
+    }
+}
+
+struct Reader<'r> {
+    settings: &'r Settings,
+    shared: Shared<'r>,
+    warner: Warner,
+    no_dates: Arc<Dates>,
+    plain_robot: RobotTemplate,
+    policy: Arc<RetryPolicy>,
+    jobs: BTreeMap<JobId, Arc<Job>>,
+    /// Those that follow others, until these are known.
+    chained: BTreeMap<JobId, Chained>,
+    job_places: HashMap<JobId, Place>,
+    jobs_named: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn open<'s>(&mut self, source: &'s Source) -> Option<File<'s>> {
+        let index = LineIndex::new(&source.text);
+        let document = yaml::parse(&source.name, &source.text, &index);
+        self.shared.calendars_may_lack |= !document.problems.is_empty();
+        let whole = Place::file(Arc::clone(&source.name));
+        let Some(root) = document.root else {
+            if document.problems.is_empty() {
+                let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(whole);
+                self.diagnostics.push(empty.hint("remove it, or give it `jobs`"));
+            }
+            self.diagnostics.extend(document.problems);
+            return None;
+        };
+        self.diagnostics.extend(document.problems);
+        let span = root.span;
+        match root.kind {
+            Kind::Map(entries) => Some(File { name: Arc::clone(&source.name), index, entries }),
+            Kind::Scalar { .. } | Kind::List(_) => {
+                self.shared.calendars_may_lack = true;
+                let message = format!(
+                    "a schedule file is a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, not {}",
+                    root.describe()
+                );
+                self.diagnostics.push(Diagnostic::error("wrong-type", message).at(index.place(&source.name, span)));
+                None
+            }
+        }
+    }
+
+    fn tell(&mut self, file: &File<'_>, problems: Vec<Problem>) {
+        self.diagnostics.extend(problems.into_iter().map(|problem| file.diagnostic(problem, Severity::Error, None)));
+    }
+
+    fn calendars(&mut self, file: &File<'_>) {
+        let Some(entry) = file.entries.iter().find(|entry| entry.key == "calendars") else { return };
+        let Some(entries) = entry.value.entries() else {
+            self.shared.calendars_may_lack = true;
+            self.tell(file, vec![not_a_mapping(entry, "names with their dates")]);
+            return;
+        };
+        for entry in entries {
+            let name = entry.key.as_ref();
+            let place = file.place(entry.key_span);
+            if !is_calendar_name(name) {
+                let problem =
+                    Problem::at(entry.key_span, "bad-name", format!("{} is no name for a calendar", shown(name))).hint(NAME_FORM);
+                self.tell(file, vec![problem]);
+            }
+            if let Some(first) = self.shared.calendars.get(name) {
+                let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", shown(name)));
+                self.diagnostics.push(
+                    twice.at(place).related(first.place.clone(), "first named here").hint("calendars are shared by all files"),
+                );
+                continue;
+            }
+            let ranges = match &entry.value.kind {
+                Kind::List(nodes) if nodes.is_empty() => Ok(Vec::new()),
+                Kind::List(nodes) => each(&entry.value, nodes, dates),
+                Kind::Scalar { .. } | Kind::Map(_) => dates(&entry.value).map(|range| vec![range]).map_err(Vec::from),
+            };
+            let ranges = ranges.unwrap_or_else(|mut problems| {
+                for problem in &mut problems {
+                    problem.point_at_key(entry);
+                }
+                self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
+                Vec::new()
+            });
+            let calendar: Arc<str> = Arc::from(name);
+            let named = |(first, last)| DateRange { first, last, calendar: Some(Arc::clone(&calendar)) };
+            let ranges: Vec<DateRange> = ranges.into_iter().map(named).collect();
+            let dates = Arc::new(Dates::new(ranges.iter().cloned()));
+            self.shared.calendars.insert(name.to_owned(), Calendar { ranges, dates, place });
+        }
+    }
+
+    fn file(&mut self, mut file: File<'_>) {
+        let entries = std::mem::take(&mut file.entries);
+        let mut wide = FileWide { zone: Slot::default(), defaults: RawJob::default(), span: None, zoneless: Vec::new() };
+        let mut jobs = None;
+        for entry in entries {
+            match entry.key.as_ref() {
+                "timezone" => {
+                    let zone = self.shared.zone(&entry.value);
+                    let mut problems = wide.zone.put(&entry, zone);
+                    for problem in &mut problems {
+                        problem.point_at_key(&entry);
+                    }
+                    self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
+                }
+                "calendars" => {}
+                "defaults" => self.defaults(&file, &entry, &mut wide),
+                "jobs" => jobs = Some(entry),
+                _ => self.tell(&file, vec![unknown_top_level(&entry)]),
+            }
+        }
+        if let Some(entry) = jobs {
+            self.jobs(&file, entry, &mut wide);
+        }
+    }
+
+    fn defaults(&mut self, file: &File<'_>, entry: &Entry<'_>, wide: &mut FileWide) {
+        let Some(entries) = entry.value.entries() else {
+            self.tell(file, vec![not_a_mapping(entry, "fields of a job")]);
+            return;
+        };
+        wide.span = Some(Span { start: entry.key_span.start, end: entry.value.span.end });
+        let mut problems = fields::read(entries, &mut wide.defaults, &mut self.shared);
+        problems.extend(combine(&mut wide.defaults, |_| false));
+        problems.extend(super::combine::idle_defaults(&wide.defaults));
+        self.tell(file, problems);
+    }
+
+    fn jobs(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
+        let Kind::Map(_) = &entry.value.kind else {
+            self.tell(file, vec![not_a_mapping(&entry, "names with their fields")]);
+            return;
+        };
+        let Kind::Map(entries) = entry.value.kind else { return };
+        for entry in entries {
+            self.job(file, &entry, wide);
+            // Each job's nodes are dropped before the next is read: a file of 100,000 jobs is never held twice.
+            drop(entry);
+        }
+        if let Some((name, span)) = wide.zoneless.first() {
+            let message = match wide.zoneless.len() {
+                1 => format!("the job {} has no `timezone`", shown(name)),
+                count => format!("{} and {} more of this file's jobs have no `timezone`", shown(name), count - 1),
+            };
+            let problem = Problem::at(*span, "missing", message)
+                .hint("write `timezone: Asia/Shanghai`, or where it is, at the top of the file");
+            self.diagnostics.push(file.diagnostic(problem, Severity::Error, Some(name)));
+        }
+    }
+
+    fn job(&mut self, file: &File<'_>, entry: &Entry<'_>, wide: &mut FileWide) {
+        self.jobs_named += 1;
+        let place = file.place(entry.key_span);
+        let key = entry.key_span;
+        let name = entry.key.as_ref();
+        let id = self.job_id(file, name, &place);
+        let Some(entries) = entry.value.entries() else {
+            let problem = if entry.value.is_null() {
+                Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
+            } else {
+                Problem::of(&entry.value, "wrong-type", format!("a job is a mapping of fields, not {}", entry.value.describe()))
+            };
+            self.diagnostics.push(file.diagnostic(problem, Severity::Error, Some(name)));
+            return;
+        };
+        let mut raw = wide.defaults.clone();
+        let mut problems = fields::read(entries, &mut raw, &mut self.shared);
+        problems.extend(chain_has_no_dates(&mut raw, |span| wide.inherited(span)));
+        problems.extend(combine(&mut raw, |span| wide.inherited(span)));
+        if !raw.timezone.written && !wide.zone.written {
+            wide.zoneless.push((name.to_owned(), key));
+        }
+        let zone = if raw.timezone.written { raw.timezone.value.clone() } else { wide.zone.value.clone() };
+        let zone_known = zone.is_some();
+        // A job without a good name or zone is still judged, for the sake of its other problems, and then dropped.
+        let stand_in = JobId::parse("job").expect("it is of the alphabet");
+        let around = Around {
+            id: id.as_ref().unwrap_or(&stand_in),
+            place,
+            zone: zone.unwrap_or(TimeZone::UTC),
+            settings: self.settings,
+            no_dates: &self.no_dates,
+            plain_robot: &self.plain_robot,
+            policy: &self.policy,
+        };
+        let mut warnings = Vec::new();
+        match resolve(&raw, &around) {
+            Ok(job) if problems.is_empty() && zone_known && id.is_some() => {
+                warnings = self.warner.warnings(&job, &raw);
+                self.policy = Arc::clone(&job.retry);
+                let marks = Marks::of(&job, &raw);
+                let to = if wide.inherited(marks.to) { key } else { marks.to };
+                match Chained::new(job, file.place(marks.trigger), || file.place(to)) {
+                    Ok(chained) => _ = self.chained.entry(chained.id().clone()).or_insert(chained),
+                    Err(job) => _ = self.jobs.entry(job.id.clone()).or_insert_with(|| Arc::new(*job)),
+                }
+            }
+            Ok(_) => {}
+            Err(more) => problems.extend(more),
+        }
+        let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
+        for (problem, severity) in severities.chain(warnings.into_iter().map(|problem| (problem, Severity::Warning))) {
+            let (problem, job) = blamed(problem, wide, key, name);
+            self.diagnostics.push(file.diagnostic(problem, severity, job));
+        }
+    }
+
+    /// The job's id, remembered with its place; nothing when it is none, which is told.
+    fn job_id(&mut self, file: &File<'_>, name: &str, place: &Place) -> Option<JobId> {
+        let Some(id) = JobId::parse(name) else {
+            self.tell(file, vec![bad_job_id(name, place.span)]);
+            return None;
+        };
+        match self.job_places.get(&id) {
+            Some(first) => {
+                let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice")).at(place.clone());
+                let twice = twice.job(id.as_str()).related(first.clone(), "first named here");
+                self.diagnostics.push(twice.hint("a job's name is unique over all files"));
+            }
+            None => _ = self.job_places.insert(id.clone(), place.clone()),
+        }
+        Some(id)
+    }
+
+    fn finish(mut self, sources: &[Source]) -> Reading {
+        let chained = std::mem::take(&mut self.chained);
+        let some_lack = self.shared.calendars_may_lack;
+        self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.warner));
+        self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
+        if !any_error(&self.diagnostics) && self.jobs.is_empty() {
+            self.diagnostics.push(Diagnostic::warning("no-jobs", "there is no job in any file: nothing will go on air"));
+        }
+        let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
+        let key = |diagnostic: &Diagnostic| {
+            let place = diagnostic.place.as_ref();
+            let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
+            (file, place.map(|place| place.span.start), diagnostic.code)
+        };
+        self.diagnostics.sort_by_key(key);
+        // What stands once and is used twice, through a default, an alias or a merge key, is told once.
+        self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
+        let good = !any_error(&self.diagnostics);
+        let schedule = good.then_some(Schedule { jobs: self.jobs });
+        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
+    }
+}
+
+/// A problem of a job that stands in its file's defaults is told at the job, for which the default is wrong; unless it is wrong
+/// for every job, and is told once where it stands.
+fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) -> (Problem, Option<&'n str>) {
+    if !wide.inherited(problem.span) {
+        return (problem, Some(job));
+    }
+    if matches!(problem.code, "unknown-app" | "region") {
+        return (problem, None);
+    }
+    problem.related.push((problem.span, "this default"));
+    problem.span = key;
+    (problem, Some(job))
+}
+
+fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
+    let key = entry.key.as_ref();
+    if entry.value.is_null() {
+        return Problem::at(entry.key_span, "no-value", format!("`{key}` has no value"))
+            .hint(format!("give it {of}, or remove the key"));
+    }
+    Problem::of(&entry.value, "wrong-type", format!("`{key}` is a mapping of {of}, not {}", entry.value.describe()))
+}
+
+fn unknown_top_level(entry: &Entry<'_>) -> Problem {
+    let key = entry.key.as_ref();
+    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)));
+    if fields::FIELDS.iter().any(|field| field.name == key) {
+        return problem.hint("a field for all jobs of the file goes under `defaults`");
+    }
+    match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
+        Some(hint) => problem.hint(hint),
+        None if entry.value.entries().is_some() => problem.hint("a job goes under `jobs`"),
+        None => problem.hint("the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`"),
+    }
+}

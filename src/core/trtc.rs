@@ -1,0 +1,16 @@
+//! Tencent RTC's stream-ingest API as values: actions and their parameters, error classes, the TC3 signature, UserSig and
+//! PrivateMapKey, callbacks, and the rule of the limiter. Refuses to know sockets, schedules, occurrences and the ledger.
+
+pub mod action;
+pub mod callback;
+pub mod envelope;
+pub mod error;
+pub mod limiter;
+pub mod request;
+pub mod room;
+pub mod tc3;
+pub mod usersig;
+
+pub use action::{Action, Answer, Api, Body, Destination, Fault, Repeat, Request, StartParams, Success, TaskStatus, Tempo};
+pub use request::{AppKey, Credentials};
+pub use room::Room;
