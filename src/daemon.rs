@@ -102,7 +102,7 @@ pub struct Pulse {
     pub queue: Waiting,
     /// Seconds between two describes of a task on air.
     pub watch_period_s: u64,
-    /// Why starts are held for the clock's sake, if they are.
+    /// WaitReason starts are held for the clock's sake, if they are.
     pub held: Option<String>,
     /// Whether somebody keeps the clock right, if anybody knows.
     pub synchronised: Option<bool>,

@@ -45,7 +45,7 @@
 //! - **Time is believed before it is used.** Each turn first holds the wall clock against boot time; starts go by the one, ends by
 //!   the other when they disagree.
 //! - **One occurrence has a room at a time**, unless both allow it. What may not meet is refused when a schedule is read
-//!   ([`plan::conflicts`]); who gives way, whatever got through, is decided when they meet ([`occurrence::ousted`]).
+//!   ([`plan::conflicts`]); who gives way, whatever got through, is decided when they meet ([`occurrence::displaced_by`]).
 //! - **The core never reads the time.** [`clock`] is the only file that does, and the only one that waits for an instant.
 //! - **A secret has no way out.** UserSig and signatures are made when a request is sent and die with it; stream URLs are shown
 //!   only through [`schedule::StreamUrl::redacted`].

@@ -23,7 +23,7 @@ pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
-pub use rooms::{Ousted, ousted, play_together};
+pub use rooms::{Displacement, displaced_by, play_together};
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
@@ -47,7 +47,7 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Why there is a row for it.
+/// WaitReason there is a row for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The schedule planned it.
@@ -107,7 +107,7 @@ pub struct Playout {
 
 /// The rules of its job that go with an occurrence.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
+pub struct Policy {
     /// What a late start does.
     pub late: Late,
     /// The bound of the attempts until it is first on air, as written.
@@ -124,9 +124,9 @@ pub struct Terms {
     pub priority: u8,
 }
 
-/// Why an occurrence waits.
+/// WaitReason an occurrence waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum WaitReason {
     /// For its next attempt.
     Retry,
     /// For the room, which another occurrence has.
@@ -135,19 +135,19 @@ pub enum Why {
     Restart,
 }
 
-impl Why {
+impl WaitReason {
     /// As the ledger writes it.
     pub fn name(self) -> &'static str {
         match self {
-            Why::Retry => "retry",
-            Why::Yield => "yield",
-            Why::Restart => "restart",
+            WaitReason::Retry => "retry",
+            WaitReason::Yield => "yield",
+            WaitReason::Restart => "restart",
         }
     }
 
     /// The way back from the ledger.
-    pub fn from_name(name: &str) -> Option<Why> {
-        [Why::Retry, Why::Yield, Why::Restart].into_iter().find(|why| why.name() == name)
+    pub fn from_name(name: &str) -> Option<WaitReason> {
+        [WaitReason::Retry, WaitReason::Yield, WaitReason::Restart].into_iter().find(|why| why.name() == name)
     }
 }
 
@@ -163,7 +163,7 @@ pub enum State {
         /// Until when.
         until: Timestamp,
         /// For what.
-        why: Why,
+        why: WaitReason,
     },
     /// A task runs, or is taken to run.
     OnAir,
@@ -252,7 +252,7 @@ pub struct LastFault {
 pub struct Occurrence {
     /// Its name.
     pub key: Key,
-    /// Why there is a row for it.
+    /// WaitReason there is a row for it.
     pub kind: Kind,
     /// How many it stands for; 1 but for summaries.
     pub count: u32,
@@ -261,7 +261,7 @@ pub struct Occurrence {
     /// What is played.
     pub playout: Playout,
     /// Its rules.
-    pub terms: Terms,
+    pub policy: Policy,
     /// The schedule it came from.
     pub generation: i64,
     /// Where it stands.
@@ -332,7 +332,7 @@ impl Occurrence {
 
     /// When `start_within` is over; `None`: no such bound.
     pub fn start_within_closes(&self) -> Option<Timestamp> {
-        let within = match (self.terms.start_within, self.end) {
+        let within = match (self.policy.start_within, self.end) {
             (Some(within), _) => signed(within),
             (None, End::Open) => self.within_open_end(),
             (None, End::Never | End::Planned(_) | End::Media(_)) => return None,
@@ -341,7 +341,7 @@ impl Occurrence {
     }
 
     fn within_open_end(&self) -> SignedDuration {
-        self.terms.start_within.map_or(OPEN_START_WITHIN, signed)
+        self.policy.start_within.map_or(OPEN_START_WITHIN, signed)
     }
 
     /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.

@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::live::Live;
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Event, Key, NotSent, Remedy, State, Task, TaskPhase, TaskStep, Verdict, Why, judge, remedy};
+use crate::occurrence::{Event, Key, NotSent, Remedy, State, Task, TaskPhase, TaskStep, Verdict, WaitReason, judge, remedy};
 use crate::trtc::{Answer, Api};
 
 impl Desk {
@@ -130,7 +130,7 @@ impl Desk {
         }
         let event = match (&live.occurrence.state, task.phase) {
             // It hands over to itself, and its stop was answered.
-            (State::Waiting { why: Why::Restart, .. }, _) if step == TaskStep::Stop => Event::RoomFree,
+            (State::Waiting { why: WaitReason::Restart, .. }, _) if step == TaskStep::Stop => Event::RoomFree,
             (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.was_stopped => {
                 Event::StopSettled { at, verified }
             }

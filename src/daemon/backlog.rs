@@ -27,7 +27,7 @@ pub(super) struct Backlog {
     pub(super) cursor: Timestamp,
     /// Where it ends.
     pub(super) until: Timestamp,
-    /// Why nobody was there.
+    /// WaitReason nobody was there.
     pub(super) absent: MissedReason,
     tallies: HashMap<JobId, Tally>,
 }
@@ -105,14 +105,14 @@ impl Backlog {
     }
 }
 
-/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
+/// WaitReason an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
 /// schedule that planned it is not in force any more.
 fn why_missed(occurrence: &Occurrence, was_replaced: bool, absent: MissedReason, now: Timestamp) -> Outcome {
     let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
     if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
         return Outcome::Missed(absent);
     }
-    if has_closed(occurrence.start_closes()) || occurrence.terms.late == Late::Skip {
+    if has_closed(occurrence.start_closes()) || occurrence.policy.late == Late::Skip {
         return Outcome::Missed(MissedReason::Late);
     }
     if was_replaced {

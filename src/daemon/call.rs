@@ -16,7 +16,7 @@ use crate::ledger::Attempt;
 use crate::occurrence::{LATE_AFTER, NotSent, TaskStep, start_request};
 use crate::schedule::Late;
 use crate::trtc::error::rejected_by_rate;
-use crate::trtc::limiter::{StartClass, StopClass, Ticket};
+use crate::trtc::limiter::{Priority, StartClass, StopClass};
 use crate::trtc::queue::{Queue, Queues, Reservation, Slot};
 use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
 
@@ -132,12 +132,12 @@ impl<C: Clock, A: Api> Line<C, A> {
             (true, true) => StartClass::Late,
             (false, _) => StartClass::Again,
         };
-        if class == StartClass::Late && occurrence.terms.late == Late::Skip || self.clock.now() > closes {
+        if class == StartClass::Late && occurrence.policy.late == Late::Skip || self.clock.now() > closes {
             return Some(Report::Unsent { attempt, reason: NotSent::Late });
         }
         self.until_free(way, key.start.max(self.clock.now())).await;
-        let ticket = Ticket::start(class, occurrence.terms.priority, key.start, key.job.as_str());
-        let Some(slot) = self.slot(queue, ticket, closes).await else {
+        let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
+        let Some(slot) = self.slot(queue, priority, closes).await else {
             return Some(Report::Unsent { attempt, reason: NotSent::Limit });
         };
         drop(reservation);
@@ -169,13 +169,13 @@ impl<C: Clock, A: Api> Line<C, A> {
         row: i64,
         step: TaskStep,
         (destination, task_id): (Destination, String),
-        ticket: Ticket,
+        priority: Priority,
     ) -> Report {
         let body = match step {
             TaskStep::Stop => Body::Stop { task_id },
             TaskStep::Describe => Body::Describe { task_id },
         };
-        let slot = self.queues.of(body.action()).acquire(ticket).await;
+        let slot = self.queues.of(body.action()).acquire(priority).await;
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body }, sent_at).await;
         settle(slot, &answer);
@@ -184,7 +184,7 @@ impl<C: Clock, A: Api> Line<C, A> {
 
     /// Sends the stop of a task that nobody here started.
     pub(super) async fn orphan(self, (destination, task_id): (Destination, String)) -> Report {
-        let slot = self.queues.of(Action::Stop).acquire(Ticket::stop(StopClass::Planned)).await;
+        let slot = self.queues.of(Action::Stop).acquire(Priority::stop(StopClass::Planned)).await;
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body: Body::Stop { task_id: task_id.clone() } }, sent_at).await;
         settle(slot, &answer);
@@ -257,10 +257,10 @@ impl<C: Clock, A: Api> Line<C, A> {
     }
 
     /// A slot, unless the time to send is over first.
-    async fn slot(&self, queue: &Queue, ticket: Ticket, closes: Timestamp) -> Option<Slot> {
+    async fn slot(&self, queue: &Queue, priority: Priority, closes: Timestamp) -> Option<Slot> {
         tokio::select! {
             biased;
-            slot = queue.acquire(ticket) => if self.clock.now() <= closes { Some(slot) } else { slot.unsent(); None },
+            slot = queue.acquire(priority) => if self.clock.now() <= closes { Some(slot) } else { slot.unsent(); None },
             () = self.clock.sleep_until(closes) => None,
         }
     }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::desk::Desk;
 use crate::calendar::Start;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, Terms, start_request};
+use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, Policy, State, start_request};
 use crate::plan;
 use crate::schedule::{EndRule, Job, Late};
 use crate::trtc::{Destination, Repeat};
@@ -74,7 +74,7 @@ pub(super) fn start_late(
 ) -> Result<(), LedgerError> {
     let occurrence = Occurrence { tried_at: Some(now), ..armed(planned, generation, true) };
     let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
-    let outcome = if is_late && occurrence.terms.late == Late::Skip {
+    let outcome = if is_late && occurrence.policy.late == Late::Skip {
         Some(MissedReason::Late)
     } else if start_request(&occurrence, now).is_err() {
         Some(MissedReason::ContentOver)
@@ -100,7 +100,7 @@ pub(super) fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> O
         count: 1,
         end: planned.end,
         playout: playout(job, planned.start.at),
-        terms: terms(job),
+        policy: policy(job),
         generation,
         state: State::Armed,
         attempts: 1,
@@ -152,8 +152,8 @@ pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {
 }
 
 /// The rules of a job that go with its occurrences.
-pub(super) fn terms(job: &Job) -> Terms {
-    Terms {
+pub(super) fn policy(job: &Job) -> Policy {
+    Policy {
         late: job.late,
         start_within: job.start_within,
         conflict: job.conflict,

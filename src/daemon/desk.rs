@@ -13,10 +13,10 @@ use super::rooms::Rooms;
 use super::tasks::{Tasks, Way};
 use super::voice::{Happening, Weight};
 use crate::ledger::{Attempt, LedgerError, Turn};
-use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskStep, Why, decide};
+use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 use crate::trtc::Destination;
-use crate::trtc::limiter::Ticket;
+use crate::trtc::limiter::Priority;
 
 /// What becomes of armed rows whose start is ahead, when a daemon takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) struct Desk {
     last_turn: Timestamp,
     /// The endpoint's clock minus this one, where that had to be taken.
     pub(super) offset_ms: Option<i64>,
-    /// Why no start may leave, if none may.
+    /// WaitReason no start may leave, if none may.
     pub(super) held: Option<MissedReason>,
 }
 
@@ -249,8 +249,8 @@ impl Desk {
         self.tasks.clock_went_back(now);
         self.callbacks.clock_went_back(now);
         for live in self.live.values_mut() {
-            if let State::Waiting { until, why: Why::Retry | Why::Restart } = &mut live.occurrence.state {
-                let longest = SignedDuration::try_from(live.occurrence.terms.retry.cap).unwrap_or(SignedDuration::MAX);
+            if let State::Waiting { until, why: WaitReason::Retry | WaitReason::Restart } = &mut live.occurrence.state {
+                let longest = SignedDuration::try_from(live.occurrence.policy.retry.cap).unwrap_or(SignedDuration::MAX);
                 let soonest = now.max(live.occurrence.key.start);
                 *until = soonest.checked_add(longest).map_or(*until, |latest| latest.min(*until));
             }
@@ -281,7 +281,7 @@ impl Desk {
     }
 
     /// Stops and describes that are to be sent now.
-    pub(super) fn task_calls(&mut self) -> Vec<(i64, TaskStep, (Destination, String), Ticket)> {
+    pub(super) fn task_calls(&mut self) -> Vec<(i64, TaskStep, (Destination, String), Priority)> {
         self.tasks.calls()
     }
 

@@ -120,7 +120,7 @@ impl Hold {
         is_much.then(|| std::mem::replace(&mut self.moved, SignedDuration::ZERO))
     }
 
-    /// Why starts are held, if they are.
+    /// WaitReason starts are held, if they are.
     pub(super) fn reason(&self) -> Option<&str> {
         let unset = "the clock was not synchronised since the host booted, and `require_sync` waits for that up to 5 min";
         self.reason.as_deref().or(self.unset_until.map(|_| unset))

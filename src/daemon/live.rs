@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::tasks::Way;
 use super::voice::Weight;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, State, Why, play_together};
+use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, State, WaitReason, play_together};
 use crate::schedule::Late;
 
 /// How long before its bound in the cloud a task is renewed.
@@ -26,7 +26,7 @@ pub(super) struct Live {
     pub(super) call: Option<UnderWay>,
     /// When the cloud ends its task by itself.
     pub(super) bound: Option<Timestamp>,
-    /// Why its attempt was claimed and could not be sent for a while.
+    /// WaitReason its attempt was claimed and could not be sent for a while.
     pub(super) held_back: Option<MissedReason>,
 }
 
@@ -94,7 +94,7 @@ impl Live {
             State::Waiting { .. } if is_held => self.expires_at(),
             // Claimed, and not on the disk: its permission may come too late.
             State::Armed | State::Calling if is_held && self.call.is_none() => self.expires_at(),
-            State::Waiting { until, why: Why::Yield } => {
+            State::Waiting { until, why: WaitReason::Yield } => {
                 // Whoever has the room is asked; time says only when it is too late.
                 self.expires_at().map_or(Some(until), |expires| Some(expires.min(until)))
             }
@@ -137,7 +137,7 @@ impl Live {
         let occurrence = &self.occurrence;
         let End::Media(end) = occurrence.end else { return None };
         let late = sent_at.duration_since(occurrence.key.start);
-        let starts_over = occurrence.terms.late == Late::Restart && occurrence.on_air_at.is_none() && late > LATE_AFTER;
+        let starts_over = occurrence.policy.late == Late::Restart && occurrence.on_air_at.is_none() && late > LATE_AFTER;
         Some(if starts_over { end.checked_add(late).unwrap_or(Timestamp::MAX) } else { end })
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::claim::{playout, terms};
+use super::claim::{playout, policy};
 use super::desk::Desk;
 use super::input::{Reply, StopTarget};
 use crate::ledger::{LedgerError, Turn};
@@ -95,7 +95,7 @@ impl Desk {
             };
             let mut next = live.occurrence.clone();
             next.end = planned.end;
-            next.terms = terms(&planned.job);
+            next.policy = policy(&planned.job);
             let may_still_change = next.on_air_at.is_none() && !next.in_doubt && matches!(next.state, State::Waiting { .. });
             if may_still_change {
                 next.playout = playout(&planned.job, key.start);
@@ -125,7 +125,7 @@ impl Desk {
     fn removed(&mut self, turn: &mut Turn<'_>, key: &Key, now: Timestamp) -> Result<(), LedgerError> {
         let Some(live) = self.live.get(key) else { return Ok(()) };
         let was_on_air = live.occurrence.on_air_at.is_some() || live.awaits_answer() || live.occurrence.in_doubt;
-        if was_on_air && live.occurrence.terms.on_remove == OnRemove::Finish {
+        if was_on_air && live.occurrence.policy.on_remove == OnRemove::Finish {
             return Ok(());
         }
         self.happen(turn, key, Event::Cut(Outcome::CutRemoved), now)

@@ -55,7 +55,7 @@ pub(super) fn take_over(
         turn.set_generation(accepted.number, now)?;
     }
     for job in accepted.schedule.jobs() {
-        turn.see_job(job.id.as_str(), now)?;
+        turn.record_job_seen(job.id.as_str(), now)?;
     }
     let mut horizon = Horizon::new(accepted, former, cursor, now);
     if desk.held.is_none() {

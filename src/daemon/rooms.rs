@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::live::Live;
 use super::tasks::Way;
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Event, Key, Occurrence, Ousted, Outcome, SkippedReason, State, Target, Why, ousted};
+use crate::occurrence::{Displacement, Event, Key, Occurrence, Outcome, SkippedReason, State, Target, WaitReason, displaced_by};
 
 /// Who is in which room, or waits for it.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Desk {
             }
         }
         let is_yielding =
-            |occurrence: &Occurrence| matches!(occurrence.state, State::Waiting { until, why: Why::Yield } if until > now);
+            |occurrence: &Occurrence| matches!(occurrence.state, State::Waiting { until, why: WaitReason::Yield } if until > now);
         let yielding: Vec<_> =
             self.live.values().filter(|live| is_yielding(&live.occurrence)).map(|live| live.occurrence.key.clone()).collect();
         for key in yielding {
@@ -82,11 +82,11 @@ impl Desk {
     }
 
     /// The worst that those who share its room do to an occurrence.
-    fn fate(&self, key: &Key, now: Timestamp) -> Option<Ousted> {
+    fn fate(&self, key: &Key, now: Timestamp) -> Option<Displacement> {
         let own = &self.live.get(key)?.occurrence;
         let others = self.rooms.keys.get(&own.playout.target())?;
         let able = others.iter().filter_map(|other| self.live.get(other)).filter(|other| !self.cannot_leave(other));
-        let fates = able.filter_map(|other| ousted(own, &other.occurrence, now));
+        let fates = able.filter_map(|other| displaced_by(own, &other.occurrence, now));
         fates.max()
     }
 
@@ -104,33 +104,33 @@ impl Desk {
         let starting =
             others.filter_map(|key| self.live.get(key)).filter(|other| other.awaits_answer() && !other.plays_beside(own));
         let gives_way = |other: &Occurrence| {
-            other.key != occurrence.key && (other.wanted.is_some() || ousted(other, occurrence, sent_at).is_some())
+            other.key != occurrence.key && (other.wanted.is_some() || displaced_by(other, occurrence, sent_at).is_some())
         };
         // Nobody knows whether it will be answered, so that even the same robot is not waited for longer.
         let is_in_way = starting.map(|other| &other.occurrence).any(gives_way);
         if is_in_way { Way::Occupied } else { Way::Free }
     }
 
-    fn oust(&mut self, turn: &mut Turn<'_>, key: &Key, fate: Ousted, now: Timestamp) -> Result<(), LedgerError> {
+    fn oust(&mut self, turn: &mut Turn<'_>, key: &Key, fate: Displacement, now: Timestamp) -> Result<(), LedgerError> {
         let Some(live) = self.live.get(key) else { return Ok(()) };
         let state = live.occurrence.state.clone();
         let event = match fate {
-            Ousted::Yields => Event::Yield,
-            Ousted::Ends => Event::End,
-            Ousted::Preempted | Ousted::Skipped => Event::Cut(Outcome::CutPreempted),
+            Displacement::Yields => Event::Yield,
+            Displacement::Ends => Event::End,
+            Displacement::Preempted | Displacement::Skipped => Event::Cut(Outcome::CutPreempted),
         };
         match state {
-            State::Waiting { why: Why::Yield, .. } if fate == Ousted::Yields => Ok(()),
+            State::Waiting { why: WaitReason::Yield, .. } if fate == Displacement::Yields => Ok(()),
             State::OnAir | State::Waiting { .. } => self.happen(turn, key, event, now),
             State::Armed | State::Calling if live.occurrence.wanted.is_some() => Ok(()),
             State::Armed | State::Calling => {
                 let was_never_sent = live.occurrence.attempts == 1 && live.occurrence.first_sent_at.is_none();
                 if !self.take_back(turn, key)? {
                     // It is on its way: what becomes of it is known when it is answered.
-                    return if fate == Ousted::Yields { Ok(()) } else { self.happen(turn, key, event, now) };
+                    return if fate == Displacement::Yields { Ok(()) } else { self.happen(turn, key, event, now) };
                 }
                 match fate {
-                    Ousted::Yields => self.happen(turn, key, Event::Yield, now),
+                    Displacement::Yields => self.happen(turn, key, Event::Yield, now),
                     _ if was_never_sent => self.happen(turn, key, Event::Skipped(SkippedReason::Conflict), now),
                     _ => {
                         self.happen(turn, key, Event::Postponed, now)?;

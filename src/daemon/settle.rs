@@ -33,7 +33,7 @@ pub(super) struct Horizon {
     backlogs: VecDeque<Backlog>,
     /// A new ledger on a host whose clock is not right yet: nothing is owed before it is.
     begins_when_released: bool,
-    /// Why nothing was settled since `until`, should that be long ago.
+    /// WaitReason nothing was settled since `until`, should that be long ago.
     absent: MissedReason,
 }
 
@@ -148,7 +148,7 @@ impl Horizon {
         let busy = desk.jobs();
         let number = self.generation.number;
         for added in &ready.added {
-            turn.see_job(added.as_str(), now)?;
+            turn.record_job_seen(added.as_str(), now)?;
         }
         for job in ready.may_be_open.values() {
             if desk.held == Some(MissedReason::Clock) {

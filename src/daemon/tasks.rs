@@ -11,7 +11,7 @@ use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{End, Key, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
 use crate::trtc::callback::TaskNews;
-use crate::trtc::limiter::{StopClass, Ticket};
+use crate::trtc::limiter::{Priority, StopClass};
 use crate::trtc::{Action, Answer, Destination};
 
 /// Each task on air is described this often, unless there are very many.
@@ -329,22 +329,22 @@ impl Tasks {
     }
 
     /// What is to be sent now.
-    pub(super) fn calls(&mut self) -> Vec<(i64, TaskStep, (Destination, String), Ticket)> {
+    pub(super) fn calls(&mut self) -> Vec<(i64, TaskStep, (Destination, String), Priority)> {
         let owed = self.rows.iter_mut().filter_map(|(row, live)| Some((*row, live.owed.take()?, live)));
         let calls = owed.map(|(row, step, live)| {
             match step {
                 TaskStep::Stop => live.stopping = true,
                 TaskStep::Describe => live.describing = true,
             }
-            let ticket = match (step, live.task.phase) {
-                (TaskStep::Describe, _) => Ticket::describe(),
+            let priority = match (step, live.task.phase) {
+                (TaskStep::Describe, _) => Priority::describe(),
                 (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if live.hand_over == HandOver::Awaited => {
-                    Ticket::stop(StopClass::HandOver)
+                    Priority::stop(StopClass::HandOver)
                 }
-                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Ticket::stop(StopClass::Planned),
-                (TaskStep::Stop, _) => Ticket::stop(StopClass::Again),
+                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Priority::stop(StopClass::Planned),
+                (TaskStep::Stop, _) => Priority::stop(StopClass::Again),
             };
-            (row, step, (live.task.destination.clone(), live.task.task_id.clone()), ticket)
+            (row, step, (live.task.destination.clone(), live.task.task_id.clone()), priority)
         });
         calls.collect()
     }

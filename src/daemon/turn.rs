@@ -157,7 +157,7 @@ impl Office<'_, '_> {
         let text = format!("the clock is believed again, and starts go on; it shows {now}");
         self.desk.heard.push(Happening::general(now, Weight::Info, text));
         if self.horizon.released(now) {
-            self.turn.unmiss(now);
+            self.turn.delete_missed_since(now);
             self.turn.set_cursor(self.horizon.cursor())?;
         }
         let cursor = self.horizon.cursor();

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, Why, is_paced};
+use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, WaitReason, is_paced};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,21 +55,23 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Weight, String) {
     }
 }
 
-fn waiting(occurrence: &Occurrence, until: Timestamp, why: Why, now: Timestamp) -> (Weight, String) {
+fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Timestamp) -> (Weight, String) {
     let seconds = until.duration_since(now).as_secs_f64().max(0.0);
     let was_tried = occurrence.tries > 0;
     match why {
-        Why::Yield => (Weight::Info, "yields the room, and has it again as soon as it is free".to_owned()),
-        Why::Restart if !was_tried && occurrence.lost_at.is_none() => {
+        WaitReason::Yield => (Weight::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() => {
             (Weight::Info, "hands over to itself: the cloud would end its task before its end".to_owned())
         }
-        Why::Restart if !was_tried && is_paced(occurrence, now) => {
+        WaitReason::Restart if !was_tried && is_paced(occurrence, now) => {
             let text =
                 format!("lost: it has vanished {} times within minutes, and is tried once a minute from now", HEALS_FAST + 1);
             (Weight::Error, text)
         }
-        Why::Restart if !was_tried => (Weight::Warning, "vanished, and is put on air again where it would be by now".to_owned()),
-        Why::Retry | Why::Restart => {
+        WaitReason::Restart if !was_tried => {
+            (Weight::Warning, "vanished, and is put on air again where it would be by now".to_owned())
+        }
+        WaitReason::Retry | WaitReason::Restart => {
             let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
             let (fault, attempt) = (fault(occurrence), occurrence.attempts);
             (Weight::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))

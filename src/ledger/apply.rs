@@ -86,12 +86,12 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         Write::OrphanGone { task_id, at } => {
             run(connection, "UPDATE orphan SET gone_ms = ?2 WHERE task_id = ?1", params![task_id, at.as_millisecond()])
         }
-        Write::Unmiss { from } => {
+        Write::DeleteMissedSince { from } => {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
             run(connection, sql, [from.as_millisecond()])
         }
         Write::Meta { key, value } => set_meta(connection, key, *value),
-        Write::SeeJob { job, at } => {
+        Write::RecordJobSeen { job, at } => {
             let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
             run(connection, sql, params![job, at.as_millisecond()])
         }

@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{
-    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, State, Task, TaskPhase, Terms, Why,
+    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, Policy, State, Task, TaskPhase, WaitReason,
 };
 use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
@@ -57,7 +57,7 @@ fn milliseconds(duration: Duration) -> u64 {
 /// The `spec` column of an occurrence.
 pub(super) fn spec(occurrence: &Occurrence) -> String {
     let playout = &occurrence.playout;
-    let Terms { late, start_within, conflict, retry, heal, on_remove, priority } = &occurrence.terms;
+    let Policy { late, start_within, conflict, retry, heal, on_remove, priority } = &occurrence.policy;
     let spec = Spec {
         app: playout.destination.app.clone(),
         sdk_app_id: playout.destination.sdk_app_id,
@@ -179,7 +179,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         },
         request_id: row.get("request_id")?,
         playout: playout(&spec)?,
-        terms: terms(spec)?,
+        policy: policy(spec)?,
     })
 }
 
@@ -242,12 +242,12 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
     })
 }
 
-fn terms(spec: Spec) -> rusqlite::Result<Terms> {
+fn policy(spec: Spec) -> rusqlite::Result<Policy> {
     let conflicts = [Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow];
     let conflict = conflicts.into_iter().find(|conflict| conflict_name(*conflict) == spec.conflict);
     let on_remove = [OnRemove::Finish, OnRemove::Stop].into_iter().find(|word| on_remove_name(*word) == spec.on_remove);
     let late = [Late::Join, Late::Restart, Late::Skip].into_iter().find(|late| late_name(*late) == spec.late);
-    Ok(Terms {
+    Ok(Policy {
         late: late.ok_or_else(|| broken("late", &spec.late))?,
         start_within: spec.start_within_ms.map(Duration::from_millis),
         retry: RetryPolicy {
@@ -284,7 +284,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
         "calling" => State::Calling,
         "waiting" => {
             let why: String = row.get("wait_why")?;
-            let why = Why::from_name(&why).ok_or_else(|| broken("wait_why", &why))?;
+            let why = WaitReason::from_name(&why).ok_or_else(|| broken("wait_why", &why))?;
             State::Waiting { until: instant(row, "wait_until_ms")?, why }
         }
         "on_air" => State::OnAir,

@@ -48,9 +48,9 @@ pub(super) enum Write {
     AddOrphan(Orphan),
     UpdateOrphan(Orphan),
     OrphanGone { task_id: String, at: Timestamp },
-    Unmiss { from: Timestamp },
+    DeleteMissedSince { from: Timestamp },
     Meta { key: &'static str, value: i64 },
-    SeeJob { job: String, at: Timestamp },
+    RecordJobSeen { job: String, at: Timestamp },
     Act { at: Timestamp, who: String, what: String, detail: String },
 }
 
@@ -194,7 +194,7 @@ impl Turn<'_> {
 
     /// Takes back every `missed` row that starts at or after `from`: a clock that was ahead had settled what was still to come.
     /// Crash before: the clock is judged again.
-    pub fn unmiss(&mut self, from: Timestamp) {
+    pub fn delete_missed_since(&mut self, from: Timestamp) {
         let writes = self.own.writes.iter().chain(&self.ledger.pending.writes);
         let missed = writes.filter_map(|write| match write {
             Write::Record(occurrence) if occurrence.key.start >= from => match &occurrence.state {
@@ -207,7 +207,7 @@ impl Turn<'_> {
             self.own.fresh.remove(&key);
             self.ledger.pending.fresh.remove(&key);
         }
-        self.write(Write::Unmiss { from });
+        self.write(Write::DeleteMissedSince { from });
     }
 
     /// Moves the cursor: every occurrence that starts before it is settled. Crash before: what lies between is settled again, and
@@ -231,8 +231,8 @@ impl Turn<'_> {
     }
 
     /// Remembers when a job was first seen.
-    pub fn see_job(&mut self, job: &str, now: Timestamp) -> Result<(), LedgerError> {
-        self.write(Write::SeeJob { job: job.to_owned(), at: now });
+    pub fn record_job_seen(&mut self, job: &str, now: Timestamp) -> Result<(), LedgerError> {
+        self.write(Write::RecordJobSeen { job: job.to_owned(), at: now });
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl Turn<'_> {
         if writes().any(|write| matches!(write, Write::Remove(removed) if removed == key)) {
             return Ok(false);
         }
-        if writes().any(|write| matches!(write, Write::Unmiss { from } if *from <= key.start)) {
+        if writes().any(|write| matches!(write, Write::DeleteMissedSince { from } if *from <= key.start)) {
             return self.ledger.holds_unless_missed(key);
         }
         self.ledger.holds(key)

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::action::Action;
-use super::limiter::{Limiter, Queued, ReservationId, SlotId, Ticket};
+use super::limiter::{Limiter, Priority, Queued, ReservationId, SlotId};
 
 /// The three queues.
 #[derive(Clone)]
@@ -68,13 +68,13 @@ impl Queue {
         Queue { shared: Arc::new(Shared { origin: Instant::now(), state: Mutex::new(state) }) }
     }
 
-    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the ticket out of
+    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request out of
     /// the queue, whatever had come of it.
-    pub async fn acquire(&self, ticket: Ticket) -> Slot {
+    pub async fn acquire(&self, priority: Priority) -> Slot {
         let turn = Arc::new(Notify::new());
         let waiter = {
             let mut state = self.shared.lock();
-            let queued = state.limiter.enqueue(ticket);
+            let queued = state.limiter.enqueue(priority);
             state.waiting.insert(queued.clone(), turn.clone());
             state.pump(self.shared.now());
             Waiter { shared: &self.shared, queued }
@@ -151,7 +151,7 @@ impl State {
     }
 }
 
-/// A ticket in the queue. Dropping it leaves nothing behind.
+/// A request in the queue. Dropping it leaves nothing behind.
 struct Waiter<'a> {
     shared: &'a Arc<Shared>,
     queued: Queued,
@@ -219,8 +219,8 @@ mod tests {
         Queue::new(NonZeroU32::new(rate).expect("a rate"))
     }
 
-    fn start(class: StartClass, priority: u8) -> Ticket {
-        Ticket::start(class, priority, Timestamp::UNIX_EPOCH, "job")
+    fn start(class: StartClass, priority: u8) -> Priority {
+        Priority::start(class, priority, Timestamp::UNIX_EPOCH, "job")
     }
 
     /// Sends `count` describes at once, each answered after `answer_ms`, and returns when each left.
@@ -257,11 +257,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_early_answer_wakes_the_head_early() {
         let queue = queue(1);
-        let slot = queue.acquire(Ticket::describe()).await;
+        let slot = queue.acquire(Priority::describe()).await;
         let begin = Instant::now();
         let waiting = tokio::spawn({
             let queue = queue.clone();
-            async move { queue.acquire(Ticket::describe()).await.answered(false) }
+            async move { queue.acquire(Priority::describe()).await.answered(false) }
         });
         tokio::task::yield_now().await;
         slot.answered(false);
@@ -272,21 +272,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slot_dropped_without_an_answer_is_free_after_its_margin() {
         let queue = queue(1);
-        drop(queue.acquire(Ticket::describe()).await);
+        drop(queue.acquire(Priority::describe()).await);
         let begin = Instant::now();
-        queue.acquire(Ticket::describe()).await.unsent();
+        queue.acquire(Priority::describe()).await.unsent();
         assert!((1_250..1_255).contains(&begin.elapsed().as_millis()));
         let begin = Instant::now();
-        queue.acquire(Ticket::describe()).await.answered(false);
+        queue.acquire(Priority::describe()).await.answered(false);
         assert_eq!(begin.elapsed(), Duration::ZERO, "what was not sent holds nothing");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_future_that_is_dropped_leaves_the_queue_and_gives_back_its_slot() {
         let queue = queue(1);
-        let slot = queue.acquire(Ticket::describe()).await;
-        let mut given_up = Box::pin(queue.acquire(Ticket::describe()));
-        let mut second = Box::pin(queue.acquire(Ticket::describe()));
+        let slot = queue.acquire(Priority::describe()).await;
+        let mut given_up = Box::pin(queue.acquire(Priority::describe()));
+        let mut second = Box::pin(queue.acquire(Priority::describe()));
         poll_once(&mut given_up).await;
         poll_once(&mut second).await;
         assert_eq!(queue.waiting(), 2);
@@ -301,9 +301,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn when_the_head_gives_up_the_next_one_takes_over_its_alarm() {
         let queue = queue(1);
-        drop(queue.acquire(Ticket::describe()).await);
-        let mut head = Box::pin(queue.acquire(Ticket::describe()));
-        let mut next = Box::pin(queue.acquire(Ticket::describe()));
+        drop(queue.acquire(Priority::describe()).await);
+        let mut head = Box::pin(queue.acquire(Priority::describe()));
+        let mut next = Box::pin(queue.acquire(Priority::describe()));
         poll_once(&mut head).await;
         poll_once(&mut next).await;
         drop(head);

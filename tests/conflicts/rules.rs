@@ -1,6 +1,6 @@
 //! Every rule of what a conflict is, on schedules as small as can be.
 
-use ingestd::plan::conflicts::{Conflicts, Fault, judge};
+use ingestd::plan::conflicts::{ConflictKind, Conflicts, judge};
 
 use super::{NOW, instant, jobs};
 
@@ -14,10 +14,10 @@ fn told(zone: &str, written: &[(&str, &str)]) -> String {
     assert!(!conflicts.more);
     let clash = |clash: &ingestd::plan::conflicts::Clash| {
         let fault = match clash.fault {
-            Fault::Overlap => "overlap",
-            Fault::EqualStarts => "equal",
-            Fault::TwoYielders => "yielders",
-            Fault::OneRobot => "robot",
+            ConflictKind::Overlap => "overlap",
+            ConflictKind::EqualStarts => "equal",
+            ConflictKind::TwoYielders => "yielders",
+            ConflictKind::OneRobot => "robot",
         };
         let by_clock = if clash.by_clock_change { " (clock)" } else { "" };
         format!("{} {} {fault}{by_clock}", clash.earlier.job.id, clash.later.job.id)

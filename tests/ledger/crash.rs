@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use ingestd::ledger::{HistoryQuery, Ledger, LedgerError, Reader, Turn};
-use ingestd::occurrence::{Kind, MissedReason, Occurrence, Outcome, State, TaskPhase, Why};
+use ingestd::occurrence::{Kind, MissedReason, Occurrence, Outcome, State, TaskPhase, WaitReason};
 use ingestd::trtc::{Action, Answer, Fault, Success};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ fn calling() -> Occurrence {
 }
 
 fn waiting() -> Occurrence {
-    Occurrence { state: State::Waiting { until: start() + SignedDuration::from_secs(3), why: Why::Retry }, ..promo() }
+    Occurrence { state: State::Waiting { until: start() + SignedDuration::from_secs(3), why: WaitReason::Retry }, ..promo() }
 }
 
 fn nothing(_: &mut Ledger) {}
@@ -170,9 +170,12 @@ const METHODS: [Method; 16] = [
         after: "cursor 2026-11-22T10:00:00Z | generation 3 of 2026-11-22T10:00:00Z",
     },
     Method {
-        name: "see_job",
+        name: "record_job_seen",
         before: nothing,
-        act: |turn| turn.see_job("promo", start()).and_then(|()| turn.see_job("promo", start() + SignedDuration::from_secs(1))),
+        act: |turn| {
+            turn.record_job_seen("promo", start())
+                .and_then(|()| turn.record_job_seen("promo", start() + SignedDuration::from_secs(1)))
+        },
         after: "job promo seen 0 s after the start",
     },
     Method {

@@ -1,7 +1,7 @@
 //! What the ledger answers to those who only read, beside a daemon that writes and without one.
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
-use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, Why};
+use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::filling::write;
@@ -87,10 +87,14 @@ fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
         Occurrence { state: State::Done { outcome: Outcome::EndedUnverified }, ..ended("unverified", hours(-4)) },
         // It began long ago and is trouble now.
         failed("long", hours(-100), hours(-5)),
-        Occurrence { state: waiting(Why::Restart), ..on_air("restarting", hours(-200)) },
-        Occurrence { state: waiting(Why::Retry), fault: Some(fault(None, "no answer in time")), ..armed("retrying", hours(-30)) },
+        Occurrence { state: waiting(WaitReason::Restart), ..on_air("restarting", hours(-200)) },
+        Occurrence {
+            state: waiting(WaitReason::Retry),
+            fault: Some(fault(None, "no answer in time")),
+            ..armed("retrying", hours(-30))
+        },
         Occurrence { state: State::Calling, attempts: 2, ..armed("calling", hours(-31)) },
-        Occurrence { state: waiting(Why::Yield), ..on_air("yielding", hours(-6)) },
+        Occurrence { state: waiting(WaitReason::Yield), ..on_air("yielding", hours(-6)) },
         // It is over, and so is its day.
         failed("yesterday", hours(-26), hours(-25)),
         missed("missed-yesterday", hours(-25), Outcome::Missed(MissedReason::Down)),
@@ -169,7 +173,7 @@ fn what_is_not_missed_any_more_can_be_claimed_in_the_same_turn() {
     assert!(turn.record(&row).expect("a turn"));
     turn.commit(start).expect("writable");
     let mut turn = ledger.turn();
-    turn.unmiss(start);
+    turn.delete_missed_since(start);
     assert!(turn.claim(&armed("promo", start)).expect("a turn"), "its row goes with this turn");
     assert_eq!(turn.commit(start).expect("writable").len(), 1);
     assert_eq!(ledger.recover().expect("readable"), [armed("promo", start)]);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{
-    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms, Why,
+    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase,
+    WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room, Tempo};
@@ -61,14 +62,14 @@ fn playout() -> impl Strategy<Value = Playout> {
     })
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn policy() -> impl Strategy<Value = Policy> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
         .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
     let conflict = select(vec![Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow]);
     let on_remove = select(vec![OnRemove::Finish, OnRemove::Stop]);
     let late = select(vec![Late::Join, Late::Restart, Late::Skip]);
     (late, option::of(milliseconds()), retry, 0..=9_u8, conflict, any::<bool>(), on_remove).prop_map(
-        |(late, start_within, retry, priority, conflict, heal, on_remove)| Terms {
+        |(late, start_within, retry, priority, conflict, heal, on_remove)| Policy {
             late,
             start_within,
             conflict,
@@ -99,7 +100,8 @@ fn state() -> impl Strategy<Value = State> {
     prop_oneof![
         Just(State::Armed),
         Just(State::Calling),
-        (instant(), select(vec![Why::Retry, Why::Yield, Why::Restart])).prop_map(|(until, why)| State::Waiting { until, why }),
+        (instant(), select(vec![WaitReason::Retry, WaitReason::Yield, WaitReason::Restart]))
+            .prop_map(|(until, why)| State::Waiting { until, why }),
         Just(State::OnAir),
         off.prop_map(|outcome| State::Stopping { outcome }),
         outcome().prop_map(|outcome| State::Done { outcome }),
@@ -131,8 +133,8 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
         adopted,
     );
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
-    let parts = (name, end(), playout(), terms(), state(), counts, doubts, (times, losses), texts);
-    parts.prop_map(|(name, end, playout, terms, state, counts, doubts, (times, losses), texts)| {
+    let parts = (name, end(), playout(), policy(), state(), counts, doubts, (times, losses), texts);
+    parts.prop_map(|(name, end, playout, policy, state, counts, doubts, (times, losses), texts)| {
         let (start, job, kind) = name;
         let (attempts, tries, restarts, generation) = counts;
         let (was_in_doubt, in_doubt, joined) = doubts;
@@ -145,7 +147,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             count: 1,
             end,
             playout,
-            terms,
+            policy,
             generation,
             state,
             attempts,
@@ -236,7 +238,7 @@ fn all(ledger: &Ledger) -> Vec<Occurrence> {
 fn what_waits_for_ever_comes_back() {
     let (_folder, mut ledger) = ledger();
     let start = at("2026-11-22T10:00:00Z");
-    let state = State::Waiting { until: Timestamp::MAX, why: Why::Yield };
+    let state = State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield };
     let row = Occurrence { state, end: End::Planned(Timestamp::MAX), task_id: None, ..on_air("filler", start) };
     write(&mut ledger, &row);
     assert_eq!(ledger.recover().expect("readable"), [row]);

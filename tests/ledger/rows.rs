@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, State, Task, TaskPhase, Terms};
+use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::{Destination, Repeat, Room};
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +36,7 @@ pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
             auto_push: None,
             idle_timeout: None,
         },
-        terms: Terms {
+        policy: Policy {
             late: Late::Join,
             start_within: None,
             retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },

@@ -162,7 +162,7 @@ fn what_is_on_air_is_named_with_what_becomes_of_it() {
     let end = End::Planned(start + SignedDuration::from_hours(24));
     for id in ids {
         let mut row = Occurrence { end, ..on_air(id, start) };
-        row.terms.on_remove = if id == "stops" { OnRemove::Stop } else { OnRemove::Finish };
+        row.policy.on_remove = if id == "stops" { OnRemove::Stop } else { OnRemove::Finish };
         row.kind = if id == "fired" { Kind::Fired } else { Kind::Planned };
         write(&mut ledger, &row);
     }

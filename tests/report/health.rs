@@ -1,7 +1,7 @@
 //! When somebody has to get up, and when not.
 
 use ingestd::diagnostic::Diagnostic;
-use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, Why};
+use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason};
 use ingestd::report::status::{DaemonState, DaemonView, Health, LedgerView, StatusInput, judge};
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,7 +54,7 @@ fn refused(start: Timestamp) -> Occurrence {
     Occurrence { state: State::Done { outcome }, fault, ended_at: Some(start), ..armed("promo", start) }
 }
 
-fn waiting(why: Why) -> Occurrence {
+fn waiting(why: WaitReason) -> Occurrence {
     let fault = Some(fault(None, "no answer in time"));
     Occurrence { state: State::Waiting { until: minutes(1), why }, fault, attempts: 3, ..armed("promo", minutes(-1)) }
 }
@@ -92,10 +92,10 @@ fn the_health_is_what_an_operator_would_say() {
     let cases = [
         ("nothing at all", input(LedgerView::default()), Ok, ""),
         ("on air as planned", of_air(later.clone(), vec![task(&later)]), Ok, ""),
-        ("a start that is refused", of_trouble(waiting(Why::Retry)), Failing, "`promo` is off the air after 3 attempts: no answer in time"),
-        ("a start that may have begun", of_trouble(Occurrence { in_doubt: true, was_in_doubt: true, ..waiting(Why::Retry) }), Failing, "`promo` may be off the air after 3 attempts"),
-        ("a stream that vanished", of_trouble(Occurrence { fault: None, ..waiting(Why::Restart) }), Failing, "`promo` is off the air after 3 attempts: waiting (restart)"),
-        ("a filler that yields", of_trouble(waiting(Why::Yield)), Ok, ""),
+        ("a start that is refused", of_trouble(waiting(WaitReason::Retry)), Failing, "`promo` is off the air after 3 attempts: no answer in time"),
+        ("a start that may have begun", of_trouble(Occurrence { in_doubt: true, was_in_doubt: true, ..waiting(WaitReason::Retry) }), Failing, "`promo` may be off the air after 3 attempts"),
+        ("a stream that vanished", of_trouble(Occurrence { fault: None, ..waiting(WaitReason::Restart) }), Failing, "`promo` is off the air after 3 attempts: waiting (restart)"),
+        ("a filler that yields", of_trouble(waiting(WaitReason::Yield)), Ok, ""),
         ("failed, and its window is open", of_trouble(refused(minutes(-30))), Failing, "`promo` is off the air and is not tried again after 1 attempt: AuthFailure.SecretIdNotFound (no such key)"),
         ("failed, and its window closed just now", of_trouble(refused(minutes(-130))), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: failed (AuthFailure.SecretIdNotFound)"),
         ("failed, and its window closed long ago", of_trouble(refused(minutes(-190))), Ok, ""),
@@ -132,8 +132,10 @@ fn the_health_is_what_an_operator_would_say() {
 
 #[test]
 fn the_worst_is_told_first_and_many_alike_are_counted() {
-    let row =
-        |number: i64| Occurrence { key: super::rows::key(&format!("promo-{number}"), minutes(-number)), ..waiting(Why::Retry) };
+    let row = |number: i64| Occurrence {
+        key: super::rows::key(&format!("promo-{number}"), minutes(-number)),
+        ..waiting(WaitReason::Retry)
+    };
     let gone = missed_at(minutes(-30), MissedReason::Late);
     let trouble = (1..=8).map(row).chain([gone]).collect();
     let (health, reasons) = judge(&input(LedgerView { trouble, ..LedgerView::default() }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, Why};
+use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, WaitReason};
 use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
 use ingestd::report::status::{DaemonState, DaemonView, LedgerView, StatusInput, text};
@@ -155,7 +155,7 @@ fn trouble_without_end_is_cut_short() {
 
 #[test]
 fn a_row_of_history_is_told_in_one_line() {
-    let waiting = State::Waiting { until: minutes(1), why: Why::Retry };
+    let waiting = State::Waiting { until: minutes(1), why: WaitReason::Retry };
     let doubt = Occurrence {
         state: waiting,
         attempts: 3,

@@ -2,7 +2,7 @@
 
 use ingestd::daemon::Generation;
 use ingestd::diagnostic::{Diagnostic, Place};
-use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, Why};
+use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::SignedDuration;
 
 use super::filling::write;
@@ -243,7 +243,7 @@ async fn what_happens_is_seen_at_once() {
     let start = now() - SignedDuration::from_mins(1);
     let mut ledger = served.ledger();
     assert_eq!(served.get("/api/v1/status").await.json()["health"], "ok");
-    let waiting = State::Waiting { until: now() + SignedDuration::from_secs(9), why: Why::Retry };
+    let waiting = State::Waiting { until: now() + SignedDuration::from_secs(9), why: WaitReason::Retry };
     let fault = Some(fault(Some("InternalError.InternalError"), "try again"));
     write(&mut ledger, &Occurrence { state: waiting, attempts: 4, fault, ..armed("evening", start) });
     let status = served.get("/api/v1/status").await.json();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ingestd::ledger::Ledger;
-use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, State, Why};
+use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -33,9 +33,9 @@ fn with_rows(schedule: &str, rows: &[Occurrence]) -> TempDir {
     let began = instant("2025-09-01T00:00Z");
     let mut turn = ledger.turn();
     for job in ["promo", "night", "steps", "off"] {
-        turn.see_job(job, began).expect("noted");
+        turn.record_job_seen(job, began).expect("noted");
     }
-    turn.see_job("news", instant("2025-10-01T12:00Z")).expect("noted");
+    turn.record_job_seen("news", instant("2025-10-01T12:00Z")).expect("noted");
     turn.set_cursor(instant("2025-11-28T00:00Z")).expect("set");
     turn.commit(began).expect("committed");
     for row in rows {
@@ -121,7 +121,7 @@ fn the_present_is_what_the_ledger_says() {
     assert!(rest.contains("\n    in doubt: a start was sent and never answered, so it may be on air\n"), "{rest}");
     assert!(rest.contains("\n    what to do: the account's quota of running tasks is used up"), "{rest}");
     let retry = |start: Timestamp| Occurrence {
-        state: State::Waiting { until: start + SignedDuration::from_hours(3), why: Why::Retry },
+        state: State::Waiting { until: start + SignedDuration::from_hours(3), why: WaitReason::Retry },
         ..failed("always", start)
     };
     let (first, rest) = told_now(retry);

@@ -78,13 +78,13 @@ fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     if next.on_air_at.is_some() {
         next.lost_at.get_or_insert(now);
     }
-    let attempts_max = next.terms.retry.attempts;
+    let attempts_max = next.policy.retry.attempts;
     let closes = next.closes();
     if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
         return fail(next, now);
     }
     let mut wait =
-        if at_once { retry_after.unwrap_or_default() } else { delay(&next.terms.retry, &next.key, next.tries, retry_after) };
+        if at_once { retry_after.unwrap_or_default() } else { delay(&next.policy.retry, &next.key, next.tries, retry_after) };
     if next.on_air_at.is_some() && is_paced(next, now) {
         wait = wait.max(PACE);
     }

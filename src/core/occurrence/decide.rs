@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{answered, not_sent};
 use super::loss::vanished;
-use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, Why};
+use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
 use crate::schedule::Late;
 
 /// How long a hand-over to itself waits for the answer of its own stop.
 const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 
-/// Why a claimed attempt was not sent.
+/// WaitReason a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// Nothing was left of its time.
@@ -129,7 +129,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::Armed | State::Calling, Event::Recovered) => recovered(&mut next, now),
         (State::Waiting { why, .. }, Event::Due) => due(&mut next, *why, now),
         (State::Waiting { why, .. }, Event::Expired(reason)) => {
-            let had_no_chance = next.attempts == 0 && !next.in_doubt && *why != Why::Yield;
+            let had_no_chance = next.attempts == 0 && !next.in_doubt && *why != WaitReason::Yield;
             if had_no_chance { State::Done { outcome: Outcome::Missed(reason) } } else { close(&mut next, *why, now) }
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
@@ -153,7 +153,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             next.adopted = None;
             state.clone()
         }
-        (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: Why::Restart },
+        (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: WaitReason::Restart },
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },
             None => finish(&mut next, Outcome::EndedUnverified, now),
@@ -195,15 +195,15 @@ pub(super) fn unsent(next: &mut Occurrence) {
 }
 
 /// For what an occurrence waits that is to be tried again.
-pub(super) fn why_again(next: &Occurrence) -> Why {
-    if next.on_air_at.is_none() { Why::Retry } else { Why::Restart }
+pub(super) fn why_again(next: &Occurrence) -> WaitReason {
+    if next.on_air_at.is_none() { WaitReason::Retry } else { WaitReason::Restart }
 }
 
 /// Nobody knows for how long: whoever has the room is asked, and not the time.
 fn yielding(next: &mut Occurrence) -> State {
     // Off the air is where it is to be now.
     next.lost_at = None;
-    State::Waiting { until: Timestamp::MAX, why: Why::Yield }
+    State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield }
 }
 
 /// How it ends at its end.
@@ -265,9 +265,9 @@ pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
 }
 
 /// The window of something that waits has closed.
-fn close(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
+fn close(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
     match (why, next.on_air_at) {
-        (Why::Yield, None) if !next.in_doubt => State::Done { outcome: Outcome::Skipped(SkippedReason::Conflict) },
+        (WaitReason::Yield, None) if !next.in_doubt => State::Done { outcome: Outcome::Skipped(SkippedReason::Conflict) },
         // It was claimed late, taken back, and never sent.
         (_, None) if next.attempts == 0 && !next.in_doubt => State::Done { outcome: Outcome::Missed(MissedReason::Late) },
         // It was off the air because another had the room, or to hand over to itself.
@@ -276,7 +276,7 @@ fn close(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
     }
 }
 
-fn due(next: &mut Occurrence, why: Why, now: Timestamp) -> State {
+fn due(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
     if next.closes().is_some_and(|closes| now > closes) {
         return close(next, why, now);
     }
@@ -295,8 +295,8 @@ fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
         return finish(next, outcome, now);
     }
     let is_first_start = next.on_air_at.is_none();
-    let too_late_to_skip = next.terms.late == Late::Skip && is_first_start && now.duration_since(next.key.start) > LATE_AFTER;
-    let attempts_max = next.terms.retry.attempts;
+    let too_late_to_skip = next.policy.late == Late::Skip && is_first_start && now.duration_since(next.key.start) > LATE_AFTER;
+    let attempts_max = next.policy.retry.attempts;
     let used_up = attempts_max > 0 && next.tries >= attempts_max;
     if too_late_to_skip || used_up || next.closes().is_some_and(|closes| now >= closes) {
         let failure = if is_first_start { Failure::InDoubt } else { Failure::Lost };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::finish;
-use super::{End, Failure, Occurrence, Outcome, State, Why, signed};
+use super::{End, Failure, Occurrence, Outcome, State, WaitReason, signed};
 use crate::trtc::Repeat;
 
 /// So many heals within ten minutes are made at once; from then on there is one try a minute.
@@ -32,7 +32,7 @@ fn recent(heals: &[Timestamp], now: Timestamp) -> impl Iterator<Item = Timestamp
 pub(super) fn vanished(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> State {
     let outcome = match end_of(next, at) {
         Some(outcome) => outcome,
-        None if next.terms.heal && next.closes_after_loss(at).is_none_or(|closes| now <= closes) => {
+        None if next.policy.heal && next.closes_after_loss(at).is_none_or(|closes| now <= closes) => {
             next.lost_at = Some(at);
             let is_paced = is_paced(next, now);
             if !is_paced {
@@ -41,7 +41,7 @@ pub(super) fn vanished(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> 
                 next.heals = heals;
             }
             let until = if is_paced { now + signed(PACE) } else { now };
-            return State::Waiting { until, why: Why::Restart };
+            return State::Waiting { until, why: WaitReason::Restart };
         }
         None if next.end == End::Open => Outcome::EndedMedia,
         None => Outcome::Failed(Failure::Lost),

@@ -65,7 +65,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 fn position(occurrence: &Occurrence, now: Timestamp) -> Result<(u64, Repeat), ContentOver> {
     let playout = &occurrence.playout;
     let elapsed = now.duration_since(occurrence.key.start);
-    let from_the_beginning = occurrence.terms.late == Late::Restart && occurrence.on_air_at.is_none();
+    let from_the_beginning = occurrence.policy.late == Late::Restart && occurrence.on_air_at.is_none();
     if playout.live {
         return Ok((0, playout.repeat));
     }

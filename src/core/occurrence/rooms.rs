@@ -11,7 +11,7 @@ use crate::schedule::Conflict;
 
 /// What becomes of an occurrence whose room another takes. The worse is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ousted {
+pub enum Displacement {
     /// It is at its end, give or take a moment.
     Ends,
     /// It waits until the room is free.
@@ -23,7 +23,7 @@ pub enum Ousted {
 }
 
 /// Whether `other` takes the room of `own` at `now`, and what that makes of `own`. `None`: it does not, or they may both play.
-pub fn ousted(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Ousted> {
+pub fn displaced_by(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Displacement> {
     let is_away = matches!(other.state, State::Stopping { .. } | State::Done { .. });
     let may_both = play_together(own, other);
     // Of two that are both still to come the later start takes the room at its instant; of equal starts only one is ever sent.
@@ -31,20 +31,20 @@ pub fn ousted(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Ou
     if is_away || may_both || own.key == other.key || is_ahead || rank(own, other) != Ordering::Less {
         return None;
     }
-    if own.terms.conflict == Conflict::Yield {
-        return Some(Ousted::Yields);
+    if own.policy.conflict == Conflict::Yield {
+        return Some(Displacement::Yields);
     }
     if own.end.at().is_some_and(|end| end.duration_since(other.key.start) < TOUCHING) {
-        return Some(Ousted::Ends);
+        return Some(Displacement::Ends);
     }
     let was_never_on_air = own.on_air_at.is_none() && !own.may_be_on_air();
     let is_same_start = own.key.start == other.key.start;
-    Some(if is_same_start && was_never_on_air { Ousted::Skipped } else { Ousted::Preempted })
+    Some(if is_same_start && was_never_on_air { Displacement::Skipped } else { Displacement::Preempted })
 }
 
 /// Whether both may have their room at once: both say so, and one robot cannot play twice.
 pub fn play_together(own: &Occurrence, other: &Occurrence) -> bool {
-    let allows = |occurrence: &Occurrence| occurrence.terms.conflict == Conflict::Allow;
+    let allows = |occurrence: &Occurrence| occurrence.policy.conflict == Conflict::Allow;
     allows(own) && allows(other) && own.playout.robot != other.playout.robot
 }
 
@@ -53,8 +53,8 @@ pub fn play_together(own: &Occurrence, other: &Occurrence) -> bool {
 fn rank(own: &Occurrence, other: &Occurrence) -> Ordering {
     let claim = |occurrence: &Occurrence| {
         let key = &occurrence.key;
-        let stands = occurrence.terms.conflict != Conflict::Yield;
-        (stands, key.start, occurrence.terms.priority, Reverse(key.job.clone()))
+        let stands = occurrence.policy.conflict != Conflict::Yield;
+        (stands, key.start, occurrence.policy.priority, Reverse(key.job.clone()))
     };
     claim(own).cmp(&claim(other))
 }

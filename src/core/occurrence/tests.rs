@@ -37,7 +37,7 @@ fn example() -> Occurrence {
             auto_push: None,
             idle_timeout: None,
         },
-        terms: Terms {
+        policy: Policy {
             late: Late::Join,
             start_within: None,
             retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
@@ -152,13 +152,13 @@ fn each_code_is_tried_as_often_as_its_class_allows() {
 #[test]
 fn attempts_and_codes_of_the_job_change_that() {
     let mut capped = example();
-    capped.terms.retry.attempts = 2;
+    capped.policy.retry.attempts = 2;
     let (calling, now) = wait(&answer(&capped, &rejected("InternalError"), at(0)));
     let done = answer(&calling, &rejected("InternalError"), now);
     assert_eq!((outcome(&done), done.attempts), (("failed", "InternalError"), 2));
 
     let mut lenient = example();
-    lenient.terms.retry.also = vec!["InvalidParameter.StreamUrl".into()];
+    lenient.policy.retry.also = vec!["InvalidParameter.StreamUrl".into()];
     assert_eq!(answer(&lenient, &rejected("InvalidParameter.StreamUrl"), at(0)).state.name(), "waiting");
 }
 
@@ -233,12 +233,12 @@ fn a_row_that_was_under_way_is_recovered_in_doubt() {
     let too_late = decide(&example(), Event::Recovered, at(3590)).expect("legal");
     assert_eq!(outcome(&too_late), ("failed", "in_doubt"));
     let mut skipping = example();
-    skipping.terms.late = Late::Skip;
+    skipping.policy.late = Late::Skip;
     assert_eq!(decide(&skipping, Event::Recovered, at(1)).expect("legal").state.name(), "waiting");
     assert_eq!(outcome(&decide(&skipping, Event::Recovered, at(3)).expect("legal")), ("failed", "in_doubt"));
     // A crash loop cannot go beyond the cap: the attempt was counted when it was claimed.
     let mut capped = example();
-    capped.terms.retry.attempts = 1;
+    capped.policy.retry.attempts = 1;
     assert_eq!(outcome(&decide(&capped, Event::Recovered, at(1)).expect("legal")), ("failed", "in_doubt"));
 }
 
@@ -266,7 +266,7 @@ fn a_window_closes_30_s_or_a_quarter_before_its_end() {
         (End::Never, Some(60), Some(60)),
     ] {
         let mut occurrence = Occurrence { end, ..example() };
-        occurrence.terms.start_within = within.map(Duration::from_secs);
+        occurrence.policy.start_within = within.map(Duration::from_secs);
         assert_eq!(occurrence.start_closes(), closes.map(at), "{end:?} {within:?}");
     }
 }
@@ -314,7 +314,7 @@ fn plays_that_are_over_are_not_repeated() {
 #[test]
 fn a_late_restart_begins_at_the_beginning_until_it_was_on_air() {
     let mut occurrence = Occurrence { playout: Playout { repeat: Repeat::Times(1), ..example().playout }, ..example() };
-    occurrence.terms.late = Late::Restart;
+    occurrence.policy.late = Late::Restart;
     assert_eq!(request(&occurrence, 700), Ok((None, None, None)));
     occurrence.on_air_at = Some(at(10));
     assert_eq!(request(&occurrence, 300), Ok((Some(300), None, None)));

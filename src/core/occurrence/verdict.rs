@@ -85,7 +85,7 @@ pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
     };
     let counted = count(occurrence.fault.as_ref(), fault);
     let again = Verdict::Again { retry_after: answer.retry_after, at_once: false };
-    let also = counted.code.as_ref().is_some_and(|code| occurrence.terms.retry.also.contains(code));
+    let also = counted.code.as_ref().is_some_and(|code| occurrence.policy.retry.also.contains(code));
     let class = error::classify(fault);
     judgement.doubt = !error::proves_nothing_began(fault) && class != Class::TaskExists;
     judgement.verdict = match class {

@@ -1,7 +1,7 @@
 //! Conflicts of a schedule: which windows meet in one room without anybody having said what then. Judged on the target, never
 //! on the job; a job's own windows count too. Pure. Refuses to know files: who tells the problems has their texts.
 //!
-//! Whether a pair of jobs may share a target says the rule ([`Fault`]). A job that yields never clashes with one that does not, so
+//! Whether a pair of jobs may share a target says the rule ([`ConflictKind`]). A job that yields never clashes with one that does not, so
 //! each target's jobs are two groups that are judged apart. Of most groups a few sample weeks show that nothing clashes
 //! (`sample`); only where something may, the windows are walked through (`sweep`).
 
@@ -20,7 +20,7 @@ use super::Planned;
 use super::target::Target;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
-pub use rule::{Clash, Fault, TOUCHING};
+pub use rule::{Clash, ConflictKind, TOUCHING};
 pub(super) use rule::{fault, have_one_robot, lasts};
 use sample::Changes;
 use sweep::{Next, Pair, Reached, Sweep};

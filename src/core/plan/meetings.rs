@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::conflicts::{AHEAD, Fault, fault, have_one_robot, lasts};
+use super::conflicts::{AHEAD, ConflictKind, fault, have_one_robot, lasts};
 use super::target::Target;
 use super::{End, Planned, Upcoming};
 use crate::schedule::{Conflict, Schedule};
@@ -29,7 +29,7 @@ pub enum Becomes {
     /// Nobody said what is meant: the schedule is in error. Should they meet all the same, one has the room.
     Clashes {
         /// What is wrong.
-        fault: Fault,
+        fault: ConflictKind,
         /// Whether it is the one that has the room.
         wins: bool,
     },

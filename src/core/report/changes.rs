@@ -108,7 +108,7 @@ pub fn touched<'a>(
 
 fn effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<Effect> {
     let Some(planned) = find(schedule, occurrence.key.job.as_str(), occurrence.key.start) else {
-        return Some(match occurrence.terms.on_remove {
+        return Some(match occurrence.policy.on_remove {
             OnRemove::Finish => Effect::Finishes,
             OnRemove::Stop => Effect::Stops,
         });

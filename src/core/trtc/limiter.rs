@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(4);
 
 /// What a queued request is: its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket {
+pub struct Priority {
     class: Class,
     priority: Reverse<u8>,
     start: Timestamp,
@@ -64,24 +64,24 @@ pub enum StopClass {
     Again,
 }
 
-impl Ticket {
+impl Priority {
     /// A start: by class, then priority (9 first), start instant, job id.
-    pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Ticket {
-        Ticket { class: Class::Start(class), priority: Reverse(priority), start, job: job.into() }
+    pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Priority {
+        Priority { class: Class::Start(class), priority: Reverse(priority), start, job: job.into() }
     }
 
     /// A stop: by class, then first come, first served.
-    pub fn stop(class: StopClass) -> Ticket {
-        Ticket::plain(Class::Stop(class))
+    pub fn stop(class: StopClass) -> Priority {
+        Priority::plain(Class::Stop(class))
     }
 
     /// A describe: first come, first served.
-    pub fn describe() -> Ticket {
-        Ticket::plain(Class::Describe)
+    pub fn describe() -> Priority {
+        Priority::plain(Class::Describe)
     }
 
-    fn plain(class: Class) -> Ticket {
-        Ticket { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
+    fn plain(class: Class) -> Priority {
+        Priority { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
     }
 
     /// Whether it leaves only while every start that is about to come still finds a slot.
@@ -90,10 +90,10 @@ impl Ticket {
     }
 }
 
-/// A ticket in the queue: its order, and what takes it out again.
+/// A request in the queue: its order, and what takes it out again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Queued {
-    ticket: Ticket,
+    priority: Priority,
     arrival: u64,
 }
 
@@ -108,7 +108,7 @@ pub struct ReservationId(u64);
 /// A slot that is taken.
 #[derive(Clone, Copy, Debug)]
 enum Held {
-    /// Given to a ticket, nothing sent yet.
+    /// Given to a request, nothing sent yet.
     Granted,
     /// Sent then; free at that instant, or sooner when the answer comes.
     Sent { at: Duration, free_at: Duration },
@@ -154,24 +154,24 @@ impl Limiter {
         }
     }
 
-    /// Puts a ticket into the queue.
-    pub fn enqueue(&mut self, ticket: Ticket) -> Queued {
-        let queued = Queued { ticket, arrival: self.id() };
+    /// Puts a request into the queue.
+    pub fn enqueue(&mut self, priority: Priority) -> Queued {
+        let queued = Queued { priority, arrival: self.id() };
         self.queue.insert(queued.clone());
         queued
     }
 
-    /// Takes a ticket out of the queue; says whether it was there.
+    /// Takes a request out of the queue; says whether it was there.
     pub fn withdraw(&mut self, queued: &Queued) -> bool {
         self.queue.remove(queued)
     }
 
-    /// How many tickets wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// The ticket that leaves next.
+    /// The request that leaves next.
     pub fn head(&self) -> Option<&Queued> {
         self.queue.first()
     }
@@ -196,7 +196,7 @@ impl Limiter {
             return None;
         }
         let head = self.queue.first()?;
-        if head.ticket.gives_way() && !self.leaves_room(now) || self.gathers_until(now).is_some() {
+        if head.priority.gives_way() && !self.leaves_room(now) || self.gathers_until(now).is_some() {
             return None;
         }
         let head = self.queue.pop_first()?;
@@ -223,7 +223,7 @@ impl Limiter {
         let due_now = |due: &&Duration| **due <= now + GATHER && now < **due + GATHER;
         let reserved = self.reserved.values().filter(due_now).count();
         let class = Class::Start(StartClass::OnTime);
-        let here = self.queue.iter().take_while(|queued| queued.ticket.class == class).count();
+        let here = self.queue.iter().take_while(|queued| queued.priority.class == class).count();
         let granted = self.held.values().filter(|held| matches!(held, Held::Granted)).count();
         let awaited = reserved.saturating_sub(here + granted);
         let is_contested = awaited > 0 && here + awaited > self.rate.saturating_sub(self.held.len());

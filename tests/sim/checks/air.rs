@@ -80,7 +80,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         // Media is described at its end, and stopped half a minute later.
         let mut due = end + if runs_out { seconds(36) } else { seconds(3) };
         // A late start that plays from the beginning ends later by as much.
-        if runs_out && row.terms.late == ingestd::schedule::Late::Restart {
+        if runs_out && row.policy.late == ingestd::schedule::Late::Restart {
             due += task.started_at.duration_since(row.key.start).max(SignedDuration::ZERO);
         }
         // What began later than that is a stop of its own: a doubt that was answered late.

@@ -54,9 +54,9 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     if !is_endless
         || !is_over
         || row.task_id.is_none()
-        || !row.terms.heal
-        || row.terms.retry.attempts > 0
-        || row.terms.start_within.is_some()
+        || !row.policy.heal
+        || row.policy.retry.attempts > 0
+        || row.policy.start_within.is_some()
     {
         return;
     }

@@ -123,7 +123,7 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             faults.add(name, format!("{} starts were sent: {}", sends.len(), line(row)));
         }
         // An edit may have changed the limit.
-        let cap = row.terms.retry.attempts;
+        let cap = row.policy.retry.attempts;
         if cap == 0 || run.plan.has_reloads() {
             continue;
         }
@@ -175,10 +175,10 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         };
         // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
         // about: DESIGN judges that when the attempt could first have been queued.
-        let is_late_yielder = row.terms.late == Late::Skip && row.terms.conflict == Conflict::Yield;
+        let is_late_yielder = row.policy.late == Late::Skip && row.policy.conflict == Conflict::Yield;
         // Whoever waits for the room may have it just when the daemon cannot see.
         let closes = row.end.at().unwrap_or(run.settled);
-        let is_blind_yielder = row.terms.conflict == Conflict::Yield && run.is_blind(start, closes);
+        let is_blind_yielder = row.policy.conflict == Conflict::Yield && run.is_blind(start, closes);
         let waited = run.rivals(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
         if !excused && !waited {
             faults.add(name, format!("a daemon was there: {}", line(row)));
@@ -200,7 +200,7 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
                 .any(|other| other.key.job == row.key.job && row.key.start < other.key.start && other.key.start < *back);
             let end = row.end.at().unwrap_or(Timestamp::MAX);
             let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
-            let within = row.terms.start_within.map(|within| row.key.start + within);
+            let within = row.policy.start_within.map(|within| row.key.start + within);
             let closes = (end - stretch).min(within.unwrap_or(Timestamp::MAX));
             if is_latest && *back + seconds(15) < closes && row.end.at().is_some() {
                 faults.add(name, format!("it could still be started at {back}: {}", line(row)));

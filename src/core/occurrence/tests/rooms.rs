@@ -29,14 +29,14 @@ fn a_stream_that_vanishes_is_healed_or_had_ended() {
         assert_eq!(outcome(&gone(&occurrence, seconds)), expected, "at {seconds}");
     }
     let mut unhealed = on_air();
-    unhealed.terms.heal = false;
+    unhealed.policy.heal = false;
     assert_eq!(outcome(&gone(&unhealed, 600)), ("failed", "lost"));
 }
 
 #[test]
 fn a_heal_returns_in_progress_and_counts_as_a_restart() {
     let lost = gone(&on_air(), 700);
-    assert_eq!((&lost.state, lost.lost_at), (&State::Waiting { until: at(702), why: Why::Restart }, Some(at(700))));
+    assert_eq!((&lost.state, lost.lost_at), (&State::Waiting { until: at(702), why: WaitReason::Restart }, Some(at(700))));
     let calling = happen(&lost, Event::Due, 702);
     assert_eq!(request(&calling, 702), Ok((Some(102), Some(Repeat::Forever), Some(50))));
     let back = answer(&calling, &accepted(), at(703));
@@ -58,17 +58,17 @@ fn what_keeps_vanishing_is_tried_once_a_minute() {
     let mut occurrence = on_air();
     for heal in 0..5 {
         let lost = gone(&occurrence, 100 + heal * 20);
-        assert_eq!(lost.state, State::Waiting { until: at(102 + heal * 20), why: Why::Restart });
+        assert_eq!(lost.state, State::Waiting { until: at(102 + heal * 20), why: WaitReason::Restart });
         occurrence = answer(&happen(&lost, Event::Due, 103 + heal * 20), &accepted(), at(104 + heal * 20));
     }
     let lost = gone(&occurrence, 200);
-    assert_eq!(lost.state, State::Waiting { until: at(262), why: Why::Restart }, "the sixth within ten minutes");
+    assert_eq!(lost.state, State::Waiting { until: at(262), why: WaitReason::Restart }, "the sixth within ten minutes");
     let calling = happen(&lost, Event::Due, 262);
     let State::Waiting { until, .. } = answer(&calling, &rejected("InternalError"), at(262)).state else { panic!("it waits") };
     assert!(until >= at(322), "{until}");
     // Ten minutes after the first the pace is forgotten.
     let later = gone(&occurrence, 730);
-    assert_eq!(later.state, State::Waiting { until: at(732), why: Why::Restart });
+    assert_eq!(later.state, State::Waiting { until: at(732), why: WaitReason::Restart });
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn an_open_end_returns_for_a_while_and_then_had_ended() {
 #[test]
 fn a_yielder_waits_for_the_room_and_not_for_a_time() {
     let yielding = happen(&on_air(), Event::Yield, 100);
-    assert_eq!(yielding.state, State::Waiting { until: Timestamp::MAX, why: Why::Yield });
+    assert_eq!(yielding.state, State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield });
     let free = happen(&yielding, Event::RoomFree, 200);
     let back = answer(&happen(&free, Event::Due, 200), &accepted(), at(201));
     assert_eq!((back.state.name(), back.restarts, back.attempts), ("on_air", 1, 2));
@@ -100,8 +100,8 @@ fn a_yielder_waits_for_the_room_and_not_for_a_time() {
 #[test]
 fn a_renewal_waits_for_its_own_stop_but_not_for_ever() {
     let renewing = happen(&on_air(), Event::Renew, 100);
-    assert_eq!(renewing.state, State::Waiting { until: at(115), why: Why::Restart });
-    assert_eq!(happen(&renewing, Event::RoomFree, 101).state, State::Waiting { until: at(101), why: Why::Restart });
+    assert_eq!(renewing.state, State::Waiting { until: at(115), why: WaitReason::Restart });
+    assert_eq!(happen(&renewing, Event::RoomFree, 101).state, State::Waiting { until: at(101), why: WaitReason::Restart });
     // A stop that does not come through is no reason to give up a show that was on air.
     let mut calling = happen(&renewing, Event::Due, 115);
     let mut now = at(115);
@@ -146,14 +146,14 @@ fn show(job: &str, start: i64, conflict: Conflict) -> Occurrence {
     show.key = Key { start: at(start), job: JobId::parse(job).expect("an id") };
     show.playout.robot = job.to_owned();
     show.end = End::Planned(at(start + 3600));
-    show.terms.conflict = conflict;
+    show.policy.conflict = conflict;
     show
 }
 
 #[test]
 fn of_two_in_a_room_the_rule_knows_who_goes() {
     use Conflict::{Allow, Preempt, Reject, Yield};
-    use Ousted::{Ends, Preempted, Skipped, Yields};
+    use Displacement::{Ends, Preempted, Skipped, Yields};
     // Own conflict, other start and conflict, when, and what becomes of the own, which began at 0.
     for (own, other_start, other, now, expected) in [
         (Reject, 1800, Preempt, 1799, None),
@@ -176,16 +176,16 @@ fn of_two_in_a_room_the_rule_knows_who_goes() {
     ] {
         let (own, other) = (show("late", 0, own), show("early", other_start, other));
         assert_eq!(
-            ousted(&own, &other, at(now)),
+            displaced_by(&own, &other, at(now)),
             expected,
             "{:?} at {now}, {other_start} {:?}",
-            own.terms.conflict,
-            other.terms.conflict
+            own.policy.conflict,
+            other.policy.conflict
         );
     }
     let (mut own, other) = (show("late", 0, Reject), show("early", 0, Reject));
-    own.terms.priority = 9;
-    assert_eq!((ousted(&own, &other, at(-4)), ousted(&other, &own, at(-4))), (None, Some(Skipped)));
+    own.policy.priority = 9;
+    assert_eq!((displaced_by(&own, &other, at(-4)), displaced_by(&other, &own, at(-4))), (None, Some(Skipped)));
     let over = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..show("early", 1800, Reject) };
-    assert_eq!(ousted(&show("late", 0, Yield), &over, at(1900)), None, "a room is free as soon as its show is being stopped");
+    assert_eq!(displaced_by(&show("late", 0, Yield), &over, at(1900)), None, "a room is free as soon as its show is being stopped");
 }

@@ -20,7 +20,7 @@ const CHANGE_TELLS: SignedDuration = SignedDuration::from_hours(48);
 
 /// What is wrong with two windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ConflictKind {
     /// The later begins while the earlier has the room, and nothing says that this is meant.
     Overlap,
     /// They begin at one instant, and nothing says whose the room is.
@@ -39,7 +39,7 @@ pub struct Clash {
     /// The one that begins while the other has the room.
     pub later: Planned,
     /// What is wrong with them.
-    pub fault: Fault,
+    pub fault: ConflictKind,
     /// Whether they would not clash if clocks stood still.
     pub by_clock_change: bool,
 }
@@ -74,19 +74,19 @@ pub(in crate::plan) fn lasts(window: &Planned, at: Timestamp) -> bool {
 pub(in crate::plan) type OneRobot = fn(&Planned, &Planned) -> bool;
 
 /// What is wrong with two windows on one target, of which the first does not begin after the second.
-pub(in crate::plan) fn fault(earlier: &Planned, later: &Planned, one_robot: OneRobot) -> Option<Fault> {
+pub(in crate::plan) fn fault(earlier: &Planned, later: &Planned, one_robot: OneRobot) -> Option<ConflictKind> {
     let start = later.start.at;
     if !lasts(earlier, start) || !lasts(later, start) {
         return None;
     }
     let equal = earlier.start.at == start;
     match (earlier.job.conflict, later.job.conflict) {
-        (Conflict::Yield, Conflict::Yield) => equal.then_some(Fault::TwoYielders),
+        (Conflict::Yield, Conflict::Yield) => equal.then_some(ConflictKind::TwoYielders),
         (Conflict::Yield, _) | (_, Conflict::Yield) => None,
-        (Conflict::Allow, Conflict::Allow) => one_robot(earlier, later).then_some(Fault::OneRobot),
-        _ if equal => Some(Fault::EqualStarts),
+        (Conflict::Allow, Conflict::Allow) => one_robot(earlier, later).then_some(ConflictKind::OneRobot),
+        _ if equal => Some(ConflictKind::EqualStarts),
         (_, Conflict::Preempt) => None,
-        _ => Some(Fault::Overlap),
+        _ => Some(ConflictKind::Overlap),
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn by_clock_change(earlier: &Planned, later: &Planned) -> bool {
 }
 
 /// What is wrong with two windows in whatever order.
-fn fault_of(one: &Planned, other: &Planned) -> Option<Fault> {
+fn fault_of(one: &Planned, other: &Planned) -> Option<ConflictKind> {
     let (earlier, later) = if one.start.at <= other.start.at { (one, other) } else { (other, one) };
     // The robot is named after the start as it is, not as it would be.
     fault(earlier, later, may_have_one_robot)

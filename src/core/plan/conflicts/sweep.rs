@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::rule::{Fault, OneRobot, fault, lasts, may_be_one};
+use super::rule::{ConflictKind, OneRobot, fault, lasts, may_be_one};
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::{Conflict, Job};
 
@@ -68,7 +68,7 @@ impl<'a> Sweep<'a> {
     pub(super) fn through(
         &mut self,
         range: Range<Timestamp>,
-        mut on_clash: impl FnMut(&Planned, &Planned, Pair, Fault) -> Next,
+        mut on_clash: impl FnMut(&Planned, &Planned, Pair, ConflictKind) -> Next,
     ) -> Reached {
         let mut upcoming = Upcoming::open_at(self.jobs, range.start);
         let mut open: Vec<VecDeque<Planned>> = vec![VecDeque::new(); self.jobs.len()];
@@ -118,7 +118,7 @@ impl<'a> Sweep<'a> {
         queue: &VecDeque<Planned>,
         window: &Planned,
         (other, index): (usize, usize),
-        on_clash: &mut impl FnMut(&Planned, &Planned, Pair, Fault) -> Next,
+        on_clash: &mut impl FnMut(&Planned, &Planned, Pair, ConflictKind) -> Next,
     ) -> Next {
         let pair = (other.min(index), other.max(index));
         if self.settled.contains(&pair) || self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&pair)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::rule::{Clash, Fault, robot};
+use super::rule::{Clash, ConflictKind, robot};
 use super::sweep::WINDOWS_MAX;
 use crate::diagnostic::{Diagnostic, Severity, shown};
 use crate::plan::{End, Planned};
@@ -49,8 +49,8 @@ fn message(clash: &Clash) -> String {
     if earlier.start.at == later.start.at {
         let meet = format!("`{first}` and `{second}` begin in the room {room} at the same instant, {at}");
         return match (clash.fault, clash.overlap()) {
-            (Fault::TwoYielders, _) => format!("{meet}, and both yield: neither has the room"),
-            (Fault::OneRobot, _) => format!("{meet}, with the same robot {}", shown(&robot(later))),
+            (ConflictKind::TwoYielders, _) => format!("{meet}, and both yield: neither has the room"),
+            (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", shown(&robot(later))),
             (_, Some(overlap)) => format!("{meet}, and overlap for {}", written(overlap)),
             (_, None) => meet,
         };
@@ -67,8 +67,8 @@ fn message(clash: &Clash) -> String {
         (None, _, _) => left(earlier, later.start.at).map(|left| format!(", and for {left} more")).unwrap_or_default(),
     };
     let robot = match clash.fault {
-        Fault::OneRobot => format!(", with the same robot {}", shown(&robot(later))),
-        Fault::Overlap | Fault::EqualStarts | Fault::TwoYielders => String::new(),
+        ConflictKind::OneRobot => format!(", with the same robot {}", shown(&robot(later))),
+        ConflictKind::Overlap | ConflictKind::EqualStarts | ConflictKind::TwoYielders => String::new(),
     };
     format!("{meet}{overlap}{robot}")
 }
@@ -85,26 +85,30 @@ fn hint(clash: &Clash) -> String {
     let (first, second) = (&clash.earlier.job.id, &clash.later.job.id);
     let is_one_job = Arc::ptr_eq(&clash.earlier.job, &clash.later.job);
     match clash.fault {
-        Fault::OneRobot if is_one_job => "a user is in a room once: put `{start}` into the template of its `robot`".to_owned(),
-        Fault::OneRobot => "a user is in a room once: put `{job}` into the template of each `robot`".to_owned(),
-        Fault::TwoYielders => "let only one of them yield, or let one begin earlier: it leaves the room to the other".to_owned(),
-        Fault::Overlap if is_one_job => {
+        ConflictKind::OneRobot if is_one_job => {
+            "a user is in a room once: put `{start}` into the template of its `robot`".to_owned()
+        }
+        ConflictKind::OneRobot => "a user is in a room once: put `{job}` into the template of each `robot`".to_owned(),
+        ConflictKind::TwoYielders => {
+            "let only one of them yield, or let one begin earlier: it leaves the room to the other".to_owned()
+        }
+        ConflictKind::Overlap if is_one_job => {
             "shorten the window, or write `conflict: preempt`: each window then ends where the next begins".to_owned()
         }
-        Fault::Overlap if clash.by_clock_change => {
+        ConflictKind::Overlap if clash.by_clock_change => {
             let elapsed = matches!(clash.earlier.job.end, EndRule::For(_));
             let to = if elapsed { "; `to` instead of `for` ends by the wall clock" } else { "" };
             format!("no harm if that is meant: `{second}` takes the room then, and `{first}` is cut{to}")
         }
-        Fault::EqualStarts if clash.by_clock_change => {
+        ConflictKind::EqualStarts if clash.by_clock_change => {
             "no harm if that is meant: the one of higher `priority` plays then, else the first by name, and the other is skipped"
                 .to_owned()
         }
-        Fault::Overlap => format!(
+        ConflictKind::Overlap => format!(
             "move one of them, or say what is meant: `conflict: preempt` on `{second}` takes the room, `conflict: yield` on the \
              filler leaves it for the time being, and `conflict: allow` on both, with robots that differ, plays both"
         ),
-        Fault::EqualStarts => format!(
+        ConflictKind::EqualStarts => format!(
             "move one of them, or say what is meant: `conflict: yield` on `{first}` or on `{second}` leaves the room to the other, and \
              `conflict: allow` on both, with robots that differ, plays both"
         ),

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::super::history::{error_message, result};
 use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, Why};
+use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
 
 /// How long trouble that is over still shows.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
@@ -107,7 +107,7 @@ fn rejection(rejected: &[Diagnostic]) -> Option<String> {
 /// A show that should be on air and is not, and whose starts are refused or unanswered.
 fn failing_start(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
     let so_far = match &row.state {
-        State::Waiting { why: Why::Yield, .. } => return None,
+        State::Waiting { why: WaitReason::Yield, .. } => return None,
         State::Waiting { .. } | State::Calling if row.in_doubt => "may be off the air",
         State::Waiting { .. } | State::Calling => "is off the air",
         State::Done { outcome: Outcome::Failed(_) } if is_wanted(row, ledger, now) => "is off the air and is not tried again",

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::super::history::{error_message, result, short};
 use super::super::status::advice::{advice, advice_on_code};
 use super::{clock, moment};
-use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, Outcome, SkippedReason, State, Why};
+use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
 
 /// What the ledger has about a job: as much as the answer needs.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Why a planned start has no row.
+    /// WaitReason a planned start has no row.
     pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
         let shown = |at: Timestamp| moment(at, zone);
         match (self.cursor, self.began, self.first_seen) {
@@ -117,9 +117,11 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
     match &row.state {
         State::Armed => "its request is ready, or was just sent".to_owned(),
         State::Calling => "a start was sent, and its answer is awaited".to_owned(),
-        State::Waiting { until, why: Why::Retry } => format!("the last attempt failed, and the next leaves at {}", shown(*until)),
-        State::Waiting { why: Why::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
-        State::Waiting { until, why: Why::Restart } => format!("it vanished, and is put on air again at {}", shown(*until)),
+        State::Waiting { until, why: WaitReason::Retry } => {
+            format!("the last attempt failed, and the next leaves at {}", shown(*until))
+        }
+        State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
+        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", shown(*until)),
         State::OnAir => span,
         State::Stopping { .. } => format!("{span}, and being taken off"),
         State::Done { outcome } => match cause(outcome) {

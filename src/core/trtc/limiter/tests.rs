@@ -10,7 +10,7 @@ const RATE: u32 = 20;
 #[derive(Clone, Debug)]
 struct Asked {
     at: u64,
-    ticket: Ticket,
+    priority: Priority,
     /// Its arrival, as a share of the time until its answer or its margin, whichever is shorter.
     travels_percent: u64,
     answer_after: u64,
@@ -58,7 +58,7 @@ fn simulate(mut limiter: Limiter, requests: &[Asked]) -> Vec<Left> {
         while events.first().is_some_and(|(at, _)| *at == now) {
             match events.pop_first().expect("it is there").1 {
                 Event::Ask(index) => {
-                    queued.insert(limiter.enqueue(requests[index].ticket.clone()), index);
+                    queued.insert(limiter.enqueue(requests[index].priority.clone()), index);
                 }
                 Event::Reserve(index) => {
                     reservations.insert(index, limiter.reserve(ms(requests[index].at)));
@@ -66,8 +66,8 @@ fn simulate(mut limiter: Limiter, requests: &[Asked]) -> Vec<Left> {
                 Event::Answer(index, slot) => limiter.answered(slot, requests[index].rejected, now),
             }
         }
-        while let Some((ticket, slot)) = limiter.grant(now) {
-            let index = queued.remove(&ticket).expect("it was queued");
+        while let Some((priority, slot)) = limiter.grant(now) {
+            let index = queued.remove(&priority).expect("it was queued");
             let request = &requests[index];
             limiter.sent(slot, now);
             if let Some(reservation) = reservations.remove(&index) {
@@ -94,12 +94,12 @@ fn rate(rate: u32) -> NonZeroU32 {
     NonZeroU32::new(rate).expect("a rate")
 }
 
-fn start(class: StartClass) -> Ticket {
-    Ticket::start(class, 5, Timestamp::UNIX_EPOCH, "job")
+fn start(class: StartClass) -> Priority {
+    Priority::start(class, 5, Timestamp::UNIX_EPOCH, "job")
 }
 
 fn asked(at: u64, class: StartClass) -> Asked {
-    Asked { at, ticket: start(class), travels_percent: 100, answer_after: 150, rejected: false, reserved_for: None }
+    Asked { at, priority: start(class), travels_percent: 100, answer_after: 150, rejected: false, reserved_for: None }
 }
 
 /// Forty requests: the first twenty are slow on their way, the others quick.
@@ -131,13 +131,13 @@ fn the_first_burst_leaves_whole_and_at_once() {
 fn starts_leave_by_class_then_priority_then_instant_then_job() {
     let instant = |second| Timestamp::from_second(second).expect("a time of our days");
     let expected = [
-        Ticket::start(StartClass::OnTime, 9, instant(20), "b"),
-        Ticket::start(StartClass::OnTime, 5, instant(10), "z"),
-        Ticket::start(StartClass::OnTime, 5, instant(20), "a"),
-        Ticket::start(StartClass::OnTime, 5, instant(20), "b"),
-        Ticket::start(StartClass::Late, 9, instant(0), "a"),
-        Ticket::start(StartClass::Again, 9, instant(0), "a"),
-        Ticket::start(StartClass::Again, 0, instant(0), "a"),
+        Priority::start(StartClass::OnTime, 9, instant(20), "b"),
+        Priority::start(StartClass::OnTime, 5, instant(10), "z"),
+        Priority::start(StartClass::OnTime, 5, instant(20), "a"),
+        Priority::start(StartClass::OnTime, 5, instant(20), "b"),
+        Priority::start(StartClass::Late, 9, instant(0), "a"),
+        Priority::start(StartClass::Again, 9, instant(0), "a"),
+        Priority::start(StartClass::Again, 0, instant(0), "a"),
     ];
     check_order(&expected);
 }
@@ -145,25 +145,25 @@ fn starts_leave_by_class_then_priority_then_instant_then_job() {
 #[test]
 fn stops_leave_by_class_and_describes_in_the_order_they_came() {
     check_order(&[
-        Ticket::stop(StopClass::HandOver),
-        Ticket::stop(StopClass::HandOver),
-        Ticket::stop(StopClass::Planned),
-        Ticket::stop(StopClass::Again),
+        Priority::stop(StopClass::HandOver),
+        Priority::stop(StopClass::HandOver),
+        Priority::stop(StopClass::Planned),
+        Priority::stop(StopClass::Again),
     ]);
     let mut limiter = Limiter::new(rate(2));
-    let first = limiter.enqueue(Ticket::describe());
-    let second = limiter.enqueue(Ticket::describe());
+    let first = limiter.enqueue(Priority::describe());
+    let second = limiter.enqueue(Priority::describe());
     assert_eq!(limiter.grant(Duration::ZERO).map(|(queued, _)| queued), Some(first));
     assert_eq!(limiter.grant(Duration::ZERO).map(|(queued, _)| queued), Some(second));
 }
 
 /// Whatever the order of asking, they leave in the order given.
-fn check_order(expected: &[Ticket]) {
+fn check_order(expected: &[Priority]) {
     let mut limiter = Limiter::new(rate(RATE));
-    for ticket in expected.iter().rev() {
-        limiter.enqueue(ticket.clone());
+    for priority in expected.iter().rev() {
+        limiter.enqueue(priority.clone());
     }
-    let granted: Vec<Ticket> = std::iter::from_fn(|| limiter.grant(Duration::ZERO)).map(|(queued, _)| queued.ticket).collect();
+    let granted: Vec<Priority> = std::iter::from_fn(|| limiter.grant(Duration::ZERO)).map(|(queued, _)| queued.priority).collect();
     assert_eq!(granted, expected);
 }
 
@@ -179,8 +179,8 @@ fn a_slot_is_free_a_second_after_the_answer_or_after_the_margin() {
         (Some((100, true)), 1_100),
     ] {
         let mut limiter = Limiter::new(rate(1));
-        limiter.enqueue(Ticket::describe());
-        limiter.enqueue(Ticket::describe());
+        limiter.enqueue(Priority::describe());
+        limiter.enqueue(Priority::describe());
         let (_, slot) = limiter.grant(Duration::ZERO).expect("the first leaves at once");
         limiter.sent(slot, Duration::ZERO);
         if let Some((after, rejected)) = answer {
@@ -196,13 +196,13 @@ fn a_slot_is_free_a_second_after_the_answer_or_after_the_margin() {
 fn a_rejection_doubles_the_margin_for_a_minute_also_of_what_is_under_way() {
     let mut limiter = Limiter::new(rate(2));
     let send = |limiter: &mut Limiter, at: u64| {
-        limiter.enqueue(Ticket::describe());
+        limiter.enqueue(Priority::describe());
         let (_, slot) = limiter.grant(ms(at)).expect("a slot is free");
         limiter.sent(slot, ms(at));
         slot
     };
     let wake = |limiter: &mut Limiter, now: u64| {
-        let queued = limiter.enqueue(Ticket::describe());
+        let queued = limiter.enqueue(Priority::describe());
         let wake = limiter.wake_at(ms(now));
         assert!(limiter.withdraw(&queued));
         wake
@@ -223,7 +223,7 @@ fn what_a_restarted_daemon_may_have_sent_counts_as_just_sent() {
     let mut limiter = Limiter::new(rate(3));
     limiter.count_as_used(2, ms(5_000));
     for _ in 0..2 {
-        limiter.enqueue(Ticket::describe());
+        limiter.enqueue(Priority::describe());
     }
     let (_, slot) = limiter.grant(ms(5_000)).expect("the third slot is free");
     limiter.sent(slot, ms(5_000));
@@ -234,8 +234,8 @@ fn what_a_restarted_daemon_may_have_sent_counts_as_just_sent() {
 #[test]
 fn a_slot_that_is_not_used_is_free_again_at_once() {
     let mut limiter = Limiter::new(rate(1));
-    limiter.enqueue(Ticket::describe());
-    limiter.enqueue(Ticket::describe());
+    limiter.enqueue(Priority::describe());
+    limiter.enqueue(Priority::describe());
     let (_, slot) = limiter.grant(Duration::ZERO).expect("the first leaves");
     assert!(limiter.grant(ms(10_000)).is_none(), "a slot that was given and not yet used is held");
     limiter.unsent(slot);
@@ -289,7 +289,7 @@ prop_compose! {
         reserved_for in prop::option::of(0_u64..2_000),
     ) -> Asked {
         let reserved_for = reserved_for.filter(|_| class == StartClass::OnTime);
-        Asked { at, ticket: start(class), travels_percent, answer_after, rejected, reserved_for }
+        Asked { at, priority: start(class), travels_percent, answer_after, rejected, reserved_for }
     }
 }
 
@@ -313,7 +313,7 @@ proptest! {
         let ahead = |request: Asked| Asked {
             rejected: false,
             at: request.at + 2_000,
-            reserved_for: (request.ticket.class == Class::Start(StartClass::OnTime)).then_some(5_000),
+            reserved_for: (request.priority.class == Class::Start(StartClass::OnTime)).then_some(5_000),
             ..request
         };
         let requests: Vec<Asked> = requests.into_iter().map(ahead).collect();
@@ -335,10 +335,10 @@ fn starts_of_one_instant_leave_in_their_order_and_not_as_they_wake() {
     let reservations: Vec<_> = (0..30).map(|_| limiter.reserve(due)).collect();
     for index in (0_u8..30).rev() {
         let start = Timestamp::UNIX_EPOCH;
-        limiter.enqueue(Ticket::start(StartClass::OnTime, index / 10, start, format!("job-{index:02}")));
+        limiter.enqueue(Priority::start(StartClass::OnTime, index / 10, start, format!("job-{index:02}")));
         assert_eq!(limiter.grant(due).is_some(), index == 0, "the last to wake opens the gate");
     }
-    let rest: Vec<_> = std::iter::from_fn(|| limiter.grant(due)).map(|(queued, _)| queued.ticket.job).collect();
+    let rest: Vec<_> = std::iter::from_fn(|| limiter.grant(due)).map(|(queued, _)| queued.priority.job).collect();
     assert_eq!(rest.len(), 19);
     assert!(rest.iter().all(|job| job.as_str() > "job-09"), "the least of the three priorities waits: {rest:?}");
     drop(reservations);
@@ -349,7 +349,7 @@ fn a_start_that_does_not_come_holds_the_others_for_a_moment_only() {
     let due = Duration::from_secs(10);
     let mut limiter = Limiter::new(NonZeroU32::new(1).expect("not zero"));
     let _ = (limiter.reserve(due), limiter.reserve(due));
-    limiter.enqueue(Ticket::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "here"));
+    limiter.enqueue(Priority::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "here"));
     assert!(limiter.grant(due).is_none());
     let until = limiter.wake_at(due).expect("it wakes");
     assert_eq!(until, due + GATHER);
@@ -361,6 +361,6 @@ fn starts_that_all_find_a_slot_do_not_wait_for_each_other() {
     let due = Duration::from_secs(10);
     let mut limiter = Limiter::new(NonZeroU32::new(20).expect("not zero"));
     let _: Vec<_> = (0..20).map(|_| limiter.reserve(due)).collect();
-    limiter.enqueue(Ticket::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "first"));
+    limiter.enqueue(Priority::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "first"));
     assert!(limiter.grant(due).is_some());
 }
