@@ -5,10 +5,11 @@
 //! is 0600, and every output redacts them.
 
 mod apply;
+mod commit;
 mod read;
 mod row;
 mod schema;
-mod write;
+pub mod sources;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use read::{HistoryQuery, Meta, Reader};
+use crate::engine::Writes;
+
+pub use commit::Attempt;
+pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
-pub use write::{Attempt, Turn};
 
 /// The file's name in the state folder.
 pub const FILE: &str = "ingestd.db";
@@ -108,10 +111,7 @@ pub struct Ledger {
     connection: Connection,
     path: PathBuf,
     /// What was decided and could not be written yet.
-    pending: write::Pending,
-    /// The newest rows, written or pending.
-    last_call: i64,
-    last_task: i64,
+    pending: Writes,
 }
 
 impl Ledger {
@@ -127,10 +127,7 @@ impl Ledger {
         schema::migrate(&mut connection).map_err(|error| named(&error))?;
         connection.busy_timeout(WRITER_BUSY).map_err(|error| named(&error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        let newest = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).map_err(|error| named(&error));
-        let last_call = newest("SELECT coalesce(max(id), 0) FROM call")?;
-        let last_task = newest("SELECT coalesce(max(id), 0) FROM task")?;
-        Ok(Ledger { connection, path, pending: write::Pending::default(), last_call, last_task })
+        Ok(Ledger { connection, path, pending: Writes::default() })
     }
 
     /// Its file.

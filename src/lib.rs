@@ -93,4 +93,4 @@ pub mod trtc;
 pub mod web;
 pub mod zones;
 
-pub use ingestd_core::{calendar, diagnostic, occurrence, plan, report, schedule, yaml};
+pub use ingestd_core::{calendar, diagnostic, engine, occurrence, plan, report, schedule, yaml};

@@ -32,8 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
-use crate::daemon::{Generation, Pulse};
 use crate::diagnostic::Diagnostic;
+use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, Limits};
 use crate::zones::Zones;
 pub(crate) use views::ledger_view;
@@ -73,7 +73,7 @@ pub struct Site {
     /// The schedule in force, and its successors.
     pub in_force: watch::Receiver<InForce>,
     /// What only the running daemon knows.
-    pub pulse: watch::Receiver<Pulse>,
+    pub status: watch::Receiver<LoopStatus>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use ingestd::daemon::{Handle, Input, Reply, StopTarget, What};
+use ingestd::daemon::{Handle, Message};
+use ingestd::engine::{self, Reply, StopTarget};
 use ingestd::web::control::{self, Reloader};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -49,13 +50,13 @@ impl Daemon {
         let (log, answer) = (Arc::clone(&ordered), reply.clone());
         let entered = runtime.enter();
         tokio::spawn(async move {
-            while let Some(Input::Order(order, reply)) = inputs.recv().await {
-                let what = match order.what {
-                    What::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
-                    What::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
-                    What::Stop(StopTarget::All) => "stop all".to_owned(),
-                    What::ConfirmClock => "confirm".to_owned(),
-                    What::Accept { .. } => "accept".to_owned(),
+            while let Some(Message::Order(order, reply)) = inputs.recv().await {
+                let what = match order.command {
+                    engine::Command::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
+                    engine::Command::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
+                    engine::Command::Stop(StopTarget::All) => "stop all".to_owned(),
+                    engine::Command::ConfirmClock => "confirm".to_owned(),
+                    engine::Command::Accept { .. } => "accept".to_owned(),
                 };
                 log.lock().expect("whole").push(what);
                 reply.send(answer.clone()).expect("somebody waits");

@@ -94,7 +94,7 @@ async fn play(context: &Context, args: &Args, stage: &Stage, sandbox: &Sandbox) 
         }
     };
     // Nobody may be listening any more: then `end` is ready already.
-    let observe = move |happening: &crate::daemon::Happening| drop(happenings.send(happening.clone()));
+    let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
     let played = service.play(Some(page), Box::new(observe), end).await;
     teller.end().and(played)
 }

@@ -18,9 +18,12 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Former, Generation, Happening, Rules, Weight, kept};
+use crate::daemon::Daemon;
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{Ledger, Lock, Meta};
+use crate::engine::Meta;
+use crate::engine::{DaemonOptions, Generation, Level, Notice, PastGeneration};
+use crate::ledger::sources;
+use crate::ledger::{Ledger, Lock};
 use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
@@ -65,7 +68,7 @@ pub(super) struct Service {
     lock: Lock,
     ledger: Ledger,
     accepted: Accepted,
-    former: Vec<Former>,
+    former: Vec<PastGeneration>,
     /// The folder, as it looked before it was read.
     seen: Look,
 }
@@ -93,7 +96,7 @@ impl Service {
         let seen = Look::at(&settings.schedules);
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
-        kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
+        sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
@@ -101,7 +104,7 @@ impl Service {
     pub(super) async fn play(
         self,
         page: Option<TcpListener>,
-        observe: Box<dyn FnMut(&Happening) + Send>,
+        observe: Box<dyn FnMut(&Notice) + Send>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
         let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
@@ -116,7 +119,7 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may leave: nothing that can fail before the loop runs stands below.
-        let rules = Rules { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
+        let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
         let mut daemon = Daemon::new(clock, api, rules, ledger, generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
@@ -129,7 +132,7 @@ impl Service {
         let handle = daemon.handle();
         let told_both = (handle.clone(), Arc::clone(&manager));
         let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
-        let site = Site { state_folder: folder, in_force: reload.in_force(), pulse: daemon.pulse(), zones };
+        let site = Site { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
         let places = doors.places();
         let served = doors.serve(site, handle, reload.reloader(), stopped.clone());
         let Signals { mut stop_signals, mut hang_up } = signals;
@@ -189,10 +192,10 @@ fn accept(
     match (is_good, kept) {
         (true, kept) => {
             let schedule = loaded.accept(context)?.expect("a schedule that is good is there");
-            let is_same = kept.is_some_and(|(former, _)| kept::same(&former, &sources));
+            let is_same = kept.is_some_and(|(former, _)| sources::same(&former, &sources));
             let number = if is_same { meta.generation } else { meta.generation + 1 };
             if !is_same {
-                kept::save(folder, number, &sources)
+                sources::save(folder, number, &sources)
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let since = if is_same { meta.accepted_at } else { Some(now) };
@@ -221,7 +224,7 @@ fn kept_schedule(
     zones: &TimeZoneDatabase,
     now: Timestamp,
 ) -> Result<Option<(Vec<Source>, Schedule)>, Failure> {
-    let sources = kept::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
+    let sources = sources::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
     let Some(sources) = sources else { return Ok(None) };
     let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
     Ok(reading.schedule.map(|schedule| (sources, schedule)))
@@ -235,7 +238,7 @@ fn former(
     settings: &Settings,
     zones: &TimeZoneDatabase,
     now: Timestamp,
-) -> Result<Vec<Former>, Failure> {
+) -> Result<Vec<PastGeneration>, Failure> {
     let mut periods = vec![(meta.generation, now)];
     if meta.cursor_generation != meta.generation {
         periods.insert(0, (meta.cursor_generation, meta.accepted_at.unwrap_or(now)));
@@ -243,7 +246,7 @@ fn former(
     let mut former = Vec::new();
     for (number, until) in periods {
         if let Some((_, schedule)) = kept_schedule(folder, number, settings, zones, now)? {
-            former.push(Former { generation: Generation { number, schedule: Arc::new(schedule) }, until });
+            former.push(PastGeneration { generation: Generation { number, schedule: Arc::new(schedule) }, until });
         }
     }
     Ok(former)
@@ -256,16 +259,16 @@ fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
 }
 
 /// One line of the log for each thing that happened.
-fn log(happening: &Happening) {
-    let Happening { at: _, key, weight, text } = happening;
+fn log(happening: &Notice) {
+    let Notice { at: _, key, level, text } = happening;
     let (job, start) = match key {
         Some(key) => (key.job.as_str(), key.start.to_string()),
         None => ("", String::new()),
     };
-    match weight {
-        Weight::Info => tracing::info!(job, start, "{text}"),
-        Weight::Warning => tracing::warn!(job, start, "{text}"),
-        Weight::Error => tracing::error!(job, start, "{text}"),
+    match level {
+        Level::Info => tracing::info!(job, start, "{text}"),
+        Level::Warning => tracing::warn!(job, start, "{text}"),
+        Level::Error => tracing::error!(job, start, "{text}"),
     }
 }
 

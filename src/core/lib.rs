@@ -7,6 +7,7 @@
 
 pub mod calendar;
 pub mod diagnostic;
+pub mod engine;
 pub mod occurrence;
 pub mod plan;
 pub mod report;

@@ -47,7 +47,7 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// WaitReason there is a row for it.
+/// Why there is a row for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The schedule planned it.
@@ -124,7 +124,7 @@ pub struct Policy {
     pub priority: u8,
 }
 
-/// WaitReason an occurrence waits.
+/// Why an occurrence waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// For its next attempt.
@@ -252,7 +252,7 @@ pub struct LastFault {
 pub struct Occurrence {
     /// Its name.
     pub key: Key,
-    /// WaitReason there is a row for it.
+    /// Why there is a row for it.
     pub kind: Kind,
     /// How many it stands for; 1 but for summaries.
     pub count: u32,

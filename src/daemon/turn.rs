@@ -1,185 +1,164 @@
-//! One turn of the loop: what has come in, what is due, what is owed; then one commit. And what an order, the clock and the disk
-//! change in it. Refuses to wait for anything.
+//! One turn of the loop: a step of the engine, one commit, and then the calls. And what a disk that fails changes in it. Does not wait
+//! for anything, and decides nothing.
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::oneshot;
+use std::cell::RefCell;
 
-use super::desk::Desk;
-use super::hold::Change;
-use super::input::{Input, Order, Reply, What};
-use super::settle::Horizon;
-use super::voice::{Happening, Weight};
-use super::{Daemon, Mail, read};
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+
+use super::{Daemon, Mail, Message, read};
 use crate::clock::Clock;
-use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::MissedReason;
+use crate::engine::{Call, Incoming, Input, Level, Notice, Records, Reply, Step};
+use crate::ledger::{Attempt, Ledger, LedgerError};
+use crate::occurrence::Key;
 use crate::trtc::Api;
 
+/// The ledger as the engine asks it. Keeps the first error, since the engine hears only that nobody can say now.
+pub(super) struct LedgerRecords<'a> {
+    ledger: &'a Ledger,
+    error: RefCell<Option<LedgerError>>,
+}
+
+impl<'a> LedgerRecords<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> LedgerRecords<'a> {
+        LedgerRecords { ledger, error: RefCell::new(None) }
+    }
+
+    pub(super) fn into_error(self) -> Option<LedgerError> {
+        self.error.into_inner()
+    }
+
+    fn keep<T>(&self, answer: Result<T, LedgerError>) -> Option<T> {
+        answer.map_err(|error| self.error.borrow_mut().get_or_insert(error).is_passing()).ok()
+    }
+}
+
+impl Records for LedgerRecords<'_> {
+    fn has(&self, key: &Key, missed_counts: bool) -> Option<bool> {
+        self.keep(self.ledger.has(key, missed_counts))
+    }
+
+    fn knows_task(&self, task_id: &str) -> Option<bool> {
+        self.keep(self.ledger.knows_task(task_id))
+    }
+}
+
 impl<C: Clock, A: Api> Daemon<C, A> {
-    /// One turn: what the clock shows, what has happened, what is due, what is owed; then one commit, and then the calls.
-    pub(super) fn turn(&mut self, mut mail: Mail) -> Result<(), LedgerError> {
-        let reading = read(&self.line.clock);
-        let mut change = self.hold.judge(reading);
-        let is_confirmed = |input: &Input| matches!(input, Input::Order(Order { what: What::ConfirmClock, .. }, _));
-        if mail.inputs.iter().any(is_confirmed) && self.hold.reason().is_some() {
-            self.hold.confirm(reading);
-            change = Some(Change::Released);
-        }
-        let now = self.hold.now(reading);
-        let moved = self.hold.take_moved();
-        for report in &mut mail.reports {
-            report.tell_by(now, reading.boot);
-        }
-        let clock = self.hold.reason().map(|_| MissedReason::Clock);
-        self.desk.held = clock.or(self.ledger.is_behind().then_some(MissedReason::Disk));
-        let mut turn = self.ledger.turn();
-        let office = Office { desk: &mut self.desk, horizon: &mut self.horizon, turn: &mut turn, replies: &mut self.replies };
-        // What could not be read is asked again in the next turn; what was decided before that stands.
-        let worked = office.work(mail, (change, moved), self.line.api.as_ref(), now);
+    /// One turn. What could not be read is asked again in the next turn; what was decided in this one stands.
+    ///
+    /// Errors: the ledger cannot be read or written, and never will be.
+    pub(super) fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
+        let reading = read(&self.caller.clock);
+        let (incoming, senders) = sort(mail);
+        let records = LedgerRecords::new(&self.ledger);
+        let step = self.engine.step(incoming, reading, self.ledger.is_behind(), &records);
+        let unread = records.into_error();
+        let Step { now, writes, calls, mut notices, replies, .. } = step;
+        let committed = self.ledger.commit(writes, now);
+        let attempts = self.weigh(unread, committed, &mut notices, now)?;
+        self.make(calls);
+        self.start(attempts);
+        self.reply(senders, replies);
+        self.tell(&notices);
+        self.feed_watchdog(now);
+        Ok(())
+    }
+
+    /// What may be sent after a commit, and what a disk that fails or works again means.
+    fn weigh(
+        &mut self,
+        unread: Option<LedgerError>,
+        committed: Result<Vec<Attempt>, LedgerError>,
+        notices: &mut Vec<Notice>,
+        now: Timestamp,
+    ) -> Result<Vec<Attempt>, LedgerError> {
         self.look_soon = false;
-        let attempts = match (worked, turn.commit(now)) {
-            (Ok(()), Ok(attempts)) => {
+        let (attempts, error) = match (committed, unread) {
+            (Ok(attempts), None) => {
                 self.look_soon = self.disk.is_some();
-                self.disk_works(now);
-                attempts
+                if self.disk.take().is_some() {
+                    let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
+                    notices.push(Notice { at: now, key: None, level: Level::Info, text });
+                }
+                return Ok(attempts);
             }
-            (Err(error), Ok(attempts)) if error.is_passing() => {
-                self.disk_fails(&error, now);
-                attempts
-            }
-            (Ok(()) | Err(_), Err(error)) | (Err(error), Ok(_)) if error.is_passing() => {
-                self.disk_fails(&error, now);
-                Vec::new()
-            }
-            (_, Err(error)) | (Err(error), _) => return Err(error),
+            (Ok(attempts), Some(error)) => (attempts, error),
+            (Err(error), _) => (Vec::new(), error),
         };
-        for (sender, mut reply) in self.replies.drain(..) {
+        if !error.is_passing() {
+            return Err(error);
+        }
+        self.engine.ledger_failed();
+        if self.disk.is_none() {
+            let text = format!(
+                "the ledger cannot be written ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
+            );
+            notices.push(Notice { at: now, key: None, level: Level::Error, text });
+        }
+        self.disk = Some(error.to_string());
+        Ok(attempts)
+    }
+
+    /// Does what a step calls for.
+    pub(super) fn make(&mut self, calls: Vec<Call>) {
+        for call in calls {
+            let caller = self.caller.clone();
+            match call {
+                Call::Task { row, step, destination, task_id, priority } => {
+                    self.calls.spawn(async move { Some(caller.task(row, step, (destination, task_id), priority).await) });
+                }
+                Call::StopOrphan { destination, task_id } => {
+                    self.calls.spawn(async move { Some(caller.stop_orphan(destination, task_id).await) });
+                }
+                Call::Warm { connections } => {
+                    self.calls.spawn(async move { Some(caller.warm(connections).await) });
+                }
+                Call::Block { call, blocker } => {
+                    if let Some(sender) = self.blockers.get(&call) {
+                        sender.send_replace(blocker);
+                    }
+                }
+                Call::SetClockOffset { offset_ms } => {
+                    self.offset_ms = Some(offset_ms);
+                    caller.api.set_clock_offset(offset_ms);
+                }
+                Call::RereadCredentials => caller.api.reread_credentials(),
+            }
+        }
+    }
+
+    /// Lets the starts go on their way that a commit permits.
+    pub(super) fn start(&mut self, attempts: Vec<Attempt>) {
+        self.blockers.retain(|_, sender| !sender.is_closed());
+        for attempt in attempts {
+            let Some(start) = self.engine.begin_start(attempt.key(), attempt.call()) else { continue };
+            let (sender, blocker) = watch::channel(start.blocker);
+            self.blockers.insert(attempt.call(), sender);
+            self.calls.spawn(self.caller.clone().start(attempt, start, blocker));
+        }
+    }
+
+    fn reply(&self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<Reply>) {
+        for (sender, mut reply) in senders.into_iter().zip(replies) {
             if let (Ok(lines), Some(error)) = (&mut reply, &self.disk) {
                 lines.push(format!("this is recorded as soon as the ledger can be written again: {error}"));
             }
             // Whoever asked may be gone; what was done is done.
             let _ = sender.send(reply);
         }
-        self.tell();
-        self.send(attempts);
-        self.warm(now);
-        if let Some(watchdog) = &mut self.watchdog
-            && (now >= watchdog.next || now < watchdog.next - watchdog.period)
-        {
-            (watchdog.tell)();
-            watchdog.next = now + watchdog.period;
-        }
-        Ok(())
-    }
-
-    fn disk_works(&mut self, now: Timestamp) {
-        if self.disk.take().is_some() {
-            let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
-            self.desk.heard.push(Happening::general(now, Weight::Info, text));
-        }
-    }
-
-    fn disk_fails(&mut self, error: &LedgerError, now: Timestamp) {
-        self.horizon.pause(MissedReason::Disk);
-        // What is owed is not looked at again before a moment has passed.
-        self.desk.held.get_or_insert(MissedReason::Disk);
-        self.desk.hold_back_claims(MissedReason::Disk);
-        if self.disk.is_none() {
-            let text = format!(
-                "the ledger cannot be written ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
-            );
-            self.desk.heard.push(Happening::general(now, Weight::Error, text));
-        }
-        self.disk = Some(error.to_string());
     }
 }
 
-/// What is worked with in one turn.
-struct Office<'a, 'ledger> {
-    desk: &'a mut Desk,
-    horizon: &'a mut Horizon,
-    turn: &'a mut Turn<'ledger>,
-    replies: &'a mut Vec<(oneshot::Sender<Reply>, Reply)>,
-}
-
-impl Office<'_, '_> {
-    fn work<A: Api>(
-        mut self,
-        mail: Mail,
-        (change, moved): (Option<Change>, Option<SignedDuration>),
-        api: &A,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        // First of all what nobody would tell again; none of it asks the disk.
-        if let Some(by) = moved {
-            self.desk.clock_moved(self.turn, by)?;
+/// What the engine is told, and where its replies go, in one order.
+fn sort(mail: Mail) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
+    let mut senders = Vec::new();
+    let inputs = mail.messages.into_iter().map(|message| match message {
+        Message::Callback(callback) => Input::Callback(callback),
+        Message::Order(order, sender) => {
+            senders.push(sender);
+            Input::Order(order)
         }
-        let is_released = change == Some(Change::Released);
-        if let Some(Change::Held(reason)) = change {
-            self.hold(&reason, now)?;
-        }
-        for report in mail.reports {
-            self.desk.take_report(self.turn, report, now, api)?;
-        }
-        self.desk.act_on_time(self.turn, now)?;
-        if is_released {
-            self.release(now)?;
-        }
-        for input in mail.inputs {
-            match input {
-                Input::Callback(callback) => self.desk.take_callback(self.turn, callback, now)?,
-                Input::Order(order, sender) => {
-                    let reply = self.obey(order, now)?;
-                    self.replies.push((sender, reply));
-                }
-            }
-        }
-        self.desk.settle_callbacks(self.turn, now)?;
-        match self.desk.held {
-            Some(reason) => self.horizon.pause(reason),
-            None => self.horizon.settle(self.turn, self.desk, now)?,
-        }
-        self.desk.settle_rooms(self.turn, now)
-    }
-
-    /// Starts are held from now on.
-    fn hold(&mut self, reason: &str, now: Timestamp) -> Result<(), LedgerError> {
-        self.desk.heard.push(Happening::general(now, Weight::Error, format!("starts are held: {reason}")));
-        if let Some(earliest) = self.desk.take_back_unsent(self.turn, now)? {
-            self.horizon.restart_at(earliest);
-            self.turn.set_cursor(self.horizon.cursor())?;
-        }
-        Ok(())
-    }
-
-    /// The clock is believed again.
-    fn release(&mut self, now: Timestamp) -> Result<(), LedgerError> {
-        let text = format!("the clock is believed again, and starts go on; it shows {now}");
-        self.desk.heard.push(Happening::general(now, Weight::Info, text));
-        if self.horizon.released(now) {
-            self.turn.delete_missed_since(now);
-            self.turn.set_cursor(self.horizon.cursor())?;
-        }
-        let cursor = self.horizon.cursor();
-        self.horizon.start_open(self.turn, self.desk, cursor, now)
-    }
-
-    fn obey(&mut self, order: Order, now: Timestamp) -> Result<Reply, LedgerError> {
-        let Order { who, what } = order;
-        let (verb, reply) = match what {
-            What::Stop(target) => ("stop", self.desk.stop(self.turn, &target, now)?),
-            What::Accept { prepared, changes } => {
-                let ready = prepared.ready(now);
-                self.desk.callbacks.learn(&ready.homes);
-                self.desk.follow(self.turn, &ready.generation.schedule, ready.generation.number, now)?;
-                self.horizon.follow(self.turn, self.desk, ready, now)?;
-                ("reload", Ok(changes))
-            }
-            What::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {now}")])),
-        };
-        if let Ok(lines) = &reply {
-            self.turn.act(now, &who, verb, &lines.join("\n"));
-        }
-        Ok(reply)
-    }
+    });
+    let inputs = inputs.collect();
+    (Incoming { reports: mail.reports, inputs }, senders)
 }

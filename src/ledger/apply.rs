@@ -3,28 +3,22 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::write::Write;
-use super::{Ledger, LedgerError, row};
+use super::{Attempt, Ledger, LedgerError, row};
+use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, Outcome, State, Task, TaskPhase, describe_fault};
 use crate::trtc::{Action, Answer};
 
 impl Ledger {
     /// Writes everything that is pending; all of it or nothing.
-    pub(super) fn apply(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+    pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for write in &self.pending.writes {
+        for write in self.pending.list() {
             one(&transaction, write)?;
         }
         set_meta(&transaction, "committed_at", now.as_millisecond())?;
+        let attempts = Ledger::permissions(self.pending.list(), |key, attempt| call_of(&transaction, key, attempt))?;
         transaction.commit()?;
-        Ok(())
-    }
-
-    /// The call of an attempt that was claimed before.
-    pub(super) fn call_of(&self, key: &Key, attempt: u32) -> Result<i64, LedgerError> {
-        let sql = "SELECT max(id) FROM call WHERE occurrence = ?1 AND action = ?2 AND attempt = ?3";
-        let parameters = params![id(&self.connection, key)?, Action::Start.name(), attempt];
-        Ok(self.connection.query_row(sql, parameters, |row| row.get(0))?)
+        Ok(attempts)
     }
 
     pub(super) fn holds(&self, key: &Key) -> Result<bool, LedgerError> {
@@ -41,6 +35,13 @@ impl Ledger {
     pub(super) fn holds_task(&self, task_id: &str) -> Result<bool, LedgerError> {
         Ok(self.connection.prepare_cached("SELECT 1 FROM task WHERE task_id = ?1")?.exists([task_id])?)
     }
+}
+
+/// The call of an attempt that was claimed before.
+fn call_of(connection: &Connection, key: &Key, attempt: u32) -> Result<i64, LedgerError> {
+    let sql = "SELECT max(id) FROM call WHERE occurrence = ?1 AND action = ?2 AND attempt = ?3";
+    let parameters = params![id(connection, key)?, Action::Start.name(), attempt];
+    Ok(connection.query_row(sql, parameters, |row| row.get(0))?)
 }
 
 fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
@@ -90,12 +91,18 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
             run(connection, sql, [from.as_millisecond()])
         }
-        Write::Meta { key, value } => set_meta(connection, key, *value),
+        Write::Rearm { .. } => Ok(()),
+        Write::Cursor { at } => set_meta(connection, "cursor", at.as_millisecond()),
+        Write::CursorGeneration(generation) => set_meta(connection, "cursor_generation", *generation),
+        Write::Generation { number, accepted_at } => {
+            set_meta(connection, "generation", *number)?;
+            set_meta(connection, "accepted_at", accepted_at.as_millisecond())
+        }
         Write::RecordJobSeen { job, at } => {
             let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
             run(connection, sql, params![job, at.as_millisecond()])
         }
-        Write::Act { at, who, what, detail } => {
+        Write::RecordAction { at, who, what, detail } => {
             let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
             run(connection, sql, params![at.as_millisecond(), who, what, detail])
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
+use crate::engine::{Meta, Recovered, RowNumbers};
 use crate::occurrence::{Occurrence, Orphan, Task};
 
 // The ledger grows for years, so no question may read all of it: each of these goes by an index, and stops at its limit.
@@ -52,21 +53,6 @@ pub struct HistoryQuery {
     pub outcome: Option<String>,
     /// At most this many; 0, the default, is none.
     pub limit: u32,
-}
-
-/// What the ledger remembers beside its rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// Every occurrence that starts before it is settled; none in a new ledger.
-    pub cursor: Option<Timestamp>,
-    /// The generation under which the time from the cursor on was planned; 0 before the first.
-    pub cursor_generation: i64,
-    /// The generation of the schedule that was accepted last; 0 before the first.
-    pub generation: i64,
-    /// When it was accepted.
-    pub accepted_at: Option<Timestamp>,
-    /// When the newest turn was committed.
-    pub committed_at: Option<Timestamp>,
 }
 
 /// The ledger, open for reading only: for verbs beside the daemon, and for its pages.
@@ -152,24 +138,21 @@ impl Reader {
 }
 
 impl Ledger {
-    /// Every occurrence that is not over, by start: what a new daemon takes over.
-    pub fn recover(&self) -> Result<Vec<Occurrence>, LedgerError> {
-        occurrences(&self.connection, OPEN, [])
-    }
-
-    /// Every task that is not known to be gone, with what is owed to it.
-    pub fn recover_tasks(&self) -> Result<Vec<Task>, LedgerError> {
-        open_tasks(&self.connection)
-    }
-
-    /// Every occurrence, over or not, of which a start was in doubt and the newest was tried since: a callback may yet name its task.
-    pub fn recover_doubts(&self, since: Timestamp) -> Result<Vec<Occurrence>, LedgerError> {
-        occurrences(&self.connection, DOUBTS, [since.as_millisecond()])
-    }
-
-    /// Every orphan that is not known to be gone.
-    pub fn recover_orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
-        open_orphans(&self.connection)
+    /// What a new daemon takes over. Occurrences of which a start was in doubt are among it, over or not, if the newest was tried since
+    /// `doubts_since`: a callback may yet name its task.
+    pub fn recover(&self, doubts_since: Timestamp) -> Result<Recovered, LedgerError> {
+        let newest = |sql: &str| self.connection.query_row(sql, [], |row| row.get(0));
+        Ok(Recovered {
+            meta: self.meta()?,
+            occurrences: occurrences(&self.connection, OPEN, [])?,
+            tasks: open_tasks(&self.connection)?,
+            orphans: open_orphans(&self.connection)?,
+            doubts: occurrences(&self.connection, DOUBTS, [doubts_since.as_millisecond()])?,
+            numbers: RowNumbers {
+                call: newest("SELECT coalesce(max(id), 0) FROM call")?,
+                task: newest("SELECT coalesce(max(id), 0) FROM task")?,
+            },
+        })
     }
 
     /// What the ledger remembers beside its rows.

@@ -30,7 +30,8 @@ use tokio::time::timeout;
 
 use super::query::shown;
 use super::{error, json, stamped};
-use crate::daemon::{Handle, Order, Reply, StopTarget, What};
+use crate::daemon::Handle;
+use crate::engine::{Command, Order, Reply, StopTarget};
 use crate::listener::{self, Limits, NoBody, read_body};
 use crate::schedule::JobId;
 
@@ -132,15 +133,15 @@ async fn answer(shared: &Shared, who: String, request: Request<Incoming>) -> Res
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
     let what = match path {
-        "/v1/stop" => read::<Stop>(&body).and_then(target).map(What::Stop),
-        "/v1/clock/confirm" => read::<Confirm>(&body).map(|Confirm {}| What::ConfirmClock),
+        "/v1/stop" => read::<Stop>(&body).and_then(target).map(Command::Stop),
+        "/v1/clock/confirm" => read::<Confirm>(&body).map(|Confirm {}| Command::ConfirmClock),
         _ => match read::<Reload>(&body) {
             Ok(Reload { force }) => return told((shared.reloader)(who, force).await),
             Err(why) => Err(why),
         },
     };
     match what {
-        Ok(what) => told(shared.handle.order(Order { who, what }).await),
+        Ok(command) => told(shared.handle.order(Order { who, command }).await),
         Err(why) => error(StatusCode::BAD_REQUEST, &why),
     }
 }

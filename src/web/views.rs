@@ -15,9 +15,7 @@ use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
 use crate::report::range::PlanRange;
-use crate::report::status::{
-    self, DaemonState, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH,
-};
+use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
 use crate::schedule::JobId;
 
 /// Most items of one answer: some 7 MB.
@@ -78,7 +76,7 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let site = &shared.site;
-    let pulse = site.pulse.borrow().clone();
+    let state = site.status.borrow().clone();
     let in_force = site.in_force.borrow().clone();
     let schedule = &in_force.generation.schedule;
     let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
@@ -93,14 +91,7 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
                 let pauses = Pauses::new(schedule);
                 Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.listed(occurrence)).collect()
             },
-            state: DaemonState {
-                watch_period_s: pulse.watch_period_s,
-                queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
-                synchronised: pulse.synchronised,
-                offset_ms: pulse.offset_ms,
-                held: pulse.held,
-                disk: pulse.disk,
-            },
+            state,
         },
         ledger: ledger.map_err(|error| error.to_string()),
         zone_source: site.zones.data.source.clone(),

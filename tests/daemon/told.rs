@@ -51,7 +51,7 @@ fn an_edit_is_put_in_force_without_a_restart_and_a_broken_one_is_not() {
 
     let (code, done, _) = rig.verb(&["stop", "second"]);
     assert_eq!(code, Some(0));
-    assert!(done.contains("is taken off the air"), "{done}");
+    assert!(done.contains("stopping"), "{done}");
     assert_eq!(rig.wait_done("second").state, cut(Outcome::CutOperator));
     let (code, _, error) = rig.verb(&["stop", "second"]);
     assert!(code == Some(1) && error.contains("nothing of `second` is on air"), "{error}");

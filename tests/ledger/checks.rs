@@ -197,7 +197,8 @@ fn a_row_that_no_version_wrote_is_an_error_with_its_place_and_never_a_guess() {
         let (folder, ledger) = ledger();
         let spec = format!("'{}'", good.replacen(from, to, 1));
         insert(&raw(&ledger), "occurrence", &OCCURRENCE, &[("on_air_ms", "1040"), ("spec", &spec)]).expect("possible for SQLite");
-        let recovered = ledger.recover().map(|rows| rows.len()).map_err(|error| error.to_string());
+        let recovered =
+            ledger.recover(jiff::Timestamp::MIN).map(|recovered| recovered.occurrences.len()).map_err(|error| error.to_string());
         let read = ingestd::ledger::Reader::open(folder.path()).and_then(|reader| reader.on_air()).map(|rows| rows.len());
         assert_eq!(recovered, read.map_err(|error| error.to_string()), "{to}");
         match recovered {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use ingestd::ledger::{HistoryQuery, Ledger, LedgerError, Reader, Turn};
+use ingestd::ledger::{HistoryQuery, Ledger, LedgerError, Reader};
 use ingestd::occurrence::{Kind, MissedReason, Occurrence, Outcome, State, TaskPhase, WaitReason};
 use ingestd::trtc::{Action, Answer, Fault, Success};
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::filling::write;
 use super::rows::{armed, missed, on_air, task};
 use super::{at, ledger, raw};
+use crate::turn::{BeginTurn as _, Turn};
 
 /// One method of a turn.
 struct Method {
@@ -203,7 +204,7 @@ fn crash(ledger: &Ledger) -> TempDir {
 fn recovered(folder: &Path) -> String {
     let ledger = Ledger::open(folder).expect("it opens after a crash");
     let mut seen = Vec::new();
-    for row in ledger.recover().expect("readable") {
+    for row in ledger.recover(Timestamp::MIN).expect("readable").occurrences {
         seen.push(format!("{} {} {}/{}", row.key.job, row.state.name(), row.attempts, row.tries));
     }
     let reader = Reader::open(folder).expect("readable");
@@ -224,7 +225,7 @@ fn recovered(folder: &Path) -> String {
         let mut statement = connection.prepare(sql).expect("a statement");
         seen.extend(statement.query_map([], |row| row.get::<_, String>(0)).expect("rows").map(|text| text.expect("a text")));
     }
-    for task in ledger.recover_tasks().expect("readable") {
+    for task in ledger.recover(Timestamp::MIN).expect("readable").tasks {
         seen.push(match task.phase {
             TaskPhase::StopWanted { tries, .. } => format!("task {} stop wanted, {tries} tries", task.row),
             TaskPhase::Watched { .. } => format!("task {} watched", task.row),

@@ -8,6 +8,7 @@ mod migrations;
 mod questions;
 mod round_trip;
 mod rows;
+mod turn;
 
 use std::sync::Barrier;
 use std::thread;
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use filling::write;
 use rows::{armed, ended, missed, on_air};
+use turn::BeginTurn as _;
 
 /// A ledger in a folder of its own.
 pub(crate) fn ledger() -> (TempDir, Ledger) {

@@ -38,7 +38,7 @@ fn a_new_file_gets_the_newest_schema_and_keeps_it() {
     drop(ledger);
     let again = Ledger::open(folder.path()).expect("it opens again");
     assert_eq!(schema(&raw(&again)), before);
-    assert_eq!(again.meta().expect("readable"), ingestd::ledger::Meta::default());
+    assert_eq!(again.meta().expect("readable"), ingestd::engine::Meta::default());
 }
 
 #[test]
@@ -63,12 +63,12 @@ fn what_only_version_2_knows_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V2));
     let ledger = Ledger::open(folder.path()).expect("it loads");
-    let rows = ledger.recover().expect("readable");
+    let rows = ledger.recover(jiff::Timestamp::MIN).expect("readable").occurrences;
     let row = |job: &str| rows.iter().find(|row| row.key.job.as_str() == job).expect("it is open");
     assert_eq!(row("calling").wanted, Some(Outcome::CutOperator));
     assert_eq!((row("on-air").heals.len(), row("on-air").restarts), (2, 2));
     assert_eq!(row("stopping").adopted, Some(Adopted::FromWaiting));
-    let orphans = ledger.recover_orphans().expect("readable");
+    let orphans = ledger.recover(jiff::Timestamp::MIN).expect("readable").orphans;
     assert_eq!((orphans.len(), orphans[0].task_id.as_str(), orphans[0].likely_job.as_deref()), (1, "-orphan", Some("calling")));
 }
 
@@ -95,8 +95,8 @@ fn a_ledger_of_version_1_loads_with_everything_in_it() {
             "skipped: done skipped (conflict), 0 attempts, main/lobby, ends None",
         ]
     );
-    assert_eq!(ledger.recover().expect("readable").len(), 5);
-    let tasks = ledger.recover_tasks().expect("readable");
+    assert_eq!(ledger.recover(jiff::Timestamp::MIN).expect("readable").occurrences.len(), 5);
+    let tasks = ledger.recover(jiff::Timestamp::MIN).expect("readable").tasks;
     assert_eq!(tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["-on+air.", "-stopping"]);
     let meta = ledger.meta().expect("readable");
     assert_eq!((meta.generation, meta.cursor.map(|at| at.to_string()).as_deref()), (12, Some("2026-11-22T10:00:05Z")));

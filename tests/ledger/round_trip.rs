@@ -18,6 +18,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::filling::write;
 use super::rows::{on_air, task};
 use super::{at, ledger, rows};
+use crate::turn::BeginTurn as _;
 
 /// Rows that are tried. Each is some fifty values; the ledger is one file for all of them.
 const CASES: u32 = 300;
@@ -204,7 +205,7 @@ fn every_state_and_every_field_come_back() {
         let query = HistoryQuery { job: Some(row.key.job.to_string()), since: Some(row.key.start), limit: 9, ..Default::default() };
         let read = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
         prop_assert!(read.contains(&row), "{read:#?}");
-        let recovered = ledger.borrow().recover().expect("readable");
+        let recovered = ledger.borrow().recover(Timestamp::MIN).expect("readable").occurrences;
         prop_assert_eq!(recovered.contains(&row), !row.is_done());
         Ok(())
     });
@@ -241,7 +242,7 @@ fn what_waits_for_ever_comes_back() {
     let state = State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield };
     let row = Occurrence { state, end: End::Planned(Timestamp::MAX), task_id: None, ..on_air("filler", start) };
     write(&mut ledger, &row);
-    assert_eq!(ledger.recover().expect("readable"), [row]);
+    assert_eq!(ledger.recover(Timestamp::MIN).expect("readable").occurrences, [row]);
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn every_phase_of_a_task_comes_back() {
         turn.commit(start).expect("committed");
         task.phase = read;
         task.was_stopped = !matches!(read, TaskPhase::Watched { .. });
-        assert_eq!(ledger.recover_tasks().expect("readable"), [task.clone()]);
+        assert_eq!(ledger.recover(Timestamp::MIN).expect("readable").tasks, [task.clone()]);
         let reader = Reader::open(ledger.path().parent().expect("a folder")).expect("readable");
         assert_eq!(reader.tasks().expect("readable"), [task]);
     }
@@ -281,7 +282,7 @@ fn a_task_that_is_gone_is_not_recovered_and_a_stop_is_never_forgotten() {
         let mut turn = ledger.turn();
         turn.update_task(&Task { row: number, phase, ..task(&row) }).expect("updated");
         turn.commit(start).expect("committed");
-        ledger.recover_tasks().expect("readable").into_iter().map(|task| task.phase).collect::<Vec<_>>()
+        ledger.recover(Timestamp::MIN).expect("readable").tasks.into_iter().map(|task| task.phase).collect::<Vec<_>>()
     };
     let wanted = TaskPhase::StopWanted { since: start, tries: 2 };
     assert_eq!(update(wanted), [wanted]);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use ingestd::engine::LoopStatus;
 use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, WaitReason};
 use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
-use ingestd::report::status::{DaemonState, DaemonView, LedgerView, StatusInput, text};
+use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Settings, Source};
 use ingestd::trtc::{Repeat, Room};
 use jiff::SignedDuration;
@@ -106,7 +107,7 @@ fn the_text_of_a_status_says_what_matters_first() {
         jobs: 5,
         rejected: Vec::new(),
         next: next(),
-        state: DaemonState { watch_period_s: 30, queue: [2, 0, 1], ..DaemonState::default() },
+        state: LoopStatus { watch_period_s: 30, queue: [2, 0, 1], ..LoopStatus::default() },
     };
     let head = "\
 degraded

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::daemon::{Handle, Input, Inputs};
+use ingestd::daemon::Message;
+use ingestd::daemon::{Handle, Messages};
 use ingestd::sandbox::{
     CallbackTarget, Delivery, Disturbance, Effect, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID,
 };
@@ -25,7 +26,7 @@ const KEY: &str = "callbackkey0123456789";
 /// A sandbox on the system's clock that calls back to our listener.
 struct Rig {
     address: std::net::SocketAddr,
-    inputs: Inputs,
+    inputs: Messages,
     deliveries: Receiver<Delivery>,
 }
 
@@ -60,8 +61,8 @@ impl Rig {
     /// The next callback that reaches the daemon.
     async fn told(&mut self) -> Callback {
         match timeout(PATIENCE, self.inputs.recv()).await.expect("a callback in time") {
-            Some(Input::Callback(callback)) => callback,
-            Some(Input::Order(..)) | None => panic!("no callback"),
+            Some(Message::Callback(callback)) => callback,
+            Some(Message::Order(..)) | None => panic!("no callback"),
         }
     }
 

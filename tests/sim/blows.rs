@@ -1,10 +1,11 @@
-//! What befalls a host, and what people do, while a run goes on: each blow is struck when its time has come. Refuses to know when
-//! that is, and what comes of it.
+//! What befalls a host, and command people do, while a run goes on: each blow is struck when its time has come. Refuses to know when
+//! that is, and command comes of it.
 
 use std::sync::Arc;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Generation, Handle, Order, Prepared, StopTarget, What};
+use ingestd::daemon::Handle;
+use ingestd::engine::{Command, Generation, Order, Prepared, StopTarget};
 use ingestd::schedule::{JobId, Schedule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +19,7 @@ impl World<'_> {
         seen.earliest = Some(seen.earliest.map_or(now, |earliest| earliest.min(now)));
     }
 
-    /// Lets what is planned befall the host until `until`.
+    /// Lets command is planned befall the host until `until`.
     pub(crate) async fn befall(&self, handle: Option<&Handle>, until: Timestamp) {
         loop {
             let next = self.pending.borrow().front().copied();
@@ -36,9 +37,9 @@ impl World<'_> {
         }
     }
 
-    async fn order(&self, handle: Option<&Handle>, what: What) -> bool {
+    async fn order(&self, handle: Option<&Handle>, command: Command) -> bool {
         let Some(handle) = handle else { return false };
-        let reply = handle.order(Order { who: "sim".into(), what }).await;
+        let reply = handle.order(Order { who: "sim".into(), command }).await;
         trace_line(&self.clock, &format!("reply: {reply:?}"));
         reply.is_ok()
     }
@@ -59,7 +60,7 @@ impl World<'_> {
                 self.clock.synchronise(None);
             }
             Blow::Confirm => {
-                let is_told = self.order(handle, What::ConfirmClock).await;
+                let is_told = self.order(handle, Command::ConfirmClock).await;
                 if !is_told && self.clock.error().is_zero() {
                     // Nobody was there.
                     self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), Blow::Confirm));
@@ -87,7 +88,7 @@ impl World<'_> {
                 self.clock.until(now + length).await;
                 other.execute_batch("ROLLBACK").expect("it ends");
             }
-            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
+            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not command is tried here.
             Blow::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
                 self.edit();
                 let before = self.generation(self.newest() - 1);
@@ -96,8 +97,8 @@ impl World<'_> {
                 let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
                 let at = now - SignedDuration::from_millis(ago);
                 let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
-                let what = What::Accept { prepared, changes: Vec::new() };
-                if self.order(handle, what).await {
+                let command = Command::Accept { prepared, changes: Vec::new() };
+                if self.order(handle, command).await {
                     self.accepted(self.newest(), self.clock.now());
                 }
             }
@@ -109,7 +110,7 @@ impl World<'_> {
                     self.random.borrow_mut().pick(jobs).id.clone()
                 };
                 let job = JobId::parse(&job).expect("an id");
-                self.order(handle, What::Stop(StopTarget::Job(job))).await;
+                self.order(handle, Command::Stop(StopTarget::Job(job))).await;
             }
             Blow::StopTask => {
                 let task = {
@@ -122,10 +123,10 @@ impl World<'_> {
                     self.random.borrow_mut().pick(&live).clone()
                 };
                 self.seen.borrow_mut().ordered.push(task.clone());
-                self.order(handle, What::Stop(StopTarget::Task(task))).await;
+                self.order(handle, Command::Stop(StopTarget::Task(task))).await;
             }
             Blow::StopAll => {
-                self.order(handle, What::Stop(StopTarget::All)).await;
+                self.order(handle, Command::Stop(StopTarget::All)).await;
             }
             Blow::Foreign => {
                 let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
@@ -134,7 +135,7 @@ impl World<'_> {
         }
     }
 
-    /// Nothing more is planned, and nothing more goes wrong; what is open comes to its end. Answers when that began.
+    /// Nothing more is planned, and nothing more goes wrong; command is open comes to its end. Answers when that began.
     pub(crate) async fn wind_up(&self, handle: &Handle) -> Timestamp {
         trace_line(&self.clock, "nothing more is planned");
         if self.seen.borrow().wrong_since.is_some() {
@@ -145,14 +146,14 @@ impl World<'_> {
         let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
         let before = self.generation(self.newest());
         let prepared = Box::new(Prepared::new(quiet, &before.schedule, settled));
-        let accepted = self.order(Some(handle), What::Accept { prepared, changes: Vec::new() }).await;
+        let accepted = self.order(Some(handle), Command::Accept { prepared, changes: Vec::new() }).await;
         assert!(accepted, "a schedule is always accepted");
         let ledger = connect(&self.folder);
         let ask = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).expect("it answers");
         let last = ask("SELECT max(end_ms) FROM occurrence WHERE state <> 'done'");
         let last = last.map_or(settled, |last| Timestamp::from_millisecond(last).expect("an instant"));
         self.clock.until(last.max(settled) + SignedDuration::from_secs(100)).await;
-        self.order(Some(handle), What::Stop(StopTarget::All)).await;
+        self.order(Some(handle), Command::Stop(StopTarget::All)).await;
         for _ in 0..8 {
             let open = "SELECT (SELECT count(*) FROM occurrence WHERE state <> 'done') \
                 + (SELECT count(*) FROM task WHERE gone_ms IS NULL)";

@@ -70,7 +70,7 @@ pub(crate) enum Ending {
     /// A crash after so long.
     Crash(SignedDuration),
     /// A crash right after the commit of its n-th happening, before any call runs.
-    Happening(u32),
+    Notice(u32),
     /// A crash at its n-th request.
     Request(Point, u32),
     /// A crash when it has taken over, and before its first turn.
@@ -171,7 +171,7 @@ fn ending(random: &mut Random, in_a_loop: bool) -> Ending {
     let count = u32::try_from(1 + random.below(soon)).expect("small");
     match random.below(9) {
         0 | 1 => Ending::Crash(length),
-        2 | 3 => Ending::Happening(count),
+        2 | 3 => Ending::Notice(count),
         4 => Ending::Request(Point::Send, count),
         5 => Ending::Request(Point::Effect, count),
         6 => Ending::Request(Point::Answer, count),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Daemon, Former, Generation, Happening, Rules};
+use ingestd::daemon::Daemon;
+use ingestd::engine::{DaemonOptions, Generation, Notice, PastGeneration};
 use ingestd::ledger::{FILE, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -58,7 +59,7 @@ pub(crate) struct Run {
     pub(crate) api: SimApi,
     pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
     pub(crate) boots: Vec<Timestamp>,
-    pub(crate) happenings: Vec<(Timestamp, Happening)>,
+    pub(crate) happenings: Vec<(Timestamp, Notice)>,
     /// When it was over, truly.
     pub(crate) over: Timestamp,
     /// From then on nothing was planned, by the wall clock and truly.
@@ -80,7 +81,7 @@ pub(crate) struct World<'a> {
     pub(crate) seen: RefCell<Seen>,
     pub(crate) random: RefCell<Random>,
     pub(crate) wishes: Wishes,
-    pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Happening)>>>,
+    pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Notice)>>>,
 }
 
 #[derive(Default)]
@@ -217,14 +218,14 @@ impl World<'_> {
     }
 
     /// The generations that were in force since the cursor, as `run` finds them.
-    fn former(&self, ledger: &Ledger, now: Timestamp) -> Vec<Former> {
+    fn former(&self, ledger: &Ledger, now: Timestamp) -> Vec<PastGeneration> {
         let meta = ledger.meta().expect("it reads");
         let mut periods = vec![(meta.generation, now)];
         if meta.cursor_generation != meta.generation {
             periods.insert(0, (meta.cursor_generation, meta.accepted_at.unwrap_or(now)));
         }
         let known = periods.into_iter().filter(|(number, _)| *number > 0);
-        known.map(|(number, until)| Former { generation: self.generation(number), until }).collect()
+        known.map(|(number, until)| PastGeneration { generation: self.generation(number), until }).collect()
     }
 
     /// One daemon, until its life ends; without one, until everything is over. Answers when nothing more was planned.
@@ -250,7 +251,7 @@ impl World<'_> {
         }
         let death = Arc::clone(&self.api.death);
         let mut countdown = match life.map(|life| life.ending) {
-            Some(Ending::Happening(count)) => Some(count),
+            Some(Ending::Notice(count)) => Some(count),
             _ => None,
         };
         self.api.state().dies_at = match life.map(|life| life.ending) {
@@ -258,7 +259,7 @@ impl World<'_> {
             _ => None,
         };
         let (clock, happenings, trace) = (self.clock.clone(), Arc::clone(&self.happenings), is_traced());
-        let observe = move |happening: &Happening| {
+        let observe = move |happening: &Notice| {
             if trace {
                 let key = happening.key.as_ref().map(ToString::to_string).unwrap_or_default();
                 println!("{} {key}: {}", clock.truth(), happening.text);
@@ -271,7 +272,7 @@ impl World<'_> {
                 }
             }
         };
-        let rules = Rules {
+        let rules = DaemonOptions {
             rate: NonZeroU32::new(self.plan.rate).expect("not zero"),
             require_sync: false,
             past: begin() - SignedDuration::from_hours(24),
@@ -289,7 +290,7 @@ impl World<'_> {
         self.api.state().handle = Some(handle.clone());
         let end = match life.map(|life| life.ending) {
             Some(Ending::Crash(after) | Ending::Term(after)) => (self.clock.truth() + after).min(self.ends),
-            Some(Ending::Happening(_) | Ending::Request(..) | Ending::Boot) | None => self.ends,
+            Some(Ending::Notice(_) | Ending::Request(..) | Ending::Boot) | None => self.ends,
         };
         let is_term = matches!(life.map(|life| life.ending), Some(Ending::Term(_)));
         let term = tokio::sync::Notify::new();

@@ -1,6 +1,6 @@
 //! Edits of the schedule while it plays, and what operators stop.
 
-use ingestd::daemon::{StopTarget, What};
+use ingestd::engine::{Command, StopTarget};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Fault};
 
@@ -8,8 +8,8 @@ use crate::house::{Harm, Story};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever}\n";
 
-fn job(id: &str) -> What {
-    What::Stop(StopTarget::Job(JobId::parse(id).expect("an id")))
+fn job(id: &str) -> Command {
+    Command::Stop(StopTarget::Job(JobId::parse(id).expect("an id")))
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,12 +95,12 @@ async fn an_operator_stops_a_job_a_task_or_all() {
     assert_eq!(story.order(job("one")).await.expect_err("nothing runs"), "nothing of `one` is on air or on its way there");
     story.until("10:10").await;
     let done = story.order(job("one")).await.expect("it runs");
-    assert!(done.len() == 1 && done[0].starts_with("one 2026-12-01T10:00:00Z: is taken off the air (task t-"), "{done:?}");
+    assert!(done.len() == 1 && done[0].starts_with("one 2026-12-01T10:00:00Z: stopping (task t-"), "{done:?}");
     let of_two = story.history().into_iter().find(|row| row.key.job.as_str() == "two").and_then(|row| row.task_id).expect("a task");
-    story.order(What::Stop(StopTarget::Task(of_two))).await.expect("it runs");
+    story.order(Command::Stop(StopTarget::Task(of_two))).await.expect("it runs");
     story.until("10:11").await;
     assert_eq!(story.on_air(), ["three in foyer"]);
-    story.order(What::Stop(StopTarget::All)).await.expect("one runs");
+    story.order(Command::Stop(StopTarget::All)).await.expect("one runs");
     story.until("10:12").await;
     let mut rows = story.rows();
     rows.sort();

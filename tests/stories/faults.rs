@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{StopTarget, What};
+use ingestd::engine::{Command, StopTarget};
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Fault};
 use jiff::SignedDuration;
@@ -68,8 +68,8 @@ async fn a_task_that_nobody_started_is_an_orphan_until_an_operator_stops_it() {
     assert_eq!((orphans().len(), orphans()[0].task_id.as_str()), (1, "stranger"));
     assert!(story.said().iter().any(|line| line.contains("`ingestd stop --task` stops it")));
     story.sent();
-    let done = story.order(What::Stop(StopTarget::Task("stranger".to_owned()))).await.expect("it is known");
-    assert_eq!(done, ["task stranger is being stopped"]);
+    let done = story.order(Command::Stop(StopTarget::Task("stranger".to_owned()))).await.expect("it is known");
+    assert_eq!(done, ["task stranger: stopping"]);
     story.until("10:10:05").await;
     assert_eq!(story.sent(), ["10:10:01.000 stop stranger: FailedOperation.TaskFinished"]);
     assert!(orphans().is_empty());
@@ -163,7 +163,7 @@ async fn a_clock_that_is_set_far_forward_starts_nothing_until_it_is_believed() {
     // Now it is right that it is three hours later.
     story.clock.set(SignedDuration::from_hours(3));
     story.pass(Duration::from_secs(1)).await;
-    story.order(What::ConfirmClock).await.expect("it is believed");
+    story.order(Command::ConfirmClock).await.expect("it is believed");
     story.pass(Duration::from_secs(5)).await;
     let mut rows = story.rows();
     rows.sort();
@@ -219,7 +219,7 @@ async fn a_reload_under_a_clock_hold_starts_nothing_before_the_clock_is_believed
     story.reload(jobs).await;
     story.pass(Duration::from_secs(30)).await;
     assert_eq!((story.sent(), story.on_air()), (vec![], vec!["promo in lobby".to_owned()]));
-    story.order(What::ConfirmClock).await.expect("it is believed");
+    story.order(Command::ConfirmClock).await.expect("it is believed");
     story.pass(Duration::from_secs(5)).await;
     assert_eq!(story.on_air(), ["new in hall"]);
 }

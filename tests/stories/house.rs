@@ -1,5 +1,5 @@
-//! A daemon on a clock that a story moves, and a calm cloud that does what the story says. Everything that is sent is written
-//! down in one line, so that a story can be held against what happened, to the millisecond.
+//! A daemon on a clock that a story moves, and a calm cloud that does command the story says. Everything that is sent is written
+//! down in one line, so that a story can be held against command happened, to the millisecond.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ingestd::clock::Clock;
-use ingestd::daemon::{Daemon, Former, Generation, Handle, Order, Prepared, Reply, Rules, What};
+use ingestd::daemon::{Daemon, Handle};
+use ingestd::engine::{Command, DaemonOptions, Generation, Order, PastGeneration, Prepared, Reply};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Occurrence, State};
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -90,7 +91,7 @@ impl Clock for StoryClock {
     }
 }
 
-/// What becomes of a request, instead of what a calm cloud does.
+/// What becomes of a request, instead of command a calm cloud does.
 #[derive(Clone, Debug)]
 pub(crate) struct Harm {
     pub(crate) action: Action,
@@ -105,9 +106,9 @@ pub(crate) struct Harm {
 
 #[derive(Default)]
 pub(crate) struct Cloud {
-    /// What was sent and what came of it, but describes: `10:00:00.000 start promo lobby: t-1`.
+    /// What was sent and command came of it, but describes: `10:00:00.000 start promo lobby: t-1`.
     pub(crate) log: Vec<String>,
-    /// Task, robot and room of what runs.
+    /// Task, robot and room of command runs.
     pub(crate) running: Vec<(String, String, String)>,
     pub(crate) harms: VecDeque<Harm>,
     started: usize,
@@ -235,7 +236,7 @@ impl Story {
     pub(crate) fn begin(start: &str, jobs: &str) -> Story {
         let clock = StoryClock::new(at(start));
         let api = StoryApi { clock: clock.clone(), cloud: Arc::default() };
-        // Where there is memory for files: the disk is not what a story is about.
+        // Where there is memory for files: the disk is not command a story is about.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
         let said = Arc::default();
@@ -244,14 +245,14 @@ impl Story {
         story
     }
 
-    /// Starts a daemon on what is there.
+    /// Starts a daemon on command is there.
     pub(crate) fn start(&mut self) {
         let ledger = Ledger::open(self.folder.path()).expect("the ledger opens");
         let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
-        let former = vec![Former { generation: accepted.clone(), until: self.clock.now() }];
+        let former = vec![PastGeneration { generation: accepted.clone(), until: self.clock.now() }];
         let said = Arc::clone(&self.said);
-        let rules = Rules { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
-        let observe = Box::new(move |happening: &ingestd::daemon::Happening| {
+        let rules = DaemonOptions { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let observe = Box::new(move |happening: &ingestd::engine::Notice| {
             let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
             said.lock().expect("no panic").push(format!("{job}{}", happening.text));
         });
@@ -295,9 +296,9 @@ impl Story {
         self.clock.sleep_until(self.clock.now() + SignedDuration::from_hours(days * 24)).await;
     }
 
-    pub(crate) async fn order(&self, what: What) -> Reply {
+    pub(crate) async fn order(&self, command: Command) -> Reply {
         let handle = self.running.as_ref().expect("it runs").handle.clone();
-        handle.order(Order { who: "uid 1000".to_owned(), what }).await
+        handle.order(Order { who: "uid 1000".to_owned(), command }).await
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -316,7 +317,7 @@ impl Story {
         let before = std::mem::replace(&mut self.schedule, read(jobs));
         let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
         let prepared = Box::new(Prepared::new(generation, &before, at(time)));
-        self.order(What::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
+        self.order(Command::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
     }
 
     pub(crate) fn harm(&self, harm: Harm) {

@@ -1,7 +1,7 @@
 //! What is answered: exactly the promised objects, and an error for every parameter that makes no sense.
 
-use ingestd::daemon::Generation;
 use ingestd::diagnostic::{Diagnostic, Place};
+use ingestd::engine::Generation;
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::SignedDuration;
 
@@ -233,7 +233,7 @@ async fn status_is_exactly_the_promised_object() {
     assert_eq!(status["recent_trouble"].as_array().map(Vec::len), Some(1));
     assert_eq!(status["watch_period_s"], 30);
     assert_eq!(status["queue"], serde_json::json!({"start": 3, "stop": 2, "describe": 1}));
-    served.pulse.send_modify(|pulse| pulse.queue.describe = 7);
+    served.status.send_modify(|status| status.queue[2] = 7);
     assert_eq!(served.get("/api/v1/status").await.json()["queue"]["describe"], 7);
 }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ingestd::daemon::{Handle, Input, Inputs};
+use ingestd::daemon::Message;
+use ingestd::daemon::{Handle, Messages};
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::web::callbacks;
 use secrecy::SecretString;
@@ -44,7 +45,7 @@ impl io::Write for Log {
 struct Door {
     address: SocketAddr,
     handle: Handle,
-    inputs: Inputs,
+    inputs: Messages,
     log: Log,
     _logged: DefaultGuard,
 }
@@ -82,8 +83,8 @@ impl Door {
         let mut callbacks = Vec::new();
         while let Ok(input) = self.inputs.try_recv() {
             match input {
-                Input::Callback(callback) => callbacks.push(callback),
-                Input::Order(..) => panic!("an order"),
+                Message::Callback(callback) => callbacks.push(callback),
+                Message::Order(..) => panic!("an order"),
             }
         }
         callbacks

@@ -4,7 +4,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use ingestd::daemon::{Handle, Input, Reply, StopTarget, What};
+use ingestd::daemon::{Handle, Message};
+use ingestd::engine::{Command, Reply, StopTarget};
 use ingestd::web::control::{self, Reloader};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,8 +37,8 @@ impl Socket {
         let (log, answer) = (Arc::clone(&ordered), reply.clone());
         tokio::spawn(async move {
             while let Some(input) = inputs.recv().await {
-                let Input::Order(order, reply) = input else { panic!("a callback") };
-                log.lock().expect("nobody panics holding it").push(format!("{} {}", order.who, name(&order.what)));
+                let Message::Order(order, reply) = input else { panic!("a callback") };
+                log.lock().expect("nobody panics holding it").push(format!("{} {}", order.who, name(&order.command)));
                 reply.send(answer.clone()).expect("somebody waits");
             }
         });
@@ -70,13 +71,13 @@ impl Socket {
     }
 }
 
-fn name(what: &What) -> String {
-    match what {
-        What::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
-        What::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
-        What::Stop(StopTarget::All) => "stop all".to_owned(),
-        What::ConfirmClock => "confirm".to_owned(),
-        What::Accept { .. } => "accept".to_owned(),
+fn name(command: &Command) -> String {
+    match command {
+        Command::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
+        Command::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
+        Command::Stop(StopTarget::All) => "stop all".to_owned(),
+        Command::ConfirmClock => "confirm".to_owned(),
+        Command::Accept { .. } => "accept".to_owned(),
     }
 }
 

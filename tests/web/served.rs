@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::daemon::{Generation, Pulse, Waiting};
+use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::web::{InForce, Site, serve};
@@ -43,7 +43,7 @@ pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) folder: TempDir,
-    pub(crate) pulse: watch::Sender<Pulse>,
+    pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -62,8 +62,7 @@ impl Served {
             Ledger::open(folder.path()).expect("a ledger");
         }
         let zones = Zones::newest();
-        let pulse =
-            watch::Sender::new(Pulse { queue: Waiting { start: 3, stop: 2, describe: 1 }, watch_period_s: 30, ..Pulse::default() });
+        let status = watch::Sender::new(LoopStatus { queue: [3, 2, 1], watch_period_s: 30, ..LoopStatus::default() });
         let mut first = InForce {
             generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
             accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),
@@ -71,12 +70,13 @@ impl Served {
         };
         change(&mut first);
         let in_force = watch::Sender::new(first);
-        let site = Site { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), pulse: pulse.subscribe(), zones };
+        let site =
+            Site { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), status: status.subscribe(), zones };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, site, async { drop(ended.await) }));
-        Served { address, folder, pulse, in_force, shutdown: Some(shutdown), serving }
+        Served { address, folder, status, in_force, shutdown: Some(shutdown), serving }
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ingestd::engine::{Write, Writes};
 use ingestd::ledger::Ledger;
 use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::{SignedDuration, Timestamp};
@@ -31,13 +32,13 @@ fn with_rows(schedule: &str, rows: &[Occurrence]) -> TempDir {
     let folder = folder(schedule);
     let mut ledger = Ledger::open(&folder.path().join("state")).expect("a ledger");
     let began = instant("2025-09-01T00:00Z");
-    let mut turn = ledger.turn();
+    let mut writes = Writes::default();
     for job in ["promo", "night", "steps", "off"] {
-        turn.record_job_seen(job, began).expect("noted");
+        writes.push(Write::RecordJobSeen { job: job.to_owned(), at: began });
     }
-    turn.record_job_seen("news", instant("2025-10-01T12:00Z")).expect("noted");
-    turn.set_cursor(instant("2025-11-28T00:00Z")).expect("set");
-    turn.commit(began).expect("committed");
+    writes.push(Write::RecordJobSeen { job: "news".to_owned(), at: instant("2025-10-01T12:00Z") });
+    writes.push(Write::Cursor { at: instant("2025-11-28T00:00Z") });
+    ledger.commit(writes, began).expect("committed");
     for row in rows {
         write(&mut ledger, row);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::cli::{Failure, print};
-use crate::daemon::{Happening, Weight};
+use crate::engine::{Level, Notice};
 
 /// What happens within this time of each other may be told in one line.
 const BREATH: Duration = Duration::from_millis(50);
@@ -23,7 +23,7 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Begins. What is sent is told; the receiver is ready when nobody listens any more.
-    pub(super) fn begin(colour: bool) -> (Teller, Sender<Happening>, oneshot::Receiver<()>) {
+    pub(super) fn begin(colour: bool) -> (Teller, Sender<Notice>, oneshot::Receiver<()>) {
         let (sender, happenings) = mpsc::channel();
         let (listening, gone) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -40,7 +40,7 @@ impl Teller {
     }
 }
 
-fn tell(happenings: &Receiver<Happening>, colour: bool) -> Result<(), Failure> {
+fn tell(happenings: &Receiver<Notice>, colour: bool) -> Result<(), Failure> {
     while let Ok(first) = happenings.recv() {
         let mut gathered = vec![first];
         while gathered.len() < GATHERED_MAX
@@ -54,8 +54,8 @@ fn tell(happenings: &Receiver<Happening>, colour: bool) -> Result<(), Failure> {
 }
 
 /// One line each, but many of a kind in one.
-fn lines(happenings: &[Happening], colour: bool) -> String {
-    let alike = |one: &Happening, other: &Happening| kind(one) == kind(other) && one.weight == other.weight;
+fn lines(happenings: &[Notice], colour: bool) -> String {
+    let alike = |one: &Notice, other: &Notice| kind(one) == kind(other) && one.level == other.level;
     let mut out = String::new();
     for group in happenings.chunk_by(alike) {
         match group {
@@ -70,22 +70,22 @@ fn lines(happenings: &[Happening], colour: bool) -> String {
 }
 
 /// What it is, without whom it concerns: the text up to its particulars.
-fn kind(happening: &Happening) -> &str {
+fn kind(happening: &Notice) -> &str {
     let text = &happening.text;
     let end = [":", " in room "].into_iter().filter_map(|particulars| text.find(particulars)).min();
     &text[..end.unwrap_or(text.len())]
 }
 
-fn job(happening: &Happening) -> &str {
+fn job(happening: &Notice) -> &str {
     happening.key.as_ref().map_or("-", |key| key.job.as_str())
 }
 
 /// When, who, what.
-fn line(happening: &Happening, who: &str, text: &str, colour: bool) -> String {
+fn line(happening: &Notice, who: &str, text: &str, colour: bool) -> String {
     let at = happening.at.strftime("%H:%M:%S%.3fZ");
-    let painted = match happening.weight {
-        Weight::Warning if colour => format!("\x1b[33m{text}\x1b[0m"),
-        Weight::Error if colour => format!("\x1b[31m{text}\x1b[0m"),
+    let painted = match happening.level {
+        Level::Warning if colour => format!("\x1b[33m{text}\x1b[0m"),
+        Level::Error if colour => format!("\x1b[31m{text}\x1b[0m"),
         _ => text.to_owned(),
     };
     format!("{at}  {who:<10}  {painted}\n")
@@ -99,10 +99,10 @@ mod tests {
     use crate::occurrence::Key;
     use crate::schedule::JobId;
 
-    fn happening(job: &str, text: &str) -> Happening {
+    fn happening(job: &str, text: &str) -> Notice {
         let start = Timestamp::from_second(1_700_000_000).expect("an instant");
         let key = Some(Key { start, job: JobId::parse(job).expect("an id") });
-        Happening { at: start, key, weight: Weight::Info, text: text.to_owned() }
+        Notice { at: start, key, level: Level::Info, text: text.to_owned() }
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn colour_marks_what_is_not_as_planned_and_only_where_it_is_wanted() {
-        let error = Happening { weight: Weight::Error, ..happening("a", "failed") };
+        let error = Notice { level: Level::Error, ..happening("a", "failed") };
         assert!(lines(std::slice::from_ref(&error), true).contains("\x1b[31mfailed\x1b[0m"));
         assert!(!lines(&[error], false).contains('\x1b'));
     }

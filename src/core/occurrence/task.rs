@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
 use crate::trtc::error::{Class, classify};
-use crate::trtc::{Answer, Destination, Room, Success, TaskStatus};
+use crate::trtc::{Action, Answer, Destination, Room, Success, TaskStatus};
 
 /// Gone is NotExist twice, this far apart.
 const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -123,6 +123,14 @@ pub enum TaskEvent {
 }
 
 impl TaskStep {
+    /// The request that it is.
+    pub fn action(self) -> Action {
+        match self {
+            TaskStep::Describe => Action::Describe,
+            TaskStep::Stop => Action::Stop,
+        }
+    }
+
     /// What an answer to it means.
     pub fn answered(self, answer: &Answer) -> TaskEvent {
         match (self, &answer.result) {

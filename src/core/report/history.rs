@@ -26,7 +26,7 @@ pub struct HistoryObject {
     pub state: &'static str,
     /// `ended`, `cut`, `failed`, `missed` or `skipped`; null until the state is `done`.
     pub outcome: Option<&'static str>,
-    /// WaitReason it ended so; null until the state is `done`.
+    /// Why it ended so; null until the state is `done`.
     pub reason: Option<String>,
     /// Milliseconds from the start to the first request; null when none was sent.
     pub late_ms: Option<i64>,

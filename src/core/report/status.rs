@@ -12,6 +12,7 @@ use super::history::HistoryObject;
 use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
+use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, Orphan, Task};
 use crate::plan::pauses::Listed;
 pub use health::{Health, judge};
@@ -57,7 +58,7 @@ pub enum DaemonView {
         /// The occurrences to come, [`NEXT_COUNT`] at most.
         next: Vec<Listed>,
         /// How it is.
-        state: DaemonState,
+        state: LoopStatus,
     },
     /// It was asked, and did not answer as it should.
     Silent {
@@ -66,23 +67,6 @@ pub enum DaemonView {
     },
     /// It could not be asked: it listens nowhere.
     Unasked,
-}
-
-/// What only a running daemon knows of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DaemonState {
-    /// Seconds between two describes of a task on air.
-    pub watch_period_s: u64,
-    /// Starts, stops and describes that wait for the limiter.
-    pub queue: [usize; 3],
-    /// Whether somebody keeps the clock right, if anybody knows.
-    pub synchronised: Option<bool>,
-    /// The endpoint's clock minus this one, if the endpoint found fault with this one.
-    pub offset_ms: Option<i64>,
-    /// Why starts are held for the clock's sake.
-    pub held: Option<String>,
-    /// What is wrong with the ledger's disk.
-    pub disk: Option<String>,
 }
 
 /// What the ledger knows of now.

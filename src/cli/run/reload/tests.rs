@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::cli::LogFormat;
 use crate::config;
-use crate::daemon::Input;
+use crate::daemon::Message;
+use crate::engine::{Write, Writes};
 use crate::ledger::Ledger;
 use crate::zones::Zones;
 
@@ -47,22 +48,22 @@ impl Rig {
         let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(&settings), &zones, clock::now());
         let sources: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let schedule = Arc::new(loaded.value.expect("a good schedule"));
-        kept::save(&path("state"), 7, &sources).expect("kept");
+        sources::save(&path("state"), 7, &sources).expect("kept");
         let (handle, mut inputs) = Handle::new();
         let accepted = Arc::new(Plain::new(Vec::new()));
         let (log, state) = (Arc::clone(&accepted), path("state"));
         tokio::spawn(async move {
-            while let Some(Input::Order(Order { who, what }, answer)) = inputs.recv().await {
-                let What::Accept { prepared, changes } = what else { panic!("another order") };
+            while let Some(Message::Order(Order { who, command }, answer)) = inputs.recv().await {
+                let Command::Accept { prepared, changes } = command else { panic!("another order") };
                 let generation = prepared.generation().clone();
-                let is_kept = kept::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
+                let is_kept = sources::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
                 log.lock().expect("whole").push((who, generation.number, changes, is_kept));
                 if reply.is_ok() {
                     let mut ledger = Ledger::open(&state).expect("a ledger");
-                    let mut turn = ledger.turn();
-                    turn.set_generation(generation.number, Timestamp::UNIX_EPOCH).expect("written");
-                    turn.set_cursor_generation(7).expect("written");
-                    turn.commit(Timestamp::UNIX_EPOCH).expect("committed");
+                    let mut writes = Writes::default();
+                    writes.push(Write::Generation { number: generation.number, accepted_at: Timestamp::UNIX_EPOCH });
+                    writes.push(Write::CursorGeneration(7));
+                    ledger.commit(writes, Timestamp::UNIX_EPOCH).expect("committed");
                 }
                 answer.send(reply.map(|()| Vec::new()).map_err(str::to_owned)).expect("somebody waits");
             }
@@ -99,7 +100,9 @@ impl Rig {
 
     /// The numbers of the generations whose sources are kept.
     fn kept(&self) -> Vec<i64> {
-        (0..20).filter(|number| kept::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some())).collect()
+        (0..20)
+            .filter(|number| sources::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some()))
+            .collect()
     }
 }
 

@@ -10,8 +10,9 @@ use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
-use super::{DaemonState, DaemonView, LedgerView, StatusInput, judge};
+use super::{DaemonView, LedgerView, StatusInput, judge};
 use crate::diagnostic::is_unseen;
+use crate::engine::LoopStatus;
 use crate::occurrence::{End, Occurrence, State};
 use crate::plan::{self, pauses::Listed};
 use crate::trtc::Repeat;
@@ -33,7 +34,7 @@ pub fn text(input: &StatusInput) -> String {
     }
     line("");
     line(&schedule(input));
-    if let DaemonView::Running { state: DaemonState { watch_period_s, queue: [start, stop, describe], .. }, .. } = &input.daemon {
+    if let DaemonView::Running { state: LoopStatus { watch_period_s, queue: [start, stop, describe], .. }, .. } = &input.daemon {
         let waiting = format!("{start} starts, {stop} stops and {describe} describes wait for the limiter");
         line(&format!("{waiting}; what is on air is looked at every {watch_period_s} s"));
     }

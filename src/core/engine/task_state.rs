@@ -1,4 +1,4 @@
-//! One task on the desk: what is owed to it, and what is under way. Refuses to know other tasks.
+//! One task that TRTC runs for us: what is to be sent for it, and what is under way. Does not know other tasks.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ pub(super) enum HandOver {
 }
 
 /// A task that is not gone, and what is under way for it.
-pub(super) struct LiveTask {
+pub(super) struct TaskState {
     pub(super) task: Task,
     /// A step was decided and is to be sent.
     pub(super) owed: Option<TaskStep>,
@@ -29,9 +29,9 @@ pub(super) struct LiveTask {
     pub(super) unpulled: Option<Timestamp>,
 }
 
-impl LiveTask {
-    pub(super) fn new(task: Task) -> LiveTask {
-        LiveTask { task, owed: None, describing: false, stopping: false, hand_over: HandOver::None, unpulled: None }
+impl TaskState {
+    pub(super) fn new(task: Task) -> TaskState {
+        TaskState { task, owed: None, describing: false, stopping: false, hand_over: HandOver::None, unpulled: None }
     }
 
     /// Whether the next step has to wait for an answer.

@@ -1,5 +1,5 @@
-//! What happened, in a line a person can read on its own. The log, the demo and the tests take the same lines from here. Refuses to
-//! decide anything, and to show a URL or a secret.
+//! What happened, in a line that a person can read on its own. The log, the demo and the tests take the same lines from here. Does
+//! not decide anything, and shows no URL and no secret.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, WaitReason,
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
+pub enum Level {
     /// As planned.
     Info,
     /// Not as planned; somebody may want to look.
@@ -17,64 +17,73 @@ pub enum Weight {
 }
 
 /// One thing that happened, after it was recorded.
-#[derive(Clone, Debug)]
-pub struct Happening {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
     /// When.
     pub at: Timestamp,
     /// To which occurrence, if to one.
     pub key: Option<Key>,
     /// How much it matters.
-    pub weight: Weight,
+    pub level: Level,
     /// In words.
     pub text: String,
 }
 
-impl Happening {
-    /// Something that concerns no single occurrence.
-    pub(super) fn general(at: Timestamp, weight: Weight, text: String) -> Happening {
-        Happening { at, key: None, weight, text }
+impl Notice {
+    /// What a change of an occurrence means, if it is worth a line.
+    pub(super) fn of(occurrence: &Occurrence, now: Timestamp) -> Notice {
+        let (level, text) = describe(occurrence, now);
+        Notice { at: now, key: Some(occurrence.key.clone()), level, text }
     }
 
-    /// What a change of an occurrence means, if it is worth a line.
-    pub(super) fn of(occurrence: &Occurrence, now: Timestamp) -> Happening {
-        let (weight, text) = describe(occurrence, now);
-        Happening { at: now, key: Some(occurrence.key.clone()), weight, text }
+    /// What the end of the daemon means for an occurrence that stays on air.
+    pub(super) fn of_staying(occurrence: &Occurrence, bound: Option<Timestamp>, now: Timestamp) -> Notice {
+        let until = match occurrence.end.at() {
+            Some(end) => format!("until {end} if a daemon is there to stop it"),
+            None => "with no planned end".to_owned(),
+        };
+        let bound = match bound {
+            Some(bound) => format!("the cloud ends it at {bound}"),
+            None => "it has no bound in the cloud".to_owned(),
+        };
+        let text = format!("stays on air in room {} {until}; {bound}", occurrence.playout.room);
+        Notice { at: now, key: Some(occurrence.key.clone()), level: Level::Info, text }
     }
 }
 
-fn describe(occurrence: &Occurrence, now: Timestamp) -> (Weight, String) {
+fn describe(occurrence: &Occurrence, now: Timestamp) -> (Level, String) {
     let playout = &occurrence.playout;
     let place = format!("room {}, robot {}", playout.room, playout.robot);
     match &occurrence.state {
-        State::Armed => (Weight::Info, format!("armed: {} into {place}", playout.stream.redacted())),
-        State::Calling => (Weight::Info, format!("attempt {} begins", occurrence.attempts)),
+        State::Armed => (Level::Info, format!("armed: {} into {place}", playout.stream.redacted())),
+        State::Calling => (Level::Info, format!("attempt {} begins", occurrence.attempts)),
         State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
-        State::OnAir => (Weight::Info, on_air(occurrence, &place)),
-        State::Stopping { .. } => (Weight::Info, format!("is taken off the air: {place}")),
+        State::OnAir => (Level::Info, on_air(occurrence, &place)),
+        State::Stopping { .. } => (Level::Info, format!("is taken off the air: {place}")),
         State::Done { outcome } => done(occurrence, outcome),
     }
 }
 
-fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Timestamp) -> (Weight, String) {
+fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Timestamp) -> (Level, String) {
     let seconds = until.duration_since(now).as_secs_f64().max(0.0);
     let was_tried = occurrence.tries > 0;
     match why {
-        WaitReason::Yield => (Weight::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        WaitReason::Yield => (Level::Info, "yields the room, and has it again as soon as it is free".to_owned()),
         WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() => {
-            (Weight::Info, "hands over to itself: the cloud would end its task before its end".to_owned())
+            (Level::Info, "hands over to itself: the cloud would end its task before its end".to_owned())
         }
         WaitReason::Restart if !was_tried && is_paced(occurrence, now) => {
             let text =
                 format!("lost: it has vanished {} times within minutes, and is tried once a minute from now", HEALS_FAST + 1);
-            (Weight::Error, text)
+            (Level::Error, text)
         }
         WaitReason::Restart if !was_tried => {
-            (Weight::Warning, "vanished, and is put on air again where it would be by now".to_owned())
+            (Level::Warning, "vanished, and is put on air again where it would be by now".to_owned())
         }
         WaitReason::Retry | WaitReason::Restart => {
             let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
             let (fault, attempt) = (fault(occurrence), occurrence.attempts);
-            (Weight::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))
+            (Level::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))
         }
     }
 }
@@ -94,7 +103,7 @@ fn on_air(occurrence: &Occurrence, place: &str) -> String {
     format!("on air in {place}: {tries}, first sent {late_ms} ms after its start; {known}")
 }
 
-fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
+fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
     let text = format!("{} ({})", outcome.name(), outcome.reason());
     match outcome {
         Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
@@ -102,12 +111,12 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
         {
             let bound = occurrence.on_air_at.and_then(|since| occurrence.bound_if_sent_at(since));
             let bound = bound.map_or("it has no bound in the cloud".to_owned(), |bound| format!("the cloud ends it by {bound}"));
-            (Weight::Error, format!("{text}, but nobody was told its TaskId, so it could not be stopped: {bound}"))
+            (Level::Error, format!("{text}, but nobody was told its TaskId, so it could not be stopped: {bound}"))
         }
         Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
             if occurrence.on_air_at.is_none() && occurrence.was_in_doubt =>
         {
-            (Weight::Error, format!("{text}, and an attempt without an answer may be on air all the same"))
+            (Level::Error, format!("{text}, and an attempt without an answer may be on air all the same"))
         }
         Outcome::EndedPlanned
         | Outcome::EndedMedia
@@ -115,10 +124,10 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
         | Outcome::CutPreempted
         | Outcome::CutRemoved
         | Outcome::CutEdited
-        | Outcome::Skipped(_) => (Weight::Info, text),
+        | Outcome::Skipped(_) => (Level::Info, text),
         Outcome::EndedUnverified => {
             let bound = "nobody could verify that it is off the air";
-            (Weight::Error, format!("{text}: {bound}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
+            (Level::Error, format!("{text}: {bound}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
         }
         Outcome::Failed(_) => {
             let doubt = if occurrence.was_in_doubt { "; an attempt without an answer may be on air all the same" } else { "" };
@@ -126,10 +135,10 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Weight, String) {
                 if occurrence.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", occurrence.attempts) };
             // The code is the reason already.
             let why = occurrence.fault.as_ref().map_or("no answer was recorded", |fault| fault.message.as_str());
-            (Weight::Error, format!("{text} after {attempts}: {why}{doubt}"))
+            (Level::Error, format!("{text} after {attempts}: {why}{doubt}"))
         }
-        Outcome::Missed(_) if occurrence.count > 1 => (Weight::Error, format!("{text}: {} occurrences", occurrence.count)),
-        Outcome::Missed(_) => (Weight::Error, text),
+        Outcome::Missed(_) if occurrence.count > 1 => (Level::Error, format!("{text}: {} occurrences", occurrence.count)),
+        Outcome::Missed(_) => (Level::Error, text),
     }
 }
 

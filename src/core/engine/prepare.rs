@@ -1,16 +1,33 @@
 //! What taking up a schedule asks of every job, worked out before the loop is told: for 100,000 jobs that takes longer than any start
-//! may be late. Refuses to know what is under way.
+//! may be late. Does not know what is under way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Generation;
-use super::callbacks::{Homes, homes};
 use super::claim::latest_open;
+use super::orphans::{Homes, homes};
 use crate::plan::Upcoming;
 use crate::schedule::{Job, JobId, Schedule};
+
+/// An accepted schedule.
+#[derive(Clone)]
+pub struct Generation {
+    /// Its number.
+    pub number: i64,
+    /// The schedule.
+    pub schedule: Arc<Schedule>,
+}
+
+/// A schedule that was in force after the ledger's cursor, and until when.
+#[derive(Clone)]
+pub struct PastGeneration {
+    /// The schedule.
+    pub generation: Generation,
+    /// When the next one was accepted.
+    pub until: Timestamp,
+}
 
 /// What was prepared longer ago than this is worked out anew: the starts since then are gone through one by one.
 const KEEPS: SignedDuration = SignedDuration::from_mins(10);

@@ -1,17 +1,14 @@
-//! One request to TRTC, from waiting for its instant to its answer, as a task of its own that comes back as a value. Refuses to
-//! know the ledger and what an answer means.
+//! One request to TRTC, from waiting for its instant to its answer, as a task of its own that comes back as a value. Does not know the
+//! ledger, and what an answer means.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::desk::Errand;
-use super::hold::TOO_MUCH;
-use super::tasks::Way;
 use crate::clock::Clock;
+use crate::engine::{Blocker, CallReport, SendFlag, StartCall, TOO_MUCH};
 use crate::ledger::Attempt;
 use crate::occurrence::{LATE_AFTER, NotSent, TaskStep, start_request};
 use crate::schedule::Late;
@@ -33,98 +30,31 @@ const SAME_ROBOT_WAIT: SignedDuration = SignedDuration::from_secs(15);
 const OFF_LOOK: SignedDuration = SignedDuration::from_millis(200);
 
 /// What every call needs.
-pub(super) struct Line<C, A> {
+pub(super) struct Caller<C, A> {
     pub(super) clock: C,
     pub(super) api: Arc<A>,
     pub(super) queues: Queues,
 }
 
-impl<C: Clone, A> Clone for Line<C, A> {
-    fn clone(&self) -> Line<C, A> {
-        Line { clock: self.clock.clone(), api: Arc::clone(&self.api), queues: self.queues.clone() }
+impl<C: Clone, A> Clone for Caller<C, A> {
+    fn clone(&self) -> Caller<C, A> {
+        Caller { clock: self.clock.clone(), api: Arc::clone(&self.api), queues: self.queues.clone() }
     }
 }
 
-/// What a call brings back.
-pub(super) enum Report {
-    /// A start was sent.
-    Answered {
-        attempt: Attempt,
-        sent_at: Timestamp,
-        /// The same by the clock that nobody sets.
-        sent_since_boot: Duration,
-        answered_at: Timestamp,
-        answer: Answer,
-        bound: Option<Timestamp>,
-    },
-    /// A start came back unsent.
-    Unsent { attempt: Attempt, reason: NotSent },
-    /// A stop or a describe of a task was sent.
-    Task { row: i64, step: TaskStep, sent_at: Timestamp, answered_at: Timestamp, answer: Answer },
-    /// A stop of an orphan was sent.
-    Orphan { task_id: String, answer: Answer },
-    /// Connections were opened.
-    Warmed,
-}
-
-/// A clock that is off by less was not set.
-const SET: SignedDuration = SignedDuration::from_secs(1);
-
-impl Report {
-    /// Tells when a start left by the clock as it is believed now: it may have been set since.
-    pub(super) fn tell_by(&mut self, now: Timestamp, since_boot: Duration) {
-        let Report::Answered { sent_at, sent_since_boot, bound, .. } = self else { return };
-        let ago = SignedDuration::try_from(since_boot.saturating_sub(*sent_since_boot)).unwrap_or_default();
-        let off = now.duration_since(*sent_at) - ago;
-        if off.abs() >= SET {
-            *sent_at = sent_at.checked_add(off).unwrap_or(*sent_at);
-            *bound = bound.and_then(|bound| bound.checked_add(off).ok());
-        }
-    }
-}
-
-/// Whether a start may still be taken back. The daemon and the call agree on it without a lock: whoever changes it first wins.
-#[derive(Clone, Default)]
-pub(super) struct Leave(Arc<AtomicU8>);
-
-const PENDING: u8 = 0;
-const SENT: u8 = 1;
-const TAKEN_BACK: u8 = 2;
-
-impl Leave {
-    /// Takes the start back. False: it was sent.
-    pub(super) fn take_back(&self) -> bool {
-        self.0.compare_exchange(PENDING, TAKEN_BACK, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Whether it was sent.
-    pub(super) fn is_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SENT
-    }
-
-    /// Whether it was taken back.
-    fn is_taken_back(&self) -> bool {
-        self.0.load(Ordering::Acquire) == TAKEN_BACK
-    }
-
-    /// The call is about to send. False: it was taken back.
-    fn send(&self) -> bool {
-        self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-impl<C: Clock, A: Api> Line<C, A> {
+impl<C: Clock, A: Api> Caller<C, A> {
     /// Sends the start of `occurrence` at its instant, or at once if that has passed, when the limiter lets it.
     /// `None`: it was taken back.
-    pub(super) async fn start(self, attempt: Attempt, errand: Errand) -> Option<Report> {
-        let Errand { occurrence, leave, way } = errand;
+    pub(super) async fn start(self, attempt: Attempt, start: StartCall, blocker: watch::Receiver<Blocker>) -> Option<CallReport> {
+        let StartCall { occurrence, flag, blocker: _ } = start;
+        let unsent = |reason| Some(CallReport::Unsent { key: attempt.key().clone(), call: attempt.call(), reason });
         let key = &occurrence.key;
         let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
         let queue = self.queues.of(Action::Start);
         let is_first = occurrence.attempts == 1;
         let booted_at = self.booted_at();
         let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
-        self.while_clock_is_off(booted_at, &leave).await?;
+        self.while_clock_is_off(booted_at, &flag).await?;
         // Judged now that it could first be queued: a suspend may lie between the claim and here.
         let is_late = self.clock.now().duration_since(key.start) > LATE_AFTER;
         let class = match (is_first, is_late) {
@@ -133,25 +63,25 @@ impl<C: Clock, A: Api> Line<C, A> {
             (false, _) => StartClass::Again,
         };
         if class == StartClass::Late && occurrence.policy.late == Late::Skip || self.clock.now() > closes {
-            return Some(Report::Unsent { attempt, reason: NotSent::Late });
+            return unsent(NotSent::Late);
         }
-        self.until_free(way, key.start.max(self.clock.now())).await;
+        self.until_free(blocker, key.start.max(self.clock.now())).await;
         let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
         let Some(slot) = self.slot(queue, priority, closes).await else {
-            return Some(Report::Unsent { attempt, reason: NotSent::Limit });
+            return unsent(NotSent::Limit);
         };
         drop(reservation);
         if self.is_off(booted_at) {
             slot.unsent();
-            self.while_clock_is_off(booted_at, &leave).await?;
-            return Some(Report::Unsent { attempt, reason: NotSent::Late });
+            self.while_clock_is_off(booted_at, &flag).await?;
+            return unsent(NotSent::Late);
         }
         let sent_at = self.clock.now();
         let Ok(request) = start_request(&occurrence, sent_at) else {
             slot.unsent();
-            return Some(Report::Unsent { attempt, reason: NotSent::ContentOver });
+            return unsent(NotSent::ContentOver);
         };
-        if !leave.send() {
+        if !flag.send() {
             slot.unsent();
             return None;
         }
@@ -160,7 +90,8 @@ impl<C: Clock, A: Api> Line<C, A> {
         let answer = self.api.call(request, sent_at).await;
         let answered_at = self.clock.now();
         settle(slot, &answer);
-        Some(Report::Answered { attempt, sent_at, sent_since_boot, answered_at, answer, bound })
+        let (key, call) = (attempt.key().clone(), attempt.call());
+        Some(CallReport::Answered { key, call, sent_at, sent_since_boot, answered_at, answer, bound })
     }
 
     /// Sends a stop or a describe of a task when the limiter lets it.
@@ -170,7 +101,7 @@ impl<C: Clock, A: Api> Line<C, A> {
         step: TaskStep,
         (destination, task_id): (Destination, String),
         priority: Priority,
-    ) -> Report {
+    ) -> CallReport {
         let body = match step {
             TaskStep::Stop => Body::Stop { task_id },
             TaskStep::Describe => Body::Describe { task_id },
@@ -179,22 +110,22 @@ impl<C: Clock, A: Api> Line<C, A> {
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body }, sent_at).await;
         settle(slot, &answer);
-        Report::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
+        CallReport::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
     }
 
     /// Sends the stop of a task that nobody here started.
-    pub(super) async fn orphan(self, (destination, task_id): (Destination, String)) -> Report {
+    pub(super) async fn stop_orphan(self, destination: Destination, task_id: String) -> CallReport {
         let slot = self.queues.of(Action::Stop).acquire(Priority::stop(StopClass::Planned)).await;
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body: Body::Stop { task_id: task_id.clone() } }, sent_at).await;
         settle(slot, &answer);
-        Report::Orphan { task_id, answer }
+        CallReport::Orphan { task_id, answer }
     }
 
     /// Opens connections for starts that are about to come.
-    pub(super) async fn warm(self, count: usize) -> Report {
+    pub(super) async fn warm(self, count: usize) -> CallReport {
         self.api.warm(count).await;
-        Report::Warmed
+        CallReport::Warmed
     }
 
     /// Waits for a start's instant. From shortly before it, late starts and retries leave a slot free for it.
@@ -229,9 +160,9 @@ impl<C: Clock, A: Api> Line<C, A> {
 
     /// The alarm that tells of a clock that was set wakes calls and loop alike: a call waits until the loop has taken it back, or
     /// the clock is as it was. `None`: it was taken back.
-    async fn while_clock_is_off(&self, booted_at: Timestamp, leave: &Leave) -> Option<()> {
+    async fn while_clock_is_off(&self, booted_at: Timestamp, flag: &SendFlag) -> Option<()> {
         while self.is_off(booted_at) {
-            if leave.is_taken_back() {
+            if flag.is_taken_back() {
                 return None;
             }
             self.clock.wake_at(self.clock.now() + OFF_LOOK).await;
@@ -240,17 +171,17 @@ impl<C: Clock, A: Api> Line<C, A> {
     }
 
     /// Waits for the room to be handed over. A failing stop never keeps a start off the air: from `due` on the wait is bounded.
-    async fn until_free(&self, mut way: watch::Receiver<Way>, due: Timestamp) {
+    async fn until_free(&self, mut blocker: watch::Receiver<Blocker>, due: Timestamp) {
         loop {
-            let longest = match *way.borrow_and_update() {
-                Way::Free => return,
-                Way::Occupied => HAND_OVER_WAIT,
-                Way::RobotBusy => SAME_ROBOT_WAIT,
+            let longest = match *blocker.borrow_and_update() {
+                Blocker::Nothing => return,
+                Blocker::Task => HAND_OVER_WAIT,
+                Blocker::SameRobot => SAME_ROBOT_WAIT,
             };
             tokio::select! {
                 biased;
                 // The loop is gone: so is whoever could say more.
-                changed = way.changed() => if changed.is_err() { return },
+                changed = blocker.changed() => if changed.is_err() { return },
                 () = self.clock.sleep_until(due + longest) => return,
             }
         }

@@ -1,16 +1,17 @@
-//! What was planned while nobody could start it: written down in batches, with the reason. Refuses to know what is armed, and
-//! when there is time for it.
+//! What was planned while nobody could start it: recorded in batches, with the reason. Does not know what is armed, and when there
+//! is time for it.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::Generation;
+use super::airings::record;
 use super::claim::armed;
-use super::desk::Desk;
-use crate::ledger::{LedgerError, Turn};
+use super::prepare::Generation;
+use super::step::{Records, Step};
+use super::write::Write;
 use crate::occurrence::{Kind, MissedReason, Occurrence, Outcome, SkippedReason, State};
-use crate::plan::{self, Upcoming};
+use crate::plan::{Planned, Upcoming};
 use crate::schedule::{JobId, Late};
 
 /// Most rows one transaction of the backlog writes: a few tens of milliseconds on a slow disk.
@@ -23,11 +24,13 @@ const ROWS_A_JOB: u32 = 1_000;
 pub(super) struct Backlog {
     pub(super) generation: Generation,
     upcoming: Upcoming,
+    /// The next one, of which nobody could say whether it has a row.
+    unread: Option<Planned>,
     /// Every start before it is settled.
     pub(super) cursor: Timestamp,
     /// Where it ends.
     pub(super) until: Timestamp,
-    /// WaitReason nobody was there.
+    /// Why nobody was there.
     pub(super) absent: MissedReason,
     tallies: HashMap<JobId, Tally>,
 }
@@ -42,54 +45,42 @@ struct Tally {
 impl Backlog {
     pub(super) fn new(generation: Generation, cursor: Timestamp, until: Timestamp, absent: MissedReason) -> Backlog {
         let upcoming = Upcoming::new(&generation.schedule, cursor);
-        Backlog { generation, upcoming, cursor, until, absent, tallies: HashMap::new() }
+        Backlog { generation, upcoming, unread: None, cursor, until, absent, tallies: HashMap::new() }
     }
 
-    /// Writes one batch; true when nothing is left.
-    pub(super) fn write_batch(
-        &mut self,
-        turn: &mut Turn<'_>,
-        desk: &mut Desk,
-        accepted: i64,
-        now: Timestamp,
-    ) -> Result<bool, LedgerError> {
+    fn next_start(&self) -> Option<Timestamp> {
+        self.unread.as_ref().map(|planned| planned.start.at).or_else(|| self.upcoming.peek())
+    }
+
+    /// Writes one batch; true when nothing is left. What nobody can say now is asked again in a later batch.
+    pub(super) fn write_batch(&mut self, step: &mut Step, records: &dyn Records, accepted: i64) -> bool {
         for _ in 0..BATCH {
-            match self.upcoming.peek() {
-                Some(start) if start < self.until => {}
-                _ => {
-                    self.cursor = self.until;
-                    return Ok(true);
-                }
+            if self.next_start().is_none_or(|start| self.until <= start) {
+                self.cursor = self.until;
+                return true;
             }
-            let Some(planned) = self.upcoming.next() else { continue };
-            if let Err(error) = self.write(turn, desk, &planned, accepted, now) {
-                self.upcoming = Upcoming::new(&self.generation.schedule, self.cursor);
-                return Err(error);
+            let Some(planned) = self.unread.take().or_else(|| self.upcoming.next()) else { continue };
+            if self.write(step, records, &planned, accepted).is_none() {
+                self.unread = Some(planned);
+                return false;
             }
-            self.cursor = self.upcoming.peek().unwrap_or(self.until).min(self.until);
+            self.cursor = self.next_start().unwrap_or(self.until).min(self.until);
         }
-        Ok(false)
+        false
     }
 
-    fn write(
-        &mut self,
-        turn: &mut Turn<'_>,
-        desk: &mut Desk,
-        planned: &plan::Planned,
-        accepted: i64,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    fn write(&mut self, step: &mut Step, records: &dyn Records, planned: &Planned, accepted: i64) -> Option<()> {
         let claimed = armed(planned, self.generation.number, true);
         let was_replaced = self.generation.number != accepted;
-        let state = State::Done { outcome: why_missed(&claimed, was_replaced, self.absent, now) };
+        let state = State::Done { outcome: why_missed(&claimed, was_replaced, self.absent, step.now) };
         let missed = Occurrence { state, attempts: 0, tries: 0, joined: false, ..claimed };
         let tally = self.tallies.entry(planned.job.id.clone()).or_default();
         if tally.rows < ROWS_A_JOB {
-            tally.rows += u32::from(desk.record(turn, &missed, now)?);
-            return Ok(());
+            tally.rows += u32::from(record(step, records, &missed)?);
+            return Some(());
         }
-        if turn.has(&missed.key)? {
-            return Ok(());
+        if step.has(records, &missed.key)? {
+            return Some(());
         }
         let known = tally.summaries.iter().position(|summary| summary.state == missed.state);
         let index = known.unwrap_or(tally.summaries.len());
@@ -101,11 +92,12 @@ impl Backlog {
         if missed.end.at().is_some() {
             summary.end = missed.end;
         }
-        turn.summarise(summary)
+        step.write(Write::Summarise(Box::new(summary.clone())));
+        Some(())
     }
 }
 
-/// WaitReason an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
+/// Why an occurrence of the backlog had no chance. Those that could still be started have a row by now. `was_replaced`: the
 /// schedule that planned it is not in force any more.
 fn why_missed(occurrence: &Occurrence, was_replaced: bool, absent: MissedReason, now: Timestamp) -> Outcome {
     let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);

@@ -1,14 +1,14 @@
-//! From the plan to the desk: the occurrence that a planned start makes, and which window of a job is open now. Refuses to know
-//! what is settled already.
+//! From the plan to an occurrence: what a planned start makes, which window of a job is open now, and what becomes of a start that is
+//! late. Does not know what is settled already.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::desk::Desk;
+use super::airings::{Airings, record};
+use super::step::{Records, Step};
 use crate::calendar::Start;
-use crate::ledger::{LedgerError, Turn};
 use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, Policy, State, start_request};
 use crate::plan;
 use crate::schedule::{EndRule, Job, Late};
@@ -64,14 +64,15 @@ fn times(job: &Job) -> Option<u32> {
     }
 }
 
-/// Claims a show that is open already; or records why it is not started after all.
+/// Claims a show that is open already; or records why it is not started after all. `None`: nobody can say now whether it has a row.
 pub(super) fn start_late(
-    turn: &mut Turn<'_>,
-    desk: &mut Desk,
+    airings: &mut Airings,
+    step: &mut Step,
+    records: &dyn Records,
     planned: &plan::Planned,
     generation: i64,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
+) -> Option<()> {
+    let now = step.now;
     let occurrence = Occurrence { tried_at: Some(now), ..armed(planned, generation, true) };
     let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
     let outcome = if is_late && occurrence.policy.late == Late::Skip {
@@ -82,13 +83,13 @@ pub(super) fn start_late(
         None
     };
     match outcome {
-        None => desk.claim(turn, occurrence, now)?,
+        None => airings.claim(step, records, occurrence)?,
         Some(reason) => {
             let state = State::Done { outcome: Outcome::Missed(reason) };
-            desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence }, now)?
+            record(step, records, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence })?
         }
     };
-    Ok(())
+    Some(())
 }
 
 /// The occurrence as it is claimed: armed, attempt 1.
@@ -164,16 +165,15 @@ pub(super) fn policy(job: &Job) -> Policy {
     }
 }
 
-/// Records an occurrence that is not started, and why.
+/// Records an occurrence that is not started, and why. `None`: nobody can say now whether it has a row.
 pub(super) fn pass_over(
-    turn: &mut Turn<'_>,
-    desk: &mut Desk,
+    step: &mut Step,
+    records: &dyn Records,
     planned: &plan::Planned,
-    (generation, outcome): (i64, Outcome),
-    now: Timestamp,
-) -> Result<(), LedgerError> {
+    generation: i64,
+    outcome: Outcome,
+) -> Option<()> {
     let state = State::Done { outcome };
     let occurrence = armed(planned, generation, false);
-    desk.record(turn, &Occurrence { state, attempts: 0, tries: 0, ..occurrence }, now)?;
-    Ok(())
+    record(step, records, &Occurrence { state, attempts: 0, tries: 0, ..occurrence }).map(drop)
 }

@@ -1,0 +1,366 @@
+//! What is decided between occurrences: what is owed and armed, who has a room, whose a task is, what an edit, an order or a clock
+//! that was set means. One step takes what happened since the last one, and returns what is to be written, called and told, as plain
+//! values. Does not know a clock, the ledger's tables, HTTP, and how calls are run.
+//!
+//! ```text
+//! step          what one step decides: writes, calls, notices; what only the ledger knows
+//! airing        one occurrence that is not over        airings    all of them, with their tasks
+//! task_state    one task                               tasks      all of them
+//! occupancy     who is in which room                   contention who gets it
+//! orphans       callbacks that nobody could place      adoption   whose task it is
+//! answers       what calls brought back                stops, edits   orders, and another schedule
+//! agenda        what is owed: backlog, claim, prepare  clock_hold whether the clock can be believed
+//! take_over     the first step
+//! ```
+//!
+//! Each line knows those above it, and none below.
+
+mod adoption;
+mod agenda;
+mod airing;
+mod airings;
+mod answers;
+mod backlog;
+mod call_report;
+mod claim;
+mod clock_hold;
+mod command;
+mod contention;
+mod edits;
+mod notice;
+mod occupancy;
+mod orphans;
+mod prepare;
+mod send_flag;
+mod step;
+mod stops;
+mod take_over;
+mod task_state;
+mod tasks;
+mod write;
+
+use std::num::NonZeroU32;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::occurrence::{Key, MissedReason, State};
+use agenda::Agenda;
+use airing::Airing;
+use airings::Airings;
+pub use call_report::{Blocker, CallReport, StartCall};
+use clock_hold::{ClockHold, HoldChange};
+pub use clock_hold::{ClockReading, TOO_MUCH};
+pub use command::{Command, Input, Order, StopTarget};
+pub use notice::{Level, Notice};
+use orphans::Orphans;
+pub use prepare::{Generation, PastGeneration, Prepared};
+pub use send_flag::SendFlag;
+pub use step::{Call, Records, Reply, RowNumbers, Step};
+pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
+pub use write::{Known, Write, Writes};
+
+/// How long before the first of a group of starts its connections are opened.
+const WARM_AHEAD: SignedDuration = SignedDuration::from_millis(1_500);
+
+/// Starts within this of each other count as one group whose connections are opened together.
+const WARM_GROUP: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a daemon goes by, beside its schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct DaemonOptions {
+    /// Requests a second for each action.
+    pub rate: NonZeroU32,
+    /// Whether starts wait, up to 5 min, for a clock that nobody has set since the host booted.
+    pub require_sync: bool,
+    /// A time that has passed for certain: a clock that shows one long before it is wrong.
+    pub past: Timestamp,
+}
+
+/// What only a running daemon knows of itself: for `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoopStatus {
+    /// Seconds between two describes of a task on air.
+    pub watch_period_s: u64,
+    /// Starts, stops and describes that wait for the limiter.
+    pub queue: [usize; 3],
+    /// Whether somebody keeps the clock right, if anybody knows.
+    pub synchronised: Option<bool>,
+    /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.
+    pub offset_ms: Option<i64>,
+    /// Why starts are held for the clock's sake, if they are.
+    pub held: Option<String>,
+    /// What is wrong with the ledger's disk, if something is.
+    pub disk: Option<String>,
+}
+
+/// What has come in since the last step.
+#[derive(Default)]
+pub struct Incoming {
+    /// What calls brought back, in the order in which they ended.
+    pub reports: Vec<CallReport>,
+    /// What was said from outside, in the order in which it came.
+    pub inputs: Vec<Input>,
+}
+
+/// All state between steps.
+pub struct Engine {
+    airings: Airings,
+    orphans: Orphans,
+    agenda: Agenda,
+    hold: ClockHold,
+    numbers: RowNumbers,
+    rate: u32,
+    warmed_until: Timestamp,
+}
+
+/// What taking over comes to.
+pub struct TakenOver {
+    /// The engine.
+    pub engine: Engine,
+    /// What it decided first.
+    pub step: Step,
+    /// How many starts the daemon before may have sent just now: they count against the rate.
+    pub recovered_attempts: usize,
+}
+
+impl Engine {
+    /// Takes over from a ledger with the schedule that was just accepted. `past` are those that were in force since the ledger's
+    /// cursor, in their order; time that none of them covers is settled under the accepted one.
+    pub fn take_over(
+        options: DaemonOptions,
+        reading: ClockReading,
+        recovered: Recovered,
+        accepted: Generation,
+        past: Vec<PastGeneration>,
+        records: &dyn Records,
+    ) -> TakenOver {
+        let floor = recovered.meta.committed_at.map_or(options.past, |committed| committed.max(options.past));
+        let hold = ClockHold::new(reading, floor, options.require_sync);
+        let rate = options.rate.get();
+        let mut airings = Airings::new(rate);
+        airings.held = hold.reason().map(|_| MissedReason::Clock);
+        let mut orphans = Orphans::default();
+        let mut step = Step::new(hold.now(reading), recovered.numbers);
+        let (agenda, recovered_attempts) =
+            take_over::take_over(&mut airings, &mut orphans, &mut step, records, recovered, (accepted, past), (&hold, reading));
+        if let Some(reason) = hold.reason() {
+            step.notify(Level::Error, format!("starts are held: {reason}"));
+        }
+        let numbers = step.numbers;
+        let engine = Engine { airings, orphans, agenda, hold, numbers, rate, warmed_until: Timestamp::MIN };
+        TakenOver { engine, step, recovered_attempts }
+    }
+
+    /// One step. `disk_is_behind`: what was decided before could not be written yet, so that nothing may be started.
+    pub fn step(&mut self, incoming: Incoming, reading: ClockReading, disk_is_behind: bool, records: &dyn Records) -> Step {
+        let Incoming { reports, inputs } = incoming;
+        let change = self.judge_clock(&inputs, reading);
+        let mut step = Step::new(self.hold.now(reading), self.numbers);
+        let clock = self.hold.reason().map(|_| MissedReason::Clock);
+        self.airings.held = clock.or(disk_is_behind.then_some(MissedReason::Disk));
+        // First of all what nobody would say again; none of it asks the ledger.
+        if let Some(by) = self.hold.take_moved() {
+            self.airings.clock_moved(&mut step, by);
+            self.orphans.clock_moved(by);
+        }
+        if let Some(HoldChange::Held(reason)) = &change {
+            self.begin_hold(&mut step, reason);
+        }
+        self.take_reports(&mut step, reports, reading);
+        if step.now < self.airings.last_step() {
+            self.orphans.clock_went_back(step.now);
+        }
+        self.airings.act_on_time(&mut step);
+        if change == Some(HoldChange::Released) {
+            self.end_hold(&mut step, records);
+        }
+        for input in inputs {
+            match input {
+                Input::Callback(callback) => {
+                    adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback);
+                }
+                Input::Order(order) => {
+                    let reply = self.obey(&mut step, records, order);
+                    step.replies.push(reply);
+                }
+            }
+        }
+        adoption::place_unknown(&mut self.airings, &mut self.orphans, &mut step, records);
+        self.settle(&mut step, records);
+        contention::resolve(&mut self.airings, &mut step);
+        // What was decided since the time was looked at leaves in the same step.
+        self.airings.act_on_tasks(&mut step);
+        self.airings.tasks.send(&mut step);
+        self.orphans.send(&mut step);
+        self.warm(&mut step);
+        self.end(step)
+    }
+
+    /// What a call needs to send the start that was permitted in this row; `None`: it is not wanted any more.
+    pub fn begin_start(&mut self, key: &Key, call: i64) -> Option<StartCall> {
+        contention::begin_start(&mut self.airings, key, call)
+    }
+
+    /// What the last step wanted written could not be. Nothing that was claimed leaves until it can be.
+    pub fn ledger_failed(&mut self) {
+        self.agenda.pause(MissedReason::Disk);
+        // What is owed is not looked at again before a moment has passed.
+        self.airings.held.get_or_insert(MissedReason::Disk);
+        self.airings.hold_back_claims(MissedReason::Disk);
+    }
+
+    /// The daemon ends: every start that was not sent is taken back. Streams on air stay on air.
+    pub fn shut_down(&mut self, reading: ClockReading) -> Step {
+        let mut step = Step::new(self.hold.now(reading), self.numbers);
+        let earliest = self.airings.take_back_unsent(&mut step);
+        let cursor = self.agenda.cursor().min(earliest.unwrap_or(Timestamp::MAX));
+        step.write(Write::Cursor { at: cursor });
+        self.end(step)
+    }
+
+    /// Takes in the last reports of a daemon that ends.
+    pub fn take_last(&mut self, reports: Vec<CallReport>, reading: ClockReading) -> Step {
+        let mut step = Step::new(self.hold.now(reading), self.numbers);
+        self.take_reports(&mut step, reports, reading);
+        self.end(step)
+    }
+
+    /// Names what stays on air when the daemon ends, and how long it runs.
+    pub fn staying_on_air(&self, reading: ClockReading) -> Vec<Notice> {
+        let at = self.hold.now(reading);
+        let is_on_air = |airing: &&Airing| matches!(airing.occurrence.state, State::OnAir | State::Stopping { .. });
+        self.airings.iter().filter(is_on_air).map(|airing| Notice::of_staying(&airing.occurrence, airing.bound, at)).collect()
+    }
+
+    /// Whether a start was sent whose answer has not come.
+    pub fn awaits_answers(&self) -> bool {
+        self.airings.awaits_answers()
+    }
+
+    /// The time by which streams end: the wall clock, or what it would show had it not been set.
+    pub fn now(&self, reading: ClockReading) -> Timestamp {
+        self.hold.now(reading)
+    }
+
+    /// Whether no start may leave for now.
+    pub fn is_held(&self) -> bool {
+        self.airings.held.is_some()
+    }
+
+    /// Why starts are held for the clock's sake, if they are.
+    pub fn clock_hold(&self) -> Option<&str> {
+        self.hold.reason()
+    }
+
+    /// The time between two describes of a task on air.
+    pub fn watch_period(&self) -> SignedDuration {
+        self.airings.tasks.watch_period()
+    }
+
+    /// When the next step is to be taken, by the time that is believed; `None`: not before something comes in.
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let agenda = if self.is_held() { None } else { self.agenda.next_wake(now, &self.airings) };
+        let warm = self.airings.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
+        let contention = contention::next_start(&self.airings);
+        [self.airings.next_wake(), contention, self.orphans.next_wake(), agenda, warm].into_iter().flatten().min()
+    }
+
+    fn end(&mut self, step: Step) -> Step {
+        self.numbers = step.numbers;
+        step
+    }
+
+    fn judge_clock(&mut self, inputs: &[Input], reading: ClockReading) -> Option<HoldChange> {
+        let change = self.hold.compare(reading);
+        let is_confirm = |input: &Input| matches!(input, Input::Order(Order { command: Command::ConfirmClock, .. }));
+        if self.hold.reason().is_none() || !inputs.iter().any(is_confirm) {
+            return change;
+        }
+        self.hold.confirm(reading);
+        Some(HoldChange::Released)
+    }
+
+    fn take_reports(&mut self, step: &mut Step, reports: Vec<CallReport>, reading: ClockReading) {
+        for mut report in reports {
+            report.correct_times(step.now, reading.boot);
+            answers::on_report(&mut self.airings, &mut self.orphans, step, report);
+        }
+    }
+
+    /// Starts are held from now on.
+    fn begin_hold(&mut self, step: &mut Step, reason: &str) {
+        step.notify(Level::Error, format!("starts are held: {reason}"));
+        if let Some(earliest) = self.airings.take_back_unsent(step) {
+            self.agenda.restart_at(earliest);
+            step.write(Write::Cursor { at: self.agenda.cursor() });
+        }
+    }
+
+    /// The clock is believed again.
+    fn end_hold(&mut self, step: &mut Step, records: &dyn Records) {
+        step.notify(Level::Info, format!("the clock is believed again, and starts go on; it shows {}", step.now));
+        if self.agenda.released(step.now) {
+            step.write(Write::DeleteMissedSince { from: step.now });
+            step.write(Write::Cursor { at: self.agenda.cursor() });
+        }
+        self.agenda.start_open(&self.airings.jobs(), self.agenda.cursor(), step.now);
+        self.start_open_windows(step, records);
+    }
+
+    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> Reply {
+        let Order { who, command } = order;
+        let (verb, reply) = match command {
+            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target)),
+            Command::Accept { prepared, changes } => {
+                self.accept(step, records, *prepared);
+                ("reload", Ok(changes))
+            }
+            Command::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {}", step.now)])),
+        };
+        if let Ok(lines) = &reply {
+            let (at, what, detail) = (step.now, verb.to_owned(), lines.join("\n"));
+            step.write(Write::RecordAction { at, who, what, detail });
+        }
+        reply
+    }
+
+    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared) {
+        let ready = prepared.ready(step.now);
+        self.orphans.learn(&ready.homes);
+        edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number);
+        self.agenda.accept(&self.airings, step, ready);
+        self.start_open_windows(step, records);
+    }
+
+    /// What is owed.
+    fn settle(&mut self, step: &mut Step, records: &dyn Records) {
+        self.start_open_windows(step, records);
+        match self.airings.held {
+            Some(reason) => self.agenda.pause(reason),
+            None => self.agenda.advance(&mut self.airings, step, records),
+        }
+    }
+
+    /// What nobody can say now is asked again in the next step.
+    fn start_open_windows(&mut self, step: &mut Step, records: &dyn Records) {
+        if self.airings.held != Some(MissedReason::Clock) {
+            let _ = self.agenda.start_open_windows(&mut self.airings, step, records);
+        }
+    }
+
+    /// Opens connections for the next group of starts, once.
+    fn warm(&mut self, step: &mut Step) {
+        if self.warmed_until > step.now + WARM_AHEAD + WARM_GROUP {
+            // The clock was set back.
+            self.warmed_until = step.now;
+        }
+        let Some(first) = self.airings.next_armed(self.warmed_until.max(step.now)) else { return };
+        if step.now < first - WARM_AHEAD {
+            return;
+        }
+        let group_end = first + WARM_GROUP;
+        self.warmed_until = group_end;
+        let connections = self.airings.armed_between(first, group_end).min(self.rate as usize);
+        step.calls.push(Call::Warm { connections });
+    }
+}

@@ -1,0 +1,131 @@
+//! One occurrence that is not over: its call, and what time asks of it. Does not know other occurrences.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call_report::Blocker;
+use super::send_flag::SendFlag;
+use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, State, WaitReason, play_together};
+use crate::schedule::Late;
+
+/// How long before its bound in the cloud a task is renewed.
+const RENEW_AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long an occurrence without an end is taken to be on air when nobody knows its task: as long as its UserSig holds.
+const UNKNOWN_TASK_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// An occurrence that is not over.
+pub(super) struct Airing {
+    pub(super) occurrence: Occurrence,
+    /// Set while a call of it is under way.
+    pub(super) call: Option<UnderWay>,
+    /// When the cloud ends its task by itself.
+    pub(super) bound: Option<Timestamp>,
+    /// Why its attempt was claimed and could not be sent for a while.
+    pub(super) held_back: Option<MissedReason>,
+}
+
+/// A call that waits or was sent.
+pub(super) struct UnderWay {
+    pub(super) flag: SendFlag,
+    /// Its row.
+    pub(super) row: i64,
+    /// What stood between the start and its room when last looked at.
+    pub(super) blocker: Blocker,
+}
+
+impl Airing {
+    pub(super) fn new(occurrence: Occurrence) -> Airing {
+        Airing { occurrence, call: None, bound: None, held_back: None }
+    }
+
+    /// Whether an attempt of it was claimed and not answered.
+    pub(super) fn is_claimed(&self) -> bool {
+        matches!(self.occurrence.state, State::Armed | State::Calling)
+    }
+
+    /// Whether a start of it was sent whose answer has not come.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.flag.is_sent())
+    }
+
+    /// The row of the call that is under way.
+    pub(super) fn call_row(&self) -> Option<i64> {
+        self.call.as_ref().map(|call| call.row)
+    }
+
+    /// Whether both may have the room at once.
+    pub(super) fn plays_beside(&self, other: &Airing) -> bool {
+        play_together(&self.occurrence, &other.occurrence)
+    }
+
+    /// What its time has come for. While `held` no start may leave, so nothing is claimed, and nothing is taken off only to return.
+    pub(super) fn event_of_time(&self, held: Option<MissedReason>, now: Timestamp) -> Option<(Key, Event)> {
+        if self.wake(held.is_some())? > now {
+            return None;
+        }
+        let event = match (&self.occurrence.state, held) {
+            (State::Waiting { .. }, Some(reason)) => Event::Expired(reason),
+            (State::Armed | State::Calling, Some(reason)) => Event::NotSent(NotSent::Held(reason)),
+            (State::Waiting { .. }, None) => Event::Due,
+            (State::OnAir, _) if self.renew_at().is_some_and(|at| at <= now) && self.end_at().is_none_or(|at| now < at) => {
+                Event::Renew
+            }
+            (State::OnAir, _) => Event::End,
+            _ => return None,
+        };
+        Some((self.occurrence.key.clone(), event))
+    }
+
+    /// When its time comes for something.
+    pub(super) fn wake(&self, is_held: bool) -> Option<Timestamp> {
+        match self.occurrence.state {
+            State::Waiting { .. } if is_held => self.expires_at(),
+            // Claimed, and not on the disk: its permission may come too late.
+            State::Armed | State::Calling if is_held && self.call.is_none() => self.expires_at(),
+            State::Waiting { until, why: WaitReason::Yield } => {
+                // Whoever has the room is asked; time says only when it is too late.
+                self.expires_at().map_or(Some(until), |expires| Some(expires.min(until)))
+            }
+            State::Waiting { until, .. } => Some(until),
+            State::OnAir if is_held => self.end_at(),
+            State::OnAir => [self.end_at(), self.renew_at()].into_iter().flatten().min(),
+            _ => None,
+        }
+    }
+
+    /// When what waits has waited too long.
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.occurrence.closes()?.checked_add(SignedDuration::from_millis(1)).ok()
+    }
+
+    /// When time says that it is over.
+    fn end_at(&self) -> Option<Timestamp> {
+        let occurrence = &self.occurrence;
+        match occurrence.end {
+            End::Planned(end) => Some(end),
+            // Its end follows from the media, and its task tells; without a task nobody can.
+            End::Media(end) if occurrence.task_id.is_none() => Some(end),
+            End::Open | End::Never if occurrence.task_id.is_none() => {
+                occurrence.on_air_at.and_then(|since| since.checked_add(UNKNOWN_TASK_MAX).ok())
+            }
+            End::Media(_) | End::Open | End::Never => None,
+        }
+    }
+
+    /// When it hands over to itself, because the cloud would end its task before its end.
+    fn renew_at(&self) -> Option<Timestamp> {
+        let bound = self.bound.filter(|_| self.occurrence.task_id.is_some())?;
+        let goes_on = self.occurrence.end.at().is_none_or(|end| bound < end);
+        goes_on.then(|| bound - RENEW_AHEAD)
+    }
+
+    /// When the media of a task should have played out, where that is the end of its occurrence. A late start that plays from the
+    /// beginning ends later by as much.
+    pub(super) fn media_end(&self, sent_at: Timestamp) -> Option<Timestamp> {
+        let occurrence = &self.occurrence;
+        let End::Media(end) = occurrence.end else { return None };
+        let late = sent_at.duration_since(occurrence.key.start);
+        let starts_over = occurrence.policy.late == Late::Restart && occurrence.on_air_at.is_none() && late > LATE_AFTER;
+        Some(if starts_over { end.checked_add(late).unwrap_or(Timestamp::MAX) } else { end })
+    }
+}

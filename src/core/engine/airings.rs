@@ -1,0 +1,350 @@
+//! Every occurrence that is not over, with the tasks of all. What changes one of them goes through [`Airings::transition`]: the
+//! table decides, the row is written, and what that means for its tasks follows. Does not plan, and does not know what an order or
+//! an edit is.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::airing::{Airing, UnderWay};
+use super::call_report::Blocker;
+use super::notice::{Level, Notice};
+use super::occupancy::Occupancy;
+use super::send_flag::SendFlag;
+use super::step::{Records, Step};
+use super::tasks::Tasks;
+use super::write::Write;
+use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
+use crate::schedule::JobId;
+
+/// All of them.
+pub(super) struct Airings {
+    open: BTreeMap<Key, Airing>,
+    occupancy: Occupancy,
+    pub(super) tasks: Tasks,
+    /// Why no start may leave, if none may.
+    pub(super) held: Option<MissedReason>,
+    last_step: Timestamp,
+}
+
+impl Airings {
+    /// None yet. `rate`: requests a second for each action.
+    pub(super) fn new(rate: u32) -> Airings {
+        Airings {
+            open: BTreeMap::new(),
+            occupancy: Occupancy::default(),
+            tasks: Tasks::new(rate),
+            held: None,
+            last_step: Timestamp::MIN,
+        }
+    }
+
+    // Looking.
+
+    pub(super) fn get(&self, key: &Key) -> Option<&Airing> {
+        self.open.get(key)
+    }
+
+    /// By start, then job.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Airing> {
+        self.open.values()
+    }
+
+    /// By start, then job. A copy, so that each may be changed in turn.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.open.keys().cloned().collect()
+    }
+
+    pub(super) fn occupancy(&self) -> &Occupancy {
+        &self.occupancy
+    }
+
+    /// The time of the newest step in which the time was looked at.
+    pub(super) fn last_step(&self) -> Timestamp {
+        self.last_step
+    }
+
+    /// The jobs of which an occurrence is on air, or on its way there.
+    pub(super) fn jobs(&self) -> HashSet<JobId> {
+        let stays = |airing: &&Airing| !matches!(airing.occurrence.state, State::Stopping { .. });
+        self.iter().filter(stays).map(|airing| airing.occurrence.key.job.clone()).collect()
+    }
+
+    /// Whether a start was sent whose answer has not come.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.iter().any(Airing::awaits_answer)
+    }
+
+    /// The first armed start at or after `from`.
+    pub(super) fn next_armed(&self, from: Timestamp) -> Option<Timestamp> {
+        let armed = self.iter().filter(|airing| airing.occurrence.state == State::Armed);
+        armed.map(|airing| airing.occurrence.key.start).find(|start| *start >= from)
+    }
+
+    /// How many starts are armed for `[from, to)`.
+    pub(super) fn armed_between(&self, from: Timestamp, to: Timestamp) -> usize {
+        let armed = self.iter().filter(|airing| airing.occurrence.state == State::Armed);
+        armed.filter(|airing| (from..to).contains(&airing.occurrence.key.start)).count()
+    }
+
+    /// When the time of the first of them comes.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        let held = self.held.is_some();
+        let airings = self.iter().filter_map(|airing| airing.wake(held)).min();
+        [airings, self.tasks.next_wake()].into_iter().flatten().min()
+    }
+
+    // Coming and going.
+
+    /// Claims a new occurrence, armed, and its first attempt. False: it has a row already; `None`: nobody can say now.
+    pub(super) fn claim(&mut self, step: &mut Step, records: &dyn Records, occurrence: Occurrence) -> Option<bool> {
+        let is_new = record(step, records, &occurrence)?;
+        if is_new {
+            claim_attempt(step, &occurrence);
+            self.add(occurrence);
+        }
+        Some(is_new)
+    }
+
+    /// Takes one in that has its row.
+    pub(super) fn add(&mut self, occurrence: Occurrence) {
+        self.occupancy.enter(&occurrence);
+        self.open.insert(occurrence.key.clone(), Airing::new(occurrence));
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(airing) = self.open.remove(key) {
+            self.occupancy.leave(&airing.occurrence);
+        }
+    }
+
+    /// Takes over the tasks of the daemon before, after its occurrences.
+    pub(super) fn recover_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
+        for task in &tasks {
+            if let Some(airing) = self.open.get_mut(&task.key)
+                && airing.occurrence.task_id.as_ref() == Some(&task.task_id)
+            {
+                airing.bound = task.bound;
+            }
+        }
+        self.tasks.recover(tasks, now);
+    }
+
+    // Changing one.
+
+    /// Lets the table decide, writes the row, and takes out what is over.
+    pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
+        let Some(airing) = self.open.get_mut(key) else { return };
+        let next = match decide(&airing.occurrence, event, step.now) {
+            Ok(next) => next,
+            Err(illegal) => {
+                // Our bug, and no reason to take every other room down with it: it is told, and the row stays as it is.
+                step.notify_of(key, Level::Error, illegal.to_string());
+                return;
+            }
+        };
+        if next == airing.occurrence {
+            return;
+        }
+        step.write(Write::Update(Box::new(next.clone())));
+        let is_news = is_news(&airing.occurrence, &next);
+        if is_news && next.state == State::Calling {
+            claim_attempt(step, &next);
+        } else if is_news {
+            step.notices.push(Notice::of(&next, step.now));
+        }
+        let leaves_air =
+            airing.occurrence.state == State::OnAir && matches!(next.state, State::Waiting { .. }) && next.lost_at.is_none();
+        let is_stopped = matches!(next.state, State::Stopping { .. });
+        let target = next.playout.target();
+        if next.is_done() {
+            self.remove(key);
+        } else {
+            if !matches!(next.state, State::Armed | State::Calling) {
+                airing.call = None;
+            }
+            airing.occurrence = next;
+        }
+        if leaves_air || is_stopped {
+            // What takes the room, or comes back to it, waits for this stop.
+            let hands_over = leaves_air || self.occupancy.is_contested(&target);
+            self.tasks.want_stop(step, key, hands_over);
+        }
+    }
+
+    /// Gives an occurrence what an edit or a callback changed, without a change of its state, and writes the row.
+    pub(super) fn update(&mut self, step: &mut Step, next: Occurrence) {
+        let Some(airing) = self.open.get_mut(&next.key) else { return };
+        step.write(Write::Update(Box::new(next.clone())));
+        if next.playout.target() == airing.occurrence.playout.target() {
+            airing.occurrence = next;
+            return;
+        }
+        self.occupancy.leave(&airing.occurrence);
+        self.occupancy.enter(&next);
+        airing.occurrence = next;
+    }
+
+    pub(super) fn set_bound(&mut self, key: &Key, bound: Option<Timestamp>) {
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.bound = bound;
+        }
+    }
+
+    /// What a call needs to send what was permitted in this row; `None`: it is not wanted any more. More may stand between it and
+    /// its room than is said here: whoever has the room is asked by the caller.
+    pub(super) fn begin_start(&mut self, key: &Key, row: i64) -> Option<(Occurrence, SendFlag)> {
+        let airing = self.open.get_mut(key)?;
+        if !airing.is_claimed() || airing.occurrence.wanted.is_some() {
+            return None;
+        }
+        let flag = SendFlag::default();
+        airing.call = Some(UnderWay { flag: flag.clone(), row, blocker: Blocker::Nothing });
+        Some((airing.occurrence.clone(), flag))
+    }
+
+    /// Remembers what stands between a start under way and its room. Returns the row of its call if that is something else now.
+    pub(super) fn set_blocker(&mut self, key: &Key, blocker: Blocker) -> Option<i64> {
+        let call = self.open.get_mut(key)?.call.as_mut()?;
+        (std::mem::replace(&mut call.blocker, blocker) != blocker).then_some(call.row)
+    }
+
+    /// The answer to its call came.
+    pub(super) fn end_call(&mut self, key: &Key) {
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.call = None;
+        }
+    }
+
+    /// Asks the call of an occurrence not to send. True: nothing was sent, and nothing will be.
+    pub(super) fn take_back(&mut self, step: &mut Step, key: &Key) -> bool {
+        let Some(airing) = self.open.get_mut(key) else { return false };
+        match &airing.call {
+            Some(call) if !call.flag.take_back() => return false,
+            Some(call) => step.write(Write::Unsent { call: call.row }),
+            None => {}
+        }
+        airing.call = None;
+        airing.is_claimed()
+    }
+
+    /// Takes back every start that was not sent. Returns the earliest start whose row was deleted. A start whose time has come, a
+    /// late claim, and a start that waits for its room keep their rows and wait: the cursor may stay past them.
+    pub(super) fn take_back_unsent(&mut self, step: &mut Step) -> Option<Timestamp> {
+        let claimed = self.iter().filter(|airing| airing.is_claimed());
+        let keys: Vec<_> = claimed.map(|airing| airing.occurrence.key.clone()).collect();
+        let mut earliest: Option<Timestamp> = None;
+        for key in keys {
+            if !self.take_back(step, &key) {
+                continue;
+            }
+            let occurrence = &self.open[&key].occurrence;
+            if occurrence.state == State::Armed && !occurrence.joined && key.start >= step.now {
+                step.write(Write::Remove(key.clone()));
+                self.remove(&key);
+                earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));
+            } else {
+                self.transition(step, &key, Event::Postponed);
+            }
+        }
+        earliest
+    }
+
+    // Time.
+
+    /// Does what the time has come for: waiting attempts, planned ends, renewals, tasks.
+    pub(super) fn act_on_time(&mut self, step: &mut Step) {
+        if step.now < self.last_step {
+            self.clock_went_back(step.now);
+        }
+        self.last_step = step.now;
+        let events: Vec<_> = self.iter().filter_map(|airing| airing.event_of_time(self.held, step.now)).collect();
+        for (key, event) in events {
+            self.transition(step, &key, event);
+        }
+        self.act_on_tasks(step);
+    }
+
+    /// Decides what is to be sent for tasks now.
+    pub(super) fn act_on_tasks(&mut self, step: &mut Step) {
+        for task in self.tasks.act_on_time(step) {
+            self.apply_task(step, &task, TaskStep::Describe);
+        }
+    }
+
+    /// Tells an occurrence what became of its task after `action` was answered.
+    pub(super) fn apply_task(&mut self, step: &mut Step, task: &Task, action: TaskStep) {
+        let Some(airing) = self.open.get(&task.key) else { return };
+        if airing.occurrence.task_id.as_ref() != Some(&task.task_id) {
+            return;
+        }
+        let event = match (&airing.occurrence.state, task.phase) {
+            // It hands over to itself, and its stop was answered.
+            (State::Waiting { why: WaitReason::Restart, .. }, _) if action == TaskStep::Stop => Event::RoomFree,
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.was_stopped => {
+                Event::StopSettled { at, verified }
+            }
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at },
+            _ => return,
+        };
+        self.transition(step, &task.key, event);
+    }
+
+    /// The clock was set: the cloud ends tasks by the time that passes, whatever this host's clock shows, and callbacks say by a
+    /// clock of their own when a task began.
+    pub(super) fn clock_moved(&mut self, step: &mut Step, by: SignedDuration) {
+        for airing in self.open.values_mut() {
+            airing.bound = airing.bound.and_then(|bound| bound.checked_add(by).ok());
+            let was_sent = airing.awaits_answer();
+            if airing.occurrence.move_sent(by, was_sent) {
+                step.write(Write::Update(Box::new(airing.occurrence.clone())));
+            }
+        }
+        self.tasks.clock_moved(step, by);
+    }
+
+    /// The clock was set back: what waits for a moment of the time before must not wait until it comes again.
+    fn clock_went_back(&mut self, now: Timestamp) {
+        self.tasks.clock_went_back(now);
+        for airing in self.open.values_mut() {
+            if let State::Waiting { until, why: WaitReason::Retry | WaitReason::Restart } = &mut airing.occurrence.state {
+                let longest = SignedDuration::try_from(airing.occurrence.policy.retry.cap).unwrap_or(SignedDuration::MAX);
+                let soonest = now.max(airing.occurrence.key.start);
+                *until = soonest.checked_add(longest).map_or(*until, |latest| latest.min(*until));
+            }
+        }
+    }
+
+    /// What was claimed in this step could not be written, so it is not sent until it can be.
+    pub(super) fn hold_back_claims(&mut self, reason: MissedReason) {
+        for airing in self.open.values_mut().filter(|airing| airing.is_claimed() && airing.call.is_none()) {
+            airing.held_back = Some(reason);
+        }
+    }
+}
+
+/// Records a new occurrence. False: it has a row; `None`: nobody can say now.
+pub(super) fn record(step: &mut Step, records: &dyn Records, occurrence: &Occurrence) -> Option<bool> {
+    if step.has(records, &occurrence.key)? {
+        return Some(false);
+    }
+    step.write(Write::Record(Box::new(occurrence.clone())));
+    step.notices.push(Notice::of(occurrence, step.now));
+    Some(true)
+}
+
+/// Claims the attempt that an occurrence counts already. Crash before: it still waits. After: it is in doubt.
+fn claim_attempt(step: &mut Step, occurrence: &Occurrence) {
+    let call = step.numbers.next_call();
+    step.write(Write::Attempt { key: occurrence.key.clone(), call, attempt: occurrence.attempts });
+}
+
+/// Whether a change is worth a line. What waits for the same thing for a shorter time is not.
+fn is_news(before: &Occurrence, next: &Occurrence) -> bool {
+    let waits_for = |state: &State| match state {
+        State::Waiting { why, .. } => Some(*why),
+        _ => None,
+    };
+    let waits_on = waits_for(&next.state).is_some_and(|why| waits_for(&before.state) == Some(why));
+    next.state != before.state && !waits_on
+}

@@ -1,0 +1,109 @@
+//! What calls bring back, and what becomes of occurrences and tasks by it. Does not send, and does not look at the clock.
+
+use jiff::Timestamp;
+
+use super::adoption::release_adopted;
+use super::airings::Airings;
+use super::call_report::CallReport;
+use super::notice::Level;
+use super::orphans::Orphans;
+use super::step::{Call, Step};
+use super::write::Write;
+use crate::occurrence::{Event, Key, NotSent, Remedy, State, Verdict, judge, remedy};
+use crate::trtc::Answer;
+
+/// Takes in what a call brought back.
+pub(super) fn on_report(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, report: CallReport) {
+    match report {
+        CallReport::Warmed => {}
+        CallReport::Orphan { task_id, answer } => orphans.stop_answered(step, &task_id, &answer),
+        CallReport::Unsent { key, call, reason } => on_unsent(airings, step, &key, call, reason),
+        CallReport::Answered { key, call, sent_at, answered_at, answer, bound, sent_since_boot: _ } => {
+            apply_remedy(step, &answer, answered_at);
+            step.write(Write::Answered { call, times: (sent_at, answered_at), answer: answer.clone() });
+            on_start_answered(airings, orphans, step, &key, sent_at, &answer, bound);
+        }
+        CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
+            apply_remedy(step, &answer, answered_at);
+            if let Some(task) = airings.tasks.answered(step, row, action, (sent_at, answered_at), &answer) {
+                airings.apply_task(step, &task, action);
+            }
+        }
+    }
+}
+
+/// What an answer asks of the client, whichever action it answers: a stop must not fail for a clock that is off. Returns the offset
+/// that is to be taken, in milliseconds.
+fn apply_remedy(step: &mut Step, answer: &Answer, answered_at: Timestamp) {
+    match remedy(answer, answered_at) {
+        Some(Remedy::TakeClock { offset_ms }) => {
+            step.calls.push(Call::SetClockOffset { offset_ms });
+            let text = format!("this clock is {offset_ms} ms behind the endpoint's, which requests are signed for from now on");
+            step.notify(Level::Error, text);
+        }
+        Some(Remedy::RereadCredentials) => step.calls.push(Call::RereadCredentials),
+        None => {}
+    }
+}
+
+fn on_unsent(airings: &mut Airings, step: &mut Step, key: &Key, call: i64, reason: NotSent) {
+    let Some(airing) = airings.get(key).filter(|airing| airing.call_row() == Some(call)) else {
+        // It was taken back meanwhile, and whoever did that has said what becomes of it.
+        return;
+    };
+    let held_back = airing.held_back.or(airings.held).filter(|_| reason == NotSent::Late);
+    step.write(Write::Unsent { call });
+    airings.transition(step, key, Event::NotSent(held_back.map_or(reason, NotSent::Held)));
+}
+
+fn on_start_answered(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    step: &mut Step,
+    key: &Key,
+    sent_at: Timestamp,
+    answer: &Answer,
+    bound: Option<Timestamp>,
+) {
+    airings.end_call(key);
+    let Some(airing) = airings.get(key) else { return };
+    let judgement = judge(&airing.occurrence, answer);
+    let robot_busy = airings.tasks.robot_is_busy(&airing.occurrence);
+    if robot_busy && judgement.verdict == Verdict::Exists {
+        let occurrence = airing.occurrence.clone();
+        airings.tasks.stop_overrunning(step, &occurrence);
+    }
+    let accepted = match &judgement.verdict {
+        Verdict::Accepted { task_id } => Some(task_id.clone()),
+        _ => None,
+    };
+    if let Some(task_id) = &accepted {
+        release_adopted(airings, orphans, step, key, task_id);
+    }
+    let Some(airing) = airings.get(key) else { return };
+    let (before, media_end) = (airing.occurrence.clone(), airing.media_end(sent_at));
+    if judgement.doubt {
+        orphans.note_doubt(&before, sent_at);
+    }
+    // The task is added first: if its stop is wanted already, the stop needs something to stop.
+    let is_accepted = accepted.is_some();
+    if let Some(task_id) = accepted {
+        airings.tasks.add(step, &before, task_id, bound, media_end);
+    }
+    let is_exists = judgement.verdict == Verdict::Exists;
+    airings.transition(step, key, Event::Answered { sent_at, judgement, robot_busy });
+    if is_accepted {
+        airings.set_bound(key, bound);
+    }
+    if is_exists {
+        watch_what_is_there(airings, step, key, sent_at);
+    }
+}
+
+/// A restart was told that what it lost is there: its task is watched again.
+fn watch_what_is_there(airings: &mut Airings, step: &mut Step, key: &Key, sent_at: Timestamp) {
+    let Some(airing) = airings.get(key).filter(|airing| airing.occurrence.state == State::OnAir) else { return };
+    let Some(task_id) = airing.occurrence.task_id.clone() else { return };
+    let (occurrence, bound, media_end) = (airing.occurrence.clone(), airing.bound, airing.media_end(sent_at));
+    airings.tasks.add(step, &occurrence, task_id, bound, media_end);
+}

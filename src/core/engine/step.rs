@@ -1,0 +1,140 @@
+//! One step of the engine: the time it is for, and what it decided, as plain values. Nothing in it can fail, and nothing happens
+//! by it: the daemon writes the writes, then sends the calls, then tells the notices.
+
+use jiff::Timestamp;
+
+use super::call_report::Blocker;
+use super::notice::{Level, Notice};
+use super::write::{Known, Write, Writes};
+use crate::occurrence::{Key, TaskStep};
+use crate::trtc::Destination;
+use crate::trtc::limiter::Priority;
+
+/// What came of an order: lines for whoever gave it; or why it was refused.
+pub type Reply = Result<Vec<String>, String>;
+
+/// Something the daemon is to do after the step was written, or when it could not be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Send a stop or a describe.
+    Task {
+        /// The row of the task.
+        row: i64,
+        /// Which of the two.
+        step: TaskStep,
+        /// Where the task is.
+        destination: Destination,
+        /// Its handle.
+        task_id: String,
+        /// When it may leave, among others.
+        priority: Priority,
+    },
+    /// Stop a task that nobody here started.
+    StopOrphan {
+        /// Where it is.
+        destination: Destination,
+        /// Its handle.
+        task_id: String,
+    },
+    /// Say to the start that is under way in this row what stands between it and its room.
+    Block {
+        /// The row of its call.
+        call: i64,
+        /// What stands there.
+        blocker: Blocker,
+    },
+    /// Open so many connections for starts that are about to come.
+    Warm {
+        /// How many.
+        connections: usize,
+    },
+    /// Sign later requests for another clock: server minus here, in milliseconds.
+    SetClockOffset {
+        /// The difference.
+        offset_ms: i64,
+    },
+    /// Read the account's credentials anew.
+    RereadCredentials,
+}
+
+/// The newest rows of calls and of tasks, written or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowNumbers {
+    /// Of a call.
+    pub call: i64,
+    /// Of a task.
+    pub task: i64,
+}
+
+impl RowNumbers {
+    pub(super) fn next_call(&mut self) -> i64 {
+        self.call += 1;
+        self.call
+    }
+
+    pub(super) fn next_task(&mut self) -> i64 {
+        self.task += 1;
+        self.task
+    }
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct Step {
+    /// The time that is believed. The same throughout the step.
+    pub now: Timestamp,
+    /// What is to be written, all or nothing.
+    pub writes: Writes,
+    /// What is to be done then.
+    pub calls: Vec<Call>,
+    /// What happened, in words.
+    pub notices: Vec<Notice>,
+    /// Replies to the orders of this step, in their order.
+    pub replies: Vec<Reply>,
+    pub(super) numbers: RowNumbers,
+}
+
+/// What only the ledger knows. `None`: it cannot be read now; whoever asked asks again in a later step.
+pub trait Records {
+    /// Whether there is a row of that name, open or done. A row that says `missed` counts only where `missed_counts`.
+    fn has(&self, key: &Key, missed_counts: bool) -> Option<bool>;
+
+    /// Whether a task of that id was ever ours.
+    fn knows_task(&self, task_id: &str) -> Option<bool>;
+}
+
+impl Step {
+    /// A step in which nothing was decided yet.
+    pub(super) fn new(now: Timestamp, numbers: RowNumbers) -> Step {
+        Step { now, writes: Writes::default(), calls: Vec::new(), notices: Vec::new(), replies: Vec::new(), numbers }
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Notes something that concerns no single occurrence.
+    pub(super) fn notify(&mut self, level: Level, text: String) {
+        self.notices.push(Notice { at: self.now, key: None, level, text });
+    }
+
+    /// Notes something about one occurrence.
+    pub(super) fn notify_of(&mut self, key: &Key, level: Level, text: String) {
+        self.notices.push(Notice { at: self.now, key: Some(key.clone()), level, text });
+    }
+
+    /// Whether there is a row of that name, written in this step or before.
+    pub(super) fn has(&self, records: &dyn Records, key: &Key) -> Option<bool> {
+        match self.writes.knows(key, true) {
+            Known::Yes => Some(true),
+            Known::No => Some(false),
+            Known::UnlessMissed => records.has(key, false),
+            Known::Unknown => records.has(key, true),
+        }
+    }
+
+    /// Whether a task of that id was ever ours.
+    pub(super) fn knows_task(&self, records: &dyn Records, task_id: &str) -> Option<bool> {
+        if self.writes.adds_task(task_id) { Some(true) } else { records.knows_task(task_id) }
+    }
+}

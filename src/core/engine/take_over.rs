@@ -1,0 +1,139 @@
+//! Taking over from the ledger: what the daemon before left under way, what was planned while nobody was there, and the schedule
+//! that is in force from now on. Does not know why the daemon before ended: a crash and an upgrade are one code path.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::agenda::Agenda;
+use super::airings::Airings;
+use super::clock_hold::{ClockHold, ClockReading};
+use super::contention;
+use super::edits;
+use super::orphans::{Orphans, homes};
+use super::prepare::{Generation, PastGeneration};
+use super::step::{Records, RowNumbers, Step};
+use super::write::Write;
+use crate::occurrence::{Event, Occurrence, Orphan, State, Task};
+
+/// How long callbacks about a start may be on their way: starts in doubt that were tried since then are asked of the ledger.
+pub const DOUBTS_SINCE: SignedDuration = SignedDuration::from_mins(15);
+
+/// What the ledger remembers beside its rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Every occurrence that starts before it is settled; none in a new ledger.
+    pub cursor: Option<Timestamp>,
+    /// The generation under which the time from the cursor on was planned; 0 before the first.
+    pub cursor_generation: i64,
+    /// The generation of the schedule that was accepted last; 0 before the first.
+    pub generation: i64,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// When the newest step was committed.
+    pub committed_at: Option<Timestamp>,
+}
+
+/// What the ledger gives to whoever takes it over.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// What it remembers beside its rows.
+    pub meta: Meta,
+    /// Every occurrence that is not over, by start.
+    pub occurrences: Vec<Occurrence>,
+    /// Every task that is not known to be gone.
+    pub tasks: Vec<Task>,
+    /// Every orphan that is not known to be gone.
+    pub orphans: Vec<Orphan>,
+    /// Every occurrence, over or not, of which a start was in doubt and the newest was tried since [`DOUBTS_SINCE`].
+    pub doubts: Vec<Occurrence>,
+    /// The newest rows.
+    pub numbers: RowNumbers,
+}
+
+/// What becomes of armed rows whose start is ahead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Armed {
+    /// They are armed again.
+    Again,
+    /// Nothing was sent, and nothing is to be for now.
+    TakenBack,
+    /// The clock cannot say whether they were sent.
+    InDoubt,
+}
+
+/// Takes over. Returns where the agenda begins, and how many starts the daemon before may have sent just now.
+pub(super) fn take_over(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    step: &mut Step,
+    records: &dyn Records,
+    recovered: Recovered,
+    (accepted, past): (Generation, Vec<PastGeneration>),
+    (hold, reading): (&ClockHold, ClockReading),
+) -> (Agenda, usize) {
+    let Recovered { meta, occurrences, tasks, orphans: known, doubts, numbers: _ } = recovered;
+    let now = step.now;
+    // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
+    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
+    let armed = match (clock_is_plausible, hold.reason()) {
+        (false, _) => Armed::InDoubt,
+        (true, Some(_)) => Armed::TakenBack,
+        (true, None) => Armed::Again,
+    };
+    let cursor = meta.cursor.unwrap_or(now);
+    orphans.recover(known, now);
+    for doubt in doubts {
+        for sent_at in &doubt.doubts {
+            orphans.note_doubt(&doubt, *sent_at);
+        }
+    }
+    orphans.learn(&homes(&accepted.schedule));
+    let mut in_doubt = 0;
+    for occurrence in occurrences {
+        in_doubt += usize::from(recover(airings, orphans, step, occurrence, armed));
+    }
+    airings.recover_tasks(tasks, now);
+    if meta.generation != accepted.number {
+        // An edit while nobody was there is a reload like any other.
+        if meta.generation > 0 {
+            edits::apply(airings, step, &accepted.schedule, accepted.number);
+        }
+        step.write(Write::Generation { number: accepted.number, accepted_at: now });
+    }
+    for job in accepted.schedule.jobs() {
+        step.write(Write::RecordJobSeen { job: job.id.to_string(), at: now });
+    }
+    let mut agenda = Agenda::new(accepted, past, cursor, now);
+    if airings.held.is_none() {
+        agenda.start_open(&airings.jobs(), cursor, now);
+        // What cannot be read now is asked again in the first step.
+        let _ = agenda.start_open_windows(airings, step, records);
+        // Before anything leaves it is settled who has which room.
+        contention::resolve(airings, step);
+    } else if meta.cursor.is_none() {
+        agenda.begins_when_released();
+    }
+    step.write(Write::Cursor { at: agenda.cursor() });
+    step.write(Write::CursorGeneration(agenda.cursor_generation()));
+    (agenda, in_doubt)
+}
+
+/// Takes over one row. True: a start of it may have been sent just now.
+fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, armed: Armed) -> bool {
+    let key = occurrence.key.clone();
+    let is_ahead = occurrence.state == State::Armed && key.start > step.now && occurrence.wanted.is_none();
+    if is_ahead && armed == Armed::TakenBack && !occurrence.joined {
+        step.write(Write::Remove(key));
+        return false;
+    }
+    airings.add(occurrence.clone());
+    if is_ahead && armed == Armed::Again {
+        step.write(Write::Rearm { key, attempt: occurrence.attempts });
+        return false;
+    }
+    let was_under_way = matches!(occurrence.state, State::Armed | State::Calling);
+    if was_under_way || occurrence.in_doubt {
+        orphans.note_doubt(&occurrence, occurrence.tried_at.unwrap_or(key.start));
+    }
+    airings.transition(step, &key, Event::Recovered);
+    was_under_way
+}
