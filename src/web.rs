@@ -67,7 +67,7 @@ pub struct InForce {
 }
 
 /// What is served.
-pub struct Site {
+pub struct AppState {
     /// The folder of the ledger.
     pub state_folder: PathBuf,
     /// The schedule in force, and its successors.
@@ -79,18 +79,18 @@ pub struct Site {
 }
 
 struct Shared {
-    site: Site,
+    app_state: AppState,
     /// The zone of local times in parameters: this host's.
     zone: TimeZone,
     reads: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
-    let zone = site.zones.local();
-    let shared = Arc::new(Shared { site, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
+    let zone = app_state.zones.local();
+    let shared = Arc::new(Shared { app_state, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
     let router = Router::new()
         .route("/healthz", get(async || text(StatusCode::OK, "ok\n".to_owned())))
         .route("/api/v1/status", get(status))

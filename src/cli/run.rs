@@ -1,9 +1,9 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! handed on. Refuses to know what any of them does.
 
-mod doors;
+mod folder_snapshot;
+mod listeners;
 mod reload;
-mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,11 +25,11 @@ use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
-use crate::web::{InForce, Site};
+use crate::web::{AppState, InForce};
 use crate::zones::Zones;
-use doors::Doors;
-use reload::{Reload, told};
-use watching::{Look, watch as watch_folder};
+use folder_snapshot::{FolderSnapshot, watch as watch_folder};
+use listeners::Listeners;
+use reload::{Reload, log_failure};
 
 /// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     let service = Service::prepare(context, settings)?;
     runtime()?.block_on(async {
         let page = match service.settings.listen {
-            Some(address) => Some(doors::listen(address, "listen").await?),
+            Some(address) => Some(listeners::listen(address, "listen").await?),
             None => None,
         };
         service.play(page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
@@ -67,7 +67,7 @@ pub(super) struct Service {
     accepted: Accepted,
     former: Vec<Former>,
     /// The folder, as it looked before it was read.
-    seen: Look,
+    seen: FolderSnapshot,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
@@ -90,7 +90,7 @@ impl Service {
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
-        let seen = Look::at(&settings.schedules);
+        let seen = FolderSnapshot::at(&settings.schedules);
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
         kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
@@ -111,7 +111,7 @@ impl Service {
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
-        let doors = Doors::open(&settings, page).await?;
+        let listeners = Listeners::open(&settings, page).await?;
         let Accepted { generation, since, sources, rejected } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
@@ -123,15 +123,15 @@ impl Service {
             let manager = Arc::clone(&manager);
             // Twice in each period, as sd_watchdog_enabled(3) advises.
             let half = SignedDuration::try_from(period / 2).unwrap_or(SignedDuration::from_secs(30));
-            daemon.watched(half, Box::new(move || told(manager.alive())));
+            daemon.watched(half, Box::new(move || log_failure(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let told_both = (handle.clone(), Arc::clone(&manager));
         let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
-        let site = Site { state_folder: folder, in_force: reload.in_force(), pulse: daemon.pulse(), zones };
-        let places = doors.places();
-        let served = doors.serve(site, handle, reload.reloader(), stopped.clone());
+        let app_state = AppState { state_folder: folder, in_force: reload.in_force(), pulse: daemon.pulse(), zones };
+        let places = listeners.places();
+        let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { mut stop_signals, mut hang_up } = signals;
         let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
         let reloading = tokio::spawn(async move {
@@ -149,13 +149,13 @@ impl Service {
                 () = end => {}
             }
             tracing::info!("stopping: streams on air stay on air");
-            told(notice.stopping());
+            log_failure(notice.stopping());
             stop.send_replace(true);
             stop_signals.next().await;
             hurry.send_replace(true);
         });
-        told(manager.ready());
-        told(manager.status(&format!("{jobs} jobs, generation {number}")));
+        log_failure(manager.ready());
+        log_failure(manager.status(&format!("{jobs} jobs, generation {number}")));
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::Sandbox;
-use super::endpoint::Fate;
+use super::endpoint::SandboxReply;
 use super::exchange::Received;
 use crate::listener::{self, Limits, NoBody, read_body};
 
@@ -68,10 +68,10 @@ async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, f
     if fresh {
         pause(sandbox.cold_delay(&received)).await;
     }
-    let verdict = sandbox.arrive(&received);
-    pause(verdict.delay).await;
-    match verdict.fate {
-        Fate::Answer { status, content_type, retry_after, body } => {
+    let handled = sandbox.arrive(&received);
+    pause(handled.delay).await;
+    match handled.reply {
+        SandboxReply::Answer { status, content_type, retry_after, body } => {
             let mut response =
                 Response::builder().status(status).header(CONTENT_TYPE, content_type).header(DATE, date(sandbox.now()));
             if let Some(retry_after) = retry_after {
@@ -79,11 +79,11 @@ async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, f
             }
             response.body(Body::from(body)).map_err(|_| Cut)
         }
-        Fate::Hang => {
+        SandboxReply::Hang => {
             sleep(HANG_MAX).await;
             Err(Cut)
         }
-        Fate::Cut => Err(Cut),
+        SandboxReply::Cut => Err(Cut),
     }
 }
 

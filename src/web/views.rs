@@ -77,11 +77,11 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
 pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
-    let site = &shared.site;
-    let pulse = site.pulse.borrow().clone();
-    let in_force = site.in_force.borrow().clone();
+    let app_state = &shared.app_state;
+    let pulse = app_state.pulse.borrow().clone();
+    let in_force = app_state.in_force.borrow().clone();
     let schedule = &in_force.generation.schedule;
-    let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
+    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
         now,
         generation: in_force.generation.number,
@@ -103,8 +103,8 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
             },
         },
         ledger: ledger.map_err(|error| error.to_string()),
-        zone_source: site.zones.data.source.clone(),
-        zone_version: site.zones.data.version.clone(),
+        zone_source: app_state.zones.data.source.clone(),
+        zone_version: app_state.zones.data.version.clone(),
     };
     Ok(if wants_text { Answer::Text(status::text(&input)) } else { Answer::Json(to_json(&StatusObject::new(&input))) })
 }
@@ -117,7 +117,7 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
         return Err(Problem::Asked("`from` and `to` are more than 400 days apart".to_owned()));
     }
-    let schedule = Arc::clone(&shared.site.in_force.borrow().generation.schedule);
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let upcoming = match query.text("job") {
         None => Upcoming::new(&schedule, range.from),
         Some(id) => {
@@ -160,7 +160,7 @@ pub(super) fn history(shared: &Shared, query: &str, now: Timestamp) -> Result<An
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
-    let rows = Reader::open(&shared.site.state_folder)?.history(&wanted)?;
+    let rows = Reader::open(&shared.app_state.state_folder)?.history(&wanted)?;
     Ok(Answer::Json(to_json(&Items { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
 }
 
