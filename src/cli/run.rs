@@ -64,14 +64,14 @@ pub(super) struct Service {
     /// Held until the process ends.
     lock: Lock,
     ledger: Ledger,
-    accepted: Accepted,
+    accepted: AcceptedSchedule,
     former: Vec<Former>,
     /// The folder, as it looked before it was read.
     seen: FolderSnapshot,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
-struct Accepted {
+struct AcceptedSchedule {
     generation: Generation,
     since: Option<Timestamp>,
     /// What it was read from.
@@ -112,7 +112,7 @@ impl Service {
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
         let listeners = Listeners::open(&settings, page).await?;
-        let Accepted { generation, since, sources, rejected } = accepted;
+        let AcceptedSchedule { generation, since, sources, rejected } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may leave: nothing that can fail before the loop runs stands below.
@@ -179,7 +179,7 @@ fn accept(
     folder: &Path,
     meta: &Meta,
     now: Timestamp,
-) -> Result<Accepted, Failure> {
+) -> Result<AcceptedSchedule, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
     let loaded = load::read_playable(settings, &zones.database, now);
     let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
@@ -196,7 +196,7 @@ fn accept(
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let since = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
+            Ok(AcceptedSchedule { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
         }
         (false, Some((sources, schedule))) => {
             for problem in &rejected {
@@ -204,7 +204,7 @@ fn accept(
             }
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(Accepted { generation, since: meta.accepted_at, sources, rejected })
+            Ok(AcceptedSchedule { generation, since: meta.accepted_at, sources, rejected })
         }
         (false, None) => {
             loaded.accept(context)?;

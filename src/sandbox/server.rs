@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 use super::Sandbox;
 use super::endpoint::SandboxReply;
 use super::exchange::Received;
-use crate::listener::{self, Limits, NoBody, read_body};
+use crate::listener::{self, ListenerLimits, NoBody, read_body};
 
 /// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
-const LIMITS: Limits = Limits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
+const LIMITS: ListenerLimits = ListenerLimits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take.

@@ -138,8 +138,9 @@ impl TaskBook {
         now: Timestamp,
     ) -> Result<String, ErrorReply> {
         self.settle(now);
-        let same_robot =
-            |task: &SandboxTask| task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none();
+        let same_robot = |task: &SandboxTask| {
+            task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none()
+        };
         let exists = match self.exist {
             ExistReading::RoomUser => self.running.iter().any(|task| same_robot(task) && task.params.room == params.room),
             ExistReading::User => self.running.iter().any(same_robot),
