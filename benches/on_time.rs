@@ -22,7 +22,7 @@ mod bench {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use ingestd::sandbox::{Effect, Rule};
+    use ingestd::sandbox::{FaultEffect, FaultRule};
     use jiff::Timestamp;
 
     use super::rig::{Rig, once, soon};
@@ -37,7 +37,7 @@ mod bench {
         let processors = std::thread::available_parallelism().map_or(0, usize::from);
         println!("{processors} processors; load before: {}", load());
         burst("connections are warm", Vec::new());
-        burst("each connection costs 150 ms", vec![Rule::new(Effect::ColdDelay(Duration::from_millis(150)))]);
+        burst("each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
         successive(starts);
         println!("load after: {}", load());
     }
@@ -74,7 +74,7 @@ mod bench {
         daemon.stop();
     }
 
-    fn burst(what: &str, faults: Vec<Rule>) {
+    fn burst(what: &str, faults: Vec<FaultRule>) {
         let rig = Rig::new(faults);
         let start = soon(8);
         let job = |number: u32| {

@@ -245,15 +245,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         // Help and version come here too.
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Good };
-            return error.print().map_or_else(|error| told(&Failure::Output(error)), |()| exit);
+            return error.print().map_or_else(|error| report_failure(&Failure::Output(error)), |()| exit);
         }
     };
     let context = Context { config, log };
-    log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| told(&failure))
+    log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| report_failure(&failure))
 }
 
 /// Says on stderr what went wrong; nobody is left to be told when that is gone.
-fn told(failure: &Failure) -> Exit {
+fn report_failure(failure: &Failure) -> Exit {
     let _ = io::stderr().write_all(failure.to_string().as_bytes());
     failure.exit()
 }

@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much a listener takes at most.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ListenerLimits {
     /// Open connections; further ones wait in the backlog.
     pub(crate) connections: usize,
     /// How long a connection may be idle, and a request's headers may take.
@@ -98,7 +98,7 @@ pub(crate) async fn read_body(mut incoming: Incoming, most: usize) -> Result<Byt
 /// given with its number.
 pub(crate) async fn serve<L, S>(
     listener: L,
-    limits: Limits,
+    limits: ListenerLimits,
     shutdown: impl Future<Output = ()>,
     mut connected: impl FnMut(u64, &L::Stream) -> S,
 ) where
@@ -142,7 +142,7 @@ pub(crate) async fn serve<L, S>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve_connection<I, S>(stream: I, limits: Limits, service: S, mut closing: watch::Receiver<bool>)
+async fn serve_connection<I, S>(stream: I, limits: ListenerLimits, service: S, mut closing: watch::Receiver<bool>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Future: Send, Error: Into<Box<dyn Error + Send + Sync>>>,

@@ -36,8 +36,8 @@
 //! | a medium that cannot be pulled | its task lives as any other; callbacks 701 say failed, and again after 1 s and 3 s |
 
 mod authentication;
-mod callbacks;
-mod courier;
+mod callback_queue;
+mod callback_sender;
 mod endpoint;
 mod exchange;
 mod faults;
@@ -56,14 +56,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 
-pub use callbacks::{CallbackTarget, News};
-pub use courier::Delivery;
+pub use callback_queue::{CallbackEvent, CallbackTarget};
+pub use callback_sender::Delivery;
 pub use endpoint::{Answered, Arrival};
-pub use faults::{Disturbance, Effect, FaultPlan, Instead, Rule};
+pub use faults::{Disturbance, FaultEffect, FaultPlan, FaultRule, Replacement};
 pub use faults_file::{FaultFile, read as read_fault_file};
-pub use tasks::{EndReason, Task};
+pub use tasks::{EndReason, SandboxTask};
 
-use endpoint::{Endpoint, Verdict};
+use endpoint::{EndpointState, HandledRequest};
 use exchange::Received;
 
 /// The `SecretId` that the verb `sandbox` accepts. Well known, so that a rehearsal needs no setting up; worth nothing elsewhere.
@@ -85,7 +85,7 @@ const SUBSCRIBER_LAG_MAX: usize = 4096;
 
 /// An application.
 #[derive(Clone)]
-pub struct AppKey {
+pub struct SandboxApp {
     /// The `SDKSecretKey` that signs UserSig.
     pub key: String,
     /// Whether advanced permission control is on: every start then needs a PrivateMapKey.
@@ -157,7 +157,7 @@ pub struct SandboxConfig {
     /// The token that every request must carry; with `None` a request must carry none.
     pub token: Option<String>,
     /// Applications by `SdkAppId`.
-    pub apps: BTreeMap<u64, AppKey>,
+    pub apps: BTreeMap<u64, SandboxApp>,
     /// Requests in any second, for each action.
     pub rate: u32,
     /// How long media plays.
@@ -175,7 +175,7 @@ pub struct SandboxConfig {
 impl SandboxConfig {
     /// The well-known credentials and one application without PrivateMapKey; no faults, no offset, no callbacks.
     pub fn well_known() -> SandboxConfig {
-        let app = AppKey { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key: false };
+        let app = SandboxApp { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key: false };
         SandboxConfig {
             secret_id: WELL_KNOWN_SECRET_ID.to_owned(),
             secret_key: WELL_KNOWN_SECRET_KEY.to_owned(),
@@ -200,14 +200,14 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// by hand ends tasks without waiting. Only callbacks wait for the end of a task, and only while it serves.
 #[derive(Clone)]
 pub struct Sandbox {
-    shared: Arc<Shared>,
+    shared: Arc<SandboxShared>,
 }
 
-struct Shared {
+struct SandboxShared {
     now: Now,
     offset: SignedDuration,
     // A std mutex: it is never held over an await, and what it guards takes microseconds.
-    state: Mutex<State>,
+    state: Mutex<SandboxState>,
     feed: broadcast::Sender<Arrival>,
     callbacks: Option<CallbackTarget>,
     /// Something may have happened that somebody is to be called back about.
@@ -215,8 +215,8 @@ struct Shared {
     deliveries: broadcast::Sender<Delivery>,
 }
 
-struct State {
-    endpoint: Endpoint,
+struct SandboxState {
+    endpoint: EndpointState,
     arrivals: VecDeque<Arrival>,
 }
 
@@ -226,10 +226,10 @@ impl Sandbox {
         let offset = SignedDuration::from_millis(config.clock_offset_ms);
         let born = now();
         let callbacks = config.callbacks.clone();
-        let state = Mutex::new(State { endpoint: Endpoint::new(config, born), arrivals: VecDeque::new() });
+        let state = Mutex::new(SandboxState { endpoint: EndpointState::new(config, born), arrivals: VecDeque::new() });
         let feed = broadcast::Sender::new(SUBSCRIBER_LAG_MAX);
         let deliveries = broadcast::Sender::new(SUBSCRIBER_LAG_MAX);
-        Sandbox { shared: Arc::new(Shared { now, offset, state, feed, callbacks, wake: Notify::new(), deliveries }) }
+        Sandbox { shared: Arc::new(SandboxShared { now, offset, state, feed, callbacks, wake: Notify::new(), deliveries }) }
     }
 
     /// Serves HTTP/1.1 on `listener` until `shutdown` comes; then what is being answered gets a second to finish. Callbacks are sent
@@ -239,7 +239,7 @@ impl Sandbox {
         match self.shared.callbacks.clone() {
             Some(target) => tokio::select! {
                 () = serving => {}
-                () = courier::run(self.clone(), target) => {}
+                () = callback_sender::run(self.clone(), target) => {}
             },
             None => serving.await,
         }
@@ -251,7 +251,7 @@ impl Sandbox {
     }
 
     /// The tasks that run, in the order of their starts, and behind them those that ended, in the order of their ends.
-    pub fn tasks(&self) -> Vec<Task> {
+    pub fn tasks(&self) -> Vec<SandboxTask> {
         let mut state = self.state();
         let now = self.now();
         state.endpoint.tasks(now)
@@ -296,7 +296,7 @@ impl Sandbox {
     }
 
     /// The callbacks that are due, with what becomes of each, and when the next one may be.
-    fn due_callbacks(&self) -> (Vec<(News, Option<Disturbance>)>, Option<Timestamp>) {
+    fn due_callbacks(&self) -> (Vec<(CallbackEvent, Option<Disturbance>)>, Option<Timestamp>) {
         let mut state = self.state();
         let now = self.now();
         state.endpoint.callbacks(now)
@@ -308,21 +308,21 @@ impl Sandbox {
     }
 
     /// The request arrives. The clock is read under the lock, so that arrivals are in the order of their instants.
-    fn arrive(&self, received: &Received) -> Verdict {
+    fn arrive(&self, received: &Received) -> HandledRequest {
         let mut state = self.state();
         let now = self.now();
-        let verdict = state.endpoint.take(received, now);
+        let handled = state.endpoint.take(received, now);
         if state.arrivals.len() == ARRIVALS_KEPT_MAX {
             state.arrivals.pop_front();
         }
-        state.arrivals.push_back(verdict.arrival.clone());
+        state.arrivals.push_back(handled.arrival.clone());
         // Sent under the lock too: subscribers see the order of arrival. Nobody listening is not an error.
-        let _ = self.shared.feed.send(verdict.arrival.clone());
+        let _ = self.shared.feed.send(handled.arrival.clone());
         self.shared.wake.notify_one();
-        verdict
+        handled
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SandboxState> {
         // A panic under the lock fails the request it came from; the state is plain data and still the best there is.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,7 +24,7 @@ pub const FILES_MAX: usize = 10_000;
 
 /// What could be read, and what could not.
 #[derive(Clone, Debug, Default)]
-pub struct Loaded {
+pub struct LoadedFiles {
     /// The files that could be read, folders sorted by name.
     pub sources: Vec<Source>,
     /// Everything that is wrong with the others.
@@ -33,8 +33,8 @@ pub struct Loaded {
 
 /// Reads files and folders. Of a folder, every `*.yaml` and `*.yml` that is not hidden, not those of its folders; symbolic
 /// links are followed. A file that is named twice is read once. No schedule file at all is a problem.
-pub fn load(paths: &[PathBuf]) -> Loaded {
-    let mut loader = Loader { loaded: Loaded::default(), seen: BTreeSet::new(), files: 0, total: 0 };
+pub fn load(paths: &[PathBuf]) -> LoadedFiles {
+    let mut loader = Loader { loaded: LoadedFiles::default(), seen: BTreeSet::new(), files: 0, total: 0 };
     for path in paths {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => loader.folder(path),
@@ -48,13 +48,13 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
 /// Loads paths and reads what was loaded. A file that cannot be loaded is an error like one in a file: without it there is no
 /// schedule, because its jobs would be missing.
 pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> (Vec<Source>, Reading) {
-    let Loaded { sources, problems } = load(paths);
+    let LoadedFiles { sources, problems } = load(paths);
     let reading = read_beside(problems, &sources, settings, zones, now);
     (sources, reading)
 }
 
 struct Loader {
-    loaded: Loaded,
+    loaded: LoadedFiles,
     seen: BTreeSet<PathBuf>,
     files: usize,
     total: u64,
@@ -68,11 +68,11 @@ impl Loader {
         };
         let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
         paths.sort_unstable();
-        for path in paths.iter().filter(|path| kind(path) == Kind::NearMiss) {
+        for path in paths.iter().filter(|path| kind(path) == FileKind::NearMiss) {
             let ignored = Diagnostic::warning("ignored-file", "this file is not read: its name does not end in `.yaml` or `.yml`");
             self.loaded.problems.push(ignored.at(file_place(path)).hint("write the ending in lower case"));
         }
-        paths.retain(|path| kind(path) == Kind::Schedule);
+        paths.retain(|path| kind(path) == FileKind::Schedule);
         if paths.is_empty() {
             let empty =
                 Diagnostic::error("no-files", "no schedule file (`*.yaml` or `*.yml`) in this folder").at(file_place(folder));
@@ -198,7 +198,7 @@ pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
 }
 
 #[derive(PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     Schedule,
     NearMiss,
     Other,
@@ -206,20 +206,20 @@ enum Kind {
 
 /// Whether a folder's file of that path is read as a schedule, by its name.
 pub(crate) fn is_schedule(path: &Path) -> bool {
-    kind(path) == Kind::Schedule
+    kind(path) == FileKind::Schedule
 }
 
 /// What a name in a folder says. Backups of editors (`a.yaml~`, `a.yaml.bak`, `.a.yaml.swp`, `#a.yaml#`) have another ending
 /// or are hidden.
-fn kind(path: &Path) -> Kind {
+fn kind(path: &Path) -> FileKind {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if name.starts_with(['.', '#']) {
-        return Kind::Other;
+        return FileKind::Other;
     }
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("yaml" | "yml") => Kind::Schedule,
-        Some(extension) if extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml") => Kind::NearMiss,
-        _ => Kind::Other,
+        Some("yaml" | "yml") => FileKind::Schedule,
+        Some(extension) if extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml") => FileKind::NearMiss,
+        _ => FileKind::Other,
     }
 }
 

@@ -34,10 +34,10 @@ use tokio::sync::{Semaphore, watch};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Generation, LoopStatus};
-use crate::listener::{self, Limits};
+use crate::listener::{self, ListenerLimits};
 use crate::zones::Zones;
+use views::Refused;
 pub(crate) use views::ledger_view;
-use views::{Answer, Problem};
 
 /// The `Server` header of every answer: whoever asks a port of this host wants to know who answers.
 const SERVER: &str = concat!("ingestd/", env!("CARGO_PKG_VERSION"));
@@ -49,8 +49,8 @@ pub(crate) fn is_server(header: &str) -> bool {
 
 /// What is taken from clients. Sixty-four is a room full of people with a page open; a request is one line, and its answer is read
 /// at once.
-const LIMITS: Limits =
-    Limits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
+const LIMITS: ListenerLimits =
+    ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
 
 /// Answers that are made at once: so many threads may be busy beside the daemon's own.
 const READS_MAX: usize = 2;
@@ -67,7 +67,7 @@ pub struct InForce {
 }
 
 /// What is served.
-pub struct Site {
+pub struct AppState {
     /// The folder of the ledger.
     pub state_folder: PathBuf,
     /// The schedule in force, and its successors.
@@ -78,19 +78,19 @@ pub struct Site {
     pub zones: Zones,
 }
 
-struct Shared {
-    site: Site,
+struct PageState {
+    app_state: AppState,
     /// The zone of local times in parameters: this host's.
     zone: TimeZone,
     reads: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
-    let zone = site.zones.local();
-    let shared = Arc::new(Shared { site, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
+    let zone = app_state.zones.local();
+    let shared = Arc::new(PageState { app_state, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
     let router = Router::new()
         .route("/healthz", get(async || text(StatusCode::OK, "ok\n".to_owned())))
         .route("/api/v1/status", get(status))
@@ -132,23 +132,23 @@ fn stamped(mut response: Response) -> Response {
     response
 }
 
-async fn status(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     answer(shared, query, views::status).await
 }
 
-async fn plan(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     answer(shared, query, views::plan).await
 }
 
-async fn history(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+async fn history(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     answer(shared, query, views::history).await
 }
 
 /// Makes an answer on a thread of its own, when it is its turn.
 async fn answer(
-    shared: Arc<Shared>,
+    shared: Arc<PageState>,
     query: Option<String>,
-    view: fn(&Shared, &str, Timestamp) -> Result<Answer, Problem>,
+    view: fn(&PageState, &str, Timestamp) -> Result<views::Body, Refused>,
 ) -> Response {
     let turn = Arc::clone(&shared.reads).acquire_owned().await.expect("the semaphore is never closed");
     let made = tokio::task::spawn_blocking(move || {
@@ -158,10 +158,10 @@ async fn answer(
         made
     });
     match made.await {
-        Ok(Ok(Answer::Json(body))) => json(StatusCode::OK, body),
-        Ok(Ok(Answer::Text(body))) => text(StatusCode::OK, body),
-        Ok(Err(Problem::Asked(why))) => error(StatusCode::BAD_REQUEST, &why),
-        Ok(Err(Problem::Ours(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Ok(Ok(views::Body::Json(body))) => json(StatusCode::OK, body),
+        Ok(Ok(views::Body::Text(body))) => text(StatusCode::OK, body),
+        Ok(Err(Refused::BadRequest(why))) => error(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(Refused::Unavailable(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
         // A panic is a bug of ours; the page of one is no reason to end the daemon.
         Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "a bug of ingestd: the log says more"),
     }

@@ -56,7 +56,7 @@ impl Daemon {
                     engine::Command::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
                     engine::Command::Stop(StopTarget::All) => "stop all".to_owned(),
                     engine::Command::ConfirmClock => "confirm".to_owned(),
-                    engine::Command::Accept { .. } => "accept".to_owned(),
+                    _ => "another order".to_owned(),
                 };
                 log.lock().expect("whole").push(what);
                 reply.send(answer.clone()).expect("somebody waits");
@@ -81,7 +81,7 @@ impl Daemon {
 
 #[test]
 fn what_was_done_is_printed_line_by_line() {
-    let daemon = Daemon::answering(Ok(vec!["evening: is taken off the air".to_owned(), "film: is too".to_owned()]));
+    let daemon = Daemon::answering(Ok(vec!["evening: stopping".to_owned(), "film: stopping".to_owned()]));
     for (arguments, ordered) in [
         (&["stop", "evening"][..], "stop job evening"),
         (&["stop", "--task", "-m+a-b.."], "stop task -m+a-b.."),
@@ -92,7 +92,7 @@ fn what_was_done_is_printed_line_by_line() {
     ] {
         let (code, stdout, stderr) = run(&daemon.settings, arguments);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
-        assert_eq!(stdout, "evening: is taken off the air\nfilm: is too\n");
+        assert_eq!(stdout, "evening: stopping\nfilm: stopping\n");
         assert_eq!(daemon.ordered(), [ordered], "{arguments:?}");
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ingestd::diagnostic::{Diagnostic, render};
 use ingestd::schedule::{Reading, Settings, Source, read};
-use ingestd::schedule_files::{Loaded, load, text_of};
+use ingestd::schedule_files::{LoadedFiles, load, text_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
@@ -40,7 +40,7 @@ fn load_folder(make: impl FnOnce(&Path)) -> (Vec<String>, Vec<String>) {
     let (sender, receiver) = mpsc::channel();
     let path = folder.path().to_owned();
     std::thread::spawn(move || sender.send(load(&[path])));
-    let Loaded { sources, problems } = receiver.recv_timeout(PATIENCE).expect("loading ends");
+    let LoadedFiles { sources, problems } = receiver.recv_timeout(PATIENCE).expect("loading ends");
     let base = format!("{}/", folder.path().display());
     let within = |text: String| text.replace(&base, "");
     (
@@ -211,7 +211,7 @@ fn what_is_drawn_is_short_and_obeyed_by_no_terminal() {
         paths.push(path);
     }
     for path in paths {
-        let Loaded { sources, mut problems } = load(std::slice::from_ref(&path));
+        let LoadedFiles { sources, mut problems } = load(std::slice::from_ref(&path));
         problems.extend(read(&sources, &Settings::default(), &TimeZoneDatabase::bundled(), now()).diagnostics);
         for problem in &problems {
             let text = drawn(std::slice::from_ref(problem), &sources);

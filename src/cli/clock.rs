@@ -8,11 +8,11 @@ use super::{Context, Exit, Failure, order};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    command: ClockCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum ClockCommand {
     /// Ends a clock hold: starts leave again by the clock as it is now
     ///
     /// A daemon whose clock jumped, or went back behind what it recorded, starts nothing until somebody says that the clock is right.
@@ -20,7 +20,7 @@ enum What {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    match args.what {
-        What::Confirm => order::give(context, "/v1/clock/confirm", json!({})),
+    match args.command {
+        ClockCommand::Confirm => order::give(context, "/v1/clock/confirm", json!({})),
     }
 }

@@ -1,8 +1,8 @@
 //! The verb `demo`: sandbox, daemon, example schedule and page in one process, with nothing to set up. The daemon is the one of
 //! `run`, over real HTTP and on a real ledger. Refuses to know what it plays.
 
-mod stage;
-mod teller;
+mod demo_folder;
+mod event_printer;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::occurrence::{LATE_AFTER, Occurrence};
 use crate::report::history::table;
 use crate::sandbox::Sandbox;
 use crate::schedule::values::parse_duration;
-use stage::Stage;
-use teller::Teller;
+use demo_folder::DemoFolder;
+use event_printer::EventPrinter;
 
 /// Where the page listens if nobody says and the port is free: the daemon's usual one.
 const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
@@ -55,11 +55,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("the page listens on loopback addresses only, and `{address}` is none"))
             .hint("write `127.0.0.1:8620`, and reach it from elsewhere through a tunnel"));
     }
-    let stage = Stage::make().map_err(|error| Failure::new(format!("cannot make a temporary folder: {error}")))?;
-    let sandbox = Sandbox::new(stage::sandbox(), Arc::new(crate::clock::now));
-    runtime()?.block_on(play(context, &args, &stage, &sandbox))?;
+    let folder = DemoFolder::make().map_err(|error| Failure::new(format!("cannot make a temporary folder: {error}")))?;
+    let sandbox = Sandbox::new(demo_folder::sandbox(), Arc::new(crate::clock::now));
+    runtime()?.block_on(play(context, &args, &folder, &sandbox))?;
     let query = HistoryQuery { limit: ROWS_MAX, ..HistoryQuery::default() };
-    let rows = Reader::open(&stage.state()).and_then(|reader| reader.history(&query));
+    let rows = Reader::open(&folder.state()).and_then(|reader| reader.history(&query));
     let rows = rows.map_err(|error| Failure::new(error.to_string()))?;
     let mut shown = Vec::new();
     super::table::print(&mut shown, table(&rows)).map_err(Failure::Output)?;
@@ -71,21 +71,21 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-async fn play(context: &Context, args: &Args, stage: &Stage, sandbox: &Sandbox) -> Result<(), Failure> {
+async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &Sandbox) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot listen on a loopback address: {error}"));
     let endpoint = TcpListener::bind(ANY).await.map_err(cannot)?;
     let page = page(args.listen).await?;
     let (endpoint_address, page_address) = (endpoint.local_addr().map_err(cannot)?, page.local_addr().map_err(cannot)?);
-    stage
+    folder
         .set(endpoint_address, page_address, crate::clock::now(), args.length)
-        .map_err(|error| Failure::new(format!("cannot write to `{}`: {error}", stage.folder().display())))?;
-    print(&greeting(page_address, stage, args.length))?;
+        .map_err(|error| Failure::new(format!("cannot write to `{}`: {error}", folder.folder().display())))?;
+    print(&greeting(page_address, folder, args.length))?;
     let stand_in = sandbox.clone();
     // It ends with the runtime.
     tokio::spawn(async move { stand_in.serve(endpoint, std::future::pending()).await });
-    let context = Context { config: Some(stage.settings()), ..context.clone() };
+    let context = Context { config: Some(folder.settings()), ..context.clone() };
     let service = Service::prepare(&context, load::load_settings(&context)?)?;
-    let (teller, happenings, gone) = Teller::begin(context.colour_stdout());
+    let (printer, happenings, gone) = EventPrinter::begin(context.colour_stdout());
     let length = args.length;
     let end = async move {
         tokio::select! {
@@ -96,7 +96,7 @@ async fn play(context: &Context, args: &Args, stage: &Stage, sandbox: &Sandbox) 
     // Nobody may be listening any more: then `end` is ready already.
     let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
     let played = service.play(Some(page), Box::new(observe), end).await;
-    teller.end().and(played)
+    printer.end().and(played)
 }
 
 /// The page's port: the one that was asked for, else the usual one, else any.
@@ -109,8 +109,8 @@ async fn page(wanted: Option<SocketAddr>) -> Result<TcpListener, Failure> {
     bound.map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")).hint("name another with `--listen`"))
 }
 
-fn greeting(page: SocketAddr, stage: &Stage, length: Duration) -> String {
-    let (schedules, settings) = (stage.schedules(), stage.settings());
+fn greeting(page: SocketAddr, folder: &DemoFolder, length: Duration) -> String {
+    let (schedules, settings) = (folder.schedules(), folder.settings());
     format!(
         "The daemon plays an example schedule against a stand-in for TRTC on this machine: nothing goes on air.\n  \
          the schedule   {}\n  \

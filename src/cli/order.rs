@@ -23,7 +23,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// What the daemon answers.
 #[derive(Default, Deserialize)]
-struct Answer {
+struct OrderAnswer {
     /// What was done, a line each.
     #[serde(default)]
     done: Vec<String>,
@@ -84,7 +84,7 @@ fn unreachable(socket: &Path, why: &str, hint: &str) -> Failure {
     Failure::Message { exit: Exit::Unreachable, message, hint: None }.hint(hint)
 }
 
-async fn ask(stream: UnixStream, path: &str, order: Value) -> Result<(StatusCode, Answer), String> {
+async fn ask(stream: UnixStream, path: &str, order: Value) -> Result<(StatusCode, OrderAnswer), String> {
     let said = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
     // It ends with the connection, and what goes wrong there is told by the request.

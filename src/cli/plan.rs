@@ -109,7 +109,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         let is_json = format.is_json("--against")?;
         let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
         let schedules = [schedule, load::but_for_warnings(loaded, context)?];
-        let asked = against::Asked { job: job.as_deref(), range, now, is_json, reveal };
+        let asked = against::AgainstOptions { job: job.as_deref(), range, now, is_json, reveal };
         return against::run(context, settings.as_ref(), &schedules, &asked);
     }
     let jobs = chosen(&schedule, job.as_deref())?;

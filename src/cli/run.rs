@@ -1,9 +1,9 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! handed on. Refuses to know what any of them does.
 
-mod doors;
+mod folder_snapshot;
+mod listeners;
 mod reload;
-mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
-use crate::web::{InForce, Site};
+use crate::web::{AppState, InForce};
 use crate::zones::Zones;
-use doors::Doors;
-use reload::{Reload, told};
-use watching::{Look, watch as watch_folder};
+use folder_snapshot::{FolderSnapshot, watch as watch_folder};
+use listeners::Listeners;
+use reload::{Reload, log_failure};
 
 /// The daemon: plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     let service = Service::prepare(context, settings)?;
     runtime()?.block_on(async {
         let page = match service.settings.listen {
-            Some(address) => Some(doors::listen(address, "listen").await?),
+            Some(address) => Some(listeners::listen(address, "listen").await?),
             None => None,
         };
         service.play(page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
@@ -67,14 +67,14 @@ pub(super) struct Service {
     /// Held until the process ends.
     lock: Lock,
     ledger: Ledger,
-    accepted: Accepted,
+    accepted: AcceptedSchedule,
     former: Vec<PastGeneration>,
     /// The folder, as it looked before it was read.
-    seen: Look,
+    seen: FolderSnapshot,
 }
 
 /// The schedule that is in force, and what is wrong with the one in the folder if that is another.
-struct Accepted {
+struct AcceptedSchedule {
     generation: Generation,
     since: Option<Timestamp>,
     /// What it was read from.
@@ -93,7 +93,7 @@ impl Service {
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
-        let seen = Look::at(&settings.schedules);
+        let seen = FolderSnapshot::at(&settings.schedules);
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
         sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
@@ -114,8 +114,8 @@ impl Service {
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
-        let doors = Doors::open(&settings, page).await?;
-        let Accepted { generation, since, sources, rejected } = accepted;
+        let listeners = Listeners::open(&settings, page).await?;
+        let AcceptedSchedule { generation, since, sources, rejected } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may leave: nothing that can fail before the loop runs stands below.
@@ -126,15 +126,15 @@ impl Service {
             let manager = Arc::clone(&manager);
             // Twice in each period, as sd_watchdog_enabled(3) advises.
             let half = SignedDuration::try_from(period / 2).unwrap_or(SignedDuration::from_secs(30));
-            daemon.watched(half, Box::new(move || told(manager.alive())));
+            daemon.watched(half, Box::new(move || log_failure(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let told_both = (handle.clone(), Arc::clone(&manager));
         let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
-        let site = Site { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
-        let places = doors.places();
-        let served = doors.serve(site, handle, reload.reloader(), stopped.clone());
+        let app_state = AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
+        let places = listeners.places();
+        let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { mut stop_signals, mut hang_up } = signals;
         let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
         let reloading = tokio::spawn(async move {
@@ -152,13 +152,13 @@ impl Service {
                 () = end => {}
             }
             tracing::info!("stopping: streams on air stay on air");
-            told(notice.stopping());
+            log_failure(notice.stopping());
             stop.send_replace(true);
             stop_signals.next().await;
             hurry.send_replace(true);
         });
-        told(manager.ready());
-        told(manager.status(&format!("{jobs} jobs, generation {number}")));
+        log_failure(manager.ready());
+        log_failure(manager.status(&format!("{jobs} jobs, generation {number}")));
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
@@ -182,7 +182,7 @@ fn accept(
     folder: &Path,
     meta: &Meta,
     now: Timestamp,
-) -> Result<Accepted, Failure> {
+) -> Result<AcceptedSchedule, Failure> {
     let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
     let loaded = load::read_playable(settings, &zones.database, now);
     let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
@@ -199,7 +199,7 @@ fn accept(
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let since = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(Accepted { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
+            Ok(AcceptedSchedule { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
         }
         (false, Some((sources, schedule))) => {
             for problem in &rejected {
@@ -207,7 +207,7 @@ fn accept(
             }
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(Accepted { generation, since: meta.accepted_at, sources, rejected })
+            Ok(AcceptedSchedule { generation, since: meta.accepted_at, sources, rejected })
         }
         (false, None) => {
             loaded.accept(context)?;

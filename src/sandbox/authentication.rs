@@ -10,13 +10,13 @@ use sha2::Sha256;
 
 use crate::trtc::tc3::{ALGORITHM, Covered, SERVICE, sha256_hex};
 
-use super::exchange::{Received, Refusal};
+use super::exchange::{ErrorReply, Received};
 
 /// How far a request's timestamp may be from the server's clock (TRTC.md section 3.1).
 const SKEW_S_MAX: u64 = 300;
 
 /// The credentials that are good.
-pub(super) struct Credentials {
+pub(super) struct KnownCredentials {
     /// The only `SecretId`.
     pub(super) secret_id: String,
     /// Its key.
@@ -39,26 +39,27 @@ pub(super) struct Head {
 }
 
 /// Reads the shape of a request: protocol, content type and required headers.
-pub(super) fn head(received: &Received) -> Result<Head, Refusal> {
+pub(super) fn head(received: &Received) -> Result<Head, ErrorReply> {
     if received.method != hyper::Method::POST {
         let message = format!("the method is `{}`; the sandbox takes POST only", received.method);
-        return Err(Refusal::new("UnsupportedProtocol", message));
+        return Err(ErrorReply::new("UnsupportedProtocol", message));
     }
     if received.path != "/" {
-        return Err(Refusal::new("InvalidRequest", "the path and the query must be `/` alone"));
+        return Err(ErrorReply::new("InvalidRequest", "the path and the query must be `/` alone"));
     }
     let content_type = text(&received.headers, "content-type").unwrap_or("");
     let media_type = content_type.split(';').next().unwrap_or("").trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::new("UnsupportedProtocol", "the sandbox takes the content type `application/json` only"));
+        return Err(ErrorReply::new("UnsupportedProtocol", "the sandbox takes the content type `application/json` only"));
     }
     let required = |header: &str, name: &str| {
-        let missing = || Refusal::new("MissingParameter", format!("the request misses the required parameter `{name}`"));
+        let missing = || ErrorReply::new("MissingParameter", format!("the request misses the required parameter `{name}`"));
         text(&received.headers, header).filter(|value| !value.is_empty()).map(str::to_owned).ok_or_else(missing)
     };
     let timestamp = required("x-tc-timestamp", "Timestamp")?;
-    let timestamp_s =
-        timestamp.parse().map_err(|_| Refusal::new("InvalidParameter", "the parameter `Timestamp` must be seconds since 1970"))?;
+    let timestamp_s = timestamp
+        .parse()
+        .map_err(|_| ErrorReply::new("InvalidParameter", "the parameter `Timestamp` must be seconds since 1970"))?;
     Ok(Head {
         action: required("x-tc-action", "Action")?,
         version: required("x-tc-version", "Version")?,
@@ -68,18 +69,18 @@ pub(super) fn head(received: &Received) -> Result<Head, Refusal> {
 }
 
 /// Verifies the signature of a request, or says which check it fails first.
-pub(super) fn verify(received: &Received, head: &Head, good: &Credentials, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn verify(received: &Received, head: &Head, good: &KnownCredentials, now: Timestamp) -> Result<(), ErrorReply> {
     let header = text(&received.headers, "authorization").unwrap_or("");
-    let claim = Claim::parse(header).map_err(|why| Refusal::new("AuthFailure.InvalidAuthorization", why))?;
+    let claim = Claim::parse(header).map_err(|why| ErrorReply::new("AuthFailure.InvalidAuthorization", why))?;
     let skew_s = head.timestamp_s.abs_diff(now.as_second());
     if skew_s > SKEW_S_MAX {
         let message = format!("the timestamp is {skew_s} s from the server's clock; at most {SKEW_S_MAX} s are allowed");
-        return Err(Refusal::new("AuthFailure.SignatureExpire", message));
+        return Err(ErrorReply::new("AuthFailure.SignatureExpire", message));
     }
     if claim.secret_id != good.secret_id {
-        return Err(Refusal::new("AuthFailure.SecretIdNotFound", "the SecretId is not known"));
+        return Err(ErrorReply::new("AuthFailure.SecretIdNotFound", "the SecretId is not known"));
     }
-    let failed = |why: &str| Refusal::new("AuthFailure.SignatureFailure", why.to_owned());
+    let failed = |why: &str| ErrorReply::new("AuthFailure.SignatureFailure", why.to_owned());
     let signed_at = Timestamp::from_second(head.timestamp_s).map_err(|_| failed("the timestamp is no instant"))?;
     let date = TimeZone::UTC.to_datetime(signed_at).date().to_string();
     if claim.scope != [date.as_str(), SERVICE, "tc3_request"] {
@@ -94,7 +95,7 @@ pub(super) fn verify(received: &Received, head: &Head, good: &Credentials, now: 
     // `verify_slice` compares in constant time.
     mac.verify_slice(&claim.signature).map_err(|_| failed("the signature is not the one of these headers and this body"))?;
     if text(&received.headers, "x-tc-token") != good.token.as_deref() {
-        return Err(Refusal::new("AuthFailure.TokenFailure", "the token is not the one that belongs to the SecretId"));
+        return Err(ErrorReply::new("AuthFailure.TokenFailure", "the token is not the one that belongs to the SecretId"));
     }
     Ok(())
 }

@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::trtc::{Action, tc3};
 
-use super::authentication::{self, Credentials, Head};
-use super::callbacks::{News, Newsroom};
-use super::exchange::{Received, Refusal};
-use super::faults::{Disturbance, FaultPlan, Instead, Sight};
-use super::parameters::{self, Asked, What};
+use super::authentication::{self, Head, KnownCredentials};
+use super::callback_queue::{CallbackEvent, CallbackQueue};
+use super::exchange::{ErrorReply, Received};
+use super::faults::{Disturbance, FaultPlan, Replacement, RequestView};
+use super::parameters::{self, CheckedAction, CheckedRequest};
 use super::rate::Window;
-use super::tasks::{Asker, Task, TaskBook};
-use super::{AppKey, SandboxConfig};
+use super::tasks::{Asker, SandboxTask, TaskBook};
+use super::{SandboxApp, SandboxConfig};
 
 const ACTIONS: [Action; 3] = [Action::Start, Action::Stop, Action::Describe];
 
@@ -99,7 +99,7 @@ impl fmt::Display for Answered {
 }
 
 /// What to do with the connection.
-pub(super) enum Fate {
+pub(super) enum SandboxReply {
     /// Answer.
     Answer {
         /// The status.
@@ -117,20 +117,20 @@ pub(super) enum Fate {
     Cut,
 }
 
-/// A request's fate.
-pub(super) struct Verdict {
+/// A request's reply.
+pub(super) struct HandledRequest {
     /// For the log.
     pub(super) arrival: Arrival,
     /// How long the answer waits.
     pub(super) delay: Duration,
     /// What comes then.
-    pub(super) fate: Fate,
+    pub(super) reply: SandboxReply,
 }
 
 /// The state of the stand-in.
-pub(super) struct Endpoint {
-    credentials: Credentials,
-    apps: BTreeMap<u64, AppKey>,
+pub(super) struct EndpointState {
+    credentials: KnownCredentials,
+    apps: BTreeMap<u64, SandboxApp>,
     windows: [Window; ACTIONS.len()],
     faults: FaultPlan,
     tasks: TaskBook,
@@ -147,33 +147,33 @@ struct Subject {
     task_id: Option<String>,
 }
 
-impl Endpoint {
+impl EndpointState {
     /// An endpoint without tasks. `born` makes its ids its own.
-    pub(super) fn new(config: SandboxConfig, born: Timestamp) -> Endpoint {
+    pub(super) fn new(config: SandboxConfig, born: Timestamp) -> EndpointState {
         let SandboxConfig { secret_id, secret_key, token, apps, rate, media, faults, exist, clock_offset_ms: _, callbacks } =
             config;
-        Endpoint {
-            credentials: Credentials { secret_id, secret_key, token },
+        EndpointState {
+            credentials: KnownCredentials { secret_id, secret_key, token },
             apps,
             windows: ACTIONS.map(|_| Window::new(rate)),
             faults,
-            tasks: TaskBook::new(exist, media, born, Newsroom::new(callbacks.is_some())),
+            tasks: TaskBook::new(exist, media, born, CallbackQueue::new(callbacks.is_some())),
             rejections: 0,
             born,
             answers: 0,
         }
     }
 
-    pub(super) fn tasks(&mut self, now: Timestamp) -> Vec<Task> {
+    pub(super) fn tasks(&mut self, now: Timestamp) -> Vec<SandboxTask> {
         self.tasks.all(now)
     }
 
     /// The callbacks that are due, with what becomes of each, and when the next one may be.
-    pub(super) fn callbacks(&mut self, now: Timestamp) -> (Vec<(News, Option<Disturbance>)>, Option<Timestamp>) {
+    pub(super) fn callbacks(&mut self, now: Timestamp) -> (Vec<(CallbackEvent, Option<Disturbance>)>, Option<Timestamp>) {
         let (due, next) = self.tasks.news(now);
         let disturbed = due.into_iter().map(|news| {
-            let sight = Sight { action: None, event: Some(news.news), room: Some(&news.room), robot: Some(&news.robot) };
-            let disturbance = self.faults.disturb(&sight);
+            let view = RequestView { action: None, event: Some(news.news), room: Some(&news.room), robot: Some(&news.robot) };
+            let disturbance = self.faults.disturb(&view);
             (news, disturbance)
         });
         (disturbed.collect(), next)
@@ -197,24 +197,24 @@ impl Endpoint {
 
     pub(super) fn cold_delay(&mut self, received: &Received) -> Duration {
         let subject = self.subject(received);
-        self.faults.cold_delay(&sight(action(received), &subject))
+        self.faults.cold_delay(&view(action(received), &subject))
     }
 
     /// A request arrives at `now`: counts it, lets the fault plan at it, checks it, does it.
-    pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> Verdict {
+    pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> HandledRequest {
         let action = action(received);
         let over_rate = action.is_some_and(|action| self.windows[action as usize].arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
-        let harm = self.faults.judge(&sight(action, &subject));
-        let (success, (answered, fate)) = match harm.replace {
+        let injected = self.faults.judge(&view(action, &subject));
+        let (success, (answered, reply)) = match injected.replace {
             Some((with, done)) => {
-                let processed = done.then(|| self.process(received, over_rate, harm.vanish, now));
+                let processed = done.then(|| self.process(received, over_rate, injected.vanish, now));
                 (processed.and_then(Result::ok), self.replace(with))
             }
-            None => match self.process(received, over_rate, harm.vanish, now) {
+            None => match self.process(received, over_rate, injected.vanish, now) {
                 Ok(success) => (Some(success.clone()), (Answered::Ok, self.envelope(success))),
-                Err(refusal) => (None, self.refuse(&refusal)),
+                Err(error) => (None, self.refuse(&error)),
             },
         };
         let effect = success.is_some();
@@ -235,7 +235,7 @@ impl Endpoint {
             effect,
             over_rate,
         };
-        Verdict { arrival, delay: harm.delay, fate }
+        HandledRequest { arrival, delay: injected.delay, reply }
     }
 
     /// Every check in the order of the module's documentation, then the effect.
@@ -245,22 +245,22 @@ impl Endpoint {
         over_rate: bool,
         vanish: Option<Duration>,
         now: Timestamp,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ErrorReply> {
         if received.too_long {
-            return Err(Refusal::new("RequestSizeLimitExceeded", "the body is longer than the sandbox reads"));
+            return Err(ErrorReply::new("RequestSizeLimitExceeded", "the body is longer than the sandbox reads"));
         }
         let head = authentication::head(received)?;
         authentication::verify(received, &head, &self.credentials, now)?;
         let action = routed(&head)?;
         if over_rate {
-            return Err(Refusal::new("RequestLimitExceeded", "more requests in a second than the rate of this action"));
+            return Err(ErrorReply::new("RequestLimitExceeded", "more requests in a second than the rate of this action"));
         }
-        let Asked { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
+        let CheckedRequest { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
         let asker = Asker { sdk_app_id, region: &head.region };
         match what {
-            What::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, vanish, now)? })),
-            What::Stop(task_id) => self.tasks.stop(asker, &task_id, now).map(|()| json!({})),
-            What::Describe(task_id) => {
+            CheckedAction::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, vanish, now)? })),
+            CheckedAction::Stop(task_id) => self.tasks.stop(asker, &task_id, now).map(|()| json!({})),
+            CheckedAction::Describe(task_id) => {
                 let runs = self.tasks.runs(asker, &task_id, now).unwrap_or(false);
                 Ok(json!({ "Status": if runs { "InProgress" } else { "NotExist" } }))
             }
@@ -268,11 +268,11 @@ impl Endpoint {
     }
 
     /// What the fault plan says in place of the answer.
-    fn replace(&mut self, with: Instead) -> (Answered, Fate) {
-        let answer = |status, content_type, retry_after, body| Fate::Answer { status, content_type, retry_after, body };
+    fn replace(&mut self, with: Replacement) -> (Answered, SandboxReply) {
+        let answer = |status, content_type, retry_after, body| SandboxReply::Answer { status, content_type, retry_after, body };
         match with {
-            Instead::Error(code) => self.refuse(&Refusal::new(code, "the fault plan of the sandbox says so")),
-            Instead::Status { status, retry_after } => {
+            Replacement::Error(code) => self.refuse(&ErrorReply::new(code, "the fault plan of the sandbox says so")),
+            Replacement::Status { status, retry_after } => {
                 let title = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
                 let page = format!(
                     "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
@@ -280,26 +280,26 @@ impl Endpoint {
                 );
                 (Answered::Status(status), answer(status, "text/html", retry_after, page))
             }
-            Instead::Body(text) => (Answered::Body, answer(200, "application/json", None, text)),
-            Instead::Hang => (Answered::Hang, Fate::Hang),
-            Instead::Cut => (Answered::Cut, Fate::Cut),
+            Replacement::Body(text) => (Answered::Body, answer(200, "application/json", None, text)),
+            Replacement::Hang => (Answered::Hang, SandboxReply::Hang),
+            Replacement::Cut => (Answered::Cut, SandboxReply::Cut),
         }
     }
 
-    fn refuse(&mut self, refusal: &Refusal) -> (Answered, Fate) {
-        let error = json!({ "Error": { "Code": refusal.code, "Message": refusal.message } });
-        (Answered::Error(refusal.code.clone().into_owned()), self.envelope(error))
+    fn refuse(&mut self, error: &ErrorReply) -> (Answered, SandboxReply) {
+        let response = json!({ "Error": { "Code": error.code, "Message": error.message } });
+        (Answered::Error(error.code.clone().into_owned()), self.envelope(response))
     }
 
     /// The vendor's envelope: `Response` with a `RequestId`, HTTP 200 also for an error.
-    fn envelope(&mut self, mut response: Value) -> Fate {
+    fn envelope(&mut self, mut response: Value) -> SandboxReply {
         self.answers += 1;
         let digest = Sha256::digest(format!("answer {} {}", self.born.as_nanosecond(), self.answers));
         let hex = tc3::hex(&digest[..16]);
         response["RequestId"] =
             Value::String(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]));
         let body = json!({ "Response": response }).to_string();
-        Fate::Answer { status: 200, content_type: "application/json", retry_after: None, body }
+        SandboxReply::Answer { status: 200, content_type: "application/json", retry_after: None, body }
     }
 
     /// Room, robot and task of a request, before anything of it is verified.
@@ -319,8 +319,8 @@ fn clip(text: &str) -> String {
     text.chars().take(CLIPPED_CHARACTERS).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
-fn sight(action: Option<Action>, subject: &Subject) -> Sight<'_> {
-    Sight { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
+fn view(action: Option<Action>, subject: &Subject) -> RequestView<'_> {
+    RequestView { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
 }
 
 /// The action that the header names, if it is one of the three.
@@ -330,21 +330,21 @@ fn action(received: &Received) -> Option<Action> {
 }
 
 /// Action, version and region, as a gateway routes them.
-fn routed(head: &Head) -> Result<Action, Refusal> {
+fn routed(head: &Head) -> Result<Action, ErrorReply> {
     let action = ACTIONS.into_iter().find(|action| action.name() == head.action);
     let action = match action {
         Some(action) => action,
         None if head.action == "UpdateStreamIngest" => {
-            return Err(Refusal::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));
+            return Err(ErrorReply::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));
         }
-        None => return Err(Refusal::new("InvalidAction", "the action is none of the sandbox's")),
+        None => return Err(ErrorReply::new("InvalidAction", "the action is none of the sandbox's")),
     };
     if head.version != VERSION {
-        return Err(Refusal::new("NoSuchVersion", format!("the only version is `{VERSION}`")));
+        return Err(ErrorReply::new("NoSuchVersion", format!("the only version is `{VERSION}`")));
     }
     let regions: &[&str] = if action == Action::Start { &START_REGIONS } else { &OTHER_REGIONS };
     if !regions.contains(&head.region.as_str()) {
-        return Err(Refusal::new("UnsupportedRegion", format!("{} is not offered in this region", action.name())));
+        return Err(ErrorReply::new("UnsupportedRegion", format!("{} is not offered in this region", action.name())));
     }
     Ok(action)
 }

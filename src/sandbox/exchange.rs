@@ -1,4 +1,4 @@
-//! What goes in and what keeps it out: a request as it arrived, and the refusal of one. Refuses to know who judges.
+//! What goes in and what keeps it out: a request as it arrived, and the error of one. Refuses to know who judges.
 
 use std::borrow::Cow;
 
@@ -23,15 +23,15 @@ pub(super) struct Received {
 
 /// Why a request is not done: a code of the vendor's, and words for people.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ErrorReply {
     /// `Error.Code`
     pub(super) code: Cow<'static, str>,
     /// `Error.Message`
     pub(super) message: Cow<'static, str>,
 }
 
-impl Refusal {
-    pub(super) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { code: code.into(), message: message.into() }
+impl ErrorReply {
+    pub(super) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> ErrorReply {
+        ErrorReply { code: code.into(), message: message.into() }
     }
 }

@@ -17,12 +17,12 @@ use crate::trtc::callback::TaskNews;
 /// every other; its effect happens only if the rule says that it is done, and then after every check of the sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct FaultPlan {
-    rules: Vec<Rule>,
+    rules: Vec<FaultRule>,
 }
 
 /// What a rule does to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum FaultEffect {
     /// The answer leaves this much later. The effect happens on arrival.
     Delay(Duration),
     /// The request arrives this much later, if it is the first on its connection: what a handshake far away costs.
@@ -34,7 +34,7 @@ pub enum Effect {
     /// Something else in place of the answer.
     Replace {
         /// What.
-        with: Instead,
+        with: Replacement,
         /// Whether the action takes effect all the same.
         done: bool,
     },
@@ -55,7 +55,7 @@ pub enum Disturbance {
 
 /// What comes in place of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
+pub enum Replacement {
     /// An error in the vendor's envelope, HTTP 200.
     Error(String),
     /// A status with an HTML page, as a proxy in between writes it.
@@ -75,8 +75,8 @@ pub enum Instead {
 
 /// One rule: which requests, how often, what happens.
 #[derive(Clone, Debug)]
-pub struct Rule {
-    effect: Effect,
+pub struct FaultRule {
+    effect: FaultEffect,
     action: Option<Action>,
     event: Option<TaskNews>,
     room: Option<String>,
@@ -91,7 +91,7 @@ pub struct Rule {
 
 /// What a rule can look at. For stops, describes and callbacks the room and the robot are those of the task.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Sight<'a> {
+pub(super) struct RequestView<'a> {
     /// The action, if it is one of the three.
     pub(super) action: Option<Action>,
     /// What a callback tells of.
@@ -104,18 +104,18 @@ pub(super) struct Sight<'a> {
 
 /// What the plan does to one request.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Harm {
+pub(super) struct Injected {
     /// How much later the answer leaves.
     pub(super) delay: Duration,
     /// How long after its start the task ends.
     pub(super) vanish: Option<Duration>,
     /// What replaces the answer, and whether the action takes effect.
-    pub(super) replace: Option<(Instead, bool)>,
+    pub(super) replace: Option<(Replacement, bool)>,
 }
 
 impl FaultPlan {
     /// These rules, in this order.
-    pub fn new(rules: Vec<Rule>) -> FaultPlan {
+    pub fn new(rules: Vec<FaultRule>) -> FaultPlan {
         FaultPlan { rules }
     }
 
@@ -135,12 +135,12 @@ impl FaultPlan {
     }
 
     /// What a request that is the first on its connection waits before it arrives.
-    pub(super) fn cold_delay(&mut self, sight: &Sight<'_>) -> Duration {
+    pub(super) fn cold_delay(&mut self, view: &RequestView<'_>) -> Duration {
         let mut found = None;
         for rule in &mut self.rules {
-            if let Effect::ColdDelay(delay) = rule.effect
+            if let FaultEffect::ColdDelay(delay) = rule.effect
                 && found.is_none()
-                && rule.fires(sight)
+                && rule.fires(view)
             {
                 found = Some(delay);
             }
@@ -149,118 +149,118 @@ impl FaultPlan {
     }
 
     /// What happens to a callback that should leave.
-    pub(super) fn disturb(&mut self, sight: &Sight<'_>) -> Option<Disturbance> {
+    pub(super) fn disturb(&mut self, view: &RequestView<'_>) -> Option<Disturbance> {
         self.rules.iter_mut().find_map(|rule| {
-            let Effect::Disturb(disturbance) = rule.effect else { return None };
-            rule.fires(sight).then_some(disturbance)
+            let FaultEffect::Disturb(disturbance) = rule.effect else { return None };
+            rule.fires(view).then_some(disturbance)
         })
     }
 
     /// What happens to a request that has arrived.
-    pub(super) fn judge(&mut self, sight: &Sight<'_>) -> Harm {
-        let mut harm = Harm::default();
+    pub(super) fn judge(&mut self, view: &RequestView<'_>) -> Injected {
+        let mut injected = Injected::default();
         for rule in &mut self.rules {
             match &rule.effect {
-                Effect::ColdDelay(_) | Effect::Disturb(_) => {}
-                Effect::Delay(delay) => {
+                FaultEffect::ColdDelay(_) | FaultEffect::Disturb(_) => {}
+                FaultEffect::Delay(delay) => {
                     let delay = *delay;
-                    if harm.delay.is_zero() && rule.fires(sight) {
-                        harm.delay = delay;
+                    if injected.delay.is_zero() && rule.fires(view) {
+                        injected.delay = delay;
                     }
                 }
-                Effect::Vanish(after) => {
+                FaultEffect::Vanish(after) => {
                     let after = *after;
-                    if sight.action == Some(Action::Start) && harm.vanish.is_none() && rule.fires(sight) {
-                        harm.vanish = Some(after);
+                    if view.action == Some(Action::Start) && injected.vanish.is_none() && rule.fires(view) {
+                        injected.vanish = Some(after);
                     }
                 }
-                Effect::Replace { with, done } => {
+                FaultEffect::Replace { with, done } => {
                     let replace = (with.clone(), *done);
-                    if rule.fires(sight) {
-                        harm.replace = Some(replace);
-                        return harm;
+                    if rule.fires(view) {
+                        injected.replace = Some(replace);
+                        return injected;
                     }
                 }
             }
         }
-        harm
+        injected
     }
 }
 
-impl Rule {
+impl FaultRule {
     /// A rule that fires for every request.
-    pub fn new(effect: Effect) -> Rule {
+    pub fn new(effect: FaultEffect) -> FaultRule {
         let (action, event, room, robot) = (None, None, None, None);
-        Rule { effect, action, event, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
+        FaultRule { effect, action, event, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
     }
 
     /// Shorthand: an error in the envelope, without effect.
-    pub fn error(code: &str) -> Rule {
-        Rule::new(Effect::Replace { with: Instead::Error(code.to_owned()), done: false })
+    pub fn error(code: &str) -> FaultRule {
+        FaultRule::new(FaultEffect::Replace { with: Replacement::Error(code.to_owned()), done: false })
     }
 
     /// Only requests of this action.
     #[must_use]
-    pub fn action(mut self, action: Action) -> Rule {
+    pub fn action(mut self, action: Action) -> FaultRule {
         self.action = Some(action);
         self
     }
 
     /// Only callbacks that tell of this.
     #[must_use]
-    pub fn event(mut self, event: TaskNews) -> Rule {
+    pub fn event(mut self, event: TaskNews) -> FaultRule {
         self.event = Some(event);
         self
     }
 
     /// Only requests of this room, integer or string.
     #[must_use]
-    pub fn room(mut self, room: &str) -> Rule {
+    pub fn room(mut self, room: &str) -> FaultRule {
         self.room = Some(room.to_owned());
         self
     }
 
     /// Only requests of this robot.
     #[must_use]
-    pub fn robot(mut self, robot: &str) -> Rule {
+    pub fn robot(mut self, robot: &str) -> FaultRule {
         self.robot = Some(robot.to_owned());
         self
     }
 
     /// The first `count` requests that match are let through, and not counted by `every`.
     #[must_use]
-    pub fn after(mut self, count: u64) -> Rule {
+    pub fn after(mut self, count: u64) -> FaultRule {
         self.after = count;
         self
     }
 
     /// Fires for every `count`th request that matches, the `count`th first; 0 is taken as 1.
     #[must_use]
-    pub fn every(mut self, count: u64) -> Rule {
+    pub fn every(mut self, count: u64) -> FaultRule {
         self.every = count.max(1);
         self
     }
 
     /// Fires at most `count` times.
     #[must_use]
-    pub fn times(mut self, count: u64) -> Rule {
+    pub fn times(mut self, count: u64) -> FaultRule {
         self.times = Some(count);
         self
     }
 
     /// Fires with this probability, 0 to 1. The same seed draws the same row.
     #[must_use]
-    pub fn probability(mut self, probability: f64, seed: u64) -> Rule {
+    pub fn probability(mut self, probability: f64, seed: u64) -> FaultRule {
         self.chance = Some(Chance { probability, state: seed });
         self
     }
 
     /// Whether the rule fires for a request; counts it if it matches.
-    fn fires(&mut self, sight: &Sight<'_>) -> bool {
-        let matches = self.action.is_none_or(|action| sight.action == Some(action))
-            && self.event.is_none_or(|event| sight.event == Some(event))
-            && self.room.as_deref().is_none_or(|room| sight.room == Some(room))
-            && self.robot.as_deref().is_none_or(|robot| sight.robot == Some(robot));
+    fn fires(&mut self, view: &RequestView<'_>) -> bool {
+        let matches = self.action.is_none_or(|action| view.action == Some(action))
+            && self.event.is_none_or(|event| view.event == Some(event))
+            && self.room.as_deref().is_none_or(|room| view.room == Some(room))
+            && self.robot.as_deref().is_none_or(|robot| view.robot == Some(robot));
         if !matches {
             return false;
         }
@@ -297,17 +297,19 @@ impl Chance {
 mod tests {
     use super::*;
 
-    const START: Sight<'static> = Sight { action: Some(Action::Start), event: None, room: Some("lobby"), robot: Some("r") };
-    const STOP: Sight<'static> = Sight { action: Some(Action::Stop), event: None, room: Some("hall"), robot: Some("r") };
+    const START: RequestView<'static> =
+        RequestView { action: Some(Action::Start), event: None, room: Some("lobby"), robot: Some("r") };
+    const STOP: RequestView<'static> =
+        RequestView { action: Some(Action::Stop), event: None, room: Some("hall"), robot: Some("r") };
 
-    fn fired(rule: Rule, sights: &[&Sight<'_>]) -> Vec<bool> {
+    fn fired(rule: FaultRule, views: &[&RequestView<'_>]) -> Vec<bool> {
         let mut plan = FaultPlan::new(vec![rule]);
-        sights.iter().map(|sight| plan.judge(sight).replace.is_some()).collect()
+        views.iter().map(|view| plan.judge(view).replace.is_some()).collect()
     }
 
     #[test]
     fn a_rule_counts_what_it_matches() {
-        let rule = || Rule::error("InternalError");
+        let rule = || FaultRule::error("InternalError");
         for (name, rule, expected) in [
             ("always", rule(), [true, true, true, true, true, true]),
             ("action", rule().action(Action::Start), [true, false, true, false, true, false]),
@@ -327,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_seed_draws_the_same_row_each_time() {
-        let row = |seed| fired(Rule::error("x").probability(0.3, seed), &[&START; 1000]);
+        let row = |seed| fired(FaultRule::error("x").probability(0.3, seed), &[&START; 1000]);
         assert_eq!(row(1), row(1));
         assert_ne!(row(1), row(2));
         let hits = row(1).iter().filter(|hit| **hit).count();
@@ -337,18 +339,18 @@ mod tests {
     #[test]
     fn delays_and_vanishing_pass_the_request_on_and_an_answer_ends_the_walk() {
         let mut plan = FaultPlan::new(vec![
-            Rule::new(Effect::Delay(Duration::from_secs(2))),
-            Rule::new(Effect::Delay(Duration::from_secs(9))),
-            Rule::new(Effect::Vanish(Duration::from_secs(20))),
-            Rule::new(Effect::ColdDelay(Duration::from_millis(150))).times(1),
-            Rule::error("first").times(1),
-            Rule::error("second").times(1),
+            FaultRule::new(FaultEffect::Delay(Duration::from_secs(2))),
+            FaultRule::new(FaultEffect::Delay(Duration::from_secs(9))),
+            FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20))),
+            FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150))).times(1),
+            FaultRule::error("first").times(1),
+            FaultRule::error("second").times(1),
         ]);
-        let harm = plan.judge(&START);
-        assert_eq!(harm.delay, Duration::from_secs(2));
-        assert_eq!(harm.vanish, Some(Duration::from_secs(20)));
-        assert_eq!(harm.replace, Some((Instead::Error("first".to_owned()), false)));
-        assert_eq!(plan.judge(&STOP).replace, Some((Instead::Error("second".to_owned()), false)));
+        let injected = plan.judge(&START);
+        assert_eq!(injected.delay, Duration::from_secs(2));
+        assert_eq!(injected.vanish, Some(Duration::from_secs(20)));
+        assert_eq!(injected.replace, Some((Replacement::Error("first".to_owned()), false)));
+        assert_eq!(plan.judge(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
         let third = plan.judge(&STOP);
         assert_eq!((third.replace, third.vanish), (None, None));
         assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
@@ -357,13 +359,13 @@ mod tests {
 
     #[test]
     fn callbacks_and_requests_do_not_see_each_others_rules() {
-        let disturb = |disturbance| Rule::new(Effect::Disturb(disturbance));
+        let disturb = |disturbance| FaultRule::new(FaultEffect::Disturb(disturbance));
         let mut plan = FaultPlan::new(vec![
             disturb(Disturbance::Drop).event(TaskNews::Stopped).times(1),
-            Rule::error("InternalError").after(1),
+            FaultRule::error("InternalError").after(1),
             disturb(Disturbance::Repeat(2)).robot("r").after(1),
         ]);
-        let news = |event| Sight { event: Some(event), action: None, ..START };
+        let news = |event| RequestView { event: Some(event), action: None, ..START };
         assert_eq!(plan.judge(&START).replace, None);
         assert_eq!(plan.disturb(&news(TaskNews::Started)), None);
         assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Drop));

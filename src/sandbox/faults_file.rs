@@ -47,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MediaLengths;
-use super::faults::{Disturbance, Effect, FaultPlan, Instead, Rule};
+use super::faults::{Disturbance, FaultEffect, FaultPlan, FaultRule, Replacement};
 use crate::diagnostic::{Diagnostic, LineIndex};
 use crate::schedule::problem::{Problem, did_you_mean, shown};
 use crate::schedule::values;
@@ -91,7 +91,7 @@ pub struct FaultFile {
 pub fn read(file: &Arc<str>, text: &str) -> Result<FaultFile, Vec<Diagnostic>> {
     let index = LineIndex::new(text);
     let document = yaml::parse(file, text, &index);
-    let mut reader = Reader { problems: Vec::new() };
+    let mut reader = FaultFileReader { problems: Vec::new() };
     let read = document.root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let told = reader.problems.into_iter().map(|Problem { code, message, hint, span, related }| {
         let related = related.into_iter().map(|(span, role)| (index.place(file, span), role.to_owned())).collect();
@@ -103,11 +103,11 @@ pub fn read(file: &Arc<str>, text: &str) -> Result<FaultFile, Vec<Diagnostic>> {
 }
 
 /// Reads on after a problem, so that the operator is told all of them.
-struct Reader {
+struct FaultFileReader {
     problems: Vec<Problem>,
 }
 
-impl Reader {
+impl FaultFileReader {
     fn file(&mut self, root: &Node<'_>) -> FaultFile {
         let mut read = FaultFile::default();
         if root.is_null() {
@@ -154,7 +154,7 @@ impl Reader {
         FaultPlan::new(rules.iter().filter_map(|rule| self.rule(rule)).collect())
     }
 
-    fn rule(&mut self, node: &Node<'_>) -> Option<Rule> {
+    fn rule(&mut self, node: &Node<'_>) -> Option<FaultRule> {
         let entries = self.entries(node, "a rule");
         node.entries()?;
         let known = [&CHOICES[..], &EFFECTS, &COMPANIONS].concat();
@@ -171,8 +171,8 @@ impl Reader {
             self.problems.push(problem.hint("a rule has one effect: write another rule"));
         }
         self.companions(entries, effect.key.as_ref());
-        let rule = self.note(read_effect(entries, effect)).map(Rule::new);
-        let mut chosen = rule.clone().unwrap_or_else(|| Rule::error("InternalError"));
+        let rule = self.note(read_effect(entries, effect)).map(FaultRule::new);
+        let mut chosen = rule.clone().unwrap_or_else(|| FaultRule::error("InternalError"));
         for entry in entries.iter().filter(|entry| CHOICES.contains(&entry.key.as_ref())) {
             let read = choose(chosen.clone(), entries, entry).map_err(|problem| problem.in_field(&entry.key));
             chosen = self.note(read).unwrap_or(chosen);
@@ -209,37 +209,37 @@ impl Reader {
     }
 }
 
-fn read_effect(entries: &[Entry<'_>], effect: &Entry<'_>) -> Result<Effect, Problem> {
+fn read_effect(entries: &[Entry<'_>], effect: &Entry<'_>) -> Result<FaultEffect, Problem> {
     let value = &effect.value;
     let in_field = |problem: Problem| problem.in_field(&effect.key);
     let done = get(entries, "done").map_or(Ok(false), values::boolean).map_err(|problem| problem.in_field("done"))?;
-    let replace = |with| Effect::Replace { with, done };
+    let replace = |with| FaultEffect::Replace { with, done };
     match effect.key.as_ref() {
-        "error" => code(value).map(|code| replace(Instead::Error(code))),
+        "error" => code(value).map(|code| replace(Replacement::Error(code))),
         "status" => {
             let whole_seconds = |node| values::whole_seconds(node, 1..=DELAY_MAX.as_secs());
             let retry_after = get(entries, "retry_after").map(whole_seconds).transpose();
             let retry_after = retry_after.map_err(|problem| problem.in_field("retry_after"))?;
-            values::integer(value, 300..=599).map(|status| replace(Instead::Status { status, retry_after }))
+            values::integer(value, 300..=599).map(|status| replace(Replacement::Status { status, retry_after }))
         }
-        "body" => values::text(value, "a text").map(|text| replace(Instead::Body(text.to_owned()))),
-        "hang" => values::choice(value, &[("true", ())]).map(|()| replace(Instead::Hang)),
+        "body" => values::text(value, "a text").map(|text| replace(Replacement::Body(text.to_owned()))),
+        "hang" => values::choice(value, &[("true", ())]).map(|()| replace(Replacement::Hang)),
         "cut" => {
             let done = values::choice(value, &[("before", false), ("after", true)]);
-            done.map(|done| Effect::Replace { with: Instead::Cut, done })
+            done.map(|done| FaultEffect::Replace { with: Replacement::Cut, done })
         }
-        "delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(Effect::Delay),
-        "cold_delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(Effect::ColdDelay),
-        "late" => values::duration(value, SHORTEST..=DELAY_MAX).map(|late| Effect::Disturb(Disturbance::Late(late))),
-        "repeat" => values::integer(value, 1..=REPEATS_MAX).map(|more| Effect::Disturb(Disturbance::Repeat(more))),
-        "swap" => values::choice(value, &[("true", ())]).map(|()| Effect::Disturb(Disturbance::Swap)),
-        "drop" => values::choice(value, &[("true", ())]).map(|()| Effect::Disturb(Disturbance::Drop)),
-        _ => values::duration(value, SHORTEST..=LENGTH_MAX).map(Effect::Vanish),
+        "delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(FaultEffect::Delay),
+        "cold_delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(FaultEffect::ColdDelay),
+        "late" => values::duration(value, SHORTEST..=DELAY_MAX).map(|late| FaultEffect::Disturb(Disturbance::Late(late))),
+        "repeat" => values::integer(value, 1..=REPEATS_MAX).map(|more| FaultEffect::Disturb(Disturbance::Repeat(more))),
+        "swap" => values::choice(value, &[("true", ())]).map(|()| FaultEffect::Disturb(Disturbance::Swap)),
+        "drop" => values::choice(value, &[("true", ())]).map(|()| FaultEffect::Disturb(Disturbance::Drop)),
+        _ => values::duration(value, SHORTEST..=LENGTH_MAX).map(FaultEffect::Vanish),
     }
     .map_err(in_field)
 }
 
-fn choose(rule: Rule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<Rule, Problem> {
+fn choose(rule: FaultRule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<FaultRule, Problem> {
     let value = &entry.value;
     Ok(match entry.key.as_ref() {
         "action" => {

@@ -10,24 +10,24 @@ use serde_json::{Map, Value};
 use crate::trtc::room::is_user_id;
 use crate::trtc::{Action, Repeat, Room, StartParams, Tempo, usersig};
 
-use super::AppKey;
-use super::exchange::Refusal;
+use super::SandboxApp;
+use super::exchange::ErrorReply;
 
 /// What an anchor needs: create, enter, send audio, send video (TRTC.md section 4.2; by reason, the vendor names no minimum).
 const PRIVILEGES_NEEDED: u32 = 1 | 2 | 4 | 16;
 
 /// A request whose parameters are good.
 #[derive(Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct CheckedRequest {
     /// `SdkAppId`, of a known application.
     pub(super) sdk_app_id: u64,
     /// The rest.
-    pub(super) what: What,
+    pub(super) what: CheckedAction,
 }
 
 /// What is asked of the application.
 #[derive(Debug, PartialEq)]
-pub(super) enum What {
+pub(super) enum CheckedAction {
     /// A task.
     Start(Box<StartParams>),
     /// The end of a task.
@@ -42,19 +42,25 @@ pub(super) fn object(body: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Checks the body of `action`, the application and its tickets.
-pub(super) fn check(action: Action, body: &[u8], apps: &BTreeMap<u64, AppKey>, now: Timestamp) -> Result<Asked, Refusal> {
-    let fields = object(body).ok_or_else(|| Refusal::new("InvalidParameter.BodyParamsError", "the body is not a JSON object"))?;
-    let mut fields = Fields(fields);
+pub(super) fn check(
+    action: Action,
+    body: &[u8],
+    apps: &BTreeMap<u64, SandboxApp>,
+    now: Timestamp,
+) -> Result<CheckedRequest, ErrorReply> {
+    let fields =
+        object(body).ok_or_else(|| ErrorReply::new("InvalidParameter.BodyParamsError", "the body is not a JSON object"))?;
+    let mut fields = BodyFields(fields);
     fields.refuse_unknown(action)?;
     let sdk_app_id = fields.unsigned("SdkAppId")?.ok_or_else(|| missing("SdkAppId"))?;
     if action != Action::Start {
         let task_id = fields.text("TaskId")?.ok_or_else(|| missing("TaskId"))?;
         if task_id.is_empty() {
-            return Err(Refusal::new("InvalidParameter.TaskId", "the parameter `TaskId` is empty"));
+            return Err(ErrorReply::new("InvalidParameter.TaskId", "the parameter `TaskId` is empty"));
         }
         app(apps, sdk_app_id)?;
-        let what = if action == Action::Stop { What::Stop(task_id) } else { What::Describe(task_id) };
-        return Ok(Asked { sdk_app_id, what });
+        let what = if action == Action::Stop { CheckedAction::Stop(task_id) } else { CheckedAction::Describe(task_id) };
+        return Ok(CheckedRequest { sdk_app_id, what });
     }
     let room = fields.room()?;
     let user_id = fields.text("UserId")?.ok_or_else(|| missing("UserId"))?;
@@ -68,36 +74,36 @@ pub(super) fn check(action: Action, body: &[u8], apps: &BTreeMap<u64, AppKey>, n
     let ticket = Ticket { app, sdk_app_id, user_id: &params.user_id, now };
     ticket
         .user_sig(&user_sig)
-        .map_err(|why| Refusal::new("InvalidParameter.UserSig", format!("the UserSig is not good: {why}")))?;
+        .map_err(|why| ErrorReply::new("InvalidParameter.UserSig", format!("the UserSig is not good: {why}")))?;
     if app.private_map_key {
-        let bad = |why: String| Refusal::new("InvalidParameter.UserSig", format!("the PrivateMapKey is not good: {why}"));
+        let bad = |why: String| ErrorReply::new("InvalidParameter.UserSig", format!("the PrivateMapKey is not good: {why}"));
         let ticket_of_room = private_map_key.ok_or_else(|| bad("this application demands one".to_owned()))?;
         ticket.private_map_key(&ticket_of_room, &params.room).map_err(bad)?;
     }
-    Ok(Asked { sdk_app_id, what: What::Start(Box::new(params)) })
+    Ok(CheckedRequest { sdk_app_id, what: CheckedAction::Start(Box::new(params)) })
 }
 
-fn app(apps: &BTreeMap<u64, AppKey>, sdk_app_id: u64) -> Result<&AppKey, Refusal> {
-    apps.get(&sdk_app_id).ok_or_else(|| Refusal::new("InvalidParameter.SdkAppId", "the sandbox has no such application"))
+fn app(apps: &BTreeMap<u64, SandboxApp>, sdk_app_id: u64) -> Result<&SandboxApp, ErrorReply> {
+    apps.get(&sdk_app_id).ok_or_else(|| ErrorReply::new("InvalidParameter.SdkAppId", "the sandbox has no such application"))
 }
 
-fn missing(name: &str) -> Refusal {
+fn missing(name: &str) -> ErrorReply {
     let message = format!("the request misses the required parameter `{name}`");
     match name {
-        "RoomIdType" => Refusal::new("MissingParameter", message),
-        name => Refusal::new(format!("MissingParameter.{name}"), message),
+        "RoomIdType" => ErrorReply::new("MissingParameter", message),
+        name => ErrorReply::new(format!("MissingParameter.{name}"), message),
     }
 }
 
-fn out_of_range(name: &str, range: &str) -> Refusal {
-    Refusal::new("InvalidParameterValue", format!("the parameter `{name}` must be {range}"))
+fn out_of_range(name: &str, range: &str) -> ErrorReply {
+    ErrorReply::new("InvalidParameterValue", format!("the parameter `{name}` must be {range}"))
 }
 
 /// The fields of a body.
-struct Fields(Map<String, Value>);
+struct BodyFields(Map<String, Value>);
 
-impl Fields {
-    fn refuse_unknown(&self, action: Action) -> Result<(), Refusal> {
+impl BodyFields {
+    fn refuse_unknown(&self, action: Action) -> Result<(), ErrorReply> {
         const START: [&str; 15] = [
             "SdkAppId",
             "RoomId",
@@ -119,33 +125,33 @@ impl Fields {
         for name in self.0.keys() {
             if action == Action::Start && ["SourceUrl", "VideoEncodeParams", "AudioEncodeParams"].contains(&name.as_str()) {
                 let message = format!("the parameter `{name}` is deprecated, and the sandbox does not play it");
-                return Err(Refusal::new("UnsupportedOperation", message));
+                return Err(ErrorReply::new("UnsupportedOperation", message));
             }
             if !known.contains(&name.as_str()) {
-                return Err(Refusal::new("UnknownParameter", format!("the parameter `{name}` is not known")));
+                return Err(ErrorReply::new("UnknownParameter", format!("the parameter `{name}` is not known")));
             }
         }
         Ok(())
     }
 
-    fn room(&mut self) -> Result<Room, Refusal> {
+    fn room(&mut self) -> Result<Room, ErrorReply> {
         let id = self.text("RoomId")?.ok_or_else(|| missing("RoomId"))?;
         match self.unsigned("RoomIdType")?.ok_or_else(|| missing("RoomIdType"))? {
-            0 => Room::text(&id).map_err(|why| Refusal::new("InvalidParameter.StrRoomId", why)),
+            0 => Room::text(&id).map_err(|why| ErrorReply::new("InvalidParameter.StrRoomId", why)),
             1 => {
                 let digits = id.bytes().all(|byte| byte.is_ascii_digit());
                 let id = if digits { id.parse().ok() } else { None };
-                Room::integer(id.unwrap_or(0)).map_err(|why| Refusal::new("InvalidParameter.RoomId", why))
+                Room::integer(id.unwrap_or(0)).map_err(|why| ErrorReply::new("InvalidParameter.RoomId", why))
             }
             _ => Err(out_of_range("RoomIdType", "0 (a string room) or 1 (an integer room)")),
         }
     }
 
-    fn start(&mut self, room: Room, user_id: String) -> Result<StartParams, Refusal> {
+    fn start(&mut self, room: Room, user_id: String) -> Result<StartParams, ErrorReply> {
         let stream_url = self.text("StreamUrl")?.unwrap_or_default();
         if !is_stream_url(&stream_url) {
             let message = "the parameter `StreamUrl` must be a URL with http, https, rtmp or rtmps and a host";
-            return Err(Refusal::new("InvalidParameter.StreamUrl", message));
+            return Err(ErrorReply::new("InvalidParameter.StreamUrl", message));
         }
         let seek_second = self.ranged("SeekSecond", 0, i64::MAX)?;
         let repeat = match self.ranged("RepeatNum", -1, 1000)? {
@@ -172,7 +178,7 @@ impl Fields {
         })
     }
 
-    fn tempo(&mut self) -> Result<Option<Tempo>, Refusal> {
+    fn tempo(&mut self) -> Result<Option<Tempo>, ErrorReply> {
         let Some(value) = self.0.remove("Tempo") else { return Ok(None) };
         let tempo = value.as_f64().ok_or_else(|| wrong_type("Tempo", "a number"))?;
         // Each of the seven is exact in binary, so that nothing is lost by looking for exactly them.
@@ -184,7 +190,7 @@ impl Fields {
         tempo.map(Some).ok_or_else(|| out_of_range("Tempo", "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0"))
     }
 
-    fn ranged(&mut self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
+    fn ranged(&mut self, name: &str, least: i64, most: i64) -> Result<Option<i64>, ErrorReply> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
         // A whole number beyond i64 is out of every range, and not of another type.
         let number = value.as_i64().or(value.is_u64().then_some(i64::MAX)).ok_or_else(|| wrong_type(name, "an integer"))?;
@@ -195,12 +201,12 @@ impl Fields {
         Ok(Some(number))
     }
 
-    fn unsigned(&mut self, name: &str) -> Result<Option<u64>, Refusal> {
+    fn unsigned(&mut self, name: &str) -> Result<Option<u64>, ErrorReply> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
         value.as_u64().map(Some).ok_or_else(|| wrong_type(name, "an unsigned integer"))
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+    fn text(&mut self, name: &str) -> Result<Option<String>, ErrorReply> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -208,7 +214,7 @@ impl Fields {
         }
     }
 
-    fn flag(&mut self, name: &str) -> Result<Option<bool>, Refusal> {
+    fn flag(&mut self, name: &str) -> Result<Option<bool>, ErrorReply> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
@@ -217,8 +223,8 @@ impl Fields {
     }
 }
 
-fn wrong_type(name: &str, wanted: &str) -> Refusal {
-    Refusal::new("InvalidParameter", format!("the parameter `{name}` must be {wanted}"))
+fn wrong_type(name: &str, wanted: &str) -> ErrorReply {
+    ErrorReply::new("InvalidParameter", format!("the parameter `{name}` must be {wanted}"))
 }
 
 /// A number that was checked to be in a range of the narrower type.
@@ -237,7 +243,7 @@ fn is_stream_url(text: &str) -> bool {
 
 /// Against what a ticket is verified.
 struct Ticket<'a> {
-    app: &'a AppKey,
+    app: &'a SandboxApp,
     sdk_app_id: u64,
     user_id: &'a str,
     now: Timestamp,

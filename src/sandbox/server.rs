@@ -15,12 +15,12 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::Sandbox;
-use super::endpoint::Fate;
+use super::endpoint::SandboxReply;
 use super::exchange::Received;
-use crate::listener::{self, Limits, NoBody, read_body};
+use crate::listener::{self, ListenerLimits, NoBody, read_body};
 
 /// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
-const LIMITS: Limits = Limits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
+const LIMITS: ListenerLimits = ListenerLimits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take.
@@ -68,10 +68,10 @@ async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, f
     if fresh {
         pause(sandbox.cold_delay(&received)).await;
     }
-    let verdict = sandbox.arrive(&received);
-    pause(verdict.delay).await;
-    match verdict.fate {
-        Fate::Answer { status, content_type, retry_after, body } => {
+    let handled = sandbox.arrive(&received);
+    pause(handled.delay).await;
+    match handled.reply {
+        SandboxReply::Answer { status, content_type, retry_after, body } => {
             let mut response =
                 Response::builder().status(status).header(CONTENT_TYPE, content_type).header(DATE, date(sandbox.now()));
             if let Some(retry_after) = retry_after {
@@ -79,11 +79,11 @@ async fn answer(sandbox: Sandbox, request: Request<Incoming>, connection: u64, f
             }
             response.body(Body::from(body)).map_err(|_| Cut)
         }
-        Fate::Hang => {
+        SandboxReply::Hang => {
             sleep(HANG_MAX).await;
             Err(Cut)
         }
-        Fate::Cut => Err(Cut),
+        SandboxReply::Cut => Err(Cut),
     }
 }
 

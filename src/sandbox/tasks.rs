@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::schedule::StreamUrl;
 use crate::trtc::{Repeat, StartParams, Tempo};
 
-use super::callbacks::{News, Newsroom};
-use super::exchange::Refusal;
+use super::callback_queue::{CallbackEvent, CallbackQueue};
+use super::exchange::ErrorReply;
 use super::{ExistReading, MediaLengths};
 
 /// How long a task that has played everything lives on without `IdleTimeout`. The vendor says "adaptively" and no number.
@@ -41,7 +41,7 @@ pub enum EndReason {
 
 /// A task, running or ended.
 #[derive(Clone, PartialEq)]
-pub struct Task {
+pub struct SandboxTask {
     /// Its id: opaque, with `+`, `-` and `.` in it as the real ones have.
     pub task_id: String,
     /// The application it was started in.
@@ -58,7 +58,7 @@ pub struct Task {
     pub ended: Option<(Timestamp, EndReason)>,
 }
 
-impl Task {
+impl SandboxTask {
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         self.ended.is_none()
@@ -66,10 +66,10 @@ impl Task {
 }
 
 /// The stream URL may hold a secret, so debugging shows it as every output does.
-impl fmt::Debug for Task {
+impl fmt::Debug for SandboxTask {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Task")
+            .debug_struct("SandboxTask")
             .field("task_id", &self.task_id)
             .field("sdk_app_id", &self.sdk_app_id)
             .field("region", &self.region)
@@ -96,22 +96,22 @@ pub(super) struct Asker<'a> {
 pub(super) struct TaskBook {
     exist: ExistReading,
     media: MediaLengths,
-    running: Vec<Task>,
-    ended: VecDeque<Task>,
+    running: Vec<SandboxTask>,
+    ended: VecDeque<SandboxTask>,
     /// Makes the ids of this sandbox others than those of an earlier one: a ledger outlives a sandbox.
     born: Timestamp,
     minted: u64,
-    news: Newsroom,
+    news: CallbackQueue,
 }
 
 impl TaskBook {
     /// No tasks yet.
-    pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp, news: Newsroom) -> TaskBook {
+    pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp, news: CallbackQueue) -> TaskBook {
         TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0, news }
     }
 
     /// What has happened by `now` and was not told yet, and when something will happen next if nobody asks for anything.
-    pub(super) fn news(&mut self, now: Timestamp) -> (Vec<News>, Option<Timestamp>) {
+    pub(super) fn news(&mut self, now: Timestamp) -> (Vec<CallbackEvent>, Option<Timestamp>) {
         self.settle(now);
         let due = self.news.due(now);
         let ends = self.running.iter().filter_map(|task| task.bound.map(|(at, _)| at));
@@ -119,13 +119,13 @@ impl TaskBook {
     }
 
     /// Running ones by start, then ended ones by end.
-    pub(super) fn all(&mut self, now: Timestamp) -> Vec<Task> {
+    pub(super) fn all(&mut self, now: Timestamp) -> Vec<SandboxTask> {
         self.settle(now);
         self.running.iter().chain(&self.ended).cloned().collect()
     }
 
     /// A task by its id, whoever asks.
-    pub(super) fn find(&self, task_id: &str) -> Option<&Task> {
+    pub(super) fn find(&self, task_id: &str) -> Option<&SandboxTask> {
         self.running.iter().chain(&self.ended).find(|task| task.task_id == task_id)
     }
 
@@ -136,17 +136,18 @@ impl TaskBook {
         params: StartParams,
         vanish: Option<Duration>,
         now: Timestamp,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorReply> {
         self.settle(now);
-        let same_robot =
-            |task: &Task| task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none();
+        let same_robot = |task: &SandboxTask| {
+            task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none()
+        };
         let exists = match self.exist {
             ExistReading::RoomUser => self.running.iter().any(|task| same_robot(task) && task.params.room == params.room),
             ExistReading::User => self.running.iter().any(same_robot),
             ExistReading::Displace | ExistReading::Both => false,
         };
         if exists {
-            return Err(Refusal::new("FailedOperation.TaskExist", "the task already exists"));
+            return Err(ErrorReply::new("FailedOperation.TaskExist", "the task already exists"));
         }
         if self.exist == ExistReading::Displace {
             let older: Vec<String> = self.running.iter().filter(|task| same_robot(task)).map(|task| task.task_id.clone()).collect();
@@ -155,13 +156,13 @@ impl TaskBook {
             }
         }
         if self.running.len() >= RUNNING_MAX {
-            return Err(Refusal::new("FailedOperation.RestrictedConcurrency", format!("{RUNNING_MAX} tasks run already")));
+            return Err(ErrorReply::new("FailedOperation.RestrictedConcurrency", format!("{RUNNING_MAX} tasks run already")));
         }
         let task_id = self.mint();
         let vanish = vanish.map(|after| (later(now, after), EndReason::Vanished));
         let bound = [bound(&params, &self.media, now), vanish].into_iter().flatten().min_by_key(|(at, _)| *at);
         let pulled = !self.media.unreachable.contains(&params.stream_url);
-        let task = Task {
+        let task = SandboxTask {
             task_id: task_id.clone(),
             sdk_app_id: asker.sdk_app_id,
             region: asker.region.to_owned(),
@@ -176,14 +177,16 @@ impl TaskBook {
     }
 
     /// Stops a running task.
-    pub(super) fn stop(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn stop(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Result<(), ErrorReply> {
         match self.runs(asker, task_id, now) {
             Some(true) => {
                 self.end(task_id, EndReason::Stopped, now);
                 Ok(())
             }
-            Some(false) => Err(Refusal::new("FailedOperation.TaskFinished", "the task has already ended")),
-            None => Err(Refusal::new("InvalidParameter.TaskId", "no task of this id was started in this application and region")),
+            Some(false) => Err(ErrorReply::new("FailedOperation.TaskFinished", "the task has already ended")),
+            None => {
+                Err(ErrorReply::new("InvalidParameter.TaskId", "no task of this id was started in this application and region"))
+            }
         }
     }
 
@@ -202,8 +205,8 @@ impl TaskBook {
 
     /// Moves what has ended by `now` to the ended ones, in the order of their ends.
     fn settle(&mut self, now: Timestamp) {
-        let over = |task: &Task| task.bound.is_some_and(|(at, _)| at <= now);
-        let mut over: Vec<Task> = self.running.extract_if(.., |task| over(task)).collect();
+        let over = |task: &SandboxTask| task.bound.is_some_and(|(at, _)| at <= now);
+        let mut over: Vec<SandboxTask> = self.running.extract_if(.., |task| over(task)).collect();
         over.sort_by_key(|task| task.bound.map(|(at, _)| at));
         for mut task in over {
             task.ended = task.bound;
@@ -219,7 +222,7 @@ impl TaskBook {
         true
     }
 
-    fn remember(&mut self, task: Task) {
+    fn remember(&mut self, task: SandboxTask) {
         if let Some((at, _)) = task.ended {
             self.news.ended(&task, at);
         }

@@ -19,15 +19,15 @@ use tokio::time::{Instant, timeout};
 
 use super::{error, json};
 use crate::daemon::Handle;
-use crate::listener::{self, Limits, NoBody, read_body};
+use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::trtc::callback::{Callback, verify};
 
 /// The path that is written into the console of TRTC.
 pub const PATH: &str = "/trtc/callback";
 
 /// What is taken from clients. The vendor waits 5 s for an answer and sends again for a minute, so who finds no place comes back.
-const LIMITS: Limits =
-    Limits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(10)) };
+const LIMITS: ListenerLimits =
+    ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(10)) };
 /// The longest body. One of ours has 120 bytes; the longest of the vendor's other callbacks a few KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take: as long as the vendor would wait for the answer.
@@ -40,7 +40,7 @@ const QUOTA_PERIOD: Duration = Duration::from_mins(1);
 /// The key of each application's callbacks, by its `SdkAppId`.
 pub type Keys = BTreeMap<u64, SecretString>;
 
-struct Shared {
+struct ReceiverState {
     keys: Keys,
     handle: Handle,
     refusals: Mutex<Refusals>,
@@ -48,7 +48,7 @@ struct Shared {
 
 /// Serves until `shutdown`, then finishes what is being answered.
 pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: impl Future<Output = ()>) {
-    let shared = Arc::new(Shared { keys, handle, refusals: Mutex::default() });
+    let shared = Arc::new(ReceiverState { keys, handle, refusals: Mutex::default() });
     listener::serve(listener, LIMITS, shutdown, |_, _| {
         let shared = Arc::clone(&shared);
         service_fn(move |request| {
@@ -59,7 +59,7 @@ pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: 
     .await;
 }
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if head.uri.path() != PATH {
         return error(StatusCode::NOT_FOUND, "there is nothing here");
@@ -96,7 +96,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
     json(StatusCode::OK, "{\"code\":0}".to_owned())
 }
 
-impl Shared {
+impl ReceiverState {
     /// The application whose key signed these bytes.
     fn signer(&self, headers: &HeaderMap, body: &[u8]) -> Result<u64, &'static str> {
         let sdk_app_id = only(headers, "sdkappid").and_then(|id| id.parse().ok()).ok_or("it names no application (`SdkAppId`)")?;

@@ -14,7 +14,7 @@ impl Query {
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-                return Err(format!("there is no parameter `{}`: there are {}", shown(&name), known.join(", ")));
+                return Err(format!("there is no parameter `{}`: there are {}", clip(&name), known.join(", ")));
             }
             if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
                 return Err(format!("the parameter `{name}` is there twice"));
@@ -37,7 +37,7 @@ impl Query {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse::<N>() {
             Ok(number) if number >= least && number <= most => Ok(Some(number)),
-            _ => Err(format!("`{name}` is a number from {least} to {most}, not `{}`", shown(text))),
+            _ => Err(format!("`{name}` is a number from {least} to {most}, not `{}`", clip(text))),
         }
     }
 
@@ -46,14 +46,14 @@ impl Query {
         match self.text(name) {
             Some(text) if !words.contains(&text) => {
                 let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-                Err(format!("`{name}` is one of {}, not `{}`", words.join(", "), shown(text)))
+                Err(format!("`{name}` is one of {}, not `{}`", words.join(", "), clip(text)))
             }
             text => Ok(text),
         }
     }
 }
 
-/// What somebody sent, cut to what a message can hold.
-pub(super) fn shown(text: &str) -> String {
+/// A text that a client sent, cut to 60 characters, with a dot for each control character.
+pub(super) fn clip(text: &str) -> String {
     text.chars().take(60).map(|character| if character.is_control() { '.' } else { character }).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::Shared;
-use super::query::{Query, shown};
+use super::PageState;
+use super::query::{Query, clip};
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
@@ -31,29 +31,29 @@ const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
 const HISTORY_LIMIT_DEFAULT: u32 = 100;
 
 /// A body.
-pub(super) enum Answer {
+pub(super) enum Body {
     Json(String),
     Text(String),
 }
 
 /// Why there is none.
-pub(super) enum Problem {
+pub(super) enum Refused {
     /// What was asked makes no sense.
-    Asked(String),
+    BadRequest(String),
     /// We cannot tell.
-    Ours(String),
+    Unavailable(String),
 }
 
 /// A message about a parameter.
-impl From<String> for Problem {
-    fn from(why: String) -> Problem {
-        Problem::Asked(why)
+impl From<String> for Refused {
+    fn from(why: String) -> Refused {
+        Refused::BadRequest(why)
     }
 }
 
-impl From<LedgerError> for Problem {
-    fn from(error: LedgerError) -> Problem {
-        Problem::Ours(format!("the ledger cannot be read: {error}"))
+impl From<LedgerError> for Refused {
+    fn from(error: LedgerError) -> Refused {
+        Refused::Unavailable(format!("the ledger cannot be read: {error}"))
     }
 }
 
@@ -72,14 +72,14 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
 
 /// The object of `status`; with `format=table` the text for people. It is an answer also when the ledger cannot be read: then
 /// that is what it says.
-pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
-    let site = &shared.site;
-    let state = site.status.borrow().clone();
-    let in_force = site.in_force.borrow().clone();
+    let app_state = &shared.app_state;
+    let state = app_state.status.borrow().clone();
+    let in_force = app_state.in_force.borrow().clone();
     let schedule = &in_force.generation.schedule;
-    let ledger = Reader::open(&site.state_folder).and_then(|reader| ledger_view(&reader, now));
+    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
         now,
         generation: in_force.generation.number,
@@ -94,25 +94,25 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
             state,
         },
         ledger: ledger.map_err(|error| error.to_string()),
-        zone_source: site.zones.data.source.clone(),
-        zone_version: site.zones.data.version.clone(),
+        zone_source: app_state.zones.data.source.clone(),
+        zone_version: app_state.zones.data.version.clone(),
     };
-    Ok(if wants_text { Answer::Text(status::text(&input)) } else { Answer::Json(to_json(&StatusObject::new(&input))) })
+    Ok(if wants_text { Body::Text(status::text(&input)) } else { Body::Json(to_json(&StatusObject::new(&input))) })
 }
 
 /// The objects of `plan`.
-pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
     let query = Query::parse(query, &["from", "to", "count", "job"])?;
     let count = query.number("count", (1, ITEMS_MAX))?;
     let range = PlanRange::new(query.text("from"), query.text("to"), count, now, &shared.zone)?;
     if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
-        return Err(Problem::Asked("`from` and `to` are more than 400 days apart".to_owned()));
+        return Err(Refused::BadRequest("`from` and `to` are more than 400 days apart".to_owned()));
     }
-    let schedule = Arc::clone(&shared.site.in_force.borrow().generation.schedule);
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let upcoming = match query.text("job") {
         None => Upcoming::new(&schedule, range.from),
         Some(id) => {
-            let job = schedule.job(id).ok_or_else(|| format!("there is no job `{}`", shown(id)))?;
+            let job = schedule.job(id).ok_or_else(|| format!("there is no job `{}`", clip(id)))?;
             Upcoming::of([job], range.from)
         }
     };
@@ -127,22 +127,24 @@ pub(super) fn plan(shared: &Shared, query: &str, now: Timestamp) -> Result<Answe
     });
     let items: Vec<_> = listed.map(|listed| PlanObject::new(&listed, false)).collect();
     if lines > LINES_MAX {
-        return Err(Problem::Asked(format!(
+        return Err(Refused::BadRequest(format!(
             "there are more than {LINES_MAX} occurrences and pauses in this range: ask for a shorter one"
         )));
     }
     if items.len() > ITEMS_MAX as usize {
-        return Err(Problem::Asked(format!("there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one")));
+        return Err(Refused::BadRequest(format!(
+            "there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one"
+        )));
     }
-    Ok(Answer::Json(to_json(&Items { items })))
+    Ok(Body::Json(to_json(&ItemList { items })))
 }
 
 /// The objects of `history`.
-pub(super) fn history(shared: &Shared, query: &str, now: Timestamp) -> Result<Answer, Problem> {
+pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
     let query = Query::parse(query, &["job", "since", "outcome", "limit"])?;
     let job = match query.text("job") {
         // A job that left the schedule has its rows still; one that could never be named has none.
-        Some(id) if JobId::parse(id).is_none() => return Err(Problem::Asked(format!("`{}` is no job id", shown(id)))),
+        Some(id) if JobId::parse(id).is_none() => return Err(Refused::BadRequest(format!("`{}` is no job id", clip(id)))),
         id => id.map(str::to_owned),
     };
     let wanted = HistoryQuery {
@@ -151,13 +153,13 @@ pub(super) fn history(shared: &Shared, query: &str, now: Timestamp) -> Result<An
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
-    let rows = Reader::open(&shared.site.state_folder)?.history(&wanted)?;
-    Ok(Answer::Json(to_json(&Items { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
+    let rows = Reader::open(&shared.app_state.state_folder)?.history(&wanted)?;
+    Ok(Body::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
 }
 
 /// `{"items": [...]}`: a list in an object, so that something can be added beside it.
 #[derive(Serialize)]
-struct Items<T> {
+struct ItemList<T> {
     items: Vec<T>,
 }
 

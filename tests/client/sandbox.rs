@@ -76,7 +76,7 @@ async fn a_task_lives_and_ends_with_and_without_advanced_permission_control() {
     for private_map_key in [false, true] {
         for room in [Room::Integer(42), Room::Text("直播间-1".to_owned())] {
             let change = |config: &mut SandboxConfig| {
-                let key = sandbox::AppKey { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key };
+                let key = sandbox::SandboxApp { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key };
                 config.apps.insert(WELL_KNOWN_SDK_APP_ID, key);
             };
             let api = rehearsal(change, || None).await;

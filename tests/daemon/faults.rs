@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use ingestd::occurrence::{Failure, Occurrence, Outcome, State};
-use ingestd::sandbox::{Effect, EndReason, Instead, Rule, Task};
+use ingestd::sandbox::{EndReason, FaultEffect, FaultRule, Replacement, SandboxTask};
 use ingestd::trtc::Action;
 
 use super::rig::{Call, Rig, SECRETS, contains, get, looping, once, soon, wait_until};
 
 /// What a daemon left that lived through every fault.
 struct Run {
-    rows: Vec<(Occurrence, Vec<Call>, Vec<Task>)>,
+    rows: Vec<(Occurrence, Vec<Call>, Vec<SandboxTask>)>,
     /// What it wrote, said and showed, by name.
     traces: Vec<(String, Vec<u8>)>,
 }
@@ -24,17 +24,17 @@ const USER_INFO: &str = "hush-user-info";
 const QUERY: &str = "hush-query";
 
 fn live_through_every_fault() -> Run {
-    let start = |rule: Rule, robot: &str| rule.action(Action::Start).robot(robot);
-    let instead = |with: Instead, done: bool| Rule::new(Effect::Replace { with, done });
-    let html = || Instead::Status { status: 502, retry_after: None };
+    let start = |rule: FaultRule, robot: &str| rule.action(Action::Start).robot(robot);
+    let instead = |with: Replacement, done: bool| FaultRule::new(FaultEffect::Replace { with, done });
+    let html = || Replacement::Status { status: 502, retry_after: None };
     let rig = Rig::new(vec![
-        start(Rule::error("InternalError"), "twice").times(2),
-        start(Rule::error("InvalidParameter.StreamUrl"), "bad-url"),
+        start(FaultRule::error("InternalError"), "twice").times(2),
+        start(FaultRule::error("InvalidParameter.StreamUrl"), "bad-url"),
         start(instead(html(), false), "proxy").times(1),
         start(instead(html(), false), "proxy-down"),
-        start(instead(Instead::Hang, false), "hang"),
-        start(instead(Instead::Cut, false), "cut-before").times(1),
-        start(instead(Instead::Cut, true), "cut-after").times(1),
+        start(instead(Replacement::Hang, false), "hang"),
+        start(instead(Replacement::Cut, false), "cut-before").times(1),
+        start(instead(Replacement::Cut, true), "cut-after").times(1),
     ]);
     let start = soon(2);
     let jobs = ["twice", "bad-url", "proxy", "cut-before", "cut-after"].map(|job| looping(job, start, "8s"));
@@ -64,7 +64,7 @@ fn live_through_every_fault() -> Run {
     Run { rows, traces }
 }
 
-fn of(job: &str) -> &'static (Occurrence, Vec<Call>, Vec<Task>) {
+fn of(job: &str) -> &'static (Occurrence, Vec<Call>, Vec<SandboxTask>) {
     RUN.rows.iter().find(|(row, ..)| row.key.job.as_str() == job).expect("it was planned")
 }
 

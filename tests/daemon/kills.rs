@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ingestd::occurrence::Occurrence;
-use ingestd::sandbox::{Effect, ExistReading, Instead, Rule, Task};
+use ingestd::sandbox::{ExistReading, FaultEffect, FaultRule, Replacement, SandboxTask};
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,15 +29,15 @@ fn job(number: usize) -> String {
     )
 }
 
-fn storm() -> Vec<Rule> {
-    let cut = |done| Rule::new(Effect::Replace { with: Instead::Cut, done });
+fn storm() -> Vec<FaultRule> {
+    let cut = |done| FaultRule::new(FaultEffect::Replace { with: Replacement::Cut, done });
     vec![
         cut(true).action(Action::Start).probability(0.08, 1),
         cut(false).action(Action::Start).probability(0.08, 2),
-        Rule::error("InternalError.InternalError").probability(0.05, 3),
+        FaultRule::error("InternalError.InternalError").probability(0.05, 3),
         cut(true).action(Action::Stop).probability(0.1, 4),
         cut(false).action(Action::Stop).probability(0.1, 5),
-        Rule::new(Effect::Vanish(Duration::from_secs(1))).action(Action::Start).probability(0.03, 6),
+        FaultRule::new(FaultEffect::Vanish(Duration::from_secs(1))).action(Action::Start).probability(0.03, 6),
     ]
 }
 
@@ -101,8 +101,8 @@ fn missing(rows: &[Occurrence], from: Timestamp, to: Timestamp) -> Vec<String> {
 }
 
 /// Two tasks of a robot at the same time: only where the ledger says that a start was in doubt, or that a stop was not verified.
-fn twice_at_once_only_in_doubt(rows: &[Occurrence], tasks: &[Task]) {
-    let mut by_robot: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
+fn twice_at_once_only_in_doubt(rows: &[Occurrence], tasks: &[SandboxTask]) {
+    let mut by_robot: BTreeMap<&str, Vec<&SandboxTask>> = BTreeMap::new();
     for task in tasks {
         by_robot.entry(&task.params.user_id).or_default().push(task);
     }
@@ -119,7 +119,7 @@ fn twice_at_once_only_in_doubt(rows: &[Occurrence], tasks: &[Task]) {
 }
 
 /// The show that a task was started for.
-fn show<'a>(rows: &'a [Occurrence], robot: &str, task: &Task) -> Option<&'a Occurrence> {
+fn show<'a>(rows: &'a [Occurrence], robot: &str, task: &SandboxTask) -> Option<&'a Occurrence> {
     let of = |row: &&Occurrence| row.key.job.as_str() == robot && row.key.start <= task.started_at;
     rows.iter().filter(of).max_by_key(|row| row.key.start)
 }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use ingestd::sandbox::{Answered, Effect, Rule};
+use ingestd::sandbox::{Answered, FaultEffect, FaultRule};
 
 use super::rig::{Rig, once, soon, wait_until};
 
 const STARTS: usize = 100;
 
-fn hundred_at_once(what: &str, faults: Vec<Rule>) {
+fn hundred_at_once(what: &str, faults: Vec<FaultRule>) {
     let rig = Rig::new(faults);
     let start = soon(3);
     let job = |number| {
@@ -46,5 +46,5 @@ fn a_hundred_starts_at_one_instant_are_all_on_air_and_none_is_over_the_limit() {
 
 #[test]
 fn connections_that_are_slow_to_open_change_nothing_about_it() {
-    hundred_at_once("each connection 150 ms away", vec![Rule::new(Effect::ColdDelay(Duration::from_millis(150)))]);
+    hundred_at_once("each connection 150 ms away", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
 }

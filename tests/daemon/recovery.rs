@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ingestd::occurrence::{MissedReason, Outcome, State};
-use ingestd::sandbox::{Effect, EndReason, Instead, Rule};
+use ingestd::sandbox::{EndReason, FaultEffect, FaultRule, Replacement};
 use ingestd::trtc::Action;
 
 use super::rig::{Rig, looping, soon, wait_for, wait_until};
@@ -28,7 +28,9 @@ fn killed_on_air_the_next_start_takes_over_and_stops_it_at_its_end() {
 
 #[test]
 fn killed_between_claim_and_answer_the_next_start_records_the_doubt_and_one_outcome() {
-    let hang = |robot, done| Rule::new(Effect::Replace { with: Instead::Hang, done }).action(Action::Start).robot(robot).times(1);
+    let hang = |robot, done| {
+        FaultRule::new(FaultEffect::Replace { with: Replacement::Hang, done }).action(Action::Start).robot(robot).times(1)
+    };
     let rig = Rig::new(vec![hang("begun", true), hang("lost", false)]);
     let start = soon(2);
     rig.jobs(&["begun", "lost"].map(|job| looping(job, start, "9s")).concat());

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ingestd::ledger::{FILE, HistoryQuery, Reader};
 use ingestd::occurrence::{Occurrence, State};
-use ingestd::sandbox::{AppKey, Arrival, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
+use ingestd::sandbox::{Arrival, FaultPlan, FaultRule, Sandbox, SandboxApp, SandboxConfig, WELL_KNOWN_SDK_APP_ID};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
@@ -84,17 +84,17 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// With these faults, and an empty schedules folder.
-    pub(crate) fn new(faults: Vec<Rule>) -> Rig {
+    pub(crate) fn new(faults: Vec<FaultRule>) -> Rig {
         Rig::with(faults, |_| {})
     }
 
     /// The same, with a sandbox that is not as usual.
-    pub(crate) fn with(faults: Vec<Rule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
+    pub(crate) fn with(faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let endpoint = listener.local_addr().expect("it is bound");
         let secret = |wanted| SECRETS.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
-        let app = AppKey { key: secret("app-key").expect("listed"), private_map_key: true };
+        let app = SandboxApp { key: secret("app-key").expect("listed"), private_map_key: true };
         let mut config = SandboxConfig {
             secret_id: secret("secret-id").expect("listed"),
             secret_key: secret("secret-key").expect("listed"),
@@ -256,7 +256,7 @@ impl Rig {
     }
 
     /// The tasks of a robot, as the sandbox knows them.
-    pub(crate) fn tasks(&self, robot: &str) -> Vec<ingestd::sandbox::Task> {
+    pub(crate) fn tasks(&self, robot: &str) -> Vec<ingestd::sandbox::SandboxTask> {
         self.sandbox.tasks().into_iter().filter(|task| task.params.user_id == robot).collect()
     }
 

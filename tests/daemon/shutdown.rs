@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ingestd::occurrence::{Outcome, State};
-use ingestd::sandbox::{Effect, EndReason, Instead, Rule};
+use ingestd::sandbox::{EndReason, FaultEffect, FaultRule, Replacement};
 use ingestd::trtc::Action;
 use rustix::process::Signal;
 
@@ -56,7 +56,7 @@ fn a_start_that_is_armed_and_not_due_is_taken_back_and_armed_again() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_answers() {
-    let rig = Rig::new(vec![Rule::new(Effect::Replace { with: Instead::Hang, done: false }).action(Action::Start)]);
+    let rig = Rig::new(vec![FaultRule::new(FaultEffect::Replace { with: Replacement::Hang, done: false }).action(Action::Start)]);
     rig.jobs(&looping("show", soon(2), "1m"));
     let mut daemon = rig.started();
     wait_until("the start is sent", || rig.arrived("show").first().cloned());

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use ingestd::occurrence::{Outcome, State};
-use ingestd::sandbox::{CallbackTarget, Effect, EndReason, Instead, Rule};
+use ingestd::sandbox::{CallbackTarget, EndReason, FaultEffect, FaultRule, Replacement};
 use ingestd::trtc::Action;
 use rustix::process::Signal;
 
@@ -86,7 +86,7 @@ fn a_reload_that_drops_most_of_the_schedule_is_held_until_it_is_meant() {
 fn a_callback_names_the_task_of_a_start_that_was_never_answered() {
     // The daemon must know its port before the sandbox can call it back.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    let hang = Rule::new(Effect::Replace { with: Instead::Hang, done: true }).action(Action::Start).times(1);
+    let hang = FaultRule::new(FaultEffect::Replace { with: Replacement::Hang, done: true }).action(Action::Start).times(1);
     let url = format!("http://{port}/trtc/callback");
     let rig = Rig::with(vec![hang], |sandbox| {
         sandbox.callbacks = Some(CallbackTarget { url, key: CALLBACK_KEY.to_owned().into() });

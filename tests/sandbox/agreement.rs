@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ingestd::sandbox::{
-    Effect, FaultPlan, Instead, Rule, WELL_KNOWN_APP_KEY, WELL_KNOWN_SDK_APP_ID, WELL_KNOWN_SECRET_ID, WELL_KNOWN_SECRET_KEY,
+    FaultEffect, FaultPlan, FaultRule, Replacement, WELL_KNOWN_APP_KEY, WELL_KNOWN_SDK_APP_ID, WELL_KNOWN_SECRET_ID,
+    WELL_KNOWN_SECRET_KEY,
 };
 use ingestd::trtc::{
     Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, Fault, HttpApi, Limits, Repeat, Request, Room, Secrets,
@@ -95,13 +96,13 @@ async fn each_fault_comes_back_as_what_it_proves() {
     let rig = Rig::new().await;
     let client = client(&rig);
     for (with, expected) in [
-        (Instead::Error("ResourceUnavailable".to_owned()), "rejected ResourceUnavailable"),
-        (Instead::Status { status: 502, retry_after: Some(Duration::from_secs(7)) }, "status 502, retry after 7"),
-        (Instead::Body("<html>".to_owned()), "no envelope"),
-        (Instead::Cut, "cut"),
-        (Instead::Hang, "timeout"),
+        (Replacement::Error("ResourceUnavailable".to_owned()), "rejected ResourceUnavailable"),
+        (Replacement::Status { status: 502, retry_after: Some(Duration::from_secs(7)) }, "status 502, retry after 7"),
+        (Replacement::Body("<html>".to_owned()), "no envelope"),
+        (Replacement::Cut, "cut"),
+        (Replacement::Hang, "timeout"),
     ] {
-        rig.sandbox.inject(FaultPlan::new(vec![Rule::new(Effect::Replace { with, done: true }).times(1)]));
+        rig.sandbox.inject(FaultPlan::new(vec![FaultRule::new(FaultEffect::Replace { with, done: true }).times(1)]));
         let answer = client.call(start("main", params(Room::Integer(1))), now()).await;
         let retry_after = answer.retry_after.map(|after| format!(", retry after {}", after.as_secs())).unwrap_or_default();
         let seen = match answer.result {

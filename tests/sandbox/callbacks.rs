@@ -7,7 +7,7 @@ use std::time::Duration;
 use ingestd::daemon::Message;
 use ingestd::daemon::{Handle, Messages};
 use ingestd::sandbox::{
-    CallbackTarget, Delivery, Disturbance, Effect, FaultPlan, Rule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID,
+    CallbackTarget, Delivery, Disturbance, FaultEffect, FaultPlan, FaultRule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID,
 };
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::web::callbacks;
@@ -31,12 +31,12 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new(rules: Vec<Rule>) -> Rig {
+    async fn new(rules: Vec<FaultRule>) -> Rig {
         Rig::with(rules, KEY).await
     }
 
     /// The sandbox signs with `key`.
-    async fn with(rules: Vec<Rule>, key: &str) -> Rig {
+    async fn with(rules: Vec<FaultRule>, key: &str) -> Rig {
         let (handle, inputs) = Handle::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let target = format!("http://{}{}", listener.local_addr().expect("it is bound"), callbacks::PATH);
@@ -72,7 +72,7 @@ impl Rig {
 }
 
 /// A sandbox that calls back there; where it listens, and what it delivers.
-async fn serve(rules: Vec<Rule>, url: String, key: &str) -> (std::net::SocketAddr, Receiver<Delivery>) {
+async fn serve(rules: Vec<FaultRule>, url: String, key: &str) -> (std::net::SocketAddr, Receiver<Delivery>) {
     let mut config = SandboxConfig::well_known();
     config.faults = FaultPlan::new(rules);
     config.media.by_url.insert("https://media.example.com/short.mp4".to_owned(), Duration::from_millis(50));
@@ -86,8 +86,8 @@ async fn serve(rules: Vec<Rule>, url: String, key: &str) -> (std::net::SocketAdd
     (address, deliveries)
 }
 
-fn disturb(disturbance: Disturbance) -> Rule {
-    Rule::new(Effect::Disturb(disturbance))
+fn disturb(disturbance: Disturbance) -> FaultRule {
+    FaultRule::new(FaultEffect::Disturb(disturbance))
 }
 
 #[tokio::test]

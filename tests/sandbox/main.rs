@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use ingestd::sandbox::{AppKey, Sandbox, SandboxConfig};
+use ingestd::sandbox::{Sandbox, SandboxApp, SandboxConfig};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -51,7 +51,7 @@ impl Rig {
 
     async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Rig {
         let mut config = SandboxConfig::well_known();
-        config.apps.insert(STRICT_APP, AppKey { key: STRICT_APP_KEY.to_owned(), private_map_key: true });
+        config.apps.insert(STRICT_APP, SandboxApp { key: STRICT_APP_KEY.to_owned(), private_map_key: true });
         change(&mut config);
         let clock_ms = Arc::new(AtomicI64::new(BEGIN_MS));
         let clock = Arc::clone(&clock_ms);

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 
 use crate::clock::SimClock;
 use crate::cloud::{Cloud, SimTask, job_of, rejected};
-use crate::faults::{Plan, Point};
+use crate::faults::{Plan, RequestStep};
 use crate::random::Random;
 
 pub(crate) const APP_ID: u64 = 1_400_000_001;
 
-/// What the daemon was told.
+/// What an answer said to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum AnswerKind {
     Started(String),
     Exists,
     Stopped,
@@ -55,7 +55,7 @@ pub(crate) struct Send {
     pub(crate) claims: Vec<Claim>,
     pub(crate) max_duration: Option<u16>,
     pub(crate) is_loop: bool,
-    pub(crate) told: Option<(Timestamp, Told)>,
+    pub(crate) answered: Option<(Timestamp, AnswerKind)>,
     pub(crate) is_slow: bool,
 }
 
@@ -65,9 +65,9 @@ pub(crate) struct State {
     /// The daemon of now, for callbacks.
     pub(crate) handle: Option<Handle>,
     /// When callbacks named a task of a job to a daemon.
-    pub(crate) heard: Vec<(Timestamp, String)>,
+    pub(crate) callbacks_received: Vec<(Timestamp, String)>,
     /// At which of the daemon's requests it dies.
-    pub(crate) dies_at: Option<(Point, u32)>,
+    pub(crate) dies_at: Option<(RequestStep, u32)>,
     ledger: rusqlite::Connection,
     random: Random,
 }
@@ -83,7 +83,7 @@ pub(crate) struct SimApi {
 }
 
 /// What will happen to a request, drawn when it leaves.
-struct Fate {
+struct Delivery {
     to_server: Duration,
     back: Duration,
     refused: bool,
@@ -98,9 +98,10 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 impl SimApi {
     pub(crate) fn new(seed: u64, plan: &Plan, clock: SimClock, ledger: rusqlite::Connection) -> SimApi {
-        let cloud = Cloud::new(plan.exist, plan.weather, plan.rate, Random::apart(seed, 2));
-        let (sends, heard) = (Vec::new(), Vec::new());
-        let state = State { cloud, sends, handle: None, heard, dies_at: None, ledger, random: Random::apart(seed, 3) };
+        let cloud = Cloud::new(plan.exist, plan.fault_rates, plan.rate, Random::for_purpose(seed, 2));
+        let (sends, callbacks_received) = (Vec::new(), Vec::new());
+        let state =
+            State { cloud, sends, handle: None, callbacks_received, dies_at: None, ledger, random: Random::for_purpose(seed, 3) };
         SimApi {
             state: Arc::new(Mutex::new(state)),
             clock,
@@ -115,7 +116,7 @@ impl SimApi {
     }
 
     /// Counts a step of a request; the daemon dies at the one that was chosen.
-    fn passes(&self, point: Point) -> bool {
+    fn passes(&self, point: RequestStep) -> bool {
         let mut state = self.state();
         let Some((chosen, left)) = &mut state.dies_at else { return false };
         if *chosen != point {
@@ -130,30 +131,30 @@ impl SimApi {
         dies
     }
 
-    fn told(&self, send: usize, result: Result<Success, Fault>, retry_after: Option<Duration>) -> Answer {
-        let told = match &result {
-            Ok(Success::Started { task_id }) => Told::Started(task_id.clone()),
-            Ok(Success::Stopped) => Told::Stopped,
-            Ok(Success::Described(status)) => Told::Runs(*status == TaskStatus::InProgress),
+    fn record_answer(&self, send: usize, result: Result<Success, Fault>, retry_after: Option<Duration>) -> Answer {
+        let kind = match &result {
+            Ok(Success::Started { task_id }) => AnswerKind::Started(task_id.clone()),
+            Ok(Success::Stopped) => AnswerKind::Stopped,
+            Ok(Success::Described(status)) => AnswerKind::Runs(*status == TaskStatus::InProgress),
             Err(Fault::Rejected { code, .. }) => match code.as_str() {
-                "FailedOperation.TaskExist" => Told::Exists,
-                "FailedOperation.TaskFinished" | "FailedOperation.TaskNotExist" => Told::Stopped,
+                "FailedOperation.TaskExist" => AnswerKind::Exists,
+                "FailedOperation.TaskFinished" | "FailedOperation.TaskNotExist" => AnswerKind::Stopped,
                 "RequestLimitExceeded"
                 | "ResourceInsufficient.RequestRejection"
                 | "InvalidParameter.StreamUrl"
-                | "InvalidParameter.TaskId" => Told::Nothing,
-                _ => Told::Doubt,
+                | "InvalidParameter.TaskId" => AnswerKind::Nothing,
+                _ => AnswerKind::Doubt,
             },
-            Err(Fault::Connect(_)) => Told::Nothing,
-            Err(_) => Told::Doubt,
+            Err(Fault::Connect(_)) => AnswerKind::Nothing,
+            Err(_) => AnswerKind::Doubt,
         };
         let at = self.clock.truth();
-        self.state().sends[send].told = Some((at, told));
+        self.state().sends[send].answered = Some((at, kind));
         Answer { retry_after, ..Answer::bare(result) }
     }
 
     /// Tells the daemon of then, if callbacks are on: late, twice, or not at all.
-    pub(crate) fn call_back(&self, task_id: String, job: String, news: TaskNews, at: Timestamp) {
+    pub(crate) fn send_callback(&self, task_id: String, job: String, news: TaskNews, at: Timestamp) {
         if !self.callbacks {
             return;
         }
@@ -176,7 +177,7 @@ impl SimApi {
                 let mut state = server.state();
                 let callback = Callback { sdk_app_id: APP_ID, task_id, news, at };
                 if state.handle.as_ref().is_some_and(|handle| handle.callback(callback)) {
-                    state.heard.push((now, job));
+                    state.callbacks_received.push((now, job));
                 }
             });
         }
@@ -196,52 +197,52 @@ impl SimApi {
             stopped_at: None,
             vanishes: false,
         });
-        self.tell_of(id);
+        self.send_callbacks_of(id);
     }
 
-    /// The callbacks of a task's life.
-    fn tell_of(&self, task_id: &str) {
+    /// The callbacks of a task, from its start to its end.
+    fn send_callbacks_of(&self, task_id: &str) {
         if !self.callbacks {
             return;
         }
         let found = self.state().cloud.tasks.iter().find(|task| task.id == task_id).cloned();
         let Some(task) = found else { return };
-        self.call_back(task.id.clone(), task.job.clone(), TaskNews::Started, task.started_at);
+        self.send_callback(task.id.clone(), task.job.clone(), TaskNews::Started, task.started_at);
         let server = self.clone();
         tokio::spawn(async move {
             if task.ends_at < task.started_at + SignedDuration::from_hours(24) {
                 server.clock.until(task.ends_at).await;
-                server.tell_end(&task.id);
+                server.send_end_callback(&task.id);
             }
         });
     }
 
-    fn tell_end(&self, task_id: &str) {
+    fn send_end_callback(&self, task_id: &str) {
         let now = self.clock.truth();
         let found = self.state().cloud.tasks.iter().find(|task| task.id == task_id && task.end() == now).cloned();
         if let Some(task) = found {
-            self.call_back(task.id, task.job, TaskNews::Stopped, now);
+            self.send_callback(task.id, task.job, TaskNews::Stopped, now);
         }
     }
 
-    fn arrived(&self, request: &Request, send: usize, fate_effect: bool, fault: Option<Fault>) -> Result<Success, Fault> {
+    fn arrived(&self, request: &Request, send: usize, has_effect: bool, fault: Option<Fault>) -> Result<Success, Fault> {
         let now = self.clock.truth();
         let result = {
             let mut state = self.state();
             if !state.cloud.admits(request.body.action(), now) {
                 return Err(rejected("RequestLimitExceeded"));
             }
-            if !fate_effect {
+            if !has_effect {
                 return Err(fault.expect("without an effect there is a fault"));
             }
             state.cloud.apply(request, send, now)
         };
         match (&request.body, &result) {
-            (Body::Start { .. }, Ok(Success::Started { task_id })) => self.tell_of(task_id),
-            (Body::Stop { task_id }, Ok(_)) => self.tell_end(task_id),
+            (Body::Start { .. }, Ok(Success::Started { task_id })) => self.send_callbacks_of(task_id),
+            (Body::Stop { task_id }, Ok(_)) => self.send_end_callback(task_id),
             _ => {}
         }
-        self.passes(Point::Effect);
+        self.passes(RequestStep::Effect);
         // A rejection is what it is, whatever happens to its answer.
         match (fault, result) {
             (Some(fault), _) => Err(fault),
@@ -251,13 +252,13 @@ impl SimApi {
 }
 
 impl State {
-    fn fate(&mut self, action: Action, is_out: bool) -> Fate {
-        let weather = self.cloud.weather;
+    fn delivery(&mut self, action: Action, is_out: bool) -> Delivery {
+        let fault_rates = self.cloud.fault_rates;
         let random = &mut self.random;
-        let mut fate = Fate {
+        let mut delivery = Delivery {
             to_server: Duration::from_millis(1 + random.below(120)),
             back: Duration::from_millis(1 + random.below(80)),
-            refused: random.percent(weather.refused) || (is_out && random.percent(50)),
+            refused: random.percent(fault_rates.refused) || (is_out && random.percent(50)),
             effect: true,
             fault: None,
             lost: None,
@@ -265,27 +266,27 @@ impl State {
         };
         let half = random.percent(50);
         let gateway = Fault::Status(if half { 502 } else { 503 });
-        if random.percent(weather.internal) {
-            fate.fault = Some(rejected("InternalError.InternalError"));
-        } else if random.percent(weather.unknown) {
-            fate.fault = Some(rejected("FailedOperation.Whatever"));
-        } else if random.percent(weather.gateway) {
-            fate.fault = Some(gateway);
-            fate.retry_after = random.percent(30).then(|| Duration::from_secs(1 + random.below(20)));
-        } else if random.percent(weather.insufficient) {
-            fate.effect = false;
-            fate.fault = Some(rejected("ResourceInsufficient.RequestRejection"));
-            return fate;
-        } else if random.percent(weather.lost) || is_out || (action == Action::Describe && random.percent(weather.hang)) {
+        if random.percent(fault_rates.internal) {
+            delivery.fault = Some(rejected("InternalError.InternalError"));
+        } else if random.percent(fault_rates.unknown) {
+            delivery.fault = Some(rejected("FailedOperation.Whatever"));
+        } else if random.percent(fault_rates.gateway) {
+            delivery.fault = Some(gateway);
+            delivery.retry_after = random.percent(30).then(|| Duration::from_secs(1 + random.below(20)));
+        } else if random.percent(fault_rates.insufficient) {
+            delivery.effect = false;
+            delivery.fault = Some(rejected("ResourceInsufficient.RequestRejection"));
+            return delivery;
+        } else if random.percent(fault_rates.lost) || is_out || (action == Action::Describe && random.percent(fault_rates.hang)) {
             let cut = random.percent(50).then(|| Duration::from_millis(random.below(9_000)));
-            fate.fault = Some(if cut.is_some() { Fault::Cut("planned".into()) } else { Fault::Timeout });
-            fate.lost = Some(cut.unwrap_or(CALL_LIMIT));
-        } else if random.percent(weather.slow) {
-            fate.to_server += Duration::from_millis(random.below(1_500));
-            fate.back += Duration::from_millis(random.below(7_500));
+            delivery.fault = Some(if cut.is_some() { Fault::Cut("planned".into()) } else { Fault::Timeout });
+            delivery.lost = Some(cut.unwrap_or(CALL_LIMIT));
+        } else if random.percent(fault_rates.slow) {
+            delivery.to_server += Duration::from_millis(random.below(1_500));
+            delivery.back += Duration::from_millis(random.below(7_500));
         }
-        fate.effect = fate.fault.is_none() || (half && !is_out);
-        fate
+        delivery.effect = delivery.fault.is_none() || (half && !is_out);
+        delivery
     }
 
     /// The rows by which a start of `job` may leave now.
@@ -307,11 +308,11 @@ impl State {
 impl Api for SimApi {
     async fn call(&self, request: Request, wall: Timestamp) -> Answer {
         let at = self.clock.truth();
-        let (send, fate) = {
+        let (send, delivery) = {
             let mut state = self.state();
             let action = request.body.action();
             let is_out = self.outages.iter().any(|(from, to)| *from <= at && at < *to);
-            let fate = state.fate(action, is_out);
+            let delivery = state.delivery(action, is_out);
             let mut send = Send {
                 at,
                 wall,
@@ -321,8 +322,8 @@ impl Api for SimApi {
                 claims: Vec::new(),
                 max_duration: None,
                 is_loop: false,
-                told: None,
-                is_slow: fate.to_server > Duration::from_millis(200) || fate.lost.is_some(),
+                answered: None,
+                is_slow: delivery.to_server > Duration::from_millis(200) || delivery.lost.is_some(),
             };
             match &request.body {
                 Body::Start { params, .. } => {
@@ -335,31 +336,31 @@ impl Api for SimApi {
                 Body::Stop { task_id } | Body::Describe { task_id } => send.subject.clone_from(task_id),
             }
             state.sends.push(send);
-            (state.sends.len() - 1, fate)
+            (state.sends.len() - 1, delivery)
         };
         // A daemon that dies as it sends has sent it or has not.
-        let never_leaves = self.passes(Point::Send) && self.state().random.percent(50);
-        if fate.refused || never_leaves {
-            tokio::time::sleep(fate.to_server).await;
-            return self.told(send, Err(Fault::Connect("planned".into())), None);
+        let never_leaves = self.passes(RequestStep::Send) && self.state().random.percent(50);
+        if delivery.refused || never_leaves {
+            tokio::time::sleep(delivery.to_server).await;
+            return self.record_answer(send, Err(Fault::Connect("planned".into())), None);
         }
         // What is on the wire arrives whether or not the caller still waits.
         let server = self.clone();
-        let (effect, fault) = (fate.effect, fate.fault.clone());
+        let (effect, fault) = (delivery.effect, delivery.fault.clone());
         let arrives = tokio::spawn(async move {
-            tokio::time::sleep(fate.to_server).await;
+            tokio::time::sleep(delivery.to_server).await;
             server.arrived(&request, send, effect, fault)
         });
-        let result = if let Some(after) = fate.lost {
-            tokio::time::sleep(after.max(fate.to_server)).await;
-            Err(fate.fault.expect("what is lost is a fault"))
+        let result = if let Some(after) = delivery.lost {
+            tokio::time::sleep(after.max(delivery.to_server)).await;
+            Err(delivery.fault.expect("what is lost is a fault"))
         } else {
             let result = arrives.await.expect("the simulated server does not panic");
-            tokio::time::sleep(fate.back).await;
+            tokio::time::sleep(delivery.back).await;
             result
         };
-        let answer = self.told(send, result, fate.retry_after);
-        self.passes(Point::Answer);
+        let answer = self.record_answer(send, result, delivery.retry_after);
+        self.passes(RequestStep::Answer);
         answer
     }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use ingestd::trtc::{Action, Body, Fault, Repeat, Request, StartParams, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::faults::{Exist, Weather};
+use crate::faults::{Exist, FaultRates};
 use crate::random::Random;
 
 /// A task, as the cloud knows it. All times are true ones.
@@ -38,7 +38,7 @@ impl SimTask {
 
 pub(crate) struct Cloud {
     pub(crate) exist: Exist,
-    pub(crate) weather: Weather,
+    pub(crate) fault_rates: FaultRates,
     pub(crate) tasks: Vec<SimTask>,
     /// Requests that were over the limit.
     pub(crate) rejections: usize,
@@ -57,8 +57,8 @@ pub(crate) fn rejected(code: &str) -> Fault {
 }
 
 impl Cloud {
-    pub(crate) fn new(exist: Exist, weather: Weather, rate: u32, random: Random) -> Cloud {
-        Cloud { exist, weather, tasks: Vec::new(), rejections: 0, rate: rate as usize, windows: Default::default(), random }
+    pub(crate) fn new(exist: Exist, fault_rates: FaultRates, rate: u32, random: Random) -> Cloud {
+        Cloud { exist, fault_rates, tasks: Vec::new(), rejections: 0, rate: rate as usize, windows: Default::default(), random }
     }
 
     /// The rate limit, counted on arrival in any window of a second.
@@ -74,7 +74,7 @@ impl Cloud {
     }
 
     pub(crate) fn apply(&mut self, request: &Request, send: usize, now: Timestamp) -> Result<Success, Fault> {
-        let (lag, over) = (self.weather.lag, self.random.percent(50));
+        let (lag, over) = (self.fault_rates.lag, self.random.percent(50));
         match &request.body {
             Body::Start { params, .. } => self.start(params, send, now),
             Body::Stop { task_id } => match self.tasks.iter_mut().find(|task| &task.id == task_id) {
@@ -135,8 +135,8 @@ impl Cloud {
             Some(Repeat::Times(times)) => plays(times.into()),
             None => plays(1),
         };
-        let vanishes = self.random.percent(self.weather.vanish);
-        let life = if vanishes { SignedDuration::from_secs(self.random.within(3, 400)).min(media) } else { media };
+        let vanishes = self.random.percent(self.fault_rates.vanish);
+        let lasts = if vanishes { SignedDuration::from_secs(self.random.within(3, 400)).min(media) } else { media };
         self.tasks.push(SimTask {
             id: id.clone(),
             room,
@@ -144,9 +144,9 @@ impl Cloud {
             job: job_of(&params.stream_url),
             send,
             started_at: now,
-            ends_at: now + life,
+            ends_at: now + lasts,
             stopped_at: None,
-            vanishes: vanishes && life < media,
+            vanishes: vanishes && lasts < media,
         });
         Ok(Success::Started { task_id: id })
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in a run, drawn from its seed before it begins: the weather of requests, how each daemon ends, what befalls the
+//! What goes wrong in a run, drawn from its seed before it begins: how often requests fail, how each daemon ends, what happens to the
 //! host, and what people do. Refuses to do any of it.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) enum Exist {
 
 /// How often things go wrong with a request, in percent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Weather {
+pub(crate) struct FaultRates {
     /// `InternalError`; half of them after the effect.
     pub(crate) internal: u64,
     /// `ResourceInsufficient`: nothing began.
@@ -42,20 +42,30 @@ pub(crate) struct Weather {
     pub(crate) vanish: u64,
 }
 
-impl Weather {
-    pub(crate) const CALM: Weather =
-        Weather { internal: 0, insufficient: 0, unknown: 0, lost: 0, refused: 0, gateway: 0, slow: 0, hang: 0, lag: 0, vanish: 0 };
+impl FaultRates {
+    pub(crate) const NONE: FaultRates = FaultRates {
+        internal: 0,
+        insufficient: 0,
+        unknown: 0,
+        lost: 0,
+        refused: 0,
+        gateway: 0,
+        slow: 0,
+        hang: 0,
+        lag: 0,
+        vanish: 0,
+    };
 
     /// Whether every request is answered, rightly and soon.
-    pub(crate) fn is_calm(&self) -> bool {
-        let Weather { internal, insufficient, unknown, lost, refused, gateway, slow, hang, lag, vanish: _ } = *self;
+    pub(crate) fn is_fault_free(&self) -> bool {
+        let FaultRates { internal, insufficient, unknown, lost, refused, gateway, slow, hang, lag, vanish: _ } = *self;
         internal + insufficient + unknown + lost + refused + gateway + slow + hang + lag == 0
     }
 }
 
 /// A step of a request at which the daemon may die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Point {
+pub(crate) enum RequestStep {
     /// The request leaves, or was about to.
     Send,
     /// It has taken effect.
@@ -72,7 +82,7 @@ pub(crate) enum Ending {
     /// A crash right after the commit of its n-th happening, before any call runs.
     Notice(u32),
     /// A crash at its n-th request.
-    Request(Point, u32),
+    Request(RequestStep, u32),
     /// A crash when it has taken over, and before its first turn.
     Boot,
     /// SIGTERM after so long.
@@ -81,16 +91,16 @@ pub(crate) enum Ending {
 
 /// One daemon, and how long nobody is there after it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Life {
+pub(crate) struct DaemonRun {
     pub(crate) ending: Ending,
     pub(crate) away: SignedDuration,
     /// The next daemon finds an edited schedule.
     pub(crate) edited: bool,
 }
 
-/// What befalls the host, or is done by people.
+/// What happens to the host, or is done by people.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Blow {
+pub(crate) enum HostEvent {
     /// The wall clock is set.
     Step(SignedDuration),
     /// The wall clock is right again.
@@ -115,42 +125,45 @@ pub(crate) enum Blow {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) exist: Exist,
-    pub(crate) weather: Weather,
+    pub(crate) fault_rates: FaultRates,
     pub(crate) outages: Vec<(Timestamp, Timestamp)>,
     pub(crate) rate: u32,
     pub(crate) callbacks: bool,
-    pub(crate) lives: Vec<Life>,
-    pub(crate) blows: Vec<(Timestamp, Blow)>,
+    pub(crate) daemon_runs: Vec<DaemonRun>,
+    pub(crate) host_events: Vec<(Timestamp, HostEvent)>,
 }
 
 impl Plan {
     /// Nothing goes wrong.
-    pub(crate) fn calm(exist: Exist) -> Plan {
-        let (weather, rate) = (Weather::CALM, 20);
-        Plan { exist, weather, outages: Vec::new(), rate, callbacks: false, lives: Vec::new(), blows: Vec::new() }
+    pub(crate) fn without_faults(exist: Exist) -> Plan {
+        let (fault_rates, rate) = (FaultRates::NONE, 20);
+        Plan { exist, fault_rates, outages: Vec::new(), rate, callbacks: false, daemon_runs: Vec::new(), host_events: Vec::new() }
     }
 
     pub(crate) fn has_steps(&self) -> bool {
-        self.blows.iter().any(|(_, blow)| matches!(blow, Blow::Step(_)))
+        self.host_events.iter().any(|(_, host_event)| matches!(host_event, HostEvent::Step(_)))
     }
 
     pub(crate) fn has_orders(&self) -> bool {
-        self.blows.iter().any(|(_, blow)| matches!(blow, Blow::StopJob | Blow::StopTask | Blow::StopAll))
+        self.host_events
+            .iter()
+            .any(|(_, host_event)| matches!(host_event, HostEvent::StopJob | HostEvent::StopTask | HostEvent::StopAll))
     }
 
     pub(crate) fn has_reloads(&self) -> bool {
-        self.lives.iter().any(|life| life.edited) || self.blows.iter().any(|(_, blow)| matches!(blow, Blow::Reload))
+        self.daemon_runs.iter().any(|daemon_run| daemon_run.edited)
+            || self.host_events.iter().any(|(_, host_event)| matches!(host_event, HostEvent::Reload))
     }
 
     /// Whether every request was answered, rightly and soon.
-    pub(crate) fn is_calm(&self) -> bool {
-        self.weather.is_calm() && self.outages.is_empty()
+    pub(crate) fn is_fault_free(&self) -> bool {
+        self.fault_rates.is_fault_free() && self.outages.is_empty()
     }
 }
 
-fn weather(random: &mut Random) -> Weather {
+fn fault_rates(random: &mut Random) -> FaultRates {
     let mut draw = |most: u64, often: u64| if random.percent(often) { 1 + random.below(most) } else { 0 };
-    Weather {
+    FaultRates {
         internal: draw(12, 60),
         insufficient: draw(10, 30),
         unknown: draw(6, 30),
@@ -172,18 +185,18 @@ fn ending(random: &mut Random, in_a_loop: bool) -> Ending {
     match random.below(9) {
         0 | 1 => Ending::Crash(length),
         2 | 3 => Ending::Notice(count),
-        4 => Ending::Request(Point::Send, count),
-        5 => Ending::Request(Point::Effect, count),
-        6 => Ending::Request(Point::Answer, count),
+        4 => Ending::Request(RequestStep::Send, count),
+        5 => Ending::Request(RequestStep::Effect, count),
+        6 => Ending::Request(RequestStep::Answer, count),
         7 => Ending::Boot,
         _ => Ending::Term(length),
     }
 }
 
-fn lives(random: &mut Random) -> Vec<Life> {
+fn daemon_runs(random: &mut Random) -> Vec<DaemonRun> {
     let in_a_loop = random.percent(30);
     let count = if in_a_loop { 4 + random.below(8) } else { 1 + random.below(4) };
-    let life = |random: &mut Random| {
+    let daemon_run = |random: &mut Random| {
         let away = match random.below(10) {
             0..4 => 0,
             4..8 => random.within(0, 20_000),
@@ -192,39 +205,39 @@ fn lives(random: &mut Random) -> Vec<Life> {
         let away = if in_a_loop { away.min(2_000) } else { away };
         let is_short = in_a_loop && random.percent(90);
         let ending = ending(random, is_short);
-        Life { ending, away: SignedDuration::from_millis(away), edited: random.percent(6) }
+        DaemonRun { ending, away: SignedDuration::from_millis(away), edited: random.percent(6) }
     };
-    (0..count).map(|_| life(random)).collect()
+    (0..count).map(|_| daemon_run(random)).collect()
 }
 
-fn steps(random: &mut Random, at: &mut dyn FnMut(&mut Random) -> Timestamp, blows: &mut Vec<(Timestamp, Blow)>) {
+fn steps(random: &mut Random, at: &mut dyn FnMut(&mut Random) -> Timestamp, host_events: &mut Vec<(Timestamp, HostEvent)>) {
     let start = at(random);
     let size = if random.percent(50) { random.within(1, 590) } else { random.within(600, 5_400) };
     let sign = if random.percent(50) { 1 } else { -1 };
-    blows.push((start, Blow::Step(SignedDuration::from_millis(sign * (size * 1_000 + random.within(0, 999))))));
+    host_events.push((start, HostEvent::Step(SignedDuration::from_millis(sign * (size * 1_000 + random.within(0, 999))))));
     let later = start + SignedDuration::from_secs(random.within(1, 400));
     let way = random.below(4);
     match way {
-        0 => blows.push((later, Blow::Confirm)),
-        1 => blows.push((later, Blow::Synchronised)),
+        0 => host_events.push((later, HostEvent::Confirm)),
+        1 => host_events.push((later, HostEvent::Synchronised)),
         _ => {}
     }
     // However it was, the clock is right in the end, and somebody says so.
     let right = later + SignedDuration::from_secs(random.within(1, 200));
-    blows.push((right, Blow::Right));
-    blows.push((right + SignedDuration::from_secs(3), Blow::Confirm));
+    host_events.push((right, HostEvent::Right));
+    host_events.push((right + SignedDuration::from_secs(3), HostEvent::Confirm));
 }
 
 /// Draws what goes wrong in the first so many minutes.
 pub(crate) fn plan(random: &mut Random, minutes: i64) -> Plan {
-    let mut plan = Plan::calm(*random.pick(&[Exist::RoomUser, Exist::User, Exist::Displace, Exist::Both]));
+    let mut plan = Plan::without_faults(*random.pick(&[Exist::RoomUser, Exist::User, Exist::Displace, Exist::Both]));
     plan.rate = *random.pick(&[20, 20, 20, 10, 4]);
     let mut at = |random: &mut Random| begin() + SignedDuration::from_millis(random.within(1_000, minutes * 60_000 - 60_000));
     if random.percent(50) {
-        plan.weather = weather(random);
+        plan.fault_rates = fault_rates(random);
     }
     if random.percent(40) {
-        plan.weather.vanish = 10 + random.below(40);
+        plan.fault_rates.vanish = 10 + random.below(40);
     }
     if random.percent(12) {
         let from = at(random);
@@ -232,31 +245,31 @@ pub(crate) fn plan(random: &mut Random, minutes: i64) -> Plan {
     }
     plan.callbacks = random.percent(40);
     if random.percent(55) {
-        plan.lives = lives(random);
+        plan.daemon_runs = daemon_runs(random);
     }
-    let mut blows = Vec::new();
+    let mut host_events = Vec::new();
     if random.percent(22) {
-        steps(random, &mut at, &mut blows);
+        steps(random, &mut at, &mut host_events);
     }
-    let mut some = |random: &mut Random, percent: u64, most: u64, blow: &dyn Fn(&mut Random) -> Blow| {
+    let mut some = |random: &mut Random, percent: u64, most: u64, host_event: &dyn Fn(&mut Random) -> HostEvent| {
         if random.percent(percent) {
             for _ in 0..=random.below(most) {
                 let at = at(random);
-                let blow = blow(random);
-                blows.push((at, blow));
+                let host_event = host_event(random);
+                host_events.push((at, host_event));
             }
         }
     };
-    some(random, 10, 2, &|random| Blow::Suspend(SignedDuration::from_secs(random.within(1, 300))));
-    some(random, 15, 3, &|random| Blow::Stall(SignedDuration::from_millis(random.within(100, 60_000))));
-    some(random, 8, 2, &|random| Blow::Disk(SignedDuration::from_millis(random.within(200, 4_000))));
-    some(random, 25, 2, &|_| Blow::Reload);
-    some(random, 20, 3, &|random| *random.pick(&[Blow::StopJob, Blow::StopJob, Blow::StopTask, Blow::StopAll]));
+    some(random, 10, 2, &|random| HostEvent::Suspend(SignedDuration::from_secs(random.within(1, 300))));
+    some(random, 15, 3, &|random| HostEvent::Stall(SignedDuration::from_millis(random.within(100, 60_000))));
+    some(random, 8, 2, &|random| HostEvent::Disk(SignedDuration::from_millis(random.within(200, 4_000))));
+    some(random, 25, 2, &|_| HostEvent::Reload);
+    some(random, 20, 3, &|random| *random.pick(&[HostEvent::StopJob, HostEvent::StopJob, HostEvent::StopTask, HostEvent::StopAll]));
     if plan.callbacks {
-        some(random, 30, 2, &|_| Blow::Foreign);
+        some(random, 30, 2, &|_| HostEvent::Foreign);
     }
-    blows.sort_by_key(|(at, _)| *at);
-    plan.blows = blows;
+    host_events.sort_by_key(|(at, _)| *at);
+    plan.host_events = host_events;
     plan
 }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use crate::checks;
 use crate::faults::{Exist, Plan};
 use crate::run::{Run, run};
-use crate::scenario::{Play, SimJob, Wishes};
+use crate::scenario::{Play, ScenarioOptions, SimJob};
 
 fn job(id: String, trigger: &str, play: Play) -> SimJob {
     let (room, trigger) = (format!("room-{id}"), trigger.to_owned());
@@ -15,8 +15,8 @@ fn job(id: String, trigger: &str, play: Play) -> SimJob {
 }
 
 fn calm(jobs: Vec<SimJob>, length: SignedDuration) -> Run {
-    let wishes = Wishes { conflicts: false, crowd: false, minutes: length.as_mins() };
-    let run = run(0, jobs, Plan::calm(Exist::RoomUser), wishes, length);
+    let options = ScenarioOptions { conflicts: false, crowd: false, minutes: length.as_mins() };
+    let run = run(0, jobs, Plan::without_faults(Exist::RoomUser), options, length);
     let faults = checks::all(&run);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     run

@@ -25,11 +25,11 @@
 //! What DESIGN leaves open is excused where it is checked, with the reason.
 
 mod api;
-mod blows;
 mod checks;
 mod clock;
 mod cloud;
 mod faults;
+mod host_events;
 mod long;
 mod random;
 mod run;
@@ -43,7 +43,7 @@ use jiff::SignedDuration;
 
 use random::Random;
 use run::Run;
-use scenario::Wishes;
+use scenario::ScenarioOptions;
 
 /// What a `cargo test` runs.
 const SEEDS: u64 = 2_000;
@@ -62,17 +62,17 @@ const CHAINED: u64 = 1_000_000;
 
 /// The scenario of a seed.
 fn simulate(seed: u64) -> Run {
-    let mut random = Random::apart(seed, 1);
-    let wishes = Wishes { conflicts: random.percent(50), crowd: random.percent(8), minutes: random.within(16, 40) };
-    let mut jobs = scenario::jobs(&mut random, wishes);
+    let mut random = Random::for_purpose(seed, 1);
+    let options = ScenarioOptions { conflicts: random.percent(50), crowd: random.percent(8), minutes: random.within(16, 40) };
+    let mut jobs = scenario::jobs(&mut random, options);
     if seed >= CHAINED {
-        scenario::chain(&mut Random::apart(seed, 5), &mut jobs);
+        scenario::chain(&mut Random::for_purpose(seed, 5), &mut jobs);
     }
-    let plan = faults::plan(&mut random, wishes.minutes);
+    let plan = faults::plan(&mut random, options.minutes);
     if std::env::var_os("INGESTD_SEED").is_some() {
         println!("{}{plan:#?}", scenario::text(&jobs));
     }
-    run::run(seed, jobs, plan, wishes, SignedDuration::from_mins(wishes.minutes))
+    run::run(seed, jobs, plan, options, SignedDuration::from_mins(options.minutes))
 }
 
 fn number(name: &str) -> Option<u64> {

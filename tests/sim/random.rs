@@ -6,7 +6,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     /// One for each purpose, which draws nothing from another's.
-    pub(crate) fn apart(seed: u64, purpose: u64) -> Random {
+    pub(crate) fn for_purpose(seed: u64, purpose: u64) -> Random {
         let mut first = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ purpose);
         Random(first.next())
     }

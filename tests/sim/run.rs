@@ -1,4 +1,4 @@
-//! A run: daemons that come and go on one ledger, what befalls them, and what was seen of it. Refuses to judge.
+//! A run: daemons that come and go on one ledger, what happens to them, and what was seen of it. Does not judge it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,12 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
 use crate::clock::SimClock;
-use crate::faults::{Blow, Ending, Life, Plan};
+use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
 use crate::random::Random;
-use crate::scenario::{SimJob, Wishes, begin, edited, text};
+use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
 
 /// A schedule that was in force, by what the daemon's clock showed.
-pub(crate) struct Reign {
+pub(crate) struct GenerationSpan {
     pub(crate) number: i64,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) jobs: Vec<SimJob>,
@@ -30,7 +30,7 @@ pub(crate) struct Reign {
 
 /// Why a daemon could not see or do something. Times are true ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Blind {
+pub(crate) enum Impairment {
     Down,
     Stalled,
     /// The clock was wrong, or held.
@@ -51,13 +51,13 @@ pub(crate) struct TaskRow {
 /// A run that is over.
 pub(crate) struct Run {
     pub(crate) plan: Plan,
-    pub(crate) reigns: Vec<Reign>,
+    pub(crate) generations: Vec<GenerationSpan>,
     pub(crate) rows: Vec<Occurrence>,
     pub(crate) tasks: Vec<TaskRow>,
     pub(crate) orphans: Vec<String>,
     pub(crate) ordered: Vec<String>,
     pub(crate) api: SimApi,
-    pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
+    pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) boots: Vec<Timestamp>,
     pub(crate) happenings: Vec<(Timestamp, Notice)>,
     /// When it was over, truly.
@@ -76,11 +76,11 @@ pub(crate) struct World<'a> {
     pub(crate) api: SimApi,
     pub(crate) folder: PathBuf,
     pub(crate) ends: Timestamp,
-    pub(crate) pending: RefCell<VecDeque<(Timestamp, Blow)>>,
+    pub(crate) pending: RefCell<VecDeque<(Timestamp, HostEvent)>>,
     pub(crate) schedules: RefCell<Vec<(Arc<Schedule>, Vec<SimJob>)>>,
     pub(crate) seen: RefCell<Seen>,
     pub(crate) random: RefCell<Random>,
-    pub(crate) wishes: Wishes,
+    pub(crate) options: ScenarioOptions,
     pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Notice)>>>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct World<'a> {
 pub(crate) struct Seen {
     /// Number, wall time.
     pub(crate) accepted: Vec<(i64, Timestamp)>,
-    pub(crate) blind: Vec<(Blind, Timestamp, Timestamp)>,
+    pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) wrong_since: Option<Timestamp>,
     pub(crate) ordered: Vec<String>,
     pub(crate) boots: Vec<Timestamp>,
@@ -118,7 +118,7 @@ pub(crate) fn connect(folder: &Path) -> rusqlite::Connection {
 }
 
 /// Runs `jobs` under `plan` for so long, then lets everything come to its end.
-pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, wishes: Wishes, length: SignedDuration) -> Run {
+pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOptions, length: SignedDuration) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let folder = tempfile::tempdir_in(ram()).expect("a folder");
     runtime.block_on(async {
@@ -128,29 +128,29 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, wishes: Wishes, leng
             api: SimApi::new(seed, &plan, clock.clone(), connect(folder.path())),
             clock,
             folder: folder.path().to_owned(),
-            ends: plan.blows.iter().map(|(at, _)| *at + SignedDuration::from_secs(10)).fold(begin() + length, Timestamp::max),
-            pending: RefCell::new(plan.blows.iter().copied().collect()),
+            ends: plan.host_events.iter().map(|(at, _)| *at + SignedDuration::from_secs(10)).fold(begin() + length, Timestamp::max),
+            pending: RefCell::new(plan.host_events.iter().copied().collect()),
             schedules: RefCell::new(vec![(read(&text(&jobs)), jobs)]),
             seen: RefCell::default(),
-            random: RefCell::new(Random::apart(seed, 4)),
-            wishes,
+            random: RefCell::new(Random::for_purpose(seed, 4)),
+            options,
             happenings: Arc::default(),
             plan: &plan,
         };
-        world.live().await
+        world.run_to_the_end().await
     })
 }
 
 impl World<'_> {
-    async fn live(self) -> Run {
-        for life in &self.plan.lives {
+    async fn run_to_the_end(self) -> Run {
+        for daemon_run in &self.plan.daemon_runs {
             if self.clock.truth() < self.ends {
-                self.daemon(Some(life)).await;
+                self.daemon(Some(daemon_run)).await;
                 let from = self.clock.truth();
-                let back = (from + life.away).min(self.ends);
-                self.befall(None, back).await;
-                self.blind(Blind::Down, from, self.clock.truth());
-                if life.edited {
+                let back = (from + daemon_run.away).min(self.ends);
+                self.inject(None, back).await;
+                self.add_impairment(Impairment::Down, from, self.clock.truth());
+                if daemon_run.edited {
                     self.edit();
                 }
             }
@@ -160,21 +160,21 @@ impl World<'_> {
         let over = self.clock.truth();
         let seen = self.seen.into_inner();
         let schedules = self.schedules.into_inner();
-        let reign = |(number, from): &(i64, Timestamp)| {
+        let span = |(number, from): &(i64, Timestamp)| {
             let (schedule, jobs) = schedules[usize::try_from(*number - 1).expect("an index")].clone();
-            Reign { number: *number, schedule, jobs, from: *from }
+            GenerationSpan { number: *number, schedule, jobs, from: *from }
         };
         let ledger = connect(&self.folder);
         let happenings = self.happenings.lock().expect("no panic under the lock").clone();
         Run {
             plan: self.plan.clone(),
-            reigns: seen.accepted.iter().map(reign).collect(),
+            generations: seen.accepted.iter().map(span).collect(),
             rows,
             tasks: task_rows(&ledger),
             orphans: orphans(&ledger),
             ordered: seen.ordered,
             api: self.api,
-            blind: seen.blind,
+            impairments: seen.impairments,
             boots: seen.boots,
             happenings,
             over,
@@ -207,7 +207,7 @@ impl World<'_> {
     pub(crate) fn edit(&self) {
         let mut schedules = self.schedules.borrow_mut();
         let number = u32::try_from(schedules.len() + 1).expect("few");
-        let jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.wishes);
+        let jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.options);
         schedules.push((read(&text(&jobs)), jobs));
     }
 
@@ -228,13 +228,13 @@ impl World<'_> {
         known.map(|(number, until)| PastGeneration { generation: self.generation(number), until }).collect()
     }
 
-    /// One daemon, until its life ends; without one, until everything is over. Answers when nothing more was planned.
-    async fn daemon(&self, life: Option<&Life>) -> Option<Timestamp> {
+    /// One daemon, until it ends as `daemon_run` says; without one, until everything is over. Returns when nothing more was planned.
+    async fn daemon(&self, daemon_run: Option<&DaemonRun>) -> Option<Timestamp> {
         let ledger = Ledger::open(&self.folder).expect("the ledger opens");
         let meta = ledger.meta().expect("it reads");
         let now = self.clock.now();
         let newest = self.newest();
-        // A daemon may die with a schedule accepted and nobody told.
+        // A daemon may die with a schedule accepted before anybody was told.
         if self.seen.borrow().accepted.last().is_some_and(|(number, _)| *number < meta.generation) {
             self.accepted(meta.generation, meta.accepted_at.expect("it was accepted at some time"));
         }
@@ -247,14 +247,14 @@ impl World<'_> {
         if self.clock.error().is_zero() && meta.committed_at.is_some_and(|at| at > now) {
             // The clock was ahead; whoever set it right says so again.
             self.seen.borrow_mut().wrong_since.get_or_insert(self.clock.truth());
-            self.pending.borrow_mut().push_front((self.clock.truth(), Blow::Confirm));
+            self.pending.borrow_mut().push_front((self.clock.truth(), HostEvent::Confirm));
         }
         let death = Arc::clone(&self.api.death);
-        let mut countdown = match life.map(|life| life.ending) {
+        let mut countdown = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Notice(count)) => Some(count),
             _ => None,
         };
-        self.api.state().dies_at = match life.map(|life| life.ending) {
+        self.api.state().dies_at = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Request(point, count)) => Some((point, count)),
             _ => None,
         };
@@ -277,31 +277,34 @@ impl World<'_> {
             require_sync: false,
             past: begin() - SignedDuration::from_hours(24),
         };
-        trace_line(&self.clock, &format!("a daemon begins, generation {newest}: {:?}", life.map(|life| life.ending)));
+        trace_line(
+            &self.clock,
+            &format!("a daemon begins, generation {newest}: {:?}", daemon_run.map(|daemon_run| daemon_run.ending)),
+        );
         self.seen.borrow_mut().boots.push(self.clock.truth());
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let daemon = Daemon::new(clock, api, rules, ledger, self.generation(newest), former, Box::new(observe));
         let daemon = daemon.expect("it starts");
-        if self.has_died() || matches!(life.map(|life| life.ending), Some(Ending::Boot)) {
-            // It took over, and never turned.
+        if self.has_died() || matches!(daemon_run.map(|daemon_run| daemon_run.ending), Some(Ending::Boot)) {
+            // It took over, and had no turn.
             return None;
         }
         let handle = daemon.handle();
         self.api.state().handle = Some(handle.clone());
-        let end = match life.map(|life| life.ending) {
+        let end = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Crash(after) | Ending::Term(after)) => (self.clock.truth() + after).min(self.ends),
             Some(Ending::Notice(_) | Ending::Request(..) | Ending::Boot) | None => self.ends,
         };
-        let is_term = matches!(life.map(|life| life.ending), Some(Ending::Term(_)));
+        let is_term = matches!(daemon_run.map(|daemon_run| daemon_run.ending), Some(Ending::Term(_)));
         let term = tokio::sync::Notify::new();
         let stop = async { term.notified().await };
         let script = async {
-            self.befall(Some(&handle), end).await;
+            self.inject(Some(&handle), end).await;
             if is_term {
                 term.notify_one();
                 std::future::pending::<()>().await;
             }
-            if life.is_none() { Some(self.wind_up(&handle).await) } else { None }
+            if daemon_run.is_none() { Some(self.wind_up(&handle).await) } else { None }
         };
         let settled = tokio::select! {
             biased;

@@ -51,7 +51,7 @@ pub(crate) struct SimJob {
 
 /// What the generator was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wishes {
+pub(crate) struct ScenarioOptions {
     pub(crate) conflicts: bool,
     pub(crate) crowd: bool,
     pub(crate) minutes: i64,
@@ -62,10 +62,10 @@ fn clock_time(seconds: i64) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
-fn trigger(random: &mut Random, minutes: i64, wishes: Wishes) -> String {
+fn trigger(random: &mut Random, minutes: i64, options: ScenarioOptions) -> String {
     // A grid makes starts equal and windows touch.
     let at = |random: &mut Random| {
-        let minute = if wishes.crowd { random.within(1, 3) * 5 } else { random.within(1, minutes - 2) };
+        let minute = if options.crowd { random.within(1, 3) * 5 } else { random.within(1, minutes - 2) };
         minute * 60 + if random.percent(10) { random.within(-2, 2) } else { 0 }
     };
     match random.below(5) {
@@ -111,8 +111,8 @@ fn play(random: &mut Random, trigger: &str) -> Play {
     }
 }
 
-fn job(random: &mut Random, id: String, rooms: &[String], wishes: Wishes) -> SimJob {
-    let trigger = trigger(random, wishes.minutes, wishes);
+fn job(random: &mut Random, id: String, rooms: &[String], options: ScenarioOptions) -> SimJob {
+    let trigger = trigger(random, options.minutes, options);
     let play = play(random, &trigger);
     let mut fields = Vec::new();
     let mut maybe = |random: &mut Random, percent: u64, fields_of: &dyn Fn(&mut Random) -> String| {
@@ -127,7 +127,7 @@ fn job(random: &mut Random, id: String, rooms: &[String], wishes: Wishes) -> Sim
     maybe(random, 30, &|_| "on_remove: stop".into());
     maybe(random, 20, &|random| format!("priority: {}", random.below(10)));
     maybe(random, 12, &|random| format!("start_within: {}s", random.within(20, 120)));
-    let conflict = if wishes.conflicts { *random.pick(&["reject", "preempt", "yield", "yield", "allow"]) } else { "reject" };
+    let conflict = if options.conflicts { *random.pick(&["reject", "preempt", "yield", "yield", "allow"]) } else { "reject" };
     SimJob {
         id,
         trigger,
@@ -142,20 +142,20 @@ fn job(random: &mut Random, id: String, rooms: &[String], wishes: Wishes) -> Sim
 }
 
 /// The jobs of a seed.
-pub(crate) fn jobs(random: &mut Random, wishes: Wishes) -> Vec<SimJob> {
-    let count = if wishes.crowd { random.within(15, 30) } else { random.within(3, 11) };
+pub(crate) fn jobs(random: &mut Random, options: ScenarioOptions) -> Vec<SimJob> {
+    let count = if options.crowd { random.within(15, 30) } else { random.within(3, 11) };
     let rooms: Vec<String> =
-        if wishes.conflicts { (0..random.within(1, 3)).map(|room| format!("room-{room}")).collect() } else { Vec::new() };
+        if options.conflicts { (0..random.within(1, 3)).map(|room| format!("room-{room}")).collect() } else { Vec::new() };
     let mut jobs: Vec<_> = (0..count)
         .map(|index| {
             let own = [format!("own-{index}")];
             let shares = !rooms.is_empty() && random.percent(75);
-            job(random, format!("job-{index}"), if shares { &rooms } else { &own }, wishes)
+            job(random, format!("job-{index}"), if shares { &rooms } else { &own }, options)
         })
         .collect();
     // The 24/7 filler that everybody else interrupts.
-    if wishes.conflicts && random.percent(50) {
-        let minutes = wishes.minutes - 2;
+    if options.conflicts && random.percent(50) {
+        let minutes = options.minutes - 2;
         let filler = SimJob {
             id: "filler".into(),
             trigger: format!("at: \"{}\"", clock_time(60)),
@@ -243,7 +243,7 @@ pub(crate) fn text(jobs: &[SimJob]) -> String {
 }
 
 /// Somebody edits the schedule.
-pub(crate) fn edited(random: &mut Random, jobs: &[SimJob], number: u32, wishes: Wishes) -> Vec<SimJob> {
+pub(crate) fn edited(random: &mut Random, jobs: &[SimJob], number: u32, options: ScenarioOptions) -> Vec<SimJob> {
     let mut jobs = jobs.to_vec();
     for _ in 0..random.within(1, 3) {
         let index = usize::try_from(random.below(jobs.len() as u64)).expect("an index");
@@ -252,10 +252,10 @@ pub(crate) fn edited(random: &mut Random, jobs: &[SimJob], number: u32, wishes: 
                 jobs.remove(index);
             }
             1 => jobs[index].version = number,
-            2 => jobs[index].trigger = trigger(random, wishes.minutes, wishes),
+            2 => jobs[index].trigger = trigger(random, options.minutes, options),
             3 => {
                 let id = format!("new-{number}-{}", random.below(1000));
-                let mut new = job(random, id, &[format!("new-{number}")], wishes);
+                let mut new = job(random, id, &[format!("new-{number}")], options);
                 new.id.truncate(20);
                 if !jobs.iter().any(|job| job.id == new.id) {
                     jobs.push(new);

@@ -4,7 +4,7 @@ use ingestd::engine::{Command, StopTarget};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Fault};
 
-use crate::house::{Harm, Story};
+use crate::story::{InjectedFault, Story};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever}\n";
 
@@ -78,7 +78,7 @@ async fn an_armed_start_is_taken_back_by_an_edit() {
 async fn an_edit_before_it_is_on_air_applies_from_the_next_attempt() {
     let mut story = Story::begin("09:59", "  promo: {at: '10:00', for: 1h, repeat: forever, retry: {first: 30s}}\n");
     let fault = Fault::Rejected { code: "ResourceInsufficient".to_owned(), message: String::new() };
-    story.harm(Harm { action: Action::Start, of: "promo", fault, effect: false, times: 1 });
+    story.inject_fault(InjectedFault { action: Action::Start, of: "promo", fault, effect: false, times: 1 });
     story.until("10:00:01").await;
     story.reload("  promo: {at: '10:00', for: 1h, repeat: forever, room: hall, robot: other}\n").await;
     story.until("10:01").await;
@@ -123,7 +123,7 @@ async fn a_reload_while_a_start_waits_for_its_room_loses_no_hour() {
     let mut story = Story::begin("09:59", jobs);
     story.until("10:30").await;
     let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.harm(Harm { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
+    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
     story.until("11:00:01.500").await;
     story.reload(&format!("{jobs}  other: {{at: '15:00', for: 1h, repeat: forever, room: hall}}\n")).await;
     story.until("11:30").await;
@@ -134,7 +134,7 @@ async fn a_reload_while_a_start_waits_for_its_room_loses_no_hour() {
 #[tokio::test(start_paused = true)]
 async fn a_doubt_whose_job_is_removed_is_looked_for_like_a_stream_on_air() {
     let mut story = Story::begin("09:59", PROMO);
-    story.harm(Harm { action: Action::Start, of: "promo", fault: Fault::Timeout, effect: true, times: 1 });
+    story.inject_fault(InjectedFault { action: Action::Start, of: "promo", fault: Fault::Timeout, effect: true, times: 1 });
     story.until("10:00:10.500").await;
     story.reload("  other: {at: '15:00', for: 1h, repeat: forever, room: hall}\n").await;
     story.until("11:01").await;

@@ -8,12 +8,12 @@ use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Fault};
 use jiff::SignedDuration;
 
-use crate::house::{Harm, Story, at};
+use crate::story::{InjectedFault, Story, at};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 10m}\n";
 
-fn timeout(effect: bool, times: usize) -> Harm {
-    Harm { action: Action::Start, of: "promo", fault: Fault::Timeout, effect, times }
+fn timeout(effect: bool, times: usize) -> InjectedFault {
+    InjectedFault { action: Action::Start, of: "promo", fault: Fault::Timeout, effect, times }
 }
 
 fn callback(task_id: &str, news: TaskNews, time: &str) -> Callback {
@@ -36,7 +36,7 @@ async fn a_loop_that_vanishes_is_back_within_a_watch() {
 #[tokio::test(start_paused = true)]
 async fn a_callback_names_the_task_of_a_doubt() {
     let story = Story::begin("09:59", PROMO);
-    story.harm(timeout(true, 1));
+    story.inject_fault(timeout(true, 1));
     story.until("10:00:01").await;
     // It comes while the answer is still awaited, twice.
     assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.500")));
@@ -51,7 +51,7 @@ async fn a_callback_names_the_task_of_a_doubt() {
 #[tokio::test(start_paused = true)]
 async fn without_a_callback_the_doubt_is_on_air_without_a_task_id() {
     let story = Story::begin("09:59", PROMO);
-    story.harm(timeout(true, 1));
+    story.inject_fault(timeout(true, 1));
     story.until("11:30").await;
     let sent = story.sent();
     assert_eq!((sent.len(), story.rows()), (2, vec!["promo 10:00 ended (unverified)".to_owned()]), "{sent:?}");
@@ -83,7 +83,7 @@ async fn a_task_that_nobody_started_is_an_orphan_until_an_operator_stops_it() {
 #[tokio::test(start_paused = true)]
 async fn a_second_daemon_is_as_sure_as_the_first() {
     let mut story = Story::begin("09:59", PROMO);
-    story.harm(timeout(true, 1));
+    story.inject_fault(timeout(true, 1));
     story.until("10:00:00.500").await;
     story.kill().await;
     story.start();

@@ -3,5 +3,5 @@
 
 mod edits;
 mod faults;
-mod house;
 mod rooms;
+mod story;

@@ -2,7 +2,7 @@
 
 use ingestd::trtc::{Action, Fault};
 
-use crate::house::{Harm, Story};
+use crate::story::{InjectedFault, Story};
 
 #[tokio::test(start_paused = true)]
 async fn a_show_that_ends_hands_over_on_the_dot() {
@@ -27,7 +27,7 @@ async fn a_stop_that_fails_keeps_the_next_show_off_for_a_second_at_most() {
         "09:59",
         "  film: {at: '10:00', for: 1h, repeat: forever}\n  news: {at: '11:00', for: 30m, repeat: forever}\n",
     );
-    story.harm(Harm { action: Action::Stop, of: "t-1", fault: Fault::Timeout, effect: false, times: 1 });
+    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault: Fault::Timeout, effect: false, times: 1 });
     story.until("12:00").await;
     let sent = story.sent();
     assert_eq!(sent[1..4], ["11:00:00.000 stop t-1: Timeout", "11:00:01.000 start news lobby: t-2", "11:00:11.000 stop t-1: ok"]);
@@ -40,7 +40,7 @@ async fn the_same_robot_waits_for_its_stop_to_succeed() {
     story.until("10:30").await;
     story.sent();
     let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.harm(Harm { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
+    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
     story.until("11:30").await;
     let expected = [
         "11:00:00.000 stop t-2: InternalError",
@@ -59,7 +59,7 @@ async fn a_filler_yields_to_shows_and_returns_in_progress() {
          show: {at: '10:00', for: 30m, repeat: forever}\n  bad: {at: '11:00', for: 30m, repeat: forever}\n",
     );
     let fault = Fault::Rejected { code: "InvalidParameter.StreamUrl".to_owned(), message: String::new() };
-    story.harm(Harm { action: Action::Start, of: "bad", fault, effect: false, times: 1 });
+    story.inject_fault(InjectedFault { action: Action::Start, of: "bad", fault, effect: false, times: 1 });
     story.until("12:00").await;
     let expected = [
         "09:00:00.000 start filler lobby: t-1",
@@ -82,7 +82,7 @@ async fn a_show_waits_a_second_for_the_answer_of_a_start_that_gives_way() {
         "09:59",
         "  filler: {at: '10:00', for: 1h, repeat: forever, conflict: yield}\n  show: {at: '10:00:05', for: 10m, repeat: forever}\n",
     );
-    story.harm(Harm { action: Action::Start, of: "filler", fault: Fault::Timeout, effect: true, times: 1 });
+    story.inject_fault(InjectedFault { action: Action::Start, of: "filler", fault: Fault::Timeout, effect: true, times: 1 });
     story.until("10:05").await;
     assert_eq!(story.sent(), ["10:00:00.000 start filler lobby: Timeout", "10:00:06.000 start show lobby: t-2"]);
 }

@@ -42,7 +42,7 @@ impl io::Write for Log {
 }
 
 /// The listener, with this test in the daemon's place.
-struct Door {
+struct CallbackServer {
     address: SocketAddr,
     handle: Handle,
     inputs: Messages,
@@ -50,8 +50,8 @@ struct Door {
     _logged: DefaultGuard,
 }
 
-impl Door {
-    async fn open() -> Door {
+impl CallbackServer {
+    async fn open() -> CallbackServer {
         let log = Log::default();
         let page = log.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || page.clone()).with_ansi(false).finish();
@@ -61,7 +61,7 @@ impl Door {
         let address = listener.local_addr().expect("it is bound");
         let keys = [(APP, SecretString::from(KEY)), (APP + 1, SecretString::from("another"))].into();
         tokio::spawn(callbacks::serve(listener, keys, handle.clone(), std::future::pending()));
-        Door { address, handle, inputs, log, _logged: logged }
+        CallbackServer { address, handle, inputs, log, _logged: logged }
     }
 
     /// Posts a body with these further headers.
@@ -107,10 +107,10 @@ fn headers(app: u64, key: &str, body: &[u8]) -> String {
 
 #[tokio::test]
 async fn what_the_vendor_signed_reaches_the_daemon() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let stop = GOOD.replace("701,", "702,").replace("\"1701937900013\"", "1701937900014");
     for body in [GOOD, &stop] {
-        let answer = door.signed(body.as_bytes()).await;
+        let answer = server.signed(body.as_bytes()).await;
         assert_eq!((answer.status, answer.body.trim_end()), (200, "{\"code\":0}"));
     }
     let expected = [(TaskNews::Started, 1_701_937_900_013), (TaskNews::Stopped, 1_701_937_900_014)].map(|(news, at_ms)| Callback {
@@ -119,20 +119,20 @@ async fn what_the_vendor_signed_reaches_the_daemon() {
         news,
         at: jiff::Timestamp::from_millisecond(at_ms).expect("an instant"),
     });
-    assert_eq!(door.effect(), expected);
+    assert_eq!(server.effect(), expected);
     // Each application's callbacks are signed with a key of its own.
-    let other = door.post(&headers(APP + 1, "another", GOOD.as_bytes()), GOOD.as_bytes()).await;
+    let other = server.post(&headers(APP + 1, "another", GOOD.as_bytes()), GOOD.as_bytes()).await;
     assert_eq!(other.status, 200);
-    assert_eq!(door.effect()[0].sdk_app_id, APP + 1);
+    assert_eq!(server.effect()[0].sdk_app_id, APP + 1);
     // Rooms and media call at the same address; there is nothing to do about them.
-    assert_eq!(door.signed(b"{\"EventGroupId\":1,\"EventType\":103,\"EventInfo\":{\"RoomId\":1}}").await.status, 200);
-    assert_eq!(door.effect(), []);
-    assert_eq!(door.log(), "");
+    assert_eq!(server.signed(b"{\"EventGroupId\":1,\"EventType\":103,\"EventInfo\":{\"RoomId\":1}}").await.status, 200);
+    assert_eq!(server.effect(), []);
+    assert_eq!(server.log(), "");
 }
 
 #[tokio::test]
 async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let right = sign(KEY, GOOD.as_bytes());
     let lower = right.to_lowercase();
     for (headers, reason) in [
@@ -147,13 +147,13 @@ async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
         (format!("SdkAppId: {APP}\r\nSign: {}\r\n", sign("", GOOD.as_bytes())), "its signature is wrong"),
         (format!("SdkAppId: {}\r\nSign: {right}\r\n", APP + 1), "its signature is wrong"),
     ] {
-        let answer = door.post(&headers, GOOD.as_bytes()).await;
+        let answer = server.post(&headers, GOOD.as_bytes()).await;
         assert_eq!((answer.status, answer.json()["error"].as_str()), (401, Some(reason)), "{headers}");
     }
     // Not even a body that no parser would like gets as far as one.
-    assert_eq!(door.post(&format!("SdkAppId: {APP}\r\nSign: {right}\r\n"), &b"[".repeat(60_000)).await.status, 401);
-    assert_eq!(door.effect(), []);
-    let log = door.log();
+    assert_eq!(server.post(&format!("SdkAppId: {APP}\r\nSign: {right}\r\n"), &b"[".repeat(60_000)).await.status, 401);
+    assert_eq!(server.effect(), []);
+    let log = server.log();
     assert_eq!(log.lines().count(), 11, "{log}");
     assert!(log.lines().all(|line| line.contains("WARN") && line.contains("callback refused: ")), "{log}");
     assert!(log.contains(&format!("length={}", GOOD.len())) && log.contains("length=60000"), "{log}");
@@ -164,7 +164,7 @@ async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
 
 #[tokio::test]
 async fn what_is_signed_and_no_callback_is_refused_too() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let deep = format!("{{\"hush\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
     let instant = GOOD.replace("1701937900013", "99999999999999");
     for (body, reason) in [
@@ -174,17 +174,17 @@ async fn what_is_signed_and_no_callback_is_refused_too() {
         (b"[\"hush\"]", "it is not an object"),
         (instant.as_bytes(), "`EventMsTs` is not milliseconds of this century"),
     ] {
-        let answer = door.signed(body).await;
+        let answer = server.signed(body).await;
         assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some(reason)));
-        assert!(door.log().contains(&format!("length={} status=400", body.len())), "{}", door.log());
+        assert!(server.log().contains(&format!("length={} status=400", body.len())), "{}", server.log());
     }
-    assert_eq!(door.effect(), []);
-    assert!(!door.log().contains("hush"), "{}", door.log());
+    assert_eq!(server.effect(), []);
+    assert!(!server.log().contains("hush"), "{}", server.log());
 }
 
 #[tokio::test]
 async fn other_paths_and_methods_lead_nowhere() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     for (line, status) in [
         ("GET /trtc/callback", 405),
         ("PUT /trtc/callback", 405),
@@ -194,14 +194,14 @@ async fn other_paths_and_methods_lead_nowhere() {
         ("POST /v1/stop", 404),
         ("GET /healthz", 404),
     ] {
-        let mut stream = TcpStream::connect(door.address).await.expect("it listens");
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
         let request = format!("{line} HTTP/1.1\r\nHost: a.example\r\n{}Content-Length: 0\r\n\r\n", headers(APP, KEY, b""));
         stream.write_all(request.as_bytes()).await.expect("written");
         let answer = Response::read(&mut stream).await;
         assert_eq!(answer.status, status, "{line}");
         assert_eq!(answer.header("allow").is_some(), status == 405, "{line}");
     }
-    assert_eq!(door.effect(), []);
+    assert_eq!(server.effect(), []);
 }
 
 /// Sends ten megabytes, announced or in pieces, as far as the other side takes them. Answers what came back.
@@ -231,11 +231,11 @@ async fn flood(address: SocketAddr, announced: bool) -> String {
 
 #[tokio::test]
 async fn ten_megabytes_are_not_read_however_many_send_them() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let peak_before = peak_kib();
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..96 {
-        let address = door.address;
+        let address = server.address;
         senders.spawn(async move { flood(address, number % 2 == 0).await });
     }
     while let Some(answer) = senders.join_next().await {
@@ -245,10 +245,10 @@ async fn ten_megabytes_are_not_read_however_many_send_them() {
     // Read in full they would be 960 MiB.
     let grown = peak_kib().saturating_sub(peak_before);
     assert!(grown < 128 << 10, "{grown} KiB");
-    assert_eq!(door.effect(), []);
-    let log = door.log();
+    assert_eq!(server.effect(), []);
+    let log = server.log();
     assert!(log.contains("length=10485760 status=413\n") && log.contains("longer than a callback can be"), "{log}");
-    assert_eq!(door.signed(GOOD.as_bytes()).await.status, 200);
+    assert_eq!(server.signed(GOOD.as_bytes()).await.status, 200);
 }
 
 /// The most memory that this process ever had.
@@ -261,13 +261,13 @@ fn peak_kib() -> u64 {
 /// Simulated time: where nothing but a timer is waited for, it is over at once.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up_and_so_is_a_client_that_says_nothing() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let (whole, begun) = (GOOD.len(), &GOOD[..50]);
     let head = format!("POST /trtc/callback HTTP/1.1\r\nHost: a.example\r\n{}", headers(APP, KEY, GOOD.as_bytes()));
     for (sent, status) in
         [(format!("{head}Content-Length: {whole}\r\n\r\n{begun}"), "408"), (String::new(), ""), (head.clone(), "")]
     {
-        let mut stream = TcpStream::connect(door.address).await.expect("it listens");
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
         let connected = Instant::now();
         stream.write_all(sent.as_bytes()).await.expect("written");
         let mut answer = Vec::new();
@@ -277,36 +277,36 @@ async fn a_body_that_does_not_come_is_given_up_and_so_is_a_client_that_says_noth
         assert!((4..=6).contains(&waited.as_secs()), "{waited:?}");
     }
     // One that ends in the middle has no answer to wait for.
-    let mut stream = TcpStream::connect(door.address).await.expect("it listens");
+    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
     stream.write_all(format!("{head}Content-Length: {whole}\r\n\r\n{begun}").as_bytes()).await.expect("written");
     stream.shutdown().await.expect("it is open");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("it is closed");
     assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
-    assert_eq!(door.effect(), []);
-    assert!(door.log().contains(&format!("length={whole} status=408\n")), "{}", door.log());
+    assert_eq!(server.effect(), []);
+    assert!(server.log().contains(&format!("length={whole} status=408\n")), "{}", server.log());
 }
 
 #[tokio::test]
 async fn a_daemon_that_cannot_take_it_has_the_vendor_send_it_again() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     let one = Callback { sdk_app_id: APP, task_id: "x".to_owned(), news: TaskNews::Started, at: jiff::Timestamp::UNIX_EPOCH };
-    let taken = (0..10_000).take_while(|_| door.handle.callback(one.clone())).count();
+    let taken = (0..10_000).take_while(|_| server.handle.callback(one.clone())).count();
     assert!(taken < 10_000, "what waits for the daemon is bounded");
-    assert_eq!(door.signed(GOOD.as_bytes()).await.status, 503);
-    assert_eq!(door.effect().len(), taken);
-    assert_eq!(door.signed(GOOD.as_bytes()).await.status, 200);
-    assert_eq!(door.effect().len(), 1);
+    assert_eq!(server.signed(GOOD.as_bytes()).await.status, 503);
+    assert_eq!(server.effect().len(), taken);
+    assert_eq!(server.signed(GOOD.as_bytes()).await.status, 200);
+    assert_eq!(server.effect().len(), 1);
 }
 
 #[tokio::test]
 async fn strangers_cannot_fill_the_log() {
-    let mut door = Door::open().await;
+    let mut server = CallbackServer::open().await;
     for _ in 0..50 {
-        assert_eq!(door.post("", b"hush").await.status, 401);
+        assert_eq!(server.post("", b"hush").await.status, 401);
     }
-    let log = door.log();
+    let log = server.log();
     assert_eq!(log.lines().count(), 31, "{log}");
     assert!(log.ends_with("further refusals of this minute are not written down\n"), "{log}");
-    assert_eq!(door.effect(), []);
+    assert_eq!(server.effect(), []);
 }

@@ -71,13 +71,13 @@ impl Socket {
     }
 }
 
-fn name(command: &Command) -> String {
-    match command {
+fn name(what: &Command) -> String {
+    match what {
         Command::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
         Command::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
         Command::Stop(StopTarget::All) => "stop all".to_owned(),
         Command::ConfirmClock => "confirm".to_owned(),
-        Command::Accept { .. } => "accept".to_owned(),
+        _ => "another order".to_owned(),
     }
 }
 
@@ -123,21 +123,21 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
     let long = format!("{{\"job\": \"{}\"}}", "x".repeat(20_000));
     let deep = "[".repeat(10_000);
     for (path, body, status, words) in [
-        ("/v1/stop", "", 400, "say what to stop"),
-        ("/v1/stop", "{}", 400, "say what to stop"),
-        ("/v1/stop", "{\"all\": false}", 400, "say what to stop"),
-        ("/v1/stop", "{\"task\": \"\"}", 400, "say what to stop"),
-        ("/v1/stop", "{\"job\": \"a\", \"all\": true}", 400, "say what to stop"),
-        ("/v1/stop", "{\"job\": \"No Job\"}", 400, "`No Job` is no job id"),
+        ("/v1/stop", "", 400, "expected what to stop"),
+        ("/v1/stop", "{}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"all\": false}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"task\": \"\"}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"job\": \"a\", \"all\": true}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"job\": \"No Job\"}", 400, "`No Job` is not a job id"),
         ("/v1/stop", "{\"jobs\": \"a\"}", 400, "unknown field `jobs`"),
-        ("/v1/stop", "{\"job\": 5}", 400, "the body is not what is due here"),
-        ("/v1/stop", "job=a", 400, "the body is not what is due here"),
-        ("/v1/stop", &deep, 400, "the body is not what is due here"),
+        ("/v1/stop", "{\"job\": 5}", 400, "the body is not what this verb takes"),
+        ("/v1/stop", "job=a", 400, "the body is not what this verb takes"),
+        ("/v1/stop", &deep, 400, "the body is not what this verb takes"),
         ("/v1/stop", &long, 413, "an order has at most 16384 bytes"),
-        ("/v1/reload", "{\"force\": \"yes\"}", 400, "the body is not what is due here"),
+        ("/v1/reload", "{\"force\": \"yes\"}", 400, "the body is not what this verb takes"),
         ("/v1/clock/confirm", "{\"sure\": true}", 400, "unknown field `sure`"),
         ("/v1/fire", "{}", 404, "/v1/stop, /v1/reload, /v1/clock/confirm"),
-        ("/trtc/callback", "{}", 404, "there is nothing here"),
+        ("/trtc/callback", "{}", 404, "there is no such verb here"),
     ] {
         let answer = socket.post(path, body).await;
         assert_eq!(answer.status, status, "{path} {body}");

@@ -1,4 +1,4 @@
-//! A site on a free port with a ledger of its own. Knows no test.
+//! A server on a free port with a ledger of its own. Knows no test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
-use ingestd::web::{InForce, Site, serve};
+use ingestd::web::{AppState, InForce, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
     reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics))
 }
 
-/// A site that is served.
+/// A server that is served.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) folder: TempDir,
@@ -70,12 +70,12 @@ impl Served {
         };
         change(&mut first);
         let in_force = watch::Sender::new(first);
-        let site =
-            Site { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), status: status.subscribe(), zones };
+        let app_state =
+            AppState { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), status: status.subscribe(), zones };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, site, async { drop(ended.await) }));
+        let serving = tokio::spawn(serve(listener, app_state, async { drop(ended.await) }));
         Served { address, folder, status, in_force, shutdown: Some(shutdown), serving }
     }
 
@@ -95,7 +95,7 @@ impl Served {
     }
 }
 
-/// Instants of these tests are around now, since the site looks at the clock.
+/// Instants of these tests are around now, since the server looks at the clock.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(ingestd::clock::now().as_second()).expect("a second of now")
 }

@@ -17,7 +17,7 @@ use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 
 /// What is asked for.
-pub(super) struct Asked<'a> {
+pub(super) struct AgainstOptions<'a> {
     pub(super) job: Option<&'a str>,
     pub(super) range: PlanRange,
     pub(super) now: Timestamp,
@@ -50,7 +50,7 @@ pub(super) fn run(
     context: &Context,
     settings: Option<&Settings>,
     schedules: &[Schedule; 2],
-    asked: &Asked<'_>,
+    asked: &AgainstOptions<'_>,
 ) -> Result<Exit, Failure> {
     let [before, after] = schedules;
     let jobs = match asked.job {

@@ -27,11 +27,11 @@ use crate::web::InForce;
 use crate::web::control::Reloader;
 
 /// Changes that are named one by one, in the log and to whoever asked.
-const CHANGES_TOLD_MAX: usize = 50;
+const CHANGES_SHOWN_MAX: usize = 50;
 /// Changes that the ledger keeps one by one.
 const CHANGES_KEPT_MAX: usize = 1_000;
 /// Problems that are named to whoever asked; the log has all.
-const PROBLEMS_TOLD_MAX: usize = 20;
+const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// The code of a reload that failed, whatever the files say.
 const NOT_TAKEN: &str = "not-taken";
@@ -52,7 +52,7 @@ pub(super) struct Reload {
 }
 
 /// What was read.
-struct Read {
+struct ReadFiles {
     loaded: Loaded<Schedule>,
     settings_differ: bool,
 }
@@ -98,18 +98,18 @@ impl Reload {
     /// Takes the files again. `who` asked; with `force` also what drops most of the schedule.
     pub(super) async fn run(self: Arc<Reload>, who: String, force: bool) -> Reply {
         let mut sources = self.sources.lock().await;
-        told(self.manager.reloading(clock::monotonic_us()));
+        log_failure(self.manager.reloading(clock::monotonic_us()));
         let reply = self.take(&mut sources, &who, force).await;
-        told(self.manager.ready());
+        log_failure(self.manager.ready());
         let in_force = self.in_force.borrow().clone();
         let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
         let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
-        told(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
+        log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
         reply
     }
 
     async fn take(self: &Arc<Reload>, sources: &mut Vec<Source>, who: &str, force: bool) -> Reply {
-        let Read { loaded, settings_differ } = self.blocking(Reload::read).await?;
+        let ReadFiles { loaded, settings_differ } = self.blocking(Reload::read).await?;
         let mut lines = Vec::new();
         if settings_differ {
             let path = self.context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
@@ -121,33 +121,34 @@ impl Reload {
         let new: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let before = self.in_force.borrow().generation.clone();
         let number = before.number + 1;
-        let former = std::mem::take(sources);
-        let (weighed, former) = self.blocking(move |_| (weigh(&before, schedule, (&former, &new), force), (former, new))).await?;
-        let (former, new) = former;
-        *sources = former;
-        let (difference, prepared) = match weighed {
-            Weighed::Same => {
+        let old_sources = std::mem::take(sources);
+        let (assessment, old_sources) =
+            self.blocking(move |_| (assess(&before, schedule, (&old_sources, &new), force), (old_sources, new))).await?;
+        let (old_sources, new) = old_sources;
+        *sources = old_sources;
+        let (difference, prepared) = match assessment {
+            Assessment::Same => {
                 self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([]));
                 tracing::info!(who, generation = number - 1, "reload: nothing changed");
                 lines.push(format!("nothing changed: generation {} stays in force", number - 1));
                 return Ok(lines);
             }
-            Weighed::DropsTooMuch { removed, of } => return Err(self.hold(who, removed, of)),
-            Weighed::Good(difference, prepared) => (difference, prepared),
+            Assessment::DropsTooMuch { removed, of } => return Err(self.hold_back(who, removed, of)),
+            Assessment::Good(difference, prepared) => (difference, prepared),
         };
         let generation = prepared.generation().clone();
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
         let (saved, new) = self.blocking(move |reload| (sources::save(&reload.folder, number, &new), new)).await?;
-        saved.map_err(|error| self.complain(who, format!("cannot keep the schedule's sources: {error}")))?;
+        saved.map_err(|error| self.fail(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
-        let command = Command::Accept { prepared, changes: told_of(&changes, CHANGES_KEPT_MAX) };
-        self.handle.order(Order { who: who.to_owned(), command }).await.map_err(|why| self.complain(who, why))?;
-        let former = std::mem::replace(sources, new);
+        let command = Command::Accept { prepared, changes: first_lines(&changes, CHANGES_KEPT_MAX) };
+        self.handle.order(Order { who: who.to_owned(), command }).await.map_err(|why| self.fail(who, why))?;
+        let old_sources = std::mem::replace(sources, new);
         let accepted_at = self.blocking(move |reload| reload.prune(number)).await?;
         let in_force = InForce { generation: generation.clone(), accepted_at, rejected: Arc::from([]) };
         let replaced = self.in_force.send_replace(in_force);
         // Even to forget 100,000 jobs takes a while.
-        self.blocking(move |_| drop((former, replaced))).await?;
+        self.blocking(move |_| drop((old_sources, replaced))).await?;
         let summary = format!(
             "generation {number} is in force: {} jobs; {} added, {} changed, {} removed",
             generation.schedule.len(),
@@ -157,11 +158,11 @@ impl Reload {
         );
         tracing::info!(who, "{summary}");
         lines.push(summary);
-        let told = told_of(&changes, CHANGES_TOLD_MAX);
-        for change in &told {
+        let shown = first_lines(&changes, CHANGES_SHOWN_MAX);
+        for change in &shown {
             tracing::info!(generation = number, "{change}");
         }
-        lines.extend(told);
+        lines.extend(shown);
         // Only warnings are left of what was found in a good schedule.
         for warning in &loaded.diagnostics {
             tracing::warn!("{warning}");
@@ -173,10 +174,10 @@ impl Reload {
     }
 
     /// Reads and judges everything. It may take seconds, and disks may not answer.
-    fn read(&self) -> Read {
+    fn read(&self) -> ReadFiles {
         let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
-        Read { loaded, settings_differ }
+        ReadFiles { loaded, settings_differ }
     }
 
     /// Removes the sources that no restart can ask for any more, and answers when the newest were accepted. A ledger that cannot be
@@ -210,11 +211,11 @@ impl Reload {
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
         self.in_force.send_modify(|in_force| in_force.rejected = problems.into());
-        format!("{stays}:\n{}", told_of(&lines, PROBLEMS_TOLD_MAX).join("\n"))
+        format!("{stays}:\n{}", first_lines(&lines, PROBLEMS_SHOWN_MAX).join("\n"))
     }
 
     /// It may be an accident, so nothing happens before somebody says that it is none.
-    fn hold(&self, who: &str, removed: usize, jobs_before: usize) -> String {
+    fn hold_back(&self, who: &str, removed: usize, jobs_before: usize) -> String {
         let why = format!("this schedule would drop {removed} of {jobs_before} jobs");
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
         let held = Diagnostic::error("held", why.clone()).at(folder).hint("if it is meant so: `ingestd reload --force`");
@@ -229,7 +230,7 @@ impl Reload {
     }
 
     /// What went wrong for another reason than the schedule.
-    fn complain(&self, who: &str, why: String) -> String {
+    fn fail(&self, who: &str, why: String) -> String {
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
         let failed = Diagnostic::error(NOT_TAKEN, why.clone()).at(folder).hint("mend that, and say `ingestd reload`");
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
@@ -239,7 +240,7 @@ impl Reload {
 }
 
 /// What is to become of a good schedule.
-enum Weighed {
+enum Assessment {
     /// Its text is what is in force.
     Same,
     /// It drops so many of so many jobs.
@@ -249,25 +250,25 @@ enum Weighed {
 }
 
 /// Weighs a schedule against the one in force, and prepares it. With `force` it may drop as much as it will.
-fn weigh(before: &Generation, schedule: Schedule, (former, new): (&[Source], &[Source]), force: bool) -> Weighed {
-    if sources::same(new, former) {
-        return Weighed::Same;
+fn assess(before: &Generation, schedule: Schedule, (old_sources, new): (&[Source], &[Source]), force: bool) -> Assessment {
+    if sources::same(new, old_sources) {
+        return Assessment::Same;
     }
     let difference = Difference::between(&before.schedule, &schedule);
     if difference.drops_too_much(before.schedule.len()) && !force {
-        return Weighed::DropsTooMuch { removed: difference.removed.len(), of: before.schedule.len() };
+        return Assessment::DropsTooMuch { removed: difference.removed.len(), of: before.schedule.len() };
     }
     let generation = Generation { number: before.number + 1, schedule: Arc::new(schedule) };
-    Weighed::Good(difference, Box::new(Prepared::new(generation, &before.schedule, clock::now())))
+    Assessment::Good(difference, Box::new(Prepared::new(generation, &before.schedule, clock::now())))
 }
 
 /// The first of them, and how many more there are.
-fn told_of(lines: &[String], most: usize) -> Vec<String> {
-    let mut told: Vec<String> = lines.iter().take(most).cloned().collect();
+fn first_lines(lines: &[String], most: usize) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(most).cloned().collect();
     if lines.len() > most {
-        told.push(format!("and {} more", lines.len() - most));
+        shown.push(format!("and {} more", lines.len() - most));
     }
-    told
+    shown
 }
 
 /// The settings file in 32 bytes: to see whether it differs, without keeping a text that may hold what should not be there.
@@ -277,7 +278,7 @@ fn settings_digest(context: &Context) -> io::Result<[u8; 32]> {
 }
 
 /// systemd is told as a courtesy; a daemon that cannot reach it goes on.
-pub(super) fn told(result: io::Result<()>) {
+pub(super) fn log_failure(result: io::Result<()>) {
     if let Err(error) = result {
         tracing::warn!("cannot tell systemd: {error}");
     }

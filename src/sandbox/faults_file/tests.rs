@@ -29,19 +29,20 @@ faults:
     let read = read(&Arc::from("f.yaml"), text).expect("no problem");
     assert_eq!(read.media.by_url["https://a.example/x.mp4"], Duration::from_secs(90));
     assert!(read.media.by_url.len() == 1 && read.media.unreachable.contains("https://a.example/gone.mp4"));
-    let disturb = |disturbance| Rule::new(Effect::Disturb(disturbance));
-    let replace = |with, done| Effect::Replace { with, done };
-    let error = replace(Instead::Error("InternalError.InternalError".to_owned()), true);
+    let disturb = |disturbance| FaultRule::new(FaultEffect::Disturb(disturbance));
+    let replace = |with, done| FaultEffect::Replace { with, done };
+    let error = replace(Replacement::Error("InternalError.InternalError".to_owned()), true);
     let expected = [
-        Rule::new(error).action(Action::Start).room("lobby").robot("r").after(1).every(2).times(3),
-        Rule::new(replace(Instead::Status { status: 429, retry_after: Some(Duration::from_secs(3)) }, false)).action(Action::Stop),
-        Rule::new(replace(Instead::Body("[]".to_owned()), false)).action(Action::Describe),
-        Rule::new(replace(Instead::Hang, false)).probability(0.25, 7),
-        Rule::new(replace(Instead::Cut, false)),
-        Rule::new(replace(Instead::Cut, true)).room("42"),
-        Rule::new(Effect::Delay(Duration::from_secs(2))),
-        Rule::new(Effect::ColdDelay(Duration::from_millis(150))),
-        Rule::new(Effect::Vanish(Duration::from_secs(20))),
+        FaultRule::new(error).action(Action::Start).room("lobby").robot("r").after(1).every(2).times(3),
+        FaultRule::new(replace(Replacement::Status { status: 429, retry_after: Some(Duration::from_secs(3)) }, false))
+            .action(Action::Stop),
+        FaultRule::new(replace(Replacement::Body("[]".to_owned()), false)).action(Action::Describe),
+        FaultRule::new(replace(Replacement::Hang, false)).probability(0.25, 7),
+        FaultRule::new(replace(Replacement::Cut, false)),
+        FaultRule::new(replace(Replacement::Cut, true)).room("42"),
+        FaultRule::new(FaultEffect::Delay(Duration::from_secs(2))),
+        FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150))),
+        FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20))),
         disturb(Disturbance::Late(Duration::from_secs(20))).event(TaskNews::Started),
         disturb(Disturbance::Repeat(2)).event(TaskNews::StartFailed),
         disturb(Disturbance::Swap).event(TaskNews::StartAgain).room("lobby"),

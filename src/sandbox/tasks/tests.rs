@@ -34,7 +34,7 @@ fn book(exist: ExistReading) -> TaskBook {
         by_url: BTreeMap::from([("https://a.example/90.mp4".to_owned(), Duration::from_secs(90))]),
         unreachable: ["https://a.example/gone.mp4".to_owned()].into(),
     };
-    TaskBook::new(exist, media, at(0), Newsroom::new(true))
+    TaskBook::new(exist, media, at(0), CallbackQueue::new(true))
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_task_ends_as_its_parameters_say() {
         let before = end - SignedDuration::from_millis(1);
         assert_eq!(book.runs(ASKER, &task_id, before), Some(true), "{name}");
         assert_eq!(book.runs(ASKER, &task_id, end), Some(false), "{name}");
-        assert_eq!(book.stop(ASKER, &task_id, end).expect_err("a refusal").code, "FailedOperation.TaskFinished", "{name}");
+        assert_eq!(book.stop(ASKER, &task_id, end).expect_err("a error").code, "FailedOperation.TaskFinished", "{name}");
     }
 }
 
@@ -89,7 +89,7 @@ fn each_reading_of_task_exist_has_its_own_second_start() {
     ] {
         let mut book = book(reading);
         book.start(ASKER, params(1, "r", url), None, at(0)).expect("a start");
-        let mut second = |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|refusal| refusal.code);
+        let mut second = |room| book.start(ASKER, params(room, "r", url), None, at(1)).map(|_| ()).map_err(|error| error.code);
         assert_eq!(second(1).map_err(|code| code.to_string()), same_room.map_err(str::to_owned), "{reading}");
         assert_eq!(second(2).map_err(|code| code.to_string()), other_room.map_err(str::to_owned), "{reading}");
         assert_eq!(book.all(at(1)).iter().filter(|task| task.runs()).count(), running, "{reading}");
@@ -104,7 +104,7 @@ fn a_task_is_known_only_where_it_was_started() {
     let task_id = book.start(ASKER, params(1, "r", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     for stranger in [Asker { sdk_app_id: 2, ..ASKER }, Asker { region: "ap-jakarta", ..ASKER }] {
         assert_eq!(book.runs(stranger, &task_id, at(1)), None);
-        assert_eq!(book.stop(stranger, &task_id, at(1)).expect_err("a refusal").code, "InvalidParameter.TaskId");
+        assert_eq!(book.stop(stranger, &task_id, at(1)).expect_err("a error").code, "InvalidParameter.TaskId");
     }
     assert!(book.stop(ASKER, &task_id, at(1)).is_ok());
     assert_eq!(book.find(&task_id).expect("it is remembered").ended, Some((at(1), EndReason::Stopped)));
@@ -114,7 +114,7 @@ fn a_task_is_known_only_where_it_was_started() {
 fn ids_are_opaque_and_never_the_same() {
     let mut first = book(ExistReading::Both);
     let mut ids: Vec<String> = (0..100).map(|_| first.mint()).collect();
-    ids.push(TaskBook::new(ExistReading::Both, MediaLengths::default(), at(1), Newsroom::new(false)).mint());
+    ids.push(TaskBook::new(ExistReading::Both, MediaLengths::default(), at(1), CallbackQueue::new(false)).mint());
     assert!(ids.iter().all(|id| id.contains('+') && id.contains('-') && id.contains('.')), "{ids:?}");
     ids.sort();
     ids.dedup();
@@ -131,7 +131,7 @@ fn only_the_last_ended_tasks_are_remembered() {
         let task_id = book.start(ASKER, params(1, "r", url), None, at(1)).expect("a start");
         assert!(book.kill(&task_id, at(1)));
     }
-    assert_eq!(book.stop(ASKER, &first, at(2)).expect_err("a refusal").code, "InvalidParameter.TaskId");
+    assert_eq!(book.stop(ASKER, &first, at(2)).expect_err("a error").code, "InvalidParameter.TaskId");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn news_comes_when_it_happens_and_an_end_takes_back_what_was_to_come() {
         book.start(ASKER, params(1, "a", "rtmp://a.example/live/key"), None, at(second)).expect("a start");
     }
     assert_eq!(told(&mut book, 502).0, [news(Started, "a", 501), news(Stopped, "a", 502), news(Started, "a", 502)]);
-    let mut deaf = TaskBook::new(ExistReading::Both, MediaLengths::default(), at(0), Newsroom::new(false));
+    let mut deaf = TaskBook::new(ExistReading::Both, MediaLengths::default(), at(0), CallbackQueue::new(false));
     deaf.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     assert_eq!(deaf.news(at(9_999)).0, []);
 }

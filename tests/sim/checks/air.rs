@@ -33,8 +33,8 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
                 continue;
             }
             // Two starts crossed: neither was known when the other left, and nobody can stop a task before its id is told.
-            if let Some(told) = crossed(run, earlier, later)
-                && overlap < seconds(3) + told.duration_since(later.started_at).max(SignedDuration::ZERO)
+            if let Some(answered) = crossed(run, earlier, later)
+                && overlap < seconds(3) + answered.duration_since(later.started_at).max(SignedDuration::ZERO)
             {
                 continue;
             }
@@ -54,10 +54,10 @@ fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> Option<Timestamp> {
     let state = run.api.state();
     let [one, other] = [one, other].map(|task| {
         let send = &state.sends[task.send];
-        (send.at, send.told.as_ref().map_or(Timestamp::MAX, |(at, _)| *at))
+        (send.at, send.answered.as_ref().map_or(Timestamp::MAX, |(at, _)| *at))
     });
     // What is told in the second in which a show waits for its room is told too late for its stop.
-    let is_before = |sent: Timestamp, told: Timestamp| sent.duration_since(told) <= seconds(1);
+    let is_before = |sent: Timestamp, answered: Timestamp| sent.duration_since(answered) <= seconds(1);
     (is_before(one.0, other.1) && is_before(other.0, one.1)).then(|| one.1.max(other.1))
 }
 
@@ -87,13 +87,13 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         due = due.max(task.started_at + seconds(13));
         // An edit moved it, or the daemon was away.
         let more = if runs_out { seconds(36) } else { SignedDuration::ZERO };
-        for reign in run.reigns.iter().filter(|reign| reign.from <= task.end() + seconds(60)) {
-            due = due.max(reign.from + seconds(3) + more);
+        for span in run.generations.iter().filter(|span| span.from <= task.end() + seconds(60)) {
+            due = due.max(span.from + seconds(3) + more);
         }
-        let mut blind: Vec<_> = run.blind.iter().map(|(_, from, to)| (*from, *to)).collect();
-        blind.sort_unstable();
-        for (_, to) in blind.iter().filter(|(_, to)| end <= *to) {
-            if run.is_blind(due, due) || *to <= due {
+        let mut impairments: Vec<_> = run.impairments.iter().map(|(_, from, to)| (*from, *to)).collect();
+        impairments.sort_unstable();
+        for (_, to) in impairments.iter().filter(|(_, to)| end <= *to) {
+            if run.is_impaired(due, due) || *to <= due {
                 due = due.max(*to + seconds(3) + more);
             }
         }
@@ -109,14 +109,14 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
             let state = run.api.state();
             state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task.id).map(|send| send.at).collect()
         };
-        if !stop_was_troubled(run, &task.id) && (!runs_out || run.plan.is_calm()) {
+        if !stop_was_troubled(run, &task.id) && (!runs_out || run.plan.is_fault_free()) {
             faults.add(name, format!("{late:?} late, stops at {stops:?}: {task:?}: {}", line(row)));
             continue;
         }
         // A stop that fails is tried again: soon at first, then once a minute.
         let mut last = due;
         for stop in stops.into_iter().chain([task.end()]) {
-            let away = run.is_blind(last, stop);
+            let away = run.is_impaired(last, stop);
             if stop.duration_since(last) > seconds(75) && !away && !runs_out {
                 faults.add(name, format!("no stop between {last} and {stop}: {task:?}: {}", line(row)));
             }

@@ -12,7 +12,7 @@ use crate::run::Run;
 type Span = (Timestamp, Timestamp);
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
-    if !run.plan.is_calm() || run.plan.has_steps() || run.plan.has_reloads() || run.plan.has_orders() || run.plan.rate < 10 {
+    if !run.plan.is_fault_free() || run.plan.has_steps() || run.plan.has_reloads() || run.plan.has_orders() || run.plan.rate < 10 {
         return;
     }
     let tasks = run.api.state().cloud.tasks.clone();
@@ -66,7 +66,7 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     if mine.iter().filter(|task| task.vanishes).count() > 4 {
         return;
     }
-    let start = row.key.start.max(run.reigns[0].from);
+    let start = row.key.start.max(run.generations[0].from);
     let stretch = seconds(31).min(end.duration_since(row.key.start) / 4 + seconds(1));
     let mut on_air: Vec<Span> = mine.iter().map(|task| (task.started_at, task.end())).collect();
     // A loss is seen within a period of describing, twice, and mended at once.
@@ -75,11 +75,11 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     on_air.extend(lost);
     // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so; a task that
     // vanishes at once is believed to be gone ten seconds after its start, seen twice.
-    for rival in run.rivals(row) {
-        let over = rival.ended_at.unwrap_or(rival.key.start).max(rival.key.start);
-        on_air.push((rival.key.start - seconds(1), over + seconds(13)));
+    for other in run.others_in_room(row) {
+        let over = other.ended_at.unwrap_or(other.key.start).max(other.key.start);
+        on_air.push((other.key.start - seconds(1), over + seconds(13)));
     }
-    for (_, from, to) in &run.blind {
+    for (_, from, to) in &run.impairments {
         on_air.push((*from - seconds(1), *to + seconds(25)));
     }
     let gaps = without((start + seconds(4), end - stretch), on_air);

@@ -10,9 +10,9 @@ use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, outcome, reason, seconds};
-use crate::api::Told;
+use crate::api::AnswerKind;
 use crate::cloud::SimTask;
-use crate::run::{Blind, Reign, Run};
+use crate::run::{GenerationSpan, Impairment, Run};
 use crate::scenario::begin;
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
@@ -25,39 +25,39 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     nothing_illegal_happened(run, faults);
 }
 
-/// The time over which a reign lasted, by the daemon's clock.
+/// The time over which a span lasted, by the daemon's clock.
 fn until(run: &Run, index: usize) -> Timestamp {
-    run.reigns.get(index + 1).map_or(run.settled, |next| next.from)
+    run.generations.get(index + 1).map_or(run.settled, |next| next.from)
 }
 
-/// Whether an occurrence of that name could be owed under a reign: it starts while it lasts, or its window was open when it began.
-fn may_be_owed(run: &Run, index: usize, reign: &Reign, row: &Occurrence) -> bool {
+/// Whether an occurrence of that name could be owed under a span: it starts while it lasts, or its window was open when it began.
+fn may_be_owed(run: &Run, index: usize, span: &GenerationSpan, row: &Occurrence) -> bool {
     let start = row.key.start;
-    let Some(job) = reign.schedule.job(row.key.job.as_str()).filter(|_| plans(reign, row.key.job.as_str(), start)) else {
+    let Some(job) = span.schedule.job(row.key.job.as_str()).filter(|_| plans(span, row.key.job.as_str(), start)) else {
         return false;
     };
     let latest = if run.plan.has_steps() { run.latest + seconds(6) } else { until(run, index) };
     let next = job.when.not_before(start).expect("it was found");
     // A clock that was set back, and believed, plans from there.
-    let from = if run.plan.has_steps() { reign.from.min(run.earliest) } else { reign.from };
+    let from = if run.plan.has_steps() { span.from.min(run.earliest) } else { span.from };
     let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
     // A yielder that a reload finds waiting for its start is cut, and not forgotten; nor is what lost its room when it was armed.
     let latest = if matches!(reason(row), "removed" | "conflict") { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
 }
 
-fn plans(reign: &Reign, job: &str, start: Timestamp) -> bool {
-    let job = reign.schedule.job(job);
+fn plans(span: &GenerationSpan, job: &str, start: Timestamp) -> bool {
+    let job = span.schedule.job(job);
     job.and_then(|job| job.when.not_before(start)).is_some_and(|next| next.at == start)
 }
 
 /// Whether it was owed at its start, and not found open when a schedule was accepted.
 pub(super) fn was_owed(run: &Run, row: &Occurrence) -> bool {
     let start = row.key.start;
-    run.reigns
+    run.generations
         .iter()
         .enumerate()
-        .any(|(index, reign)| reign.from <= start && start < until(run, index) && plans(reign, row.key.job.as_str(), start))
+        .any(|(index, span)| span.from <= start && start < until(run, index) && plans(span, row.key.job.as_str(), start))
 }
 
 fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
@@ -70,18 +70,18 @@ fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
         if !recorded.insert((row.key.job.to_string(), row.key.start)) || row.count != 1 {
             faults.add(name, format!("twice: {}", line(row)));
         }
-        if !run.reigns.iter().enumerate().any(|(index, reign)| may_be_owed(run, index, reign, row)) {
+        if !run.generations.iter().enumerate().any(|(index, span)| may_be_owed(run, index, span, row)) {
             faults.add(name, format!("was never planned: {}", line(row)));
         }
     }
-    for (index, reign) in run.reigns.iter().enumerate() {
+    for (index, span) in run.generations.iter().enumerate() {
         let to = until(run, index).min(run.settled);
-        for planned in Upcoming::new(&reign.schedule, reign.from.max(begin())).take_while(|planned| planned.start.at < to) {
+        for planned in Upcoming::new(&span.schedule, span.from.max(begin())).take_while(|planned| planned.start.at < to) {
             let key = (planned.job.id.to_string(), planned.start.at);
-            // Under a clock that goes back, a reign begins again in the midst of another.
-            let is_sure = !run.plan.has_steps() || run.reigns.iter().all(|other| plans(other, &key.0, key.1));
+            // Under a clock that goes back, a span begins again in the midst of another.
+            let is_sure = !run.plan.has_steps() || run.generations.iter().all(|other| plans(other, &key.0, key.1));
             if is_sure && !recorded.contains(&key) {
-                faults.add(name, format!("no row: {key:?}, planned by generation {} from {} to {to}", reign.number, reign.from));
+                faults.add(name, format!("no row: {key:?}, planned by generation {} from {} to {to}", span.number, span.from));
             }
         }
     }
@@ -97,9 +97,9 @@ fn every_doubt_is_recorded(run: &Run, faults: &mut Faults) {
             faults.add(name, format!("its row is gone: {send:?}"));
             continue;
         };
-        let is_certain = match send.told.as_ref().map(|(_, told)| told) {
-            Some(Told::Started(task_id)) => known.contains(task_id.as_str()),
-            Some(Told::Nothing | Told::Exists) => true,
+        let is_certain = match send.answered.as_ref().map(|(_, kind)| kind) {
+            Some(AnswerKind::Started(task_id)) => known.contains(task_id.as_str()),
+            Some(AnswerKind::Nothing | AnswerKind::Exists) => true,
             _ => false,
         };
         if !is_certain && !row.was_in_doubt {
@@ -131,13 +131,13 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         let mut since = Timestamp::MIN;
         for index in sends {
             let left = &state.sends[index];
-            let heard = state.heard.iter().any(|(at, of)| of == job && since < *at && *at <= left.at);
-            in_a_row = if heard { 1 } else { in_a_row + 1 };
+            let callbacks_received = state.callbacks_received.iter().any(|(at, of)| of == job && since < *at && *at <= left.at);
+            in_a_row = if callbacks_received { 1 } else { in_a_row + 1 };
             if in_a_row > cap {
                 faults.add(name, format!("more than {cap}, the last at {}: {}", left.at, line(row)));
                 break;
             }
-            if matches!(left.told, Some((_, Told::Started(_) | Told::Exists))) {
+            if matches!(left.answered, Some((_, AnswerKind::Started(_) | AnswerKind::Exists))) {
                 in_a_row = 0;
             }
             since = left.at;
@@ -157,17 +157,17 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         }
         // What was open when a schedule was accepted was nobody's to start on time.
         let was_owed = was_owed(run, row);
-        let near = |why: Blind| run.is_blind_for(why, start - seconds(6), start + seconds(8));
+        let near = |why: Impairment| run.is_impaired_by(why, start - seconds(6), start + seconds(8));
         let excused = match why {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
             MissedReason::Clock => run.plan.has_steps(),
             // A clock that is set while nothing can be written passes over starts.
-            MissedReason::Disk => near(Blind::Disk) || run.plan.has_steps(),
+            MissedReason::Disk => near(Impairment::Disk) || run.plan.has_steps(),
             // It was the latest open window when the room's other show was over, or a reload took it back.
             _ => {
-                near(Blind::Down)
-                    || near(Blind::Stalled)
-                    || near(Blind::Disk)
+                near(Impairment::Down)
+                    || near(Impairment::Stalled)
+                    || near(Impairment::Disk)
                     || run.plan.has_steps()
                     || !was_owed
                     || took_back(run, start)
@@ -178,8 +178,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         let is_late_yielder = row.policy.late == Late::Skip && row.policy.conflict == Conflict::Yield;
         // Whoever waits for the room may have it just when the daemon cannot see.
         let closes = row.end.at().unwrap_or(run.settled);
-        let is_blind_yielder = row.policy.conflict == Conflict::Yield && run.is_blind(start, closes);
-        let waited = run.rivals(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
+        let is_blind_yielder = row.policy.conflict == Conflict::Yield && run.is_impaired(start, closes);
+        let waited = run.others_in_room(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
         if !excused && !waited {
             faults.add(name, format!("a daemon was there: {}", line(row)));
         }
@@ -188,9 +188,9 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         return;
     }
     // A daemon that came back, and stayed a while, started the latest open window of each job.
-    let backs = run.blind.iter().filter(|(why, _, back)| {
-        let stays = !run.is_blind(*back + SignedDuration::from_millis(1), *back + seconds(15));
-        *why == Blind::Down && stays && *back < run.settled - seconds(15)
+    let backs = run.impairments.iter().filter(|(why, _, back)| {
+        let stays = !run.is_impaired(*back + SignedDuration::from_millis(1), *back + seconds(15));
+        *why == Impairment::Down && stays && *back < run.settled - seconds(15)
     });
     for (_, _, back) in backs {
         for row in run.rows.iter().filter(|row| row.key.start < *back && reason(row) == "down") {
@@ -211,25 +211,25 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
 
 /// Whether a schedule was accepted, or a daemon began, just when a start was due.
 fn took_back(run: &Run, start: Timestamp) -> bool {
-    run.reigns.iter().any(|reign| start - seconds(6) <= reign.from && reign.from <= start + seconds(20))
+    run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= start + seconds(20))
 }
 
 fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
     let name = "what failed had a reason";
-    if !run.plan.is_calm() || run.plan.has_steps() || run.plan.has_reloads() {
+    if !run.plan.is_fault_free() || run.plan.has_steps() || run.plan.has_reloads() {
         return;
     }
     for row in run.rows.iter().filter(|row| outcome(row) == "failed") {
         let is_bad = row.playout.stream.reveal().contains("forbidden");
-        let life = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
+        let lifetime = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
         // A task that nobody knows is in its room.
         let unknown =
             |task: &SimTask| task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id);
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
         // Media that is shorter than it was said to be.
         let is_short = matches!(row.end, plan::End::Media(_)) && reason(row) == "lost";
-        let is_lost = is_unknown || is_short || reason(row) == "lost" && run.plan.weather.vanish > 0;
-        if !is_bad && !is_lost && !run.is_blind(life.0, life.1) {
+        let is_lost = is_unknown || is_short || reason(row) == "lost" && run.plan.fault_rates.vanish > 0;
+        if !is_bad && !is_lost && !run.is_impaired(lifetime.0, lifetime.1) {
             faults.add(name, line(row));
         }
     }
@@ -253,17 +253,17 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
             Outcome::EndedUnverified if row.task_id.is_none() && !row.was_in_doubt && !row.joined && row.restarts == 0 => {
                 faults.add(name, format!("nothing was in doubt: {}", line(row)));
             }
-            Outcome::EndedUnverified if row.task_id.is_some() && run.plan.is_calm() && run.blind.is_empty() => {
+            Outcome::EndedUnverified if row.task_id.is_some() && run.plan.is_fault_free() && run.impairments.is_empty() => {
                 faults.add(name, format!("every stop was answered: {}", line(row)));
             }
             // In the end everything is stopped.
             Outcome::CutOperator if row.ended_at.is_some_and(|at| at >= run.settled) => {}
-            Outcome::CutOperator if run.plan.blows.is_empty() && row.end.at().is_some() => {
+            Outcome::CutOperator if run.plan.host_events.is_empty() && row.end.at().is_some() => {
                 faults.add(name, format!("nobody did: {}", line(row)));
             }
             Outcome::Skipped(_) => {
                 let own = |other: &Occurrence| other.key.job == row.key.job && other.key != row.key;
-                if run.rivals(row).count() == 0 && !run.rows.iter().any(own) {
+                if run.others_in_room(row).count() == 0 && !run.rows.iter().any(own) {
                     faults.add(name, format!("nobody else wanted the room: {}", line(row)));
                 }
             }

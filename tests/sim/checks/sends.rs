@@ -7,8 +7,8 @@ use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, seconds};
-use crate::api::{Send, Told};
-use crate::faults::{Blow, Ending};
+use crate::api::{AnswerKind, Send};
+use crate::faults::{Ending, HostEvent};
 use crate::run::{Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
@@ -55,8 +55,8 @@ fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
 pub(super) fn stop_was_troubled(run: &Run, task_id: &str) -> bool {
     let state = run.api.state();
     let stops: Vec<&Send> = state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task_id).collect();
-    stops.iter().any(|send| match &send.told {
-        Some((at, Told::Stopped)) => at.duration_since(send.at) > SignedDuration::from_millis(700),
+    stops.iter().any(|send| match &send.answered {
+        Some((at, AnswerKind::Stopped)) => at.duration_since(send.at) > SignedDuration::from_millis(700),
         _ => true,
     })
 }
@@ -107,7 +107,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             let in_room = |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.room == room) || adopted(id);
             let near = |send: &&Send| {
                 let is_soon = start - seconds(75) <= send.at && send.at <= sent;
-                is_soon && send.told.as_ref().is_none_or(|(at, told)| *at >= start || *told != Told::Stopped)
+                is_soon && send.answered.as_ref().is_none_or(|(at, kind)| *at >= start || *kind != AnswerKind::Stopped)
             };
             let mut stops = state.sends.iter().filter(|send| send.action == Action::Stop).filter(near);
             stops.any(|send| in_room(&send.subject))
@@ -117,7 +117,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             let state = run.api.state();
             let room = row.playout.room.to_string();
             let is_other = |send: &&Send| !send.claims.iter().all(|claim| send.subject == job && claim.start == start);
-            let is_near = |send: &&Send| send.at <= sent && send.told.as_ref().is_none_or(|(at, _)| *at >= start);
+            let is_near = |send: &&Send| send.at <= sent && send.answered.as_ref().is_none_or(|(at, _)| *at >= start);
             state
                 .sends
                 .iter()
@@ -129,19 +129,19 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             // The hand-over, then a slot that is held for its margin, and the moment in which equal starts are gathered.
             allowed += SignedDuration::from_millis(1_300);
         }
-        if hands_over && !run.plan.is_calm() {
+        if hands_over && !run.plan.is_fault_free() {
             allowed += seconds(15);
         } else if others.iter().any(|task| task.robot == row.playout.robot) {
             let ids: Vec<_> = others.iter().map(|task| task.id.clone()).collect();
-            if ids.iter().any(|id| stop_was_troubled(run, id)) || !run.plan.is_calm() {
+            if ids.iter().any(|id| stop_was_troubled(run, id)) || !run.plan.is_fault_free() {
                 allowed += seconds(15);
             }
         }
         // Whoever yields, or starts while another ends, waits for the room.
-        let waits = run.conflicts(&job).contains(&"yield") && run.rivals(row).count() > 0;
+        let waits = run.conflicts(&job).contains(&"yield") && run.others_in_room(row).count() > 0;
         let was_owed = super::rows::was_owed(run, row);
-        let disturbed = run.is_blind(start - seconds(6), start + allowed);
-        let accepted = run.reigns.iter().any(|reign| start - seconds(6) <= reign.from && reign.from <= sent);
+        let disturbed = run.is_impaired(start - seconds(6), start + allowed);
+        let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
         if late > allowed && !waits && was_owed && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
@@ -150,8 +150,9 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
 
 fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {
     // A crash forgets what was just sent, a stall bunches what is on its way, and a slow network is beyond anybody's margin.
-    let forgets = run.plan.lives.iter().any(|life| !matches!(life.ending, Ending::Term(_))) || !run.plan.lives.is_empty();
-    let bunches = run.plan.blows.iter().any(|(_, blow)| matches!(blow, Blow::Stall(_)));
+    let forgets = run.plan.daemon_runs.iter().any(|daemon_run| !matches!(daemon_run.ending, Ending::Term(_)))
+        || !run.plan.daemon_runs.is_empty();
+    let bunches = run.plan.host_events.iter().any(|(_, host_event)| matches!(host_event, HostEvent::Stall(_)));
     let state = run.api.state();
     let is_slow = state.sends.iter().any(|send| send.is_slow);
     if !forgets && !bunches && !is_slow && state.cloud.rejections > 0 {
@@ -160,14 +161,15 @@ fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {
 }
 
 fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
-    let blows = &run.plan.blows;
-    let Some((from, _)) =
-        blows.iter().find(|(_, blow)| matches!(blow, Blow::Step(by) if by.abs() >= SignedDuration::from_mins(10)))
+    let host_events = &run.plan.host_events;
+    let Some((from, _)) = host_events
+        .iter()
+        .find(|(_, host_event)| matches!(host_event, HostEvent::Step(by) if by.abs() >= SignedDuration::from_mins(10)))
     else {
         return;
     };
-    let is_end = |blow: &Blow| matches!(blow, Blow::Right | Blow::Confirm | Blow::Synchronised);
-    let to = blows.iter().find(|(at, blow)| at > from && is_end(blow)).map_or(Timestamp::MAX, |(at, _)| *at);
+    let is_end = |host_event: &HostEvent| matches!(host_event, HostEvent::Right | HostEvent::Confirm | HostEvent::Synchronised);
+    let to = host_events.iter().find(|(at, host_event)| at > from && is_end(host_event)).map_or(Timestamp::MAX, |(at, _)| *at);
     // Whoever is stalled sees it when that is over.
     let (from, to) = (run.stalled_until(*from), run.stalled_until(to));
     // A daemon that begins believes a clock that is ahead: it knows no better.

@@ -25,12 +25,12 @@ fn jobs(ids: &[&str]) -> String {
 }
 
 /// What the stand-in was told: who, the number, the changes, and whether the sources were kept by then.
-type Accepted = (String, i64, Vec<String>, bool);
+type HandedOver = (String, i64, Vec<String>, bool);
 
 struct Rig {
     folder: TempDir,
     reload: Arc<Reload>,
-    accepted: Arc<Plain<Vec<Accepted>>>,
+    accepted: Arc<Plain<Vec<HandedOver>>>,
 }
 
 impl Rig {
@@ -87,7 +87,7 @@ impl Rig {
         Arc::clone(&self.reload).run("uid 1000".to_owned(), force).await
     }
 
-    fn accepted(&self) -> Vec<Accepted> {
+    fn accepted(&self) -> Vec<HandedOver> {
         std::mem::take(&mut self.accepted.lock().expect("whole"))
     }
 

@@ -17,13 +17,13 @@ const GATHERED_MAX: usize = 500;
 const ALIKE_MIN: usize = 6;
 
 /// The thread, and the way to it.
-pub(super) struct Teller {
+pub(super) struct EventPrinter {
     thread: JoinHandle<Result<(), Failure>>,
 }
 
-impl Teller {
+impl EventPrinter {
     /// Begins. What is sent is told; the receiver is ready when nobody listens any more.
-    pub(super) fn begin(colour: bool) -> (Teller, Sender<Notice>, oneshot::Receiver<()>) {
+    pub(super) fn begin(colour: bool) -> (EventPrinter, Sender<Notice>, oneshot::Receiver<()>) {
         let (sender, happenings) = mpsc::channel();
         let (listening, gone) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -31,7 +31,7 @@ impl Teller {
             drop(listening);
             told
         });
-        (Teller { thread }, sender, gone)
+        (EventPrinter { thread }, sender, gone)
     }
 
     /// Waits until everything is told, which takes that every sender is dropped.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::Sandbox;
-use super::callbacks::{CallbackTarget, News, sign};
+use super::callback_queue::{CallbackEvent, CallbackTarget, sign};
 use super::faults::Disturbance;
 
 /// How long an answer may take (TRTC.md section 7.5), and all that follows.
@@ -34,7 +34,7 @@ pub struct Delivery {
     /// When it was over.
     pub at: Timestamp,
     /// What was to be told.
-    pub news: News,
+    pub news: CallbackEvent,
     /// From 1.
     pub attempt: u32,
     /// The status that came back; nothing without an answer.
@@ -42,7 +42,7 @@ pub struct Delivery {
 }
 
 #[derive(Clone)]
-struct Courier {
+struct CallbackSender {
     sandbox: Sandbox,
     target: Arc<CallbackTarget>,
     client: reqwest::Client,
@@ -60,13 +60,13 @@ pub(super) async fn run(sandbox: Sandbox, target: CallbackTarget) {
         tracing::error!("cannot make ready for HTTPS: no callback is sent");
         return std::future::pending().await;
     };
-    let courier = Courier { sandbox, target: Arc::new(target), client, posts: Arc::new(Semaphore::new(POSTS_MAX)) };
-    let mut held: Option<(News, Instant)> = None;
-    let mut carried = JoinSet::new();
+    let sender = CallbackSender { sandbox, target: Arc::new(target), client, posts: Arc::new(Semaphore::new(POSTS_MAX)) };
+    let mut held: Option<(CallbackEvent, Instant)> = None;
+    let mut deliveries = JoinSet::new();
     loop {
         // Before it looks, so that nothing is missed in between.
-        let woken = courier.sandbox.shared.wake.notified();
-        let (due, next) = courier.sandbox.due_callbacks();
+        let woken = sender.sandbox.shared.wake.notified();
+        let (due, next) = sender.sandbox.due_callbacks();
         for (news, disturbance) in due {
             let (late, times) = match disturbance {
                 Some(Disturbance::Drop) => continue,
@@ -80,26 +80,26 @@ pub(super) async fn run(sandbox: Sandbox, target: CallbackTarget) {
                 Some(Disturbance::Swap) | None => (Duration::ZERO, 1),
             };
             let behind = held.take().map(|(news, _)| news);
-            carried.spawn(courier.clone().carry(news, late, times, behind));
+            deliveries.spawn(sender.clone().deliver_in_order(news, late, times, behind));
         }
         if let Some((overdue, _)) = held.take_if(|(_, since)| since.elapsed() >= HELD_MAX) {
-            carried.spawn(courier.clone().carry(overdue, Duration::ZERO, 1, None));
+            deliveries.spawn(sender.clone().deliver_in_order(overdue, Duration::ZERO, 1, None));
         }
-        let now = courier.sandbox.now();
+        let now = sender.sandbox.now();
         let until_next = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
         let until_release = held.as_ref().map(|(_, since)| HELD_MAX.saturating_sub(since.elapsed()));
         let wait = [until_next, until_release].into_iter().flatten().fold(SLEEP_MAX, Duration::min);
         tokio::select! {
             () = woken => {}
             () = sleep(wait) => {}
-            Some(_) = carried.join_next() => {}
+            Some(_) = deliveries.join_next() => {}
         }
     }
 }
 
-impl Courier {
+impl CallbackSender {
     /// Delivers one so late and so many times, and then the one that was held back for it.
-    async fn carry(self, news: News, late: Duration, times: u32, behind: Option<News>) {
+    async fn deliver_in_order(self, news: CallbackEvent, late: Duration, times: u32, behind: Option<CallbackEvent>) {
         sleep(late).await;
         for _ in 0..times {
             self.deliver(&news).await;
@@ -110,7 +110,7 @@ impl Courier {
     }
 
     /// Sends until it is taken, or too old.
-    async fn deliver(&self, news: &News) {
+    async fn deliver(&self, news: &CallbackEvent) {
         let begin = Instant::now();
         for attempt in 1.. {
             let status = self.post(news).await;
@@ -129,7 +129,7 @@ impl Courier {
         }
     }
 
-    async fn post(&self, news: &News) -> Option<u16> {
+    async fn post(&self, news: &CallbackEvent) -> Option<u16> {
         let _one_of_few = self.posts.acquire().await.ok()?;
         let body = news.body(self.sandbox.now());
         let request = self.client.post(&self.target.url).header(CONTENT_TYPE, "application/json");

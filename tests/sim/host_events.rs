@@ -1,5 +1,5 @@
-//! What befalls a host, and command people do, while a run goes on: each blow is struck when its time has come. Refuses to know when
-//! that is, and command comes of it.
+//! What happens to a host, and what people do, during a run: each event happens when its time has come. Does not plan
+//! the events, and does not judge what comes of them.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use ingestd::engine::{Command, Generation, Order, Prepared, StopTarget};
 use ingestd::schedule::{JobId, Schedule};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::faults::{Blow, Weather, unsigned};
-use crate::run::{Blind, World, connect, trace_line};
+use crate::faults::{FaultRates, HostEvent, unsigned};
+use crate::run::{Impairment, World, connect, trace_line};
 
 impl World<'_> {
     pub(crate) fn see_clock(&self) {
@@ -19,17 +19,17 @@ impl World<'_> {
         seen.earliest = Some(seen.earliest.map_or(now, |earliest| earliest.min(now)));
     }
 
-    /// Lets command is planned befall the host until `until`.
-    pub(crate) async fn befall(&self, handle: Option<&Handle>, until: Timestamp) {
+    /// Makes the planned events happen until `until`.
+    pub(crate) async fn inject(&self, handle: Option<&Handle>, until: Timestamp) {
         loop {
             let next = self.pending.borrow().front().copied();
             match next {
-                Some((at, blow)) if at < until => {
+                Some((at, host_event)) if at < until => {
                     self.clock.until(at).await;
                     self.pending.borrow_mut().pop_front();
-                    trace_line(&self.clock, &format!("{blow:?}"));
+                    trace_line(&self.clock, &format!("{host_event:?}"));
                     self.see_clock();
-                    self.strike(handle, blow).await;
+                    self.apply(handle, host_event).await;
                     self.see_clock();
                 }
                 _ => return self.clock.until(until).await,
@@ -44,52 +44,52 @@ impl World<'_> {
         reply.is_ok()
     }
 
-    pub(crate) fn blind(&self, why: Blind, from: Timestamp, to: Timestamp) {
-        self.seen.borrow_mut().blind.push((why, from, to));
+    pub(crate) fn add_impairment(&self, why: Impairment, from: Timestamp, to: Timestamp) {
+        self.seen.borrow_mut().impairments.push((why, from, to));
     }
 
-    async fn strike(&self, handle: Option<&Handle>, blow: Blow) {
+    async fn apply(&self, handle: Option<&Handle>, host_event: HostEvent) {
         let now = self.clock.truth();
-        match blow {
-            Blow::Step(by) => {
+        match host_event {
+            HostEvent::Step(by) => {
                 self.seen.borrow_mut().wrong_since.get_or_insert(now);
                 self.clock.step(by);
             }
-            Blow::Right => {
+            HostEvent::Right => {
                 self.clock.step(-self.clock.error());
                 self.clock.synchronise(None);
             }
-            Blow::Confirm => {
-                let is_told = self.order(handle, Command::ConfirmClock).await;
-                if !is_told && self.clock.error().is_zero() {
+            HostEvent::Confirm => {
+                let is_confirmed = self.order(handle, Command::ConfirmClock).await;
+                if !is_confirmed && self.clock.error().is_zero() {
                     // Nobody was there.
-                    self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), Blow::Confirm));
+                    self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), HostEvent::Confirm));
                 } else if self.clock.error().is_zero() {
                     let mut seen = self.seen.borrow_mut();
                     if let Some(since) = seen.wrong_since.take() {
-                        seen.blind.push((Blind::Clock, since, self.clock.truth() + SignedDuration::from_secs(10)));
+                        seen.impairments.push((Impairment::Clock, since, self.clock.truth() + SignedDuration::from_secs(10)));
                     }
                 }
             }
-            Blow::Synchronised => self.clock.synchronise(Some(true)),
-            Blow::Suspend(length) => {
-                self.blind(Blind::Stalled, now, now + length);
+            HostEvent::Synchronised => self.clock.synchronise(Some(true)),
+            HostEvent::Suspend(length) => {
+                self.add_impairment(Impairment::Stalled, now, now + length);
                 self.clock.suspend(unsigned(length));
             }
-            Blow::Stall(length) => {
-                self.blind(Blind::Stalled, now, now + length);
+            HostEvent::Stall(length) => {
+                self.add_impairment(Impairment::Stalled, now, now + length);
                 tokio::time::advance(unsigned(length)).await;
             }
-            Blow::Disk(length) => {
-                // It is looked every second.
-                self.blind(Blind::Disk, now, now + length + SignedDuration::from_secs(2));
+            HostEvent::Disk(length) => {
+                // The daemon tries again every second.
+                self.add_impairment(Impairment::Disk, now, now + length + SignedDuration::from_secs(2));
                 let other = connect(&self.folder);
                 other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes between two turns");
                 self.clock.until(now + length).await;
                 other.execute_batch("ROLLBACK").expect("it ends");
             }
-            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not command is tried here.
-            Blow::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
+            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
+            HostEvent::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
                 self.edit();
                 let before = self.generation(self.newest() - 1);
                 let generation = self.generation(self.newest());
@@ -97,13 +97,13 @@ impl World<'_> {
                 let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
                 let at = now - SignedDuration::from_millis(ago);
                 let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
-                let command = Command::Accept { prepared, changes: Vec::new() };
-                if self.order(handle, command).await {
+                let what = Command::Accept { prepared, changes: Vec::new() };
+                if self.order(handle, what).await {
                     self.accepted(self.newest(), self.clock.now());
                 }
             }
-            Blow::Reload => {}
-            Blow::StopJob => {
+            HostEvent::Reload => {}
+            HostEvent::StopJob => {
                 let job = {
                     let schedules = self.schedules.borrow();
                     let jobs = &schedules[schedules.len() - 1].1;
@@ -112,7 +112,7 @@ impl World<'_> {
                 let job = JobId::parse(&job).expect("an id");
                 self.order(handle, Command::Stop(StopTarget::Job(job))).await;
             }
-            Blow::StopTask => {
+            HostEvent::StopTask => {
                 let task = {
                     let state = self.api.state();
                     let live: Vec<_> =
@@ -125,23 +125,23 @@ impl World<'_> {
                 self.seen.borrow_mut().ordered.push(task.clone());
                 self.order(handle, Command::Stop(StopTarget::Task(task))).await;
             }
-            Blow::StopAll => {
+            HostEvent::StopAll => {
                 self.order(handle, Command::Stop(StopTarget::All)).await;
             }
-            Blow::Foreign => {
+            HostEvent::Foreign => {
                 let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
                 self.api.foreign(&id);
             }
         }
     }
 
-    /// Nothing more is planned, and nothing more goes wrong; command is open comes to its end. Answers when that began.
+    /// Nothing more is planned, and nothing more goes wrong; what is open comes to its end. Returns when that began.
     pub(crate) async fn wind_up(&self, handle: &Handle) -> Timestamp {
         trace_line(&self.clock, "nothing more is planned");
         if self.seen.borrow().wrong_since.is_some() {
-            self.strike(Some(handle), Blow::Confirm).await;
+            self.apply(Some(handle), HostEvent::Confirm).await;
         }
-        self.api.state().cloud.weather = Weather::CALM;
+        self.api.state().cloud.fault_rates = FaultRates::NONE;
         let settled = self.clock.now();
         let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
         let before = self.generation(self.newest());

@@ -93,7 +93,7 @@ impl Clock for StoryClock {
 
 /// What becomes of a request, instead of command a calm cloud does.
 #[derive(Clone, Debug)]
-pub(crate) struct Harm {
+pub(crate) struct InjectedFault {
     pub(crate) action: Action,
     /// Part of the robot or the task it is for; empty: any.
     pub(crate) of: &'static str,
@@ -110,7 +110,7 @@ pub(crate) struct Cloud {
     pub(crate) log: Vec<String>,
     /// Task, robot and room of command runs.
     pub(crate) running: Vec<(String, String, String)>,
-    pub(crate) harms: VecDeque<Harm>,
+    pub(crate) injected_faults: VecDeque<InjectedFault>,
     started: usize,
 }
 
@@ -128,8 +128,9 @@ impl StoryApi {
 }
 
 impl Cloud {
-    fn harm(&mut self, action: Action, of: &str) -> Option<Harm> {
-        let found = self.harms.iter_mut().find(|harm| harm.action == action && of.contains(harm.of) && harm.times > 0)?;
+    fn take_fault(&mut self, action: Action, of: &str) -> Option<InjectedFault> {
+        let found =
+            self.injected_faults.iter_mut().find(|fault| fault.action == action && of.contains(fault.of) && fault.times > 0)?;
         found.times -= 1;
         Some(found.clone())
     }
@@ -172,11 +173,11 @@ impl Api for StoryApi {
             Body::Stop { task_id } => (task_id.clone(), format!("stop {task_id}")),
             Body::Describe { task_id } => (task_id.clone(), format!("describe {task_id}")),
         };
-        let harm = self.cloud().harm(action, &subject);
+        let fault = self.cloud().take_fault(action, &subject);
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let result = match &harm {
+        let result = match &fault {
             None => self.cloud().apply(&request.body),
-            Some(Harm { effect, fault, .. }) => {
+            Some(InjectedFault { effect, fault, .. }) => {
                 if *effect {
                     let _ = self.cloud().apply(&request.body);
                 }
@@ -320,8 +321,8 @@ impl Story {
         self.order(Command::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
     }
 
-    pub(crate) fn harm(&self, harm: Harm) {
-        self.api.cloud().harms.push_back(harm);
+    pub(crate) fn inject_fault(&self, fault: InjectedFault) {
+        self.api.cloud().injected_faults.push_back(fault);
     }
 
     /// A task vanishes.

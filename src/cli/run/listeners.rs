@@ -12,10 +12,10 @@ use crate::cli::{Failure, load};
 use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::web::control::Reloader;
-use crate::web::{self, Site, callbacks, control};
+use crate::web::{self, AppState, callbacks, control};
 
 /// Open, and not yet served.
-pub(super) struct Doors {
+pub(super) struct Listeners {
     page: Option<TcpListener>,
     callbacks: Option<(TcpListener, callbacks::Keys)>,
     control: UnixListener,
@@ -37,9 +37,9 @@ pub(super) async fn listen(address: std::net::SocketAddr, key: &str) -> Result<T
     })
 }
 
-impl Doors {
+impl Listeners {
     /// Takes what the settings want beside the page, whose port is taken already. Reads the keys of the callbacks.
-    pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Doors, Failure> {
+    pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
         let callbacks = match settings.callbacks {
             Some(address) => {
                 let keys = load::read_callback_keys(settings).map_err(Failure::configuration)?;
@@ -52,7 +52,7 @@ impl Doors {
             Failure::new(format!("cannot make the control socket `{}`: {error}", control_path.display()))
                 .hint("name another place with `control: PATH` in the settings; a socket's path has 107 bytes at most")
         })?;
-        Ok(Doors { page, callbacks, control, control_path })
+        Ok(Listeners { page, callbacks, control, control_path })
     }
 
     /// For the log: where they are.
@@ -65,12 +65,12 @@ impl Doors {
     }
 
     /// Lets people in until `stopped` is true.
-    pub(super) fn serve(self, site: Site, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
-        let Doors { page, callbacks, control, control_path } = self;
+    pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
+        let Listeners { page, callbacks, control, control_path } = self;
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
         if let Some(page) = page {
-            serving.spawn(web::serve(page, site, until(stopped.clone())));
+            serving.spawn(web::serve(page, app_state, until(stopped.clone())));
         }
         if let Some((listener, keys)) = callbacks {
             serving.spawn(callbacks::serve(listener, keys, handle.clone(), until(stopped.clone())));

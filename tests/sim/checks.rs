@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ingestd::occurrence::{Occurrence, Outcome, State};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::run::{Blind, Run};
+use crate::run::{Impairment, Run};
 
 /// What was found wrong.
 #[derive(Default)]
@@ -43,15 +43,15 @@ fn line(row: &Occurrence) -> String {
     let Occurrence { key, end, attempts, tries, restarts, was_in_doubt, joined, first_sent_at, on_air_at, ended_at, fault, .. } =
         row;
     let fault = fault.as_ref().map(|fault| fault.message.clone());
-    let shown = |at: &Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    let instant_text = |at: &Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     format!(
         "{key} {end:?} {} ({}): attempts {attempts} tries {tries} restarts {restarts} doubt {was_in_doubt} joined {joined} \
         sent {} on air {} ended {} in {} task {:?} {fault:?}",
         outcome(row),
         reason(row),
-        shown(first_sent_at),
-        shown(on_air_at),
-        shown(ended_at),
+        instant_text(first_sent_at),
+        instant_text(on_air_at),
+        instant_text(ended_at),
         row.playout.room,
         row.task_id,
     )
@@ -63,18 +63,18 @@ fn seconds(seconds: i64) -> SignedDuration {
 
 impl Run {
     /// Whether a daemon could not see or do everything at some time between two.
-    fn is_blind(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.blind.iter().any(|(_, begin, end)| *begin <= to && from <= *end)
+    fn is_impaired(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.impairments.iter().any(|(_, begin, end)| *begin <= to && from <= *end)
     }
 
-    fn is_blind_for(&self, why: Blind, from: Timestamp, to: Timestamp) -> bool {
-        self.blind.iter().any(|(reason, begin, end)| *reason == why && *begin <= to && from <= *end)
+    fn is_impaired_by(&self, why: Impairment, from: Timestamp, to: Timestamp) -> bool {
+        self.impairments.iter().any(|(reason, begin, end)| *reason == why && *begin <= to && from <= *end)
     }
 
     /// The end of the stalls that a moment lies in: what was to happen then happens after them.
     fn stalled_until(&self, at: Timestamp) -> Timestamp {
         let mut stalls: Vec<_> =
-            self.blind.iter().filter(|(why, ..)| *why == Blind::Stalled).map(|(_, from, to)| (*from, *to)).collect();
+            self.impairments.iter().filter(|(why, ..)| *why == Impairment::Stalled).map(|(_, from, to)| (*from, *to)).collect();
         stalls.sort_unstable();
         stalls.into_iter().fold(at, |at, (from, to)| if from <= at { at.max(to) } else { at })
     }
@@ -84,13 +84,13 @@ impl Run {
     }
 
     /// The rows that share its target, itself not.
-    fn rivals<'a>(&'a self, row: &'a Occurrence) -> impl Iterator<Item = &'a Occurrence> {
+    fn others_in_room<'a>(&'a self, row: &'a Occurrence) -> impl Iterator<Item = &'a Occurrence> {
         self.rows.iter().filter(move |other| other.playout.room == row.playout.room && other.key != row.key)
     }
 
     /// Every conflict rule that a job ever had.
     fn conflicts(&self, job: &str) -> Vec<&'static str> {
-        let jobs = self.reigns.iter().flat_map(|reign| &reign.jobs);
+        let jobs = self.generations.iter().flat_map(|span| &span.jobs);
         jobs.filter(|other| other.id == job).map(|job| job.conflict).collect()
     }
 
@@ -119,11 +119,11 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     sends::check(run, &mut faults);
     air::check(run, &mut faults);
     coverage::check(run, &mut faults);
-    // A fault is told a few times, not hundreds.
-    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    // Each checker reports three faults at most, not hundreds.
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     faults.0.retain(|text| {
         let checker = text.split(']').next().unwrap_or("").to_owned();
-        let count = told.entry(checker).or_default();
+        let count = counts.entry(checker).or_default();
         *count += 1;
         *count <= 3
     });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::sandbox::{Effect, FaultPlan, Instead, MediaLengths, Rule, SandboxConfig};
+use crate::sandbox::{FaultEffect, FaultPlan, FaultRule, MediaLengths, Replacement, SandboxConfig};
 use crate::sandbox::{WELL_KNOWN_APP_KEY, WELL_KNOWN_SDK_APP_ID, WELL_KNOWN_SECRET_ID, WELL_KNOWN_SECRET_KEY};
 use crate::trtc::Action;
 
@@ -29,26 +29,26 @@ const REPEATS_AT_LEAST: SignedDuration = SignedDuration::from_secs(20);
 const TRIES_MAX: u32 = 100;
 
 /// The folder.
-pub(super) struct Stage {
+pub(super) struct DemoFolder {
     folder: PathBuf,
 }
 
-impl Drop for Stage {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         // It is in the system's temporary folder, which is cleared in time.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-impl Stage {
+impl DemoFolder {
     /// Makes a folder that is readable by its owner only, and was not there before.
-    pub(super) fn make() -> io::Result<Stage> {
+    pub(super) fn make() -> io::Result<DemoFolder> {
         let named = |attempt| std::env::temp_dir().join(format!("ingestd-demo-{}-{attempt}", std::process::id()));
         let mut attempt = 0;
         loop {
             let folder = named(attempt);
             match DirBuilder::new().mode(0o700).create(&folder) {
-                Ok(()) => return Ok(Stage { folder }),
+                Ok(()) => return Ok(DemoFolder { folder }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < TRIES_MAX => attempt += 1,
                 Err(error) => return Err(io::Error::new(error.kind(), format!("`{}`: {error}", folder.display()))),
             }
@@ -109,13 +109,13 @@ impl Stage {
 
 /// The sandbox for this schedule, with everything that goes wrong in it.
 pub(super) fn sandbox() -> SandboxConfig {
-    let start = |rule: Rule, robot| rule.action(Action::Start).robot(robot);
-    let instead = |with, done| Rule::new(Effect::Replace { with, done });
+    let start = |rule: FaultRule, robot| rule.action(Action::Start).robot(robot);
+    let instead = |with, done| FaultRule::new(FaultEffect::Replace { with, done });
     let faults = FaultPlan::new(vec![
-        start(Rule::error("InvalidParameter.StreamUrl"), "bad-url"),
-        start(Rule::error("InternalError"), "stubborn").times(2),
-        start(instead(Instead::Status { status: 502, retry_after: None }, false), "gateway").times(1),
-        start(instead(Instead::Cut, true), "cut-off").times(1),
+        start(FaultRule::error("InvalidParameter.StreamUrl"), "bad-url"),
+        start(FaultRule::error("InternalError"), "stubborn").times(2),
+        start(instead(Replacement::Status { status: 502, retry_after: None }, false), "gateway").times(1),
+        start(instead(Replacement::Cut, true), "cut-off").times(1),
     ]);
     let mut media = MediaLengths::default();
     media.by_url.insert("https://cdn.example.com/trailer.mp4".to_owned(), Duration::from_secs(10));
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_folder_is_private_and_goes_with_its_owner() {
-        let (one, other) = (Stage::make().expect("a folder"), Stage::make().expect("another"));
+        let (one, other) = (DemoFolder::make().expect("a folder"), DemoFolder::make().expect("another"));
         assert_ne!(one.folder(), other.folder());
         one.set(address("127.0.0.1:1"), address("127.0.0.1:2"), crate::clock::now(), Duration::from_mins(1)).expect("written");
         let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
@@ -209,13 +209,13 @@ mod tests {
 
     /// The schedule as a daemon reads it.
     fn schedule_of(now: Timestamp, seconds: u64) -> Arc<schedule::Schedule> {
-        let stage = Stage::make().expect("a folder");
-        stage.set(address("127.0.0.1:1"), address("127.0.0.1:2"), now, Duration::from_secs(seconds)).expect("written");
+        let folder = DemoFolder::make().expect("a folder");
+        folder.set(address("127.0.0.1:1"), address("127.0.0.1:2"), now, Duration::from_secs(seconds)).expect("written");
         let source = |name: &str| {
-            let text = std::fs::read_to_string(stage.folder().join(name)).expect("it was written");
+            let text = std::fs::read_to_string(folder.folder().join(name)).expect("it was written");
             Source { name: Arc::from(name), text }
         };
-        let settings = crate::config::read(&source("ingestd.yaml"), stage.folder());
+        let settings = crate::config::read(&source("ingestd.yaml"), folder.folder());
         assert_eq!(settings.diagnostics, []);
         let settings = settings.settings.expect("settings").for_schedule();
         let sources = [source("schedules/show.yaml"), source("schedules/burst.yaml")];

@@ -12,11 +12,11 @@ use sha2::Sha256;
 
 use crate::trtc::callback::TaskNews;
 
-use super::tasks::Task;
+use super::tasks::SandboxTask;
 
 /// When a medium that cannot be pulled is tried again, after its start (TRTC.md section 7.2: at 0, 1 and 3 s, of which the first fails).
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// News that may wait to be told: as many as there may be tasks, three times over.
+/// CallbackEvent that may wait to be told: as many as there may be tasks, three times over.
 const WAITING_MAX: usize = 30_000;
 
 /// Where callbacks go, and the key that signs them.
@@ -30,7 +30,7 @@ pub struct CallbackTarget {
 
 /// Something that happened to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct CallbackEvent {
     /// When, by the sandbox's clock.
     pub at: Timestamp,
     /// What.
@@ -45,41 +45,41 @@ pub struct News {
     pub robot: String,
 }
 
-/// News that nobody was told of yet.
+/// CallbackEvent that nobody was told of yet.
 #[derive(Debug)]
-pub(super) struct Newsroom {
+pub(super) struct CallbackQueue {
     /// False: nobody wants to be told, and nothing is kept.
     wanted: bool,
-    waiting: Vec<News>,
+    waiting: Vec<CallbackEvent>,
 }
 
-impl Newsroom {
-    pub(super) fn new(wanted: bool) -> Newsroom {
-        Newsroom { wanted, waiting: Vec::new() }
+impl CallbackQueue {
+    pub(super) fn new(wanted: bool) -> CallbackQueue {
+        CallbackQueue { wanted, waiting: Vec::new() }
     }
 
     /// A task started; `pulled`: its medium can be pulled.
-    pub(super) fn started(&mut self, task: &Task, pulled: bool) {
+    pub(super) fn started(&mut self, task: &SandboxTask, pulled: bool) {
         if pulled {
-            self.tell(task, TaskNews::Started, task.started_at);
+            self.push(task, TaskNews::Started, task.started_at);
             return;
         }
-        self.tell(task, TaskNews::StartFailed, task.started_at);
+        self.push(task, TaskNews::StartFailed, task.started_at);
         for after in AGAIN {
             let after = SignedDuration::try_from(after).unwrap_or_default();
-            self.tell(task, TaskNews::StartAgain, task.started_at.saturating_add(after).unwrap_or(Timestamp::MAX));
+            self.push(task, TaskNews::StartAgain, task.started_at.saturating_add(after).unwrap_or(Timestamp::MAX));
         }
     }
 
     /// A task ended: what it would have told later, it does not.
-    pub(super) fn ended(&mut self, task: &Task, at: Timestamp) {
+    pub(super) fn ended(&mut self, task: &SandboxTask, at: Timestamp) {
         self.waiting.retain(|news| news.task_id != task.task_id || news.at < at);
-        self.tell(task, TaskNews::Stopped, at);
+        self.push(task, TaskNews::Stopped, at);
     }
 
-    fn tell(&mut self, task: &Task, news: TaskNews, at: Timestamp) {
+    fn push(&mut self, task: &SandboxTask, news: TaskNews, at: Timestamp) {
         if self.wanted && self.waiting.len() < WAITING_MAX {
-            self.waiting.push(News {
+            self.waiting.push(CallbackEvent {
                 at,
                 news,
                 sdk_app_id: task.sdk_app_id,
@@ -91,8 +91,8 @@ impl Newsroom {
     }
 
     /// Takes what has happened by `now`, in the order in which it did.
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<News> {
-        let mut due: Vec<News> = self.waiting.extract_if(.., |news| news.at <= now).collect();
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<CallbackEvent> {
+        let mut due: Vec<CallbackEvent> = self.waiting.extract_if(.., |news| news.at <= now).collect();
         due.sort_by_key(|news| news.at);
         due
     }
@@ -103,7 +103,7 @@ impl Newsroom {
     }
 }
 
-impl News {
+impl CallbackEvent {
     /// The body, as the vendor's example writes it. `sent_at`: when it leaves.
     pub(super) fn body(&self, sent_at: Timestamp) -> String {
         let (kind, status) = match self.news {
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_body_and_its_signature_are_those_of_the_vendors_example() {
         let at = |ms| Timestamp::from_millisecond(ms).expect("an instant");
-        let news = News {
+        let news = CallbackEvent {
             at: at(1_701_937_900_013),
             news: TaskNews::Started,
             sdk_app_id: 1,
@@ -148,9 +148,9 @@ mod tests {
             \"EventInfo\":{\"EventMsTs\":1701937900013,\"TaskId\":\"xx\",\"Status\":0}}";
         assert_eq!(body, expected);
         assert_eq!(sign(&SecretString::from("123654"), &body), "Y2v6Is94qZztTzuALzMnYS2+mYbuhafkVBWxIBtyOeA=");
-        let again = News { news: TaskNews::StartAgain, ..news.clone() }.body(at(0));
+        let again = CallbackEvent { news: TaskNews::StartAgain, ..news.clone() }.body(at(0));
         assert!(again.contains("\"EventType\":701") && again.ends_with("\"Status\":2}}"), "{again}");
-        let stopped = News { news: TaskNews::Stopped, ..news }.body(at(0));
+        let stopped = CallbackEvent { news: TaskNews::Stopped, ..news }.body(at(0));
         assert!(stopped.contains("\"EventType\":702") && stopped.ends_with("\"Status\":0}}"), "{stopped}");
     }
 }
