@@ -3,12 +3,12 @@
 
 mod answer;
 mod decide;
+mod displacement;
 mod doubt;
 mod loss;
 mod outcome;
 mod request;
 mod retry;
-mod rooms;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,16 +19,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 pub use decide::{Event, Illegal, NotSent, decide};
+pub use displacement::{displaced_by, play_together};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
-pub use rooms::{Displacement, displaced_by, play_together};
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
 pub use crate::plan::End;
+pub use crate::plan::precedence::Displacement;
 use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 

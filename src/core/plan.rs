@@ -3,9 +3,10 @@
 
 pub mod changes;
 pub mod conflicts;
+pub mod encounters;
 pub mod forecast;
-pub mod meetings;
 pub mod pauses;
+pub mod precedence;
 mod target;
 pub mod why;
 
@@ -13,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Dst, Start, TO_MAX};
 use crate::schedule::{EndRule, Job, Schedule};
@@ -78,6 +79,16 @@ pub fn find(schedule: &Schedule, job: &str, start: Timestamp) -> Option<Planned>
     let job = schedule.job(job).filter(|job| job.enabled)?;
     let start = job.when.not_before(start).filter(|found| found.at == start)?;
     Some(planned(job, start))
+}
+
+/// The end of the time in which others in its room can meet an occurrence: they begin before this. `from` is not before its start.
+fn last_encounter(own: &Planned, from: Timestamp) -> Timestamp {
+    match own.end {
+        End::Planned(end) | End::Media(end) => end,
+        // An open end counts only at the start.
+        End::Open => own.start.at.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX),
+        End::Never => from.saturating_add(conflicts::AHEAD).unwrap_or(Timestamp::MAX),
+    }
 }
 
 /// The occurrences of all enabled jobs of a schedule from an instant on, by (start, job id). Holds one start of each job.

@@ -13,7 +13,7 @@ fn told(zone: &str, written: &[(&str, &str)]) -> String {
     let conflicts = judged(zone, written);
     assert!(!conflicts.more);
     let clash = |clash: &ingestd::plan::conflicts::Clash| {
-        let fault = match clash.fault {
+        let fault = match clash.kind {
             ConflictKind::Overlap => "overlap",
             ConflictKind::EqualStarts => "equal",
             ConflictKind::TwoYielders => "yielders",

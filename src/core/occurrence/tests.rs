@@ -1,6 +1,7 @@
 //! The state machine and the request, row by row.
 
-mod rooms;
+mod agreement;
+mod interruptions;
 mod task;
 
 use std::time::Duration;

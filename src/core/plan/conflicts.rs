@@ -5,7 +5,7 @@
 //! each target's jobs are two groups that are judged apart. Of most groups a few sample weeks show that nothing clashes
 //! (`sample`); only where something may, the windows are walked through (`sweep`).
 
-mod rule;
+mod clash;
 mod sample;
 mod sweep;
 mod words;
@@ -17,11 +17,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Planned;
+use super::precedence::clash;
+pub use super::precedence::{ConflictKind, TOUCHING};
 use super::target::Target;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
-pub use rule::{Clash, ConflictKind, TOUCHING};
-pub(super) use rule::{fault, have_one_robot, lasts};
+pub use clash::Clash;
+pub(super) use clash::have_one_robot;
 use sample::Changes;
 use sweep::{Next, Pair, Reached, Sweep};
 
@@ -130,13 +132,9 @@ impl Judge {
 
     /// Whether windows of this one job may clash.
     fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
-        let may_overlap = match job.conflict {
-            Conflict::Reject => true,
-            // Of two of its own starts, one is later.
-            Conflict::Preempt | Conflict::Yield => false,
-            Conflict::Allow => !job.robot.as_str().contains("{start}"),
-        };
-        may_overlap && sample::may_overlap_itself(job, &mut self.changes)
+        // Of two of its own starts, one is later.
+        let may_clash = clash(job.conflict, job.conflict, false, || !job.robot.as_str().contains("{start}")).is_some();
+        may_clash && sample::may_overlap_itself(job, &mut self.changes)
     }
 
     /// All pairs of a few jobs, and those that may clash with themselves: a walk ends when all are settled.
@@ -153,10 +151,10 @@ impl Judge {
     fn sweep(&mut self, jobs: &[Arc<Job>], suspects: Option<HashSet<Pair>>) {
         let mut moved: BTreeMap<Pair, Clash> = BTreeMap::new();
         let wanted = suspects.or_else(|| self.all_pairs(jobs));
-        let mut sweep = Sweep::new(jobs, wanted, rule::have_one_robot);
-        let reached = sweep.through(self.range.clone(), |earlier: &Planned, later: &Planned, pair, fault| {
-            let by_clock_change = rule::by_clock_change(earlier, later);
-            let clash = || Clash { earlier: earlier.clone(), later: later.clone(), fault, by_clock_change };
+        let mut sweep = Sweep::new(jobs, wanted, have_one_robot);
+        let reached = sweep.through(self.range.clone(), |earlier: &Planned, later: &Planned, pair, kind| {
+            let by_clock_change = clash::by_clock_change(earlier, later);
+            let clash = || Clash { earlier: earlier.clone(), later: later.clone(), kind, by_clock_change };
             if by_clock_change {
                 moved.entry(pair).or_insert_with(clash);
                 return Next::GoOn;

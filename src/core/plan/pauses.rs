@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::precedence::{Contender, Displacement, Holder, contest};
 use super::target::Target;
-use super::{End, Planned, Upcoming};
+use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::{Conflict, Job, JobId, Schedule};
 
 /// Most pauses of one occurrence: a filler that never ends has them without end.
 const PAUSES_MAX: usize = 1_000;
-
-/// How far the pauses of a window without an end are looked for.
-const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// A time during which another occurrence has the room of one that yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,19 +62,19 @@ impl<'a> Pauses<'a> {
         Listed { occurrence, pauses }
     }
 
-    /// Others have the room from their starts on; of two that yield the later one.
+    /// Returns the times during which others have the room, each from its start on.
     fn of(&self, yielding: &Planned) -> Vec<Pause> {
         let start = yielding.start.at;
         let end = yielding.end.at();
-        let last = match yielding.end {
-            End::Planned(end) | End::Media(end) => end,
-            // An open end counts only at the start.
-            End::Open => start.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX),
-            End::Never => start.saturating_add(AHEAD).unwrap_or(Timestamp::MAX),
-        };
+        let last = last_encounter(yielding, start);
         let jobs = self.jobs.get(&Target::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
         let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
-        let has_the_room = |other: &Planned| other.job.conflict != Conflict::Yield || other.start.at > start;
+        let own = Contender::planned(yielding);
+        // Robots count only where both allow others, and this one yields.
+        let has_the_room = |other: &Planned| {
+            let holder = contest(&own, &Contender::planned(other), || true).holder;
+            holder == Holder::Other { displaces: Displacement::Yields }
+        };
         let pauses = others.filter(has_the_room).filter_map(|other| {
             let from = other.start.at.max(start);
             let until = match other.end {

@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::AmbiguousOffset;
 use jiff::{SignedDuration, Timestamp};
 
-use super::meetings::{Meeting, meetings, open_before};
+use super::encounters::{Encounter, encounters, open_before};
 use super::{Planned, planned};
 use crate::calendar::{Dst, Refusal, Start, Trigger, When, day, resolve};
 use crate::schedule::{Job, Schedule};
@@ -61,7 +61,7 @@ pub struct Why {
     /// The occurrence that began before the instant and whose window is open then, or may be. Not of a date.
     pub open: Option<Planned>,
     /// What the occurrence meets in its room: the one that starts at the instant, else the open one from the instant on.
-    pub meetings: Vec<Meeting>,
+    pub encounters: Vec<Encounter>,
     /// The last before the one that starts then or is open, or else before the instant or the date.
     pub previous: Option<Planned>,
     /// The next three after.
@@ -101,10 +101,10 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
         _ if !job.enabled => None,
         _ => open_before(job, at),
     };
-    let meetings = match (asked, starts.first(), &open) {
+    let encounters = match (asked, starts.first(), &open) {
         (Asked::Date(_), ..) | (_, None, None) => Vec::new(),
-        (_, Some(own), _) => meetings(schedule, own, own.start.at),
-        (_, None, Some(own)) => meetings(schedule, own, at),
+        (_, Some(own), _) => encounters(schedule, own, own.start.at),
+        (_, None, Some(own)) => encounters(schedule, own, at),
     };
     let open_since = open.as_ref().filter(|_| starts.is_empty()).map(|open| open.start.at);
     Some(Why {
@@ -116,7 +116,7 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
         count,
         refusals: disabled.into_iter().chain(rules.into_iter().map(No::Rule)).collect(),
         open,
-        meetings,
+        encounters,
         previous: when.latest_before(open_since.unwrap_or(at)).as_ref().and_then(enabled),
         next: if job.enabled {
             when.between(after, Timestamp::MAX).take(NEXT).map(|start| planned(job, start)).collect()

@@ -18,15 +18,15 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::calendar::Dst;
 use crate::occurrence::{Occurrence, State};
-use crate::plan::meetings::{Becomes, Meeting, paused_at};
+use crate::plan::encounters::{Encounter, EncounterEffect, paused_at};
 use crate::plan::pauses::Pauses;
 use crate::plan::why::{Asked, Why};
 use crate::plan::{End, Planned};
 
 /// Starts of a date that the text shows; the rest is counted.
 const STARTS_SHOWN: usize = 20;
-/// Meetings in the room that are told.
-const MEETINGS_SHOWN: usize = 10;
+/// Most encounters in the room that are listed.
+const ENCOUNTERS_MAX: usize = 10;
 
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -195,11 +195,11 @@ impl WhyInput<'_> {
             (Asked::At(_) | Asked::Wall(_), Some(start)) => {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
-                let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
+                let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
                 format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
             }
             (Asked::At(_) | Asked::Wall(_), None) => {
-                let paused = paused_at(&why.meetings, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
+                let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
                 let row = self.row(why.at).map(|row| format!(" by the schedule, but has a row: {}", record::phrase(row)));
                 format!("no: `{id}` does not start at {at}{}{}", paused.unwrap_or_default(), row.unwrap_or_default())
             }
@@ -215,13 +215,13 @@ impl WhyInput<'_> {
                 State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
                 _ => format!("is not settled: {}", record::phrase(row)),
             };
-            let paused = paused_at(&why.meetings, why.at).map(|by| format!(", by the plan paused by `{}`", by.other.job.id));
+            let paused = paused_at(&why.encounters, why.at).map(|by| format!(", by the plan paused by `{}`", by.other.job.id));
             return format!("now: `{id}` {what}{}", paused.unwrap_or_default());
         }
         if !why.job.enabled {
             return format!("now: `{id}` is switched off");
         }
-        if let Some(by) = paused_at(&why.meetings, why.at) {
+        if let Some(by) = paused_at(&why.encounters, why.at) {
             return format!("now: `{id}` should be paused, while `{}` has the room", by.other.job.id);
         }
         match why.occurrence() {
@@ -251,8 +251,10 @@ impl WhyInput<'_> {
             reasons.push(self.window(open));
         }
         let own = why.occurrence();
-        reasons.extend(own.iter().flat_map(|own| why.meetings.iter().take(MEETINGS_SHOWN).map(|meeting| met(own, meeting))));
-        if let more @ 1.. = why.meetings.len().saturating_sub(MEETINGS_SHOWN) {
+        reasons.extend(
+            own.iter().flat_map(|own| why.encounters.iter().take(ENCOUNTERS_MAX).map(|encounter| encounter_reason(own, encounter))),
+        );
+        if let more @ 1.. = why.encounters.len().saturating_sub(ENCOUNTERS_MAX) {
             reasons.push(Reason::new("conflict", Says::Note, format!("and {more} more in its room: see `ingestd plan`")));
         }
         if !matches!(why.asked, Asked::Date(_)) {
@@ -323,23 +325,23 @@ impl WhyInput<'_> {
 }
 
 /// What another occurrence in the room does to one.
-fn met(own: &Planned, meeting: &Meeting) -> Reason {
-    let Meeting { other, becomes } = meeting;
+fn encounter_reason(own: &Planned, encounter: &Encounter) -> Reason {
+    let Encounter { other, effect } = encounter;
     let zone = &own.job.when.zone;
     let from = other.start.at.max(own.start.at);
     let (id, at) = (&other.job.id, moment(from, zone));
     let theirs = format!("the window from {}, {}", moment(other.start.at, zone), until(other, other.start.at));
-    let text = match becomes {
-        Becomes::Yields => {
+    let text = match effect {
+        EncounterEffect::Yields => {
             let back =
                 other.end.at().map_or_else(|| "until that one is over".to_owned(), |end| format!("to {}", moment(end, zone)));
             format!("`conflict: yield`: paused from {at} {back}, while `{id}` has the room")
         }
-        Becomes::IsYieldedTo => format!("`{id}` yields: it leaves the room while this one plays ({theirs})"),
-        Becomes::PlaysBeside => format!("`conflict: allow`: `{id}` plays in the same room too ({theirs})"),
-        Becomes::Takes => format!("`conflict: preempt`: at {at} it takes the room from `{id}`, which is cut"),
-        Becomes::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
-        Becomes::Clashes { wins, .. } => {
+        EncounterEffect::IsYieldedTo => format!("`{id}` yields: it leaves the room while this one plays ({theirs})"),
+        EncounterEffect::PlaysBeside => format!("`conflict: allow`: `{id}` plays in the same room too ({theirs})"),
+        EncounterEffect::Takes => format!("`conflict: preempt`: at {at} it takes the room from `{id}`, which is cut"),
+        EncounterEffect::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
+        EncounterEffect::Clashes { wins, .. } => {
             let who = if *wins { "this one has the room" } else { "the other has the room" };
             format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; should they meet, {who}")
         }

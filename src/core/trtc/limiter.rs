@@ -218,16 +218,22 @@ impl Limiter {
     }
 
     /// Starts that share an instant wake one after another, in no order. When there are more of them than slots, the first to
-    /// wake must not have them before the first in order is here: until when they are waited for, if they are.
+    /// wake must not take the slots before the first in order is here. Returns until when the limiter waits for the others, if it
+    /// does. A start that finds a slot at its own instant is not waited for, even if that slot is not free yet.
     fn gathers_until(&self, now: Duration) -> Option<Duration> {
-        let due_now = |due: &&Duration| **due <= now + GATHER && now < **due + GATHER;
-        let reserved = self.reserved.values().filter(due_now).count();
+        let is_near = |due: &Duration| *due <= now + GATHER && now < *due + GATHER;
+        let mut dues: Vec<Duration> = self.reserved.values().copied().filter(is_near).collect();
+        dues.sort_unstable();
         let class = Class::Start(StartClass::OnTime);
         let here = self.queue.iter().take_while(|queued| queued.priority.class == class).count();
         let granted = self.held.values().filter(|held| matches!(held, Held::Granted)).count();
-        let awaited = reserved.saturating_sub(here + granted);
-        let is_contested = awaited > 0 && here + awaited > self.rate.saturating_sub(self.held.len());
-        if is_contested { self.reserved.values().filter(due_now).min().map(|due| *due + GATHER) } else { None }
+        if dues.len() <= here + granted {
+            return None;
+        }
+        // A start keeps its reservation until its request is sent, so what is granted is among the reserved.
+        let sent_at = |instant| self.held.values().filter(|held| matches!(held, Held::Sent { .. }) && held.at(instant)).count();
+        let is_contested = dues.iter().zip(1..).any(|(due, wanted)| wanted + sent_at((*due).max(now)) > self.rate);
+        if is_contested { dues.first().map(|due| *due + GATHER) } else { None }
     }
 
     /// The slot's request is being sent.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::rule::may_have_one_robot;
+use super::clash::may_have_one_robot;
 use super::sweep::{Next, Pair, Reached, Sweep};
 use crate::calendar::{ClockChange, Trigger, clock_changes, largest, until};
 use crate::plan::Upcoming;

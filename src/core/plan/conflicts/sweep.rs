@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::rule::{ConflictKind, OneRobot, fault, lasts, may_be_one};
+use super::clash::{OneRobot, clash_of, may_be_one};
+use crate::plan::precedence::{ConflictKind, Contender, clash};
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::{Conflict, Job};
 
@@ -89,7 +90,7 @@ impl<'a> Sweep<'a> {
             let mut at = 0;
             while let Some(other) = open_jobs.get(at).copied() {
                 let queue = &mut open[other];
-                while queue.front().is_some_and(|window| !lasts(window, start)) {
+                while queue.front().is_some_and(|window| !Contender::planned(window).lasts(start)) {
                     queue.pop_front();
                 }
                 if queue.is_empty() {
@@ -127,8 +128,8 @@ impl<'a> Sweep<'a> {
         // Its starts are in order, so that the newest is the one that may begin at the same instant.
         let first = if self.may_begin_inside(other, index) { queue.len() - 1 } else { 0 };
         for earlier in queue.range(first..) {
-            let Some(fault) = fault(earlier, window, self.one_robot) else { continue };
-            match on_clash(earlier, window, pair, fault) {
+            let Some(kind) = clash_of(earlier, window, self.one_robot) else { continue };
+            match on_clash(earlier, window, pair, kind) {
                 Next::GoOn => {}
                 Next::Settled => {
                     self.settled.insert(pair);
@@ -143,14 +144,11 @@ impl<'a> Sweep<'a> {
     /// Whether a window of the second job may always begin inside one of the first: then only equal starts are left to be judged,
     /// however many windows are open.
     fn may_begin_inside(&self, first: usize, second: usize) -> bool {
-        match (self.jobs[first].conflict, self.jobs[second].conflict) {
-            (Conflict::Yield, _) | (_, Conflict::Yield | Conflict::Preempt) => true,
-            (Conflict::Allow, Conflict::Allow) => {
-                let (one, other) = (&self.robots[first], &self.robots[second]);
-                // With the start in one text of both, the robots of two starts differ.
-                if one == other { one.contains("{start}") } else { !may_be_one(one, other) }
-            }
-            _ => false,
-        }
+        let may_have_one_robot = || {
+            let (one, other) = (&self.robots[first], &self.robots[second]);
+            // With the start in one text of both, the robots of two starts differ.
+            if one == other { !one.contains("{start}") } else { may_be_one(one, other) }
+        };
+        clash(self.jobs[first].conflict, self.jobs[second].conflict, false, may_have_one_robot).is_none()
     }
 }

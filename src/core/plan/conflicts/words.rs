@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::rule::{Clash, ConflictKind, robot};
+use super::clash::{Clash, robot};
 use super::sweep::WINDOWS_MAX;
 use crate::diagnostic::{Diagnostic, Severity, shown};
+use crate::plan::precedence::ConflictKind;
 use crate::plan::{End, Planned};
 use crate::schedule::values::written;
 use crate::schedule::{EndRule, Job};
@@ -48,7 +49,7 @@ fn message(clash: &Clash) -> String {
     let at = local(&later.job, later.start.at);
     if earlier.start.at == later.start.at {
         let meet = format!("`{first}` and `{second}` begin in the room {room} at the same instant, {at}");
-        return match (clash.fault, clash.overlap()) {
+        return match (clash.kind, clash.overlap()) {
             (ConflictKind::TwoYielders, _) => format!("{meet}, and both yield: neither has the room"),
             (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", shown(&robot(later))),
             (_, Some(overlap)) => format!("{meet}, and overlap for {}", written(overlap)),
@@ -66,7 +67,7 @@ fn message(clash: &Clash) -> String {
         (None, End::Never, End::Never) => ": they overlap for ever".to_owned(),
         (None, _, _) => left(earlier, later.start.at).map(|left| format!(", and for {left} more")).unwrap_or_default(),
     };
-    let robot = match clash.fault {
+    let robot = match clash.kind {
         ConflictKind::OneRobot => format!(", with the same robot {}", shown(&robot(later))),
         ConflictKind::Overlap | ConflictKind::EqualStarts | ConflictKind::TwoYielders => String::new(),
     };
@@ -84,7 +85,7 @@ fn left(window: &Planned, at: Timestamp) -> Option<String> {
 fn hint(clash: &Clash) -> String {
     let (first, second) = (&clash.earlier.job.id, &clash.later.job.id);
     let is_one_job = Arc::ptr_eq(&clash.earlier.job, &clash.later.job);
-    match clash.fault {
+    match clash.kind {
         ConflictKind::OneRobot if is_one_job => {
             "a user is in a room once: put `{start}` into the template of its `robot`".to_owned()
         }

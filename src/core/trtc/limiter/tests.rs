@@ -317,15 +317,32 @@ proptest! {
             ..request
         };
         let requests: Vec<Asked> = requests.into_iter().map(ahead).collect();
-        let on_time = |left: &[Left], requests: &[Asked]| -> Vec<(u64, Duration)> {
-            let of = |left: &Left| (requests[left.asked].at, left.sent);
-            left.iter().filter(|left| requests[left.asked].reserved_for.is_some()).map(of).collect()
-        };
-        let alone: Vec<Asked> = requests.iter().filter(|request| request.reserved_for.is_some()).cloned().collect();
-        let with = simulate(Limiter::new(rate(slots)), &requests);
-        let without = simulate(Limiter::new(rate(slots)), &alone);
-        prop_assert_eq!(on_time(&with, &requests), on_time(&without, &alone));
+        let (with, without) = reserved_starts_with_and_without_the_others(slots, &requests);
+        prop_assert_eq!(with, without);
     }
+}
+
+/// When each reserved start leaves, as (asked at, sent at): among all the requests, and if the reserved starts were alone.
+fn reserved_starts_with_and_without_the_others(slots: u32, requests: &[Asked]) -> (Vec<(u64, Duration)>, Vec<(u64, Duration)>) {
+    let reserved_starts = |requests: &[Asked]| {
+        let left = simulate(Limiter::new(rate(slots)), requests);
+        let is_reserved = |left: &&Left| requests[left.asked].reserved_for.is_some();
+        left.iter().filter(is_reserved).map(|left| (requests[left.asked].at, left.sent)).collect()
+    };
+    let alone: Vec<Asked> = requests.iter().filter(|request| request.reserved_for.is_some()).cloned().collect();
+    (reserved_starts(requests), reserved_starts(&alone))
+}
+
+/// The slots of the late start and of the second start become free at 3,365: between the instants of the last two starts, which
+/// are 4 ms apart. At 3,364 one slot is free, and the start of that instant takes it: the start of 3,368 finds another.
+#[test]
+fn a_late_start_whose_slot_frees_between_two_starts_delays_neither() {
+    let on_time = |at, answer_after| Asked { answer_after, reserved_for: Some(5_000), ..asked(at, StartClass::OnTime) };
+    let late = Asked { answer_after: 2_000, ..asked(2_115, StartClass::Late) };
+    let requests = [on_time(2_118, 2_000), on_time(3_368, 150), on_time(3_364, 150), on_time(2_270, 95), late];
+    let (with, without) = reserved_starts_with_and_without_the_others(4, &requests);
+    assert_eq!(with, [2_118, 2_270, 3_364, 3_368].map(|at| (at, ms(at))));
+    assert_eq!(with, without);
 }
 
 #[test]
@@ -363,4 +380,18 @@ fn starts_that_all_find_a_slot_do_not_wait_for_each_other() {
     let _: Vec<_> = (0..20).map(|_| limiter.reserve(due)).collect();
     limiter.enqueue(Priority::start(StartClass::OnTime, 5, Timestamp::UNIX_EPOCH, "first"));
     assert!(limiter.grant(due).is_some());
+}
+
+#[test]
+fn a_start_does_not_wait_for_one_that_finds_a_slot_at_its_own_instant() {
+    // (when the slot of the only request under way becomes free, whether the first of two starts waits for the second)
+    for (frees_at, waits) in [(9_999, false), (10_002, false), (10_003, false), (10_004, true)] {
+        let mut limiter = Limiter::new(rate(2));
+        limiter.enqueue(Priority::describe());
+        let (_, slot) = limiter.grant(Duration::ZERO).expect("a slot is free");
+        limiter.sent(slot, ms(frees_at - 1_250));
+        let _ = (limiter.reserve(ms(10_000)), limiter.reserve(ms(10_003)));
+        limiter.enqueue(start(StartClass::OnTime));
+        assert_eq!(limiter.grant(ms(10_000)).is_none(), waits, "free at {frees_at}");
+    }
 }

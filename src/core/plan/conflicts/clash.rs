@@ -1,5 +1,5 @@
-//! The rule for two windows on one target: whether they intersect, whether that was said to be right, and whether a clock change
-//! alone is to blame. Refuses to know where windows come from.
+//! Two windows that clash on one target: whether they do, whether they have one robot, and whether only a clock change makes
+//! them clash. Does not decide who has the room (`plan/precedence.rs`), and does not search for windows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +8,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::Trigger;
+use crate::plan::precedence::{ConflictKind, Contender, contest};
 use crate::plan::{End, Planned, planned};
-use crate::schedule::{Conflict, Job};
-
-/// Windows that overlap for less than this only touch: a hand-over.
-pub const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
+use crate::schedule::Job;
 
 /// How long before an occurrence a clock change still tells in it: steps of `every` are counted from a midnight, or from a
 /// beginning that may lie a day before them.
 const CHANGE_TELLS: SignedDuration = SignedDuration::from_hours(48);
-
-/// What is wrong with two windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConflictKind {
-    /// The later begins while the earlier has the room, and nothing says that this is meant.
-    Overlap,
-    /// They begin at one instant, and nothing says whose the room is.
-    EqualStarts,
-    /// They begin at one instant, and each leaves the room to the other.
-    TwoYielders,
-    /// Both may have the room, but as one user.
-    OneRobot,
-}
 
 /// Two windows that clash. With equal starts the one whose job's id comes first is the earlier.
 #[derive(Clone, Debug)]
@@ -39,7 +24,7 @@ pub struct Clash {
     /// The one that begins while the other has the room.
     pub later: Planned,
     /// What is wrong with them.
-    pub fault: ConflictKind,
+    pub kind: ConflictKind,
     /// Whether they would not clash if clocks stood still.
     pub by_clock_change: bool,
 }
@@ -60,34 +45,13 @@ impl Clash {
     }
 }
 
-/// Whether a window still has its room at an instant that is not before its start, and not only for the time of a hand-over. An
-/// open end counts only at the start.
-pub(in crate::plan) fn lasts(window: &Planned, at: Timestamp) -> bool {
-    match window.end {
-        End::Planned(end) | End::Media(end) => end.duration_since(at) >= TOUCHING,
-        End::Open => window.start.at >= at,
-        End::Never => true,
-    }
-}
-
 /// Whether two occurrences on one target have one robot.
-pub(in crate::plan) type OneRobot = fn(&Planned, &Planned) -> bool;
+pub(super) type OneRobot = fn(&Planned, &Planned) -> bool;
 
-/// What is wrong with two windows on one target, of which the first does not begin after the second.
-pub(in crate::plan) fn fault(earlier: &Planned, later: &Planned, one_robot: OneRobot) -> Option<ConflictKind> {
-    let start = later.start.at;
-    if !lasts(earlier, start) || !lasts(later, start) {
-        return None;
-    }
-    let equal = earlier.start.at == start;
-    match (earlier.job.conflict, later.job.conflict) {
-        (Conflict::Yield, Conflict::Yield) => equal.then_some(ConflictKind::TwoYielders),
-        (Conflict::Yield, _) | (_, Conflict::Yield) => None,
-        (Conflict::Allow, Conflict::Allow) => one_robot(earlier, later).then_some(ConflictKind::OneRobot),
-        _ if equal => Some(ConflictKind::EqualStarts),
-        (_, Conflict::Preempt) => None,
-        _ => Some(ConflictKind::Overlap),
-    }
+/// What is wrong with two windows on one target.
+pub(super) fn clash_of(one: &Planned, other: &Planned, have_one_robot: OneRobot) -> Option<ConflictKind> {
+    let (own, rival) = (Contender::planned(one), Contender::planned(other));
+    if own.overlaps(&rival) { contest(&own, &rival, || have_one_robot(one, other)).clash } else { None }
 }
 
 /// The robot, as it enters the room.
@@ -134,20 +98,14 @@ pub(super) fn by_clock_change(earlier: &Planned, later: &Planned) -> bool {
     if earlier_moved.is_zero() && later_moved.is_zero() {
         return false;
     }
+    // The robot's name has the start as it is, not as it would be: so two robots count as one if they may be.
     references.into_iter().all(|reference| {
         let (some, others) = (still(earlier, reference, earlier_moved), still(later, reference, later_moved));
         some.iter().all(|one| {
             let is_it = |other: &Planned| Arc::ptr_eq(&earlier.job, &later.job) && one.start.at == other.start.at;
-            others.iter().filter(|other| !is_it(other)).all(|other| fault_of(one, other).is_none())
+            others.iter().filter(|other| !is_it(other)).all(|other| clash_of(one, other, may_have_one_robot).is_none())
         })
     })
-}
-
-/// What is wrong with two windows in whatever order.
-fn fault_of(one: &Planned, other: &Planned) -> Option<ConflictKind> {
-    let (earlier, later) = if one.start.at <= other.start.at { (one, other) } else { (other, one) };
-    // The robot is named after the start as it is, not as it would be.
-    fault(earlier, later, may_have_one_robot)
 }
 
 /// The occurrence as it would be if its zone's clock stood as it does at `reference`: what starts within `moved` of it, and where

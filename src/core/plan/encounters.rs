@@ -1,0 +1,99 @@
+//! What an occurrence meets in its room, and what becomes of it then, as far as the plan can tell. Does not decide who has the
+//! room (`precedence.rs`), and does not know what really ran.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::conflicts::have_one_robot;
+use super::precedence::{ConflictKind, Contender, Displacement, Holder, contest};
+use super::target::Target;
+use super::{End, Planned, Upcoming, last_encounter};
+use crate::schedule::Schedule;
+
+/// Most windows on its target that one occurrence is held against.
+const WINDOWS_MAX: usize = 1_000;
+
+/// What becomes of an occurrence that meets another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncounterEffect {
+    /// It leaves the room to the other, and returns.
+    Yields,
+    /// The other leaves the room to it.
+    IsYieldedTo,
+    /// Both play.
+    PlaysBeside,
+    /// It takes the room, and the other is cut.
+    Takes,
+    /// The other takes the room, and it is cut.
+    IsCut,
+    /// Nobody said what is meant: the schedule is in error. Should they meet all the same, one has the room.
+    Clashes {
+        /// What is wrong.
+        kind: ConflictKind,
+        /// Whether it is the one that has the room.
+        wins: bool,
+    },
+}
+
+/// A window on the same target that an occurrence meets.
+#[derive(Clone, Debug)]
+pub struct Encounter {
+    /// The other one; it may be of the same job.
+    pub other: Planned,
+    /// What becomes of the one that was asked about.
+    pub effect: EncounterEffect,
+}
+
+/// Returns what `own` meets from `from` on, which is not before its start: in the order of the others' starts, and up to the one
+/// that cuts it.
+pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<Encounter> {
+    let target = Target::of(&own.job);
+    let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && Target::of(job) == target).collect();
+    let last = last_encounter(own, from);
+    let is_own = |other: &Planned| other.start.at == own.start.at && other.job.id == own.job.id;
+    let others = Upcoming::open_at(jobs, from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
+    let mut encounters = Vec::new();
+    for other in others.filter(|other| !is_own(other) && other.end.at().is_none_or(|end| end > from)) {
+        if let Some(effect) = effect(own, &other) {
+            let is_over = matches!(effect, EncounterEffect::IsCut | EncounterEffect::Clashes { wins: false, .. });
+            encounters.push(Encounter { other, effect });
+            if is_over {
+                break;
+            }
+        }
+    }
+    encounters
+}
+
+/// `None`: the one is over, give or take a hand-over, when the other begins.
+fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
+    let (ours, theirs) = (Contender::planned(own), Contender::planned(other));
+    if !ours.overlaps(&theirs) {
+        return None;
+    }
+    let contest = contest(&ours, &theirs, || have_one_robot(own, other));
+    Some(match (contest.clash, contest.holder) {
+        (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, Holder::Own { .. }) },
+        (None, Holder::Both) => EncounterEffect::PlaysBeside,
+        (None, Holder::Own { displaces: Displacement::Yields }) => EncounterEffect::IsYieldedTo,
+        (None, Holder::Other { displaces: Displacement::Yields }) => EncounterEffect::Yields,
+        (None, Holder::Own { .. }) => EncounterEffect::Takes,
+        (None, Holder::Other { .. }) => EncounterEffect::IsCut,
+    })
+}
+
+/// Whether one of them has the room at `at`, so that `own`, which yields, is off the air.
+pub fn paused_at(encounters: &[Encounter], at: Timestamp) -> Option<&Encounter> {
+    let has_the_room = |other: &Planned| other.start.at <= at && other.end.at().map_or(other.end == End::Never, |end| at < end);
+    encounters
+        .iter()
+        .filter(|encounter| encounter.effect == EncounterEffect::Yields)
+        .find(|encounter| has_the_room(&encounter.other))
+}
+
+/// The occurrence of `job` before `at`, if its window is open then; of an open end nobody knows, and it counts as open.
+pub(super) fn open_before(job: &Arc<crate::schedule::Job>, at: Timestamp) -> Option<Planned> {
+    let before = super::planned(job, job.when.latest_before(at)?);
+    before.end.at().is_none_or(|end| at < end).then_some(before)
+}
