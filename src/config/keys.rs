@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{ENDPOINT_DEFAULT, RATE_MAX};
-use crate::schedule::forms::{mapping, one_of, text_like, whole};
+use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
 use crate::schedule::{places, schema};
 
 /// One key of a mapping.
@@ -14,16 +14,16 @@ pub(super) struct Key {
     /// Whether it must be written.
     pub(super) needed: bool,
     /// What it says, in one line, for whoever hovers over it in an editor.
-    about: &'static str,
+    doc: &'static str,
     schema: fn() -> Value,
 }
 
-const fn key(name: &'static str, about: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: false, about, schema }
+const fn key(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: false, doc, schema }
 }
 
-const fn needed(name: &'static str, about: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: true, about, schema }
+const fn needed(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: true, doc, schema }
 }
 
 /// The whole file.
@@ -95,7 +95,7 @@ pub fn schema() -> Value {
 
 fn keys(table: &[Key]) -> Value {
     let needed: Vec<&str> = table.iter().filter(|key| key.needed).map(|key| key.name).collect();
-    mapping(table.iter().map(|key| (key.name, key.about, (key.schema)())), &needed)
+    mapping(table.iter().map(|key| (key.name, key.doc, (key.schema)())), &needed)
 }
 
 fn secret() -> Value {

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::forms::{mapping, text_like, whole};
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, shown};
+use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, is_unseen};
 use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
@@ -20,13 +20,13 @@ const NOTE_CHARACTERS_MAX: usize = 500;
 
 /// A room: digits are an integer room, other text a string room, a mapping says which.
 pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
-    const DUE: &str = "a room, as a number or a text,";
+    const EXPECTED: &str = "a room, as a number or a text,";
     if let Kind::Map(_) = &node.kind {
         return room_of_map(node);
     }
     let (text, plain) = match &node.kind {
-        Kind::Scalar { plain: true, .. } => (self::text(node, DUE)?, true),
-        _ => scalar(node, DUE)?,
+        Kind::Scalar { plain: true, .. } => (self::text(node, EXPECTED)?, true),
+        _ => scalar(node, EXPECTED)?,
     };
     if text.len() > ROOM_BYTES_MAX {
         return string_room(node, text).map_err(Vec::from);
@@ -233,18 +233,18 @@ const REPEATS_MAX: u64 = 1000;
 
 /// `forever` or 1..=1000.
 pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
-    const DUE: &str = "`forever` or a whole number from 1 to 1000";
-    let (text, plain) = scalar(node, DUE)?;
+    const EXPECTED: &str = "`forever` or a whole number from 1 to 1000";
+    let (text, plain) = scalar(node, EXPECTED)?;
     if text == "forever" {
         return Ok(Repeat::Forever);
     }
     if plain && text.parse::<u64>().is_ok_and(|times| text == times.to_string()) {
         return match text.parse() {
             Ok(times) if (1..=REPEATS_MAX).contains(&u64::from(times)) => Ok(Repeat::Times(times)),
-            _ => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {DUE} is due", shown(text)))),
+            _ => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {EXPECTED} is due", shown(text)))),
         };
     }
-    let problem = Problem::of(node, "bad-word", format!("{DUE} is due, not {}", shown(text)));
+    let problem = Problem::of(node, "bad-word", format!("{EXPECTED} is due, not {}", shown(text)));
     Err(match text {
         "-1" | "always" | "endless" | "infinite" | "loop" => problem.hint("write `forever`"),
         _ => problem.maybe_hint(number_habit(text).map(str::to_owned).or_else(|| did_you_mean(text, ["forever"]))),
@@ -259,8 +259,8 @@ pub(super) fn tempo_schema() -> Value {
 
 /// One of the seven speeds of the API, however many zeros it is written with.
 pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
-    const DUE: &str = "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0";
-    let (text, plain) = scalar(node, DUE)?;
+    const EXPECTED: &str = "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0";
+    let (text, plain) = scalar(node, EXPECTED)?;
     let percent = || {
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
         let part = if part.len() > 2 { part.trim_end_matches('0') } else { part };
@@ -277,7 +277,7 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
         format!("{whole}{part:0<2}").parse().ok()
     };
     percent().and_then(Tempo::from_percent).ok_or_else(|| {
-        let problem = Problem::of(node, "out-of-range", format!("{DUE} is due, not {}", shown(text)));
+        let problem = Problem::of(node, "out-of-range", format!("{EXPECTED} is due, not {}", shown(text)));
         if plain { problem } else { problem.hint("write the number without quotes") }
     })
 }
