@@ -364,7 +364,7 @@ fn endpoint(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Endpoint
 }
 
 fn listen(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr> {
-    let text = reader.text(node, "listen", "`none`, or an address and a port,")?;
+    let text = reader.text(node, "listen", "`none` or an address and a port")?;
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Some(address),
         Ok(_) => {
@@ -384,7 +384,7 @@ fn listen(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr
 
 /// Any address is right: the vendor must reach it, and without a good signature nobody gets anything done there.
 fn callbacks(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr> {
-    let text = reader.text(node, "callbacks", "`none`, or an address and a port,")?;
+    let text = reader.text(node, "callbacks", "`none` or an address and a port")?;
     let address = text.parse::<SocketAddr>().ok();
     if address.is_none() {
         reader

@@ -93,7 +93,7 @@ impl<'f> SettingsReader<'f> {
     pub(super) fn map<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> Option<&'n [Entry<'a>]> {
         let entries = node.entries();
         if entries.is_none() {
-            self.error(node.span, "wrong-type", format!("{what} must be a mapping, not {}", node.describe()));
+            self.error(node.span, "wrong-type", format!("{what}: expected a mapping, found {}", node.describe()));
         }
         entries
     }
@@ -180,11 +180,11 @@ impl<'f> SettingsReader<'f> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str, due: &str) -> Option<&'n str> {
-        let text = values::text(node, due);
+    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str, expected: &str) -> Option<&'n str> {
+        let text = values::text(node, expected);
         self.take(node, key, text).filter(|text| {
             if text.is_empty() {
-                self.error(node.span, "no-value", format!("`{key}`: the text is empty; {due} is due"));
+                self.error(node.span, "no-value", format!("`{key}`: expected {expected}, found an empty text"));
             }
             !text.is_empty()
         })
@@ -205,7 +205,7 @@ impl<'f> SettingsReader<'f> {
         self.take(node, key, values::boolean(node))
     }
 
-    /// Keeps what a parser of one value answered. Its problems repeat the value, so one that may be a secret gets other words.
+    /// Keeps what a parser of one value returned. Its problems repeat the value, so one that may be a secret gets other words.
     pub(super) fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
         let secret = node.text().is_some_and(looks_like_a_secret);
         if node.text().is_some() && !secret {

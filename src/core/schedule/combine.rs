@@ -174,7 +174,7 @@ fn live_is_not_sought(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec
         )
     };
     let seek = refuse(&mut raw.seek, "seek", "nothing can be sought there");
-    let length = refuse(&mut raw.length, "length", "it has none");
+    let length = refuse(&mut raw.length, "length", "such a source has no length");
     seek.into_iter().chain(length).collect()
 }
 

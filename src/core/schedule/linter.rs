@@ -146,7 +146,7 @@ fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
         let problem = Problem::at(
             span,
             "no-length",
-            "`repeat` without `length`: a late start or a restart cannot tell where the show is, and begins anew",
+            "`repeat` without `length`: a late start or a restart cannot tell where the show is, so it begins anew",
         );
         problems.push(problem.hint("add `length`, how long the media is once through"));
     }
@@ -168,7 +168,10 @@ fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
          handed over to itself, with a short break"
     );
     let span = if slot == Span::default() { key } else { slot };
-    Some(Problem::at(span, "loop-too-long", message).hint("no harm if that is meant; windows of a day each break when you want it"))
+    Some(
+        Problem::at(span, "loop-too-long", message)
+            .hint("this is fine if you mean it; windows of a day each break when you want it"),
+    )
 }
 
 /// A job of which no start lies ahead.
@@ -265,7 +268,7 @@ fn start_moved(job: &Job, spans: WarningSpans, change: ClockChange, start: &Star
             clock(job.when.zone.to_datetime(start.at))
         ),
     };
-    Problem::at(spans.trigger, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(spans.trigger, "clock-change", message).hint("this is fine if you mean it; a time outside that hour is never moved")
 }
 
 /// An end that a clock change moves: the time that `to` writes, when it is, and what became of it.
@@ -307,7 +310,7 @@ fn end_moved(job: &Job, spans: WarningSpans, change: ClockChange, end: &MovedEnd
             )
         }
     };
-    Problem::at(spans.to, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(spans.to, "clock-change", message).hint("this is fine if you mean it; a time outside that hour is never moved")
 }
 
 fn clock(wall: DateTime) -> String {

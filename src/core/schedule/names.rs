@@ -15,7 +15,7 @@ pub(super) const NAME_SYNTAX: &str = "a name begins with a letter and is up to 3
 pub(super) fn of_job(node: &Node<'_>) -> Result<JobId, Problem> {
     let name = values::text(node, "a job's name")?;
     JobId::parse(name).ok_or_else(|| {
-        let problem = Problem::of(node, "bad-name", format!("{} is no name of a job", shown(name)));
+        let problem = Problem::of(node, "bad-name", format!("expected a job's name, found {}", shown(name)));
         problem.hint("write the name of one job, as it stands under `jobs`")
     })
 }
@@ -27,7 +27,7 @@ pub(super) fn bad_job_id(name: &str, key: Span) -> Problem {
         Some(id) => format!("write `{id}`"),
         None => "a job's name is up to 32 of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit".to_owned(),
     };
-    Problem::at(key, "bad-name", format!("{} is no name for a job", shown(name))).hint(hint)
+    Problem::at(key, "bad-name", format!("expected a job's name, found {}", shown(name))).hint(hint)
 }
 
 /// Whether a calendar may be named so.

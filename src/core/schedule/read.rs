@@ -141,7 +141,7 @@ impl Reader<'_> {
             Kind::Scalar { .. } | Kind::List(_) => {
                 self.shared.calendars_may_lack = true;
                 let message = format!(
-                    "a schedule file is a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, not {}",
+                    "expected a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, found {}",
                     root.describe()
                 );
                 self.diagnostics.push(Diagnostic::error("wrong-type", message).at(index.place(&source.name, span)));
@@ -165,8 +165,8 @@ impl Reader<'_> {
             let name = entry.key.as_ref();
             let place = file.place(entry.key_span);
             if !is_calendar_name(name) {
-                let problem =
-                    Problem::at(entry.key_span, "bad-name", format!("{} is no name for a calendar", shown(name))).hint(NAME_SYNTAX);
+                let problem = Problem::at(entry.key_span, "bad-name", format!("expected a calendar's name, found {}", shown(name)))
+                    .hint(NAME_SYNTAX);
                 self.report(file, vec![problem]);
             }
             if let Some(first) = self.shared.calendars.get(name) {
@@ -265,7 +265,7 @@ impl Reader<'_> {
             let problem = if entry.value.is_null() {
                 Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
             } else {
-                Problem::of(&entry.value, "wrong-type", format!("a job is a mapping of fields, not {}", entry.value.describe()))
+                Problem::of(&entry.value, "wrong-type", format!("expected a mapping of fields, found {}", entry.value.describe()))
             };
             self.diagnostics.push(file.diagnostic(problem, Severity::Error, Some(name)));
             return;
@@ -335,7 +335,7 @@ impl Reader<'_> {
         self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.linter));
         self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
         if !any_error(&self.diagnostics) && self.jobs.is_empty() {
-            self.diagnostics.push(Diagnostic::warning("no-jobs", "there is no job in any file: nothing will go on air"));
+            self.diagnostics.push(Diagnostic::warning("no-jobs", "no file has a job: nothing will go on air"));
         }
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
@@ -369,10 +369,10 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
 fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
     let key = entry.key.as_ref();
     if entry.value.is_null() {
-        return Problem::at(entry.key_span, "no-value", format!("`{key}` has no value"))
-            .hint(format!("give it {of}, or remove the key"));
+        return Problem::at(entry.key_span, "no-value", format!("`{key}`: expected a mapping of {of}, found no value"))
+            .hint("write one, or remove the key");
     }
-    Problem::of(&entry.value, "wrong-type", format!("`{key}` is a mapping of {of}, not {}", entry.value.describe()))
+    Problem::of(&entry.value, "wrong-type", format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe()))
 }
 
 fn unknown_top_level(entry: &Entry<'_>) -> Problem {

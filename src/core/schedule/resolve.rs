@@ -234,7 +234,7 @@ fn end(raw: &RawJob, repeat: Repeat, key: Span, problems: &mut Vec<Problem>) -> 
     let problem = Problem::at(
         raw.repeat.span,
         "endless",
-        "`repeat`: `forever` with neither `for` nor `to`: it would play, and bill, for ever",
+        "`repeat`: `forever` with neither `for` nor `to`: it would play, and cost money, without an end",
     )
     .hint("give it an end: `for: 2h`, or `to: 20:00`; `to: never` says that it is meant");
     let problem = if problem.span == Span::default() { Problem { span: key, ..problem } } else { problem };

@@ -47,7 +47,7 @@ impl FieldReader<RawJob> for Retry {
         let Some(entries) = entry.value.entries() else {
             raw.refused = true;
             return vec![
-                Problem::of(&entry.value, "wrong-type", format!("a mapping is due, not {}", entry.value.describe()))
+                Problem::of(&entry.value, "wrong-type", format!("expected a mapping, found {}", entry.value.describe()))
                     .hint("write `{first: 1s, cap: 30s, attempts: 0, also: []}`, or some of these keys"),
             ];
         };

@@ -20,11 +20,12 @@ const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y"
 pub(super) fn scalar<'n>(node: &'n Node<'_>, expected: &str) -> Result<(&'n str, bool), Problem> {
     match &node.kind {
         _ if node.is_null() => {
-            Err(Problem::of(node, "no-value", format!("the value is missing: {expected} is due"))
-                .hint("write one, or remove the key"))
+            Err(Problem::of(node, "no-value", format!("expected {expected}, found no value")).hint("write one, or remove the key"))
         }
         Kind::Scalar { text, plain } => Ok((text, *plain)),
-        Kind::List(_) | Kind::Map(_) => Err(Problem::of(node, "wrong-type", format!("{expected} is due, not {}", node.describe()))),
+        Kind::List(_) | Kind::Map(_) => {
+            Err(Problem::of(node, "wrong-type", format!("expected {expected}, found {}", node.describe())))
+        }
     }
 }
 
@@ -35,7 +36,7 @@ pub fn text<'n>(node: &'n Node<'_>, expected: &str) -> Result<&'n str, Problem> 
         return Err(Problem::of(
             node,
             "wrong-type",
-            format!("{expected} is due, and {} without quotes is a boolean to many YAML readers", shown(text)),
+            format!("expected {expected}, found {} without quotes, which many YAML readers take for a boolean", shown(text)),
         )
         .hint(format!("write `\"{text}\"`")));
     }
@@ -57,9 +58,9 @@ pub fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
         _ => None,
     };
     let problem = if matches!(lower.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
-        format!("{} is a boolean in YAML 1.1 only; `true` or `false` is due", shown(text))
+        format!("expected `true` or `false`, found {}, which is a boolean in YAML 1.1 only", shown(text))
     } else {
-        format!("`true` or `false` is due, not {}", described(text, plain))
+        format!("expected `true` or `false`, found {}", described(text, plain))
     };
     Err(Problem::of(node, "bad-boolean", problem).maybe_hint(meant.map(|word| format!("write `{word}`{}", without_quotes(plain)))))
 }
@@ -72,18 +73,18 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
         let value = value.filter(|value| range.contains(value)).and_then(|value| T::try_from(value).ok());
         return match value {
             Some(value) => Ok(value),
-            None => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {expected} is due", shown(text)))),
+            None => Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text)))),
         };
     }
     if plain && text.strip_prefix('-').is_some_and(|rest| decimal(rest).is_some()) {
-        return Err(Problem::of(node, "out-of-range", format!("{} is out of range; {expected} is due", shown(text))));
+        return Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text))));
     }
     Err(not_decimal(node, text, plain, &expected))
 }
 
 /// What is wrong with a text where a decimal number is due.
 fn not_decimal(node: &Node<'_>, text: &str, plain: bool, expected: &str) -> Problem {
-    let problem = Problem::of(node, "bad-number", format!("{expected} is due, not {}", described(text, plain)));
+    let problem = Problem::of(node, "bad-number", format!("expected {expected}, found {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
         return problem.hint(format!("write {}{}", shown(text), without_quotes(plain)));
     }
@@ -143,10 +144,8 @@ pub fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Proble
     let (text, _) = scalar(node, &expected)?;
     match words.iter().find(|(name, _)| *name == text) {
         Some((_, value)) => Ok(*value),
-        None => {
-            Err(Problem::of(node, "bad-word", format!("{expected} is due, not {}", shown(text)))
-                .maybe_hint(did_you_mean(text, names)))
-        }
+        None => Err(Problem::of(node, "bad-word", format!("expected {expected}, found {}", shown(text)))
+            .maybe_hint(did_you_mean(text, names))),
     }
 }
 
@@ -163,17 +162,17 @@ pub(super) fn one_of(names: &[&str]) -> String {
 pub fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
-        Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-duration", format!("expected a duration such as `90s`, found {}", shown(text))).hint(hint)
     })?;
     if range.contains(&value) {
         return Ok(value);
     }
     let bound = if *range.end() == DURATION_MAX {
-        format!("at least {}", format_duration(*range.start()))
+        format!("a duration of at least {}", format_duration(*range.start()))
     } else {
-        format!("{} to {}", format_duration(*range.start()), format_duration(*range.end()))
+        format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()))
     };
-    Err(Problem::of(node, "out-of-range", format!("{} is out of range; {bound} is due", shown(text))))
+    Err(Problem::of(node, "out-of-range", format!("expected {bound}, found {}", shown(text))))
 }
 
 /// A duration that is at least `least`.
@@ -187,7 +186,7 @@ pub fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Dura
     if value.subsec_nanos() == 0 {
         return Ok(value);
     }
-    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", format_duration(value)))
+    Err(Problem::of(node, "bad-duration", format!("expected whole seconds, found {}", format_duration(value)))
         .hint("write it without a part of a second"))
 }
 
