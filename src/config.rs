@@ -5,8 +5,8 @@
 //! beside it, or forget a space; so messages echo no value of a secret field and no key that does not look like a setting, and
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
-mod form;
 mod keys;
+mod settings_reader;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,8 +20,8 @@ use crate::schedule::{self, JobId, Source, places};
 use crate::secret::SecretSource;
 use crate::trtc::Endpoint;
 use crate::yaml::{self, Entry, Node};
-use form::{Fields, Form};
 pub use keys::schema;
+use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
 pub const RATE_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
@@ -170,64 +170,64 @@ pub struct Reading {
 pub fn read(source: &Source, folder: &Path) -> Reading {
     let index = LineIndex::new(&source.text);
     let document = yaml::parse(&source.name, &source.text, &index);
-    let mut form = Form::new(&source.name, &index, folder);
+    let mut reader = SettingsReader::new(&source.name, &index, folder);
     for problem in document.problems {
-        form.discreetly(problem);
+        reader.push_redacted(problem);
     }
     let settings = match &document.root {
-        Some(root) if !root.is_null() => settings(&mut form, root),
+        Some(root) if !root.is_null() => settings(&mut reader, root),
         _ => None,
     };
     let nothing = document.root.as_ref().is_none_or(Node::is_null);
-    if nothing && form.diagnostics.is_empty() {
-        form.diagnostics.push(
+    if nothing && reader.diagnostics.is_empty() {
+        reader.diagnostics.push(
             Diagnostic::error("missing-key", "the settings are empty: `account` and `apps` are needed")
                 .at(Place::file(Arc::clone(&source.name))),
         );
     }
-    let drawable = form.drawable(&source.text);
-    let mut diagnostics = form.diagnostics;
+    let drawable = reader.drawable(&source.text);
+    let mut diagnostics = reader.diagnostics;
     diagnostics.sort_by(|one, other| one.place.cmp(&other.place));
     let settings = settings.filter(|_| !diagnostic::any_error(&diagnostics));
     Reading { settings, diagnostics, drawable }
 }
 
-fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
+fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
     const LATER: [&str; 1] = ["chores"];
-    let fields = form.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
-    form.only(&fields, "listen_public", "false");
-    form.only_empty(&fields, "alerts");
+    let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
+    reader.only(&fields, "listen_public", "false");
+    reader.only_empty(&fields, "alerts");
     let callbacks = match fields.get("callbacks") {
-        Some(node) if node.text() != Some("none") => callbacks(form, node).map(Some),
+        Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
         _ => Some(None),
     };
-    let account = fields.get("account").and_then(|node| account(form, node));
+    let account = fields.get("account").and_then(|node| account(reader, node));
     let wants_keys = matches!(callbacks, Some(Some(_)));
-    let apps = fields.get("apps").and_then(|node| apps(form, node, wants_keys));
+    let apps = fields.get("apps").and_then(|node| apps(reader, node, wants_keys));
     let schedules = match fields.get("schedules") {
-        Some(node) => form.path(node, "schedules"),
-        None => Some(form.folder.join("schedules")),
+        Some(node) => reader.path(node, "schedules"),
+        None => Some(reader.folder.join("schedules")),
     };
     let state = match fields.get("state") {
-        Some(node) => form.path(node, "state").map(Some),
+        Some(node) => reader.path(node, "state").map(Some),
         None => Some(None),
     };
     let listen = match fields.get("listen") {
         Some(node) if node.text() == Some("none") => Some(None),
-        Some(node) => listen(form, node).map(Some),
+        Some(node) => listen(reader, node).map(Some),
         None => Some(Some(LISTEN_DEFAULT)),
     };
     let control = match fields.get("control") {
-        Some(node) => form.path(node, "control").map(Some),
+        Some(node) => reader.path(node, "control").map(Some),
         None => Some(None),
     };
-    let rate = rate(form, &fields);
+    let rate = rate(reader, &fields);
     let require_sync = match fields.get("require_sync") {
-        Some(node) => form.boolean(node, "require_sync"),
+        Some(node) => reader.boolean(node, "require_sync"),
         None => Some(false),
     };
     let watch = match fields.get("watch") {
-        Some(node) => form.boolean(node, "watch"),
+        Some(node) => reader.boolean(node, "watch"),
         None => Some(true),
     };
     Some(Settings {
@@ -244,17 +244,17 @@ fn settings(form: &mut Form<'_>, root: &Node<'_>) -> Option<Settings> {
     })
 }
 
-fn account(form: &mut Form<'_>, node: &Node<'_>) -> Option<Account> {
-    let fields = form.fields(node, "`account`", &keys::ACCOUNT, &[])?;
-    let secret_id = form.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
-    let secret_key = form.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
-    let token = match form.secret(&fields, "token") {
+fn account(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Account> {
+    let fields = reader.fields(node, "`account`", &keys::ACCOUNT, &[])?;
+    let secret_id = reader.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
+    let secret_key = reader.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
+    let token = match reader.secret(&fields, "token") {
         Some(source) => Token::Wanted(source),
         None => Token::IfPresent(usual("TENCENTCLOUD_TOKEN")),
     };
-    let region = fields.get("region").and_then(|node| region(form, node));
+    let region = fields.get("region").and_then(|node| region(reader, node));
     let endpoint = match fields.get("endpoint") {
-        Some(node) => endpoint(form, node),
+        Some(node) => endpoint(reader, node),
         None => Some(Endpoint::parse(ENDPOINT_DEFAULT).expect("our own constant is an endpoint")),
     };
     Some(Account { secret_id, secret_key, token, region: region?, endpoint: endpoint? })
@@ -266,28 +266,31 @@ fn usual(name: &str) -> SecretSource {
 }
 
 /// `wants_keys`: callbacks are on, so each application needs the key that verifies them.
-fn apps(form: &mut Form<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeMap<Arc<str>, App>> {
-    let entries = form.map(node, "`apps`")?;
+fn apps(reader: &mut SettingsReader<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeMap<Arc<str>, App>> {
+    let entries = reader.map(node, "`apps`")?;
     if entries.is_empty() {
-        form.error(node.span, "missing-key", "`apps` names no application");
+        reader.error(node.span, "missing-key", "`apps` names no application");
     }
     let mut apps: BTreeMap<Arc<str>, App> = BTreeMap::new();
     let mut places: BTreeMap<u64, Span> = BTreeMap::new();
     for entry in entries {
-        form.name(entry);
+        reader.name(entry);
         if JobId::parse(&entry.key).is_none() {
-            form.error(entry.key_span, "bad-name", "this cannot be the name of an application")
+            reader
+                .error(entry.key_span, "bad-name", "this cannot be the name of an application")
                 .hint("use 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first");
         }
-        if let Some(app) = app(form, entry) {
+        if let Some(app) = app(reader, entry) {
             if let Some(first) = places.insert(app.sdk_app_id, entry.key_span) {
-                let first = form.place(first);
-                form.error(entry.key_span, "same-app", format!("`sdk_app_id` {} has two names", app.sdk_app_id))
+                let first = reader.place(first);
+                reader
+                    .error(entry.key_span, "same-app", format!("`sdk_app_id` {} has two names", app.sdk_app_id))
                     .related(first, "the first one")
                     .hint("two names would hide that two jobs play into one room: keep one");
             }
             if wants_keys && app.callback_key.is_none() {
-                form.error(entry.key_span, "missing-key", "`callbacks` are on, and this application has no `callback_key`")
+                reader
+                    .error(entry.key_span, "missing-key", "`callbacks` are on, and this application has no `callback_key`")
                     .hint("write where the key is kept that the console of TRTC shows beside the address of the callbacks");
             }
             apps.insert(Arc::from(entry.key.as_ref()), app);
@@ -296,86 +299,96 @@ fn apps(form: &mut Form<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeM
     Some(apps)
 }
 
-fn app(form: &mut Form<'_>, entry: &Entry<'_>) -> Option<App> {
-    let what = if form::looks_like_a_setting(&entry.key) { format!("`apps.{}`", entry.key) } else { "an application".to_owned() };
-    let fields = form.fields(&entry.value, &what, &keys::APP, &[])?;
-    let sdk_app_id = fields.get("sdk_app_id").and_then(|node| form.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
-    let secret_key = form.secret(&fields, "secret_key");
+fn app(reader: &mut SettingsReader<'_>, entry: &Entry<'_>) -> Option<App> {
+    let what = if settings_reader::looks_like_a_setting(&entry.key) {
+        format!("`apps.{}`", entry.key)
+    } else {
+        "an application".to_owned()
+    };
+    let fields = reader.fields(&entry.value, &what, &keys::APP, &[])?;
+    let sdk_app_id = fields.get("sdk_app_id").and_then(|node| reader.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
+    let secret_key = reader.secret(&fields, "secret_key");
     let private_map_key = match fields.get("private_map_key") {
-        Some(node) => form.boolean(node, "private_map_key"),
+        Some(node) => reader.boolean(node, "private_map_key"),
         None => Some(false),
     };
     let callback_key = match fields.get("callback_key") {
-        Some(_) => form.secret(&fields, "callback_key").map(Some),
+        Some(_) => reader.secret(&fields, "callback_key").map(Some),
         None => Some(None),
     };
     Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key?, callback_key: callback_key? })
 }
 
-fn rate(form: &mut Form<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
+fn rate(reader: &mut SettingsReader<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
     let Some(node) = fields.get("rate") else { return Some(RATE_DEFAULT) };
-    let rate = form.integer(node, "rate", 1..=u64::from(RATE_MAX)).and_then(NonZeroU32::new)?;
+    let rate = reader.integer(node, "rate", 1..=u64::from(RATE_MAX)).and_then(NonZeroU32::new)?;
     if rate > RATE_DEFAULT {
-        form.warning(
-            node.span,
-            "high-rate",
-            format!("`rate` {rate} is above the {RATE_DEFAULT} requests a second of an ordinary account"),
-        )
-        .hint("right only if Tencent raised the limits of all three actions for this account");
+        reader
+            .warning(
+                node.span,
+                "high-rate",
+                format!("`rate` {rate} is above the {RATE_DEFAULT} requests a second of an ordinary account"),
+            )
+            .hint("right only if Tencent raised the limits of all three actions for this account");
     }
     Some(rate)
 }
 
-fn region(form: &mut Form<'_>, node: &Node<'_>) -> Option<Arc<str>> {
-    let region = form.take(node, "region", places::region(node))?;
+fn region(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> {
+    let region = reader.take(node, "region", places::region(node))?;
     if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, node.span) {
-        form.warning(span, code, message).hint(hint.unwrap_or_default());
+        reader.warning(span, code, message).hint(hint.unwrap_or_default());
     }
     Some(Arc::from(region))
 }
 
 /// A URL may hold a password or a key: only one that is a scheme, a host and a port is repeated.
-fn endpoint(form: &mut Form<'_>, node: &Node<'_>) -> Option<Endpoint> {
-    let text = form.text(node, "endpoint", "a URL")?;
+fn endpoint(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Endpoint> {
+    let text = reader.text(node, "endpoint", "a URL")?;
     let why = match Endpoint::parse(text) {
         Ok(endpoint) => return Some(endpoint),
         Err(why) => why,
     };
     let host = text.split_once("://").map_or(text, |(_, host)| host);
-    let plain =
-        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:[]-".contains(&byte)) && !form::looks_like_a_secret(host);
+    let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:[]-".contains(&byte))
+        && !settings_reader::looks_like_a_secret(host);
     let message =
         if plain { format!("`endpoint`: {why}") } else { "`endpoint` is a scheme, a host and a port, and nothing else".to_owned() };
     if !plain {
-        form.blot(node);
+        reader.blot(node);
     }
-    form.error(node.span, "bad-endpoint", message)
+    reader
+        .error(node.span, "bad-endpoint", message)
         .hint(format!("`{ENDPOINT_DEFAULT}`; for the sandbox an address of this host, such as `http://127.0.0.1:8621`"));
     None
 }
 
-fn listen(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
-    let text = form.text(node, "listen", "`none`, or an address and a port,")?;
+fn listen(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr> {
+    let text = reader.text(node, "listen", "`none` or an address and a port")?;
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Some(address),
         Ok(_) => {
-            form.error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
+            reader
+                .error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
                 .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");
             None
         }
         Err(_) => {
-            form.error(node.span, "bad-value", "`listen` is `none`, or an address and a port").hint("for example `127.0.0.1:8620`");
+            reader
+                .error(node.span, "bad-value", "`listen` is `none`, or an address and a port")
+                .hint("for example `127.0.0.1:8620`");
             None
         }
     }
 }
 
 /// Any address is right: the vendor must reach it, and without a good signature nobody gets anything done there.
-fn callbacks(form: &mut Form<'_>, node: &Node<'_>) -> Option<SocketAddr> {
-    let text = form.text(node, "callbacks", "`none`, or an address and a port,")?;
+fn callbacks(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr> {
+    let text = reader.text(node, "callbacks", "`none` or an address and a port")?;
     let address = text.parse::<SocketAddr>().ok();
     if address.is_none() {
-        form.error(node.span, "bad-value", "`callbacks` is `none`, or an address of this host and a port")
+        reader
+            .error(node.span, "bad-value", "`callbacks` is `none`, or an address of this host and a port")
             .hint("for example `0.0.0.0:8622`, or `127.0.0.1:8622` behind a proxy that the vendor can reach");
     }
     address

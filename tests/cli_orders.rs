@@ -172,5 +172,5 @@ fn settings_that_are_wrong_are_told_with_code_78() {
     let (_folder, settings) = settings("control: \n");
     let (code, stdout, stderr) = run(&settings, &["stop", "--all"]);
     assert_eq!((code, stdout.as_str()), (Some(78), ""));
-    assert!(stderr.contains("`control`: the value is missing"), "{stderr}");
+    assert!(stderr.contains("`control`: expected a path, found no value"), "{stderr}");
 }

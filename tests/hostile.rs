@@ -1,4 +1,4 @@
-//! Files that nobody meant as schedules, or that somebody meant ill: what is no file, too much of it, bombs of aliases, characters
+//! Files that nobody meant as schedules, or that somebody meant ill: what is not a file, too much of it, bombs of aliases, characters
 //! that would act on a terminal. Reading ends soon, and says what is wrong.
 
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! The schedule language as its users meet it: the examples are good, and every bad file is told what is wrong with it, where,
-//! and how to mend it.
+//! and how to fix it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,11 +102,11 @@ fn of_a_folder_only_its_schedule_files_are_read_sorted_by_name() {
     );
 }
 
-/// How to mend what is no file.
+/// How to fix what is not a file.
 const RENAME: &str = "(remove it, or give it a name that does not end in `.yaml` or `.yml`)";
 
 #[test]
-fn what_is_no_readable_file_is_told_and_the_others_are_read() {
+fn what_is_not_a_readable_file_is_reported_and_the_others_are_read() {
     let (names, problems) = load_folder(|folder| {
         std::fs::write(folder.join("good.yaml"), "jobs: {}\n").expect("writable");
         std::fs::create_dir(folder.join("folder.yaml")).expect("a folder");

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{ENDPOINT_DEFAULT, RATE_MAX};
-use crate::schedule::forms::{mapping, one_of, text_like, whole};
+use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
 use crate::schedule::{places, schema};
 
 /// One key of a mapping.
@@ -14,16 +14,16 @@ pub(super) struct Key {
     /// Whether it must be written.
     pub(super) needed: bool,
     /// What it says, in one line, for whoever hovers over it in an editor.
-    about: &'static str,
+    doc: &'static str,
     schema: fn() -> Value,
 }
 
-const fn key(name: &'static str, about: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: false, about, schema }
+const fn key(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: false, doc, schema }
 }
 
-const fn needed(name: &'static str, about: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: true, about, schema }
+const fn needed(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: true, doc, schema }
 }
 
 /// The whole file.
@@ -56,7 +56,7 @@ pub(super) static ACCOUNT: [Key; 5] = [
     needed("region", "X-TC-Region of jobs that name none.", places::region_schema),
     key("endpoint", "Where requests go. Plain http only to a loopback address. Default: https://trtc.tencentcloudapi.com.", || {
         let host = "https://[^\\s/@?#]+|http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]+)?";
-        let form = "an `https` URL of a host and a port is due, or an `http` URL of a loopback address";
+        let form = "write an `https` URL of a host and a port, or an `http` URL of a loopback address";
         text_like(&format!("^({host})/?$"), form, &[ENDPOINT_DEFAULT, "http://127.0.0.1:8621"])
     }),
 ];
@@ -72,13 +72,13 @@ pub(super) static APP: [Key; 4] = [
 /// Where a secret is kept: one of these.
 static SECRET: [Key; 3] = [
     key("env", "The name of an environment variable.", || {
-        place("^(?![A-Za-z0-9]{32,}$)[A-Za-z_][A-Za-z0-9_]{0,255}$", "the name of an environment variable is due")
+        place("^(?![A-Za-z0-9]{32,}$)[A-Za-z_][A-Za-z0-9_]{0,255}$", "write the name of an environment variable")
     }),
     key("file", "The path of a file that only the daemon can read, relative to this file.", || {
-        place("^(?![A-Za-z0-9]{32,}$).+$", "the path of a file is due")
+        place("^(?![A-Za-z0-9]{32,}$).+$", "write the path of a file")
     }),
     key("credential", "The name under which LoadCredential= of the unit loads it.", || {
-        place("^(?![A-Za-z0-9]{32,}$)(?!\\.{1,2}$)[!-.0-9;-~]{1,255}$", "the name of a credential is due")
+        place("^(?![A-Za-z0-9]{32,}$)(?!\\.{1,2}$)[!-.0-9;-~]{1,255}$", "write the name of a credential")
     }),
 ];
 
@@ -95,7 +95,7 @@ pub fn schema() -> Value {
 
 fn keys(table: &[Key]) -> Value {
     let needed: Vec<&str> = table.iter().filter(|key| key.needed).map(|key| key.name).collect();
-    mapping(table.iter().map(|key| (key.name, key.about, (key.schema)())), &needed)
+    mapping(table.iter().map(|key| (key.name, key.doc, (key.schema)())), &needed)
 }
 
 fn secret() -> Value {
@@ -130,6 +130,6 @@ fn place(pattern: &str, form: &str) -> Value {
 
 /// `none`, or one of these hosts with a port.
 fn address(hosts: &str, example: &str) -> Value {
-    let form = format!("`none`, or an address and a port such as `{example}`, is due");
+    let form = format!("write `none`, or an address and a port such as `{example}`");
     text_like(&format!("^(none|({hosts}):[0-9]{{1,5}})$"), &form, &[example, "none"])
 }

@@ -70,7 +70,7 @@ pub(super) fn judge(bytes: &[u8]) -> Result<bool, String> {
     );
     told(&reading.diagnostics, &sources)?;
     let Some(schedule) = reading.schedule else { return Ok(false) };
-    let again = read(&sources, &settings, &ZONES, now()).schedule.ok_or("read again it is no schedule")?;
+    let again = read(&sources, &settings, &ZONES, now()).schedule.ok_or("the second reading is not a schedule")?;
     ensure!(Difference::between(&schedule, &again) == Difference::default(), "it differs from itself");
     let conflicts = judge_conflicts(&schedule, now());
     for strictness in [Strictness::Check, Strictness::Run] {

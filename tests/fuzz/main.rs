@@ -62,7 +62,7 @@ fn judged(bytes: &[u8]) -> Result<bool, String> {
     catch_unwind(AssertUnwindSafe(|| judge::judge(bytes))).unwrap_or_else(|panic| Err(words(&*panic)))
 }
 
-/// Judges each of these on a thread of its own, so that one without an end is told too. Answers how many led to a schedule.
+/// Judges each of these on a thread of its own, so that one without an end is reported too. Returns how many led to a schedule.
 fn judge_all(inputs: impl Iterator<Item = (String, Vec<u8>)> + Send + 'static) -> u64 {
     enum Word {
         Begun(String, Vec<u8>),
@@ -95,7 +95,7 @@ fn failed((name, bytes): &(String, Vec<u8>), why: &str) -> ! {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failed.yaml");
     std::fs::write(&kept, bytes).expect("writable");
     panic!(
-        "{name}: {why}\nthe file is {} (once mended, keep it in tests/fixtures/fuzz):\n{}",
+        "{name}: {why}\nthe file is {} (once fixed, keep it in tests/fixtures/fuzz):\n{}",
         kept.display(),
         bytes.escape_ascii().to_string().replace("\\n", "\n")
     );

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::job::{EndRule, Job, JobId};
+use super::linter::{Linter, WarningSpans};
 use super::problem::{did_you_mean, shown};
-use super::warnings::{Marks, Warner};
 use crate::calendar::{Chain, Link, Trigger, When};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 
@@ -50,7 +50,7 @@ pub(super) fn link(
     jobs: &mut BTreeMap<JobId, Arc<Job>>,
     named: &HashMap<JobId, Place>,
     some_lack: bool,
-    warner: &mut Warner,
+    linter: &mut Linter,
 ) -> Vec<Diagnostic> {
     let mut linker = Linker { chained, depths: HashMap::new(), diagnostics: Vec::new() };
     while let Some((id, first)) = linker.chained.pop_first() {
@@ -68,7 +68,7 @@ pub(super) fn link(
         } else if let Some(job) = jobs.get(&before) {
             let mut before = Arc::clone(job);
             while let Some((id, next)) = path.pop() {
-                let Some(job) = linker.follow(&before, next, warner) else { break };
+                let Some(job) = linker.link(&before, next, linter) else { break };
                 before = Arc::new(job);
                 jobs.insert(id, Arc::clone(&before));
             }
@@ -94,7 +94,7 @@ struct Linker {
 }
 
 impl Linker {
-    fn follow(&mut self, before: &Arc<Job>, next: Chained, warner: &mut Warner) -> Option<Job> {
+    fn link(&mut self, before: &Arc<Job>, next: Chained, linter: &mut Linter) -> Option<Job> {
         let Chained { mut job, after, trigger, to } = next;
         let mut refuse = |code, message: String, hint: &str| {
             let problem = Diagnostic::error(code, message).at(trigger.clone()).job(job.id.as_str());
@@ -142,8 +142,8 @@ impl Linker {
                 .push(problem.related(before.place.clone(), "the job that it follows").hint("switch on that job, or this one off"));
             return Some(job);
         }
-        let marks = Marks { trigger: trigger.span, to: to.span };
-        for problem in warner.of_times(&job, marks) {
+        let spans = WarningSpans { trigger: trigger.span, to: to.span };
+        for problem in linter.time_warnings(&job, spans) {
             let place = if problem.span == to.span { &to } else { &trigger };
             self.diagnostics.push(Diagnostic {
                 severity: Severity::Warning,

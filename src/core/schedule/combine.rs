@@ -7,7 +7,7 @@ use super::job::StreamUrl;
 use super::moments::Bound;
 use super::problem::Problem;
 use super::raw::{RawJob, Slot};
-use super::values::written;
+use super::values::format_duration;
 use crate::diagnostic::Span;
 use jiff::civil::{DateTime, Time};
 
@@ -16,7 +16,7 @@ pub(super) const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub(super) const RETRY_CAP: Duration = Duration::from_secs(30);
 
-/// Judges the pairs. A pair that is refused loses its values, so that nothing else is said of it. `inherited` answers whether
+/// Judges the pairs. A pair that is refused loses its values, so that nothing else is said of it. `inherited` says whether
 /// a place is in the file's defaults.
 pub(super) fn combine(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -133,7 +133,7 @@ pub(super) fn chain_has_no_dates(raw: &mut RawJob, inherited: impl Fn(Span) -> b
     own.map(refuse).collect()
 }
 
-/// Empties a slot; answers where its key was, if it was written.
+/// Empties a slot; returns where its key was, if it was written.
 fn take_dates<T>(slot: &mut Slot<T>) -> Option<Span> {
     let written = slot.written.then_some(slot.key);
     *slot = Slot::default();
@@ -174,7 +174,7 @@ fn live_is_not_sought(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec
         )
     };
     let seek = refuse(&mut raw.seek, "seek", "nothing can be sought there");
-    let length = refuse(&mut raw.length, "length", "it has none");
+    let length = refuse(&mut raw.length, "length", "such a source has no length");
     seek.into_iter().chain(length).collect()
 }
 
@@ -184,8 +184,11 @@ fn seek_within_length(raw: &mut RawJob) -> Option<Problem> {
         return None;
     }
     (raw.seek.value, raw.length.value) = (None, None);
-    let message =
-        format!("`seek`: `{}` is not before the end of the media, whose `length` is `{}`", written(seek), written(length));
+    let message = format!(
+        "`seek`: `{}` is not before the end of the media, whose `length` is `{}`",
+        format_duration(seek),
+        format_duration(length)
+    );
     Some(Problem::at(raw.seek.span, "out-of-range", message).related(raw.length.span, "the length"))
 }
 
@@ -201,7 +204,8 @@ fn retry_delays(raw: &mut RawJob) -> Option<Problem> {
     let key = if retry.first.written { retry.first.span } else { retry.cap.span };
     (retry.first.value, retry.cap.value) = (None, None);
     (retry.first.written, retry.cap.written) = (true, true);
-    let message = format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", written(first), written(cap));
+    let message =
+        format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", format_duration(first), format_duration(cap));
     Some(Problem::at(key, "out-of-range", message).hint("raise `cap`, or lower `first`"))
 }
 

@@ -1,11 +1,11 @@
 //! What a field of a job is, and reading those that are written. Unknown keys, defaults, suggestions and the JSON Schema come
 //! from one table, so that a field is added in one place. Refuses to know how fields go together.
 
-use super::forms::Column;
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawEnd, RawJob, RawTrigger};
 use super::shared::Shared;
 pub(super) use super::table::FIELDS;
+use super::value_kind::FieldReader;
 use crate::yaml::Entry;
 
 /// Which defaults a field drops when a job writes it.
@@ -14,7 +14,7 @@ pub(super) enum Group {
     /// The triggers, of which a job has exactly one. They drop the riders' defaults as well.
     Trigger,
     /// What narrows one of these triggers: it drops the same defaults.
-    Rider(&'static [&'static str]),
+    Modifier(&'static [&'static str]),
     /// `for` and `to`.
     End,
     /// Only its own.
@@ -24,7 +24,7 @@ pub(super) enum Group {
 impl Group {
     /// Whether a field of this group drops the trigger that the defaults have.
     fn is_of_trigger(self) -> bool {
-        matches!(self, Group::Trigger | Group::Rider(_))
+        matches!(self, Group::Trigger | Group::Modifier(_))
     }
 }
 
@@ -33,14 +33,14 @@ pub(super) struct Field {
     /// Its key.
     pub(super) name: &'static str,
     /// What it says, in one line, for whoever hovers over it in an editor.
-    pub(super) about: &'static str,
+    pub(super) doc: &'static str,
     /// Its group.
     pub(super) group: Group,
     /// How it is read, and what JSON Schema says of it.
-    pub(super) column: &'static dyn Column<RawJob>,
+    pub(super) reader: &'static dyn FieldReader<RawJob>,
 }
 
-/// Reads the entries of a job, or of `defaults`, over what `raw` already holds; answers what is wrong with them.
+/// Reads the entries of a job, or of `defaults`, over what `raw` already holds; returns what is wrong with them.
 pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<'_>) -> Vec<Problem> {
     let writes =
         |of: fn(Group) -> bool| entries.iter().any(|entry| FIELDS.iter().any(|field| of(field.group) && field.name == entry.key));
@@ -54,7 +54,7 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
     for entry in entries {
         match FIELDS.iter().find(|field| field.name == entry.key) {
             Some(field) => {
-                let mut found = field.column.read(entry, raw, shared);
+                let mut found = field.reader.read(entry, raw, shared);
                 for problem in &mut found {
                     problem.point_at_key(entry);
                 }
@@ -67,7 +67,7 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
 }
 
 /// Words that people write for a field of another name.
-const HABITS: [(&str, &str); 12] = [
+const COMMON_MISNAMES: [(&str, &str); 12] = [
     ("url", "stream"),
     ("source", "stream"),
     ("media", "stream"),
@@ -84,7 +84,7 @@ const HABITS: [(&str, &str); 12] = [
 
 fn unknown_key(entry: &Entry<'_>) -> Problem {
     let key = entry.key.as_ref();
-    let habit = HABITS.iter().find(|(word, _)| word.eq_ignore_ascii_case(key));
+    let habit = COMMON_MISNAMES.iter().find(|(word, _)| word.eq_ignore_ascii_case(key));
     let habit = habit.map(|(_, field)| format!("did you mean `{field}`?"));
     let hint = habit.or_else(|| did_you_mean(key, FIELDS.iter().map(|field| field.name)));
     Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key))).maybe_hint(hint)

@@ -5,8 +5,8 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 
 use serde_json::Value;
 
-use super::forms::text_like;
 use super::problem::{Problem, nearest, shown};
+use super::value_kind::text_like;
 use super::values::scalar;
 use crate::calendar::Weekdays;
 use crate::yaml::{Kind, Node};
@@ -28,23 +28,23 @@ const TIME_PATTERN: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?";
 /// A date of [`YEARS`], as a pattern. Which months have 31 days is left to the reader.
 const DATE_PATTERN: &str = "(19[7-9][0-9]|2[01][0-9][0-9]|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
 /// How a time is written.
-const TIME_FORM: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
+const TIME_SYNTAX: &str = "write `HH:MM` or `HH:MM:SS`, in 24 hours";
 /// How a date and a time are written.
-const DATE_TIME_FORM: &str = "write `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`";
+const DATE_TIME_SYNTAX: &str = "write `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`";
 
 /// What JSON Schema says of a time. Plain or quoted it is a text in YAML 1.2; YAML 1.1 took `18:00` for the number 1080.
 pub(super) fn time_schema() -> Value {
-    text_like(&format!("^{TIME_PATTERN}$"), TIME_FORM, &["18:00", "18:00:30"])
+    text_like(&format!("^{TIME_PATTERN}$"), TIME_SYNTAX, &["18:00", "18:00:30"])
 }
 
 /// The same of a date and a time.
 pub(super) fn date_time_schema() -> Value {
-    text_like(&format!("^{DATE_PATTERN} \\s*{TIME_PATTERN}$"), DATE_TIME_FORM, &["2027-01-16 20:00"])
+    text_like(&format!("^{DATE_PATTERN} \\s*{TIME_PATTERN}$"), DATE_TIME_SYNTAX, &["2027-01-16 20:00"])
 }
 
 /// The same of a bound.
 pub(super) fn bound_schema() -> Value {
-    let form = format!("write `YYYY-MM-DD`, or {}", DATE_TIME_FORM.trim_start_matches("write "));
+    let form = format!("write `YYYY-MM-DD`, or {}", DATE_TIME_SYNTAX.trim_start_matches("write "));
     text_like(&format!("^{DATE_PATTERN}( \\s*{TIME_PATTERN})?$"), &form, &["2027-01-16", "2027-01-16 20:00"])
 }
 
@@ -70,39 +70,39 @@ pub(super) fn days_schema() -> Value {
     let days = DAYS.map(|(name, _)| name);
     let day = days.join("|");
     let pattern = format!("^(daily|({day})(\\s*\\.\\.\\s*({day}))?)$");
-    text_like(&pattern, DAYS_FORM, &[&["mon..fri", "daily"][..], &days[..]].concat())
+    text_like(&pattern, DAYS_SYNTAX, &[&["mon..fri", "daily"][..], &days[..]].concat())
 }
 
 /// `HH:MM` or `HH:MM:SS`.
 pub(super) fn time(node: &Node<'_>) -> Result<Time, Problem> {
     let (text, _) = scalar(node, "a time such as `18:00`")?;
     parse_time(text)
-        .map_err(|hint| Problem::of(node, "bad-time", format!("a time such as `18:00` is due, not {}", shown(text))).hint(hint))
+        .map_err(|hint| Problem::of(node, "bad-time", format!("expected a time such as `18:00`, found {}", shown(text))).hint(hint))
 }
 
 /// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.
 pub(super) fn date_time(node: &Node<'_>) -> Result<DateTime, Problem> {
     let (text, _) = scalar(node, "a date and a time such as `2026-10-01 20:00`")?;
     parse_date_time(text).map_err(|hint| {
-        Problem::of(node, "bad-date", format!("a date and a time such as `2026-10-01 20:00` is due, not {}", shown(text)))
+        Problem::of(node, "bad-date", format!("expected a date and a time such as `2026-10-01 20:00`, found {}", shown(text)))
             .hint(hint)
     })
 }
 
 /// A date, or a date and a time.
 pub(super) fn bound(node: &Node<'_>) -> Result<Bound, Problem> {
-    const DUE: &str = "a date such as `2026-10-01`, or a date and a time";
-    let (text, _) = scalar(node, DUE)?;
+    const EXPECTED: &str = "a date such as `2026-10-01`, or a date and a time";
+    let (text, _) = scalar(node, EXPECTED)?;
     let parsed =
         if text.contains([' ', 'T']) { parse_date_time(text).map(Bound::DateTime) } else { parse_date(text).map(Bound::Date) };
-    parsed.map_err(|hint| Problem::of(node, "bad-date", format!("{DUE}, is due, not {}", shown(text))).hint(hint))
+    parsed.map_err(|hint| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint))
 }
 
 /// A date, or an inclusive range of dates `a..b`.
 pub(super) fn dates(node: &Node<'_>) -> Result<(Date, Date), Problem> {
-    const DUE: &str = "a date such as `2026-10-01` or a range such as `2026-10-01..2026-10-07`";
-    let (text, _) = scalar(node, DUE)?;
-    let wrong = |hint: String| Problem::of(node, "bad-date", format!("{DUE} is due, not {}", shown(text))).hint(hint);
+    const EXPECTED: &str = "a date such as `2026-10-01` or a range such as `2026-10-01..2026-10-07`";
+    let (text, _) = scalar(node, EXPECTED)?;
+    let wrong = |hint: String| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint);
     let Some((first, last)) = text.split_once("..") else {
         let date = parse_date(text).map_err(wrong)?;
         return Ok((date, date));
@@ -117,9 +117,9 @@ pub(super) fn dates(node: &Node<'_>) -> Result<(Date, Date), Problem> {
 
 /// A range of times `09:00..21:00`.
 pub(super) fn between(node: &Node<'_>) -> Result<(Time, Time), Problem> {
-    const DUE: &str = "a range of times such as `09:00..21:00`";
-    let (text, _) = scalar(node, DUE)?;
-    let wrong = |hint: String| Problem::of(node, "bad-time", format!("{DUE} is due, not {}", shown(text))).hint(hint);
+    const EXPECTED: &str = "a range of times such as `09:00..21:00`";
+    let (text, _) = scalar(node, EXPECTED)?;
+    let wrong = |hint: String| Problem::of(node, "bad-time", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint);
     let (first, last) = text.split_once("..").ok_or_else(|| wrong("put two dots between the two times".to_owned()))?;
     Ok((parse_time(first.trim()).map_err(wrong)?, parse_time(last.trim()).map_err(wrong)?))
 }
@@ -192,7 +192,7 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// How days are written.
-const DAYS_FORM: &str = "write `mon..fri`, `[sat, sun]`, `daily`, or one day";
+const DAYS_SYNTAX: &str = "write `mon..fri`, `[sat, sun]`, `daily`, or one day";
 
 fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
     let (text, _) = scalar(node, "a day or a range such as `mon..fri`")?;
@@ -200,7 +200,7 @@ fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
         return Ok(Weekdays::DAILY);
     }
     let wrong = |hint: String| {
-        Problem::of(node, "bad-day", format!("a day or a range such as `mon..fri` is due, not {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-day", format!("expected a day or a range such as `mon..fri`, found {}", shown(text))).hint(hint)
     };
     let (first, last) = text.split_once("..").unwrap_or((text, text));
     let (first, last) = (day(first.trim()).map_err(wrong)?, day(last.trim()).map_err(wrong)?);
@@ -231,7 +231,7 @@ fn day(text: &str) -> Result<Weekday, String> {
             None if text.contains('-') => "put two dots between two days: `mon..fri`".to_owned(),
             None => match nearest(text, DAYS.iter().map(|(name, _)| *name).chain(["daily"])) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => DAYS_FORM.to_owned(),
+                None => DAYS_SYNTAX.to_owned(),
             },
         },
     })
@@ -249,14 +249,14 @@ fn parse_time(text: &str) -> Result<Time, String> {
     }
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=3).contains(&parts.len()) {
-        return Err(TIME_FORM.to_owned());
+        return Err(TIME_SYNTAX.to_owned());
     }
     let two = |text: &str| digits(text, 2).and_then(|value| i8::try_from(value).ok());
     let read: Option<Vec<i8>> = parts.iter().map(|part| two(part)).collect();
     let Some(read) = read else {
         let padded: Vec<String> = parts.iter().map(|part| format!("{part:0>2}")).collect();
-        let mended = padded.iter().all(|part| two(part).is_some());
-        return Err(if mended { format!("write `{}`, with two digits each", padded.join(":")) } else { TIME_FORM.to_owned() });
+        let fits = padded.iter().all(|part| two(part).is_some());
+        return Err(if fits { format!("write `{}`, with two digits each", padded.join(":")) } else { TIME_SYNTAX.to_owned() });
     };
     let second = read.get(2).copied().unwrap_or(0);
     match Time::new(read[0], read[1], second, 0) {
@@ -269,13 +269,13 @@ fn parse_time(text: &str) -> Result<Time, String> {
 
 /// A date, or a hint at what is wrong with it.
 fn parse_date(text: &str) -> Result<Date, String> {
-    const FORM: &str = "write `YYYY-MM-DD`";
+    const SYNTAX: &str = "write `YYYY-MM-DD`";
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts[..] else {
         return Err(if text.contains(['/', '.']) && text.starts_with(|first: char| first.is_ascii_digit()) {
-            format!("{FORM}, with hyphens")
+            format!("{SYNTAX}, with hyphens")
         } else {
-            FORM.to_owned()
+            SYNTAX.to_owned()
         });
     };
     let (Some(year), Some(month), Some(day)) = (digits(year, 4), digits(month, 2), digits(day, 2)) else {
@@ -284,7 +284,7 @@ fn parse_date(text: &str) -> Result<Date, String> {
             (Some(year), Some(month), Some(day)) => {
                 format!("write `{year:04}-{month:02}-{day:02}`, with two digits for month and day")
             }
-            _ => FORM.to_owned(),
+            _ => SYNTAX.to_owned(),
         });
     };
     if !YEARS.contains(&year) {
@@ -294,7 +294,7 @@ fn parse_date(text: &str) -> Result<Date, String> {
         return Err("months go from 01 to 12".to_owned());
     }
     let small = |value: i16| i8::try_from(value).unwrap_or(0);
-    let first = Date::new(year, small(month), 1).map_err(|_| FORM.to_owned())?;
+    let first = Date::new(year, small(month), 1).map_err(|_| SYNTAX.to_owned())?;
     let last = first.days_in_month();
     Date::new(year, small(month), small(day)).map_err(|_| format!("{year:04}-{month:02} has the days 01 to {last:02}"))
 }
@@ -307,11 +307,11 @@ fn parse_date_time(text: &str) -> Result<DateTime, String> {
         return Err(if parse_date(date).is_ok() {
             format!("put a space between date and time, not `T`{rest}")
         } else {
-            DATE_TIME_FORM.to_owned()
+            DATE_TIME_SYNTAX.to_owned()
         });
     }
     let Some((date, time)) = text.split_once(' ') else {
-        return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { DATE_TIME_FORM.to_owned() });
+        return Err(if parse_date(text).is_ok() { format!("add the time: `{text} 20:00`") } else { DATE_TIME_SYNTAX.to_owned() });
     };
     let (date, time) = (parse_date(date)?, parse_time(time.trim_start())?);
     Ok(date.to_datetime(time))

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::forms::{mapping, text_like, whole};
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, shown};
+use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, is_unseen};
 use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
@@ -20,13 +20,13 @@ const NOTE_CHARACTERS_MAX: usize = 500;
 
 /// A room: digits are an integer room, other text a string room, a mapping says which.
 pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
-    const DUE: &str = "a room, as a number or a text,";
+    const EXPECTED: &str = "a room (a number or a text)";
     if let Kind::Map(_) = &node.kind {
         return room_of_map(node);
     }
     let (text, plain) = match &node.kind {
-        Kind::Scalar { plain: true, .. } => (self::text(node, DUE)?, true),
-        _ => scalar(node, DUE)?,
+        Kind::Scalar { plain: true, .. } => (self::text(node, EXPECTED)?, true),
+        _ => scalar(node, EXPECTED)?,
     };
     if text.len() > ROOM_BYTES_MAX {
         return string_room(node, text).map_err(Vec::from);
@@ -89,8 +89,10 @@ const TYPES: [(&str, bool); 2] = [("string", true), ("integer", false)];
 
 fn integer_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
     match number_habit(text) {
-        Some(habit) => Err(Problem::of(node, "bad-number", format!("{} is no room in plain decimal digits", shown(text)))
-            .hint(format!("{habit}; for a string room of that name write `\"{text}\"`"))),
+        Some(habit) => {
+            Err(Problem::of(node, "bad-number", format!("expected a room in plain decimal digits, found {}", shown(text)))
+                .hint(format!("{habit}; for a string room of that name write `\"{text}\"`")))
+        }
         None => Room::integer(text.parse().unwrap_or(u64::MAX))
             .map_err(|why| Problem::of(node, "out-of-range", format!("{why}, not {}", shown(text)))),
     }
@@ -112,7 +114,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     }
     if problems.is_empty() && (id.is_none() || string.is_none()) {
         problems.push(
-            Problem::of(node, "missing", "a room in this form needs both `id` and `type`")
+            Problem::of(node, "missing", "expected both `id` and `type` in this form of a room")
                 .hint("write `{id: \"42\", type: string}`"),
         );
     }
@@ -122,7 +124,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
             if text.len() <= ROOM_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
                 integer_room(node, text).map_err(Vec::from)
             } else {
-                Err(Problem::of(node, "bad-room", format!("an integer room is a number, not {}", shown(text))).into())
+                Err(Problem::of(node, "bad-room", format!("expected a number as an integer room, found {}", shown(text))).into())
             }
         }
         _ => Err(problems),
@@ -137,15 +139,15 @@ pub(super) fn stream_schema() -> Value {
     let any_case =
         |scheme: &str| scheme.chars().flat_map(|letter| ['[', letter.to_ascii_uppercase(), letter, ']']).collect::<String>();
     let pattern = format!("^({})://[^\\s/][^\\s]*$", SCHEMES_KNOWN.map(any_case).join("|"));
-    let form = "an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces is due";
+    let form = "write an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces";
     let mut schema = text_like(&pattern, form, &["https://cdn.example.com/promo.mp4"]);
     schema["maxLength"] = URL_BYTES_MAX.into();
     schema
 }
 
-/// A stream URL, answered as written. Messages never repeat it: it may hold a password or a stream key.
+/// A stream URL, returned as written. Messages never repeat it: it may hold a password or a stream key.
 pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
-    const SCHEMES: &str = "an `http`, `https`, `rtmp` or `rtmps` URL is due";
+    const SCHEMES: &str = "expected an `http`, `https`, `rtmp` or `rtmps` URL";
     let (text, _) = scalar(node, "a URL")?;
     let wrong = |message: String| Problem::of(node, "bad-stream", message);
     if text.len() > URL_BYTES_MAX {
@@ -164,7 +166,7 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         return Err(wrong(SCHEMES.to_owned()).hint(hint));
     };
     if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
-        return Err(wrong(format!("{SCHEMES}, not {}", shown(scheme))));
+        return Err(wrong(format!("{SCHEMES}, found the scheme {}", shown(scheme))));
     }
     match Url::parse(text) {
         Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(text),
@@ -187,7 +189,7 @@ const PLACEHOLDERS: [&str; 3] = ["job", "room", "start"];
 pub(super) fn robot<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     const ALPHABET: &str = "a robot is of `A-Z`, `a-z`, `0-9`, `_` and `-`, beside `{job}`, `{room}` and `{start}`";
     if let Kind::Map(_) = node.kind {
-        let problem = Problem::of(node, "wrong-type", "a robot's name is due, not a mapping");
+        let problem = Problem::of(node, "wrong-type", "expected a robot's name, found a mapping");
         return Err(problem.hint("put the template in quotes: `\"{job}\"`"));
     }
     let text = text(node, "a robot's name")?;
@@ -233,18 +235,18 @@ const REPEATS_MAX: u64 = 1000;
 
 /// `forever` or 1..=1000.
 pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
-    const DUE: &str = "`forever` or a whole number from 1 to 1000";
-    let (text, plain) = scalar(node, DUE)?;
+    const EXPECTED: &str = "`forever` or a whole number from 1 to 1000";
+    let (text, plain) = scalar(node, EXPECTED)?;
     if text == "forever" {
         return Ok(Repeat::Forever);
     }
     if plain && text.parse::<u64>().is_ok_and(|times| text == times.to_string()) {
         return match text.parse() {
             Ok(times) if (1..=REPEATS_MAX).contains(&u64::from(times)) => Ok(Repeat::Times(times)),
-            _ => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {DUE} is due", shown(text)))),
+            _ => Err(Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", shown(text)))),
         };
     }
-    let problem = Problem::of(node, "bad-word", format!("{DUE} is due, not {}", shown(text)));
+    let problem = Problem::of(node, "bad-word", format!("expected {EXPECTED}, found {}", shown(text)));
     Err(match text {
         "-1" | "always" | "endless" | "infinite" | "loop" => problem.hint("write `forever`"),
         _ => problem.maybe_hint(number_habit(text).map(str::to_owned).or_else(|| did_you_mean(text, ["forever"]))),
@@ -259,8 +261,8 @@ pub(super) fn tempo_schema() -> Value {
 
 /// One of the seven speeds of the API, however many zeros it is written with.
 pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
-    const DUE: &str = "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0";
-    let (text, plain) = scalar(node, DUE)?;
+    const EXPECTED: &str = "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0";
+    let (text, plain) = scalar(node, EXPECTED)?;
     let percent = || {
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
         let part = if part.len() > 2 { part.trim_end_matches('0') } else { part };
@@ -277,7 +279,7 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
         format!("{whole}{part:0<2}").parse().ok()
     };
     percent().and_then(Tempo::from_percent).ok_or_else(|| {
-        let problem = Problem::of(node, "out-of-range", format!("{DUE} is due, not {}", shown(text)));
+        let problem = Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", shown(text)));
         if plain { problem } else { problem.hint("write the number without quotes") }
     })
 }
@@ -301,7 +303,7 @@ pub fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if shaped && text.len() <= REGION_BYTES_MAX {
         return Ok(text);
     }
-    Err(Problem::of(node, "bad-region", format!("a region such as `ap-singapore` is due, not {}", shown(text))))
+    Err(Problem::of(node, "bad-region", format!("expected a region such as `ap-singapore`, found {}", shown(text))))
 }
 
 /// A warning about a region that the vendor does not list for all that we do.
@@ -333,7 +335,7 @@ const CODE_BYTES_MAX: usize = 128;
 /// Error codes of the API, for `retry.also`.
 pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
     let Kind::List(nodes) = &node.kind else {
-        return Err(Problem::of(node, "wrong-type", format!("a list of error codes is due, not {}", node.describe()))
+        return Err(Problem::of(node, "wrong-type", format!("expected a list of error codes, found {}", node.describe()))
             .hint("write `[FailedOperation.NotAllowed]`")
             .into());
     };
@@ -349,7 +351,7 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
             Err(Problem::of(
                 node,
                 "bad-word",
-                format!("an error code such as `FailedOperation.NotAllowed` is due, not {}", shown(text)),
+                format!("expected an error code such as `FailedOperation.NotAllowed`, found {}", shown(text)),
             ))
         }
     })
@@ -368,7 +370,7 @@ pub(super) fn note<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         return Err(Problem::of(
             node,
             "out-of-range",
-            format!("a note has at most {NOTE_CHARACTERS_MAX} characters; this one has {length}"),
+            format!("expected at most {NOTE_CHARACTERS_MAX} characters, found {length}"),
         ));
     }
     Ok(text)

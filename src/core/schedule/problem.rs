@@ -1,4 +1,4 @@
-//! What a parser of one value answers when it cannot read it, and the words that all of them share. Knows spans of one text;
+//! What a parser of one value returns when it cannot read it, and the words that all of them share. Knows spans of one text;
 //! refuses to know files and jobs, which the caller adds.
 
 use crate::diagnostic::Span;
@@ -12,7 +12,7 @@ pub struct Problem {
     pub code: &'static str,
     /// What is wrong, without the name of the field.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
     /// Where.
     pub span: Span,
@@ -36,14 +36,14 @@ impl Problem {
         Problem::at(span, "not-supported", format!("{what} is not supported yet"))
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says how to mend it, if anything is known.
+    /// Says how to fix it, if anything is known.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Problem {
         self.hint = hint;

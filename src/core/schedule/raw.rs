@@ -35,7 +35,7 @@ impl<T> Default for Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// Fills the slot from an entry; answers what was wrong with it.
+    /// Fills the slot from an entry; returns what was wrong with it.
     pub(super) fn put(&mut self, entry: &Entry<'_>, read: Result<T, impl Into<Vec<Problem>>>) -> Vec<Problem> {
         self.written = true;
         (self.key, self.span) = (entry.key_span, entry.value.span);

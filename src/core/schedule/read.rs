@@ -10,20 +10,20 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::chains::{Chained, link};
 use super::combine::{RETRY_CAP, RETRY_FIRST, chain_has_no_dates, combine};
 use super::job::{Job, JobId, RetryPolicy, RobotTemplate};
+use super::linter::{Linter, WarningSpans};
 use super::moments::{dates, each};
-use super::names::{NAME_FORM, bad_job_id, is_calendar_name};
+use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawJob, Slot};
-use super::resolve::{Around, resolve};
+use super::resolve::{JobContext, resolve};
 use super::schema::TOP_LEVEL;
 use super::shared::{Calendar, Shared};
-use super::warnings::{Marks, Warner};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
 use crate::yaml::{self, Entry, Kind};
 
-/// Reads all sources at once. Every problem of every file is answered, in the order of the files and of their lines.
+/// Reads all sources at once. Returns every problem of every file, in the order of the files and of their lines.
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
@@ -41,7 +41,7 @@ pub fn read_beside(
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
-        warner: Warner::new(now),
+        linter: Linter::new(now),
         no_dates: Arc::new(Dates::default()),
         plain_robot: RobotTemplate::new("{job}"),
         policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
@@ -108,7 +108,7 @@ impl FileWide {
 struct Reader<'r> {
     settings: &'r Settings,
     shared: Shared<'r>,
-    warner: Warner,
+    linter: Linter,
     no_dates: Arc<Dates>,
     plain_robot: RobotTemplate,
     policy: Arc<RetryPolicy>,
@@ -141,7 +141,7 @@ impl Reader<'_> {
             Kind::Scalar { .. } | Kind::List(_) => {
                 self.shared.calendars_may_lack = true;
                 let message = format!(
-                    "a schedule file is a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, not {}",
+                    "expected a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, found {}",
                     root.describe()
                 );
                 self.diagnostics.push(Diagnostic::error("wrong-type", message).at(index.place(&source.name, span)));
@@ -150,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn tell(&mut self, file: &File<'_>, problems: Vec<Problem>) {
+    fn report(&mut self, file: &File<'_>, problems: Vec<Problem>) {
         self.diagnostics.extend(problems.into_iter().map(|problem| file.diagnostic(problem, Severity::Error, None)));
     }
 
@@ -158,16 +158,16 @@ impl Reader<'_> {
         let Some(entry) = file.entries.iter().find(|entry| entry.key == "calendars") else { return };
         let Some(entries) = entry.value.entries() else {
             self.shared.calendars_may_lack = true;
-            self.tell(file, vec![not_a_mapping(entry, "names with their dates")]);
+            self.report(file, vec![not_a_mapping(entry, "names with their dates")]);
             return;
         };
         for entry in entries {
             let name = entry.key.as_ref();
             let place = file.place(entry.key_span);
             if !is_calendar_name(name) {
-                let problem =
-                    Problem::at(entry.key_span, "bad-name", format!("{} is no name for a calendar", shown(name))).hint(NAME_FORM);
-                self.tell(file, vec![problem]);
+                let problem = Problem::at(entry.key_span, "bad-name", format!("expected a calendar's name, found {}", shown(name)))
+                    .hint(NAME_SYNTAX);
+                self.report(file, vec![problem]);
             }
             if let Some(first) = self.shared.calendars.get(name) {
                 let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", shown(name)));
@@ -185,7 +185,7 @@ impl Reader<'_> {
                 for problem in &mut problems {
                     problem.point_at_key(entry);
                 }
-                self.tell(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
+                self.report(file, problems.into_iter().map(|problem| problem.in_field(name)).collect());
                 Vec::new()
             });
             let calendar: Arc<str> = Arc::from(name);
@@ -208,12 +208,12 @@ impl Reader<'_> {
                     for problem in &mut problems {
                         problem.point_at_key(&entry);
                     }
-                    self.tell(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
+                    self.report(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
                 "defaults" => self.defaults(&file, &entry, &mut wide),
                 "jobs" => jobs = Some(entry),
-                _ => self.tell(&file, vec![unknown_top_level(&entry)]),
+                _ => self.report(&file, vec![unknown_top_level(&entry)]),
             }
         }
         if let Some(entry) = jobs {
@@ -223,19 +223,19 @@ impl Reader<'_> {
 
     fn defaults(&mut self, file: &File<'_>, entry: &Entry<'_>, wide: &mut FileWide) {
         let Some(entries) = entry.value.entries() else {
-            self.tell(file, vec![not_a_mapping(entry, "fields of a job")]);
+            self.report(file, vec![not_a_mapping(entry, "fields of a job")]);
             return;
         };
         wide.span = Some(Span { start: entry.key_span.start, end: entry.value.span.end });
         let mut problems = fields::read(entries, &mut wide.defaults, &mut self.shared);
         problems.extend(combine(&mut wide.defaults, |_| false));
         problems.extend(super::combine::idle_defaults(&wide.defaults));
-        self.tell(file, problems);
+        self.report(file, problems);
     }
 
     fn jobs(&mut self, file: &File<'_>, entry: Entry<'_>, wide: &mut FileWide) {
         let Kind::Map(_) = &entry.value.kind else {
-            self.tell(file, vec![not_a_mapping(&entry, "names with their fields")]);
+            self.report(file, vec![not_a_mapping(&entry, "names with their fields")]);
             return;
         };
         let Kind::Map(entries) = entry.value.kind else { return };
@@ -265,7 +265,7 @@ impl Reader<'_> {
             let problem = if entry.value.is_null() {
                 Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
             } else {
-                Problem::of(&entry.value, "wrong-type", format!("a job is a mapping of fields, not {}", entry.value.describe()))
+                Problem::of(&entry.value, "wrong-type", format!("expected a mapping of fields, found {}", entry.value.describe()))
             };
             self.diagnostics.push(file.diagnostic(problem, Severity::Error, Some(name)));
             return;
@@ -281,7 +281,7 @@ impl Reader<'_> {
         let zone_known = zone.is_some();
         // A job without a good name or zone is still judged, for the sake of its other problems, and then dropped.
         let stand_in = JobId::parse("job").expect("it is of the alphabet");
-        let around = Around {
+        let context = JobContext {
             id: id.as_ref().unwrap_or(&stand_in),
             place,
             zone: zone.unwrap_or(TimeZone::UTC),
@@ -291,13 +291,13 @@ impl Reader<'_> {
             policy: &self.policy,
         };
         let mut warnings = Vec::new();
-        match resolve(&raw, &around) {
+        match resolve(&raw, &context) {
             Ok(job) if problems.is_empty() && zone_known && id.is_some() => {
-                warnings = self.warner.warnings(&job, &raw);
+                warnings = self.linter.warnings(&job, &raw);
                 self.policy = Arc::clone(&job.retry);
-                let marks = Marks::of(&job, &raw);
-                let to = if wide.inherited(marks.to) { key } else { marks.to };
-                match Chained::new(job, file.place(marks.trigger), || file.place(to)) {
+                let spans = WarningSpans::of(&job, &raw);
+                let to = if wide.inherited(spans.to) { key } else { spans.to };
+                match Chained::new(job, file.place(spans.trigger), || file.place(to)) {
                     Ok(chained) => _ = self.chained.entry(chained.id().clone()).or_insert(chained),
                     Err(job) => _ = self.jobs.entry(job.id.clone()).or_insert_with(|| Arc::new(*job)),
                 }
@@ -312,10 +312,10 @@ impl Reader<'_> {
         }
     }
 
-    /// The job's id, remembered with its place; nothing when it is none, which is told.
+    /// The job's id, remembered with its place; nothing when it is not valid, which is reported.
     fn job_id(&mut self, file: &File<'_>, name: &str, place: &Place) -> Option<JobId> {
         let Some(id) = JobId::parse(name) else {
-            self.tell(file, vec![bad_job_id(name, place.span)]);
+            self.report(file, vec![bad_job_id(name, place.span)]);
             return None;
         };
         match self.job_places.get(&id) {
@@ -332,10 +332,10 @@ impl Reader<'_> {
     fn finish(mut self, sources: &[Source]) -> Reading {
         let chained = std::mem::take(&mut self.chained);
         let some_lack = self.shared.calendars_may_lack;
-        self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.warner));
+        self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.linter));
         self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
         if !any_error(&self.diagnostics) && self.jobs.is_empty() {
-            self.diagnostics.push(Diagnostic::warning("no-jobs", "there is no job in any file: nothing will go on air"));
+            self.diagnostics.push(Diagnostic::warning("no-jobs", "no file has a job: nothing will go on air"));
         }
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
@@ -369,10 +369,10 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
 fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
     let key = entry.key.as_ref();
     if entry.value.is_null() {
-        return Problem::at(entry.key_span, "no-value", format!("`{key}` has no value"))
-            .hint(format!("give it {of}, or remove the key"));
+        return Problem::at(entry.key_span, "no-value", format!("`{key}`: expected a mapping of {of}, found no value"))
+            .hint("write one, or remove the key");
     }
-    Problem::of(&entry.value, "wrong-type", format!("`{key}` is a mapping of {of}, not {}", entry.value.describe()))
+    Problem::of(&entry.value, "wrong-type", format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe()))
 }
 
 fn unknown_top_level(entry: &Entry<'_>) -> Problem {

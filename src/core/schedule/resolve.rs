@@ -19,7 +19,7 @@ use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
 
 /// What surrounds a job.
-pub(super) struct Around<'a> {
+pub(super) struct JobContext<'a> {
     /// Its name.
     pub(super) id: &'a JobId,
     /// Where its name stands.
@@ -37,17 +37,17 @@ pub(super) struct Around<'a> {
 }
 
 /// Makes the job, or says everything that is still wrong with it; an empty list when all of that has been told before.
-pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Problem>> {
+pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec<Problem>> {
     let mut problems = Vec::new();
-    let key = around.place.span;
+    let key = context.place.span;
     let trigger = trigger(raw, key, &mut problems);
     let room = required(&raw.room, "room", "a number or a name", key, &mut problems);
     let stream = required(&raw.stream, "stream", "the URL of the media", key, &mut problems);
-    let app = app(raw, around, &mut problems);
-    let robot = room.as_ref().and_then(|room| robot(raw, around, room, &mut problems));
+    let app = app(raw, context, &mut problems);
+    let robot = room.as_ref().and_then(|room| robot(raw, context, room, &mut problems));
     let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
     let end = end(raw, repeat, key, &mut problems);
-    let policy = policy(raw, around.policy);
+    let policy = policy(raw, context.policy);
     if any_refused(raw) {
         return Err(problems);
     }
@@ -57,9 +57,9 @@ pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Prob
             if problems.is_empty() =>
         {
             Ok(Job {
-                id: around.id.clone(),
-                place: around.place.clone(),
-                when: when(raw, trigger, around),
+                id: context.id.clone(),
+                place: context.place.clone(),
+                when: when(raw, trigger, context),
                 after: raw.trigger.after.value.clone(),
                 end,
                 app,
@@ -75,7 +75,7 @@ pub(super) fn resolve(raw: &RawJob, around: &Around<'_>) -> Result<Job, Vec<Prob
                 progress: raw.progress.value,
                 auto_push: raw.auto_push.value,
                 idle_timeout: raw.idle_timeout.value.map(|idle| u16::try_from(idle.as_secs()).expect("its field ends at 600 s")),
-                region: raw.region.value.clone().or_else(|| around.settings.region.clone()),
+                region: raw.region.value.clone().or_else(|| context.settings.region.clone()),
                 late: raw.late.value.unwrap_or(Late::Join),
                 start_within: raw.start_within.value,
                 conflict: raw.conflict.value.unwrap_or(Conflict::Reject),
@@ -145,8 +145,8 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
     written.every.value.map(|step| Trigger::Every { step, between: written.between.value, days })
 }
 
-fn when(raw: &RawJob, trigger: Trigger, around: &Around<'_>) -> When {
-    let zone = &around.zone;
+fn when(raw: &RawJob, trigger: Trigger, context: &JobContext<'_>) -> When {
+    let zone = &context.zone;
     let instant = |wall: DateTime| zone.to_ambiguous_timestamp(wall).compatible().ok();
     let from = raw.from.value.and_then(|from| match from {
         Bound::Date(date) => instant(date.to_datetime(Time::midnight())),
@@ -156,16 +156,16 @@ fn when(raw: &RawJob, trigger: Trigger, around: &Around<'_>) -> When {
         Bound::Date(date) => instant(date.tomorrow().ok()?.to_datetime(Time::midnight())),
         Bound::DateTime(wall) => instant(wall),
     });
-    let except = raw.except.value.as_ref().unwrap_or(around.no_dates);
+    let except = raw.except.value.as_ref().unwrap_or(context.no_dates);
     When { trigger, zone: zone.clone(), from, until, except: Arc::clone(except) }
 }
 
 #[expect(clippy::option_option, reason = "an application that could not be told, and one that nothing names, are two answers")]
-fn app(raw: &RawJob, around: &Around<'_>, problems: &mut Vec<Problem>) -> Option<Option<App>> {
+fn app(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) -> Option<Option<App>> {
     if raw.app.refused() {
         return None;
     }
-    let Some(apps) = &around.settings.apps else {
+    let Some(apps) = &context.settings.apps else {
         return Some(raw.app.value.as_ref().map(|name| App { name: Arc::clone(name), sdk_app_id: None }));
     };
     let names = || apps.keys().map(AsRef::as_ref);
@@ -183,7 +183,7 @@ fn app(raw: &RawJob, around: &Around<'_>, problems: &mut Vec<Problem>) -> Option
         None if apps.len() == 1 => apps.first_key_value().and_then(known),
         None => {
             let problem = Problem::at(
-                around.place.span,
+                context.place.span,
                 "missing",
                 "this job has no `app`, and the settings do not have exactly one application",
             );
@@ -207,13 +207,13 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
-fn robot(raw: &RawJob, around: &Around<'_>, room: &Room, problems: &mut Vec<Problem>) -> Option<RobotTemplate> {
+fn robot(raw: &RawJob, context: &JobContext<'_>, room: &Room, problems: &mut Vec<Problem>) -> Option<RobotTemplate> {
     if raw.robot.refused() {
         return None;
     }
-    let template = raw.robot.value.as_ref().map_or_else(|| around.plain_robot.clone(), RobotTemplate::shared);
-    let span = if raw.robot.written { raw.robot.span } else { around.place.span };
-    match robots::check(&template, around.id, room, span, raw.room.span) {
+    let template = raw.robot.value.as_ref().map_or_else(|| context.plain_robot.clone(), RobotTemplate::shared);
+    let span = if raw.robot.written { raw.robot.span } else { context.place.span };
+    match robots::check(&template, context.id, room, span, raw.room.span) {
         Ok(()) => Some(template),
         Err(problem) => {
             problems.push(problem);
@@ -234,7 +234,7 @@ fn end(raw: &RawJob, repeat: Repeat, key: Span, problems: &mut Vec<Problem>) -> 
     let problem = Problem::at(
         raw.repeat.span,
         "endless",
-        "`repeat`: `forever` with neither `for` nor `to`: it would play, and bill, for ever",
+        "`repeat`: `forever` with neither `for` nor `to`: it would play, and cost money, without an end",
     )
     .hint("give it an end: `for: 2h`, or `to: 20:00`; `to: never` says that it is meant");
     let problem = if problem.span == Span::default() { Problem { span: key, ..problem } } else { problem };

@@ -9,28 +9,28 @@ use jiff::tz::TimeZoneDatabase;
 use serde_json::{Value, json};
 
 use super::fields::{FIELDS, Group};
-use super::forms::{mapping, one_of, one_or_many, text_like};
 use super::moments::dates_schema;
 use super::shared::zone_names;
+use super::value_kind::{mapping, one_of, one_or_many, text_like};
 
 /// A key of a file.
 pub(super) struct Top {
     /// Its name.
     pub(super) name: &'static str,
-    about: &'static str,
+    doc: &'static str,
     schema: fn() -> Value,
 }
 
 /// The keys of a file.
 pub(super) static TOP_LEVEL: [Top; 4] = [
-    Top { name: "timezone", about: "The IANA name of the zone of all times in this file. A job may have its own.", schema: zone },
-    Top { name: "calendars", about: "Named dates and ranges of dates a..b, for except. All files share them.", schema: calendars },
+    Top { name: "timezone", doc: "The IANA name of the zone of all times in this file. A job may have its own.", schema: zone },
+    Top { name: "calendars", doc: "Named dates and ranges of dates a..b, for except. All files share them.", schema: calendars },
     Top {
         name: "defaults",
-        about: "Fields for every job of this file that does not write them.",
+        doc: "Fields for every job of this file that does not write them.",
         schema: || json!({"allOf": [{"$ref": "#/definitions/fields"}]}),
     },
-    Top { name: "jobs", about: "What plays where and when, by name. Names are unique over all files.", schema: jobs },
+    Top { name: "jobs", doc: "What plays where and when, by name. Names are unique over all files.", schema: jobs },
 ];
 
 /// A name of a job or a calendar, but for its first character.
@@ -45,7 +45,7 @@ pub(super) fn job_name() -> Value {
 ///
 /// Every zone is listed rather than a pattern given: an editor then completes `Asia/Sh` and underlines `Asia/Beijing`.
 pub fn schema(zones: &TimeZoneDatabase) -> Value {
-    let mut schema = mapping(TOP_LEVEL.iter().map(|top| (top.name, top.about, (top.schema)())), &[]);
+    let mut schema = mapping(TOP_LEVEL.iter().map(|top| (top.name, top.doc, (top.schema)())), &[]);
     // An empty file is a warning only.
     schema["type"] = json!(["object", "null"]);
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
@@ -61,12 +61,12 @@ pub fn schema(zones: &TimeZoneDatabase) -> Value {
 
 /// What a job and the defaults have in common.
 fn fields() -> Value {
-    let known = FIELDS.iter().filter_map(|field| Some((field.name, field.about, field.column.schema()?)));
+    let known = FIELDS.iter().filter_map(|field| Some((field.name, field.doc, field.reader.schema()?)));
     let mut schema = mapping(known, &[]);
     one_of(&mut schema, &of(Group::Trigger));
     one_of(&mut schema, &of(Group::End));
     for field in &FIELDS {
-        if let Group::Rider(carriers) = field.group {
+        if let Group::Modifier(carriers) = field.group {
             schema["dependencies"][field.name] = any_of(carriers);
         }
     }
@@ -75,7 +75,7 @@ fn fields() -> Value {
 
 /// The fields of a group that can be written.
 fn of(group: Group) -> Vec<&'static str> {
-    FIELDS.iter().filter(|field| field.group == group && field.column.schema().is_some()).map(|field| field.name).collect()
+    FIELDS.iter().filter(|field| field.group == group && field.reader.schema().is_some()).map(|field| field.name).collect()
 }
 
 /// What every job must have, unless its file's defaults have it.
@@ -136,7 +136,7 @@ fn calendars() -> Value {
     let dates = dates_schema(None);
     json!({
         "type": "object",
-        "propertyNames": {"pattern": format!("^[a-z]{NAME_REST}$"), "patternErrorMessage": super::names::NAME_FORM},
+        "propertyNames": {"pattern": format!("^[a-z]{NAME_REST}$"), "patternErrorMessage": super::names::NAME_SYNTAX},
         "additionalProperties": {"anyOf": [dates, {"type": "array", "items": dates}]},
     })
 }
@@ -171,10 +171,10 @@ mod tests {
             names.sort_unstable();
             names
         };
-        let taken = FIELDS.iter().filter(|field| field.column.schema().is_some()).map(|field| field.name);
+        let taken = FIELDS.iter().filter(|field| field.reader.schema().is_some()).map(|field| field.name);
         assert_eq!(names(&schema["definitions"]["fields"]), sorted(taken.collect()));
         assert_eq!(names(&schema), sorted(TOP_LEVEL.iter().map(|top| top.name).collect()));
-        assert!(FIELDS.iter().all(|field| field.about.ends_with('.')), "every field says what it is");
+        assert!(FIELDS.iter().all(|field| field.doc.ends_with('.')), "every field says what it is");
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         let known: Vec<&str> = FIELDS.iter().filter(|field| field.group == Group::Trigger).map(|field| field.name).collect();
         assert_eq!(judged, known);
         for field in &FIELDS {
-            if let Group::Rider(carriers) = field.group {
+            if let Group::Modifier(carriers) = field.group {
                 assert!(carriers.iter().all(|carrier| known.contains(carrier)), "{}", field.name);
             }
         }

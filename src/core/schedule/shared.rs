@@ -166,9 +166,9 @@ const CITIES: [(&str, &str); 8] = [
 ];
 
 fn zone_hint(zone_data: &TimeZoneDatabase, name: &str) -> String {
-    const FORM: &str = "write an IANA name such as `Asia/Shanghai`";
+    const SYNTAX: &str = "write an IANA name such as `Asia/Shanghai`";
     if name.contains(['+', ':']) || name.bytes().any(|byte| byte.is_ascii_digit()) {
-        return format!("{FORM}: a bare offset does not know when clocks change");
+        return format!("{SYNTAX}: a bare offset does not know when clocks change");
     }
     let city = name.rsplit('/').next().unwrap_or(name).to_lowercase().replace(' ', "_");
     if let Some((_, zone)) = CITIES.iter().find(|(known, _)| *known == city) {
@@ -184,6 +184,6 @@ fn zone_hint(zone_data: &TimeZoneDatabase, name: &str) -> String {
     };
     match nearest(name, names()).filter(|_| name.contains('/')).or_else(by_city).or_else(by_close_city) {
         Some(zone) => format!("did you mean `{zone}`?"),
-        None => FORM.to_owned(),
+        None => SYNTAX.to_owned(),
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fields::{Field, Group};
-use super::forms::{Choice, Flag, In, Lasting, Own, Seconds, Whole, one_or_many, one_or_many_distinct};
 use super::job::{Conflict, EndRule, Late, OnRemove};
 use super::problem::{Problem, shown};
 use super::raw::RawJob;
 use super::retry::Retry;
+use super::value_kind::{Choice, Custom, Flag, IntRange, IntoSlot, MinDuration, Seconds, one_or_many, one_or_many_distinct};
 use super::{moments, names, places, schema, values};
 use crate::yaml::Node;
 
@@ -18,8 +18,8 @@ const DAY_SECONDS: u64 = 86_400;
 
 /// Shorthand: a row of the table below.
 macro_rules! field {
-    ($name:literal, $group:expr, $about:literal, $column:expr $(,)?) => {
-        Field { name: $name, about: $about, group: $group, column: &$column }
+    ($name:literal, $group:expr, $doc:literal, $reader:expr $(,)?) => {
+        Field { name: $name, doc: $doc, group: $group, reader: &$reader }
     };
 }
 
@@ -29,8 +29,8 @@ pub(super) static FIELDS: [Field; 37] = [
         "at",
         Group::Trigger,
         "Starts every day at these wall-clock times, HH:MM or HH:MM:SS; with days only on those.",
-        In(
-            Own(|node, _| moments::one_or_many(node, moments::time), || one_or_many_distinct(&moments::time_schema()),),
+        IntoSlot(
+            Custom(|node, _| moments::one_or_many(node, moments::time), || one_or_many_distinct(&moments::time_schema()),),
             |raw: &mut RawJob| &mut raw.trigger.at
         )
     ),
@@ -38,8 +38,8 @@ pub(super) static FIELDS: [Field; 37] = [
         "once",
         Group::Trigger,
         "Starts once at each of these local dates and times, YYYY-MM-DD HH:MM.",
-        In(
-            Own(|node, _| moments::one_or_many(node, moments::date_time), || one_or_many_distinct(&moments::date_time_schema()),),
+        IntoSlot(
+            Custom(|node, _| moments::one_or_many(node, moments::date_time), || one_or_many_distinct(&moments::date_time_schema()),),
             |raw: &mut RawJob| &mut raw.trigger.once
         )
     ),
@@ -47,62 +47,66 @@ pub(super) static FIELDS: [Field; 37] = [
         "cron",
         Group::Trigger,
         "A cron expression in quotes: 5 fields, or 6 with leading seconds; as Debian cron.",
-        In(Own(|node, shared| Ok(shared.cron(node)?), schema::cron), |raw: &mut RawJob| &mut raw.trigger.cron)
+        IntoSlot(Custom(|node, shared| Ok(shared.cron(node)?), schema::cron), |raw: &mut RawJob| &mut raw.trigger.cron)
     ),
     field!(
         "every",
         Group::Trigger,
         "Elapsed steps, 1s to 24h, from local midnight or from the start of between.",
-        In(Seconds(1, DAY_SECONDS), |raw: &mut RawJob| &mut raw.trigger.every)
+        IntoSlot(Seconds(1, DAY_SECONDS), |raw: &mut RawJob| &mut raw.trigger.every)
     ),
     field!(
         "after",
         Group::Trigger,
         "The name of the job at whose planned ends this one starts.",
-        In(Own(|node, _| Ok(names::of_job(node)?), schema::job_name), |raw: &mut RawJob| &mut raw.trigger.after)
+        IntoSlot(Custom(|node, _| Ok(names::of_job(node)?), schema::job_name), |raw: &mut RawJob| &mut raw.trigger.after)
     ),
     field!(
         "days",
-        Group::Rider(&["at", "every"]),
+        Group::Modifier(&["at", "every"]),
         "The days of the week on which at or every starts: mon..fri, [sat, sun], daily.",
-        In(Own(|node, _| moments::days(node), || one_or_many(&moments::days_schema())), |raw: &mut RawJob| &mut raw.trigger.days)
+        IntoSlot(Custom(|node, _| moments::days(node), || one_or_many(&moments::days_schema())), |raw: &mut RawJob| &mut raw
+            .trigger
+            .days)
     ),
     field!(
         "between",
-        Group::Rider(&["every"]),
+        Group::Modifier(&["every"]),
         "The hours of every, from the first time to before the second: 09:00..21:00. It may cross midnight.",
-        In(Own(|node, _| Ok(moments::between(node)?), moments::between_schema), |raw: &mut RawJob| &mut raw.trigger.between)
+        IntoSlot(Custom(|node, _| Ok(moments::between(node)?), moments::between_schema), |raw: &mut RawJob| &mut raw
+            .trigger
+            .between)
     ),
     field!(
         "timezone",
         Group::Alone,
         "The IANA name of the zone of all its times; overrides the file's.",
-        In(Own(|node, shared| Ok(shared.zone(node)?), schema::zone), |raw: &mut RawJob| &mut raw.timezone)
+        IntoSlot(Custom(|node, shared| Ok(shared.zone(node)?), schema::zone), |raw: &mut RawJob| &mut raw.timezone)
     ),
     field!(
         "from",
         Group::Alone,
         "No start before this local date, or date and time.",
-        In(Own(|node, _| Ok(moments::bound(node)?), moments::bound_schema), |raw: &mut RawJob| &mut raw.from)
+        IntoSlot(Custom(|node, _| Ok(moments::bound(node)?), moments::bound_schema), |raw: &mut RawJob| &mut raw.from)
     ),
     field!(
         "until",
         Group::Alone,
         "No start after this local date, which is included, or from this date and time on.",
-        In(Own(|node, _| Ok(moments::bound(node)?), moments::bound_schema), |raw: &mut RawJob| &mut raw.until)
+        IntoSlot(Custom(|node, _| Ok(moments::bound(node)?), moments::bound_schema), |raw: &mut RawJob| &mut raw.until)
     ),
     field!(
         "except",
         Group::Alone,
         "Local dates on which it does not start: dates, ranges a..b, and names of calendars.",
-        In(Own(|node, shared| shared.except(node), schema::except), |raw: &mut RawJob| &mut raw.except)
+        IntoSlot(Custom(|node, shared| shared.except(node), schema::except), |raw: &mut RawJob| &mut raw.except)
     ),
     field!(
         "app",
         Group::Alone,
         "The application, by its name under apps in the daemon's settings; the only one is the default.",
-        In(
-            Own(
+        IntoSlot(
+            Custom(
                 |node, shared| Ok(shared.intern(values::text(node, "an application's name")?)),
                 || json!({"type": ["string", "integer"]}),
             ),
@@ -113,112 +117,119 @@ pub(super) static FIELDS: [Field; 37] = [
         "room",
         Group::Alone,
         "Where it plays: 42 is an integer room, lobby a string room, {id: \"42\", type: string} a string room of digits.",
-        In(Own(|node, _| places::room(node), places::room_schema), |raw: &mut RawJob| &mut raw.room)
+        IntoSlot(Custom(|node, _| places::room(node), places::room_schema), |raw: &mut RawJob| &mut raw.room)
     ),
     field!(
         "robot",
         Group::Alone,
         "The UserId that enters the room, at most 32 of A-Z a-z 0-9 _ -; may hold {job}, {room} and {start}. Default: {job}.",
-        In(Own(|node, shared| Ok(shared.intern(places::robot(node)?)), places::robot_schema), |raw: &mut RawJob| &mut raw.robot)
+        IntoSlot(Custom(|node, shared| Ok(shared.intern(places::robot(node)?)), places::robot_schema), |raw: &mut RawJob| &mut raw
+            .robot)
     ),
     field!(
         "stream",
         Group::Alone,
         "The URL of the media: http, https, rtmp or rtmps. The vendor's cloud fetches it.",
-        In(Own(|node, shared| Ok(shared.intern(places::stream(node)?)), places::stream_schema), |raw: &mut RawJob| &mut raw.stream)
+        IntoSlot(Custom(|node, shared| Ok(shared.intern(places::stream(node)?)), places::stream_schema), |raw: &mut RawJob| {
+            &mut raw.stream
+        })
     ),
     field!(
         "live",
         Group::Alone,
         "Whether the stream is a live source, which is never sought into. Default: true for rtmp and rtmps.",
-        In(Flag, |raw: &mut RawJob| &mut raw.live)
+        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.live)
     ),
     field!(
         "length",
         Group::Alone,
         "How long the media is once through; lets late starts join, and ends be computed.",
-        In(Lasting(SECOND), |raw: &mut RawJob| &mut raw.length)
+        IntoSlot(MinDuration(SECOND), |raw: &mut RawJob| &mut raw.length)
     ),
     field!(
         "seek",
         Group::Alone,
         "Where in the media an on-time start begins; less than length. Loops go on from 0.",
-        In(Seconds(0, u64::MAX), |raw: &mut RawJob| &mut raw.seek)
+        IntoSlot(Seconds(0, u64::MAX), |raw: &mut RawJob| &mut raw.seek)
     ),
     field!(
         "repeat",
         Group::Alone,
         "How often the media plays, 1 to 1000, or forever, which needs for or to. Default: 1.",
-        In(Own(|node, _| Ok(places::repeat(node)?), places::repeat_schema), |raw: &mut RawJob| &mut raw.repeat)
+        IntoSlot(Custom(|node, _| Ok(places::repeat(node)?), places::repeat_schema), |raw: &mut RawJob| &mut raw.repeat)
     ),
     field!(
         "volume",
         Group::Alone,
         "Volume of the API, 0 to 200; sent only when written.",
-        In(Whole::new(0, 200), |raw: &mut RawJob| &mut raw.volume)
+        IntoSlot(IntRange::new(0, 200), |raw: &mut RawJob| &mut raw.volume)
     ),
     field!(
         "tempo",
         Group::Alone,
         "Tempo of the API, the speed of playback; sent only when written.",
-        In(Own(|node, _| Ok(places::tempo(node)?), places::tempo_schema), |raw: &mut RawJob| &mut raw.tempo)
+        IntoSlot(Custom(|node, _| Ok(places::tempo(node)?), places::tempo_schema), |raw: &mut RawJob| &mut raw.tempo)
     ),
     field!(
         "progress",
         Group::Alone,
         "EnableProgress of the API; sent only when written.",
-        In(Flag, |raw: &mut RawJob| &mut raw.progress)
+        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.progress)
     ),
     field!(
         "auto_push",
         Group::Alone,
         "AutoPush of the API; sent only when written.",
-        In(Flag, |raw: &mut RawJob| &mut raw.auto_push)
+        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.auto_push)
     ),
     field!(
         "idle_timeout",
         Group::Alone,
         "IdleTimeout of the API, 0s to 600s: how long the cloud keeps an idle task; sent only when written.",
-        In(Seconds(0, 600), |raw: &mut RawJob| &mut raw.idle_timeout)
+        IntoSlot(Seconds(0, 600), |raw: &mut RawJob| &mut raw.idle_timeout)
     ),
     field!(
         "region",
         Group::Alone,
         "The region that is asked, X-TC-Region. Default: the account's.",
-        In(Own(|node, shared| Ok(shared.intern(places::region(node)?)), places::region_schema), |raw: &mut RawJob| &mut raw.region)
+        IntoSlot(Custom(|node, shared| Ok(shared.intern(places::region(node)?)), places::region_schema), |raw: &mut RawJob| {
+            &mut raw.region
+        })
     ),
     field!(
         "for",
         Group::End,
         "Ends this long after its start, in elapsed time.",
-        In(Lasting(SECOND), |raw: &mut RawJob| &mut raw.end.duration)
+        IntoSlot(MinDuration(SECOND), |raw: &mut RawJob| &mut raw.end.duration)
     ),
     field!(
         "to",
         Group::End,
         "Ends at the first such wall-clock time after its start, or never.",
-        In(Own(|node, _| Ok(to(node)?), || json!({"anyOf": [{"const": "never"}, moments::time_schema()]})), |raw: &mut RawJob| {
-            &mut raw.end.to
-        })
+        IntoSlot(
+            Custom(|node, _| Ok(to(node)?), || json!({"anyOf": [{"const": "never"}, moments::time_schema()]})),
+            |raw: &mut RawJob| { &mut raw.end.to }
+        )
     ),
     field!(
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress (the default), restart from the beginning, or skip.",
-        In(Choice(&[("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)]), |raw: &mut RawJob| &mut raw.late)
+        IntoSlot(Choice(&[("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)]), |raw: &mut RawJob| &mut raw
+            .late)
     ),
     field!(
         "start_within",
         Group::Alone,
         "How long it is tried until it is first on air. Default: the window; 10m when its end is open.",
-        In(Lasting(SECOND), |raw: &mut RawJob| &mut raw.start_within)
+        IntoSlot(MinDuration(SECOND), |raw: &mut RawJob| &mut raw.start_within)
     ),
     field!(
         "conflict",
         Group::Alone,
         "Another show in the same room: reject is an error (the default), preempt takes the room, yield gives way and returns, \
          allow plays both if both say so.",
-        In(
+        IntoSlot(
             Choice(&[
                 ("reject", Conflict::Reject),
                 ("preempt", Conflict::Preempt),
@@ -233,37 +244,38 @@ pub(super) static FIELDS: [Field; 37] = [
         "heal",
         Group::Alone,
         "Whether it is put on air again when it vanishes before its end. Default: true.",
-        In(Flag, |raw: &mut RawJob| &mut raw.heal)
+        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.heal)
     ),
     field!(
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end (the default), stop takes it off.",
-        In(Choice(&[("finish", OnRemove::Finish), ("stop", OnRemove::Stop)]), |raw: &mut RawJob| &mut raw.on_remove)
+        IntoSlot(Choice(&[("finish", OnRemove::Finish), ("stop", OnRemove::Stop)]), |raw: &mut RawJob| &mut raw.on_remove)
     ),
     field!(
         "priority",
         Group::Alone,
         "Who leaves first when starts queue for the rate: 9 before 0. Default: 5.",
-        In(Whole::new(0, 9), |raw: &mut RawJob| &mut raw.priority)
+        IntoSlot(IntRange::new(0, 9), |raw: &mut RawJob| &mut raw.priority)
     ),
     field!(
         "preflight",
         Group::Alone,
         "Only its default, true, is taken yet.",
-        In(Own(|node, _| Ok(only_default(node)?), || json!({"const": true})), |raw: &mut RawJob| &mut raw.preflight)
+        IntoSlot(Custom(|node, _| Ok(only_default(node)?), || json!({"const": true})), |raw: &mut RawJob| &mut raw.preflight)
     ),
     field!(
         "enabled",
         Group::Alone,
         "False: the job is checked and plans nothing. Default: true.",
-        In(Flag, |raw: &mut RawJob| &mut raw.enabled)
+        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.enabled)
     ),
     field!(
         "note",
         Group::Alone,
         "A text that is shown in status and plan, at most 500 characters.",
-        In(Own(|node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema), |raw: &mut RawJob| &mut raw.note)
+        IntoSlot(Custom(|node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema), |raw: &mut RawJob| &mut raw
+            .note)
     ),
 ];
 

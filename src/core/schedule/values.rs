@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::forms::text_like;
 use super::problem::{Problem, did_you_mean, shown};
+use super::value_kind::text_like;
 use crate::yaml::{Kind, Node};
 
 /// Longest duration anywhere. Ten years are no show, and keep every sum of instants inside what the calendar can express.
@@ -16,25 +16,27 @@ const DURATION_MAX: Duration = Duration::from_hours(3_660 * 24);
 /// Plain words that some YAML dialect reads as a boolean.
 const BOOLEAN_WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
 
-/// A scalar's text and whether it is plain, where `due` names what belongs there: `a duration`.
-pub(super) fn scalar<'n>(node: &'n Node<'_>, due: &str) -> Result<(&'n str, bool), Problem> {
+/// A scalar's text and whether it is plain, where `expected` names what belongs there: `a duration`.
+pub(super) fn scalar<'n>(node: &'n Node<'_>, expected: &str) -> Result<(&'n str, bool), Problem> {
     match &node.kind {
         _ if node.is_null() => {
-            Err(Problem::of(node, "no-value", format!("the value is missing: {due} is due")).hint("write one, or remove the key"))
+            Err(Problem::of(node, "no-value", format!("expected {expected}, found no value")).hint("write one, or remove the key"))
         }
         Kind::Scalar { text, plain } => Ok((text, *plain)),
-        Kind::List(_) | Kind::Map(_) => Err(Problem::of(node, "wrong-type", format!("{due} is due, not {}", node.describe()))),
+        Kind::List(_) | Kind::Map(_) => {
+            Err(Problem::of(node, "wrong-type", format!("expected {expected}, found {}", node.describe())))
+        }
     }
 }
 
 /// A word or a text. Plain words that look like booleans must be quoted: they mean different things to different readers.
-pub fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem> {
-    let (text, plain) = scalar(node, due)?;
+pub fn text<'n>(node: &'n Node<'_>, expected: &str) -> Result<&'n str, Problem> {
+    let (text, plain) = scalar(node, expected)?;
     if plain && BOOLEAN_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Err(Problem::of(
             node,
             "wrong-type",
-            format!("{due} is due, and {} without quotes is a boolean to many YAML readers", shown(text)),
+            format!("expected {expected}, found {} without quotes, which many YAML readers take for a boolean", shown(text)),
         )
         .hint(format!("write `\"{text}\"`")));
     }
@@ -56,40 +58,40 @@ pub fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
         _ => None,
     };
     let problem = if matches!(lower.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
-        format!("{} is a boolean in YAML 1.1 only; `true` or `false` is due", shown(text))
+        format!("expected `true` or `false`, found {}, which is a boolean in YAML 1.1 only", shown(text))
     } else {
-        format!("`true` or `false` is due, not {}", described(text, plain))
+        format!("expected `true` or `false`, found {}", described(text, plain))
     };
     Err(Problem::of(node, "bad-boolean", problem).maybe_hint(meant.map(|word| format!("write `{word}`{}", without_quotes(plain)))))
 }
 
 /// A whole number within a range, in plain decimal digits.
 pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<T, Problem> {
-    let due = format!("a whole number from {} to {}", range.start(), range.end());
-    let (text, plain) = scalar(node, &due)?;
+    let expected = format!("a whole number from {} to {}", range.start(), range.end());
+    let (text, plain) = scalar(node, &expected)?;
     if plain && let Some(value) = decimal(text) {
         let value = value.filter(|value| range.contains(value)).and_then(|value| T::try_from(value).ok());
         return match value {
             Some(value) => Ok(value),
-            None => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", shown(text)))),
+            None => Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text)))),
         };
     }
     if plain && text.strip_prefix('-').is_some_and(|rest| decimal(rest).is_some()) {
-        return Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", shown(text))));
+        return Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text))));
     }
-    Err(not_decimal(node, text, plain, &due))
+    Err(not_decimal(node, text, plain, &expected))
 }
 
 /// What is wrong with a text where a decimal number is due.
-fn not_decimal(node: &Node<'_>, text: &str, plain: bool, due: &str) -> Problem {
-    let problem = Problem::of(node, "bad-number", format!("{due} is due, not {}", described(text, plain)));
+fn not_decimal(node: &Node<'_>, text: &str, plain: bool, expected: &str) -> Problem {
+    let problem = Problem::of(node, "bad-number", format!("expected {expected}, found {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
         return problem.hint(format!("write {}{}", shown(text), without_quotes(plain)));
     }
     problem.maybe_hint(number_habit(text).map(str::to_owned))
 }
 
-/// Why a text that reads like a number is none here; nothing when it does not read like one.
+/// Why a text that reads like a number is not one here; nothing when it does not read like one.
 pub(super) fn number_habit(text: &str) -> Option<&'static str> {
     let unsigned = text.trim_start_matches(['-', '+']);
     let bytes = unsigned.as_bytes();
@@ -138,13 +140,12 @@ fn decimal(text: &str) -> Option<Option<u64>> {
 /// One of a few words.
 pub fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Problem> {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-    let due = one_of(&names);
-    let (text, _) = scalar(node, &due)?;
+    let expected = one_of(&names);
+    let (text, _) = scalar(node, &expected)?;
     match words.iter().find(|(name, _)| *name == text) {
         Some((_, value)) => Ok(*value),
-        None => {
-            Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", shown(text))).maybe_hint(did_you_mean(text, names)))
-        }
+        None => Err(Problem::of(node, "bad-word", format!("expected {expected}, found {}", shown(text)))
+            .maybe_hint(did_you_mean(text, names))),
     }
 }
 
@@ -161,17 +162,17 @@ pub(super) fn one_of(names: &[&str]) -> String {
 pub fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
-        Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-duration", format!("expected a duration such as `90s`, found {}", shown(text))).hint(hint)
     })?;
     if range.contains(&value) {
         return Ok(value);
     }
     let bound = if *range.end() == DURATION_MAX {
-        format!("at least {}", written(*range.start()))
+        format!("a duration of at least {}", format_duration(*range.start()))
     } else {
-        format!("{} to {}", written(*range.start()), written(*range.end()))
+        format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()))
     };
-    Err(Problem::of(node, "out-of-range", format!("{} is out of range; {bound} is due", shown(text))))
+    Err(Problem::of(node, "out-of-range", format!("expected {bound}, found {}", shown(text))))
 }
 
 /// A duration that is at least `least`.
@@ -185,7 +186,7 @@ pub fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Dura
     if value.subsec_nanos() == 0 {
         return Ok(value);
     }
-    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", written(value)))
+    Err(Problem::of(node, "bad-duration", format!("expected whole seconds, found {}", format_duration(value)))
         .hint("write it without a part of a second"))
 }
 
@@ -199,8 +200,8 @@ pub(super) fn duration_schema(least: Duration) -> Value {
     };
     let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$");
     let form = match least {
-        Duration::ZERO => DURATION_FORM.to_owned(),
-        least => format!("{DURATION_FORM}; at least {}", written(least)),
+        Duration::ZERO => DURATION_SYNTAX.to_owned(),
+        least => format!("{DURATION_SYNTAX}; at least {}", format_duration(least)),
     };
     text_like(&pattern, &form, &["90s", "1m30s", "2h"])
 }
@@ -209,11 +210,11 @@ pub(super) fn duration_schema(least: Duration) -> Value {
 pub(super) fn whole_seconds_schema(least: u64) -> Value {
     let enough = if least == 0 { "" } else { "(?=.*[1-9])" };
     let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?(([0-9]*000|0+)ms)?$");
-    text_like(&pattern, &format!("{DURATION_FORM}; in whole seconds, at least {least}s"), &["10s", "1m30s", "1h"])
+    text_like(&pattern, &format!("{DURATION_SYNTAX}; in whole seconds, at least {least}s"), &["10s", "1m30s", "1h"])
 }
 
 /// How a duration is written.
-const DURATION_FORM: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
+const DURATION_SYNTAX: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
 
 /// The units, each with its milliseconds, in the order in which they may be written.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -224,7 +225,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         return Err(format!("give it a unit: `{text}s` for seconds, `{text}m` for minutes"));
     }
     if text.is_empty() {
-        return Err(DURATION_FORM.to_owned());
+        return Err(DURATION_SYNTAX.to_owned());
     }
     let mut rest = text;
     let mut milliseconds: u64 = 0;
@@ -237,23 +238,23 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err("write it in whole numbers: `1h30m` for one and a half hours".to_owned());
         }
         if number.is_empty() || unit.is_empty() {
-            return Err(DURATION_FORM.to_owned());
+            return Err(DURATION_SYNTAX.to_owned());
         }
         let Some((_, size)) = units.find(|(name, _)| *name == unit) else {
             let known = UNITS.iter().any(|(name, _)| *name == unit);
-            return Err(if known { DURATION_FORM.to_owned() } else { "the units are `d`, `h`, `m`, `s` and `ms`".to_owned() });
+            return Err(if known { DURATION_SYNTAX.to_owned() } else { "the units are `d`, `h`, `m`, `s` and `ms`".to_owned() });
         };
         let value = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*size));
         let sum = value.and_then(|value| milliseconds.checked_add(value));
-        milliseconds = sum.ok_or_else(|| format!("at most {} is taken", written(DURATION_MAX)))?;
+        milliseconds = sum.ok_or_else(|| format!("at most {} is taken", format_duration(DURATION_MAX)))?;
         rest = &rest[digits + letters..];
     }
     let value = Duration::from_millis(milliseconds);
-    if value > DURATION_MAX { Err(format!("at most {} is taken", written(DURATION_MAX))) } else { Ok(value) }
+    if value > DURATION_MAX { Err(format!("at most {} is taken", format_duration(DURATION_MAX))) } else { Ok(value) }
 }
 
 /// A duration as an operator writes it: in whole milliseconds, largest unit first.
-pub fn written(value: Duration) -> String {
+pub fn format_duration(value: Duration) -> String {
     let mut rest = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
     for (name, size) in UNITS {

@@ -8,7 +8,7 @@ use super::{Reason, Says, clock, moment};
 use crate::calendar::{CronField, DateRange, Dst, Refusal, Trigger, clock_changes};
 use crate::plan::Planned;
 use crate::plan::why::{Asked, No, Why};
-use crate::schedule::values::written as length;
+use crate::schedule::values::format_duration as length;
 use crate::schedule::{EndRule, Job, JobId};
 
 /// Times of a trigger, and ranges of `except`, that are quoted.

@@ -16,7 +16,7 @@ use crate::yaml::{Entry, Kind, Node};
 const SECRET_HINT: &str = "write where it is kept: `{env: NAME}`, `{file: PATH}` or `{credential: NAME}`";
 
 /// One file being read.
-pub(super) struct Form<'f> {
+pub(super) struct SettingsReader<'f> {
     file: &'f Arc<str>,
     index: &'f LineIndex<'f>,
     /// Where relative paths start.
@@ -40,9 +40,9 @@ impl<'n, 'a> Fields<'n, 'a> {
 }
 
 /// The problem just recorded, for what is still to be said of it.
-pub(super) struct Told<'f>(&'f mut Diagnostic);
+pub(super) struct Recorded<'f>(&'f mut Diagnostic);
 
-impl Told<'_> {
+impl Recorded<'_> {
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
@@ -54,31 +54,31 @@ impl Told<'_> {
     }
 }
 
-impl<'f> Form<'f> {
-    pub(super) fn new(file: &'f Arc<str>, index: &'f LineIndex<'f>, folder: &'f Path) -> Form<'f> {
-        Form { file, index, folder, diagnostics: Vec::new(), shown: Vec::new() }
+impl<'f> SettingsReader<'f> {
+    pub(super) fn new(file: &'f Arc<str>, index: &'f LineIndex<'f>, folder: &'f Path) -> SettingsReader<'f> {
+        SettingsReader { file, index, folder, diagnostics: Vec::new(), shown: Vec::new() }
     }
 
     pub(super) fn place(&self, span: Span) -> Place {
         self.index.place(self.file, span)
     }
 
-    pub(super) fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Told<'_> {
-        self.tell(span, Diagnostic::error(code, message))
+    pub(super) fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Recorded<'_> {
+        self.record(span, Diagnostic::error(code, message))
     }
 
-    pub(super) fn warning(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Told<'_> {
-        self.tell(span, Diagnostic::warning(code, message))
+    pub(super) fn warning(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Recorded<'_> {
+        self.record(span, Diagnostic::warning(code, message))
     }
 
-    fn tell(&mut self, span: Span, diagnostic: Diagnostic) -> Told<'_> {
+    fn record(&mut self, span: Span, diagnostic: Diagnostic) -> Recorded<'_> {
         let place = self.place(span);
         self.diagnostics.push(diagnostic.at(place));
-        Told(self.diagnostics.last_mut().expect("it was just pushed"))
+        Recorded(self.diagnostics.last_mut().expect("it was just pushed"))
     }
 
     /// Takes a problem of the YAML itself. Its message may echo a key or a tag: what does not look like a setting goes.
-    pub(super) fn discreetly(&mut self, mut problem: Diagnostic) {
+    pub(super) fn push_redacted(&mut self, mut problem: Diagnostic) {
         let parts: Vec<&str> = problem.message.split('`').collect();
         let said: Vec<&str> = parts
             .iter()
@@ -93,7 +93,7 @@ impl<'f> Form<'f> {
     pub(super) fn map<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> Option<&'n [Entry<'a>]> {
         let entries = node.entries();
         if entries.is_none() {
-            self.error(node.span, "wrong-type", format!("{what} must be a mapping, not {}", node.describe()));
+            self.error(node.span, "wrong-type", format!("{what}: expected a mapping, found {}", node.describe()));
         }
         entries
     }
@@ -180,11 +180,11 @@ impl<'f> Form<'f> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str, due: &str) -> Option<&'n str> {
-        let text = values::text(node, due);
+    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, key: &str, expected: &str) -> Option<&'n str> {
+        let text = values::text(node, expected);
         self.take(node, key, text).filter(|text| {
             if text.is_empty() {
-                self.error(node.span, "no-value", format!("`{key}`: the text is empty; {due} is due"));
+                self.error(node.span, "no-value", format!("`{key}`: expected {expected}, found an empty text"));
             }
             !text.is_empty()
         })
@@ -205,7 +205,7 @@ impl<'f> Form<'f> {
         self.take(node, key, values::boolean(node))
     }
 
-    /// Keeps what a parser of one value answered. Its problems repeat the value, so one that may be a secret gets other words.
+    /// Keeps what a parser of one value returned. Its problems repeat the value, so one that may be a secret gets other words.
     pub(super) fn take<T>(&mut self, node: &Node<'_>, key: &str, read: Result<T, Problem>) -> Option<T> {
         let secret = node.text().is_some_and(looks_like_a_secret);
         if node.text().is_some() && !secret {

@@ -13,7 +13,7 @@ use super::values;
 use crate::yaml::{Entry, Node};
 
 /// A kind of value.
-pub(super) trait Form: Sync {
+pub(super) trait ValueKind: Sync {
     /// What it is read into.
     type Value;
     /// The value, or everything that is wrong with it.
@@ -23,17 +23,17 @@ pub(super) trait Form: Sync {
 }
 
 /// How one field is read into a raw mapping `R`.
-pub(super) trait Column<R>: Sync {
-    /// Reads the entry into its slot; answers what is wrong with it.
+pub(super) trait FieldReader<R>: Sync {
+    /// Reads the entry into its slot; returns what is wrong with it.
     fn read(&self, entry: &Entry<'_>, raw: &mut R, shared: &mut Shared<'_>) -> Vec<Problem>;
     /// What JSON Schema says of its value; nothing for a field whose every value is refused.
     fn schema(&self) -> Option<Value>;
 }
 
 /// A form, and the slot that its value goes into.
-pub(super) struct In<R, F: Form>(pub(super) F, pub(super) fn(&mut R) -> &mut Slot<F::Value>);
+pub(super) struct IntoSlot<R, F: ValueKind>(pub(super) F, pub(super) fn(&mut R) -> &mut Slot<F::Value>);
 
-impl<R, F: Form> Column<R> for In<R, F> {
+impl<R, F: ValueKind> FieldReader<R> for IntoSlot<R, F> {
     fn read(&self, entry: &Entry<'_>, raw: &mut R, shared: &mut Shared<'_>) -> Vec<Problem> {
         let read = self.0.read(&entry.value, shared);
         (self.1)(raw).put(entry, read)
@@ -47,7 +47,7 @@ impl<R, F: Form> Column<R> for In<R, F> {
 /// `true` or `false`.
 pub(super) struct Flag;
 
-impl Form for Flag {
+impl ValueKind for Flag {
     type Value = bool;
 
     fn read(&self, node: &Node<'_>, _: &mut Shared<'_>) -> Result<bool, Vec<Problem>> {
@@ -60,16 +60,16 @@ impl Form for Flag {
 }
 
 /// A whole number from the first to the second.
-pub(super) struct Whole<T>(u64, u64, PhantomData<fn() -> T>);
+pub(super) struct IntRange<T>(u64, u64, PhantomData<fn() -> T>);
 
-impl<T> Whole<T> {
+impl<T> IntRange<T> {
     /// From `least` to `most`, both included.
-    pub(super) const fn new(least: u64, most: u64) -> Whole<T> {
-        Whole(least, most, PhantomData)
+    pub(super) const fn new(least: u64, most: u64) -> IntRange<T> {
+        IntRange(least, most, PhantomData)
     }
 }
 
-impl<T: TryFrom<u64>> Form for Whole<T> {
+impl<T: TryFrom<u64>> ValueKind for IntRange<T> {
     type Value = T;
 
     fn read(&self, node: &Node<'_>, _: &mut Shared<'_>) -> Result<T, Vec<Problem>> {
@@ -82,9 +82,9 @@ impl<T: TryFrom<u64>> Form for Whole<T> {
 }
 
 /// A duration that is at least this.
-pub(super) struct Lasting(pub(super) Duration);
+pub(super) struct MinDuration(pub(super) Duration);
 
-impl Form for Lasting {
+impl ValueKind for MinDuration {
     type Value = Duration;
 
     fn read(&self, node: &Node<'_>, _: &mut Shared<'_>) -> Result<Duration, Vec<Problem>> {
@@ -99,7 +99,7 @@ impl Form for Lasting {
 /// A duration in whole seconds, from the first to the second.
 pub(super) struct Seconds(pub(super) u64, pub(super) u64);
 
-impl Form for Seconds {
+impl ValueKind for Seconds {
     type Value = Duration;
 
     fn read(&self, node: &Node<'_>, _: &mut Shared<'_>) -> Result<Duration, Vec<Problem>> {
@@ -114,7 +114,7 @@ impl Form for Seconds {
 /// One of a few words.
 pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
-impl<T: Copy + Sync> Form for Choice<T> {
+impl<T: Copy + Sync> ValueKind for Choice<T> {
     type Value = T;
 
     fn read(&self, node: &Node<'_>, _: &mut Shared<'_>) -> Result<T, Vec<Problem>> {
@@ -128,9 +128,9 @@ impl<T: Copy + Sync> Form for Choice<T> {
 }
 
 /// A value of its own kind: its reader, and what JSON Schema says of it.
-pub(super) struct Own<T>(pub(super) fn(&Node<'_>, &mut Shared<'_>) -> Result<T, Vec<Problem>>, pub(super) fn() -> Value);
+pub(super) struct Custom<T>(pub(super) fn(&Node<'_>, &mut Shared<'_>) -> Result<T, Vec<Problem>>, pub(super) fn() -> Value);
 
-impl<T> Form for Own<T> {
+impl<T> ValueKind for Custom<T> {
     type Value = T;
 
     fn read(&self, node: &Node<'_>, shared: &mut Shared<'_>) -> Result<T, Vec<Problem>> {
@@ -174,8 +174,8 @@ pub fn one_of(mapping: &mut Value, group: &[&str]) {
 
 /// A mapping of these keys and no others; each says what it is. `needed` ones must be written.
 pub fn mapping<'k>(keys: impl IntoIterator<Item = (&'k str, &'k str, Value)>, needed: &[&str]) -> Value {
-    let described = |(name, about, mut schema): (&str, &str, Value)| {
-        schema["description"] = about.into();
+    let described = |(name, doc, mut schema): (&str, &str, Value)| {
+        schema["description"] = doc.into();
         (name.to_owned(), schema)
     };
     let properties: Map<String, Value> = keys.into_iter().map(described).collect();

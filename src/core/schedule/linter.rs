@@ -13,7 +13,7 @@ use super::job::{EndRule, Job};
 use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
-use super::values::written;
+use super::values::format_duration;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
@@ -26,32 +26,32 @@ const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 const STARTS_NEAR_CHANGE_MAX: usize = 64;
 
 /// Judges jobs one after the other, remembering what is the same for all jobs of a zone.
-pub(super) struct Warner {
+pub(super) struct Linter {
     now: Timestamp,
     changes: HashMap<String, Arc<[ClockChange]>>,
 }
 
 /// Where problems with a job's times are told.
 #[derive(Clone, Copy)]
-pub(super) struct Marks {
+pub(super) struct WarningSpans {
     /// The trigger.
     pub(super) trigger: Span,
     /// `to`, or the job's name.
     pub(super) to: Span,
 }
 
-impl Marks {
+impl WarningSpans {
     /// Of a job, as it was written.
-    pub(super) fn of(job: &Job, raw: &RawJob) -> Marks {
+    pub(super) fn of(job: &Job, raw: &RawJob) -> WarningSpans {
         let to = if raw.end.to.span == Span::default() { job.place.span } else { raw.end.to.span };
-        Marks { trigger: trigger_span(raw), to }
+        WarningSpans { trigger: trigger_span(raw), to }
     }
 }
 
-impl Warner {
+impl Linter {
     /// For schedules read at `now`.
-    pub(super) fn new(now: Timestamp) -> Warner {
-        Warner { now, changes: HashMap::new() }
+    pub(super) fn new(now: Timestamp) -> Linter {
+        Linter { now, changes: HashMap::new() }
     }
 
     /// Everything that is odd about `job`. A job that is switched off is left in peace.
@@ -66,23 +66,23 @@ impl Warner {
         problems.extend(long_loop(job, raw, key));
         // Of a job that follows another nothing is known of its times yet.
         if job.after.is_none() {
-            problems.extend(self.of_times(job, Marks::of(job, raw)));
+            problems.extend(self.time_warnings(job, WarningSpans::of(job, raw)));
         }
         problems
     }
 
     /// What is odd about the times of `job`, which may be told at these places.
-    pub(super) fn of_times(&mut self, job: &Job, marks: Marks) -> Vec<Problem> {
+    pub(super) fn time_warnings(&mut self, job: &Job, spans: WarningSpans) -> Vec<Problem> {
         if !job.enabled {
             return Vec::new();
         }
-        match no_start(job, marks, self.now) {
+        match no_start(job, spans, self.now) {
             Some(problem) => vec![problem],
-            None => self.clock_changes(job, marks),
+            None => self.clock_changes(job, spans),
         }
     }
 
-    fn clock_changes(&mut self, job: &Job, marks: Marks) -> Vec<Problem> {
+    fn clock_changes(&mut self, job: &Job, spans: WarningSpans) -> Vec<Problem> {
         let starts_stay = matches!(job.when.trigger, Trigger::Every { .. } | Trigger::After(_));
         if starts_stay && !matches!(job.end, EndRule::To(_)) {
             return Vec::new();
@@ -94,12 +94,12 @@ impl Warner {
             self.changes.insert(name.to_owned(), Arc::clone(&found));
             found
         });
-        let told = |change: &ClockChange| {
-            let start = if starts_stay { None } else { moved(job, *change).map(|start| tell(job, marks, *change, &start)) };
-            let end = moved_end(job, *change).map(|end| tell_end(job, marks, *change, &end));
+        let warnings_of = |change: &ClockChange| {
+            let start = if starts_stay { None } else { moved(job, *change).map(|start| start_moved(job, spans, *change, &start)) };
+            let end = moved_end(job, *change).map(|end| end_moved(job, spans, *change, &end));
             start.into_iter().chain(end)
         };
-        changes.iter().flat_map(told).collect()
+        changes.iter().flat_map(warnings_of).collect()
     }
 }
 
@@ -146,7 +146,7 @@ fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
         let problem = Problem::at(
             span,
             "no-length",
-            "`repeat` without `length`: a late start or a restart cannot tell where the show is, and begins anew",
+            "`repeat` without `length`: a late start or a restart cannot tell where the show is, so it begins anew",
         );
         problems.push(problem.hint("add `length`, how long the media is once through"));
     }
@@ -156,7 +156,7 @@ fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
 /// A loop that outlives the longest that the cloud plays.
 fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
     let (field, value, slot) = match job.end {
-        EndRule::For(length) if length > LOOP_MAX => ("for", written(length), raw.end.duration.span),
+        EndRule::For(length) if length > LOOP_MAX => ("for", format_duration(length), raw.end.duration.span),
         EndRule::Never => ("to", "never".to_owned(), raw.end.to.span),
         _ => return None,
     };
@@ -168,11 +168,14 @@ fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
          handed over to itself, with a short break"
     );
     let span = if slot == Span::default() { key } else { slot };
-    Some(Problem::at(span, "loop-too-long", message).hint("no harm if that is meant; windows of a day each break when you want it"))
+    Some(
+        Problem::at(span, "loop-too-long", message)
+            .hint("this is fine if you mean it; windows of a day each break when you want it"),
+    )
 }
 
 /// A job of which no start lies ahead.
-fn no_start(job: &Job, marks: Marks, now: Timestamp) -> Option<Problem> {
+fn no_start(job: &Job, spans: WarningSpans, now: Timestamp) -> Option<Problem> {
     if job.when.next_after(now).is_some() {
         return None;
     }
@@ -185,7 +188,7 @@ fn no_start(job: &Job, marks: Marks, now: Timestamp) -> Option<Problem> {
     if earlier.is_some_and(|earlier| job.when.next_after(earlier).is_some()) {
         return None;
     }
-    let span = marks.trigger;
+    let span = spans.trigger;
     if let Some(after) = &job.after {
         let message = format!("`{after}`, which this job follows, will not start again: neither will this job");
         return Some(Problem::at(span, "past", message).hint("`enabled: false` switches a job off on purpose"));
@@ -240,7 +243,7 @@ fn moved(job: &Job, change: ClockChange) -> Option<Start> {
     job.when.between(from, to).take(STARTS_NEAR_CHANGE_MAX).find(is_moved)
 }
 
-fn tell(job: &Job, marks: Marks, change: ClockChange, start: &Start) -> Problem {
+fn start_moved(job: &Job, spans: WarningSpans, change: ClockChange, start: &Start) -> Problem {
     let zone = job.when.zone.iana_name().unwrap_or("this zone");
     let written = show_wall(start.written);
     let (before, after) = (change.before.to_datetime(change.at), change.after.to_datetime(change.at));
@@ -265,7 +268,7 @@ fn tell(job: &Job, marks: Marks, change: ClockChange, start: &Start) -> Problem 
             clock(job.when.zone.to_datetime(start.at))
         ),
     };
-    Problem::at(marks.trigger, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(spans.trigger, "clock-change", message).hint("this is fine if you mean it; a time outside that hour is never moved")
 }
 
 /// An end that a clock change moves: the time that `to` writes, when it is, and what became of it.
@@ -292,7 +295,7 @@ fn moved_end(job: &Job, change: ClockChange) -> Option<MovedEnd> {
     starts.into_iter().any(|start| ends_then(&start)).then_some(MovedEnd { written, at, dst })
 }
 
-fn tell_end(job: &Job, marks: Marks, change: ClockChange, end: &MovedEnd) -> Problem {
+fn end_moved(job: &Job, spans: WarningSpans, change: ClockChange, end: &MovedEnd) -> Problem {
     let zone = job.when.zone.iana_name().unwrap_or("this zone");
     let written = show_wall(end.written);
     let (before, after) = (clock(change.before.to_datetime(change.at)), clock(change.after.to_datetime(change.at)));
@@ -307,7 +310,7 @@ fn tell_end(job: &Job, marks: Marks, change: ClockChange, end: &MovedEnd) -> Pro
             )
         }
     };
-    Problem::at(marks.to, "clock-change", message).hint("no harm if that is meant; a time outside that hour is never moved")
+    Problem::at(spans.to, "clock-change", message).hint("this is fine if you mean it; a time outside that hour is never moved")
 }
 
 fn clock(wall: DateTime) -> String {
