@@ -12,4 +12,5 @@ pub mod plan;
 pub mod report;
 pub mod schedule;
 pub mod trtc;
+mod words;
 pub mod yaml;

@@ -205,7 +205,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress (the default), restart from the beginning, or skip.",
-        In(Choice(&[("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)]), |raw: &mut RawJob| &mut raw.late)
+        In(Choice(Late::WORDS), |raw: &mut RawJob| &mut raw.late)
     ),
     field!(
         "start_within",
@@ -218,15 +218,7 @@ pub(super) static FIELDS: [Field; 37] = [
         Group::Alone,
         "Another show in the same room: reject is an error (the default), preempt takes the room, yield gives way and returns, \
          allow plays both if both say so.",
-        In(
-            Choice(&[
-                ("reject", Conflict::Reject),
-                ("preempt", Conflict::Preempt),
-                ("yield", Conflict::Yield),
-                ("allow", Conflict::Allow),
-            ]),
-            |raw: &mut RawJob| &mut raw.conflict
-        )
+        In(Choice(Conflict::WORDS), |raw: &mut RawJob| &mut raw.conflict)
     ),
     field!("retry", Group::Alone, "How a start is tried again. Merges with the defaults key by key.", Retry),
     field!(
@@ -239,7 +231,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end (the default), stop takes it off.",
-        In(Choice(&[("finish", OnRemove::Finish), ("stop", OnRemove::Stop)]), |raw: &mut RawJob| &mut raw.on_remove)
+        In(Choice(OnRemove::WORDS), |raw: &mut RawJob| &mut raw.on_remove)
     ),
     field!(
         "priority",
