@@ -13,4 +13,5 @@ pub mod plan;
 pub mod report;
 pub mod schedule;
 pub mod trtc;
+mod words;
 pub mod yaml;

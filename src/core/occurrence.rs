@@ -32,6 +32,7 @@ pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
 use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
+use crate::words::words;
 
 /// Names an occurrence for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,21 +60,7 @@ pub enum Kind {
     Summary,
 }
 
-impl Kind {
-    /// As the ledger and our JSON write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Planned => "planned",
-            Kind::Fired => "fired",
-            Kind::Summary => "summary",
-        }
-    }
-
-    /// The way back from the ledger.
-    pub fn from_name(name: &str) -> Option<Kind> {
-        [Kind::Planned, Kind::Fired, Kind::Summary].into_iter().find(|kind| kind.name() == name)
-    }
-}
+words!(Kind { Planned = "planned", Fired = "fired", Summary = "summary" });
 
 /// What is played, where, and by which robot. An occurrence on air keeps it whatever becomes of the schedule.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,21 +123,7 @@ pub enum WaitReason {
     Restart,
 }
 
-impl WaitReason {
-    /// As the ledger writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            WaitReason::Retry => "retry",
-            WaitReason::Yield => "yield",
-            WaitReason::Restart => "restart",
-        }
-    }
-
-    /// The way back from the ledger.
-    pub fn from_name(name: &str) -> Option<WaitReason> {
-        [WaitReason::Retry, WaitReason::Yield, WaitReason::Restart].into_iter().find(|why| why.name() == name)
-    }
-}
+words!(WaitReason { Retry = "retry", Yield = "yield", Restart = "restart" });
 
 /// Where an occurrence stands (DESIGN section 6). Each state carries exactly what exists in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +165,20 @@ impl State {
             State::Done { .. } => "done",
         }
     }
+
+    /// The state of a name: the way back from the ledger. `wait` is until when it waits and for what, `outcome` is the outcome that
+    /// it has or will have. `None`: no state has this name, or what that state carries is missing.
+    pub fn from_parts(name: &str, wait: Option<(Timestamp, WaitReason)>, outcome: Option<Outcome>) -> Option<State> {
+        let states = [
+            Some(State::Armed),
+            Some(State::Calling),
+            wait.map(|(until, why)| State::Waiting { until, why }),
+            Some(State::OnAir),
+            outcome.clone().map(|outcome| State::Stopping { outcome }),
+            outcome.map(|outcome| State::Done { outcome }),
+        ];
+        states.into_iter().flatten().find(|state| state.name() == name)
+    }
 }
 
 /// What an occurrence was before a callback named its task.
@@ -205,21 +192,7 @@ pub enum Adopted {
     FromOnAir,
 }
 
-impl Adopted {
-    /// As the ledger writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Adopted::FromWaiting => "waiting",
-            Adopted::FromRestart => "restart",
-            Adopted::FromOnAir => "on_air",
-        }
-    }
-
-    /// The way back from the ledger.
-    pub fn from_name(name: &str) -> Option<Adopted> {
-        [Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
-    }
-}
+words!(Adopted { FromWaiting = "waiting", FromRestart = "restart", FromOnAir = "on_air" });
 
 /// A room of an application: what two occurrences can be in conflict about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

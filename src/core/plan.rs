@@ -40,6 +40,26 @@ impl End {
             End::Open | End::Never => None,
         }
     }
+
+    /// The word of its kind, as the ledger writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            End::Planned(_) => "planned",
+            End::Media(_) => "media",
+            End::Open => "open",
+            End::Never => "never",
+        }
+    }
+
+    /// The end of this kind and instant: the way back from the ledger. `None`: no kind has this name, or the kind and the instant
+    /// do not go together.
+    pub fn from_parts(name: &str, at: Option<Timestamp>) -> Option<End> {
+        let ends = match at {
+            Some(at) => [End::Planned(at), End::Media(at)],
+            None => [End::Open, End::Never],
+        };
+        ends.into_iter().find(|end| end.name() == name)
+    }
 }
 
 /// One planned showing: (job id, start).

@@ -94,16 +94,11 @@ pub(super) fn spec(occurrence: &Occurrence) -> String {
 }
 
 fn end_name(end: End) -> &'static str {
-    match end {
-        End::Planned(_) => "planned",
-        End::Media(_) => "media",
-        End::Open => "open",
-        End::Never => "never",
-    }
+    end.name()
 }
 
 fn reject() -> String {
-    conflict_name(Conflict::Reject).to_owned()
+    Conflict::Reject.name().to_owned()
 }
 
 fn yes() -> bool {
@@ -111,31 +106,19 @@ fn yes() -> bool {
 }
 
 fn finish() -> String {
-    on_remove_name(OnRemove::Finish).to_owned()
+    OnRemove::Finish.name().to_owned()
 }
 
 fn conflict_name(conflict: Conflict) -> &'static str {
-    match conflict {
-        Conflict::Reject => "reject",
-        Conflict::Preempt => "preempt",
-        Conflict::Yield => "yield",
-        Conflict::Allow => "allow",
-    }
+    conflict.name()
 }
 
 fn on_remove_name(on_remove: OnRemove) -> &'static str {
-    match on_remove {
-        OnRemove::Finish => "finish",
-        OnRemove::Stop => "stop",
-    }
+    on_remove.name()
 }
 
 fn late_name(late: Late) -> &'static str {
-    match late {
-        Late::Join => "join",
-        Late::Restart => "restart",
-        Late::Skip => "skip",
-    }
+    late.name()
 }
 
 /// The columns [`occurrence`] reads.
@@ -152,7 +135,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         key: key(row)?,
         kind: Kind::from_name(&kind).ok_or_else(|| broken("kind", &kind))?,
         count: row.get("count")?,
-        end: end(&spec.end, instant_or_none(row, "end_ms")?)?,
+        end: End::from_parts(&spec.end, instant_or_none(row, "end_ms")?).ok_or_else(|| broken("end", &spec.end))?,
         generation: row.get("generation")?,
         state: state(row)?,
         attempts: row.get("attempts")?,
@@ -165,7 +148,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         first_sent_at: instant_or_none(row, "first_sent_ms")?,
         on_air_at: instant_or_none(row, "on_air_ms")?,
         ended_at: instant_or_none(row, "ended_ms")?,
-        wanted: wanted(row)?,
+        wanted: outcome(row, ["wanted_outcome", "wanted_reason"])?,
         tried_at: instant_or_none(row, "tried_ms")?,
         lost_at: instant_or_none(row, "lost_ms")?,
         heals: read_instants(row, "heals")?,
@@ -193,12 +176,6 @@ fn read_instants(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<Timestamp>
     let text: String = row.get(column)?;
     let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken(column, &text))?;
     milliseconds.into_iter().map(|value| from_millisecond(value).ok_or_else(|| broken(column, &text))).collect()
-}
-
-fn wanted(row: &Row<'_>) -> rusqlite::Result<Option<Outcome>> {
-    let Some(name) = row.get::<_, Option<String>>("wanted_outcome")? else { return Ok(None) };
-    let reason: String = row.get("wanted_reason")?;
-    Outcome::from_parts(&name, &reason).map(Some).ok_or_else(|| broken("wanted_outcome", &format!("{name} ({reason})")))
 }
 
 fn adopted(row: &Row<'_>) -> rusqlite::Result<Option<Adopted>> {
@@ -263,35 +240,18 @@ fn policy(spec: Spec) -> rusqlite::Result<Policy> {
     })
 }
 
-fn end(name: &str, at: Option<Timestamp>) -> rusqlite::Result<End> {
-    match (name, at) {
-        ("planned", Some(at)) => Ok(End::Planned(at)),
-        ("media", Some(at)) => Ok(End::Media(at)),
-        ("open", None) => Ok(End::Open),
-        ("never", None) => Ok(End::Never),
-        _ => Err(broken("end", name)),
-    }
-}
-
 fn state(row: &Row<'_>) -> rusqlite::Result<State> {
     let name: String = row.get("state")?;
-    let outcome = || -> rusqlite::Result<Outcome> {
-        let (outcome, reason): (String, String) = (row.get("outcome")?, row.get("reason")?);
-        Outcome::from_parts(&outcome, &reason).ok_or_else(|| broken("outcome", &format!("{outcome} ({reason})")))
-    };
-    Ok(match name.as_str() {
-        "armed" => State::Armed,
-        "calling" => State::Calling,
-        "waiting" => {
-            let why: String = row.get("wait_why")?;
-            let why = WaitReason::from_name(&why).ok_or_else(|| broken("wait_why", &why))?;
-            State::Waiting { until: instant(row, "wait_until_ms")?, why }
-        }
-        "on_air" => State::OnAir,
-        "stopping" => State::Stopping { outcome: outcome()? },
-        "done" => State::Done { outcome: outcome()? },
-        _ => return Err(broken("state", &name)),
-    })
+    let why: Option<String> = row.get("wait_why")?;
+    let why = why.map(|why| WaitReason::from_name(&why).ok_or_else(|| broken("wait_why", &why))).transpose()?;
+    let wait = instant_or_none(row, "wait_until_ms")?.zip(why);
+    State::from_parts(&name, wait, outcome(row, ["outcome", "reason"])?).ok_or_else(|| broken("state", &name))
+}
+
+fn outcome(row: &Row<'_>, [name, reason]: [&str; 2]) -> rusqlite::Result<Option<Outcome>> {
+    let Some(outcome) = row.get::<_, Option<String>>(name)? else { return Ok(None) };
+    let reason: String = row.get(reason)?;
+    Outcome::from_parts(&outcome, &reason).map(Some).ok_or_else(|| broken(name, &format!("{outcome} ({reason})")))
 }
 
 /// The columns [`task`] reads, of `task` joined with its `occurrence`.

@@ -63,12 +63,17 @@ fn playout() -> impl Strategy<Value = Playout> {
     })
 }
 
+/// A value of an enum, by its table of words.
+fn of_words<T: Copy + std::fmt::Debug + 'static>(words: &'static [(&'static str, T)]) -> impl Strategy<Value = T> {
+    select(words).prop_map(|(_, value)| value)
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
         .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
-    let conflict = select(vec![Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow]);
-    let on_remove = select(vec![OnRemove::Finish, OnRemove::Stop]);
-    let late = select(vec![Late::Join, Late::Restart, Late::Skip]);
+    let conflict = of_words(Conflict::WORDS);
+    let on_remove = of_words(OnRemove::WORDS);
+    let late = of_words(Late::WORDS);
     (late, option::of(milliseconds()), retry, 0..=9_u8, conflict, any::<bool>(), on_remove).prop_map(
         |(late, start_within, retry, priority, conflict, heal, on_remove)| Policy {
             late,
@@ -93,16 +98,15 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Failure::InDoubt),
         Just(Failure::Lost),
     ];
-    prop_oneof![select(Outcome::WITHOUT_CODE.to_vec()), failures.prop_map(Outcome::Failed)]
+    prop_oneof![select(Outcome::without_code().collect::<Vec<_>>()), failures.prop_map(Outcome::Failed)]
 }
 
 fn state() -> impl Strategy<Value = State> {
-    let off = select(Outcome::WITHOUT_CODE[..7].to_vec());
+    let off = select(Outcome::ENDED_OR_CUT.to_vec());
     prop_oneof![
         Just(State::Armed),
         Just(State::Calling),
-        (instant(), select(vec![WaitReason::Retry, WaitReason::Yield, WaitReason::Restart]))
-            .prop_map(|(until, why)| State::Waiting { until, why }),
+        (instant(), of_words(WaitReason::WORDS)).prop_map(|(until, why)| State::Waiting { until, why }),
         Just(State::OnAir),
         off.prop_map(|outcome| State::Stopping { outcome }),
         outcome().prop_map(|outcome| State::Done { outcome }),
@@ -123,8 +127,8 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
     let counts = (1..1_000_u32, 0..1_000_u32, 0..50_u32, 0..i64::MAX);
     let doubts = (any::<bool>(), any::<bool>(), any::<bool>());
     let times = (option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()), option::of(instant()));
-    let off = option::of(select(Outcome::WITHOUT_CODE[..7].to_vec()));
-    let adopted = option::of(select(vec![Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir]));
+    let off = option::of(select(Outcome::ENDED_OR_CUT.to_vec()));
+    let adopted = option::of(of_words(Adopted::WORDS));
     let losses = (
         off,
         option::of(instant()),

@@ -1,4 +1,7 @@
-//! How an occurrence ended: the closed vocabulary of DESIGN section 6. Refuses to know how it came to that.
+//! How an occurrence ended: the closed vocabulary of DESIGN section 6. It does not know what led to the outcome. A new reason is
+//! written here only: its value, and its word in the table beside it.
+
+use crate::words::words;
 
 /// The outcome with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,16 @@ pub enum MissedReason {
     Restored,
 }
 
+words!(MissedReason {
+    Down = "down",
+    Late = "late",
+    Limit = "limit",
+    Clock = "clock",
+    Disk = "disk",
+    ContentOver = "content_over",
+    Restored = "restored",
+});
+
 /// Why it was not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkippedReason {
@@ -68,80 +81,83 @@ pub enum SkippedReason {
     Conflict,
 }
 
+words!(SkippedReason { Paused = "paused", Operator = "operator", Conflict = "conflict" });
+
+impl Failure {
+    /// One word or an error code.
+    fn reason(&self) -> &str {
+        match self {
+            Failure::Code(code) => code,
+            Failure::Unreachable => "unreachable",
+            Failure::InDoubt => "in_doubt",
+            Failure::Lost => "lost",
+        }
+    }
+
+    fn from_reason(reason: &str) -> Failure {
+        let ours = [Failure::Unreachable, Failure::InDoubt, Failure::Lost];
+        let known = ours.into_iter().find(|failure| failure.reason() == reason);
+        known.unwrap_or_else(|| Failure::Code(reason.to_owned()))
+    }
+}
+
+/// Gives the outcomes that carry no value their name and reason.
+macro_rules! outcomes {
+    ($($variant:ident = $name:literal $reason:literal),+ $(,)?) => {
+        impl Outcome {
+            /// Every outcome of what was on air, or may have been: `ended` and `cut`.
+            pub const ENDED_OR_CUT: &[Outcome] = &[$(Outcome::$variant),+];
+
+            fn words(&self) -> (&'static str, &str) {
+                match self {
+                    $(Outcome::$variant => ($name, $reason),)+
+                    Outcome::Failed(failure) => ("failed", failure.reason()),
+                    Outcome::Missed(reason) => ("missed", reason.name()),
+                    Outcome::Skipped(reason) => ("skipped", reason.name()),
+                }
+            }
+        }
+    };
+}
+
+outcomes!(
+    EndedPlanned = "ended" "planned",
+    EndedMedia = "ended" "media",
+    EndedUnverified = "ended" "unverified",
+    CutOperator = "cut" "operator",
+    CutPreempted = "cut" "preempted",
+    CutRemoved = "cut" "removed",
+    CutEdited = "cut" "edited",
+);
+
 impl Outcome {
     /// Every name there is.
     pub const NAMES: [&str; 5] = ["ended", "cut", "failed", "missed", "skipped"];
 
     /// One of [`Outcome::NAMES`].
     pub fn name(&self) -> &'static str {
-        match self {
-            Outcome::EndedPlanned | Outcome::EndedMedia | Outcome::EndedUnverified => "ended",
-            Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited => "cut",
-            Outcome::Failed(_) => "failed",
-            Outcome::Missed(_) => "missed",
-            Outcome::Skipped(_) => "skipped",
-        }
+        self.words().0
     }
 
     /// The reason, one word or an error code.
     pub fn reason(&self) -> &str {
-        match self {
-            Outcome::EndedPlanned => "planned",
-            Outcome::EndedMedia => "media",
-            Outcome::EndedUnverified => "unverified",
-            Outcome::CutOperator | Outcome::Skipped(SkippedReason::Operator) => "operator",
-            Outcome::CutPreempted => "preempted",
-            Outcome::CutRemoved => "removed",
-            Outcome::CutEdited => "edited",
-            Outcome::Failed(Failure::Code(code)) => code,
-            Outcome::Failed(Failure::Unreachable) => "unreachable",
-            Outcome::Failed(Failure::InDoubt) => "in_doubt",
-            Outcome::Failed(Failure::Lost) => "lost",
-            Outcome::Missed(MissedReason::Down) => "down",
-            Outcome::Missed(MissedReason::Late) => "late",
-            Outcome::Missed(MissedReason::Limit) => "limit",
-            Outcome::Missed(MissedReason::Clock) => "clock",
-            Outcome::Missed(MissedReason::Disk) => "disk",
-            Outcome::Missed(MissedReason::ContentOver) => "content_over",
-            Outcome::Missed(MissedReason::Restored) => "restored",
-            Outcome::Skipped(SkippedReason::Paused) => "paused",
-            Outcome::Skipped(SkippedReason::Conflict) => "conflict",
-        }
+        self.words().1
     }
 
-    /// The way back from the ledger.
+    /// The outcome of a name and a reason: the way back from the ledger.
     pub fn from_parts(name: &str, reason: &str) -> Option<Outcome> {
         if name == "failed" {
-            return Some(Outcome::Failed(match reason {
-                "unreachable" => Failure::Unreachable,
-                "in_doubt" => Failure::InDoubt,
-                "lost" => Failure::Lost,
-                code => Failure::Code(code.to_owned()),
-            }));
+            return Some(Outcome::Failed(Failure::from_reason(reason)));
         }
-        Outcome::WITHOUT_CODE.into_iter().find(|outcome| outcome.name() == name && outcome.reason() == reason)
+        Outcome::without_code().find(|outcome| outcome.words() == (name, reason))
     }
 
-    /// Every outcome but `failed`.
-    pub const WITHOUT_CODE: [Outcome; 17] = [
-        Outcome::EndedPlanned,
-        Outcome::EndedMedia,
-        Outcome::EndedUnverified,
-        Outcome::CutOperator,
-        Outcome::CutPreempted,
-        Outcome::CutRemoved,
-        Outcome::CutEdited,
-        Outcome::Missed(MissedReason::Down),
-        Outcome::Missed(MissedReason::Late),
-        Outcome::Missed(MissedReason::Limit),
-        Outcome::Missed(MissedReason::Clock),
-        Outcome::Missed(MissedReason::Disk),
-        Outcome::Missed(MissedReason::ContentOver),
-        Outcome::Missed(MissedReason::Restored),
-        Outcome::Skipped(SkippedReason::Paused),
-        Outcome::Skipped(SkippedReason::Operator),
-        Outcome::Skipped(SkippedReason::Conflict),
-    ];
+    /// Every outcome but `failed`, whose reason may be any code.
+    pub fn without_code() -> impl Iterator<Item = Outcome> {
+        let missed = MissedReason::WORDS.iter().map(|(_, reason)| Outcome::Missed(*reason));
+        let skipped = SkippedReason::WORDS.iter().map(|(_, reason)| Outcome::Skipped(*reason));
+        Outcome::ENDED_OR_CUT.iter().cloned().chain(missed).chain(skipped)
+    }
 }
 
 #[cfg(test)]
@@ -151,10 +167,11 @@ mod tests {
     #[test]
     fn every_outcome_comes_back_from_its_parts() {
         let failures = [Failure::Code("InternalError".into()), Failure::Unreachable, Failure::InDoubt, Failure::Lost];
-        for outcome in Outcome::WITHOUT_CODE.into_iter().chain(failures.map(Outcome::Failed)) {
+        for outcome in Outcome::without_code().chain(failures.map(Outcome::Failed)) {
+            assert!(Outcome::NAMES.contains(&outcome.name()), "{outcome:?}");
             assert_eq!(Outcome::from_parts(outcome.name(), outcome.reason()), Some(outcome));
         }
         assert_eq!(Outcome::from_parts("missed", "planned"), None);
-        assert!(Outcome::WITHOUT_CODE.iter().all(|outcome| Outcome::NAMES.contains(&outcome.name())));
+        assert_eq!(Outcome::without_code().count(), 17);
     }
 }

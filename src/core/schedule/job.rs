@@ -11,6 +11,7 @@ use jiff::civil::Time;
 use crate::calendar::When;
 use crate::diagnostic::Place;
 use crate::trtc::{Repeat, Room, Tempo};
+use crate::words::words;
 
 /// The name of a job: `[a-z0-9][a-z0-9_-]{0,31}`. Fit for a file name, a label and a `UserId`. Renaming a job makes a new one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,6 +168,8 @@ pub enum Late {
     Skip,
 }
 
+words!(Late { Join = "join", Restart = "restart", Skip = "skip" });
+
 /// What becomes of a start whose target another occurrence has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
@@ -180,6 +183,8 @@ pub enum Conflict {
     Allow,
 }
 
+words!(Conflict { Reject = "reject", Preempt = "preempt", Yield = "yield", Allow = "allow" });
+
 /// What becomes of an occurrence on air whose job left the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnRemove {
@@ -188,6 +193,8 @@ pub enum OnRemove {
     /// It is taken off the air.
     Stop,
 }
+
+words!(OnRemove { Finish = "finish", Stop = "stop" });
 
 /// How often and how fast a start is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -215,8 +215,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress (the default), restart from the beginning, or skip.",
-        IntoSlot(Choice(&[("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)]), |raw: &mut RawJob| &mut raw
-            .late)
+        IntoSlot(Choice(Late::WORDS), |raw: &mut RawJob| &mut raw.late)
     ),
     field!(
         "start_within",
@@ -229,15 +228,7 @@ pub(super) static FIELDS: [Field; 37] = [
         Group::Alone,
         "Another show in the same room: reject is an error (the default), preempt takes the room, yield gives way and returns, \
          allow plays both if both say so.",
-        IntoSlot(
-            Choice(&[
-                ("reject", Conflict::Reject),
-                ("preempt", Conflict::Preempt),
-                ("yield", Conflict::Yield),
-                ("allow", Conflict::Allow),
-            ]),
-            |raw: &mut RawJob| &mut raw.conflict
-        )
+        IntoSlot(Choice(Conflict::WORDS), |raw: &mut RawJob| &mut raw.conflict)
     ),
     field!("retry", Group::Alone, "How a start is tried again. Merges with the defaults key by key.", Retry),
     field!(
@@ -250,7 +241,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end (the default), stop takes it off.",
-        IntoSlot(Choice(&[("finish", OnRemove::Finish), ("stop", OnRemove::Stop)]), |raw: &mut RawJob| &mut raw.on_remove)
+        IntoSlot(Choice(OnRemove::WORDS), |raw: &mut RawJob| &mut raw.on_remove)
     ),
     field!(
         "priority",
