@@ -1,5 +1,5 @@
-//! A daemon on a clock that a story moves, and a calm cloud that does command the story says. Everything that is sent is written
-//! down in one line, so that a story can be held against command happened, to the millisecond.
+//! A daemon on a clock that a story moves, and a calm cloud that does what the story says. Everything that is sent is written
+//! down in one line, so that a story can be held against what happened, to the millisecond.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -91,7 +91,7 @@ impl Clock for StoryClock {
     }
 }
 
-/// What becomes of a request, instead of command a calm cloud does.
+/// What becomes of a request, instead of what a calm cloud does.
 #[derive(Clone, Debug)]
 pub(crate) struct InjectedFault {
     pub(crate) action: Action,
@@ -106,9 +106,9 @@ pub(crate) struct InjectedFault {
 
 #[derive(Default)]
 pub(crate) struct Cloud {
-    /// What was sent and command came of it, but describes: `10:00:00.000 start promo lobby: t-1`.
+    /// What was sent and what came of it, but describes: `10:00:00.000 start promo lobby: t-1`.
     pub(crate) log: Vec<String>,
-    /// Task, robot and room of command runs.
+    /// Task, robot and room of what runs.
     pub(crate) running: Vec<(String, String, String)>,
     pub(crate) injected_faults: VecDeque<InjectedFault>,
     started: usize,
@@ -237,7 +237,7 @@ impl Story {
     pub(crate) fn begin(start: &str, jobs: &str) -> Story {
         let clock = StoryClock::new(at(start));
         let api = StoryApi { clock: clock.clone(), cloud: Arc::default() };
-        // Where there is memory for files: the disk is not command a story is about.
+        // Where there is memory for files: the disk is not what a story is about.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
         let said = Arc::default();
@@ -246,7 +246,7 @@ impl Story {
         story
     }
 
-    /// Starts a daemon on command is there.
+    /// Starts a daemon on what is there.
     pub(crate) fn start(&mut self) {
         let ledger = Ledger::open(self.folder.path()).expect("the ledger opens");
         let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };

@@ -59,7 +59,7 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Level, String) {
         State::Calling => (Level::Info, format!("attempt {} begins", occurrence.attempts)),
         State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
         State::OnAir => (Level::Info, on_air(occurrence, &place)),
-        State::Stopping { .. } => (Level::Info, format!("is taken off the air: {place}")),
+        State::Stopping { .. } => (Level::Info, format!("stopping: {place}")),
         State::Done { outcome } => done(occurrence, outcome),
     }
 }

@@ -1,0 +1,323 @@
+//! An engine under a table: each line of input is one step, and what came out is told in lines. No runtime, no clock, no ledger.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingestd::engine::{
+    Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order, Prepared,
+    Records, Recovered, SendFlag, Step, StopTarget, TakenOver, Write,
+};
+use ingestd::occurrence::{Key, NotSent, Occurrence, State, TaskPhase, TaskStep};
+use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
+use ingestd::trtc::callback::{Callback, TaskNews};
+use ingestd::trtc::{Answer, Fault, Success, TaskStatus};
+use jiff::{SignedDuration, Timestamp};
+
+/// An instant of the day of every table: `10:00`, `10:00:05` or `10:00:00.250`.
+pub(crate) fn at(time: &str) -> Timestamp {
+    let time = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
+    format!("2026-12-01T{time}Z").parse().expect("an instant")
+}
+
+/// A schedule of these jobs, with a stream and a room for those that write none.
+pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
+    let defaults = "timezone: UTC\ndefaults: {room: lobby, stream: 'https://cdn.example.com/a.mp4'}\n";
+    let sources = [Source { name: Arc::from("a.yaml"), text: format!("{defaults}jobs:\n{jobs}") }];
+    let apps = Some([(Arc::from("main"), 1_400_000_001)].into());
+    let settings = Settings { apps, region: Some(Arc::from("ap-singapore")) };
+    let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
+    Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))
+}
+
+/// The ledger's part: which rows and tasks there are; or that it cannot be read.
+#[derive(Default)]
+pub(crate) struct Rows {
+    keys: HashSet<Key>,
+    tasks: HashSet<String>,
+    is_broken: bool,
+}
+
+impl Records for Rows {
+    fn has(&self, key: &Key, _missed_counts: bool) -> Option<bool> {
+        (!self.is_broken).then(|| self.keys.contains(key))
+    }
+
+    fn knows_task(&self, task_id: &str) -> Option<bool> {
+        (!self.is_broken).then(|| self.tasks.contains(task_id))
+    }
+}
+
+/// The bench.
+pub(crate) struct Bench {
+    engine: Engine,
+    rows: Rows,
+    schedule: Arc<Schedule>,
+    generation: i64,
+    /// Starts that wait for their instant.
+    waiting: Vec<(Key, SendFlag)>,
+    wall: Timestamp,
+    boot: Duration,
+}
+
+fn reading(wall: Timestamp, boot: Duration) -> ClockReading {
+    ClockReading { wall, boot, synchronised: None, synchronised_at: None }
+}
+
+impl Bench {
+    /// Takes over an empty ledger at this time, with these jobs.
+    pub(crate) fn begin(time: &str, jobs: &str) -> Bench {
+        let (schedule, rows, wall, boot) = (read(jobs), Rows::default(), at(time), Duration::from_hours(1));
+        let options = DaemonOptions { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let accepted = Generation { number: 1, schedule: Arc::clone(&schedule) };
+        let recovered = Recovered::default();
+        let TakenOver { engine, step, .. } =
+            Engine::take_over(options, reading(wall, boot), recovered, accepted, Vec::new(), &rows);
+        let mut bench = Bench { engine, rows, schedule, generation: 1, waiting: Vec::new(), wall, boot };
+        bench.commit(&step);
+        bench
+    }
+
+    /// Takes a step at `time` for what `input` says, and returns what came out: writes, calls, notices, replies.
+    pub(crate) fn step(&mut self, time: &str, input: &str) -> Vec<String> {
+        let now = at(time);
+        if let Some(by) = input.strip_prefix("the clock is set by ") {
+            // Boot time goes on by itself; only the wall clock jumps.
+            self.wall += by.parse::<SignedDuration>().expect("a duration");
+        } else {
+            let passed = Duration::try_from(now.duration_since(self.wall)).expect("time goes on");
+            self.wall = now;
+            self.boot += passed;
+        }
+        self.send(self.wall);
+        self.rows.is_broken = input.ends_with(", unreadable");
+        let incoming = self.incoming(input.trim_end_matches(", unreadable"));
+        let step = self.engine.step(incoming, reading(self.wall, self.boot), false, &self.rows);
+        self.commit(&step);
+        told(&step)
+    }
+
+    /// Makes the writes of a step stand, and lets the starts it permits begin and be sent.
+    fn commit(&mut self, step: &Step) {
+        for write in step.writes.list() {
+            match write {
+                Write::Record(occurrence) => drop(self.rows.keys.insert(occurrence.key.clone())),
+                Write::Remove(key) => drop(self.rows.keys.remove(key)),
+                Write::AddTask(task) => drop(self.rows.tasks.insert(task.task_id.clone())),
+                _ => {}
+            }
+        }
+        for write in step.writes.list() {
+            if let Write::Attempt { key, call, .. } = write
+                && let Some(start) = self.engine.begin_start(key, *call)
+            {
+                self.waiting.push((key.clone(), start.flag));
+            }
+        }
+        self.send(step.now);
+    }
+
+    /// Sends every start whose instant has come, unless it was taken back.
+    fn send(&mut self, now: Timestamp) {
+        for (_, flag) in self.waiting.extract_if(.., |(key, _)| key.start <= now) {
+            flag.send();
+        }
+    }
+
+    fn incoming(&self, input: &str) -> Incoming {
+        let mut incoming = Incoming::default();
+        for part in input.split("; ").filter(|part| !part.is_empty()) {
+            let words: Vec<&str> = part.split(' ').collect();
+            match words[..] {
+                ["time", "passes"] | ["the", "clock", ..] => {}
+                ["start", call, job, start, ref what @ ..] => incoming.reports.push(self.start(call, job, start, &what.join(" "))),
+                ["unsent", call, job, start, ref why @ ..] => {
+                    let reason = if why == ["late"] { NotSent::Late } else { NotSent::Limit };
+                    let (key, call) = (key(job, start), call.parse().expect("a row"));
+                    incoming.reports.push(CallReport::Unsent { key, call, reason });
+                }
+                [step @ ("stop" | "describe"), row, ref what @ ..] => {
+                    let row = row.parse().expect("the row of a task");
+                    incoming.reports.push(self.task(step, row, &what.join(" ")));
+                }
+                ["callback", task_id, news, time] => incoming.inputs.push(Input::Callback(callback(task_id, news, time))),
+                ["order", "stop", "all"] => incoming.inputs.push(order(Command::Stop(StopTarget::All))),
+                ["order", "stop", "task", id] => incoming.inputs.push(order(Command::Stop(StopTarget::Task(id.to_owned())))),
+                ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
+                ["order", "confirm"] => incoming.inputs.push(order(Command::ConfirmClock)),
+                _ => panic!("`{part}` is not an input"),
+            }
+        }
+        incoming
+    }
+
+    /// A step in which another schedule is accepted.
+    pub(crate) fn accept(&mut self, time: &str, jobs: &str) -> Vec<String> {
+        let before = std::mem::replace(&mut self.schedule, read(jobs));
+        self.generation += 1;
+        let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
+        let prepared = Box::new(Prepared::new(generation, &before, at(time)));
+        let passed = Duration::try_from(at(time).duration_since(self.wall)).expect("time goes on");
+        (self.wall, self.boot) = (at(time), self.boot + passed);
+        let inputs = vec![order(Command::Accept { prepared, changes: vec!["changed".to_owned()] })];
+        let incoming = Incoming { reports: Vec::new(), inputs };
+        let step = self.engine.step(incoming, reading(self.wall, self.boot), false, &self.rows);
+        self.commit(&step);
+        told(&step)
+    }
+
+    /// The answer to a start, sent when its time had come and answered now.
+    fn start(&self, call: &str, job: &str, start: &str, what: &str) -> CallReport {
+        let key = key(job, start);
+        let took = if what == "no answer" { SignedDuration::from_secs(10) } else { SignedDuration::from_millis(50) };
+        let sent_at = key.start.max(self.wall - took);
+        let result = match what.strip_prefix("accepted ") {
+            Some(task_id) => Ok(Success::Started { task_id: task_id.to_owned() }),
+            None => Err(fault(what)),
+        };
+        CallReport::Answered {
+            key,
+            call: call.parse().expect("a row"),
+            sent_at,
+            sent_since_boot: self.boot.saturating_sub(Duration::try_from(self.wall.duration_since(sent_at)).unwrap_or_default()),
+            answered_at: self.wall,
+            answer: answer(result),
+            bound: None,
+        }
+    }
+
+    fn task(&self, step: &str, row: i64, what: &str) -> CallReport {
+        let step = if step == "stop" { TaskStep::Stop } else { TaskStep::Describe };
+        let result = match what {
+            "done" => Ok(Success::Stopped),
+            "InProgress" => Ok(Success::Described(TaskStatus::InProgress)),
+            "NotExist" => Ok(Success::Described(TaskStatus::NotExist)),
+            code => Err(fault(code)),
+        };
+        CallReport::Task { row, step, sent_at: self.wall, answered_at: self.wall, answer: answer(result) }
+    }
+}
+
+fn answer(result: Result<Success, Fault>) -> Answer {
+    Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None }
+}
+
+fn fault(what: &str) -> Fault {
+    match what {
+        "no answer" => Fault::Timeout,
+        "cannot connect" => Fault::Connect("refused".to_owned()),
+        code => Fault::Rejected { code: code.to_owned(), message: "as told".to_owned() },
+    }
+}
+
+fn job_id(job: &str) -> JobId {
+    JobId::parse(job).expect("a job id")
+}
+
+fn key(job: &str, start: &str) -> Key {
+    Key { start: at(start), job: job_id(job) }
+}
+
+fn callback(task_id: &str, news: &str, time: &str) -> Callback {
+    let news = match news {
+        "started" => TaskNews::Started,
+        "failed" => TaskNews::StartFailed,
+        _ => TaskNews::Stopped,
+    };
+    Callback { sdk_app_id: 1_400_000_001, task_id: task_id.to_owned(), news, at: at(time) }
+}
+
+fn order(command: Command) -> Input {
+    Input::Order(Order { who: "uid 1000".to_owned(), command })
+}
+
+/// What came out of a step. Times are those of the day; rows of calls and tasks are written as their numbers.
+fn told(step: &Step) -> Vec<String> {
+    let writes = step.writes.list().iter().map(write);
+    let calls = step.calls.iter().map(call);
+    let notices = step.notices.iter().map(notice);
+    let replies = step.replies.iter().map(|reply| match reply {
+        Ok(lines) => format!("reply: {}", lines.join(" / ")),
+        Err(why) => format!("refused: {why}"),
+    });
+    writes.chain(calls).chain(notices).chain(replies).collect()
+}
+
+fn time(at: Timestamp) -> String {
+    let text = at.strftime("%H:%M:%S%.f").to_string();
+    text.strip_suffix(":00").map_or(text.clone(), str::to_owned)
+}
+
+fn name(key: &Key) -> String {
+    format!("{} {}", key.job, time(key.start))
+}
+
+fn row(occurrence: &Occurrence) -> String {
+    let state = match &occurrence.state {
+        State::Waiting { why, .. } => format!("waiting ({})", why.name()),
+        State::Stopping { outcome } => format!("stopping ({}, {})", outcome.name(), outcome.reason()),
+        State::Done { outcome } => format!("{} ({})", outcome.name(), outcome.reason()),
+        state => state.name().to_owned(),
+    };
+    let doubt = if occurrence.in_doubt { ", in doubt" } else { "" };
+    let wanted = if occurrence.wanted.is_some() { ", its stop is wanted" } else { "" };
+    format!("{} {state}{doubt}{wanted}", name(&occurrence.key))
+}
+
+fn write(write: &Write) -> String {
+    match write {
+        Write::Record(occurrence) => format!("record {}", row(occurrence)),
+        Write::Summarise(occurrence) => format!("summary of {}: {}", occurrence.count, row(occurrence)),
+        Write::Update(occurrence) => format!("update {}", row(occurrence)),
+        Write::Remove(key) => format!("remove {}", name(key)),
+        Write::Attempt { key, call, attempt } => format!("permit call {call}: attempt {attempt} of {}", name(key)),
+        Write::Rearm { key, .. } => format!("permit again: {}", name(key)),
+        Write::Answered { call, .. } => format!("call {call} answered"),
+        Write::Unsent { call } => format!("call {call} unsent"),
+        Write::Called { call, task, action, .. } => format!("call {call}: {} of task {}", action.name(), task.row),
+        Write::AddTask(task) => format!("task {}: {} of {}", task.row, task.task_id, name(&task.key)),
+        Write::UpdateTask(task) => format!(
+            "task {}: {}",
+            task.row,
+            match task.phase {
+                TaskPhase::Watched { missing_since: None } => "watched",
+                TaskPhase::Watched { .. } => "missing",
+                TaskPhase::StopWanted { .. } => "its stop is wanted",
+                TaskPhase::Verifying { .. } => "stopped, to be verified",
+                TaskPhase::Gone { verified: true, .. } => "gone",
+                TaskPhase::Gone { .. } => "gone, unverified",
+            }
+        ),
+        Write::AddOrphan(orphan) => format!("orphan {}", orphan.task_id),
+        Write::UpdateOrphan(orphan) => format!("orphan {}: its stop is wanted", orphan.task_id),
+        Write::OrphanGone { task_id, .. } => format!("orphan {task_id} gone"),
+        Write::DeleteMissedSince { from } => format!("delete what is missed since {}", time(*from)),
+        Write::Cursor { at } => format!("cursor {}", time(*at)),
+        Write::CursorGeneration(number) => format!("cursor generation {number}"),
+        Write::Generation { number, .. } => format!("generation {number}"),
+        Write::RecordJobSeen { job, .. } => format!("job {job} seen"),
+        Write::RecordAction { who, what, .. } => format!("action: {what} by {who}"),
+    }
+}
+
+fn call(call: &Call) -> String {
+    match call {
+        Call::Task { row, step, .. } => format!("send {} of task {row}", step.action().name()),
+        Call::StopOrphan { task_id, .. } => format!("send StopStreamIngest of orphan {task_id}"),
+        Call::Block { call, blocker } => format!("call {call} waits for {blocker:?}"),
+        Call::Warm { connections } => format!("open {connections} connections"),
+        Call::SetClockOffset { offset_ms } => format!("sign {offset_ms} ms ahead"),
+        Call::RereadCredentials => "read the credentials anew".to_owned(),
+    }
+}
+
+fn notice(notice: &Notice) -> String {
+    let who = notice.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
+    let level = match notice.level {
+        Level::Info => "info",
+        Level::Warning => "warning",
+        Level::Error => "error",
+    };
+    format!("{level}: {who}{}", notice.text)
+}
