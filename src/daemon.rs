@@ -6,6 +6,7 @@
 
 mod calls;
 mod input;
+mod records;
 mod shutdown;
 mod turn;
 
@@ -26,7 +27,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use calls::Caller;
 pub use input::{Handle, Message, Messages};
-use turn::LedgerRecords;
+use records::LedgerRecords;
 
 /// How often it is looked whether starts are still to be held.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);

@@ -1,47 +1,16 @@
 //! One turn of the loop: a step of the engine, one commit, and then the calls. And what a disk that fails changes in it. Does not wait
 //! for anything, and decides nothing.
 
-use std::cell::RefCell;
-
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::{Daemon, Mail, Message, read};
+use super::input::Message;
+use super::records::LedgerRecords;
+use super::{Daemon, Mail, read};
 use crate::clock::Clock;
-use crate::engine::{Call, Incoming, Input, Level, Notice, Records, Reply, Step};
-use crate::ledger::{Attempt, Ledger, LedgerError};
-use crate::occurrence::Key;
+use crate::engine::{Call, Incoming, Input, Level, Notice, Reply, Step};
+use crate::ledger::{Attempt, LedgerError};
 use crate::trtc::Api;
-
-/// The ledger as the engine asks it. Keeps the first error, since the engine hears only that nobody can say now.
-pub(super) struct LedgerRecords<'a> {
-    ledger: &'a Ledger,
-    error: RefCell<Option<LedgerError>>,
-}
-
-impl<'a> LedgerRecords<'a> {
-    pub(super) fn new(ledger: &'a Ledger) -> LedgerRecords<'a> {
-        LedgerRecords { ledger, error: RefCell::new(None) }
-    }
-
-    pub(super) fn into_error(self) -> Option<LedgerError> {
-        self.error.into_inner()
-    }
-
-    fn keep<T>(&self, answer: Result<T, LedgerError>) -> Option<T> {
-        answer.map_err(|error| self.error.borrow_mut().get_or_insert(error).is_passing()).ok()
-    }
-}
-
-impl Records for LedgerRecords<'_> {
-    fn has(&self, key: &Key, missed_counts: bool) -> Option<bool> {
-        self.keep(self.ledger.has(key, missed_counts))
-    }
-
-    fn knows_task(&self, task_id: &str) -> Option<bool> {
-        self.keep(self.ledger.knows_task(task_id))
-    }
-}
 
 impl<C: Clock, A: Api> Daemon<C, A> {
     /// One turn. What could not be read is asked again in the next turn; what was decided in this one stands.
