@@ -12,7 +12,6 @@ mod claim;
 mod desk;
 mod hold;
 mod input;
-pub mod kept;
 mod live;
 mod live_task;
 mod orders;

@@ -8,6 +8,7 @@ mod apply;
 mod read;
 mod row;
 mod schema;
+pub mod sources;
 mod write;
 
 use std::fmt;

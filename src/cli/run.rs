@@ -18,9 +18,9 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Former, Generation, Happening, Rules, Weight, kept};
+use crate::daemon::{Daemon, Former, Generation, Happening, Rules, Weight};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{Ledger, Lock, Meta};
+use crate::ledger::{Ledger, Lock, Meta, sources};
 use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
@@ -93,7 +93,7 @@ impl Service {
         let seen = Look::at(&settings.schedules);
         let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
         let former = former(&folder, &meta, &settings, &zones.database, now)?;
-        kept::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
+        sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
@@ -189,10 +189,10 @@ fn accept(
     match (is_good, kept) {
         (true, kept) => {
             let schedule = loaded.accept(context)?.expect("a schedule that is good is there");
-            let is_same = kept.is_some_and(|(former, _)| kept::same(&former, &sources));
+            let is_same = kept.is_some_and(|(former, _)| sources::same(&former, &sources));
             let number = if is_same { meta.generation } else { meta.generation + 1 };
             if !is_same {
-                kept::save(folder, number, &sources)
+                sources::save(folder, number, &sources)
                     .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
             }
             let since = if is_same { meta.accepted_at } else { Some(now) };
@@ -221,7 +221,7 @@ fn kept_schedule(
     zones: &TimeZoneDatabase,
     now: Timestamp,
 ) -> Result<Option<(Vec<Source>, Schedule)>, Failure> {
-    let sources = kept::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
+    let sources = sources::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
     let Some(sources) = sources else { return Ok(None) };
     let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
     Ok(reading.schedule.map(|schedule| (sources, schedule)))

@@ -15,9 +15,9 @@ use crate::cli::load::{self, Loaded};
 use crate::cli::{CONFIG_DEFAULT, Context};
 use crate::clock;
 use crate::config::Settings;
-use crate::daemon::{Generation, Handle, Order, Prepared, Reply, What, kept};
+use crate::daemon::{Generation, Handle, Order, Prepared, Reply, What};
 use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::ledger::Reader;
+use crate::ledger::{Reader, sources};
 use crate::schedule::difference::Difference;
 use crate::schedule::{Schedule, Source};
 use crate::systemd::Manager;
@@ -135,7 +135,7 @@ impl Reload {
         };
         let generation = prepared.generation().clone();
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
-        let (saved, new) = self.blocking(move |reload| (kept::save(&reload.folder, number, &new), new)).await?;
+        let (saved, new) = self.blocking(move |reload| (sources::save(&reload.folder, number, &new), new)).await?;
         saved.map_err(|error| self.complain(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
         let what = What::Accept { prepared, changes: told_of(&changes, CHANGES_KEPT_MAX) };
@@ -181,7 +181,7 @@ impl Reload {
     /// read now leaves them all: they do no harm.
     fn prune(&self, number: i64) -> Option<jiff::Timestamp> {
         let meta = Reader::open(&self.folder).and_then(|reader| reader.meta()).ok()?;
-        kept::prune(&self.folder, &[meta.cursor_generation, meta.generation, number]);
+        sources::prune(&self.folder, &[meta.cursor_generation, meta.generation, number]);
         if meta.generation == number { meta.accepted_at } else { Some(clock::now()) }
     }
 
@@ -248,7 +248,7 @@ enum Weighed {
 
 /// Weighs a schedule against the one in force, and prepares it. With `force` it may drop as much as it will.
 fn weigh(before: &Generation, schedule: Schedule, (former, new): (&[Source], &[Source]), force: bool) -> Weighed {
-    if kept::same(new, former) {
+    if sources::same(new, former) {
         return Weighed::Same;
     }
     let difference = Difference::between(&before.schedule, &schedule);

@@ -47,7 +47,7 @@ impl Rig {
         let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(&settings), &zones, clock::now());
         let sources: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let schedule = Arc::new(loaded.value.expect("a good schedule"));
-        kept::save(&path("state"), 7, &sources).expect("kept");
+        sources::save(&path("state"), 7, &sources).expect("kept");
         let (handle, mut inputs) = Handle::new();
         let accepted = Arc::new(Plain::new(Vec::new()));
         let (log, state) = (Arc::clone(&accepted), path("state"));
@@ -55,7 +55,7 @@ impl Rig {
             while let Some(Input::Order(Order { who, what }, answer)) = inputs.recv().await {
                 let What::Accept { prepared, changes } = what else { panic!("another order") };
                 let generation = prepared.generation().clone();
-                let is_kept = kept::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
+                let is_kept = sources::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
                 log.lock().expect("whole").push((who, generation.number, changes, is_kept));
                 if reply.is_ok() {
                     let mut ledger = Ledger::open(&state).expect("a ledger");
@@ -99,7 +99,9 @@ impl Rig {
 
     /// The numbers of the generations whose sources are kept.
     fn kept(&self) -> Vec<i64> {
-        (0..20).filter(|number| kept::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some())).collect()
+        (0..20)
+            .filter(|number| sources::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some()))
+            .collect()
     }
 }
 
