@@ -5,6 +5,7 @@
 //! is 0600, and every output redacts them.
 
 mod apply;
+mod columns;
 mod read;
 mod row;
 mod schema;
