@@ -135,14 +135,21 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_never_started_over() {
+fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(ingestd::ledger::FILE);
-    let content = "this is a letter, and not a database".repeat(100);
-    fs::write(&file, &content).expect("writable");
-    for error in [Ledger::open(folder.path()).map(drop), Reader::open(folder.path()).map(drop)] {
-        let error = error.expect_err("it is no database").to_string();
-        assert!(error.contains("file is not a database") && error.contains(&file.display().to_string()), "{error}");
+    let letter = "this is a letter, and not a database".repeat(100).into_bytes();
+    // The first page of a good file, with its list of tables overwritten.
+    drop(file_of(folder.path(), V2));
+    let mut damaged = fs::read(&file).expect("readable");
+    damaged[100..2_000].fill(0xff);
+    for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {
+        fs::write(&file, &content).expect("writable");
+        for error in [Ledger::open(folder.path()).map(drop), Reader::open(folder.path()).map(drop)] {
+            let error = error.expect_err(words).to_string();
+            assert!(error.contains(words) && error.contains(&file.display().to_string()), "{error}");
+            assert!(error.ends_with("; restore a backup of it, or move it away to begin a new one"), "{error}");
+        }
+        assert_eq!(fs::read(&file).expect("readable"), content);
     }
-    assert_eq!(fs::read_to_string(&file).expect("readable"), content);
 }
