@@ -72,9 +72,9 @@ impl LedgerError {
         }
     }
 
-    fn newer(version: u32) -> LedgerError {
+    fn newer(how: &str) -> LedgerError {
         let advice = "run that one, or restore a backup from before the upgrade";
-        LedgerError::ours(format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}"))
+        LedgerError::ours(format!("a newer ingestd wrote it ({how}): {advice}"))
     }
 
     fn older(version: u32) -> LedgerError {
@@ -156,6 +156,7 @@ impl Ledger {
         let mut connection = Connection::open(path)?;
         prepare(&connection)?;
         schema::migrate(&mut connection)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(WRITER_BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         let newest = |sql: &str| connection.query_row(sql, [], |row| row.get(0));
@@ -175,7 +176,6 @@ fn prepare(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a claim must be on the disk before its request is on the wire.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(())
 }
@@ -237,10 +237,11 @@ fn read_only(path: &Path) -> Result<Connection, LedgerError> {
         Err(error) if wants_to_write(&error) => open_unchanging(path, flags)?,
         opened => opened?,
     };
-    schema::known(version)?;
+    schema::check_version(version)?;
     if version < VERSION {
         return Err(LedgerError::older(version));
     }
+    schema::check_reasons(&connection)?;
     Ok(connection)
 }
 

@@ -105,8 +105,7 @@ fn state() -> impl Strategy<Value = State> {
     prop_oneof![
         Just(State::Armed),
         Just(State::Calling),
-        (instant(), of_words(WaitReason::WORDS))
-            .prop_map(|(until, why)| State::Waiting { until, why }),
+        (instant(), of_words(WaitReason::WORDS)).prop_map(|(until, why)| State::Waiting { until, why }),
         Just(State::OnAir),
         off.prop_map(|outcome| State::Stopping { outcome }),
         outcome().prop_map(|outcome| State::Done { outcome }),
