@@ -1,10 +1,11 @@
 //! The ledger: one SQLite file that says what was planned and what became of it. What one turn of the daemon decides is one
-//! transaction. Refuses to know the network, the schedule's files, and what to do next.
+//! transaction. It does not know the network, and it does not decide what to do next. Nothing outside it knows SQLite.
 //!
-//! Secrets and UserSigs are never stored. Stream URLs are, in full, because a restart must send them as written; the file's mode
-//! is 0600, and every output redacts them.
+//! Secrets and UserSigs are never stored. Stream URLs are stored in full, because a restart must send them as written; the file's
+//! mode is 0600, and every output redacts them.
 
 mod apply;
+mod columns;
 mod commit;
 mod read;
 mod row;
@@ -13,7 +14,7 @@ pub mod sources;
 
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,35 +32,51 @@ pub const FILE: &str = "ingestd.db";
 /// How long a reader waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// More than there are kinds of writes and questions.
+/// More than there are kinds of writes and queries.
 const STATEMENTS_CACHED: usize = 64;
 
-/// How long the daemon's writes wait for another process that writes: longer than its commit takes, and no longer, since streams
-/// are stopped by the same loop. What cannot be written then is written later.
+/// How long the daemon's writes wait for another process that writes. It is longer than a commit of that process takes, and no
+/// longer, because the same loop stops streams. What cannot be written then is written later.
 const WRITER_BUSY: Duration = Duration::from_millis(20);
 
 /// Why the ledger could not be read or written.
 #[derive(Debug)]
 pub struct LedgerError {
     message: String,
-    passing: bool,
+    kind: ErrorKind,
+}
+
+/// What kind of error it is, and so what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ErrorKind {
+    /// The disk is full, fails or is read-only, or another process holds the file.
+    Passing,
+    /// The file is damaged. A disk that fails for a while gives the same error.
+    Damaged,
+    /// The file is not a ledger.
+    NotADatabase,
+    /// Everything else: it stays until somebody changes something.
+    Lasting,
 }
 
 impl LedgerError {
-    /// What is wrong here, or in the file, and does not go away by itself.
+    /// An error that stays until somebody changes something.
     fn ours(message: String) -> LedgerError {
-        LedgerError { message, passing: false }
+        LedgerError { message, kind: ErrorKind::Lasting }
     }
 
-    /// Whether it may go away: a disk that is full, failing or read-only, or another process that holds the file. What was decided
-    /// is kept until it does.
+    /// Whether the error may go away: a disk that is full, failing or read-only, or another process that holds the file. Until then
+    /// the ledger keeps what was decided.
     pub fn is_passing(&self) -> bool {
-        self.passing
+        match self.kind {
+            ErrorKind::Passing | ErrorKind::Damaged => true,
+            ErrorKind::NotADatabase | ErrorKind::Lasting => false,
+        }
     }
 
-    fn newer(version: u32) -> LedgerError {
+    fn newer(how: &str) -> LedgerError {
         let advice = "run that one, or restore a backup from before the upgrade";
-        LedgerError::ours(format!("a newer ingestd wrote it (version {version}, this one knows {VERSION}): {advice}"))
+        LedgerError::ours(format!("a newer ingestd wrote it ({how}): {advice}"))
     }
 
     fn older(version: u32) -> LedgerError {
@@ -67,12 +84,15 @@ impl LedgerError {
         LedgerError::ours(format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}"))
     }
 
-    fn file(path: &Path, verb: &str, error: &dyn fmt::Display) -> LedgerError {
-        let told = error.to_string();
-        let is_broken = told.contains("malformed") || told.contains("not a database");
-        // Nothing is ever started over: what is on air stands in the old one only.
-        let advice = if is_broken { "; restore a backup of it, or move it away to begin a new one" } else { "" };
-        LedgerError::ours(format!("cannot {verb} `{}`: {told}{advice}", path.display()))
+    /// What could not be done with which file. This is not tried again, whatever kind of error it was.
+    fn file(path: &Path, verb: &str, error: impl Into<LedgerError>) -> LedgerError {
+        let LedgerError { message, kind } = error.into();
+        let advice = match kind {
+            // Nothing is ever started over: only the old file knows what is on air.
+            ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
+            ErrorKind::Passing | ErrorKind::Lasting => "",
+        };
+        LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
     }
 }
 
@@ -84,29 +104,36 @@ impl fmt::Display for LedgerError {
 
 impl std::error::Error for LedgerError {}
 
+/// This is how the modules of the ledger hand errors up. Nothing outside them has such an error.
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> LedgerError {
-        use rusqlite::ErrorCode::{
-            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory, ReadOnly,
-            SystemIoFailure,
+        use rusqlite::ErrorCode;
+        let kind = match error.sqlite_error_code() {
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure,
+            ) => ErrorKind::Passing,
+            Some(ErrorCode::DatabaseCorrupt) => ErrorKind::Damaged,
+            Some(ErrorCode::NotADatabase) => ErrorKind::NotADatabase,
+            _ => ErrorKind::Lasting,
         };
-        let passing = [
-            CannotOpen,
-            DatabaseBusy,
-            DatabaseCorrupt,
-            DatabaseLocked,
-            DiskFull,
-            FileLockingProtocolFailed,
-            OutOfMemory,
-            ReadOnly,
-            SystemIoFailure,
-        ];
-        let passing = error.sqlite_error_code().is_some_and(|code| passing.contains(&code));
-        LedgerError { message: error.to_string(), passing }
+        LedgerError { message: error.to_string(), kind }
     }
 }
 
-/// The ledger, open for writing. There is one in a process, and one process for a file (see [`Lock`]).
+impl From<io::Error> for LedgerError {
+    fn from(error: io::Error) -> LedgerError {
+        LedgerError::ours(error.to_string())
+    }
+}
+
+/// The ledger, open for writing. A process has one, and a file has one process (see [`Lock`]).
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
@@ -115,19 +142,23 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in `folder`, makes it where there is none, and brings it to the newest schema.
+    /// Opens the ledger in `folder` and brings it to the newest version. Makes a new one if there is none.
     ///
-    /// Errors: it cannot be opened or written, it is no ledger, or it is from a newer version. Nothing is ever started over.
+    /// Errors: it cannot be opened or written, it is not a ledger, or a newer ingestd wrote it. It never replaces a file by a new one.
     pub fn open(folder: &Path) -> Result<Ledger, LedgerError> {
         let path = folder.join(FILE);
         create_private(&path)?;
-        let named = |error: &dyn fmt::Display| LedgerError::file(&path, "open the ledger", error);
-        let mut connection = Connection::open(&path).map_err(|error| named(&error))?;
-        prepare(&connection).map_err(|error| named(&error))?;
-        schema::migrate(&mut connection).map_err(|error| named(&error))?;
-        connection.busy_timeout(WRITER_BUSY).map_err(|error| named(&error))?;
+        Ledger::open_file(&path).map_err(|error| LedgerError::file(&path, "open the ledger", error))
+    }
+
+    fn open_file(path: &Path) -> Result<Ledger, LedgerError> {
+        let mut connection = Connection::open(path)?;
+        prepare(&connection)?;
+        schema::migrate(&mut connection)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.busy_timeout(WRITER_BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(Ledger { connection, path, pending: Writes::default() })
+        Ok(Ledger { connection, path: path.to_owned(), pending: Writes::default() })
     }
 
     /// Its file.
@@ -141,12 +172,11 @@ fn prepare(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a claim must be on the disk before its request is on the wire.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(())
 }
 
-/// Makes the file with mode 0600 before SQLite sees it, so that it is never readable by others, not even for a moment.
+/// Makes the file with mode 0600 before SQLite opens it, so that others can never read it, not even for a moment.
 fn create_private(path: &Path) -> Result<(), LedgerError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -154,12 +184,12 @@ fn create_private(path: &Path) -> Result<(), LedgerError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(LedgerError::file(path, "make the ledger", &error)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LedgerError::file(path, "make the ledger", error)),
     }
 }
 
-/// The lock of a state folder: one daemon for one ledger. Held as long as the value lives; the kernel lets go of it when the
+/// The lock of a state folder: one daemon for one ledger. It is held as long as the value lives. The kernel releases it when the
 /// process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -167,17 +197,19 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or says that another has it.
+    /// Takes the lock.
+    ///
+    /// Errors: another process has it, or its file cannot be opened.
     pub fn take(folder: &Path) -> Result<Lock, LedgerError> {
         let path = folder.join("ingestd.lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|error| LedgerError::file(&path, "open the lock", &error))?;
+        let file = file.map_err(|error| LedgerError::file(&path, "open the lock", error))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => {
                 Err(LedgerError::ours(format!("another ingestd runs on `{}`: one daemon for one state folder", folder.display())))
             }
-            Err(std::fs::TryLockError::Error(error)) => Err(LedgerError::file(&path, "lock", &error)),
+            Err(std::fs::TryLockError::Error(error)) => Err(LedgerError::file(&path, "lock", error)),
         }
     }
 }
@@ -187,7 +219,10 @@ fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
     if !path.exists() {
         return Err(LedgerError::ours(format!("there is no ledger at `{}`: has the daemon ever run?", path.display())));
     }
-    let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
+    read_only(path).map_err(|error| LedgerError::file(path, "read the ledger", error))
+}
+
+fn read_only(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -196,34 +231,36 @@ fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
     };
     let (connection, version) = match open() {
         Err(error) if wants_to_write(&error) => open_unchanging(path, flags)?,
-        opened => opened.map_err(|error| named(&error))?,
+        opened => opened?,
     };
-    schema::known(version).map_err(|error| named(&error))?;
-    if version < VERSION { Err(named(&LedgerError::older(version))) } else { Ok(connection) }
+    schema::check_version(version)?;
+    if version < VERSION {
+        return Err(LedgerError::older(version));
+    }
+    schema::check_reasons(&connection)?;
+    Ok(connection)
 }
 
-/// Whether SQLite gave up because it may not make the files that readers and writers agree by.
+/// Whether SQLite gave up because it may not make the files that readers and writers share.
 fn wants_to_write(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     matches!(error.sqlite_error_code(), Some(ReadOnly | CannotOpen))
 }
 
-/// Opens a ledger in a folder that cannot be written: a backup, or one of another user. That needs no agreement with a writer
-/// where there is none; and a daemon that is writing, or has crashed, has a log beside its file.
+/// Opens a ledger in a folder that cannot be written: a backup, or the folder of another user. SQLite then reads the file alone. So
+/// it is refused where a log beside the file holds newer rows, of a daemon that is writing or has crashed.
 fn open_unchanging(path: &Path, flags: OpenFlags) -> Result<(Connection, u32), LedgerError> {
-    let named = |error: &dyn fmt::Display| LedgerError::file(path, "read the ledger", error);
     let mut log = path.to_owned().into_os_string();
     log.push("-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let log = Path::new(&log).display();
         let advice = "copy both into a folder that can be written, and name that as `state`";
-        return Err(named(&format!("its newest rows are in `{log}`, and its folder cannot be written: {advice}")));
+        return Err(LedgerError::ours(format!("its newest rows are in `{log}`, and its folder cannot be written: {advice}")));
     }
-    let absolute = std::path::absolute(path).map_err(|error| named(&error))?;
-    let mut url = url::Url::from_file_path(&absolute).map_err(|()| named(&"its path is no address of a file"))?;
+    let mut url = url::Url::from_file_path(std::path::absolute(path)?)
+        .map_err(|()| LedgerError::ours("its path cannot be written as a URL".to_owned()))?;
     url.set_query(Some("immutable=1"));
-    let connection =
-        Connection::open_with_flags(url.as_str(), flags | OpenFlags::SQLITE_OPEN_URI).map_err(|error| named(&error))?;
-    let version = schema::version(&connection).map_err(|error| named(&error))?;
+    let connection = Connection::open_with_flags(url.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)?;
+    let version = schema::version(&connection)?;
     Ok((connection, version))
 }

@@ -1,11 +1,12 @@
-//! Writes as SQL: all that is pending, in one transaction. Refuses to know why anything is written.
+//! Writes as SQL: all that is pending, in one transaction. It does not know why anything is written.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Attempt, Ledger, LedgerError, row};
+use super::columns::{self, ms};
+use super::{Attempt, Ledger, LedgerError};
 use crate::engine::Write;
-use crate::occurrence::{Key, Occurrence, Outcome, State, Task, TaskPhase, describe_fault};
+use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
 
 impl Ledger {
@@ -49,7 +50,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         Write::Record(occurrence) => {
             let taken =
                 || LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key));
-            record(connection, occurrence)?.then_some(()).ok_or_else(taken)
+            columns::insert_occurrence(connection, occurrence)?.then_some(()).ok_or_else(taken)
         }
         Write::Summarise(summary) => summarise(connection, summary),
         Write::Update(occurrence) => update(connection, occurrence),
@@ -71,8 +72,8 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
             run(connection, sql, params![call, id(connection, &task.key)?, task.row, action.name(), attempt])?;
             answered(connection, *call, *times, answer)
         }
-        Write::AddTask(task) => add_task(connection, task),
-        Write::UpdateTask(task) => update_task(connection, task),
+        Write::AddTask(task) => columns::insert_task(connection, task),
+        Write::UpdateTask(task) => columns::update_task(connection, task),
         Write::AddOrphan(orphan) => {
             let sql = "INSERT INTO orphan (task_id, app, sdk_app_id, region, seen_ms, likely_job) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                 ON CONFLICT (task_id) DO NOTHING";
@@ -115,52 +116,13 @@ fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) ->
 }
 
 fn update(connection: &Connection, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    let columns = Columns::of(occurrence);
-    let sql = "UPDATE occurrence SET end_ms = ?3, state = ?4, wait_until_ms = ?5, wait_why = ?6, outcome = ?7, reason = ?8, \
-        attempts = ?9, tries = ?10, restarts = ?11, was_in_doubt = ?12, in_doubt = ?13, joined = ?14, exists_since_ms = ?15, \
-        first_sent_ms = ?16, on_air_ms = ?17, ended_ms = ?18, confirmed_ms = ?19, task_id = ?20, error_code = ?21, \
-        error_message = ?22, error_in_a_row = ?23, request_id = ?24, wanted_outcome = ?25, wanted_reason = ?26, tried_ms = ?27, \
-        lost_ms = ?28, heals = ?29, adopted = ?30, spec = ?31, generation = ?32, doubts = ?33 \
-        WHERE job = ?1 AND start_ms = ?2 AND state <> 'done'";
-    let changed = connection.prepare_cached(sql)?.execute(params![
-        occurrence.key.job.as_str(),
-        occurrence.key.start.as_millisecond(),
-        ms(occurrence.end.at()),
-        columns.state,
-        columns.wait_until,
-        columns.wait_why,
-        columns.outcome,
-        columns.reason,
-        occurrence.attempts,
-        occurrence.tries,
-        occurrence.restarts,
-        occurrence.was_in_doubt,
-        occurrence.in_doubt,
-        occurrence.joined,
-        ms(occurrence.exists_since),
-        ms(occurrence.first_sent_at),
-        ms(occurrence.on_air_at),
-        ms(occurrence.ended_at),
-        ms(occurrence.confirmed_at),
-        occurrence.task_id,
-        occurrence.fault.as_ref().and_then(|fault| fault.code.as_deref()),
-        occurrence.fault.as_ref().map(|fault| fault.message.as_str()),
-        occurrence.fault.as_ref().map_or(0, |fault| fault.in_a_row),
-        occurrence.request_id,
-        occurrence.wanted.as_ref().map(Outcome::name),
-        occurrence.wanted.as_ref().map(Outcome::reason),
-        ms(occurrence.tried_at),
-        ms(occurrence.lost_at),
-        row::instants(&occurrence.heals),
-        occurrence.adopted.map(crate::occurrence::Adopted::name),
-        row::spec(occurrence),
-        occurrence.generation,
-        row::instants(&occurrence.doubts),
-    ])?;
-    if changed == 1 {
-        return Ok(());
+    match columns::update_occurrence(connection, occurrence)? {
+        1 => Ok(()),
+        changed => {
+            let key = &occurrence.key;
+            Err(LedgerError::ours(format!("the row of {key} is not there or done already; {changed} rows changed")))
+        }
     }
-    Err(LedgerError::ours(format!("the row of {} is not there or done already; {changed} rows changed", occurrence.key)))
 }
 
 fn answered(
@@ -176,34 +138,8 @@ fn answered(
     run(connection, sql, params![call, sent, answered, answer.http_status, code, message, answer.request_id])
 }
 
-fn add_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
-    let sql = "INSERT INTO task (id, occurrence, task_id, app, sdk_app_id, region, started_ms, bound_ms, media_end_ms, stop_tries, \
-        alerted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0)";
-    let of = id(connection, &task.key)?;
-    let to = &task.destination;
-    let (app_id, started) = (app_id(to.sdk_app_id), task.started_at.as_millisecond());
-    let parameters = params![task.row, of, task.task_id, to.app, app_id, to.region, started, ms(task.bound), ms(task.media_end)];
-    run(connection, sql, parameters)
-}
-
-fn update_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
-    let (wanted, tries, stopped, gone, verified) = match task.phase {
-        TaskPhase::Watched { .. } => (None, 0, None, None, None),
-        TaskPhase::StopWanted { since, tries } => (Some(since), tries, None, None, None),
-        TaskPhase::Verifying { stopped_at, .. } => (Some(stopped_at), 0, Some(stopped_at), None, None),
-        TaskPhase::Gone { at, verified } => (None, 0, None, Some(at), Some(verified)),
-    };
-    let sql = "UPDATE task SET stop_wanted_ms = coalesce(stop_wanted_ms, ?2), stop_tries = max(stop_tries, ?3), \
-        stopped_ms = coalesce(stopped_ms, ?4), gone_ms = ?5, verified = ?6, alerted = ?7, media_end_ms = ?8, bound_ms = ?9 WHERE id = ?1";
-    run(
-        connection,
-        sql,
-        params![task.row, ms(wanted), tries, ms(stopped), ms(gone), verified, task.alerted, ms(task.media_end), ms(task.bound)],
-    )
-}
-
 fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), LedgerError> {
-    if record(connection, summary)? {
+    if columns::insert_occurrence(connection, summary)? {
         return Ok(());
     }
     let sql = "UPDATE occurrence SET count = ?3, end_ms = ?4 WHERE job = ?1 AND start_ms = ?2 AND kind = 'summary'";
@@ -211,38 +147,8 @@ fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), Ledger
     let parameters = params![job.as_str(), start.as_millisecond(), summary.count, ms(summary.end.at())];
     match connection.prepare_cached(sql)?.execute(parameters)? {
         1 => Ok(()),
-        _ => Err(LedgerError::ours(format!("the row of {} is no summary", summary.key))),
+        _ => Err(LedgerError::ours(format!("the row of {} is not a summary", summary.key))),
     }
-}
-
-fn record(connection: &Connection, occurrence: &Occurrence) -> Result<bool, LedgerError> {
-    let columns = Columns::of(occurrence);
-    let sql = "INSERT INTO occurrence (job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, \
-        outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, error_in_a_row, tried_ms) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0, ?19) \
-        ON CONFLICT (job, start_ms) DO NOTHING";
-    let changed = connection.prepare_cached(sql)?.execute(params![
-        occurrence.key.job.as_str(),
-        occurrence.key.start.as_millisecond(),
-        ms(occurrence.end.at()),
-        occurrence.kind.name(),
-        occurrence.count,
-        occurrence.generation,
-        row::spec(occurrence),
-        columns.state,
-        columns.wait_until,
-        columns.wait_why,
-        columns.outcome,
-        columns.reason,
-        occurrence.attempts,
-        occurrence.tries,
-        occurrence.restarts,
-        occurrence.was_in_doubt,
-        occurrence.in_doubt,
-        occurrence.joined,
-        ms(occurrence.tried_at),
-    ])?;
-    Ok(changed == 1)
 }
 
 fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
@@ -250,48 +156,17 @@ fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), Ledger
     run(connection, sql, params![key, value])
 }
 
-fn id(connection: &Connection, key: &Key) -> Result<i64, LedgerError> {
+/// The `id` of the row of an occurrence.
+pub(super) fn id(connection: &Connection, key: &Key) -> Result<i64, LedgerError> {
     let sql = "SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2";
     let parameters = params![key.job.as_str(), key.start.as_millisecond()];
     let found = connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
     found.ok_or_else(|| LedgerError::ours(format!("there is no row of {key}")))
 }
 
-fn app_id(sdk_app_id: u64) -> i64 {
+/// An `SdkAppId` as SQLite stores it.
+pub(super) fn app_id(sdk_app_id: u64) -> i64 {
     i64::try_from(sdk_app_id).unwrap_or(i64::MAX)
-}
-
-/// The columns that a state spreads over.
-struct Columns<'a> {
-    state: &'static str,
-    wait_until: Option<i64>,
-    wait_why: Option<&'static str>,
-    outcome: Option<&'static str>,
-    reason: Option<&'a str>,
-}
-
-impl Columns<'_> {
-    fn of(occurrence: &Occurrence) -> Columns<'_> {
-        let (wait_until, wait_why) = match occurrence.state {
-            State::Waiting { until, why } => (Some(until.as_millisecond()), Some(why.name())),
-            _ => (None, None),
-        };
-        let outcome = match &occurrence.state {
-            State::Stopping { outcome } | State::Done { outcome } => Some(outcome),
-            _ => None,
-        };
-        Columns {
-            state: occurrence.state.name(),
-            wait_until,
-            wait_why,
-            outcome: outcome.map(Outcome::name),
-            reason: outcome.map(Outcome::reason),
-        }
-    }
-}
-
-fn ms(at: Option<Timestamp>) -> Option<i64> {
-    at.map(Timestamp::as_millisecond)
 }
 
 fn fault(answer: &Answer) -> (Option<String>, Option<String>) {

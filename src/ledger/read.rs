@@ -1,15 +1,16 @@
-//! Questions to the ledger, most of them on a connection that cannot write. Refuses to know how the answers are shown.
+//! Queries of the ledger, most of them on a connection that cannot write. It does not know how the results are shown.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
 use crate::engine::{Meta, Recovered, RowNumbers};
 use crate::occurrence::{Occurrence, Orphan, Task};
 
-// The ledger grows for years, so no question may read all of it: each of these goes by an index, and stops at its limit.
+// The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
 
 const HISTORY: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
     ORDER BY start_ms DESC, job LIMIT ?4";
@@ -17,13 +18,13 @@ const HISTORY: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND (?3 IS NULL OR (o
 const HISTORY_OF_JOB: &str = "WHERE job = ?1 AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
     ORDER BY start_ms DESC, job LIMIT ?4";
 
-/// An outcome that is rare may be a million rows away from the next; `ended` is not rare.
+/// Two rows of a rare outcome may be a million rows apart. `ended` is not rare.
 const HISTORY_OF_OUTCOME: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND outcome <> 'ended' AND outcome = ?3 AND state = 'done' \
     ORDER BY start_ms DESC, job LIMIT ?4";
 
 const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
 
-/// Two searches, each by its own index: left to itself, SQLite would rather read every row once.
+/// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row.
 const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_trouble \
         WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified') AND coalesce(ended_ms, start_ms) >= ?1) \
     OR id IN (SELECT id FROM occurrence INDEXED BY occurrence_open \
@@ -51,11 +52,11 @@ pub struct HistoryQuery {
     pub since: Option<Timestamp>,
     /// Only this outcome: `ended`, `cut`, `failed`, `missed` or `skipped`.
     pub outcome: Option<String>,
-    /// At most this many; 0, the default, is none.
+    /// At most this many rows. The default is 0: no row.
     pub limit: u32,
 }
 
-/// The ledger, open for reading only: for verbs beside the daemon, and for its pages.
+/// The ledger, open for reading only: for the verbs, which run beside the daemon, and for its pages.
 pub struct Reader {
     connection: Connection,
 }
@@ -68,7 +69,7 @@ impl Reader {
         Ok(Reader { connection: open_read_only(&folder.join(FILE))? })
     }
 
-    /// Asks several questions of the ledger as it is at one moment, whatever is written meanwhile.
+    /// Runs several queries on the ledger as it is at one moment. What is written meanwhile is not seen.
     pub fn at_one_moment<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         let transaction = self.connection.unchecked_transaction()?;
         let answers = ask(self)?;
@@ -98,11 +99,12 @@ impl Reader {
         Ok(self.occurrences(LATEST_OF_JOB, params![job, at.as_millisecond()])?.pop())
     }
 
-    /// When the daemon first saw a job in an accepted schedule; of no job in particular, when it first saw any.
+    /// When the daemon first saw a job in an accepted schedule. Without a job: when it first saw any job.
     pub fn first_seen(&self, job: Option<&str>) -> Result<Option<Timestamp>, LedgerError> {
         let sql = "SELECT min(first_seen_ms) FROM job WHERE ?1 IS NULL OR id = ?1";
         let seen: Option<i64> = self.connection.query_row(sql, [job], |row| row.get(0))?;
-        let error = |_| LedgerError::ours("the ledger holds a time at which it saw a job, which is no instant".to_owned());
+        let error =
+            |_| LedgerError::ours("the ledger holds a time at which it saw a job, and that time is not an instant".to_owned());
         seen.map(Timestamp::from_millisecond).transpose().map_err(error)
     }
 
@@ -111,8 +113,8 @@ impl Reader {
         self.occurrences(ON_AIR, [])
     }
 
-    /// What went wrong since `since`, newest first: what was over by then and failed, was missed or ended unverified, and whatever
-    /// is tried again now, however long ago it began.
+    /// What went wrong, newest first: what failed, was missed or ended unverified since `since`, and everything that is tried again
+    /// now, however long ago it began.
     pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
         self.occurrences(TROUBLE, params![since.as_millisecond(), limit])
     }
@@ -168,13 +170,13 @@ fn open_orphans(connection: &Connection) -> Result<Vec<Orphan>, LedgerError> {
 }
 
 fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {} FROM occurrence {tail}", row::OCCURRENCE_COLUMNS))?;
+    let mut statement = connection.prepare_cached(&format!("{} {tail}", *SELECT_OCCURRENCE))?;
     let rows = statement.query_map(parameters, row::occurrence)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn open_tasks(connection: &Connection) -> Result<Vec<Task>, LedgerError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {} {TASKS}", row::TASK_COLUMNS))?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {} {TASKS}", *TASK_COLUMNS))?;
     let rows = statement.query_map([], row::task)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -185,7 +187,7 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
     };
     let instant = |key: &str| -> Result<Option<Timestamp>, LedgerError> {
         let Some(milliseconds) = value(key)? else { return Ok(None) };
-        let error = |_| LedgerError::ours(format!("the ledger holds {milliseconds} as {key}, which is no instant"));
+        let error = |_| LedgerError::ours(format!("the ledger holds {milliseconds} as {key}, which is not an instant"));
         Timestamp::from_millisecond(milliseconds).map(Some).map_err(error)
     };
     Ok(Meta {
@@ -202,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_question_goes_by_the_index_that_was_made_for_it() {
+    fn every_query_uses_the_index_that_was_made_for_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
         let of_occurrences = |tail: &str| format!("SELECT * FROM occurrence {tail}");
@@ -212,7 +214,7 @@ mod tests {
             (of_occurrences(ONE), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms=?)"),
             (of_occurrences(LATEST_OF_JOB), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms<?)"),
             (of_occurrences(HISTORY_OF_OUTCOME), "SEARCH occurrence USING INDEX occurrence_outcome (outcome=? AND start_ms>?)"),
-            // To scan one of these is to read what is open, and nothing that is done.
+            // A scan of one of these indexes reads what is open, and nothing that is done.
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),

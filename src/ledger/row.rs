@@ -1,5 +1,5 @@
-//! Occurrences and tasks as rows, and back. Refuses to know transactions. A row that does not come back is an error with its
-//! place, never a guess: the ledger is what tells what aired.
+//! Occurrences, tasks and orphans from their rows, and the JSON of an occurrence's `spec`. It does not know transactions. A row
+//! that cannot be read is an error with its place, never a guess: the ledger is what tells what aired.
 
 use std::time::Duration;
 
@@ -121,12 +121,7 @@ fn late_name(late: Late) -> &'static str {
     late.name()
 }
 
-/// The columns [`occurrence`] reads.
-pub(super) const OCCURRENCE_COLUMNS: &str = "job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, \
-    outcome, reason, attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, \
-    ended_ms, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals, doubts, adopted, confirmed_ms, task_id, error_code, error_message, error_in_a_row, request_id";
-
-/// A row read by [`OCCURRENCE_COLUMNS`].
+/// The occurrence of a row of [`super::columns::SELECT_OCCURRENCE`].
 pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
     let spec = read_spec(row)?;
     let kind: String = row.get("kind")?;
@@ -254,12 +249,7 @@ fn outcome(row: &Row<'_>, [name, reason]: [&str; 2]) -> rusqlite::Result<Option<
     Outcome::from_parts(&outcome, &reason).map(Some).ok_or_else(|| broken(name, &format!("{outcome} ({reason})")))
 }
 
-/// The columns [`task`] reads, of `task` joined with its `occurrence`.
-pub(super) const TASK_COLUMNS: &str = "task.id AS row, task.task_id AS task_id, task.app AS app, task.sdk_app_id AS sdk_app_id, \
-    task.region AS region, started_ms, bound_ms, media_end_ms, stop_wanted_ms, stop_tries, stopped_ms, gone_ms, verified, alerted, \
-    occurrence.job AS job, occurrence.start_ms AS start_ms, occurrence.spec AS spec";
-
-/// A row read by [`TASK_COLUMNS`]; what is owed to it is due at once.
+/// The task of a row of [`super::columns::TASK_COLUMNS`]. What is owed to it is done at once.
 pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     let wanted = instant_or_none(row, "stop_wanted_ms")?;
     let stopped = instant_or_none(row, "stopped_ms")?;
@@ -272,12 +262,10 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     };
     let started_at = instant(row, "started_ms")?;
     let spec = read_spec(row)?;
-    let sdk_app_id: i64 = row.get("sdk_app_id")?;
-    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
     Ok(Task {
-        row: row.get("row")?,
+        row: row.get("id")?,
         task_id: row.get("task_id")?,
-        destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
+        destination: destination(row)?,
         key: key(row)?,
         room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
         robot: spec.robot,
@@ -291,17 +279,21 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-/// A row of `orphan`.
+/// The orphan of a row of `orphan`.
 pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
-    let sdk_app_id: i64 = row.get("sdk_app_id")?;
-    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
     Ok(Orphan {
         task_id: row.get("task_id")?,
-        destination: Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? },
+        destination: destination(row)?,
         seen_at: instant(row, "seen_ms")?,
         likely_job: row.get("likely_job")?,
         stop_wanted: instant_or_none(row, "stop_wanted_ms")?,
     })
+}
+
+fn destination(row: &Row<'_>) -> rusqlite::Result<Destination> {
+    let sdk_app_id: i64 = row.get("sdk_app_id")?;
+    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
+    Ok(Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? })
 }
 
 fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
@@ -313,8 +305,8 @@ fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Times
     value.map(|value| from_millisecond(value).ok_or_else(|| broken(column, &value.to_string()))).transpose()
 }
 
-/// The instant that was written as `value`. The calendar's last one is read as itself: its milliseconds are past jiff's last whole
-/// second, which jiff does not take back.
+/// The instant that was written as `value`. The calendar's last instant needs a rule of its own: its milliseconds are past jiff's
+/// last whole second, and jiff does not read them.
 fn from_millisecond(value: i64) -> Option<Timestamp> {
     if value == Timestamp::MAX.as_millisecond() { Some(Timestamp::MAX) } else { Timestamp::from_millisecond(value).ok() }
 }

@@ -1,13 +1,14 @@
-//! The tables, and the way from every released version to the newest. Refuses to know what the rows mean to the daemon, but the
-//! CHECKs say again what its state machine says, so that a row it could not have written cannot be there.
+//! The tables, and the way from every released version to the newest. The CHECKs and triggers say the rules of the state machine
+//! again: a row that it cannot write cannot be there. It does not know what the rows mean to the daemon.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::LedgerError;
+use crate::occurrence::Outcome;
 
-/// One entry a version; `user_version` counts them. Append only: a released entry is never edited, and every released schema
-/// stays as a fixture under `tests/fixtures/ledger`.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+/// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
+/// released schema stays as a fixture under `tests/fixtures/ledger`.
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -126,8 +127,8 @@ CREATE TABLE meta (
 ) STRICT;
 ";
 
-/// What nothing that plays, or is to play, may lose over a crash: what is wanted of an attempt under way, losses and heals, what a
-/// callback told; and tasks that nobody claims.
+/// What must survive a crash: the outcome wanted of an attempt under way, losses and heals, what a callback told, and tasks that
+/// nobody claims.
 const V2: &str = "
 ALTER TABLE occurrence ADD COLUMN wanted_outcome TEXT
     CHECK (wanted_outcome IS NULL OR (wanted_outcome IN ('ended', 'cut') AND state IN ('armed', 'calling')));
@@ -153,31 +154,181 @@ CREATE TABLE orphan (
 CREATE INDEX orphan_open ON orphan (seen_ms) WHERE gone_ms IS NULL;
 ";
 
-/// The newest version this program knows.
-pub const VERSION: u32 = 2;
+/// An outcome's reason stood in a CHECK, and SQLite cannot alter a CHECK: each new reason needed a new table. Now the legal pairs are
+/// rows of `outcome_reason`, and triggers refuse every other pair. A new reason is one row, which [`migrate`] adds. `failed` may
+/// have any code for its reason.
+///
+/// Why not a foreign key: it would have to leave out `failed`, and it holds only on connections that ask for foreign keys.
+///
+/// The table is built anew as SQLite's documentation says: new table, copy, drop, rename. Nothing wrote `alert`, nor the columns of
+/// `job` that are dropped.
+const V3: &str = "
+DROP TABLE alert;
+ALTER TABLE job DROP COLUMN paused_until_ms;
+ALTER TABLE job DROP COLUMN paused_by;
+ALTER TABLE job DROP COLUMN note;
+
+CREATE TABLE outcome_reason (
+    outcome TEXT NOT NULL,
+    reason  TEXT NOT NULL,
+    PRIMARY KEY (outcome, reason)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER outcome_reason_update BEFORE UPDATE ON outcome_reason
+BEGIN
+    SELECT RAISE(ABORT, 'a reason is never changed: rows may have it');
+END;
+CREATE TRIGGER outcome_reason_delete BEFORE DELETE ON outcome_reason
+BEGIN
+    SELECT RAISE(ABORT, 'a reason is never deleted: rows may have it');
+END;
+
+CREATE TABLE new_occurrence (
+    id              INTEGER PRIMARY KEY,
+    job             TEXT    NOT NULL CHECK (length(job) BETWEEN 1 AND 32),
+    start_ms        INTEGER NOT NULL,
+    end_ms          INTEGER,
+    kind            TEXT    NOT NULL CHECK (kind IN ('planned', 'fired', 'summary')),
+    count           INTEGER NOT NULL CHECK (count >= 1 AND (count = 1 OR kind = 'summary')),
+    generation      INTEGER NOT NULL CHECK (generation >= 0),
+    spec            TEXT    NOT NULL CHECK (json_valid(spec)),
+    state           TEXT    NOT NULL CHECK (state IN ('armed', 'calling', 'waiting', 'on_air', 'stopping', 'done')),
+    wait_until_ms   INTEGER CHECK ((wait_until_ms IS NOT NULL) = (state = 'waiting')),
+    wait_why        TEXT    CHECK ((wait_why IS NOT NULL) = (state = 'waiting')),
+    outcome         TEXT    CHECK ((outcome IS NOT NULL) = (state IN ('stopping', 'done'))),
+    reason          TEXT    CHECK ((reason IS NOT NULL) = (outcome IS NOT NULL)),
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    tries           INTEGER NOT NULL CHECK (tries BETWEEN 0 AND attempts),
+    restarts        INTEGER NOT NULL CHECK (restarts >= 0),
+    was_in_doubt    INTEGER NOT NULL CHECK (was_in_doubt IN (0, 1)),
+    in_doubt        INTEGER NOT NULL CHECK (in_doubt IN (0, 1) AND in_doubt <= was_in_doubt),
+    joined          INTEGER NOT NULL CHECK (joined IN (0, 1)),
+    exists_since_ms INTEGER,
+    first_sent_ms   INTEGER,
+    on_air_ms       INTEGER,
+    ended_ms        INTEGER,
+    confirmed_ms    INTEGER,
+    task_id         TEXT,
+    error_code      TEXT,
+    error_message   TEXT,
+    error_in_a_row  INTEGER NOT NULL CHECK (error_in_a_row >= 0),
+    request_id      TEXT,
+    wanted_outcome  TEXT
+        CHECK (wanted_outcome IS NULL OR (wanted_outcome IN ('ended', 'cut') AND state IN ('armed', 'calling'))),
+    wanted_reason   TEXT    CHECK ((wanted_reason IS NULL) = (wanted_outcome IS NULL)),
+    tried_ms        INTEGER,
+    lost_ms         INTEGER CHECK (lost_ms IS NULL OR on_air_ms IS NOT NULL),
+    heals           TEXT    NOT NULL CHECK (json_valid(heals)),
+    doubts          TEXT    NOT NULL CHECK (json_valid(doubts)),
+    adopted         TEXT    CHECK (adopted IS NULL OR adopted IN ('waiting', 'restart', 'on_air')),
+    UNIQUE (job, start_ms),
+    CHECK (wait_why IS NULL OR wait_why IN ('retry', 'yield', 'restart')),
+    CHECK (state NOT IN ('armed', 'calling') OR attempts >= 1),
+    CHECK (state NOT IN ('on_air', 'stopping') OR on_air_ms IS NOT NULL),
+    CHECK (state <> 'stopping' OR outcome IN ('ended', 'cut')),
+    CHECK (outcome IS NULL OR outcome IN ('ended', 'cut', 'failed', 'missed', 'skipped')),
+    CHECK (outcome IS NULL OR length(reason) > 0),
+    CHECK (state <> 'done' OR outcome <> 'ended' OR (on_air_ms IS NOT NULL AND ended_ms IS NOT NULL)),
+    CHECK (outcome <> 'missed' OR on_air_ms IS NULL)
+) STRICT;
+INSERT INTO new_occurrence (id, job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, outcome, reason,
+        attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, ended_ms, confirmed_ms,
+        task_id, error_code, error_message, error_in_a_row, request_id, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals,
+        doubts, adopted)
+    SELECT id, job, start_ms, end_ms, kind, count, generation, spec, state, wait_until_ms, wait_why, outcome, reason,
+        attempts, tries, restarts, was_in_doubt, in_doubt, joined, exists_since_ms, first_sent_ms, on_air_ms, ended_ms, confirmed_ms,
+        task_id, error_code, error_message, error_in_a_row, request_id, wanted_outcome, wanted_reason, tried_ms, lost_ms, heals,
+        doubts, adopted
+    FROM occurrence;
+DROP TABLE occurrence;
+ALTER TABLE new_occurrence RENAME TO occurrence;
+CREATE INDEX occurrence_open ON occurrence (start_ms) WHERE state <> 'done';
+CREATE INDEX occurrence_start ON occurrence (start_ms);
+CREATE INDEX occurrence_outcome ON occurrence (outcome, start_ms) WHERE outcome <> 'ended';
+CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
+    WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified');
+CREATE INDEX occurrence_doubt ON occurrence (tried_ms) WHERE was_in_doubt = 1;
+
+CREATE TRIGGER occurrence_reason_insert BEFORE INSERT ON occurrence
+WHEN (NEW.outcome IS NOT NULL AND NEW.outcome <> 'failed'
+        AND NOT EXISTS (SELECT 1 FROM outcome_reason WHERE outcome = NEW.outcome AND reason = NEW.reason))
+    OR (NEW.wanted_outcome IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM outcome_reason WHERE outcome = NEW.wanted_outcome AND reason = NEW.wanted_reason))
+BEGIN
+    SELECT RAISE(ABORT, 'outcome_reason does not allow this outcome with this reason');
+END;
+CREATE TRIGGER occurrence_reason_update BEFORE UPDATE OF outcome, reason, wanted_outcome, wanted_reason ON occurrence
+WHEN (NEW.outcome IS NOT NULL AND NEW.outcome <> 'failed'
+        AND NOT EXISTS (SELECT 1 FROM outcome_reason WHERE outcome = NEW.outcome AND reason = NEW.reason))
+    OR (NEW.wanted_outcome IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM outcome_reason WHERE outcome = NEW.wanted_outcome AND reason = NEW.wanted_reason))
+BEGIN
+    SELECT RAISE(ABORT, 'outcome_reason does not allow this outcome with this reason');
+END;
+";
+
+/// The newest version that this program knows.
+pub const VERSION: u32 = 3;
 const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
-/// Brings the file to [`VERSION`], each step in a transaction of its own.
+/// Brings the file to [`VERSION`], each step in a transaction of its own, and adds the reasons that this program knows and the file
+/// does not. Foreign keys are off while a table is built anew, since to drop the old table would delete what refers to it; the
+/// caller turns them on.
 ///
-/// Errors: the file is from a newer program, or SQLite fails. A crash leaves the last whole version, and the next start goes on.
+/// Errors: the file is from a newer program, or SQLite fails. After a crash the file has its last whole version, and the next start
+/// continues from there.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
-    let version = version(connection)?;
-    known(version)?;
-    for (number, script) in (1_u32..).zip(MIGRATIONS).skip(version as usize) {
+    check_version(version(connection)?)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    for (number, script) in (1_u32..).zip(MIGRATIONS).skip(version(connection)? as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(script)?;
+        if transaction.prepare("PRAGMA foreign_key_check")?.exists([])? {
+            let message = format!("it cannot be brought to version {number}: rows refer to rows that do not exist");
+            return Err(LedgerError::ours(message));
+        }
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }
-    Ok(())
+    check_reasons(connection)?;
+    add_reasons(connection)
 }
 
-/// The version of the file; 0 for one without a schema.
+/// The version of the file; 0 for a file without tables.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Whether this program knows that version, or an older one.
-pub(super) fn known(version: u32) -> Result<(), LedgerError> {
-    if version > VERSION { Err(LedgerError::newer(version)) } else { Ok(()) }
+/// Refuses a version that is newer than this program.
+pub(super) fn check_version(version: u32) -> Result<(), LedgerError> {
+    if version > VERSION { Err(LedgerError::newer(&format!("version {version}, this one knows {VERSION}"))) } else { Ok(()) }
+}
+
+/// Refuses a file with a reason that this program does not know: a newer program wrote it, without a new version.
+pub(super) fn check_reasons(connection: &Connection) -> Result<(), LedgerError> {
+    for (outcome, reason) in reasons(connection)? {
+        if Outcome::from_parts(&outcome, &reason).is_none() {
+            return Err(LedgerError::newer(&format!("it knows the reason `{outcome} ({reason})`, this one does not")));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the reasons that are not there yet. Nothing is written where all are.
+fn add_reasons(connection: &Connection) -> Result<(), LedgerError> {
+    let there = reasons(connection)?;
+    let is_there = |outcome: &Outcome| {
+        there.iter().any(|(name, reason)| (name.as_str(), reason.as_str()) == (outcome.name(), outcome.reason()))
+    };
+    for outcome in Outcome::without_code().filter(|outcome| !is_there(outcome)) {
+        let sql = "INSERT OR IGNORE INTO outcome_reason (outcome, reason) VALUES (?1, ?2)";
+        connection.execute(sql, [outcome.name(), outcome.reason()])?;
+    }
+    Ok(())
+}
+
+/// The legal pairs of an outcome and its reason.
+fn reasons(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare("SELECT outcome, reason FROM outcome_reason")?;
+    let pairs = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    pairs.collect()
 }

@@ -1,5 +1,5 @@
-//! The sources of accepted generations, kept in the state folder: what the time since the cursor is settled under after a
-//! restart, and what the daemon starts on when the folder does not validate. Refuses to read YAML.
+//! The sources of accepted generations, kept as files in the state folder. After a restart, the time since the cursor is settled by
+//! them, and the daemon starts with them when the schedule folder has errors. It does not read YAML.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Source;
 
-/// A file's content. Field names are a released format.
+/// The content of a file. Its field names are a released format.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct KeptGeneration {
     generation: i64,
     sources: Vec<KeptSource>,
 }
@@ -27,7 +27,7 @@ fn file(folder: &Path, generation: i64) -> PathBuf {
     folder.join(format!("accepted-{generation}.json"))
 }
 
-/// The sources of a generation; `None` when none were kept.
+/// Returns the sources of a generation; `None` when none were kept.
 ///
 /// Errors: there is a file and it cannot be read.
 pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
@@ -38,15 +38,15 @@ pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(named(error)),
     };
-    let kept: Kept = serde_json::from_slice(&text).map_err(|error| named(error.into()))?;
+    let kept: KeptGeneration = serde_json::from_slice(&text).map_err(|error| named(error.into()))?;
     Ok(Some(kept.sources.into_iter().map(|source| Source { name: source.name.into(), text: source.text }).collect()))
 }
 
-/// Keeps the sources of a generation, durably: after it returns, a crash finds them. Sources hold stream URLs, so the file is
-/// readable by its owner only, from the first byte on.
+/// Keeps the sources of a generation. When it returns, they survive a crash. Sources hold stream URLs, so only the owner can read
+/// the file, from the first byte on.
 pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()> {
     let kept = sources.iter().map(|source| KeptSource { name: source.name.to_string(), text: source.text.clone() }).collect();
-    let text = serde_json::to_vec(&Kept { generation, sources: kept })?;
+    let text = serde_json::to_vec(&KeptGeneration { generation, sources: kept })?;
     let path = file(folder, generation);
     let draft = path.with_extension("draft");
     let mut options = File::options();
@@ -60,7 +60,7 @@ pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()
     File::open(folder)?.sync_all()
 }
 
-/// Removes what no restart can ask for any more. What cannot be removed stays; it does no harm.
+/// Removes the sources of every generation that is not `wanted`. A file that cannot be removed stays, and does no harm.
 pub fn prune(folder: &Path, wanted: &[i64]) {
     let wanted: Vec<_> = wanted.iter().map(|generation| file(folder, *generation)).collect();
     let Ok(entries) = fs::read_dir(folder) else { return };
@@ -72,7 +72,7 @@ pub fn prune(folder: &Path, wanted: &[i64]) {
     }
 }
 
-/// Whether two sets of sources are the same text.
+/// Whether two sets of sources have the same names and texts.
 pub fn same(left: &[Source], right: &[Source]) -> bool {
     let key = |source: &Source| -> (Arc<str>, String) { (Arc::clone(&source.name), source.text.clone()) };
     let (mut left, mut right): (Vec<_>, Vec<_>) = (left.iter().map(key).collect(), right.iter().map(key).collect());

@@ -1,0 +1,295 @@
+//! The columns of a row of `occurrence` and of `task`: one table for each, from which the lists of SELECT, INSERT and UPDATE
+//! are made. It says how a value is written; `row` says how it is read. It does not know when a row is written.
+//!
+//! Parameters have the names of their columns: `:end_ms` is the value of `end_ms`. A new column is one line here, one in `row`, and
+//! a migration in `schema`.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{LedgerError, apply, row};
+use crate::occurrence::{Adopted, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
+
+/// What an UPDATE does to a column. An INSERT writes every column.
+#[derive(Clone, Copy)]
+enum Written {
+    /// It names the row, and never changes.
+    Key,
+    /// It never changes.
+    Once,
+    /// It becomes the new value.
+    Each,
+    /// It keeps its first value.
+    First,
+    /// It keeps the greatest value.
+    Most,
+}
+
+/// Makes the table of columns, and the function that runs a statement with the values of a row and returns how many rows changed.
+/// The row is destructured without `..`: with a new field, this does not compile until somebody has said how it is written.
+macro_rules! columns {
+    (
+        $(#[$about:meta])*
+        $table:ident: fn $run:ident($pattern:pat => $type:ty, $connection:ident) { $($written:ident $column:ident = $value:expr,)+ }
+    ) => {
+        const $table: &[(&str, Written)] = &[$((stringify!($column), Written::$written)),+];
+
+        $(#[$about])*
+        fn $run(sql: &Sql, $connection: &Connection, $pattern: &$type) -> Result<usize, LedgerError> {
+            let mut statement = $connection.prepare_cached(&sql.text)?;
+            let mut parameters = sql.parameters.iter();
+            $(
+                if let Some(Some(number)) = parameters.next() {
+                    statement.raw_bind_parameter(*number, $value)?;
+                }
+            )+
+            Ok(statement.raw_execute()?)
+        }
+    };
+}
+
+columns! {
+    /// Runs a statement with the values of an occurrence.
+    OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
+        key, kind, count, end, playout: _, policy: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt, joined,
+        exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at, task_id,
+        fault, request_id,
+    } => Occurrence, connection) {
+        Key job = key.job.as_str(),
+        Key start_ms = key.start.as_millisecond(),
+        Each end_ms = ms(end.at()),
+        Once kind = kind.name(),
+        Once count = count,
+        Each generation = generation,
+        // What is played, by which rules, and what kind of end it has.
+        Each spec = row::spec(occurrence),
+        Each state = state.name(),
+        Each wait_until_ms = wait(state).0,
+        Each wait_why = wait(state).1,
+        Each outcome = outcome(state).map(Outcome::name),
+        Each reason = outcome(state).map(Outcome::reason),
+        Each attempts = attempts,
+        Each tries = tries,
+        Each restarts = restarts,
+        Each was_in_doubt = was_in_doubt,
+        Each in_doubt = in_doubt,
+        Each joined = joined,
+        Each exists_since_ms = ms(*exists_since),
+        Each first_sent_ms = ms(*first_sent_at),
+        Each on_air_ms = ms(*on_air_at),
+        Each ended_ms = ms(*ended_at),
+        Each confirmed_ms = ms(*confirmed_at),
+        Each task_id = task_id,
+        Each error_code = of_fault(fault.as_ref()).0,
+        Each error_message = of_fault(fault.as_ref()).1,
+        Each error_in_a_row = of_fault(fault.as_ref()).2,
+        Each request_id = request_id,
+        Each wanted_outcome = wanted.as_ref().map(Outcome::name),
+        Each wanted_reason = wanted.as_ref().map(Outcome::reason),
+        Each tried_ms = ms(*tried_at),
+        Each lost_ms = ms(*lost_at),
+        Each heals = row::instants(heals),
+        Each doubts = row::instants(doubts),
+        Each adopted = adopted.map(Adopted::name),
+    }
+}
+
+columns! {
+    /// Runs a statement with the values of a task. Its room and its robot are in the `spec` of its
+    /// occurrence; `stop_wanted_ms` says whether it was stopped; when it is looked at next is decided again after a restart.
+    TASK: fn run_task(Task {
+        row, task_id, destination, key, room: _, robot: _, started_at, bound, media_end, phase, next_at: _, alerted, was_stopped: _,
+    } => Task, connection) {
+        Key id = row,
+        Once occurrence = apply::id(connection, key)?,
+        Once task_id = task_id,
+        Once app = &destination.app,
+        Once sdk_app_id = apply::app_id(destination.sdk_app_id),
+        Once region = &destination.region,
+        Once started_ms = started_at.as_millisecond(),
+        Each bound_ms = ms(*bound),
+        Each media_end_ms = ms(*media_end),
+        // A stop that was wanted once stays wanted.
+        First stop_wanted_ms = ms(stop(*phase).wanted),
+        Most stop_tries = stop(*phase).tries,
+        First stopped_ms = ms(stop(*phase).stopped),
+        Each gone_ms = gone(*phase).map(|(at, _)| at.as_millisecond()),
+        Each verified = gone(*phase).map(|(_, verified)| verified),
+        Each alerted = alerted,
+    }
+}
+
+/// The SELECT of occurrences, without its conditions.
+pub(super) static SELECT_OCCURRENCE: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM occurrence", names(OCCURRENCE).join(", ")));
+
+/// The columns of a task, and what its occurrence says of it. Both tables have a `task_id`.
+pub(super) static TASK_COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let own: Vec<_> = names(TASK).iter().map(|name| format!("task.{name} AS {name}")).collect();
+    format!("{}, occurrence.job AS job, occurrence.start_ms AS start_ms, occurrence.spec AS spec", own.join(", "))
+});
+
+static INSERT_OCCURRENCE: LazyLock<Sql> =
+    LazyLock::new(|| Sql::new(insert("occurrence", OCCURRENCE) + " ON CONFLICT (job, start_ms) DO NOTHING", OCCURRENCE));
+
+/// An outcome is final.
+static UPDATE_OCCURRENCE: LazyLock<Sql> =
+    LazyLock::new(|| Sql::new(update("occurrence", OCCURRENCE) + " AND state <> 'done'", OCCURRENCE));
+
+static INSERT_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(insert("task", TASK), TASK));
+
+static UPDATE_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(update("task", TASK), TASK));
+
+/// Inserts an occurrence. Returns false when its row is there already: the row stays as it is.
+pub(super) fn insert_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<bool, LedgerError> {
+    Ok(run_occurrence(&INSERT_OCCURRENCE, connection, occurrence)? == 1)
+}
+
+/// Updates the row of an occurrence that is not done. Returns how many rows changed.
+pub(super) fn update_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
+    run_occurrence(&UPDATE_OCCURRENCE, connection, occurrence)
+}
+
+/// Inserts a task.
+pub(super) fn insert_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
+    run_task(&INSERT_TASK, connection, task).map(drop)
+}
+
+/// Updates the row of a task.
+pub(super) fn update_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
+    run_task(&UPDATE_TASK, connection, task).map(drop)
+}
+
+/// A statement with named parameters.
+struct Sql {
+    text: String,
+    /// For each column of the table, the number of its parameter; `None`: the statement does not use the column. They are found
+    /// once, and not for each row.
+    parameters: Vec<Option<usize>>,
+}
+
+impl Sql {
+    fn new(text: String, columns: &[(&str, Written)]) -> Sql {
+        // SQLite numbers names from 1, by their first use.
+        let mut used: Vec<&str> = Vec::new();
+        for rest in text.split(':').skip(1) {
+            let name = rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next().unwrap_or(rest);
+            if !used.contains(&name) {
+                used.push(name);
+            }
+        }
+        let number = |name: &str| used.iter().position(|other| *other == name).map(|at| at + 1);
+        let parameters = columns.iter().map(|(name, _)| number(name)).collect();
+        Sql { text, parameters }
+    }
+}
+
+fn names<'a>(columns: &[(&'a str, Written)]) -> Vec<&'a str> {
+    columns.iter().map(|(name, _)| *name).collect()
+}
+
+fn insert(table: &str, columns: &[(&str, Written)]) -> String {
+    let names = names(columns);
+    format!("INSERT INTO {table} ({}) VALUES (:{})", names.join(", "), names.join(", :"))
+}
+
+fn update(table: &str, columns: &[(&str, Written)]) -> String {
+    let changes = columns.iter().filter_map(|(name, written)| match written {
+        Written::Key | Written::Once => None,
+        Written::Each => Some(format!("{name} = :{name}")),
+        Written::First => Some(format!("{name} = coalesce({name}, :{name})")),
+        Written::Most => Some(format!("{name} = max({name}, :{name})")),
+    });
+    let keys = columns.iter().filter(|(_, written)| matches!(written, Written::Key)).map(|(name, _)| format!("{name} = :{name}"));
+    let [changes, keys] = [changes.collect::<Vec<_>>().join(", "), keys.collect::<Vec<_>>().join(" AND ")];
+    format!("UPDATE {table} SET {changes} WHERE {keys}")
+}
+
+/// An instant as its milliseconds.
+pub(super) fn ms(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::as_millisecond)
+}
+
+/// Until when a state waits, and for what.
+fn wait(state: &State) -> (Option<i64>, Option<&'static str>) {
+    match state {
+        State::Waiting { until, why } => (Some(until.as_millisecond()), Some(why.name())),
+        State::Armed | State::Calling | State::OnAir | State::Stopping { .. } | State::Done { .. } => (None, None),
+    }
+}
+
+/// The outcome that a state has, or will have.
+fn outcome(state: &State) -> Option<&Outcome> {
+    match state {
+        State::Stopping { outcome } | State::Done { outcome } => Some(outcome),
+        State::Armed | State::Calling | State::Waiting { .. } | State::OnAir => None,
+    }
+}
+
+/// The code, the message and the count of the last fault.
+fn of_fault(fault: Option<&LastFault>) -> (Option<&str>, Option<&str>, u32) {
+    match fault {
+        Some(LastFault { code, message, in_a_row }) => (code.as_deref(), Some(message), *in_a_row),
+        None => (None, None, 0),
+    }
+}
+
+/// How far the stop of a task has come.
+struct Stop {
+    wanted: Option<Timestamp>,
+    tries: u32,
+    stopped: Option<Timestamp>,
+}
+
+fn stop(phase: TaskPhase) -> Stop {
+    match phase {
+        TaskPhase::StopWanted { since, tries } => Stop { wanted: Some(since), tries, stopped: None },
+        TaskPhase::Verifying { stopped_at, .. } => Stop { wanted: Some(stopped_at), tries: 0, stopped: Some(stopped_at) },
+        TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => Stop { wanted: None, tries: 0, stopped: None },
+    }
+}
+
+/// Since when a task is gone, and whether that was verified.
+fn gone(phase: TaskPhase) -> Option<(Timestamp, bool)> {
+    match phase {
+        TaskPhase::Gone { at, verified } => Some((at, verified)),
+        TaskPhase::Watched { .. } | TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn the_number_of_each_parameter_is_the_number_that_sqlite_gives_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(folder.path()).expect("a ledger");
+        for (sql, columns) in
+            [(&INSERT_OCCURRENCE, OCCURRENCE), (&UPDATE_OCCURRENCE, OCCURRENCE), (&INSERT_TASK, TASK), (&UPDATE_TASK, TASK)]
+        {
+            let statement = ledger.connection.prepare(&sql.text).expect("SQL");
+            let numbers = columns.iter().map(|(name, _)| statement.parameter_index(&format!(":{name}")).expect("a name"));
+            assert_eq!(sql.parameters, numbers.collect::<Vec<_>>(), "{}", sql.text);
+            assert_eq!(sql.parameters.iter().flatten().count(), statement.parameter_count(), "{}", sql.text);
+        }
+    }
+
+    #[test]
+    fn every_column_of_the_tables_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(folder.path()).expect("a ledger");
+        for (table, columns) in [("occurrence", OCCURRENCE), ("task", TASK)] {
+            let mut statement = ledger.connection.prepare("SELECT name FROM pragma_table_info(?1)").expect("SQL");
+            let all = statement.query_map([table], |row| row.get::<_, String>(0)).expect("columns");
+            let all: Vec<_> = all.map(|name| name.expect("a text")).collect();
+            // SQLite gives the number of an occurrence.
+            let unwritten: Vec<_> = all.iter().filter(|name| !names(columns).contains(&name.as_str())).collect();
+            assert!(unwritten.is_empty() || unwritten == ["id"], "{table}: {unwritten:?}");
+            assert!(names(columns).iter().all(|name| all.iter().any(|other| other == name)), "{table}");
+        }
+    }
+}
