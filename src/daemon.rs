@@ -37,7 +37,7 @@ use crate::ledger::{Attempt, Ledger, LedgerError};
 use crate::occurrence::MissedReason;
 use crate::schedule::Schedule;
 use crate::trtc::queue::Queues;
-use crate::trtc::{Action, Api};
+use crate::trtc::{Action, Api, PerAction};
 use call::{Line, Report};
 use desk::Desk;
 use hold::{Hold, Reading};
@@ -84,22 +84,11 @@ pub struct Rules {
     pub past: Timestamp,
 }
 
-/// Requests that wait for the limiter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Starts.
-    pub start: usize,
-    /// Stops.
-    pub stop: usize,
-    /// Describes.
-    pub describe: usize,
-}
-
 /// What only a running daemon knows: for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     /// Requests that wait for the limiter.
-    pub queue: Waiting,
+    pub queue: PerAction<usize>,
     /// Seconds between two describes of a task on air.
     pub watch_period_s: u64,
     /// WaitReason starts are held for the clock's sake, if they are.
@@ -314,10 +303,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         for happening in self.desk.heard() {
             (self.observe)(&happening);
         }
-        let waiting = |action| self.line.queues.of(action).waiting();
-        let queue = Waiting { start: waiting(Action::Start), stop: waiting(Action::Stop), describe: waiting(Action::Describe) };
         let pulse = Pulse {
-            queue,
+            queue: self.line.queues.waiting(),
             watch_period_s: self.desk.watch_period().as_secs().unsigned_abs(),
             held: self.hold.reason().map(str::to_owned),
             synchronised: self.line.clock.synchronised(),

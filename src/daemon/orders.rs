@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::claim::{playout, policy};
+use super::claim::playout;
 use super::desk::Desk;
 use super::input::{Reply, StopTarget};
 use crate::ledger::{LedgerError, Turn};
@@ -95,7 +95,7 @@ impl Desk {
             };
             let mut next = live.occurrence.clone();
             next.end = planned.end;
-            next.policy = policy(&planned.job);
+            next.policy = planned.job.policy.clone();
             let may_still_change = next.on_air_at.is_none() && !next.in_doubt && matches!(next.state, State::Waiting { .. });
             if may_still_change {
                 next.playout = playout(&planned.job, key.start);

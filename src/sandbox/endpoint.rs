@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::trtc::{Action, tc3};
+use crate::trtc::{Action, PerAction, tc3};
 
 use super::authentication::{self, Credentials, Head};
 use super::callbacks::{News, Newsroom};
@@ -19,8 +19,6 @@ use super::parameters::{self, Asked, What};
 use super::rate::Window;
 use super::tasks::{Asker, Task, TaskBook};
 use super::{AppKey, SandboxConfig};
-
-const ACTIONS: [Action; 3] = [Action::Start, Action::Stop, Action::Describe];
 
 /// The only version of the three actions (TRTC.md section 1).
 const VERSION: &str = "2019-07-22";
@@ -131,7 +129,7 @@ pub(super) struct Verdict {
 pub(super) struct Endpoint {
     credentials: Credentials,
     apps: BTreeMap<u64, AppKey>,
-    windows: [Window; ACTIONS.len()],
+    windows: PerAction<Window>,
     faults: FaultPlan,
     tasks: TaskBook,
     rejections: u64,
@@ -155,7 +153,7 @@ impl Endpoint {
         Endpoint {
             credentials: Credentials { secret_id, secret_key, token },
             apps,
-            windows: ACTIONS.map(|_| Window::new(rate)),
+            windows: PerAction::new(|_| Window::new(rate)),
             faults,
             tasks: TaskBook::new(exist, media, born, Newsroom::new(callbacks.is_some())),
             rejections: 0,
@@ -203,7 +201,7 @@ impl Endpoint {
     /// A request arrives at `now`: counts it, lets the fault plan at it, checks it, does it.
     pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> Verdict {
         let action = action(received);
-        let over_rate = action.is_some_and(|action| self.windows[action as usize].arrive(now));
+        let over_rate = action.is_some_and(|action| self.windows.of_mut(action).arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
         let harm = self.faults.judge(&sight(action, &subject));
@@ -323,16 +321,14 @@ fn sight(action: Option<Action>, subject: &Subject) -> Sight<'_> {
     Sight { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
 }
 
-/// The action that the header names, if it is one of the three.
+/// The action that the header names, if it is one of ours.
 fn action(received: &Received) -> Option<Action> {
-    let name = received.headers.get("x-tc-action")?.to_str().ok()?;
-    ACTIONS.into_iter().find(|action| action.name() == name)
+    Action::from_name(received.headers.get("x-tc-action")?.to_str().ok()?)
 }
 
 /// Action, version and region, as a gateway routes them.
 fn routed(head: &Head) -> Result<Action, Refusal> {
-    let action = ACTIONS.into_iter().find(|action| action.name() == head.action);
-    let action = match action {
+    let action = match Action::from_name(&head.action) {
         Some(action) => action,
         None if head.action == "UpdateStreamIngest" => {
             return Err(Refusal::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));

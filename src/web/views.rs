@@ -95,7 +95,7 @@ pub(super) fn status(shared: &Shared, query: &str, now: Timestamp) -> Result<Ans
             },
             state: DaemonState {
                 watch_period_s: pulse.watch_period_s,
-                queue: [pulse.queue.start, pulse.queue.stop, pulse.queue.describe],
+                queue: pulse.queue,
                 synchronised: pulse.synchronised,
                 offset_ms: pulse.offset_ms,
                 held: pulse.held,

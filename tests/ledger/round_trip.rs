@@ -1,5 +1,6 @@
 //! Every state with every field comes back from the ledger as it was written: what is recovered is what was decided.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
@@ -8,7 +9,7 @@ use ingestd::occurrence::{
     WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
-use ingestd::trtc::{Destination, Repeat, Room, Tempo};
+use ingestd::trtc::{Destination, Repeat, Room, StartOptions, Tempo};
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
@@ -58,13 +59,14 @@ fn playout() -> impl Strategy<Value = Playout> {
     (destination, room(), "[A-Za-z0-9_-]{1,32}", media, sent).prop_map(|(destination, room, robot, media, sent)| {
         let (stream, live, length, seek, repeat) = media;
         let (volume, tempo, progress, auto_push, idle_timeout) = sent;
-        Playout { destination, room, robot, stream, live, length, seek, repeat, volume, tempo, progress, auto_push, idle_timeout }
+        let options = StartOptions { volume, tempo, progress, auto_push, idle_timeout };
+        Playout { destination, room, robot, stream, live, length, seek, repeat, options }
     })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
-        .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
+        .prop_map(|(first, cap, attempts, also)| Arc::new(RetryPolicy { first, cap, attempts, also }));
     let conflict = select(vec![Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow]);
     let on_remove = select(vec![OnRemove::Finish, OnRemove::Stop]);
     let late = select(vec![Late::Join, Late::Restart, Late::Skip]);

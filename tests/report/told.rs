@@ -7,7 +7,7 @@ use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
 use ingestd::report::status::{DaemonState, DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Settings, Source};
-use ingestd::trtc::{Repeat, Room};
+use ingestd::trtc::{PerAction, Repeat, Room};
 use jiff::SignedDuration;
 
 use super::health::{input, minutes, now};
@@ -106,7 +106,11 @@ fn the_text_of_a_status_says_what_matters_first() {
         jobs: 5,
         rejected: Vec::new(),
         next: next(),
-        state: DaemonState { watch_period_s: 30, queue: [2, 0, 1], ..DaemonState::default() },
+        state: DaemonState {
+            watch_period_s: 30,
+            queue: PerAction::new(|action| [2, 0, 1][action as usize]),
+            ..DaemonState::default()
+        },
     };
     let head = "\
 degraded

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::daemon::{Generation, Pulse, Waiting};
+use ingestd::daemon::{Generation, Pulse};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
+use ingestd::trtc::PerAction;
 use ingestd::web::{InForce, Site, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
@@ -62,8 +63,11 @@ impl Served {
             Ledger::open(folder.path()).expect("a ledger");
         }
         let zones = Zones::newest();
-        let pulse =
-            watch::Sender::new(Pulse { queue: Waiting { start: 3, stop: 2, describe: 1 }, watch_period_s: 30, ..Pulse::default() });
+        let pulse = watch::Sender::new(Pulse {
+            queue: PerAction::new(|action| [3, 2, 1][action as usize]),
+            watch_period_s: 30,
+            ..Pulse::default()
+        });
         let mut first = InForce {
             generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
             accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),

@@ -14,7 +14,7 @@ use crate::schedule::Late;
 /// How long a hand-over to itself waits for the answer of its own stop.
 const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 
-/// WaitReason a claimed attempt was not sent.
+/// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// Nothing was left of its time.

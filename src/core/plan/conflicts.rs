@@ -98,7 +98,7 @@ impl Conflicts {
 fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
     let mut groups: HashMap<(Target<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
     for job in schedule.jobs().filter(|job| job.enabled) {
-        groups.entry((Target::of(job), job.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
+        groups.entry((Target::of(job), job.policy.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
     }
     // In the order of their first jobs, so that what is told does not depend on chance when judging ends early.
     let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
@@ -130,7 +130,7 @@ impl Judge {
 
     /// Whether windows of this one job may clash.
     fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
-        let may_overlap = match job.conflict {
+        let may_overlap = match job.policy.conflict {
             Conflict::Reject => true,
             // Of two of its own starts, one is later.
             Conflict::Preempt | Conflict::Yield => false,

@@ -79,7 +79,7 @@ fn becomes(own: &Planned, other: &Planned) -> Option<Becomes> {
     if let Some(fault) = fault(earlier, later, have_one_robot) {
         return Some(Becomes::Clashes { fault, wins: claim(own) > claim(other) });
     }
-    Some(match (own.job.conflict, other.job.conflict) {
+    Some(match (own.job.policy.conflict, other.job.policy.conflict) {
         (Conflict::Yield, Conflict::Yield) if is_later => Becomes::IsYieldedTo,
         (Conflict::Yield, _) => Becomes::Yields,
         (_, Conflict::Yield) => Becomes::IsYieldedTo,
@@ -92,7 +92,7 @@ fn becomes(own: &Planned, other: &Planned) -> Option<Becomes> {
 /// Who has a room that two want although nobody said so: the later start; of equal ones the higher priority, then the first by name.
 fn claim(occurrence: &Planned) -> (Timestamp, u8, Reverse<String>) {
     let job = &occurrence.job;
-    (occurrence.start.at, job.priority, Reverse(job.id.to_string()))
+    (occurrence.start.at, job.policy.priority, Reverse(job.id.to_string()))
 }
 
 /// Whether one of them has the room at `at`, so that `own`, which yields, is off the air.

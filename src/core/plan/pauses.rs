@@ -46,7 +46,7 @@ impl<'a> Pauses<'a> {
     /// Of a schedule.
     pub fn new(schedule: &'a Schedule) -> Pauses<'a> {
         let enabled = || schedule.jobs().filter(|job| job.enabled);
-        let yielding = enabled().filter(|job| job.conflict == Conflict::Yield);
+        let yielding = enabled().filter(|job| job.policy.conflict == Conflict::Yield);
         let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (Target::of(job), Vec::new())).collect();
         if !jobs.is_empty() {
             for job in enabled() {
@@ -60,7 +60,7 @@ impl<'a> Pauses<'a> {
 
     /// An occurrence of this schedule with its pauses.
     pub fn listed(&self, occurrence: Planned) -> Listed {
-        let pauses = (occurrence.job.conflict == Conflict::Yield).then(|| self.of(&occurrence));
+        let pauses = (occurrence.job.policy.conflict == Conflict::Yield).then(|| self.of(&occurrence));
         Listed { occurrence, pauses }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Pauses<'a> {
         };
         let jobs = self.jobs.get(&Target::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
         let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
-        let has_the_room = |other: &Planned| other.job.conflict != Conflict::Yield || other.start.at > start;
+        let has_the_room = |other: &Planned| other.job.policy.conflict != Conflict::Yield || other.start.at > start;
         let pauses = others.filter(has_the_room).filter_map(|other| {
             let from = other.start.at.max(start);
             let until = match other.end {

@@ -6,11 +6,14 @@ use serde_json::json;
 
 use super::fields::{Field, Group};
 use super::forms::{Choice, Flag, In, Lasting, Own, Seconds, Whole, one_or_many, one_or_many_distinct};
-use super::job::{Conflict, EndRule, Late, OnRemove};
+use super::job::EndRule;
+use super::options::Passed;
+use super::policy::{Conflict, Late, OnRemove};
 use super::problem::{Problem, shown};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::{moments, names, places, schema, values};
+use crate::trtc::{StreamUrl, start_options};
 use crate::yaml::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -125,7 +128,10 @@ pub(super) static FIELDS: [Field; 37] = [
         "stream",
         Group::Alone,
         "The URL of the media: http, https, rtmp or rtmps. The vendor's cloud fetches it.",
-        In(Own(|node, shared| Ok(shared.intern(places::stream(node)?)), places::stream_schema), |raw: &mut RawJob| &mut raw.stream)
+        In(
+            Own(|node, shared| Ok(StreamUrl::shared(&shared.intern(places::stream(node)?))), places::stream_schema),
+            |raw: &mut RawJob| &mut raw.stream
+        )
     ),
     field!(
         "live",
@@ -151,35 +157,20 @@ pub(super) static FIELDS: [Field; 37] = [
         "How often the media plays, 1 to 1000, or forever, which needs for or to. Default: 1.",
         In(Own(|node, _| Ok(places::repeat(node)?), places::repeat_schema), |raw: &mut RawJob| &mut raw.repeat)
     ),
-    field!(
-        "volume",
-        Group::Alone,
-        "Volume of the API, 0 to 200; sent only when written.",
-        In(Whole::new(0, 200), |raw: &mut RawJob| &mut raw.volume)
-    ),
+    field!("volume", Group::Alone, "Volume of the API, 0 to 200; sent only when written.", Passed(&start_options::VOLUME)),
     field!(
         "tempo",
         Group::Alone,
         "Tempo of the API, the speed of playback; sent only when written.",
-        In(Own(|node, _| Ok(places::tempo(node)?), places::tempo_schema), |raw: &mut RawJob| &mut raw.tempo)
+        Passed(&start_options::TEMPO)
     ),
-    field!(
-        "progress",
-        Group::Alone,
-        "EnableProgress of the API; sent only when written.",
-        In(Flag, |raw: &mut RawJob| &mut raw.progress)
-    ),
-    field!(
-        "auto_push",
-        Group::Alone,
-        "AutoPush of the API; sent only when written.",
-        In(Flag, |raw: &mut RawJob| &mut raw.auto_push)
-    ),
+    field!("progress", Group::Alone, "EnableProgress of the API; sent only when written.", Passed(&start_options::PROGRESS)),
+    field!("auto_push", Group::Alone, "AutoPush of the API; sent only when written.", Passed(&start_options::AUTO_PUSH)),
     field!(
         "idle_timeout",
         Group::Alone,
         "IdleTimeout of the API, 0s to 600s: how long the cloud keeps an idle task; sent only when written.",
-        In(Seconds(0, 600), |raw: &mut RawJob| &mut raw.idle_timeout)
+        Passed(&start_options::IDLE_TIMEOUT)
     ),
     field!(
         "region",
@@ -205,7 +196,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress (the default), restart from the beginning, or skip.",
-        In(Choice(&[("join", Late::Join), ("restart", Late::Restart), ("skip", Late::Skip)]), |raw: &mut RawJob| &mut raw.late)
+        In(Choice(Late::WORDS), |raw: &mut RawJob| &mut raw.late)
     ),
     field!(
         "start_within",
@@ -218,15 +209,7 @@ pub(super) static FIELDS: [Field; 37] = [
         Group::Alone,
         "Another show in the same room: reject is an error (the default), preempt takes the room, yield gives way and returns, \
          allow plays both if both say so.",
-        In(
-            Choice(&[
-                ("reject", Conflict::Reject),
-                ("preempt", Conflict::Preempt),
-                ("yield", Conflict::Yield),
-                ("allow", Conflict::Allow),
-            ]),
-            |raw: &mut RawJob| &mut raw.conflict
-        )
+        In(Choice(Conflict::WORDS), |raw: &mut RawJob| &mut raw.conflict)
     ),
     field!("retry", Group::Alone, "How a start is tried again. Merges with the defaults key by key.", Retry),
     field!(
@@ -239,7 +222,7 @@ pub(super) static FIELDS: [Field; 37] = [
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end (the default), stop takes it off.",
-        In(Choice(&[("finish", OnRemove::Finish), ("stop", OnRemove::Stop)]), |raw: &mut RawJob| &mut raw.on_remove)
+        In(Choice(OnRemove::WORDS), |raw: &mut RawJob| &mut raw.on_remove)
     ),
     field!(
         "priority",

@@ -80,7 +80,7 @@ pub(in crate::plan) fn fault(earlier: &Planned, later: &Planned, one_robot: OneR
         return None;
     }
     let equal = earlier.start.at == start;
-    match (earlier.job.conflict, later.job.conflict) {
+    match (earlier.job.policy.conflict, later.job.policy.conflict) {
         (Conflict::Yield, Conflict::Yield) => equal.then_some(ConflictKind::TwoYielders),
         (Conflict::Yield, _) | (_, Conflict::Yield) => None,
         (Conflict::Allow, Conflict::Allow) => one_robot(earlier, later).then_some(ConflictKind::OneRobot),

@@ -52,7 +52,7 @@ pub(super) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(jobs: &'a [Arc<Job>], wanted: Option<HashSet<Pair>>, one_robot: OneRobot) -> Sweep<'a> {
-        let robots = jobs.iter().map(|job| match job.conflict {
+        let robots = jobs.iter().map(|job| match job.policy.conflict {
             Conflict::Allow => job.robot.fill(job.id.as_str(), &job.room),
             Conflict::Reject | Conflict::Preempt | Conflict::Yield => String::new(),
         });
@@ -143,7 +143,7 @@ impl<'a> Sweep<'a> {
     /// Whether a window of the second job may always begin inside one of the first: then only equal starts are left to be judged,
     /// however many windows are open.
     fn may_begin_inside(&self, first: usize, second: usize) -> bool {
-        match (self.jobs[first].conflict, self.jobs[second].conflict) {
+        match (self.jobs[first].policy.conflict, self.jobs[second].policy.conflict) {
             (Conflict::Yield, _) | (_, Conflict::Yield | Conflict::Preempt) => true,
             (Conflict::Allow, Conflict::Allow) => {
                 let (one, other) = (&self.robots[first], &self.robots[second]);

@@ -33,9 +33,13 @@ pub fn text(input: &StatusInput) -> String {
     }
     line("");
     line(&schedule(input));
-    if let DaemonView::Running { state: DaemonState { watch_period_s, queue: [start, stop, describe], .. }, .. } = &input.daemon {
-        let waiting = format!("{start} starts, {stop} stops and {describe} describes wait for the limiter");
-        line(&format!("{waiting}; what is on air is looked at every {watch_period_s} s"));
+    if let DaemonView::Running { state: DaemonState { watch_period_s, queue, .. }, .. } = &input.daemon {
+        let waiting: Vec<String> = queue.iter().map(|(action, count)| format!("{count} {}s", action.word())).collect();
+        let (last, others) = waiting.split_last().expect("there are actions");
+        line(&format!(
+            "{} and {last} wait for the limiter; what is on air is looked at every {watch_period_s} s",
+            others.join(", ")
+        ));
     }
     match &input.ledger {
         Ok(ledger) => {

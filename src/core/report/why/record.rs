@@ -26,7 +26,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// WaitReason a planned start has no row.
+    /// Why a planned start has no row.
     pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
         let shown = |at: Timestamp| moment(at, zone);
         match (self.cursor, self.began, self.first_seen) {
