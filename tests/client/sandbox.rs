@@ -7,7 +7,7 @@ use ingestd::sandbox::{self, Sandbox, SandboxConfig, WELL_KNOWN_APP_KEY, WELL_KN
 use ingestd::trtc::error::{Class, classify, proves_nothing_began};
 use ingestd::trtc::{
     Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, HttpApi, Repeat, Request, Room, Secrets, StartOptions,
-    StartParams, StreamUrl, Success, TaskStatus, Tempo,
+    StartParams, StreamUrl, Success, TaskStatus,
 };
 use tokio::net::TcpListener;
 
@@ -48,13 +48,7 @@ fn start(room: Room) -> Request {
         seek_second: Some(3),
         repeat: Some(Repeat::Forever),
         max_duration: Some(60),
-        options: StartOptions {
-            volume: Some(80),
-            tempo: Tempo::from_percent(125),
-            progress: Some(true),
-            auto_push: Some(false),
-            idle_timeout: Some(10),
-        },
+        options: StartOptions::largest(),
     };
     request(Body::Start { params: Box::new(params), valid_until: now() + jiff::SignedDuration::from_hours(2) })
 }

@@ -9,12 +9,14 @@ use ingestd::occurrence::{
     WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
+use ingestd::trtc::start_options::{START_PARAMETERS, Takes};
 use ingestd::trtc::{Destination, Repeat, Room, StartOptions, Tempo};
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
 
 use super::filling::write;
 use super::rows::{on_air, task};
@@ -40,8 +42,22 @@ fn repeat() -> impl Strategy<Value = Repeat> {
     prop_oneof![Just(Repeat::Forever), (1..=1000_u16).prop_map(Repeat::Times)]
 }
 
-fn tempo() -> impl Strategy<Value = Tempo> {
-    select(vec![50, 75, 100, 125, 150, 175, 200]).prop_map(|percent| Tempo::from_percent(percent).expect("a tempo"))
+/// Each parameter, or none, with any value that it takes.
+fn options() -> impl Strategy<Value = StartOptions> {
+    let value = |takes| match takes {
+        Takes::Whole { least, most } | Takes::Seconds { least, most } => (least..=most).prop_map(Value::from).boxed(),
+        Takes::Flag => any::<bool>().prop_map(Value::from).boxed(),
+        Takes::Tempo => select(Tempo::all().collect::<Vec<_>>()).prop_map(|tempo| tempo.factor().into()).boxed(),
+    };
+    START_PARAMETERS.map(|parameter| option::of(value(parameter.takes))).prop_map(|values| {
+        let mut options = StartOptions::default();
+        for (parameter, value) in START_PARAMETERS.into_iter().zip(values) {
+            if let Some(value) = value {
+                parameter.set(&mut options, &value).expect("it is in range");
+            }
+        }
+        options
+    })
 }
 
 fn playout() -> impl Strategy<Value = Playout> {
@@ -49,17 +65,8 @@ fn playout() -> impl Strategy<Value = Playout> {
         .prop_map(|(app, sdk_app_id, region)| Destination { app, sdk_app_id, region });
     let media = ("https?://[!-~]{1,40}", any::<bool>(), option::of(milliseconds()), milliseconds(), repeat())
         .prop_map(|(url, live, length, seek, repeat)| (StreamUrl::new(&url), live, length, seek, repeat));
-    let sent = (
-        option::of(0..=200_u8),
-        option::of(tempo()),
-        option::of(any::<bool>()),
-        option::of(any::<bool>()),
-        option::of(0..=600_u16),
-    );
-    (destination, room(), "[A-Za-z0-9_-]{1,32}", media, sent).prop_map(|(destination, room, robot, media, sent)| {
+    (destination, room(), "[A-Za-z0-9_-]{1,32}", media, options()).prop_map(|(destination, room, robot, media, options)| {
         let (stream, live, length, seek, repeat) = media;
-        let (volume, tempo, progress, auto_push, idle_timeout) = sent;
-        let options = StartOptions { volume, tempo, progress, auto_push, idle_timeout };
         Playout { destination, room, robot, stream, live, length, seek, repeat, options }
     })
 }
@@ -67,9 +74,9 @@ fn playout() -> impl Strategy<Value = Playout> {
 fn policy() -> impl Strategy<Value = Policy> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
         .prop_map(|(first, cap, attempts, also)| Arc::new(RetryPolicy { first, cap, attempts, also }));
-    let conflict = select(vec![Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow]);
-    let on_remove = select(vec![OnRemove::Finish, OnRemove::Stop]);
-    let late = select(vec![Late::Join, Late::Restart, Late::Skip]);
+    let conflict = select(Conflict::WORDS).prop_map(|(_, conflict)| conflict);
+    let on_remove = select(OnRemove::WORDS).prop_map(|(_, on_remove)| on_remove);
+    let late = select(Late::WORDS).prop_map(|(_, late)| late);
     (late, option::of(milliseconds()), retry, 0..=9_u8, conflict, any::<bool>(), on_remove).prop_map(
         |(late, start_within, retry, priority, conflict, heal, on_remove)| Policy {
             late,

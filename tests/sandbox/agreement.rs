@@ -10,7 +10,7 @@ use ingestd::sandbox::{
 };
 use ingestd::trtc::{
     Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, Fault, HttpApi, Limits, Repeat, Request, Room, Secrets,
-    StartOptions, StartParams, StreamUrl, Success, Tempo,
+    StartOptions, StartParams, StreamUrl, Success,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,13 +69,7 @@ async fn what_the_client_asks_is_what_the_sandbox_understood() {
         seek_second: Some(90),
         repeat: Some(Repeat::Forever),
         max_duration: Some(121),
-        options: StartOptions {
-            volume: Some(200),
-            tempo: Tempo::from_percent(175),
-            progress: Some(true),
-            auto_push: Some(false),
-            idle_timeout: Some(600),
-        },
+        options: StartOptions::largest(),
         ..params(Room::Integer(4_294_967_294))
     };
     let times = StartParams { repeat: Some(Repeat::Times(1000)), ..params(Room::Text("直播间-1".to_owned())) };

@@ -239,13 +239,7 @@ mod tests {
             seek_second: Some(30),
             repeat: Some(Repeat::Forever),
             max_duration: Some(121),
-            options: StartOptions {
-                volume: Some(200),
-                tempo: Tempo::from_percent(125),
-                progress: Some(true),
-                auto_push: Some(false),
-                idle_timeout: Some(0),
-            },
+            options: StartOptions { volume: Some(200), tempo: Tempo::from_percent(125), ..StartOptions::default() },
             ..plain(Room::Integer(42))
         };
         let mut full = common.clone();
@@ -255,9 +249,6 @@ mod tests {
             ("MaxDuration", json!(121)),
             ("Volume", json!(200)),
             ("Tempo", json!(1.25)),
-            ("EnableProgress", json!(true)),
-            ("AutoPush", json!(false)),
-            ("IdleTimeout", json!(0)),
         ] {
             full[name] = value;
         }

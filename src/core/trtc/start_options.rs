@@ -118,6 +118,15 @@ impl StartParameter {
 }
 
 impl Takes {
+    /// Returns the largest value, in the form in which the API takes it: `true` of a flag.
+    pub fn largest(self) -> Value {
+        match self {
+            Takes::Whole { most, .. } | Takes::Seconds { most, .. } => most.into(),
+            Takes::Flag => true.into(),
+            Takes::Tempo => Tempo::all().last().map(Tempo::factor).into(),
+        }
+    }
+
     fn range(self) -> String {
         match self {
             Takes::Whole { least, most } | Takes::Seconds { least, most } => format!("{least} to {most}"),
@@ -128,6 +137,16 @@ impl Takes {
 }
 
 impl StartOptions {
+    /// Returns options in which every parameter has its largest value: a request that says all there is to say.
+    pub fn largest() -> StartOptions {
+        let mut options = StartOptions::default();
+        for parameter in START_PARAMETERS {
+            let is_set = parameter.set(&mut options, &parameter.takes.largest());
+            debug_assert!(is_set.is_ok(), "{} takes its largest value", parameter.key);
+        }
+        options
+    }
+
     /// Reads the options out of a request's body. Returns the first parameter whose value is wrong, with what is wrong.
     pub fn from_body(body: &Map<String, Value>) -> Result<StartOptions, (&'static str, BadValue)> {
         let mut options = StartOptions::default();
@@ -327,6 +346,18 @@ mod tests {
         ] {
             assert_eq!(parameter.set(&mut StartOptions::default(), &value), expected, "{} {value}", parameter.key);
         }
+    }
+
+    #[test]
+    fn the_largest_values_are_those_of_the_documents() {
+        let largest = StartOptions {
+            volume: Some(200),
+            tempo: Tempo::from_percent(200),
+            progress: Some(true),
+            auto_push: Some(true),
+            idle_timeout: Some(600),
+        };
+        assert_eq!(StartOptions::largest(), largest);
     }
 
     #[test]
