@@ -196,9 +196,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         for notice in notices {
             (self.observe)(notice);
         }
-        let waiting = |action| self.caller.queues.of(action).waiting();
         let status = LoopStatus {
-            queue: [waiting(Action::Start), waiting(Action::Stop), waiting(Action::Describe)],
+            queue: self.caller.queues.waiting(),
             watch_period_s: self.engine.watch_period().as_secs().unsigned_abs(),
             held: self.engine.clock_hold().map(str::to_owned),
             synchronised: self.caller.clock.synchronised(),

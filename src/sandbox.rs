@@ -63,6 +63,7 @@ pub use faults::{Disturbance, FaultEffect, FaultPlan, FaultRule, Replacement};
 pub use faults_file::{FaultFile, read as read_fault_file};
 pub use tasks::{EndReason, SandboxTask};
 
+use crate::trtc::StreamUrl;
 use endpoint::{EndpointState, HandledRequest};
 use exchange::Received;
 
@@ -93,7 +94,7 @@ pub struct SandboxApp {
 }
 
 /// How long media plays once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MediaLengths {
     /// Of every URL that is not listed, `rtmp` and `rtmps` apart: those go on until they are stopped.
     pub default: Duration,
@@ -101,6 +102,21 @@ pub struct MediaLengths {
     pub by_url: BTreeMap<String, Duration>,
     /// Stream URLs that cannot be pulled.
     pub unreachable: BTreeSet<String>,
+}
+
+/// A stream URL may hold a secret, so that debugging shows each as every output does.
+impl fmt::Debug for MediaLengths {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_url: Vec<_> = self.by_url.iter().map(|(url, length)| (StreamUrl::new(url), length)).collect();
+        let unreachable: Vec<_> = self.unreachable.iter().map(|url| StreamUrl::new(url)).collect();
+        let MediaLengths { default, .. } = self;
+        formatter
+            .debug_struct("MediaLengths")
+            .field("default", default)
+            .field("by_url", &by_url)
+            .field("unreachable", &unreachable)
+            .finish()
+    }
 }
 
 impl Default for MediaLengths {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ingestd::trtc::tc3::Covered;
 use ingestd::trtc::{
     Action, Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, Fault, HttpApi, Limits, Request, Room, Secrets,
-    StartParams, Success, TaskStatus,
+    StartOptions, StartParams, StreamUrl, Success, TaskStatus,
 };
 use jiff::Timestamp;
 
@@ -54,15 +54,11 @@ fn start() -> Request {
     let params = StartParams {
         room: Room::Integer(42),
         user_id: "robot".to_owned(),
-        stream_url: "https://media.example.com/show.mp4?sign=0123456789".to_owned(),
+        stream_url: StreamUrl::new("https://media.example.com/show.mp4?sign=0123456789"),
         seek_second: None,
         repeat: None,
         max_duration: None,
-        volume: None,
-        tempo: None,
-        enable_progress: None,
-        auto_push: None,
-        idle_timeout: None,
+        options: StartOptions::default(),
     };
     let valid_until = Timestamp::from_second(1_700_003_600).expect("a time of our days");
     Request { destination: destination(), body: Body::Start { params: Box::new(params), valid_until } }

@@ -96,25 +96,34 @@ fn each_field_becomes_what_it_says() {
         ("seek: 10s, length: 11s", |job| format!("{:?}", job.seek), "10s"),
         ("repeat: 3", |job| format!("{:?}", job.repeat), "Times(3)"),
         ("repeat: forever, for: 7d", |job| format!("{:?} {:?}", job.repeat, job.end), "Forever For(604800s)"),
-        ("tempo: 1", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(100)"),
-        ("tempo: 1.50", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(150)"),
-        ("tempo: 0.75", |job| format!("{:?}", job.tempo.map(ingestd::trtc::Tempo::percent)), "Some(75)"),
-        ("volume: 0", |job| format!("{:?}", job.volume), "Some(0)"),
+        ("tempo: 1", |job| format!("{:?}", job.options.tempo.map(ingestd::trtc::Tempo::percent)), "Some(100)"),
+        ("tempo: 1.50", |job| format!("{:?}", job.options.tempo.map(ingestd::trtc::Tempo::percent)), "Some(150)"),
+        ("tempo: 0.75", |job| format!("{:?}", job.options.tempo.map(ingestd::trtc::Tempo::percent)), "Some(75)"),
+        ("volume: 0", |job| format!("{:?}", job.options.volume), "Some(0)"),
         (
             "volume: 200, progress: true, auto_push: false",
-            |job| format!("{:?} {:?} {:?}", job.volume, job.progress, job.auto_push),
+            |job| format!("{:?} {:?} {:?}", job.options.volume, job.options.progress, job.options.auto_push),
             "Some(200) Some(true) Some(false)",
         ),
-        ("idle_timeout: 10m", |job| format!("{:?}", job.idle_timeout), "Some(600)"),
+        ("idle_timeout: 10m", |job| format!("{:?}", job.options.idle_timeout), "Some(600)"),
         ("to: 00:00", |job| format!("{:?}", job.end), "To(00:00:00)"),
         ("to: never", |job| format!("{:?}", job.end == EndRule::Never), "true"),
         ("", |job| format!("{:?}", job.end), "Media"),
-        ("late: skip", |job| format!("{:?}", job.late), "Skip"),
-        ("start_within: 90s", |job| format!("{:?}", job.start_within), "Some(90s)"),
-        ("", |job| format!("{} {:?} {:?} {}", job.retry.attempts, job.retry.first, job.retry.cap, job.priority), "0 1s 30s 5"),
+        ("late: skip", |job| format!("{:?}", job.policy.late), "Skip"),
+        ("start_within: 90s", |job| format!("{:?}", job.policy.start_within), "Some(90s)"),
+        (
+            "",
+            |job| {
+                format!(
+                    "{} {:?} {:?} {}",
+                    job.policy.retry.attempts, job.policy.retry.first, job.policy.retry.cap, job.policy.priority
+                )
+            },
+            "0 1s 30s 5",
+        ),
         (
             "retry: {attempts: 3, also: [FailedOperation.TaskExist]}",
-            |job| format!("{:?}", job.retry.also),
+            |job| format!("{:?}", job.policy.retry.also),
             "[\"FailedOperation.TaskExist\"]",
         ),
         ("conflict: reject, heal: true, on_remove: finish, preflight: true", |job| job.enabled.to_string(), "true"),
@@ -140,7 +149,7 @@ fn defaults_apply_by_groups_and_retry_key_by_key() {
     assert!(matches!(own.when.trigger, Trigger::Every { between: None, days, .. } if days == ingestd::calendar::Weekdays::DAILY));
     assert!(matches!(job("at: 18:00").when.trigger, Trigger::At { days, .. } if days == ingestd::calendar::Weekdays::DAILY));
     assert!(matches!(job("to: 20:00").end, EndRule::To(_)));
-    let retry = Arc::clone(&job("retry: {attempts: 1}").retry);
+    let retry = Arc::clone(&job("retry: {attempts: 1}").policy.retry);
     assert_eq!((retry.first.as_secs(), retry.cap.as_secs(), retry.attempts), (2, 30, 1));
 }
 

@@ -200,9 +200,7 @@ fn delivery_line(delivery: &Delivery) -> String {
 
 /// One request in one line: when, what, where, who, answer.
 fn line(arrival: &Arrival) -> String {
-    let known = [(Action::Start, "start"), (Action::Stop, "stop"), (Action::Describe, "describe")];
-    let short = known.iter().find(|(action, _)| action.name() == arrival.action);
-    let action = short.map_or(arrival.action.as_str(), |(_, short)| short);
+    let action = Action::from_name(&arrival.action).map_or(arrival.action.as_str(), |action| action.word());
     let or_dash = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
     let done = if arrival.effect && arrival.answered != Answered::Ok { " (done)" } else { "" };
     let over = if arrival.over_rate { " (over the rate)" } else { "" };

@@ -44,6 +44,7 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{Key, MissedReason, State};
+use crate::trtc::PerAction;
 use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
@@ -81,8 +82,8 @@ pub struct DaemonOptions {
 pub struct LoopStatus {
     /// Seconds between two describes of a task on air.
     pub watch_period_s: u64,
-    /// Starts, stops and describes that wait for the limiter.
-    pub queue: [usize; 3],
+    /// Requests that wait for the limiter.
+    pub queue: PerAction<usize>,
     /// Whether somebody keeps the clock right, if anybody knows.
     pub synchronised: Option<bool>,
     /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.

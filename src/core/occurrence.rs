@@ -30,8 +30,9 @@ pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
 
 pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
-use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
-use crate::trtc::{Destination, Repeat, Room, Tempo};
+use crate::schedule::JobId;
+pub use crate::schedule::Policy;
+use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl, Tempo};
 use crate::words::words;
 
 /// Names an occurrence for ever.
@@ -81,35 +82,8 @@ pub struct Playout {
     pub seek: Duration,
     /// How often it plays.
     pub repeat: Repeat,
-    /// `Volume`.
-    pub volume: Option<u8>,
-    /// `Tempo`.
-    pub tempo: Option<Tempo>,
-    /// `EnableProgress`.
-    pub progress: Option<bool>,
-    /// `AutoPush`.
-    pub auto_push: Option<bool>,
-    /// `IdleTimeout`, seconds.
-    pub idle_timeout: Option<u16>,
-}
-
-/// The rules of its job that go with an occurrence.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// What a late start does.
-    pub late: Late,
-    /// The bound of the attempts until it is first on air, as written.
-    pub start_within: Option<Duration>,
-    /// What it does about another occurrence on its target.
-    pub conflict: Conflict,
-    /// How it is retried.
-    pub retry: RetryPolicy,
-    /// Whether it is put on air again when its task vanishes.
-    pub heal: bool,
-    /// What becomes of it when its job leaves the schedule while it is on air.
-    pub on_remove: OnRemove,
-    /// Who passes the limiter first.
-    pub priority: u8,
+    /// What is only passed through to the API.
+    pub options: StartOptions,
 }
 
 /// Why an occurrence waits.
@@ -339,7 +313,7 @@ impl Occurrence {
             return None;
         }
         let left = self.playout.length?.checked_mul(plays.into())?.checked_sub(self.playout.seek)?;
-        let percent = self.playout.tempo.unwrap_or(Tempo::NORMAL).percent();
+        let percent = self.playout.options.tempo.unwrap_or(Tempo::NORMAL).percent();
         let played_ms = (left.as_millis() * 100).div_ceil(percent.into());
         self.key.start.checked_add(SignedDuration::from_millis(i64::try_from(played_ms).ok()?)).ok()
     }

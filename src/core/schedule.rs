@@ -9,7 +9,9 @@ mod job;
 mod linter;
 mod moments;
 mod names;
+mod options;
 pub mod places;
+mod policy;
 pub mod problem;
 mod raw;
 mod read;
@@ -25,10 +27,12 @@ pub mod values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
+pub use job::{App, EndRule, Job, JobId, RobotTemplate};
+pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
 
 use crate::diagnostic::Diagnostic;
+pub use crate::trtc::StreamUrl;
 
 /// A schedule file: its name, as messages show it, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

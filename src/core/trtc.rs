@@ -8,9 +8,13 @@ pub mod error;
 pub mod limiter;
 pub mod request;
 pub mod room;
+pub mod start_options;
+mod stream_url;
 pub mod tc3;
 pub mod usersig;
 
-pub use action::{Action, Answer, Api, Body, Destination, Fault, Repeat, Request, StartParams, Success, TaskStatus, Tempo};
+pub use action::{Action, Answer, Body, Destination, Fault, PerAction, Repeat, Request, StartParams, Success, TaskStatus};
 pub use request::{AppKey, Credentials};
 pub use room::Room;
+pub use start_options::{StartOptions, Tempo};
+pub use stream_url::StreamUrl;

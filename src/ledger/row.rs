@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::occurrence::{
     Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, Policy, State, Task, TaskPhase, WaitReason,
 };
-use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
-use crate::trtc::{Destination, Repeat, Room, Tempo};
+use crate::schedule::JobId;
+use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
 
-/// What of an occurrence never changes, as the `spec` column holds it. Field names are part of the released schema.
+/// What of an occurrence never changes, as the `spec` column holds it. Field names are part of the released schema; the options and
+/// the policy say their own.
 #[derive(Serialize, Deserialize)]
 struct Spec {
     app: String,
@@ -28,26 +29,11 @@ struct Spec {
     length_ms: Option<u64>,
     seek_ms: u64,
     repeat: i32,
-    volume: Option<u8>,
-    tempo: Option<u16>,
-    progress: Option<bool>,
-    auto_push: Option<bool>,
-    idle_timeout: Option<u16>,
     end: String,
-    late: String,
-    start_within_ms: Option<u64>,
-    retry_first_ms: u64,
-    retry_cap_ms: u64,
-    retry_attempts: u32,
-    retry_also: Vec<String>,
-    priority: u8,
-    // Rows of the first version have none of these.
-    #[serde(default = "reject")]
-    conflict: String,
-    #[serde(default = "yes")]
-    heal: bool,
-    #[serde(default = "finish")]
-    on_remove: String,
+    #[serde(flatten)]
+    options: StartOptions,
+    #[serde(flatten)]
+    policy: Policy,
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -56,72 +42,30 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// The `spec` column of an occurrence.
 pub(super) fn spec(occurrence: &Occurrence) -> String {
-    let playout = &occurrence.playout;
-    let Policy { late, start_within, conflict, retry, heal, on_remove, priority } = &occurrence.policy;
+    let Playout { destination, room, robot, stream, live, length, seek, repeat, options } = &occurrence.playout;
     let spec = Spec {
-        app: playout.destination.app.clone(),
-        sdk_app_id: playout.destination.sdk_app_id,
-        region: playout.destination.region.clone(),
-        room: playout.room.to_string(),
-        room_type: playout.room.type_name().to_owned(),
-        robot: playout.robot.clone(),
-        stream: playout.stream.reveal().to_owned(),
-        live: playout.live,
-        length_ms: playout.length.map(milliseconds),
-        seek_ms: milliseconds(playout.seek),
-        repeat: match playout.repeat {
+        app: destination.app.clone(),
+        sdk_app_id: destination.sdk_app_id,
+        region: destination.region.clone(),
+        room: room.to_string(),
+        room_type: room.type_name().to_owned(),
+        robot: robot.clone(),
+        stream: stream.reveal().to_owned(),
+        live: *live,
+        length_ms: length.map(milliseconds),
+        seek_ms: milliseconds(*seek),
+        repeat: match repeat {
             Repeat::Forever => -1,
-            Repeat::Times(plays) => i32::from(plays),
+            Repeat::Times(plays) => i32::from(*plays),
         },
-        volume: playout.volume,
-        tempo: playout.tempo.map(Tempo::percent),
-        progress: playout.progress,
-        auto_push: playout.auto_push,
-        idle_timeout: playout.idle_timeout,
-        end: end_name(occurrence.end).to_owned(),
-        late: late_name(*late).to_owned(),
-        start_within_ms: start_within.map(milliseconds),
-        retry_first_ms: milliseconds(retry.first),
-        retry_cap_ms: milliseconds(retry.cap),
-        retry_attempts: retry.attempts,
-        retry_also: retry.also.clone(),
-        priority: *priority,
-        conflict: conflict_name(*conflict).to_owned(),
-        heal: *heal,
-        on_remove: on_remove_name(*on_remove).to_owned(),
+        end: occurrence.end.name().to_owned(),
+        options: *options,
+        policy: occurrence.policy.clone(),
     };
     serde_json::to_string(&spec).expect("a struct of plain values is JSON")
 }
 
-fn end_name(end: End) -> &'static str {
-    end.name()
-}
-
-fn reject() -> String {
-    Conflict::Reject.name().to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn finish() -> String {
-    OnRemove::Finish.name().to_owned()
-}
-
-fn conflict_name(conflict: Conflict) -> &'static str {
-    conflict.name()
-}
-
-fn on_remove_name(on_remove: OnRemove) -> &'static str {
-    on_remove.name()
-}
-
-fn late_name(late: Late) -> &'static str {
-    late.name()
-}
-
-/// The occurrence of a row of [`super::columns::SELECT_OCCURRENCE`].
+/// A row read by [`OCCURRENCE_COLUMNS`].
 pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
     let spec = read_spec(row)?;
     let kind: String = row.get("kind")?;
@@ -157,7 +101,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         },
         request_id: row.get("request_id")?,
         playout: playout(&spec)?,
-        policy: policy(spec)?,
+        policy: spec.policy,
     })
 }
 
@@ -185,14 +129,14 @@ fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
 
 fn read_spec(row: &Row<'_>) -> rusqlite::Result<Spec> {
     let spec: String = row.get("spec")?;
-    serde_json::from_str(&spec).map_err(|error| broken("spec", &error.to_string()))
+    // By way of a value, so that the error does not name a line and a column of what nobody sees.
+    serde_json::from_str(&spec).and_then(serde_json::from_value).map_err(|error| {
+        let message = format!("the ledger holds a spec that no version of ingestd writes: {error}");
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Text, message.into())
+    })
 }
 
 fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
-    let tempo = match spec.tempo {
-        Some(percent) => Some(Tempo::from_percent(percent).ok_or_else(|| broken("tempo", &percent.to_string()))?),
-        None => None,
-    };
     Ok(Playout {
         destination: Destination { app: spec.app.clone(), sdk_app_id: spec.sdk_app_id, region: spec.region.clone() },
         room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
@@ -206,32 +150,7 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
             (_, Ok(plays)) => Repeat::Times(plays),
             (other, Err(_)) => return Err(broken("repeat", &other.to_string())),
         },
-        volume: spec.volume,
-        tempo,
-        progress: spec.progress,
-        auto_push: spec.auto_push,
-        idle_timeout: spec.idle_timeout,
-    })
-}
-
-fn policy(spec: Spec) -> rusqlite::Result<Policy> {
-    let conflicts = [Conflict::Reject, Conflict::Preempt, Conflict::Yield, Conflict::Allow];
-    let conflict = conflicts.into_iter().find(|conflict| conflict_name(*conflict) == spec.conflict);
-    let on_remove = [OnRemove::Finish, OnRemove::Stop].into_iter().find(|word| on_remove_name(*word) == spec.on_remove);
-    let late = [Late::Join, Late::Restart, Late::Skip].into_iter().find(|late| late_name(*late) == spec.late);
-    Ok(Policy {
-        late: late.ok_or_else(|| broken("late", &spec.late))?,
-        start_within: spec.start_within_ms.map(Duration::from_millis),
-        retry: RetryPolicy {
-            first: Duration::from_millis(spec.retry_first_ms),
-            cap: Duration::from_millis(spec.retry_cap_ms),
-            attempts: spec.retry_attempts,
-            also: spec.retry_also,
-        },
-        conflict: conflict.ok_or_else(|| broken("conflict", &spec.conflict))?,
-        heal: spec.heal,
-        on_remove: on_remove.ok_or_else(|| broken("on_remove", &spec.on_remove))?,
-        priority: spec.priority,
+        options: spec.options,
     })
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::trtc::{Action, tc3};
+use crate::trtc::{Action, PerAction, tc3};
 
 use super::authentication::{self, Head, KnownCredentials};
 use super::callback_queue::{CallbackEvent, CallbackQueue};
@@ -19,8 +19,6 @@ use super::parameters::{self, CheckedAction, CheckedRequest};
 use super::rate::Window;
 use super::tasks::{Asker, SandboxTask, TaskBook};
 use super::{SandboxApp, SandboxConfig};
-
-const ACTIONS: [Action; 3] = [Action::Start, Action::Stop, Action::Describe];
 
 /// The only version of the three actions (TRTC.md section 1).
 const VERSION: &str = "2019-07-22";
@@ -131,7 +129,7 @@ pub(super) struct HandledRequest {
 pub(super) struct EndpointState {
     credentials: KnownCredentials,
     apps: BTreeMap<u64, SandboxApp>,
-    windows: [Window; ACTIONS.len()],
+    windows: PerAction<Window>,
     faults: FaultPlan,
     tasks: TaskBook,
     rejections: u64,
@@ -155,7 +153,7 @@ impl EndpointState {
         EndpointState {
             credentials: KnownCredentials { secret_id, secret_key, token },
             apps,
-            windows: ACTIONS.map(|_| Window::new(rate)),
+            windows: PerAction::new(|_| Window::new(rate)),
             faults,
             tasks: TaskBook::new(exist, media, born, CallbackQueue::new(callbacks.is_some())),
             rejections: 0,
@@ -203,7 +201,7 @@ impl EndpointState {
     /// A request arrives at `now`: counts it, lets the fault plan at it, checks it, does it.
     pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> HandledRequest {
         let action = action(received);
-        let over_rate = action.is_some_and(|action| self.windows[action as usize].arrive(now));
+        let over_rate = action.is_some_and(|action| self.windows.of_mut(action).arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
         let injected = self.faults.judge(&view(action, &subject));
@@ -323,16 +321,14 @@ fn view(action: Option<Action>, subject: &Subject) -> RequestView<'_> {
     RequestView { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
 }
 
-/// The action that the header names, if it is one of the three.
+/// The action that the header names, if it is one of ours.
 fn action(received: &Received) -> Option<Action> {
-    let name = received.headers.get("x-tc-action")?.to_str().ok()?;
-    ACTIONS.into_iter().find(|action| action.name() == name)
+    Action::from_name(received.headers.get("x-tc-action")?.to_str().ok()?)
 }
 
 /// Action, version and region, as a gateway routes them.
 fn routed(head: &Head) -> Result<Action, ErrorReply> {
-    let action = ACTIONS.into_iter().find(|action| action.name() == head.action);
-    let action = match action {
+    let action = match Action::from_name(&head.action) {
         Some(action) => action,
         None if head.action == "UpdateStreamIngest" => {
             return Err(ErrorReply::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));

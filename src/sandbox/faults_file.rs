@@ -243,7 +243,7 @@ fn choose(rule: FaultRule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<F
     let value = &entry.value;
     Ok(match entry.key.as_ref() {
         "action" => {
-            let actions = [("start", Action::Start), ("stop", Action::Stop), ("describe", Action::Describe)];
+            let actions = Action::ALL.map(|action| (action.word(), action));
             rule.action(values::choice(value, &actions)?)
         }
         "event" => {

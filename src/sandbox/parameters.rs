@@ -8,7 +8,8 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use crate::trtc::room::is_user_id;
-use crate::trtc::{Action, Repeat, Room, StartParams, Tempo, usersig};
+use crate::trtc::start_options::{BadValue, START_PARAMETERS};
+use crate::trtc::{Action, Repeat, Room, StartOptions, StartParams, StreamUrl, usersig};
 
 use super::SandboxApp;
 use super::exchange::ErrorReply;
@@ -104,7 +105,7 @@ struct BodyFields(Map<String, Value>);
 
 impl BodyFields {
     fn refuse_unknown(&self, action: Action) -> Result<(), ErrorReply> {
-        const START: [&str; 15] = [
+        const START: [&str; 10] = [
             "SdkAppId",
             "RoomId",
             "RoomIdType",
@@ -113,21 +114,19 @@ impl BodyFields {
             "StreamUrl",
             "PrivateMapKey",
             "SeekSecond",
-            "AutoPush",
             "RepeatNum",
             "MaxDuration",
-            "Volume",
-            "EnableProgress",
-            "Tempo",
-            "IdleTimeout",
         ];
-        let known: &[&str] = if action == Action::Start { &START } else { &["SdkAppId", "TaskId"] };
+        let is_known = |name: &str| match action {
+            Action::Start => START.contains(&name) || START_PARAMETERS.iter().any(|parameter| parameter.name == name),
+            Action::Stop | Action::Describe => ["SdkAppId", "TaskId"].contains(&name),
+        };
         for name in self.0.keys() {
             if action == Action::Start && ["SourceUrl", "VideoEncodeParams", "AudioEncodeParams"].contains(&name.as_str()) {
                 let message = format!("the parameter `{name}` is deprecated, and the sandbox does not play it");
                 return Err(ErrorReply::new("UnsupportedOperation", message));
             }
-            if !known.contains(&name.as_str()) {
+            if !is_known(name) {
                 return Err(ErrorReply::new("UnknownParameter", format!("the parameter `{name}` is not known")));
             }
         }
@@ -161,33 +160,12 @@ impl BodyFields {
             Some(times) => Some(Repeat::Times(in_range(times))),
         };
         let max_duration = self.ranged("MaxDuration", 1, 10_080)?.map(in_range);
-        let volume = self.ranged("Volume", 0, 200)?.map(in_range);
-        let idle_timeout = self.ranged("IdleTimeout", 0, 600)?.map(in_range);
-        Ok(StartParams {
-            room,
-            user_id,
-            stream_url,
-            seek_second: seek_second.map(in_range),
-            repeat,
-            max_duration,
-            volume,
-            tempo: self.tempo()?,
-            enable_progress: self.flag("EnableProgress")?,
-            auto_push: self.flag("AutoPush")?,
-            idle_timeout,
-        })
-    }
-
-    fn tempo(&mut self) -> Result<Option<Tempo>, ErrorReply> {
-        let Some(value) = self.0.remove("Tempo") else { return Ok(None) };
-        let tempo = value.as_f64().ok_or_else(|| wrong_type("Tempo", "a number"))?;
-        // Each of the seven is exact in binary, so that nothing is lost by looking for exactly them.
-        let percent = [50_u16, 75, 100, 125, 150, 175, 200].into_iter().find(|percent| {
-            let exact = f64::from(*percent) / 100.0;
-            exact.total_cmp(&tempo).is_eq()
-        });
-        let tempo = percent.and_then(Tempo::from_percent);
-        tempo.map(Some).ok_or_else(|| out_of_range("Tempo", "0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0"))
+        let options = StartOptions::from_body(&self.0).map_err(|(name, bad)| match bad {
+            BadValue::Type(wanted) => wrong_type(name, wanted),
+            BadValue::Range(range) => out_of_range(name, &range),
+        })?;
+        let stream_url = StreamUrl::new(&stream_url);
+        Ok(StartParams { room, user_id, stream_url, seek_second: seek_second.map(in_range), repeat, max_duration, options })
     }
 
     fn ranged(&mut self, name: &str, least: i64, most: i64) -> Result<Option<i64>, ErrorReply> {
@@ -211,14 +189,6 @@ impl BodyFields {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(wrong_type(name, "a string")),
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> Result<Option<bool>, ErrorReply> {
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(_) => Err(wrong_type(name, "a boolean")),
         }
     }
 }

@@ -2,7 +2,6 @@
 //! secrets and clocks. Nothing runs here: what has ended is found out when somebody asks.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::schedule::StreamUrl;
 use crate::trtc::{Repeat, StartParams, Tempo};
 
 use super::callback_queue::{CallbackEvent, CallbackQueue};
@@ -40,7 +38,7 @@ pub enum EndReason {
 }
 
 /// A task, running or ended.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SandboxTask {
     /// Its id: opaque, with `+`, `-` and `.` in it as the real ones have.
     pub task_id: String,
@@ -62,24 +60,6 @@ impl SandboxTask {
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         self.ended.is_none()
-    }
-}
-
-/// The stream URL may hold a secret, so debugging shows it as every output does.
-impl fmt::Debug for SandboxTask {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SandboxTask")
-            .field("task_id", &self.task_id)
-            .field("sdk_app_id", &self.sdk_app_id)
-            .field("region", &self.region)
-            .field("room", &self.params.room)
-            .field("robot", &self.params.user_id)
-            .field("stream", &StreamUrl::new(&self.params.stream_url).redacted())
-            .field("started_at", &self.started_at)
-            .field("bound", &self.bound)
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +141,7 @@ impl TaskBook {
         let task_id = self.mint();
         let vanish = vanish.map(|after| (later(now, after), EndReason::Vanished));
         let bound = [bound(&params, &self.media, now), vanish].into_iter().flatten().min_by_key(|(at, _)| *at);
-        let pulled = !self.media.unreachable.contains(&params.stream_url);
+        let pulled = !self.media.unreachable.contains(params.stream_url.reveal());
         let task = SandboxTask {
             task_id: task_id.clone(),
             sdk_app_id: asker.sdk_app_id,
@@ -252,16 +232,16 @@ fn bound(params: &StartParams, media: &MediaLengths, started_at: Timestamp) -> O
         Some(Repeat::Times(plays)) => u32::from(plays),
         None => 1,
     };
-    let listed = media.by_url.get(&params.stream_url).copied();
+    let listed = media.by_url.get(params.stream_url.reveal()).copied();
     let length = match listed {
         Some(length) => length,
-        None if StreamUrl::new(&params.stream_url).is_rtmp() => return None,
+        None if params.stream_url.is_rtmp() => return None,
         None => media.default,
     };
     let content = length.saturating_mul(plays).saturating_sub(Duration::from_secs(params.seek_second.unwrap_or(0)));
-    let percent = params.tempo.unwrap_or(Tempo::NORMAL).percent();
+    let percent = params.options.tempo.unwrap_or(Tempo::NORMAL).percent();
     let playing = content.saturating_mul(100) / u32::from(percent);
-    let idle = params.idle_timeout.map_or(IDLE, |seconds| Duration::from_secs(u64::from(seconds)));
+    let idle = params.options.idle_timeout.map_or(IDLE, |seconds| Duration::from_secs(u64::from(seconds)));
     Some((later(started_at, playing.saturating_add(idle)), EndReason::Media))
 }
 

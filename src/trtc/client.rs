@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::endpoint::Endpoint;
-use super::action::{Action, Answer, Api, Body, Fault, Request};
-use super::envelope;
+use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
+use super::{Api, envelope};
 
 pub mod endpoint;
 

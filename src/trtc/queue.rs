@@ -12,33 +12,27 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::action::Action;
+use super::action::{Action, PerAction};
 use super::limiter::{Limiter, Priority, Queued, ReservationId, SlotId};
 
-/// The three queues.
+/// A queue for each action. A clone is the same queues.
 #[derive(Clone)]
-pub struct Queues {
-    /// For StartStreamIngest.
-    pub start: Queue,
-    /// For StopStreamIngest.
-    pub stop: Queue,
-    /// For DescribeStreamIngest.
-    pub describe: Queue,
-}
+pub struct Queues(PerAction<Queue>);
 
 impl Queues {
-    /// Three empty queues, each of so many requests a second.
+    /// Makes empty queues, each of so many requests a second.
     pub fn new(rate: NonZeroU32) -> Queues {
-        Queues { start: Queue::new(rate), stop: Queue::new(rate), describe: Queue::new(rate) }
+        Queues(PerAction::new(|_| Queue::new(rate)))
     }
 
-    /// An action's queue.
+    /// Returns an action's queue.
     pub fn of(&self, action: Action) -> &Queue {
-        match action {
-            Action::Start => &self.start,
-            Action::Stop => &self.stop,
-            Action::Describe => &self.describe,
-        }
+        self.0.of(action)
+    }
+
+    /// Returns how many requests wait in each queue.
+    pub fn waiting(&self) -> PerAction<usize> {
+        PerAction::new(|action| self.of(action).waiting())
     }
 }
 

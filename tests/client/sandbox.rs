@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ingestd::sandbox::{self, Sandbox, SandboxConfig, WELL_KNOWN_APP_KEY, WELL_KNOWN_SDK_APP_ID};
 use ingestd::trtc::error::{Class, classify, proves_nothing_began};
 use ingestd::trtc::{
-    Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, HttpApi, Repeat, Request, Room, Secrets, StartParams, Success,
-    TaskStatus, Tempo,
+    Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, HttpApi, Repeat, Request, Room, Secrets, StartOptions,
+    StartParams, StreamUrl, Success, TaskStatus,
 };
 use tokio::net::TcpListener;
 
@@ -44,15 +44,11 @@ fn start(room: Room) -> Request {
     let params = StartParams {
         room,
         user_id: "robot".to_owned(),
-        stream_url: "https://media.example.com/节目.mp4".to_owned(),
+        stream_url: StreamUrl::new("https://media.example.com/节目.mp4"),
         seek_second: Some(3),
         repeat: Some(Repeat::Forever),
         max_duration: Some(60),
-        volume: Some(80),
-        tempo: Tempo::from_percent(125),
-        enable_progress: Some(true),
-        auto_push: Some(false),
-        idle_timeout: Some(10),
+        options: StartOptions::largest(),
     };
     request(Body::Start { params: Box::new(params), valid_until: now() + jiff::SignedDuration::from_hours(2) })
 }

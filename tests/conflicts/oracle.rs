@@ -101,14 +101,14 @@ fn clash(one: Span, other: Span, of_one: &Planned, of_other: &Planned) -> bool {
         (_, true) => first_ends - later.0 >= 2_000,
         _ => first_ends.min(second_ends).saturating_sub(later.0) >= 2_000,
     };
-    let says = |mode| [first.job.conflict == mode, second.job.conflict == mode];
+    let says = |mode| [first.job.policy.conflict == mode, second.job.policy.conflict == mode];
     let robot = |window: &Planned| window.job.robot.expand(window.job.id.as_str(), &window.job.room, window.start.at);
     let permitted = match (says(Conflict::Yield), equal) {
         ([true, false] | [false, true], _) => true,
         ([true, true], equal) => !equal,
         _ if says(Conflict::Allow) == [true, true] => robot(first) != robot(second),
         (_, true) => false,
-        (_, false) => second.job.conflict == Conflict::Preempt,
+        (_, false) => second.job.policy.conflict == Conflict::Preempt,
     };
     meet && !permitted
 }

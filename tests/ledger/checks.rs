@@ -196,11 +196,11 @@ fn a_row_that_no_version_wrote_is_an_error_with_its_place_and_never_a_guess() {
         ("", "", ""),
         (r#""repeat":1"#, r#""repeat":-2"#, "holds `-2` as repeat"),
         (r#""repeat":1"#, r#""repeat":70000"#, "holds `70000` as repeat"),
-        (r#""tempo":null"#, r#""tempo":110"#, "holds `110` as tempo"),
+        (r#""tempo":null"#, r#""tempo":110"#, "`110` is not a `tempo`"),
         (r#""room_type":"string""#, r#""room_type":"integer""#, "holds `x` as room"),
         (r#""end":"planned""#, r#""end":"open""#, "holds `open` as end"),
-        (r#""late":"join""#, r#""late":"maybe""#, "holds `maybe` as late"),
-        (r#""priority":5"#, r#""prio":5"#, "as spec"),
+        (r#""late":"join""#, r#""late":"maybe""#, "`maybe` is not a word of `late`"),
+        (r#""priority":5"#, r#""prio":5"#, "holds a spec that no version of ingestd writes: missing field `priority`"),
     ] {
         let (folder, ledger) = ledger();
         let spec = format!("'{}'", good.replacen(from, to, 1));

@@ -1,5 +1,6 @@
 //! Every state with every field comes back from the ledger as it was written: what is recovered is what was decided.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
@@ -8,12 +9,14 @@ use ingestd::occurrence::{
     WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
-use ingestd::trtc::{Destination, Repeat, Room, Tempo};
+use ingestd::trtc::start_options::{START_PARAMETERS, Takes};
+use ingestd::trtc::{Destination, Repeat, Room, StartOptions, Tempo};
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
 
 use super::filling::write;
 use super::rows::{on_air, task};
@@ -40,8 +43,22 @@ fn repeat() -> impl Strategy<Value = Repeat> {
     prop_oneof![Just(Repeat::Forever), (1..=1000_u16).prop_map(Repeat::Times)]
 }
 
-fn tempo() -> impl Strategy<Value = Tempo> {
-    select(vec![50, 75, 100, 125, 150, 175, 200]).prop_map(|percent| Tempo::from_percent(percent).expect("a tempo"))
+/// Each parameter, or none, with any value that it takes.
+fn options() -> impl Strategy<Value = StartOptions> {
+    let value = |takes| match takes {
+        Takes::Whole { least, most } | Takes::Seconds { least, most } => (least..=most).prop_map(Value::from).boxed(),
+        Takes::Flag => any::<bool>().prop_map(Value::from).boxed(),
+        Takes::Tempo => select(Tempo::all().collect::<Vec<_>>()).prop_map(|tempo| tempo.factor().into()).boxed(),
+    };
+    START_PARAMETERS.map(|parameter| option::of(value(parameter.takes))).prop_map(|values| {
+        let mut options = StartOptions::default();
+        for (parameter, value) in START_PARAMETERS.into_iter().zip(values) {
+            if let Some(value) = value {
+                parameter.set(&mut options, &value).expect("it is in range");
+            }
+        }
+        options
+    })
 }
 
 fn playout() -> impl Strategy<Value = Playout> {
@@ -49,17 +66,9 @@ fn playout() -> impl Strategy<Value = Playout> {
         .prop_map(|(app, sdk_app_id, region)| Destination { app, sdk_app_id, region });
     let media = ("https?://[!-~]{1,40}", any::<bool>(), option::of(milliseconds()), milliseconds(), repeat())
         .prop_map(|(url, live, length, seek, repeat)| (StreamUrl::new(&url), live, length, seek, repeat));
-    let sent = (
-        option::of(0..=200_u8),
-        option::of(tempo()),
-        option::of(any::<bool>()),
-        option::of(any::<bool>()),
-        option::of(0..=600_u16),
-    );
-    (destination, room(), "[A-Za-z0-9_-]{1,32}", media, sent).prop_map(|(destination, room, robot, media, sent)| {
+    (destination, room(), "[A-Za-z0-9_-]{1,32}", media, options()).prop_map(|(destination, room, robot, media, options)| {
         let (stream, live, length, seek, repeat) = media;
-        let (volume, tempo, progress, auto_push, idle_timeout) = sent;
-        Playout { destination, room, robot, stream, live, length, seek, repeat, volume, tempo, progress, auto_push, idle_timeout }
+        Playout { destination, room, robot, stream, live, length, seek, repeat, options }
     })
 }
 
@@ -70,7 +79,7 @@ fn of_words<T: Copy + std::fmt::Debug + 'static>(words: &'static [(&'static str,
 
 fn policy() -> impl Strategy<Value = Policy> {
     let retry = (milliseconds(), milliseconds(), any::<u32>(), prop::collection::vec("[A-Z][A-Za-z.]{1,20}", 0..3))
-        .prop_map(|(first, cap, attempts, also)| RetryPolicy { first, cap, attempts, also });
+        .prop_map(|(first, cap, attempts, also)| Arc::new(RetryPolicy { first, cap, attempts, also }));
     let conflict = of_words(Conflict::WORDS);
     let on_remove = of_words(OnRemove::WORDS);
     let late = of_words(Late::WORDS);

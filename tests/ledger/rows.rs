@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
-use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
-use ingestd::trtc::{Destination, Repeat, Room};
+use ingestd::schedule::JobId;
+use ingestd::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
 use jiff::{SignedDuration, Timestamp};
 
 /// What must never be seen outside the ledger and the request.
@@ -30,21 +30,9 @@ pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
             length: Some(Duration::from_secs(90)),
             seek: Duration::ZERO,
             repeat: Repeat::Forever,
-            volume: None,
-            tempo: None,
-            progress: None,
-            auto_push: None,
-            idle_timeout: None,
+            options: StartOptions::default(),
         },
-        policy: Policy {
-            late: Late::Join,
-            start_within: None,
-            retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
-            conflict: Conflict::Reject,
-            heal: true,
-            on_remove: OnRemove::Finish,
-            priority: 5,
-        },
+        policy: Policy::default(),
         generation: 7,
         state: State::Armed,
         attempts: 1,

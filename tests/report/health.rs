@@ -25,7 +25,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
             jobs: 3,
             rejected: Vec::new(),
             next: Vec::new(),
-            state: LoopStatus { watch_period_s: 30, queue: [0; 3], ..LoopStatus::default() },
+            state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
         ledger: Ok(ledger),
         zone_source: "bundled".to_owned(),
@@ -86,7 +86,7 @@ fn the_health_is_what_an_operator_would_say() {
     covered.ledger = Result::Ok(LedgerView { on_air: vec![later.clone()], ..covered.ledger.expect("readable") });
     let rejected = vec![Diagnostic::error("unknown-key", "unknown key `reapet`").hint("did you mean `repeat`?")];
     let mut reload = input(LedgerView::default());
-    reload.daemon = DaemonView::Running { jobs: 3, rejected, next: Vec::new(), state: LoopStatus { watch_period_s: 30, queue: [0; 3], ..LoopStatus::default() } };
+    reload.daemon = DaemonView::Running { jobs: 3, rejected, next: Vec::new(), state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() } };
     let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };
     let unasked = StatusInput { daemon: DaemonView::Unasked, ..input(LedgerView::default()) };
     let unreadable = StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) };

@@ -8,7 +8,7 @@ use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
 use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Settings, Source};
-use ingestd::trtc::{Repeat, Room};
+use ingestd::trtc::{PerAction, Repeat, Room};
 use jiff::SignedDuration;
 
 use super::health::{input, minutes, now};
@@ -107,7 +107,11 @@ fn the_text_of_a_status_says_what_matters_first() {
         jobs: 5,
         rejected: Vec::new(),
         next: next(),
-        state: LoopStatus { watch_period_s: 30, queue: [2, 0, 1], ..LoopStatus::default() },
+        state: LoopStatus {
+            watch_period_s: 30,
+            queue: PerAction::new(|action| [2, 0, 1].get(action as usize).copied().unwrap_or_default()),
+            ..LoopStatus::default()
+        },
     };
     let head = "\
 degraded

@@ -11,7 +11,7 @@ use ingestd::sandbox::{
 };
 use ingestd::trtc::{
     Answer, Api, AppKey, Body, Credentials, Destination, Endpoint, Fault, HttpApi, Limits, Repeat, Request, Room, Secrets,
-    StartParams, Success, Tempo,
+    StartOptions, StartParams, StreamUrl, Success,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,15 +37,11 @@ fn params(room: Room) -> StartParams {
     StartParams {
         room,
         user_id: "robot_1".to_owned(),
-        stream_url: "https://media.example.com/节目.mp4?sign=a%2Bb&t=1".to_owned(),
+        stream_url: StreamUrl::new("https://media.example.com/节目.mp4?sign=a%2Bb&t=1"),
         seek_second: None,
         repeat: None,
         max_duration: None,
-        volume: None,
-        tempo: None,
-        enable_progress: None,
-        auto_push: None,
-        idle_timeout: None,
+        options: StartOptions::default(),
     }
 }
 
@@ -74,11 +70,7 @@ async fn what_the_client_asks_is_what_the_sandbox_understood() {
         seek_second: Some(90),
         repeat: Some(Repeat::Forever),
         max_duration: Some(121),
-        volume: Some(200),
-        tempo: Tempo::from_percent(175),
-        enable_progress: Some(true),
-        auto_push: Some(false),
-        idle_timeout: Some(600),
+        options: StartOptions::largest(),
         ..params(Room::Integer(4_294_967_294))
     };
     let times = StartParams { repeat: Some(Repeat::Times(1000)), ..params(Room::Text("直播间-1".to_owned())) };

@@ -325,15 +325,14 @@ impl Api for SimApi {
                 answered: None,
                 is_slow: delivery.to_server > Duration::from_millis(200) || delivery.lost.is_some(),
             };
-            match &request.body {
-                Body::Start { params, .. } => {
-                    send.subject = job_of(&params.stream_url);
-                    send.room = params.room.to_string();
-                    send.claims = state.claims(&send.subject);
-                    send.max_duration = params.max_duration;
-                    send.is_loop = params.repeat == Some(Repeat::Forever);
-                }
-                Body::Stop { task_id } | Body::Describe { task_id } => send.subject.clone_from(task_id),
+            if let Body::Start { params, .. } = &request.body {
+                send.subject = job_of(params.stream_url.reveal());
+                send.room = params.room.to_string();
+                send.claims = state.claims(&send.subject);
+                send.max_duration = params.max_duration;
+                send.is_loop = params.repeat == Some(Repeat::Forever);
+            } else if let Some(task_id) = request.body.task_id() {
+                task_id.clone_into(&mut send.subject);
             }
             state.sends.push(send);
             (state.sends.len() - 1, delivery)

@@ -104,7 +104,7 @@ impl Cloud {
 
     fn start(&mut self, params: &StartParams, send: usize, now: Timestamp) -> Result<Success, Fault> {
         let room = params.room.to_string();
-        if params.stream_url.contains("forbidden") {
+        if params.stream_url.reveal().contains("forbidden") {
             return Err(rejected("InvalidParameter.StreamUrl"));
         }
         let same_robot = |task: &SimTask| task.robot == params.user_id && task.is_live(now);
@@ -123,7 +123,7 @@ impl Cloud {
         }
         let id = format!("task+{}-..", self.tasks.len() + 1);
         let plays = |times: i64| {
-            let name = params.stream_url.rsplit(['-', '/']).next().unwrap_or("");
+            let name = params.stream_url.reveal().rsplit(['-', '/']).next().unwrap_or("");
             let length: i64 = name.trim_end_matches(".mp4").parse().expect("the generator writes the media's length there");
             SignedDuration::from_secs(length * times - params.seek_second.unwrap_or(0).cast_signed())
                 .max(SignedDuration::from_secs(1))
@@ -131,7 +131,7 @@ impl Cloud {
         let media = match params.repeat {
             Some(Repeat::Forever) => SignedDuration::from_mins(params.max_duration.map_or(1_000_000, i64::from)),
             // A live source goes on until it is stopped.
-            _ if params.stream_url.starts_with("rtmp") => SignedDuration::from_hours(1000),
+            _ if params.stream_url.reveal().starts_with("rtmp") => SignedDuration::from_hours(1000),
             Some(Repeat::Times(times)) => plays(times.into()),
             None => plays(1),
         };
@@ -141,7 +141,7 @@ impl Cloud {
             id: id.clone(),
             room,
             robot: params.user_id.clone(),
-            job: job_of(&params.stream_url),
+            job: job_of(params.stream_url.reveal()),
             send,
             started_at: now,
             ends_at: now + lasts,

@@ -170,8 +170,11 @@ impl Api for StoryApi {
                 let seek = params.seek_second.map(|seek| format!(" from {seek} s")).unwrap_or_default();
                 (params.user_id.clone(), format!("start {} {}{seek}", params.user_id, params.room))
             }
-            Body::Stop { task_id } => (task_id.clone(), format!("stop {task_id}")),
-            Body::Describe { task_id } => (task_id.clone(), format!("describe {task_id}")),
+            other => {
+                let task_id = other.task_id().unwrap_or_default().to_owned();
+                let text = format!("{} {task_id}", action.word());
+                (task_id, text)
+            }
         };
         let fault = self.cloud().take_fault(action, &subject);
         tokio::time::sleep(Duration::from_millis(10)).await;

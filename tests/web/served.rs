@@ -7,6 +7,7 @@ use std::time::Duration;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
+use ingestd::trtc::PerAction;
 use ingestd::web::{AppState, InForce, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
@@ -62,7 +63,11 @@ impl Served {
             Ledger::open(folder.path()).expect("a ledger");
         }
         let zones = Zones::newest();
-        let status = watch::Sender::new(LoopStatus { queue: [3, 2, 1], watch_period_s: 30, ..LoopStatus::default() });
+        let status = watch::Sender::new(LoopStatus {
+            queue: PerAction::new(|action| action.word().len()),
+            watch_period_s: 30,
+            ..LoopStatus::default()
+        });
         let mut first = InForce {
             generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
             accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),

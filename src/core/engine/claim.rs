@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::{Airings, record};
 use super::step::{Records, Step};
 use crate::calendar::Start;
-use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, Policy, State, start_request};
+use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, start_request};
 use crate::plan;
 use crate::schedule::{EndRule, Job, Late};
 use crate::trtc::{Destination, Repeat};
@@ -45,7 +45,7 @@ fn newest_start(job: &Job, from: Timestamp, now: Timestamp) -> Option<Start> {
 
 /// The longest a window of this job can be, with room for a clock change; `None`: unknown.
 fn look_back(job: &Job) -> Option<SignedDuration> {
-    let length = match (job.end, job.start_within) {
+    let length = match (job.end, job.policy.start_within) {
         (EndRule::For(length), _) => length,
         (EndRule::To(_), _) => Duration::from_hours(26),
         (EndRule::Media, within) => {
@@ -101,7 +101,7 @@ pub(super) fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> O
         count: 1,
         end: planned.end,
         playout: playout(job, planned.start.at),
-        policy: policy(job),
+        policy: job.policy.clone(),
         generation,
         state: State::Armed,
         attempts: 1,
@@ -144,24 +144,7 @@ pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {
         length: job.length,
         seek: job.seek,
         repeat: job.repeat,
-        volume: job.volume,
-        tempo: job.tempo,
-        progress: job.progress,
-        auto_push: job.auto_push,
-        idle_timeout: job.idle_timeout,
-    }
-}
-
-/// The rules of a job that go with its occurrences.
-pub(super) fn policy(job: &Job) -> Policy {
-    Policy {
-        late: job.late,
-        start_within: job.start_within,
-        conflict: job.conflict,
-        retry: job.retry.as_ref().clone(),
-        heal: job.heal,
-        on_remove: job.on_remove,
-        priority: job.priority,
+        options: job.options,
     }
 }
 

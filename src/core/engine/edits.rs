@@ -1,7 +1,7 @@
 //! What an edit of the schedule does to what is under way. Does not know what the edit adds: that is the agenda's.
 
 use super::airings::Airings;
-use super::claim::{playout, policy};
+use super::claim::playout;
 use super::step::Step;
 use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, State};
 use crate::plan;
@@ -26,7 +26,7 @@ pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule,
 fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, generation: i64) {
     let Some(airing) = airings.get(key) else { return };
     let before = &airing.occurrence;
-    let mut next = Occurrence { end: planned.end, policy: policy(&planned.job), ..before.clone() };
+    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
     // What is on air, or may be, keeps its source, target and robot.
     if next.on_air_at.is_none() && !next.in_doubt && matches!(next.state, State::Waiting { .. }) {
         next.playout = playout(&planned.job, key.start);

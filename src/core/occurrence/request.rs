@@ -31,15 +31,11 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
     let params = StartParams {
         room: playout.room.clone(),
         user_id: playout.robot.clone(),
-        stream_url: playout.stream.reveal().to_owned(),
+        stream_url: playout.stream.clone(),
         seek_second: (seek > 0).then_some(seek),
         repeat: (repeat != Repeat::Times(1)).then_some(repeat),
         max_duration: is_loop.then(|| max_duration(occurrence.end, now)),
-        volume: playout.volume,
-        tempo: playout.tempo,
-        enable_progress: playout.progress,
-        auto_push: playout.auto_push,
-        idle_timeout: playout.idle_timeout,
+        options: playout.options,
     };
     let valid_until = match occurrence.end.at() {
         Some(end) => later(end.max(now), SIGNATURE_OUTLIVES),
@@ -72,7 +68,7 @@ fn position(occurrence: &Occurrence, now: Timestamp) -> Result<(u64, Repeat), Co
     if elapsed < LATE_AFTER || from_the_beginning {
         return Ok((playout.seek.as_secs(), playout.repeat));
     }
-    let percent = i128::from(playout.tempo.unwrap_or(Tempo::NORMAL).percent());
+    let percent = i128::from(playout.options.tempo.unwrap_or(Tempo::NORMAL).percent());
     let played_ms = signed(playout.seek).as_millis() + elapsed.as_millis() * percent / 100;
     let length_ms = playout.length.map(|length| signed(length).as_millis());
     let (position_ms, repeat) = match (playout.repeat, length_ms) {

@@ -4,12 +4,13 @@ mod agreement;
 mod interruptions;
 mod task;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::schedule::{Conflict, OnRemove};
+use crate::schedule::{Conflict, Late};
 use crate::trtc::{Answer, Body, Fault, Success, TaskStatus};
 
 fn at(seconds: i64) -> Timestamp {
@@ -32,21 +33,9 @@ fn example() -> Occurrence {
             length: Some(Duration::from_mins(10)),
             seek: Duration::ZERO,
             repeat: Repeat::Forever,
-            volume: None,
-            tempo: None,
-            progress: None,
-            auto_push: None,
-            idle_timeout: None,
+            options: StartOptions::default(),
         },
-        policy: Policy {
-            late: Late::Join,
-            start_within: None,
-            retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
-            conflict: Conflict::Reject,
-            heal: true,
-            on_remove: OnRemove::Finish,
-            priority: 5,
-        },
+        policy: Policy::default(),
         generation: 1,
         state: State::Armed,
         attempts: 1,
@@ -153,13 +142,13 @@ fn each_code_is_tried_as_often_as_its_class_allows() {
 #[test]
 fn attempts_and_codes_of_the_job_change_that() {
     let mut capped = example();
-    capped.policy.retry.attempts = 2;
+    Arc::make_mut(&mut capped.policy.retry).attempts = 2;
     let (calling, now) = wait(&answer(&capped, &rejected("InternalError"), at(0)));
     let done = answer(&calling, &rejected("InternalError"), now);
     assert_eq!((outcome(&done), done.attempts), (("failed", "InternalError"), 2));
 
     let mut lenient = example();
-    lenient.policy.retry.also = vec!["InvalidParameter.StreamUrl".into()];
+    Arc::make_mut(&mut lenient.policy.retry).also = vec!["InvalidParameter.StreamUrl".into()];
     assert_eq!(answer(&lenient, &rejected("InvalidParameter.StreamUrl"), at(0)).state.name(), "waiting");
 }
 
@@ -239,7 +228,7 @@ fn a_row_that_was_under_way_is_recovered_in_doubt() {
     assert_eq!(outcome(&decide(&skipping, Event::Recovered, at(3)).expect("legal")), ("failed", "in_doubt"));
     // A crash loop cannot go beyond the cap: the attempt was counted when it was claimed.
     let mut capped = example();
-    capped.policy.retry.attempts = 1;
+    Arc::make_mut(&mut capped.policy.retry).attempts = 1;
     assert_eq!(outcome(&decide(&capped, Event::Recovered, at(1)).expect("legal")), ("failed", "in_doubt"));
 }
 
@@ -291,7 +280,8 @@ fn a_loop_is_joined_modulo_its_length_and_bounded_by_the_cloud() {
     let seeking = Occurrence { playout: Playout { seek: Duration::from_secs(90), ..promo.playout.clone() }, ..promo.clone() };
     assert_eq!(request(&seeking, 0), Ok((Some(90), forever, Some(61))));
     assert_eq!(request(&seeking, 520), Ok((Some(10), forever, Some(53))));
-    let fast = Occurrence { playout: Playout { tempo: Tempo::from_percent(150), ..promo.playout.clone() }, ..promo.clone() };
+    let options = StartOptions { tempo: Tempo::from_percent(150), ..StartOptions::default() };
+    let fast = Occurrence { playout: Playout { options, ..promo.playout.clone() }, ..promo.clone() };
     assert_eq!(request(&fast, 100), Ok((Some(150), forever, Some(60))));
     let unknown = Occurrence { playout: Playout { length: None, ..seeking.playout.clone() }, ..promo.clone() };
     assert_eq!(request(&unknown, 700), Ok((Some(90), forever, Some(50))));

@@ -80,7 +80,7 @@ pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
             judgement.verdict = Verdict::Accepted { task_id: task_id.clone() };
             return judgement;
         }
-        Ok(Success::Stopped | Success::Described(_)) => &Fault::NotAnEnvelope("the answer of another action".to_owned()),
+        Ok(_) => &Fault::NotAnEnvelope("the answer of another action".to_owned()),
         Err(fault) => fault,
     };
     let counted = count(occurrence.fault.as_ref(), fault);

@@ -216,22 +216,7 @@ fn differing(before: &Planned, after: &Planned) -> Vec<&'static str> {
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, start);
     let (old, new) = (before.job.as_ref(), after.job.as_ref());
     let same_robot = (old.robot == new.robot && old.room == new.room) || robot(before) == robot(after);
-    let fields = [
-        ("end", (rule(before), length(before)) == (rule(after), length(after))),
-        ("app", old.app == new.app),
-        ("room", old.room == new.room),
-        ("robot", same_robot),
-        ("stream", old.stream == new.stream),
-        ("region", old.region == new.region),
-        ("live", old.live == new.live),
-        ("length", old.length == new.length),
-        ("seek", old.seek == new.seek),
-        ("repeat", old.repeat == new.repeat),
-        ("volume", old.volume == new.volume),
-        ("tempo", old.tempo == new.tempo),
-        ("progress", old.progress == new.progress),
-        ("auto_push", old.auto_push == new.auto_push),
-        ("idle_timeout", old.idle_timeout == new.idle_timeout),
-    ];
-    fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+    let end = ((rule(before), length(before)) != (rule(after), length(after))).then_some("end");
+    let sent = old.sent_differing(new).filter(|name| *name != "robot" || !same_robot);
+    end.into_iter().chain(sent).collect()
 }

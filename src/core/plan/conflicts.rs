@@ -100,7 +100,7 @@ impl Conflicts {
 fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
     let mut groups: HashMap<(Target<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
     for job in schedule.jobs().filter(|job| job.enabled) {
-        groups.entry((Target::of(job), job.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
+        groups.entry((Target::of(job), job.policy.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
     }
     // In the order of their first jobs, so that what is told does not depend on chance when judging ends early.
     let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
@@ -133,7 +133,8 @@ impl Judge {
     /// Whether windows of this one job may clash.
     fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
         // Of two of its own starts, one is later.
-        let may_clash = clash(job.conflict, job.conflict, false, || !job.robot.as_str().contains("{start}")).is_some();
+        let may_clash =
+            clash(job.policy.conflict, job.policy.conflict, false, || !job.robot.as_str().contains("{start}")).is_some();
         may_clash && sample::may_overlap_itself(job, &mut self.changes)
     }
 

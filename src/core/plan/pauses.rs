@@ -44,7 +44,7 @@ impl<'a> Pauses<'a> {
     /// Of a schedule.
     pub fn new(schedule: &'a Schedule) -> Pauses<'a> {
         let enabled = || schedule.jobs().filter(|job| job.enabled);
-        let yielding = enabled().filter(|job| job.conflict == Conflict::Yield);
+        let yielding = enabled().filter(|job| job.policy.conflict == Conflict::Yield);
         let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (Target::of(job), Vec::new())).collect();
         if !jobs.is_empty() {
             for job in enabled() {
@@ -58,7 +58,7 @@ impl<'a> Pauses<'a> {
 
     /// An occurrence of this schedule with its pauses.
     pub fn listed(&self, occurrence: Planned) -> Listed {
-        let pauses = (occurrence.job.conflict == Conflict::Yield).then(|| self.of(&occurrence));
+        let pauses = (occurrence.job.policy.conflict == Conflict::Yield).then(|| self.of(&occurrence));
         Listed { occurrence, pauses }
     }
 

@@ -85,7 +85,7 @@ impl<'a> Contender<'a> {
     /// A planned occurrence, before its start.
     pub(super) fn planned(occurrence: &'a Planned) -> Contender<'a> {
         let Planned { job, start, end, .. } = occurrence;
-        let (conflict, priority) = (job.conflict, job.priority);
+        let (conflict, priority) = (job.policy.conflict, job.policy.priority);
         Contender { job: &job.id, start: start.at, end: *end, conflict, priority, was_on_air: false }
     }
 

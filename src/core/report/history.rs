@@ -114,7 +114,7 @@ impl HistoryObject {
 /// The last fault's message. The vendor may quote the URL that it was sent, so that is redacted here as it is everywhere.
 pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
     let stream = &occurrence.playout.stream;
-    occurrence.fault.as_ref().map(|fault| fault.message.replace(stream.reveal(), &stream.redacted()))
+    occurrence.fault.as_ref().map(|fault| stream.mask(&fault.message))
 }
 
 /// The first line of CSV: the keys of [`HistoryObject`].

@@ -149,7 +149,7 @@ impl PlanTable {
         let widest = |of: &dyn Fn(&Job) -> usize| jobs.iter().map(|job| of(job)).max().unwrap_or_default();
         let start = "2026-11-22 18:00:00 +08:00".len();
         let after = widest(&|job| job.after.as_ref().map_or(0, |after| after.as_str().len()));
-        let pauses = jobs.iter().any(|job| job.conflict == Conflict::Yield);
+        let pauses = jobs.iter().any(|job| job.policy.conflict == Conflict::Yield);
         let pause = "2026-11-22 18:00:00 to 20:00:00".len();
         let id = widest(&|job| job.id.as_str().len());
         let target = widest(&|job| target(job).len());

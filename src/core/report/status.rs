@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, Orphan, Task};
 use crate::plan::pauses::Listed;
+use crate::trtc::PerAction;
 pub use health::{Health, judge};
 pub use text::text;
 
@@ -109,7 +110,7 @@ pub struct StatusObject {
     /// Seconds between two describes of a task on air.
     pub watch_period_s: Option<u64>,
     /// Requests that wait for the limiter.
-    pub queue: QueueObject,
+    pub queue: PerAction<Option<usize>>,
 }
 
 /// `schedule` of [`StatusObject`].
@@ -149,17 +150,6 @@ pub struct ClockObject {
     pub held: Option<String>,
 }
 
-/// `queue` of [`StatusObject`].
-#[derive(Clone, Debug, Serialize)]
-pub struct QueueObject {
-    /// Starts.
-    pub start: Option<usize>,
-    /// Stops.
-    pub stop: Option<usize>,
-    /// Describes.
-    pub describe: Option<usize>,
-}
-
 impl StatusObject {
     /// Of its input.
     pub fn new(input: &StatusInput) -> StatusObject {
@@ -174,7 +164,7 @@ impl StatusObject {
             }
             DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None),
         };
-        let [start, stop, describe] = state.as_ref().map_or([None; 3], |state| state.queue.map(Some));
+        let queue = PerAction::new(|action| state.as_ref().map(|state| *state.queue.of(action)));
         let watch_period_s = state.as_ref().map(|state| state.watch_period_s);
         let clock = state.map_or_else(ClockObject::default, |state| ClockObject {
             synchronised: state.synchronised,
@@ -199,7 +189,7 @@ impl StatusObject {
             orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
             watch_period_s,
-            queue: QueueObject { start, stop, describe },
+            queue,
         }
     }
 }

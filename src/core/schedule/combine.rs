@@ -3,18 +3,14 @@
 
 use std::time::Duration;
 
-use super::job::StreamUrl;
 use super::moments::Bound;
+use super::policy::RetryPolicy;
 use super::problem::Problem;
 use super::raw::{RawJob, Slot};
 use super::values::format_duration;
 use crate::diagnostic::Span;
+use crate::trtc::StreamUrl;
 use jiff::civil::{DateTime, Time};
-
-/// The delays of `retry` when none are written.
-pub(super) const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// See [`RETRY_FIRST`].
-pub(super) const RETRY_CAP: Duration = Duration::from_secs(30);
 
 /// Judges the pairs. A pair that is refused loses its values, so that nothing else is said of it. `inherited` says whether
 /// a place is in the file's defaults.
@@ -151,7 +147,7 @@ pub(super) fn is_live(raw: &RawJob) -> Option<bool> {
     if raw.live.written {
         return raw.live.value;
     }
-    raw.stream.value.as_ref().map(|url| StreamUrl::shared(url).is_rtmp())
+    raw.stream.value.as_ref().map(StreamUrl::is_rtmp)
 }
 
 /// A default of `seek` or `length` is for the media of a file; it does not apply to a live source among them.
@@ -197,7 +193,8 @@ fn retry_delays(raw: &mut RawJob) -> Option<Problem> {
     if retry.first.refused() || retry.cap.refused() || !(retry.first.written || retry.cap.written) {
         return None;
     }
-    let (first, cap) = (retry.first.value.unwrap_or(RETRY_FIRST), retry.cap.value.unwrap_or(RETRY_CAP));
+    let default = RetryPolicy::default();
+    let (first, cap) = (retry.first.value.unwrap_or(default.first), retry.cap.value.unwrap_or(default.cap));
     if first <= cap {
         return None;
     }

@@ -46,10 +46,55 @@ impl Difference {
     }
 }
 
+/// What a field of a job decides. It says what an edit of the field means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// When occurrences start and end.
+    When,
+    /// What is sent: what plays, where, and by which robot. An occurrence keeps it (as its `Playout`) while it is on air.
+    Sent,
+    /// The rules that go with an occurrence: its `Policy`.
+    Rule,
+    /// What people read.
+    Note,
+}
+
 impl Job {
+    /// Returns the fields in which the two differ, each with what it decides. Here alone stands which field decides what. A job's
+    /// name and its place in the files are not compared.
+    pub fn differing(&self, other: &Job) -> Vec<(Part, &'static str)> {
+        // Every field is named, so that a new one cannot be forgotten.
+        let Job { id: _, place: _, when, after, end, app, room, robot, stream, live, length, seek, repeat, .. } = self;
+        let Job { options, region, policy, enabled, note, .. } = self;
+        let fields = [
+            (Part::When, "when", *when == other.when),
+            (Part::When, "after", *after == other.after),
+            (Part::When, "end", *end == other.end),
+            (Part::When, "enabled", *enabled == other.enabled),
+            (Part::Sent, "app", *app == other.app),
+            (Part::Sent, "room", *room == other.room),
+            (Part::Sent, "robot", *robot == other.robot),
+            (Part::Sent, "stream", *stream == other.stream),
+            (Part::Sent, "region", *region == other.region),
+            (Part::Sent, "live", *live == other.live),
+            (Part::Sent, "length", *length == other.length),
+            (Part::Sent, "seek", *seek == other.seek),
+            (Part::Sent, "repeat", *repeat == other.repeat),
+            (Part::Note, "note", *note == other.note),
+        ];
+        let fields = fields.into_iter().filter(|(.., same)| !same).map(|(part, name, _)| (part, name));
+        let options = options.differing(&other.options).map(|key| (Part::Sent, key));
+        fields.chain(options).chain(policy.differing(&other.policy).map(|name| (Part::Rule, name))).collect()
+    }
+
     /// Whether it says what the other one says, wherever in the files the two stand.
     pub fn says_the_same(&self, other: &Job) -> bool {
-        Job { place: other.place.clone(), ..self.clone() } == *other
+        self.id == other.id && self.differing(other).is_empty()
+    }
+
+    /// Returns the fields of what is sent in which the two differ.
+    pub fn sent_differing(&self, other: &Job) -> impl Iterator<Item = &'static str> + use<> {
+        self.differing(other).into_iter().filter(|(part, _)| *part == Part::Sent).map(|(_, name)| name)
     }
 }
 

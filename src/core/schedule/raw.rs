@@ -7,12 +7,14 @@ use std::time::Duration;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::job::{Conflict, EndRule, JobId, Late, OnRemove};
+use super::job::{EndRule, JobId};
 use super::moments::Bound;
+use super::options::RawOptions;
+use super::policy::{Conflict, Late, OnRemove};
 use super::problem::Problem;
 use crate::calendar::{CronPattern, Dates, Weekdays};
 use crate::diagnostic::Span;
-use crate::trtc::{Repeat, Room, Tempo};
+use crate::trtc::{Repeat, Room, StreamUrl};
 use crate::yaml::Entry;
 
 /// One field: not written, written badly (which has been told), or written well.
@@ -100,16 +102,12 @@ pub(super) struct RawJob {
     pub(super) app: Slot<Arc<str>>,
     pub(super) room: Slot<Room>,
     pub(super) robot: Slot<Arc<str>>,
-    pub(super) stream: Slot<Arc<str>>,
+    pub(super) stream: Slot<StreamUrl>,
     pub(super) live: Slot<bool>,
     pub(super) length: Slot<Duration>,
     pub(super) seek: Slot<Duration>,
     pub(super) repeat: Slot<Repeat>,
-    pub(super) volume: Slot<u8>,
-    pub(super) tempo: Slot<Tempo>,
-    pub(super) progress: Slot<bool>,
-    pub(super) auto_push: Slot<bool>,
-    pub(super) idle_timeout: Slot<Duration>,
+    pub(super) options: RawOptions,
     pub(super) region: Slot<Arc<str>>,
     pub(super) late: Slot<Late>,
     pub(super) start_within: Slot<Duration>,

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::chains::{Chained, link};
-use super::combine::{RETRY_CAP, RETRY_FIRST, chain_has_no_dates, combine};
-use super::job::{Job, JobId, RetryPolicy, RobotTemplate};
+use super::combine::{chain_has_no_dates, combine};
+use super::job::{Job, JobId, RobotTemplate};
 use super::linter::{Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
+use super::policy::RetryPolicy;
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
@@ -44,7 +45,7 @@ pub fn read_beside(
         linter: Linter::new(now),
         no_dates: Arc::new(Dates::default()),
         plain_robot: RobotTemplate::new("{job}"),
-        policy: Arc::new(RetryPolicy { first: RETRY_FIRST, cap: RETRY_CAP, attempts: 0, also: Vec::new() }),
+        retry: Arc::default(),
         jobs: BTreeMap::new(),
         chained: BTreeMap::new(),
         job_places: HashMap::new(),
@@ -111,7 +112,7 @@ struct Reader<'r> {
     linter: Linter,
     no_dates: Arc<Dates>,
     plain_robot: RobotTemplate,
-    policy: Arc<RetryPolicy>,
+    retry: Arc<RetryPolicy>,
     jobs: BTreeMap<JobId, Arc<Job>>,
     /// Those that follow others, until these are known.
     chained: BTreeMap<JobId, Chained>,
@@ -288,13 +289,13 @@ impl Reader<'_> {
             settings: self.settings,
             no_dates: &self.no_dates,
             plain_robot: &self.plain_robot,
-            policy: &self.policy,
+            retry: &self.retry,
         };
         let mut warnings = Vec::new();
         match resolve(&raw, &context) {
             Ok(job) if problems.is_empty() && zone_known && id.is_some() => {
                 warnings = self.linter.warnings(&job, &raw);
-                self.policy = Arc::clone(&job.retry);
+                self.retry = Arc::clone(&job.policy.retry);
                 let spans = WarningSpans::of(&job, &raw);
                 let to = if wide.inherited(spans.to) { key } else { spans.to };
                 match Chained::new(job, file.place(spans.trigger), || file.place(to)) {

@@ -8,11 +8,12 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::Settings;
-use super::combine::{RETRY_CAP, RETRY_FIRST, is_live, triggers};
-use super::job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
+use super::combine::{is_live, triggers};
+use super::job::{App, EndRule, Job, JobId, RobotTemplate};
 use super::moments::Bound;
+use super::policy::{Policy, RetryPolicy};
 use super::problem::{Problem, did_you_mean, shown};
-use super::raw::RawJob;
+use super::raw::{RawJob, RawRetry};
 use super::robots;
 use crate::calendar::{Dates, Trigger, Weekdays, When};
 use crate::diagnostic::{Place, Span};
@@ -32,8 +33,8 @@ pub(super) struct JobContext<'a> {
     pub(super) no_dates: &'a Arc<Dates>,
     /// `{job}`, the robot of a job that names none.
     pub(super) plain_robot: &'a RobotTemplate,
-    /// The policy of the job before, to be shared when it is the same.
-    pub(super) policy: &'a Arc<RetryPolicy>,
+    /// The `retry` of the job before, to be shared when it is the same.
+    pub(super) retry: &'a Arc<RetryPolicy>,
 }
 
 /// Makes the job, or says everything that is still wrong with it; an empty list when all of that has been told before.
@@ -47,13 +48,13 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
     let robot = room.as_ref().and_then(|room| robot(raw, context, room, &mut problems));
     let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
     let end = end(raw, repeat, key, &mut problems);
-    let policy = policy(raw, context.policy);
+    let policy = policy(raw, context.retry);
     if any_refused(raw) {
         return Err(problems);
     }
     let live = is_live(raw);
     match (trigger, room, stream, app, robot, end, policy, live) {
-        (Some(trigger), Some(room), Some(stream), Some(app), Some(robot), Some(end), Some(retry), Some(live))
+        (Some(trigger), Some(room), Some(stream), Some(app), Some(robot), Some(end), Some(policy), Some(live))
             if problems.is_empty() =>
         {
             Ok(Job {
@@ -65,24 +66,14 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
                 app,
                 room,
                 robot,
-                stream: StreamUrl::shared(&stream),
+                stream,
                 live,
                 length: raw.length.value,
                 seek: raw.seek.value.unwrap_or(Duration::ZERO),
                 repeat,
-                volume: raw.volume.value,
-                tempo: raw.tempo.value,
-                progress: raw.progress.value,
-                auto_push: raw.auto_push.value,
-                idle_timeout: raw.idle_timeout.value.map(|idle| u16::try_from(idle.as_secs()).expect("its field ends at 600 s")),
+                options: raw.options.values,
                 region: raw.region.value.clone().or_else(|| context.settings.region.clone()),
-                late: raw.late.value.unwrap_or(Late::Join),
-                start_within: raw.start_within.value,
-                conflict: raw.conflict.value.unwrap_or(Conflict::Reject),
-                retry,
-                heal: raw.heal.value.unwrap_or(true),
-                on_remove: raw.on_remove.value.unwrap_or(OnRemove::Finish),
-                priority: raw.priority.value.unwrap_or(5),
+                policy,
                 enabled: raw.enabled.value.unwrap_or(true),
                 note: raw.note.value.clone(),
             })
@@ -98,12 +89,11 @@ fn any_refused(raw: &RawJob) -> bool {
         || raw.except.refused()
         || raw.trigger.days.refused()
         || raw.trigger.between.refused();
-    let media = raw.length.refused() || raw.seek.refused() || raw.repeat.refused() || raw.volume.refused() || raw.tempo.refused();
-    let flags = raw.progress.refused() || raw.auto_push.refused() || raw.idle_timeout.refused() || raw.region.refused();
+    let media = raw.length.refused() || raw.seek.refused() || raw.repeat.refused() || raw.options.refused() || raw.region.refused();
     let rest =
         raw.late.refused() || raw.start_within.refused() || raw.priority.refused() || raw.enabled.refused() || raw.note.refused();
     let rules = raw.conflict.refused() || raw.heal.refused() || raw.on_remove.refused();
-    bounds || media || flags || rest || rules
+    bounds || media || rest || rules
 }
 
 fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: Span, problems: &mut Vec<Problem>) -> Option<T> {
@@ -242,16 +232,30 @@ fn end(raw: &RawJob, repeat: Repeat, key: Span, problems: &mut Vec<Problem>) -> 
     None
 }
 
-fn policy(raw: &RawJob, last: &Arc<RetryPolicy>) -> Option<Arc<RetryPolicy>> {
-    let retry = &raw.retry;
-    if retry.refused || retry.first.refused() || retry.cap.refused() || retry.attempts.refused() || retry.also.refused() {
+/// The rules as written, and the default of each that is not.
+fn policy(raw: &RawJob, last: &Arc<RetryPolicy>) -> Option<Policy> {
+    let default = Policy::default();
+    Some(Policy {
+        late: raw.late.value.unwrap_or(default.late),
+        start_within: raw.start_within.value,
+        conflict: raw.conflict.value.unwrap_or(default.conflict),
+        retry: retry(&raw.retry, last)?,
+        heal: raw.heal.value.unwrap_or(default.heal),
+        on_remove: raw.on_remove.value.unwrap_or(default.on_remove),
+        priority: raw.priority.value.unwrap_or(default.priority),
+    })
+}
+
+fn retry(raw: &RawRetry, last: &Arc<RetryPolicy>) -> Option<Arc<RetryPolicy>> {
+    if raw.refused || raw.first.refused() || raw.cap.refused() || raw.attempts.refused() || raw.also.refused() {
         return None;
     }
-    let policy = RetryPolicy {
-        first: retry.first.value.unwrap_or(RETRY_FIRST),
-        cap: retry.cap.value.unwrap_or(RETRY_CAP),
-        attempts: retry.attempts.value.unwrap_or(0),
-        also: retry.also.value.as_ref().map_or_else(Vec::new, |codes| codes.to_vec()),
+    let default = RetryPolicy::default();
+    let retry = RetryPolicy {
+        first: raw.first.value.unwrap_or(default.first),
+        cap: raw.cap.value.unwrap_or(default.cap),
+        attempts: raw.attempts.value.unwrap_or(default.attempts),
+        also: raw.also.value.as_ref().map_or(default.also, |codes| codes.to_vec()),
     };
-    Some(if policy == **last { Arc::clone(last) } else { Arc::new(policy) })
+    Some(if retry == **last { Arc::clone(last) } else { Arc::new(retry) })
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fields::{Field, Group};
-use super::job::{Conflict, EndRule, Late, OnRemove};
+use super::job::EndRule;
+use super::options::Passed;
+use super::policy::{Conflict, Late, OnRemove};
 use super::problem::{Problem, shown};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::value_kind::{Choice, Custom, Flag, IntRange, IntoSlot, MinDuration, Seconds, one_or_many, one_or_many_distinct};
 use super::{moments, names, places, schema, values};
+use crate::trtc::{StreamUrl, start_options};
 use crate::yaml::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -130,9 +133,10 @@ pub(super) static FIELDS: [Field; 37] = [
         "stream",
         Group::Alone,
         "The URL of the media: http, https, rtmp or rtmps. The vendor's cloud fetches it.",
-        IntoSlot(Custom(|node, shared| Ok(shared.intern(places::stream(node)?)), places::stream_schema), |raw: &mut RawJob| {
-            &mut raw.stream
-        })
+        IntoSlot(
+            Custom(|node, shared| Ok(StreamUrl::shared(&shared.intern(places::stream(node)?))), places::stream_schema),
+            |raw: &mut RawJob| &mut raw.stream
+        )
     ),
     field!(
         "live",
@@ -158,35 +162,20 @@ pub(super) static FIELDS: [Field; 37] = [
         "How often the media plays, 1 to 1000, or forever, which needs for or to. Default: 1.",
         IntoSlot(Custom(|node, _| Ok(places::repeat(node)?), places::repeat_schema), |raw: &mut RawJob| &mut raw.repeat)
     ),
-    field!(
-        "volume",
-        Group::Alone,
-        "Volume of the API, 0 to 200; sent only when written.",
-        IntoSlot(IntRange::new(0, 200), |raw: &mut RawJob| &mut raw.volume)
-    ),
+    field!("volume", Group::Alone, "Volume of the API, 0 to 200; sent only when written.", Passed(&start_options::VOLUME)),
     field!(
         "tempo",
         Group::Alone,
         "Tempo of the API, the speed of playback; sent only when written.",
-        IntoSlot(Custom(|node, _| Ok(places::tempo(node)?), places::tempo_schema), |raw: &mut RawJob| &mut raw.tempo)
+        Passed(&start_options::TEMPO)
     ),
-    field!(
-        "progress",
-        Group::Alone,
-        "EnableProgress of the API; sent only when written.",
-        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.progress)
-    ),
-    field!(
-        "auto_push",
-        Group::Alone,
-        "AutoPush of the API; sent only when written.",
-        IntoSlot(Flag, |raw: &mut RawJob| &mut raw.auto_push)
-    ),
+    field!("progress", Group::Alone, "EnableProgress of the API; sent only when written.", Passed(&start_options::PROGRESS)),
+    field!("auto_push", Group::Alone, "AutoPush of the API; sent only when written.", Passed(&start_options::AUTO_PUSH)),
     field!(
         "idle_timeout",
         Group::Alone,
         "IdleTimeout of the API, 0s to 600s: how long the cloud keeps an idle task; sent only when written.",
-        IntoSlot(Seconds(0, 600), |raw: &mut RawJob| &mut raw.idle_timeout)
+        Passed(&start_options::IDLE_TIMEOUT)
     ),
     field!(
         "region",

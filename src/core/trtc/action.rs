@@ -1,13 +1,18 @@
-//! What we ask of TRTC and what comes back, as values. Knows the API's parameters; refuses to know sockets, secrets and clocks:
-//! UserSig, PrivateMapKey and the signature are added when a request is sent.
+//! What we ask of TRTC and what comes back, as values: the actions with all that belongs to one, their parameters, their answers. It
+//! does not know sockets, secrets and clocks: UserSig, PrivateMapKey and the signature are added when a request is sent.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use super::room::Room;
+use super::start_options::StartOptions;
+use super::stream_url::StreamUrl;
 
-/// The three actions we call, version 2019-07-22 (TRTC.md section 1). UpdateStreamIngest is not used: it cannot seek.
+/// The actions that we call, version 2019-07-22 (TRTC.md section 1). UpdateStreamIngest is not used: it cannot seek.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// StartStreamIngest
@@ -18,33 +23,91 @@ pub enum Action {
     Describe,
 }
 
+/// Every action with its name in `X-TC-Action` and our own word for it, in the order of the variants.
+const ACTIONS: [(Action, &str, &str); 3] = [
+    (Action::Start, "StartStreamIngest", "start"),
+    (Action::Stop, "StopStreamIngest", "stop"),
+    (Action::Describe, "DescribeStreamIngest", "describe"),
+];
+
 impl Action {
+    /// Every action. Queues, rates, status and words of fault plans are made from this list.
+    pub const ALL: [Action; ACTIONS.len()] = {
+        let mut all = [Action::Start; ACTIONS.len()];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = ACTIONS[index].0;
+            assert!(all[index] as usize == index, "the table is in the order of the variants");
+            index += 1;
+        }
+        all
+    };
+
     /// The name in `X-TC-Action`.
     pub fn name(self) -> &'static str {
+        ACTIONS[self as usize].1
+    }
+
+    /// Our own word: the key in `queue` of `status`, the action of a rule in a fault plan.
+    pub fn word(self) -> &'static str {
+        ACTIONS[self as usize].2
+    }
+
+    /// Returns the action of that name.
+    pub fn from_name(name: &str) -> Option<Action> {
+        Action::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// Reads what the action promises out of the inside of the vendor's envelope. `None`: it is not there, so that the service did
+    /// not write this.
+    pub(super) fn success(self, response: &Map<String, Value>) -> Option<Success> {
+        let text = |name: &str| response.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         match self {
-            Action::Start => "StartStreamIngest",
-            Action::Stop => "StopStreamIngest",
-            Action::Describe => "DescribeStreamIngest",
+            Action::Start => text("TaskId").map(|task_id| Success::Started { task_id: task_id.to_owned() }),
+            // A stop promises nothing but a RequestId.
+            Action::Stop => text("RequestId").map(|_| Success::Stopped),
+            Action::Describe => match text("Status")? {
+                "InProgress" => Some(Success::Described(TaskStatus::InProgress)),
+                "NotExist" => Some(Success::Described(TaskStatus::NotExist)),
+                _ => None,
+            },
         }
     }
 }
 
-/// Playback speed. The API takes exactly seven values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tempo(u16);
+/// A value for each action. As JSON it is an object, with our words as keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerAction<T>([T; Action::ALL.len()]);
 
-impl Tempo {
-    /// Original speed.
-    pub const NORMAL: Tempo = Tempo(100);
-
-    /// The speed of that many percent, if the API has it: 50, 75, 100, 125, 150, 175 or 200.
-    pub fn from_percent(percent: u16) -> Option<Tempo> {
-        matches!(percent, 50 | 75 | 100 | 125 | 150 | 175 | 200).then_some(Tempo(percent))
+impl<T> PerAction<T> {
+    /// Makes the value of each action.
+    pub fn new(value: impl FnMut(Action) -> T) -> PerAction<T> {
+        PerAction(Action::ALL.map(value))
     }
 
-    /// In percent.
-    pub fn percent(self) -> u16 {
-        self.0
+    /// Returns an action's value.
+    pub fn of(&self, action: Action) -> &T {
+        &self.0[action as usize]
+    }
+
+    /// Returns an action's value, to be changed.
+    pub fn of_mut(&mut self, action: Action) -> &mut T {
+        &mut self.0[action as usize]
+    }
+
+    /// Returns each action with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (Action, &T)> {
+        Action::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T: Serialize> Serialize for PerAction<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Action::ALL.len()))?;
+        for (action, value) in self.iter() {
+            map.serialize_entry(action.word(), value)?;
+        }
+        map.end()
     }
 }
 
@@ -66,23 +129,15 @@ pub struct StartParams {
     /// `UserId` of the robot.
     pub user_id: String,
     /// `StreamUrl`, sent as written.
-    pub stream_url: String,
+    pub stream_url: StreamUrl,
     /// `SeekSecond`.
     pub seek_second: Option<u64>,
     /// `RepeatNum`.
     pub repeat: Option<Repeat>,
     /// `MaxDuration`, minutes 1..=10080; only effective with `RepeatNum` -1.
     pub max_duration: Option<u16>,
-    /// `Volume`, 0..=200 (the international documents say 0..=100).
-    pub volume: Option<u8>,
-    /// `Tempo`.
-    pub tempo: Option<Tempo>,
-    /// `EnableProgress`.
-    pub enable_progress: Option<bool>,
-    /// `AutoPush`.
-    pub auto_push: Option<bool>,
-    /// `IdleTimeout`, seconds 0..=600.
-    pub idle_timeout: Option<u16>,
+    /// What is only passed through.
+    pub options: StartOptions,
 }
 
 /// Where a request goes: the account's application and region.
@@ -105,7 +160,7 @@ pub struct Request {
     pub body: Body,
 }
 
-/// The three bodies.
+/// What a request asks: one variant for each action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// StartStreamIngest.
@@ -136,6 +191,22 @@ impl Body {
             Body::Describe { .. } => Action::Describe,
         }
     }
+
+    /// Returns the task that it names, if it names one.
+    pub fn task_id(&self) -> Option<&str> {
+        match self {
+            Body::Start { .. } => None,
+            Body::Stop { task_id } | Body::Describe { task_id } => Some(task_id),
+        }
+    }
+
+    /// Returns the JSON of a body that needs no ticket; `None` for a start, which [`super::request::sign`] builds.
+    pub(super) fn without_tickets(&self, sdk_app_id: u64) -> Option<Value> {
+        match self {
+            Body::Start { .. } => None,
+            Body::Stop { task_id } | Body::Describe { task_id } => Some(json!({ "SdkAppId": sdk_app_id, "TaskId": task_id })),
+        }
+    }
 }
 
 /// What `DescribeStreamIngest.Status` says. Nothing else is documented.
@@ -150,30 +221,30 @@ pub enum TaskStatus {
 /// A request that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Success {
-    /// A task runs. It says nothing of whether the media plays (TRTC.md section 7.2).
+    /// A task runs. Whether the media plays is not known (TRTC.md section 7.2).
     Started {
         /// The task, opaque; the only handle to stop it.
         task_id: String,
     },
-    /// The stop was taken.
+    /// The stop was accepted.
     Stopped,
     /// The task's status.
     Described(TaskStatus),
 }
 
-/// A request that did not succeed. Each way is its own, because they prove different things.
+/// A request that did not succeed. Each variant proves something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The vendor's envelope with an `Error`.
     Rejected {
         /// `Error.Code`.
         code: String,
-        /// `Error.Message`: for people, never matched.
+        /// `Error.Message`: for people. No code looks at it.
         message: String,
     },
-    /// A status other than 200 with a body that is no envelope.
+    /// A status other than 200 with a body that is not an envelope.
     Status(u16),
-    /// Status 200 with a body that is no envelope, or an envelope without what the action promises.
+    /// Status 200 with a body that is not an envelope, or an envelope without what the action promises.
     NotAnEnvelope(String),
     /// No connection: nothing was sent. Name resolution, refusal, TLS, or no answer to the connect in time.
     Connect(String),
@@ -181,7 +252,7 @@ pub enum Fault {
     Cut(String),
     /// No answer in time, after the request may have been sent.
     Timeout,
-    /// The request could not be built or signed; nothing was sent. A credential that cannot be read is one.
+    /// The request could not be built or signed, for example because a credential cannot be read; nothing was sent.
     Unsendable(String),
 }
 
@@ -201,25 +272,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer of which nothing but the result is known.
+    /// Returns an answer of which only the result is known.
     pub fn bare(result: Result<Success, Fault>) -> Answer {
         Answer { result, http_status: None, request_id: None, server_date: None, retry_after: None }
     }
-}
-
-/// The endpoint, or a simulation of it. Implementations enforce their own limits of time, so that a call always comes back:
-/// 3 s to connect, 10 s for an answer.
-pub trait Api: Send + Sync + 'static {
-    /// Sends one request, signed for `now`, and waits for its answer. Never sends it twice. Dropping the future abandons the
-    /// request; it may or may not have been sent.
-    fn call(&self, request: Request, now: Timestamp) -> impl Future<Output = Answer> + Send;
-
-    /// Opens connections so that `count` requests can leave at once without a handshake. Best effort.
-    fn warm(&self, count: usize) -> impl Future<Output = ()> + Send;
-
-    /// Takes the server's clock: every later signature and UserSig is made for `now + offset_ms`. The offset is server minus here.
-    fn set_clock_offset(&self, offset_ms: i64);
-
-    /// Reads the credentials anew before the next request (a temporary token that was refused).
-    fn reread_credentials(&self);
 }

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::action::{Action, Fault, Success, TaskStatus};
+use super::action::{Action, Fault, Success};
+use super::stream_url::mask;
 
 /// How much of a body that is no envelope, and of an error's message, is kept. What comes may be anybody's and any length.
 const QUOTE_CHARS_MAX: usize = 200;
@@ -32,17 +33,7 @@ pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Re
         };
         return (Err(result), request_id);
     }
-    let success = match action {
-        Action::Start => text("TaskId").map(|task_id| Success::Started { task_id: task_id.to_owned() }),
-        // A stop promises nothing but a RequestId; without it, this is not the service speaking.
-        Action::Stop => request_id.is_some().then_some(Success::Stopped),
-        Action::Describe => match text("Status") {
-            Some("InProgress") => Some(Success::Described(TaskStatus::InProgress)),
-            Some("NotExist") => Some(Success::Described(TaskStatus::NotExist)),
-            _ => None,
-        },
-    };
-    (success.ok_or_else(foreign), request_id)
+    (action.success(&response).ok_or_else(foreign), request_id)
 }
 
 /// The inside of `{"Response": {...}}`. The older `{"code": ..}` of the same vendor is no envelope of this API.
@@ -58,11 +49,7 @@ fn response(body: &[u8]) -> Option<Map<String, Value>> {
 
 /// The beginning of a text, for people: secrets blotted out, unprintable characters as a dot.
 fn quote(text: &str, secrets: &[String]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret.as_str(), "[...]");
-    }
-    printable(&text, QUOTE_CHARS_MAX)
+    printable(&mask(text, secrets), QUOTE_CHARS_MAX)
 }
 
 fn printable(text: &str, chars_max: usize) -> String {
@@ -72,6 +59,7 @@ fn printable(text: &str, chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::action::TaskStatus;
     use super::*;
 
     fn rejected(code: &str, message: &str) -> Result<Success, Fault> {

@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(4);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority {
     class: Class,
-    priority: Reverse<u8>,
+    level: Reverse<u8>,
     start: Timestamp,
     job: String,
 }
@@ -67,7 +67,7 @@ pub enum StopClass {
 impl Priority {
     /// A start: by class, then priority (9 first), start instant, job id.
     pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Priority {
-        Priority { class: Class::Start(class), priority: Reverse(priority), start, job: job.into() }
+        Priority { class: Class::Start(class), level: Reverse(priority), start, job: job.into() }
     }
 
     /// A stop: by class, then first come, first served.
@@ -81,7 +81,7 @@ impl Priority {
     }
 
     fn plain(class: Class) -> Priority {
-        Priority { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
+        Priority { class, level: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
     }
 
     /// Whether it leaves only while every start that is about to come still finds a slot.

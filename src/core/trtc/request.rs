@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::action::{Body, Destination, Repeat, Request, StartParams};
+use super::start_options::AsSent;
 use super::tc3::{CONTENT_TYPE, Covered, SERVICE};
 use super::usersig::{Holder, PRIVILEGES};
 
@@ -78,9 +79,8 @@ pub fn sign(
             let app = app.ok_or_else(|| format!("there is no key for the app `{}`", destination.app))?;
             start_body(destination, params, *valid_until, app, now)?
         }
-        Body::Stop { task_id } | Body::Describe { task_id } => {
-            let body = TaskBody { sdk_app_id: destination.sdk_app_id, task_id };
-            (serde_json::to_vec(&body).map_err(|error| error.to_string())?, Vec::new())
+        other => {
+            (serde_json::to_vec(&other.without_tickets(destination.sdk_app_id)).map_err(|error| error.to_string())?, Vec::new())
         }
     };
     let signed_headers = [("content-type", CONTENT_TYPE), ("host", host)];
@@ -110,19 +110,7 @@ fn start_body(
     app: &AppKey,
     now: Timestamp,
 ) -> Result<(Vec<u8>, Vec<String>), String> {
-    let StartParams {
-        room,
-        user_id,
-        stream_url,
-        seek_second,
-        repeat,
-        max_duration,
-        volume,
-        tempo,
-        enable_progress,
-        auto_push,
-        idle_timeout,
-    } = params;
+    let StartParams { room, user_id, stream_url, seek_second, repeat, max_duration, options } = params;
     let holder = Holder { sdk_app_id: destination.sdk_app_id, user_id, issued_at: now, valid_s: valid_s(now, valid_until)? };
     let key = app.key.expose_secret();
     let user_sig = holder.user_sig(key);
@@ -134,36 +122,18 @@ fn start_body(
         user_id,
         user_sig: &user_sig,
         private_map_key: private_map_key.as_deref(),
-        stream_url,
+        stream_url: stream_url.reveal(),
         seek_second: *seek_second,
         repeat_num: repeat.map(|repeat| match repeat {
             Repeat::Forever => -1,
             Repeat::Times(times) => i64::from(times),
         }),
         max_duration: *max_duration,
-        volume: *volume,
-        tempo: tempo.map(|tempo| f64::from(tempo.percent()) / 100.0),
-        enable_progress: *enable_progress,
-        auto_push: *auto_push,
-        idle_timeout: *idle_timeout,
+        options: AsSent(options),
     };
     let bytes = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-    let secrets = std::iter::once(user_sig).chain(private_map_key).chain(secrets_of_url(stream_url)).collect();
+    let secrets = std::iter::once(user_sig).chain(private_map_key).chain(stream_url.secrets()).collect();
     Ok((bytes, secrets))
-}
-
-/// A stream's URL and those parts of it that no output shows (DESIGN.md section 7), each alone too: who echoes a URL often
-/// writes its separators in another way.
-fn secrets_of_url(url: &str) -> Vec<String> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
-    let stream_key = scheme.starts_with("rtmp").then(|| path.rsplit('/').next()).flatten();
-    // What is shorter than this is no secret, and blotting it out would spoil the text.
-    let telling = |part: &&str| part.len() >= 6;
-    let parts = user_info.into_iter().chain(stream_key).chain(query.split('&')).filter(telling);
-    std::iter::once(url).chain(parts).map(str::to_owned).collect()
 }
 
 /// `TLS.expire`: whole seconds from the whole second of `now`, rounded up.
@@ -188,35 +158,20 @@ struct StartBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seek_second: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    auto_push: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     repeat_num: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_duration: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volume: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enable_progress: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tempo: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle_timeout: Option<u16>,
-}
-
-/// The fields of StopStreamIngest and DescribeStreamIngest.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TaskBody<'a> {
-    sdk_app_id: u64,
-    task_id: &'a str,
+    #[serde(flatten)]
+    options: AsSent<'a>,
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::action::Tempo;
     use super::super::room::Room;
+    use super::super::start_options::{StartOptions, Tempo};
+    use super::super::stream_url::StreamUrl;
     use super::super::usersig::decode;
     use super::*;
 
@@ -244,15 +199,11 @@ mod tests {
         StartParams {
             room,
             user_id: "robot_1".to_owned(),
-            stream_url: "https://media.example.com/show.mp4".to_owned(),
+            stream_url: StreamUrl::new("https://media.example.com/show.mp4"),
             seek_second: None,
             repeat: None,
             max_duration: None,
-            volume: None,
-            tempo: None,
-            enable_progress: None,
-            auto_push: None,
-            idle_timeout: None,
+            options: StartOptions::default(),
         }
     }
 
@@ -288,11 +239,7 @@ mod tests {
             seek_second: Some(30),
             repeat: Some(Repeat::Forever),
             max_duration: Some(121),
-            volume: Some(200),
-            tempo: Tempo::from_percent(125),
-            enable_progress: Some(true),
-            auto_push: Some(false),
-            idle_timeout: Some(0),
+            options: StartOptions { volume: Some(200), tempo: Tempo::from_percent(125), ..StartOptions::default() },
             ..plain(Room::Integer(42))
         };
         let mut full = common.clone();
@@ -302,15 +249,16 @@ mod tests {
             ("MaxDuration", json!(121)),
             ("Volume", json!(200)),
             ("Tempo", json!(1.25)),
-            ("EnableProgress", json!(true)),
-            ("AutoPush", json!(false)),
-            ("IdleTimeout", json!(0)),
         ] {
             full[name] = value;
         }
         assert_eq!(body_of(every, false).0, full);
 
-        let normal = StartParams { tempo: Some(Tempo::NORMAL), repeat: Some(Repeat::Times(3)), ..plain(Room::Integer(42)) };
+        let normal = StartParams {
+            options: StartOptions { tempo: Some(Tempo::NORMAL), ..StartOptions::default() },
+            repeat: Some(Repeat::Times(3)),
+            ..plain(Room::Integer(42))
+        };
         let (body, ..) = body_of(normal, false);
         assert!(body["Tempo"].is_f64(), "a float also when it is a whole number");
         assert_eq!(body["RepeatNum"], json!(3));
@@ -347,16 +295,27 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_parts_of_a_url_are_known_one_by_one() {
-        for (url, expected) in [
-            ("https://media.example.com/show.mp4", vec![]),
-            ("https://me:secret@example.com/a?sign=0123&t=1&expires=99", vec!["me:secret", "sign=0123", "expires=99"]),
-            ("rtmp://live.example.com/app/stream-key?x", vec!["stream-key"]),
-            ("rtmps://live.example.com", vec![]),
-            ("not a url", vec![]),
-        ] {
-            let expected: Vec<&str> = std::iter::once(url).chain(expected).collect();
-            assert_eq!(secrets_of_url(url), expected);
+    fn a_request_holds_every_secret_that_an_answer_may_repeat() {
+        let stream_url = StreamUrl::new("RTMP://live.example.com/app/stream-key");
+        let request = start(StartParams { stream_url: stream_url.clone(), ..plain(Room::Integer(42)) });
+        let signed = sign(&request, "localhost", &credentials(Some("the token")), Some(&app(true)), at(1_700_000_000));
+        let signed = signed.unwrap_or_else(|error| panic!("{error}"));
+        let body: Value = serde_json::from_slice(&signed.body).expect("it is JSON");
+        let sent = |name: &str| body[name].as_str().map(str::to_owned).expect("a text");
+        let tickets = [sent("UserSig"), sent("PrivateMapKey"), "the token".to_owned()];
+        for secret in tickets.into_iter().chain(stream_url.secrets()) {
+            assert!(signed.secrets().contains(&secret), "{secret}");
+        }
+        assert!(signed.secrets().iter().any(|secret| secret == "stream-key"), "also where the scheme is in capitals");
+    }
+
+    #[test]
+    fn debugging_a_request_does_not_show_its_stream_url() {
+        let stream_url = StreamUrl::new("rtmp://me:hush-hush@live.example.com/app/hush-hush?sign=hush-hush");
+        let params = StartParams { stream_url, ..plain(Room::Integer(42)) };
+        let request = start(params.clone());
+        for shown in [format!("{params:#?}"), format!("{:?}", request.body), format!("{request:?}")] {
+            assert!(shown.contains("rtmp://live.example.com/app/") && !shown.contains("hush"), "{shown}");
         }
     }
 

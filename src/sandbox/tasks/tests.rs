@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::trtc::Room;
+use crate::trtc::{Room, StartOptions, StreamUrl};
 
 use super::*;
 
@@ -12,15 +12,11 @@ fn params(room: u32, robot: &str, url: &str) -> StartParams {
     StartParams {
         room: Room::Integer(room),
         user_id: robot.to_owned(),
-        stream_url: url.to_owned(),
+        stream_url: StreamUrl::new(url),
         seek_second: None,
         repeat: None,
         max_duration: None,
-        volume: None,
-        tempo: None,
-        enable_progress: None,
-        auto_push: None,
-        idle_timeout: None,
+        options: StartOptions::default(),
     }
 }
 
@@ -40,18 +36,22 @@ fn book(exist: ExistReading) -> TaskBook {
 #[test]
 fn a_task_ends_as_its_parameters_say() {
     let plain = || params(1, "r", "https://a.example/x.mp4");
-    let tempo = |percent| Tempo::from_percent(percent);
+    let tempo = |percent| StartOptions { tempo: Tempo::from_percent(percent), ..StartOptions::default() };
     for (name, params, expected) in [
         ("one play of the default length, then idle", plain(), Some((65, EndReason::Media))),
         ("a length of its own", params(1, "r", "https://a.example/90.mp4"), Some((95, EndReason::Media))),
-        ("an idle timeout", StartParams { idle_timeout: Some(0), ..plain() }, Some((60, EndReason::Media))),
+        (
+            "an idle timeout",
+            StartParams { options: StartOptions { idle_timeout: Some(0), ..StartOptions::default() }, ..plain() },
+            Some((60, EndReason::Media)),
+        ),
         ("three plays", StartParams { repeat: Some(Repeat::Times(3)), ..plain() }, Some((185, EndReason::Media))),
         (
             "sought, repeated, at double speed",
-            StartParams { repeat: Some(Repeat::Times(2)), seek_second: Some(20), tempo: tempo(200), ..plain() },
+            StartParams { repeat: Some(Repeat::Times(2)), seek_second: Some(20), options: tempo(200), ..plain() },
             Some((55, EndReason::Media)),
         ),
-        ("at half speed", StartParams { tempo: tempo(50), ..plain() }, Some((125, EndReason::Media))),
+        ("at half speed", StartParams { options: tempo(50), ..plain() }, Some((125, EndReason::Media))),
         ("sought past its end", StartParams { seek_second: Some(600), ..plain() }, Some((5, EndReason::Media))),
         ("endless", StartParams { repeat: Some(Repeat::Forever), ..plain() }, None),
         (

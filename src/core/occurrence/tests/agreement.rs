@@ -43,8 +43,8 @@ fn occurrence(planned: &Planned) -> Occurrence {
     occurrence.key = Key { start: planned.start.at, job: job.id.clone() };
     occurrence.end = planned.end;
     occurrence.playout.robot = job.robot.expand(job.id.as_str(), &job.room, planned.start.at);
-    occurrence.policy.conflict = job.conflict;
-    occurrence.policy.priority = job.priority;
+    occurrence.policy.conflict = job.policy.conflict;
+    occurrence.policy.priority = job.policy.priority;
     occurrence
 }
 
@@ -55,7 +55,7 @@ fn expected(effect: EncounterEffect, own: &Planned, other: &Planned) -> Option<D
         EncounterEffect::Clashes { wins, .. } => !wins,
         EncounterEffect::IsYieldedTo | EncounterEffect::PlaysBeside | EncounterEffect::Takes => false,
     };
-    let displacement = if own.job.conflict == Conflict::Yield {
+    let displacement = if own.job.policy.conflict == Conflict::Yield {
         Displacement::Yields
     } else if own.start.at == other.start.at {
         Displacement::Skipped
@@ -93,7 +93,7 @@ proptest! {
                 }
                 None => {}
             }
-            if own.job.conflict == Conflict::Yield && is_open(own, now) && is_open(other, now) {
+            if own.job.policy.conflict == Conflict::Yield && is_open(own, now) && is_open(other, now) {
                 let pauses = Pauses::new(&schedule).listed(own.clone()).pauses.expect("it yields");
                 prop_assert_eq!(!pauses.is_empty(), displaced == Some(Displacement::Yields), "{:?}", pauses);
             }

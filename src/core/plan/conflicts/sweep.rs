@@ -53,7 +53,7 @@ pub(super) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(jobs: &'a [Arc<Job>], wanted: Option<HashSet<Pair>>, one_robot: OneRobot) -> Sweep<'a> {
-        let robots = jobs.iter().map(|job| match job.conflict {
+        let robots = jobs.iter().map(|job| match job.policy.conflict {
             Conflict::Allow => job.robot.fill(job.id.as_str(), &job.room),
             Conflict::Reject | Conflict::Preempt | Conflict::Yield => String::new(),
         });
@@ -149,6 +149,6 @@ impl<'a> Sweep<'a> {
             // With the start in one text of both, the robots of two starts differ.
             if one == other { !one.contains("{start}") } else { may_be_one(one, other) }
         };
-        clash(self.jobs[first].conflict, self.jobs[second].conflict, false, may_have_one_robot).is_none()
+        clash(self.jobs[first].policy.conflict, self.jobs[second].policy.conflict, false, may_have_one_robot).is_none()
     }
 }

@@ -34,9 +34,11 @@ pub fn text(input: &StatusInput) -> String {
     }
     line("");
     line(&schedule(input));
-    if let DaemonView::Running { state: LoopStatus { watch_period_s, queue: [start, stop, describe], .. }, .. } = &input.daemon {
-        let waiting = format!("{start} starts, {stop} stops and {describe} describes wait for the limiter");
-        line(&format!("{waiting}; what is on air is looked at every {watch_period_s} s"));
+    if let DaemonView::Running { state: LoopStatus { watch_period_s, queue, .. }, .. } = &input.daemon {
+        let waiting: Vec<String> = queue.iter().map(|(action, count)| format!("{count} {}s", action.word())).collect();
+        let (last, others) = waiting.split_last().expect("there are actions");
+        let others = others.join(", ");
+        line(&format!("{others} and {last} wait for the limiter; what is on air is looked at every {watch_period_s} s"));
     }
     match &input.ledger {
         Ok(ledger) => {
