@@ -1,4 +1,4 @@
-//! How a verb that prints data may print it. Refuses to know the data.
+//! The formats of a verb that prints data. Does not know the data.
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

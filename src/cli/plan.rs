@@ -1,4 +1,4 @@
-//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
+//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Does not know how starts are
 //! found and what they look like.
 
 mod against;
@@ -28,11 +28,11 @@ const TABLE_ROWS: usize = 500;
 /// Occurrences to come, and what they ask for
 ///
 /// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
-/// where there are none), and tells how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
+/// without settings), and says how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
 /// as objects `{action, at, due, rate, wait_ms}`, one a line, `action` being `start` or `stop`. Stops are those at ends that `for`
 /// and `to` set; retries, returns, hand-overs and slow answers come on top. A line on stderr sums it up.
 ///
-/// `--against DIR` tells what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
+/// `--against DIR` shows what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
 /// removes, changes (same start, another end, room, stream, robot or parameter) and moves (another start on the same local date), and
 /// which streams on air it touches, by the ledger. As a diff, `-`, `+`, `~`, and `!` for what is on air; or as objects, one a line:
 /// `{change, fields, before, after}`, the last two as this verb prints occurrences, or null; and before them `{change, job, start,
@@ -87,7 +87,7 @@ enum Format {
 }
 
 impl Format {
-    /// For what is no list of occurrences: whether as objects.
+    /// For output that is not a list of occurrences: whether as objects.
     fn is_json(self, option: &str) -> Result<bool, Failure> {
         match self {
             Format::Table => Ok(false),

@@ -1,4 +1,4 @@
-//! The fault plan: which requests and callbacks go wrong, and how. Knows counting; refuses to know sockets, clocks and files.
+//! The fault plan: which requests and callbacks go wrong, and how. Counts what it sees; does not know sockets, clocks and files.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ pub enum FaultEffect {
     Replace {
         /// What.
         with: Replacement,
-        /// Whether the action takes effect all the same.
+        /// Whether the action takes effect although its answer is replaced.
         done: bool,
     },
 }
 
-/// What becomes of a callback.
+/// What happens to a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// It leaves this much later.
@@ -94,7 +94,7 @@ pub struct FaultRule {
 pub(super) struct RequestView<'a> {
     /// The action, if it is one of the three.
     pub(super) action: Option<Action>,
-    /// What a callback tells of.
+    /// The event of a callback.
     pub(super) event: Option<TaskNews>,
     /// `RoomId`.
     pub(super) room: Option<&'a str>,
@@ -206,7 +206,7 @@ impl FaultRule {
         self
     }
 
-    /// Only callbacks that tell of this.
+    /// Only callbacks of this event.
     #[must_use]
     pub fn event(mut self, event: TaskNews) -> FaultRule {
         self.event = Some(event);

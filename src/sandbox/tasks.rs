@@ -1,4 +1,4 @@
-//! Tasks: who may start, how long they live, and what is remembered of them. Knows instants; refuses to know requests,
+//! Tasks: who may start, how long they live, and what is remembered of them. Knows instants; does not know requests,
 //! secrets and clocks. Nothing runs here: what has ended is found out when somebody asks.
 
 use std::collections::VecDeque;
@@ -110,7 +110,7 @@ impl TaskBook {
         TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0, news }
     }
 
-    /// What has happened by `now` and was not told yet, and when something will happen next if nobody asks for anything.
+    /// The events up to `now` that were not returned before, and when the next one follows if no request comes first.
     pub(super) fn news(&mut self, now: Timestamp) -> (Vec<CallbackEvent>, Option<Timestamp>) {
         self.settle(now);
         let due = self.news.due(now);
@@ -124,7 +124,7 @@ impl TaskBook {
         self.running.iter().chain(&self.ended).cloned().collect()
     }
 
-    /// A task by its id, whoever asks.
+    /// A task by its id, of any application.
     pub(super) fn find(&self, task_id: &str) -> Option<&SandboxTask> {
         self.running.iter().chain(&self.ended).find(|task| task.task_id == task_id)
     }
@@ -190,14 +190,14 @@ impl TaskBook {
         }
     }
 
-    /// Whether a task runs; `None` when it never did, or is forgotten, or is none of the asker's.
+    /// Whether a task runs; `None` when it never ran, or is forgotten, or belongs to another application or region.
     pub(super) fn runs(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Option<bool> {
         self.settle(now);
         let task = self.find(task_id)?;
         (task.sdk_app_id == asker.sdk_app_id && task.region == asker.region).then(|| task.runs())
     }
 
-    /// Ends a running task without a stop. False when none of that id runs.
+    /// Ends a running task without a stop. Returns false when no task of that id runs.
     pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
         self.settle(now);
         self.end(task_id, EndReason::Vanished, now)

@@ -41,7 +41,7 @@ const LIMITS: ListenerLimits =
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
-/// Its owner and its group may give orders, nobody else.
+/// Only its owner and its group may give orders.
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
 const VERBS: &[(&str, fn(&[u8]) -> Result<Action, String>)] = &[
@@ -56,12 +56,12 @@ enum Action {
     Command(What),
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
     Reload {
-        /// Whether a schedule that drops most jobs is wanted all the same.
+        /// Whether a schedule that drops most jobs is accepted.
         force: bool,
     },
 }
 
-/// Reads the schedule files again. Its arguments: who asked, and whether a schedule that was held back is wanted all the same.
+/// Reads the schedule files again. Its arguments: who asked, and whether a schedule that drops most jobs is accepted.
 pub type Reloader = Arc<dyn Fn(String, bool) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
 
 /// Makes the socket, and replaces one that a daemon left behind. Before the socket has its mode, only its owner can reach it (under

@@ -136,7 +136,7 @@ impl Rig {
         self.write("ingestd.yaml", &settings.replace("listen: none", &format!("listen: {listen}")));
     }
 
-    /// Lets the daemon watch the folder of schedules, as it does unless told otherwise.
+    /// Lets the daemon watch the folder of schedules, as it does by default.
     pub(crate) fn watched(&self) {
         let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
         self.write("ingestd.yaml", &settings.replace("watch: false\n", ""));
@@ -349,7 +349,7 @@ impl Process {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
-    /// Waits until it ends, and answers its exit code: none when a signal ended it.
+    /// Waits until it ends, and returns its exit code; nothing when a signal ended it.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.exit_code_within(PATIENCE)
     }

@@ -12,7 +12,7 @@ fn status(daemon: &Process) -> Value {
     serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON")
 }
 
-/// Waits until that many generations were accepted, and answers how many jobs the newest has.
+/// Waits until that many generations were accepted, and returns how many jobs the newest has.
 fn jobs_of(daemon: &Process, generation: i64) -> i64 {
     let status =
         wait_until("the generation is in force", || Some(status(daemon)).filter(|status| status["generation"] == generation));

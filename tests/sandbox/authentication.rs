@@ -1,7 +1,7 @@
 //! Shape and authentication: each way of being wrong has its code, and a right request passes in every form the vendor's
 //! libraries give it. Leaves the body to `parameters`.
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{BEGIN_MS, Rig};
 
 /// Changes a good start before it is signed.
@@ -76,7 +76,7 @@ async fn each_check_of_shape_and_authentication_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_local_date_is_told_from_other_bad_signatures() {
+async fn a_local_date_has_an_error_of_its_own() {
     let rig = Rig::new().await;
     let mut ask = Ask::start();
     ask.date = Some("2023-11-15".to_owned());

@@ -7,7 +7,7 @@ use ingestd::sandbox::{Answered, EndReason, FaultEffect, FaultPlan, FaultRule, R
 use ingestd::trtc::Action;
 use tokio::time::timeout;
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{PATIENCE, Rig};
 
 const DELAY: Duration = Duration::from_millis(80);
@@ -131,7 +131,7 @@ async fn a_task_vanishes_after_the_time_the_rule_says() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_was_told_of_can_vanish_too() {
+async fn a_task_whose_id_no_client_knows_can_vanish_too() {
     let rig = with(FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20)))).await;
     rig.sandbox.inject(FaultPlan::new(vec![FaultRule::new(FaultEffect::Delay(DELAY)), replace(Replacement::Cut, true).after(1)]));
     rig.start(&Ask::start().field("RepeatNum", -1)).await;

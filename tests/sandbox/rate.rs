@@ -1,6 +1,6 @@
 //! The rate slides over arrivals, for each action by itself; nothing here waits for a second to pass.
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{BEGIN_MS, Rig};
 
 /// Describes of a task that is not there: no effect, only the rate.
@@ -72,7 +72,7 @@ async fn each_action_has_its_own_rate_and_every_arrival_counts() {
     let mut wire = rig.wire().await;
     let mut forged = knock();
     forged.secret_key.push('x');
-    // A request that authentication refuses counts; beyond the rate it is still told what is wrong with it.
+    // A request that authentication refuses counts; over the rate, its answer still says what is wrong with it.
     for _ in 0..3 {
         assert_eq!(wire.ask(&forged).await.code(), "AuthFailure.SignatureFailure");
     }
@@ -88,7 +88,7 @@ async fn each_action_has_its_own_rate_and_every_arrival_counts() {
 }
 
 #[tokio::test]
-async fn a_set_back_clock_locks_nobody_out() {
+async fn a_clock_that_was_set_back_locks_no_client_out() {
     let rig = Rig::with(|config| config.rate = 1).await;
     rig.at_ms(60_000);
     assert_eq!(rig.code(&knock().at(BEGIN_MS / 1000)).await, "ok");

@@ -183,7 +183,7 @@ impl SimApi {
         }
     }
 
-    /// Somebody else starts a task, of which only callbacks tell.
+    /// Somebody else starts a task. Only callbacks report it.
     pub(crate) fn foreign(&self, id: &str) {
         let now = self.clock.truth();
         self.state().cloud.tasks.push(SimTask {

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tracing::subscriber::DefaultGuard;
 
-use super::asking::Response;
+use super::client::Response;
 use super::served::PATIENCE;
 
 const APP: u64 = 1_400_000_001;
@@ -138,7 +138,7 @@ async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
         (String::new(), "it names no application (`SdkAppId`)"),
         (format!("SdkAppId: hush\r\nSign: {right}\r\n"), "it names no application (`SdkAppId`)"),
         (format!("SdkAppId: {APP}\r\nSdkAppId: {APP}\r\nSign: {right}\r\n"), "it names no application (`SdkAppId`)"),
-        (format!("SdkAppId: 7\r\nSign: {right}\r\n"), "its application is none of the settings'"),
+        (format!("SdkAppId: 7\r\nSign: {right}\r\n"), "its application is not in the settings"),
         (format!("SdkAppId: {APP}\r\n"), "it is not signed"),
         (format!("SdkAppId: {APP}\r\nSign: {right}\r\nSign: {right}\r\n"), "it is not signed"),
         (format!("SdkAppId: {APP}\r\nSign: \r\n"), "its signature is wrong"),
@@ -203,7 +203,7 @@ async fn other_paths_and_methods_lead_nowhere() {
     assert_eq!(server.effect(), []);
 }
 
-/// Sends ten megabytes, announced or in pieces, as far as the other side takes them. Answers what came back.
+/// Sends ten megabytes, announced or in pieces, until the other side closes. Returns what came back.
 async fn flood(address: SocketAddr, announced: bool) -> String {
     static PIECE: [u8; 65_536] = [b'x'; 65_536];
     let mut stream = TcpStream::connect(address).await.expect("it listens");
@@ -306,6 +306,6 @@ async fn strangers_cannot_fill_the_log() {
     }
     let log = server.log();
     assert_eq!(log.lines().count(), 31, "{log}");
-    assert!(log.ends_with("further refusals of this minute are not written down\n"), "{log}");
+    assert!(log.ends_with("further refusals of this minute are not logged\n"), "{log}");
     assert_eq!(server.effect(), []);
 }

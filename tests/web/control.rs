@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::asking::Response;
+use super::client::Response;
 use super::served::PATIENCE;
 
 /// The socket, and everything that was ordered over it.

@@ -1,4 +1,4 @@
-//! What a running daemon is told: stops and reloads by an operator's verbs, callbacks by the vendor.
+//! Stops and reloads by an operator's verbs, and callbacks by the vendor, reach a running daemon.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -84,7 +84,7 @@ fn a_reload_that_drops_most_of_the_schedule_is_held_until_it_is_meant() {
 
 #[test]
 fn a_callback_names_the_task_of_a_start_that_was_never_answered() {
-    // The daemon must know its port before the sandbox can call it back.
+    // The daemon must know its port before the sandbox can send callbacks.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let hang = FaultRule::new(FaultEffect::Replace { with: Replacement::Hang, done: true }).action(Action::Start).times(1);
     let url = format!("http://{port}/trtc/callback");
