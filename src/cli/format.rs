@@ -11,3 +11,13 @@ pub(crate) enum Format {
     /// With a line of names first
     Csv,
 }
+
+/// `--format` of a verb that prints one object, and not rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ObjectFormat {
+    /// For people
+    #[default]
+    Table,
+    /// One object
+    Json,
+}

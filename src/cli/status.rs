@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::SERVER;
 
+use super::format::ObjectFormat;
 use super::{Context, Exit, Failure, load, print};
 use crate::clock;
 use crate::config::Settings;
@@ -29,17 +30,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Args {
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
-}
-
-/// `--format` of a status, which is one object and not rows of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
+    format: ObjectFormat,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
@@ -59,8 +50,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
     let input = from_ledger(&settings, daemon)?;
     let answer = match args.format {
-        Format::Table => status::text(&input),
-        Format::Json => {
+        ObjectFormat::Table => status::text(&input),
+        ObjectFormat::Json => {
             let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
             format!("{object}\n")
         }
@@ -69,7 +60,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 }
 
 /// What the daemon answers, or why there is no answer.
-fn ask(address: SocketAddr, format: Format) -> Result<String, String> {
+fn ask(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, format)).await });
     asked
@@ -77,10 +68,10 @@ fn ask(address: SocketAddr, format: Format) -> Result<String, String> {
         .map_err(|why| format!("no daemon answers at `{address}` ({why})"))
 }
 
-async fn fetch(address: SocketAddr, format: Format) -> Result<String, String> {
+async fn fetch(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
     let format = match format {
-        Format::Table => "table",
-        Format::Json => "json",
+        ObjectFormat::Table => "table",
+        ObjectFormat::Json => "json",
     };
     // The address is on this host: no proxy may be used, and no redirect followed.
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(cause)?;

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
+use super::format::ObjectFormat;
 use super::load;
 use super::{Context, Exit, Failure};
 use crate::clock;
@@ -41,17 +42,7 @@ pub(crate) struct Args {
 
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
-}
-
-/// `--format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
+    format: ObjectFormat,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
@@ -75,8 +66,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), now };
     let mut out = context.stdout();
     let printed = match format {
-        Format::Table => out.write_all(input.text().as_bytes()),
-        Format::Json => serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n")),
+        ObjectFormat::Table => out.write_all(input.text().as_bytes()),
+        ObjectFormat::Json => {
+            serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n"))
+        }
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
