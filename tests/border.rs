@@ -2,6 +2,7 @@
 //! no library that does what the shell does is among the core's dependencies. Does not know what the core decides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -115,12 +116,11 @@ fn clippy_finds_one_use_of_each_entry() {
     let entries = entries(&configuration);
     let count = |list: &str| entries.iter().filter(|(of, _)| *of == list).count();
     assert!(count("method") >= 60 && count("type") >= 15 && count("macro") >= 5, "{entries:?}");
-    let functions: String = entries
-        .iter()
-        .enumerate()
-        .map(|(index, (list, path))| format!("pub fn entry_{index}() {{\n    {}\n}}\n", planted(list, path)))
-        .collect();
-    let output = clippy(&configuration, &format!("#![allow(unused, deprecated, unreachable_code)]\n{functions}"));
+    let mut code = "#![allow(unused, deprecated, unreachable_code)]\n".to_owned();
+    for (index, (list, path)) in entries.iter().enumerate() {
+        writeln!(code, "pub fn entry_{index}() {{\n    {}\n}}", planted(list, path)).expect("a string takes everything");
+    }
+    let output = clippy(&configuration, &code);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the planted uses compile:\n{said}");
     let missing: Vec<_> =

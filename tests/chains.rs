@@ -1,5 +1,5 @@
-//! Jobs that follow other jobs: what `after` reads as, what `plan` shows of a marathon, and that its seams are hand-overs and no
-//! conflicts.
+//! Jobs that follow other jobs: what `after` reads as, what `plan` shows of a marathon, and that one film hands over to the next, without a
+//! conflict.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};

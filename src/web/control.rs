@@ -44,11 +44,14 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// Only its owner and its group may give orders.
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
-const VERBS: &[(&str, fn(&[u8]) -> Result<Action, String>)] = &[
+const VERBS: &[(&str, ReadBody)] = &[
     ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| Action::Command(What::Stop(target)))),
     ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| Action::Reload { force })),
     ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| Action::Command(What::ConfirmClock))),
 ];
+
+/// Reads the body of a verb. Errors: what is wrong with the body.
+type ReadBody = fn(&[u8]) -> Result<Action, String>;
 
 /// What a verb asks for.
 enum Action {
@@ -129,7 +132,7 @@ struct NoFields {}
 
 async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let Some((_, action_of)) = VERBS.iter().find(|(path, _)| *path == head.uri.path()) else {
+    let Some((_, read)) = VERBS.iter().find(|(path, _)| *path == head.uri.path()) else {
         let paths: Vec<&str> = VERBS.iter().map(|(path, _)| *path).collect();
         return error(StatusCode::NOT_FOUND, &format!("there is no such verb here: the verbs are {}", paths.join(", ")));
     };
@@ -146,7 +149,7 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
         Ok(Err(NoBody::Broken)) => return error(StatusCode::BAD_REQUEST, "the body did not arrive completely"),
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
-    let reply = match action_of(&body) {
+    let reply = match read(&body) {
         Ok(Action::Command(what)) => state.handle.order(Order { who, what }).await,
         Ok(Action::Reload { force }) => (state.reloader)(who, force).await,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),

@@ -1,5 +1,5 @@
-//! A disk that fills up while streams are on air: a small file system of its own, filled for real. Needs to mount one, and says
-//! `left out: ...` where it may not.
+//! A disk that fills up while streams are on air: a small file system of its own, filled for real. It must mount one, and prints
+//! `left out: ...` where that is not allowed.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What the ledger says when the endpoint refuses, breaks, lies or is not there. One daemon lives through all of it, so that each
+//! What the ledger says when the endpoint refuses, fails, gives wrong answers or is down. One daemon runs through all of it, so that each
 //! fault also shows that the others go on.
 
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
 //! What every case needs: a sandbox on a loopback port, a folder with settings and a schedule, the real program as a process, and
-//! waiting for a condition with a bound. Knows no case. The benchmark uses it too.
+//! waiting for a condition with a bound. Does not know the cases. The benchmarks use it too.
 
 use std::cell::Cell;
 use std::fs::{self, File};

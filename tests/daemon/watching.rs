@@ -1,5 +1,5 @@
-//! The folder of schedules is watched, with the real program: however its files are changed, the daemon takes them up by itself, and
-//! what is broken takes nothing away.
+//! The folder of schedules is watched, with the real program: however its files are changed, the daemon reads them by itself, and a
+//! broken file changes nothing that is in force.
 
 use std::fs;
 use std::os::unix::fs::symlink;

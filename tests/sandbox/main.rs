@@ -1,6 +1,6 @@
-//! The sandbox plays TRTC's endpoint: each check answers its code, the rate slides, faults happen, tasks end. Driven over real
-//! sockets with a signer of this test's own, so that our client and the sandbox cannot agree by accident; it leaves our client
-//! to `client`.
+//! The sandbox stands in for TRTC's endpoint: each check has its code, the rate slides, faults happen, tasks end. Driven over real
+//! sockets with a signer of this test's own, so that our client and the sandbox cannot share one mistake. Does not test our
+//! client.
 
 mod agreement;
 mod authentication;

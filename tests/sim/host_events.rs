@@ -1,5 +1,5 @@
-//! What happens to a host, and what people do, during a run: each event happens when its time has come. Does not plan
-//! the events, and does not judge what comes of them.
+//! What happens to a host, and what people do, during a run: each event happens when its time has come. Does not
+//! plan the events, and does not check what comes of them.
 
 use std::sync::Arc;
 

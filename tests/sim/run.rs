@@ -1,4 +1,4 @@
-//! A run: daemons that come and go on one ledger, what happens to them, and what was seen of it. Does not judge it.
+//! A run: daemons that come and go on one ledger, what happens to them, and what was seen of it. Does not check it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! What a seed plans: jobs of every kind, in few or many rooms, with or without conflicts, and how they are edited later. Refuses
-//! to know what goes wrong.
+//! What a seed plans: jobs of every kind, in few or many rooms, with or without conflicts, and how they are edited later. Does
+//! not know what goes wrong.
 
 use std::fmt::Write;
 

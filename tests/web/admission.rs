@@ -1,4 +1,4 @@
-//! Who is let in, with what, and how many.
+//! Which requests are accepted, with which body, and how many at one time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is answered: exactly the promised objects, and an error for every parameter that makes no sense.
+//! What is answered: exactly the promised objects, and an error for every parameter that is not valid.
 
 use ingestd::daemon::Generation;
 use ingestd::diagnostic::{Diagnostic, Place};

@@ -1,4 +1,5 @@
-//! The listener that strangers reach: what the vendor signed gets in, and of everything else no effect and no word remains.
+//! The listener that the internet can reach: what the vendor signed is accepted; everything else has no effect, and nothing of its
+//! content is kept.
 
 use std::io;
 use std::net::SocketAddr;
@@ -299,7 +300,7 @@ async fn a_daemon_that_cannot_take_it_has_the_vendor_send_it_again() {
 }
 
 #[tokio::test]
-async fn strangers_cannot_fill_the_log() {
+async fn unsigned_requests_cannot_fill_the_log() {
     let mut server = CallbackServer::open().await;
     for _ in 0..50 {
         assert_eq!(server.post("", b"hush").await.status, 401);

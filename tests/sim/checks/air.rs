@@ -1,4 +1,4 @@
-//! What the cloud saw, against what was to be on air: no room taken twice but where that is excused, and every end kept.
+//! What the cloud saw, against what was to be on air: no room taken twice except where that is excused, and every end kept.
 
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};

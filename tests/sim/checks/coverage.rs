@@ -1,5 +1,5 @@
-//! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, but for
-//! the time that healing, yielding and taking over need.
+//! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, except
+//! for the time that healing, yielding and taking over need.
 
 use ingestd::occurrence::Occurrence;
 use ingestd::trtc::Repeat;
