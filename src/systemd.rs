@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_manager_nothing_is_told_and_nothing_fails() {
+    fn without_a_manager_nothing_is_sent_and_nothing_fails() {
         assert!(address("vsock:2:1234").is_none() && address("").is_none());
         let manager = Manager::new(None).expect("nothing to open");
         assert!(manager.ready().is_ok() && manager.alive().is_ok());

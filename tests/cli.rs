@@ -46,7 +46,7 @@ fn plan_with(path: &Path) -> Output {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_on_stderr_with_code_2() {
+fn arguments_that_are_not_valid_are_named_on_stderr_with_code_2() {
     for (arguments, words) in [
         (&[][..], "Usage: ingestd"),
         (&["no-such-verb"], "no-such-verb"),

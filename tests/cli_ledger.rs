@@ -134,7 +134,7 @@ fn history_is_csv_with_a_line_of_names() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_with_code_2() {
+fn arguments_that_are_not_valid_end_with_code_2() {
     let (_folder, path) = with_ledger("none", &[]);
     for (arguments, words) in [
         (&["history", "--limit", "0"][..], "0 is not in 1.."),

@@ -131,15 +131,15 @@ pub(super) fn load_schedule(
     now: Timestamp,
 ) -> Result<Schedule, Failure> {
     let folder = settings.map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-    but_for_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
+    without_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
 }
 
 /// The schedule without its warnings: only their number is printed, because they would hide the rest.
-pub(super) fn but_for_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
+pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
     match (loaded.value, loaded.diagnostics.len()) {
         (Some(schedule), 0) => Ok(schedule),
         (Some(schedule), count) => {
-            tell(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
+            warn(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
             Ok(schedule)
         }
         (None, _) => {
@@ -150,7 +150,7 @@ pub(super) fn but_for_warnings(loaded: Loaded<Schedule>, context: &Context) -> R
 }
 
 /// Warns on stderr.
-pub(super) fn tell(warning: &str) {
+pub(super) fn warn(warning: &str) {
     // If stderr is closed there is no other place to write it to.
     let _ = writeln!(io::stderr(), "warning: {warning}");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::load::{self, tell};
+use super::load::{self, warn};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
@@ -108,7 +108,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     if let Some(edited) = against {
         let is_json = format.is_json("--against")?;
         let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
-        let schedules = [schedule, load::but_for_warnings(loaded, context)?];
+        let schedules = [schedule, load::without_warnings(loaded, context)?];
         let asked = against::AgainstOptions { job: job.as_deref(), range, now, is_json, reveal };
         return against::run(context, settings.as_ref(), &schedules, &asked);
     }
@@ -137,7 +137,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     let Some(id) = id else { return Ok(schedule.jobs().collect()) };
     let job = load::job(schedule, id)?;
     if !job.enabled {
-        tell(&format!("`{id}` is not enabled and plans nothing"));
+        warn(&format!("`{id}` is not enabled and plans nothing"));
     }
     Ok(vec![job])
 }

@@ -127,8 +127,8 @@ impl Service {
         }
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
-        let told_both = (handle.clone(), Arc::clone(&manager));
-        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
+        let both = (handle.clone(), Arc::clone(&manager));
+        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources)));
         let app_state = AppState { state_folder: folder, in_force: reload.in_force(), pulse: daemon.pulse(), zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());

@@ -157,8 +157,8 @@ async fn serve(config: SandboxConfig, listen: SocketAddr) -> Result<Exit, Failur
     let sandbox = Sandbox::new(config, Arc::new(crate::clock::now));
     let (arrivals, deliveries) = (sandbox.subscribe(), sandbox.subscribe_deliveries());
     print(&greeting(address))?;
-    let (shutdown, told) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move { sandbox.serve(listener, async { drop(told.await) }).await });
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move { sandbox.serve(listener, async { drop(stopped.await) }).await });
     let shown = tokio::select! {
         shown = show(arrivals, deliveries) => shown,
         _ = interrupt.recv() => Ok(()),

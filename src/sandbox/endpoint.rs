@@ -206,7 +206,7 @@ impl EndpointState {
         let over_rate = action.is_some_and(|action| self.windows[action as usize].arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
-        let injected = self.faults.judge(&view(action, &subject));
+        let injected = self.faults.apply(&view(action, &subject));
         let (success, (answered, reply)) = match injected.replace {
             Some((with, done)) => {
                 let processed = done.then(|| self.process(received, over_rate, injected.vanish, now));

@@ -157,7 +157,7 @@ impl FaultPlan {
     }
 
     /// What happens to a request that has arrived.
-    pub(super) fn judge(&mut self, view: &RequestView<'_>) -> Injected {
+    pub(super) fn apply(&mut self, view: &RequestView<'_>) -> Injected {
         let mut injected = Injected::default();
         for rule in &mut self.rules {
             match &rule.effect {
@@ -304,7 +304,7 @@ mod tests {
 
     fn fired(rule: FaultRule, views: &[&RequestView<'_>]) -> Vec<bool> {
         let mut plan = FaultPlan::new(vec![rule]);
-        views.iter().map(|view| plan.judge(view).replace.is_some()).collect()
+        views.iter().map(|view| plan.apply(view).replace.is_some()).collect()
     }
 
     #[test]
@@ -346,12 +346,12 @@ mod tests {
             FaultRule::error("first").times(1),
             FaultRule::error("second").times(1),
         ]);
-        let injected = plan.judge(&START);
+        let injected = plan.apply(&START);
         assert_eq!(injected.delay, Duration::from_secs(2));
         assert_eq!(injected.vanish, Some(Duration::from_secs(20)));
         assert_eq!(injected.replace, Some((Replacement::Error("first".to_owned()), false)));
-        assert_eq!(plan.judge(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
-        let third = plan.judge(&STOP);
+        assert_eq!(plan.apply(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
+        let third = plan.apply(&STOP);
         assert_eq!((third.replace, third.vanish), (None, None));
         assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
         assert_eq!(plan.cold_delay(&STOP), Duration::ZERO);
@@ -366,10 +366,10 @@ mod tests {
             disturb(Disturbance::Repeat(2)).robot("r").after(1),
         ]);
         let news = |event| RequestView { event: Some(event), action: None, ..START };
-        assert_eq!(plan.judge(&START).replace, None);
+        assert_eq!(plan.apply(&START).replace, None);
         assert_eq!(plan.disturb(&news(TaskNews::Started)), None);
         assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Drop));
         assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Repeat(2)));
-        assert!(plan.judge(&START).replace.is_some());
+        assert!(plan.apply(&START).replace.is_some());
     }
 }

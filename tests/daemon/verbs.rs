@@ -61,7 +61,7 @@ fn an_edit_is_put_in_force_without_a_restart_and_a_broken_one_is_not() {
     assert!(ends.len() == 2 && ends.iter().all(|(_, why)| *why == EndReason::Stopped), "{ends:?}");
     assert!(daemon.runs());
     daemon.stop();
-    assert_eq!(rig.verb(&["stop", "--all"]).0, Some(69), "nobody is there to be told");
+    assert_eq!(rig.verb(&["stop", "--all"]).0, Some(69), "no daemon is there");
 }
 
 #[test]

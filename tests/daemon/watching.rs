@@ -56,7 +56,7 @@ fn a_file_is_taken_up_however_it_is_written() {
 }
 
 #[test]
-fn a_broken_edit_is_told_once_and_its_mend_is_taken_up() {
+fn a_broken_edit_is_logged_once_and_its_fix_is_accepted() {
     let (rig, daemon) = watched(&jobs(8));
     rig.jobs(&format!("{}  bad: {{at: noon, colour: red}}\n", jobs(8)));
     wait_until("it is rejected", || Some(status(&daemon)).filter(|status| status["health"] == "degraded"));

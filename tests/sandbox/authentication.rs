@@ -31,7 +31,11 @@ async fn each_check_of_shape_and_authentication_has_its_code() {
         ("another scheme", |ask| ask.forge = |headers, _| edit(headers, "TC3-", "TC2-"), "AuthFailure.InvalidAuthorization"),
         ("no signature", |ask| ask.forge = |headers, _| edit(headers, "Signature=", "Sign="), "AuthFailure.InvalidAuthorization"),
         ("half a credential", |ask| ask.forge = |headers, _| edit(headers, "/trtc/", "/"), "AuthFailure.InvalidAuthorization"),
-        ("a signature in capitals", |ask| ask.forge = |headers, _| shout(headers), "AuthFailure.InvalidAuthorization"),
+        (
+            "a signature in capitals",
+            |ask| ask.forge = |headers, _| upper_case_signature(headers),
+            "AuthFailure.InvalidAuthorization",
+        ),
         ("host not signed", |ask| ask.forge = |headers, _| edit(headers, ";host", ""), "AuthFailure.InvalidAuthorization"),
         ("5 minutes early", |ask| ask.timestamp_s -= 300, "ok"),
         ("more than 5 minutes early", |ask| ask.timestamp_s -= 301, "AuthFailure.SignatureExpire"),
@@ -149,7 +153,7 @@ fn edit(headers: &mut [(String, String)], from: &str, to: &str) {
 }
 
 /// Writes the signature in capitals.
-fn shout(headers: &mut [(String, String)]) {
+fn upper_case_signature(headers: &mut [(String, String)]) {
     for (key, held) in headers {
         if key == "Authorization" {
             let at = held.len() - 64;

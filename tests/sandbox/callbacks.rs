@@ -103,8 +103,8 @@ async fn a_start_and_its_end_are_sent_with_their_task_and_their_instants() {
     // No request comes any more: the task ends by itself.
     let short = |ask: Ask| ask.field("StreamUrl", "https://media.example.com/short.mp4").field("IdleTimeout", 0);
     let task_id = rig.start("b", short).await;
-    let told = [rig.received().await, rig.received().await];
-    let mut news = told.clone().map(|callback| (callback.at, callback.task_id, callback.news));
+    let received = [rig.received().await, rig.received().await];
+    let mut news = received.clone().map(|callback| (callback.at, callback.task_id, callback.news));
     news.sort_by_key(|(at, ..)| *at);
     assert_eq!(news.clone().map(|(_, of, what)| (of, what)), [(task_id.clone(), TaskNews::Started), (task_id, TaskNews::Stopped)]);
     assert_eq!(news[1].0.duration_since(news[0].0).as_millis(), 50);
@@ -116,10 +116,10 @@ async fn a_start_and_its_end_are_sent_with_their_task_and_their_instants() {
 async fn a_medium_that_cannot_be_pulled_is_reported_as_failed_and_tried_again() {
     let mut rig = Rig::new(Vec::new()).await;
     let task_id = rig.start("a", |ask| ask.field("StreamUrl", "https://media.example.com/gone.mp4")).await;
-    let told = [rig.received().await, rig.received().await, rig.received().await];
-    assert!(told.iter().all(|callback| callback.task_id == task_id));
-    assert_eq!(told.clone().map(|callback| callback.news), [TaskNews::StartFailed, TaskNews::StartAgain, TaskNews::StartAgain]);
-    let after = told.clone().map(|callback| callback.at.duration_since(told[0].at).as_secs());
+    let received = [rig.received().await, rig.received().await, rig.received().await];
+    assert!(received.iter().all(|callback| callback.task_id == task_id));
+    assert_eq!(received.clone().map(|callback| callback.news), [TaskNews::StartFailed, TaskNews::StartAgain, TaskNews::StartAgain]);
+    let after = received.clone().map(|callback| callback.at.duration_since(received[0].at).as_secs());
     assert_eq!(after, [0, 1, 3]);
 }
 
@@ -140,10 +140,10 @@ async fn a_callback_that_is_late_is_seen_late_with_its_own_instant() {
 async fn a_callback_that_is_repeated_is_the_same_each_time() {
     let mut rig = Rig::new(vec![disturb(Disturbance::Repeat(2)).robot("a")]).await;
     rig.start("a", |ask| ask).await;
-    let told = [rig.received().await, rig.received().await, rig.received().await];
-    assert!(told.iter().all(|callback| *callback == told[0]), "{told:?}");
+    let received = [rig.received().await, rig.received().await, rig.received().await];
+    assert!(received.iter().all(|callback| *callback == received[0]), "{received:?}");
     rig.start("b", |ask| ask).await;
-    assert_ne!(rig.received().await.task_id, told[0].task_id);
+    assert_ne!(rig.received().await.task_id, received[0].task_id);
     for attempt in [1, 1, 1] {
         assert_eq!(rig.delivery().await.attempt, attempt);
     }
@@ -163,9 +163,9 @@ async fn a_callback_that_is_dropped_never_comes() {
     let lost = rig.start("a", |ask| ask).await;
     let other = rig.start("b", |ask| ask).await;
     rig.stop(&lost).await;
-    let mut told = [rig.received().await, rig.received().await].map(|callback| (callback.task_id, callback.news));
-    told.sort_by_key(|(_, news)| *news == TaskNews::Stopped);
-    assert_eq!(told, [(other, TaskNews::Started), (lost, TaskNews::Stopped)]);
+    let mut received = [rig.received().await, rig.received().await].map(|callback| (callback.task_id, callback.news));
+    received.sort_by_key(|(_, news)| *news == TaskNews::Stopped);
+    assert_eq!(received, [(other, TaskNews::Started), (lost, TaskNews::Stopped)]);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn a_hang_says_nothing_and_keeps_the_connection_until_the_end() {
         let mut feed = rig.sandbox.subscribe();
         let mut wire = rig.wire().await;
         wire.send(&Ask::start()).await;
-        let arrival = timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+        let arrival = timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
         assert_eq!((arrival.answered, arrival.effect), (Answered::Hang, done));
         assert!(wire.is_silent());
         assert_eq!(rig.sandbox.tasks().len(), usize::from(done));
@@ -83,7 +83,7 @@ async fn a_delayed_answer_comes_late_and_its_effect_at_once() {
     let mut feed = rig.sandbox.subscribe();
     let mut wire = rig.wire().await;
     wire.send(&Ask::start()).await;
-    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
     assert!(wire.is_silent());
     assert_eq!(rig.sandbox.tasks().len(), 1);
     rig.sandbox.inject(FaultPlan::new(vec![FaultRule::new(FaultEffect::Delay(DELAY)).times(1)]));
@@ -187,7 +187,7 @@ async fn a_shutdown_lets_an_answer_finish_and_closes_idle_connections() {
     let mut idle = rig.wire().await;
     let mut wire = rig.wire().await;
     wire.send(&Ask::start()).await;
-    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
     let (reply, ()) = tokio::join!(wire.reply(), rig.shut_down());
     assert_eq!(reply.expect("the answer").code(), "ok");
     assert!(idle.reply().await.is_none());

@@ -80,7 +80,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs and checks seeds on several threads. Returns those that failed, with what was wrong.
-fn judge(seeds: &[u64]) -> Vec<(u64, String)> {
+fn failures(seeds: &[u64]) -> Vec<(u64, String)> {
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -120,16 +120,16 @@ fn seeds_leave_one_outcome_for_each_and_nothing_on_air() {
         None => (number("INGESTD_FIRST").unwrap_or(1), number("INGESTD_SEEDS").unwrap_or(SEEDS)),
     };
     let seeds: Vec<u64> = (first..first + count).collect();
-    report(&judge(&seeds), seeds.len());
+    report(&failures(&seeds), seeds.len());
 }
 
 #[test]
 fn seeds_with_chains_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (CHAINED..).take(200).collect();
-    report(&judge(&seeds), seeds.len());
+    report(&failures(&seeds), seeds.len());
 }
 
 #[test]
 fn seeds_that_failed_once_pass() {
-    report(&judge(&REGRESSIONS), REGRESSIONS.len());
+    report(&failures(&REGRESSIONS), REGRESSIONS.len());
 }

@@ -205,7 +205,7 @@ async fn other_paths_and_methods_lead_nowhere() {
 }
 
 /// Sends ten megabytes, announced or in pieces, until the other side closes. Returns what came back.
-async fn flood(address: SocketAddr, announced: bool) -> String {
+async fn send_ten_megabytes(address: SocketAddr, announced: bool) -> String {
     static PIECE: [u8; 65_536] = [b'x'; 65_536];
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let length = if announced { "Content-Length: 10485760" } else { "Transfer-Encoding: chunked" };
@@ -236,7 +236,7 @@ async fn ten_megabytes_are_not_read_however_many_send_them() {
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..96 {
         let address = server.address;
-        senders.spawn(async move { flood(address, number % 2 == 0).await });
+        senders.spawn(async move { send_ten_megabytes(address, number % 2 == 0).await });
     }
     while let Some(answer) = senders.join_next().await {
         let answer = answer.expect("no panic");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Context, Exit, Failure, chosen, tell};
+use super::{Context, Exit, Failure, chosen, warn};
 use crate::config::Settings;
 use crate::ledger::Reader;
 use crate::occurrence::Occurrence;
@@ -108,7 +108,7 @@ fn on_air(settings: &Settings) -> Vec<Occurrence> {
         .state_folder()
         .and_then(|folder| Reader::open(&folder).and_then(|reader| reader.on_air()).map_err(|error| error.to_string()));
     read.unwrap_or_else(|why| {
-        tell(&format!("what is on air is not looked at: {why}"));
+        warn(&format!("what is on air is not looked at: {why}"));
         Vec::new()
     })
 }

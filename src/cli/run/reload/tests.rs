@@ -181,7 +181,7 @@ async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the
 }
 
 #[tokio::test]
-async fn settings_that_differ_are_told_and_not_taken() {
+async fn settings_that_differ_are_named_and_not_used() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("ingestd.yaml", &SETTINGS.replace("listen: none", "rate: 5"));
     let lines = rig.reload(false).await.expect("nothing else changed");
