@@ -66,11 +66,11 @@ mod bench {
         let instants: BTreeMap<String, Timestamp> = (0..starts).map(|number| (format!("j{number:03}"), at(number))).collect();
         println!("{starts} starts, one a second ({} on air, {} over the limit):", on_air(&rig), rig.sandbox.rejections());
         let left = rig.rows().iter().filter_map(|row| Some(row.first_sent_at?.duration_since(row.key.start).as_micros())).collect();
-        tell("from the instant to leaving, by the ledger (whole ms)", left);
+        print_row("from the instant to leaving, by the ledger (whole ms)", left);
         let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
         let arrived =
             arrivals.filter_map(|arrival| Some(arrival.at.duration_since(*instants.get(arrival.robot.as_ref()?)?).as_micros()));
-        tell("from the instant to arriving, by the sandbox", arrived.collect());
+        print_row("from the instant to arriving, by the sandbox", arrived.collect());
         daemon.stop();
     }
 
@@ -111,7 +111,7 @@ mod bench {
         std::thread::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
     }
 
-    fn tell(what: &str, mut microseconds: Vec<i128>) {
+    fn print_row(what: &str, mut microseconds: Vec<i128>) {
         microseconds.sort_unstable();
         let at = |percent: usize| ms(microseconds[(microseconds.len() * percent).div_ceil(100).max(1) - 1]);
         println!("  {what}: p50 {}, p99 {}, max {} ({} starts)", at(50), at(99), at(100), microseconds.len());

@@ -31,7 +31,7 @@ mod bench {
     const STARTS: i64 = 15;
     /// For so many seconds.
     const SECONDS: i64 = 24;
-    /// Jobs that are not due for half a day, in files of this many.
+    /// Jobs that start in half a day or later, in files of this many.
     const IN_A_FILE: usize = 10_000;
     const FILES: usize = 10;
     /// When the files are read again, in seconds after the first start.
@@ -113,8 +113,8 @@ mod bench {
             came.push((arrival.duration_since(*at).as_micros(), name.clone()));
         }
         println!("  {} starts, {} over the limit", instants.len(), rig.sandbox.rejections());
-        tell("from the instant to leaving, by the ledger (whole ms)", left);
-        tell("from the instant to arriving, by the sandbox", came);
+        print_row("from the instant to leaving, by the ledger (whole ms)", left);
+        print_row("from the instant to arriving, by the sandbox", came);
         daemon.stop();
     }
 
@@ -123,7 +123,7 @@ mod bench {
         std::thread::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
     }
 
-    fn tell(what: &str, mut late: Vec<(i128, String)>) {
+    fn print_row(what: &str, mut late: Vec<(i128, String)>) {
         late.sort_unstable();
         let at = |percent: usize| ms(late[(late.len() * percent).div_ceil(100).max(1) - 1].0);
         println!("  {what}: p50 {}, p99 {}, max {} ({})", at(50), at(99), at(100), late[late.len() - 1].1);

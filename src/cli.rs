@@ -1,4 +1,4 @@
-//! The command line: arguments to a verb, its result to an exit code. One file a verb. Refuses to know what any verb does.
+//! The command line: arguments to a verb, its result to an exit code. One file for each verb. Does not know what a verb does.
 //!
 //! A verb's file exports two things, and two lines here add it: its `mod`, and its name in `verbs!`.
 //!
@@ -69,7 +69,7 @@ verbs! {
     Schema => schema,
 }
 
-/// Where the daemon's settings are when nobody says.
+/// Where the daemon's settings are unless `--config` names another file.
 pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";
 
 /// Puts media on air in Tencent RTC rooms by the clock.
@@ -101,11 +101,11 @@ pub enum LogFormat {
 /// How the program ends: the numbers of `sysexits.h`, so that scripts and systemd can tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: all is well. A reader that closed its pipe early had what it wanted, and is this too.
+    /// 0: success. A reader that closed its pipe early had all that it wanted, so that is success too.
     Good,
-    /// 1: a problem was found (`check`), or what was asked for failed.
+    /// 1: a problem was found (`check`), or the verb failed.
     Problem,
-    /// 2: the arguments make no sense.
+    /// 2: the arguments are not valid.
     Usage,
     /// 69 (`EX_UNAVAILABLE`): the daemon could not be reached.
     Unreachable,
@@ -132,7 +132,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a verb could not do its work.
+/// Why a verb failed.
 #[derive(Debug)]
 pub enum Failure {
     /// Stderr already says why; nothing more is printed.
@@ -143,7 +143,7 @@ pub enum Failure {
         exit: Exit,
         /// What is wrong: lower case, no final period, backticks round values.
         message: String,
-        /// How to mend it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// Stdout could not be written. A broken pipe is success.
@@ -151,22 +151,22 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The thing failed: exit 1.
+    /// The verb failed: exit 1.
     pub fn new(message: impl Into<String>) -> Failure {
         Failure::Message { exit: Exit::Problem, message: message.into(), hint: None }
     }
 
-    /// The settings are at fault: exit 78.
+    /// The settings are wrong: exit 78.
     pub fn configuration(message: impl Into<String>) -> Failure {
         Failure::Message { exit: Exit::Configuration, message: message.into(), hint: None }
     }
 
-    /// The arguments are at fault in a way that clap cannot see: exit 2.
+    /// The arguments are wrong in a way that clap cannot see: exit 2.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure::Message { exit: Exit::Usage, message: message.into(), hint: None }
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Failure {
         if let Failure::Message { hint, .. } = &mut self {
@@ -185,7 +185,7 @@ impl Failure {
     }
 }
 
-/// What stderr shows; empty when it was already said, or when there is nothing to say.
+/// What stderr shows; empty when stderr already shows it, or when there is nothing to show.
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -252,7 +252,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| report_failure(&failure))
 }
 
-/// Says on stderr what went wrong; nobody is left to be told when that is gone.
+/// Writes to stderr what went wrong. If stderr is closed there is no other place to write it to.
 fn report_failure(failure: &Failure) -> Exit {
     let _ = io::stderr().write_all(failure.to_string().as_bytes());
     failure.exit()
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_what_is_wrong_and_how_to_mend_it() {
+    fn a_failure_says_what_is_wrong_and_how_to_fix_it() {
         let failure = Failure::configuration("`x` is wrong").hint("write `y`");
         assert_eq!((failure.to_string().as_str(), failure.exit().code()), ("error: `x` is wrong\n  help: write `y`\n", 78));
         let pipe = Failure::Output(io::Error::from(io::ErrorKind::BrokenPipe));

@@ -1,4 +1,4 @@
-//! The only place that reads a clock, and the only one that waits for an instant. Refuses to know what is waited for.
+//! The only place that reads a clock, and the only one that waits for an instant. Does not know what is waited for.
 //!
 //! Waiting uses one timerfd on the realtime clock that the kernel cancels when the clock is set. A step or a resume therefore
 //! wakes every sleeper at once, and each looks at the clock again: nothing fires early, and nothing sleeps through its time.
@@ -19,7 +19,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Time since the host booted, suspends included: what the wall clock is held against.
     fn since_boot(&self) -> Duration;
 
-    /// Whether somebody is known to have put the wall clock right since the host booted. `None`: nobody could say.
+    /// Whether the wall clock is known to have been synchronised since the host booted. `None`: it is not known.
     fn synchronised(&self) -> Option<bool>;
 
     /// When the wall clock was put right last, if anybody says.
@@ -51,10 +51,10 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Where systemd-timesyncd says that it has set the clock: systemd.time-wait-sync(8) goes by the same file.
+/// Where systemd-timesyncd says that it has set the clock: systemd-time-wait-sync(8) uses the same file.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
-/// What is known of whoever keeps the clock right. The kernel's own word needs a call that no safe crate offers.
+/// What is known about the synchronisation of the clock. The kernel's own answer needs a call that no safe crate offers.
 fn synchronisation() -> Option<bool> {
     let folder = std::path::Path::new(TIMESYNC);
     if folder.join("synchronized").exists() {
@@ -198,7 +198,7 @@ mod linux {
             drop(registered);
         }
 
-        /// Answers whether the clock was set since the timer was armed last: the kernel says it once, to whoever asks first.
+        /// Returns whether the clock was set since the timer was armed last. The kernel says so once, to the first that asks.
         fn arm(&self, at: Timestamp) -> bool {
             // Zero would disarm the timer, so an instant before 1970 is one nanosecond after it: past, as it should be.
             let (seconds, nanoseconds) = if at > Timestamp::UNIX_EPOCH { (at.as_second(), at.subsec_nanosecond()) } else { (0, 1) };
@@ -209,7 +209,7 @@ mod linux {
             armed.is_err_and(|error| error == rustix::io::Errno::CANCELED)
         }
 
-        /// Waits for the timer, then wakes whoever is due; everybody, when the clock was set.
+        /// Waits for the timer, then wakes the sleepers whose instant has come; when the clock was set, all of them.
         async fn expired(&self) -> io::Result<()> {
             let mut ready = self.timer.readable().await?;
             let mut ticks = [0_u8; 8];
@@ -281,7 +281,7 @@ mod tests {
         assert!(woke[3] <= woke[1] && woke[1] <= woke[2] && woke[2] <= woke[0], "{woke:?}");
     }
 
-    /// Sets the host's clock to what it shows: harmless, and the kernel says that it was set all the same.
+    /// Sets the host's clock to the time that it shows. That is harmless, and the kernel still reports it as a change.
     #[cfg(target_os = "linux")]
     fn set_the_clock_to_what_it_shows() -> bool {
         let shown = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -295,7 +295,7 @@ mod tests {
         let far = clock.now() + jiff::SignedDuration::from_hours(1);
         let waiting = clock.clone();
         let sleeper = tokio::spawn(async move { waiting.wake_at(far).await });
-        // Until the sleeper has its timer, a setting of the clock concerns nobody.
+        // Until the sleeper has its timer, a change of the clock has no effect on it.
         let woken = async {
             while !sleeper.is_finished() {
                 if !set_the_clock_to_what_it_shows() {

@@ -1,5 +1,5 @@
 //! An HTTP listener that cannot be exhausted: every count and every time has its limit, and a shutdown waits for what is being
-//! answered. Refuses to know what is served: a connection's service is an argument.
+//! answered. Does not know what is served: the service of a connection is an argument.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -68,17 +68,17 @@ impl Accept for UnixListener {
     }
 }
 
-/// Why there is no body.
+/// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoBody {
     /// It is longer than is read; not all of it has been.
     TooLong,
-    /// The connection ended, or what it brought is no body.
+    /// The connection ended, or its bytes are not a body.
     Broken,
 }
 
-/// The bytes of a body, `most` at the most; one that announces more is not read at all. What it takes no longer than is the
-/// caller's to say.
+/// The bytes of a body, `most` at the most; one that announces more is not read at all. The caller sets a limit for the
+/// time.
 pub(crate) async fn read_body(mut incoming: Incoming, most: usize) -> Result<Bytes, NoBody> {
     if usize::try_from(incoming.size_hint().lower()).map_or(true, |announced| announced > most) {
         return Err(NoBody::TooLong);
@@ -126,7 +126,7 @@ pub(crate) async fn serve<L, S>(
                     let serving = serve_connection(stream, limits, service, closed.clone());
                     connections.spawn(async move {
                         match limits.connection_time {
-                            // Whoever takes too long is cut off; there is nobody to tell.
+                            // A connection that takes too long is closed; there is nobody to report it to.
                             Some(time) => drop(timeout(time, serving).await),
                             None => serving.await,
                         }
@@ -156,7 +156,7 @@ where
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    // How a connection ends is the client's business: there is nobody to tell.
+    // How a connection ends does not matter to us: there is nobody to report it to.
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = closing.wait_for(|closing| *closing) => {}

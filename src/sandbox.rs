@@ -1,8 +1,8 @@
-//! A local stand-in for TRTC's endpoint, to rehearse schedules and to hurt clients with. It refuses to know the daemon, the
-//! ledger and the builder of our requests: what it verifies it rebuilds from the bytes that arrived.
+//! A local stand-in for TRTC's endpoint, to rehearse schedules and to test clients. It refuses to know the daemon, the
+//! ledger and the builder of our requests: it rebuilds what it verifies from the bytes that arrived.
 //!
-//! It takes `StartStreamIngest`, `StopStreamIngest` and `DescribeStreamIngest` of version 2019-07-22, and plays the vendor's
-//! part: signature, UserSig, parameters, ranges, 20 requests a second for each action, tasks that live and end, error codes
+//! It answers `StartStreamIngest`, `StopStreamIngest` and `DescribeStreamIngest` of version 2019-07-22, and does what the
+//! vendor does: signature, UserSig, parameters, ranges, 20 requests a second for each action, tasks that live and end, error codes
 //! in the vendor's envelope. No media is fetched and nothing goes on air.
 //!
 //! # What a request goes through, in order
@@ -25,9 +25,9 @@
 //! | a value out of its range, without a code of its own | `InvalidParameterValue`, and the message names the parameter |
 //! | a value of the wrong JSON type | `InvalidParameter` |
 //! | stop of a task that ended | `FailedOperation.TaskFinished`, while it is remembered (the last 10,000) |
-//! | stop of a task that never was | `InvalidParameter.TaskId` |
+//! | stop of a task that never existed | `InvalidParameter.TaskId` |
 //! | describe of either | `NotExist` |
-//! | a follow-up from another region or application than the start's | as if the task never was |
+//! | a follow-up from another region or application than the start's | as if the task had never existed |
 //! | regions | those that either site lists for the action: `ap-tokyo` starts, and neither stops nor describes |
 //! | a bad PrivateMapKey | `InvalidParameter.UserSig` |
 //! | the last play is over | idle for `IdleTimeout`, or 5 s without one, then the task is gone |
@@ -126,7 +126,7 @@ impl Default for MediaLengths {
     }
 }
 
-/// What a second start does while a task runs. The vendor documents none of it (TRTC.md section 7.3), so a client has to hold
+/// What a second start does while a task runs. The vendor documents none of it (TRTC.md section 7.3), so a client must work
 /// under each reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExistReading {
@@ -163,7 +163,7 @@ impl fmt::Display for ExistReading {
     }
 }
 
-/// What the sandbox is to be. [`SandboxConfig::well_known`] is the one that the verb uses.
+/// How the sandbox behaves. [`SandboxConfig::well_known`] is the one that the verb uses.
 #[derive(Clone)]
 pub struct SandboxConfig {
     /// The only `SecretId` it knows.
@@ -182,9 +182,9 @@ pub struct SandboxConfig {
     pub faults: FaultPlan,
     /// What a second start does.
     pub exist: ExistReading,
-    /// Its clock minus the clock it was given, in milliseconds: everything it says and checks goes by the sum.
+    /// Its clock minus the clock it was given, in milliseconds: everything it says and checks uses the sum.
     pub clock_offset_ms: i64,
-    /// Where callbacks go; `None`: none are sent.
+    /// Where callbacks are sent; with `None` no callback is sent.
     pub callbacks: Option<CallbackTarget>,
 }
 
@@ -207,7 +207,7 @@ impl SandboxConfig {
     }
 }
 
-/// The clock it goes by: the system's, or one that a test moves by hand.
+/// The clock it uses: the system's, or one that a test moves by hand.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The stand-in endpoint. Clones share one state, so a test keeps one while another serves.
@@ -226,7 +226,7 @@ struct SandboxShared {
     state: Mutex<SandboxState>,
     feed: broadcast::Sender<Arrival>,
     callbacks: Option<CallbackTarget>,
-    /// Something may have happened that somebody is to be called back about.
+    /// Something may have happened that needs a callback.
     wake: Notify,
     deliveries: broadcast::Sender<Delivery>,
 }
@@ -288,7 +288,7 @@ impl Sandbox {
         self.shared.deliveries.subscribe()
     }
 
-    /// How many requests were over the rate, told so or not.
+    /// How many requests were over the rate, whether or not the answer said so.
     pub fn rejections(&self) -> u64 {
         self.state().endpoint.rejections()
     }
@@ -298,12 +298,12 @@ impl Sandbox {
         self.state().endpoint.inject(faults);
     }
 
-    /// Takes all rules away.
+    /// Removes all rules.
     pub fn clear_faults(&self) {
         self.state().endpoint.clear_faults();
     }
 
-    /// Ends a running task as if its stream had vanished. False when none of that id runs.
+    /// Ends a running task as if its stream had vanished. Returns false when no task of that id runs.
     pub fn kill_task(&self, task_id: &str) -> bool {
         let mut state = self.state();
         let now = self.now();
@@ -311,7 +311,7 @@ impl Sandbox {
         state.endpoint.kill(task_id, now)
     }
 
-    /// The callbacks that are due, with what becomes of each, and when the next one may be.
+    /// The callbacks that must be sent now, with what the fault plan does to each, and when the next one may follow.
     fn due_callbacks(&self) -> (Vec<(CallbackEvent, Option<Disturbance>)>, Option<Timestamp>) {
         let mut state = self.state();
         let now = self.now();
@@ -332,7 +332,7 @@ impl Sandbox {
             state.arrivals.pop_front();
         }
         state.arrivals.push_back(handled.arrival.clone());
-        // Sent under the lock too: subscribers see the order of arrival. Nobody listening is not an error.
+        // Sent under the lock too: subscribers see the order of arrival. It is not an error when nobody listens.
         let _ = self.shared.feed.send(handled.arrival.clone());
         self.shared.wake.notify_one();
         handled

@@ -1,5 +1,5 @@
-//! Schedule files from folders and paths to [`Source`]s, within limits, with everything that is wrong told at once. The only
-//! part of the schedule that touches files; refuses to know what is in them.
+//! Schedule files from folders and paths to [`Source`]s, within limits, with every problem reported at once. The only part
+//! of the schedule that touches files; does not know what is in them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
 use crate::schedule::{Reading, Settings, Source, read_beside};
 
-/// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is no schedule.
+/// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is not a schedule.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Largest sum of all files, in bytes: what a reload may hold in memory.
 pub const TOTAL_BYTES_MAX: u64 = 256 << 20;
@@ -114,7 +114,7 @@ impl Loader {
     fn problem(&mut self, path: &Path, error: &io::Error) {
         let dangling = error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_ok();
         let problem = match error.kind() {
-            _ if dangling => Diagnostic::error("unreadable", "this symbolic link leads nowhere").hint("mend it or remove it"),
+            _ if dangling => Diagnostic::error("unreadable", "this symbolic link points to nothing").hint("fix it or remove it"),
             io::ErrorKind::NotFound => Diagnostic::error("unreadable", "there is no such file or folder"),
             io::ErrorKind::PermissionDenied => Diagnostic::error("unreadable", "permission to read this was denied")
                 .hint("the user that runs `ingestd` must be able to read it"),
@@ -132,8 +132,8 @@ enum Unread {
 
 #[expect(clippy::result_large_err, reason = "once a file, and the caller keeps the problem by value")]
 fn read_file(path: &Path, total_left: u64) -> Result<Vec<u8>, Unread> {
-    // Judged before it is opened: to open a device may do something. And once more when it is open, without waiting for a pipe's
-    // writer: between the two it may have been replaced.
+    // Checked before it is opened, because to open a device may have an effect. Checked again when it is open, because it may have
+    // been replaced in between. The open does not wait for the writer of a pipe.
     regular(&fs::metadata(path).map_err(Unread::Io)?)?;
     let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = File::options().read(true).custom_flags(no_wait).open(path).map_err(Unread::Io)?;

@@ -1,4 +1,4 @@
-//! Where a secret is kept, and fetching it. Refuses to know what it opens, and to show it: a value leaves here only as a
+//! Where a secret is kept, and how it is read. Refuses to know what it opens, and to show it: a value leaves here only as a
 //! [`SecretString`], which is wiped when dropped and cannot be printed.
 
 use std::fmt;
@@ -47,7 +47,7 @@ impl SecretSource {
         }
     }
 
-    /// Fetches the secret anew, without one line end behind it. The message of a failure names the place, never the value.
+    /// Reads the secret again, without the line end behind it. The message of a failure names the place, never the value.
     ///
     /// Errors: it is not there, cannot be read, is empty, is longer than 16 KiB, or holds anything but visible ASCII.
     pub fn read(&self) -> Result<SecretString, String> {
@@ -61,7 +61,7 @@ impl SecretSource {
             }
         };
         if bytes.len() > SECRET_BYTES_MAX {
-            return Err(format!("{self} holds more than {SECRET_BYTES_MAX} bytes: that is no secret of Tencent Cloud"));
+            return Err(format!("{self} holds more than {SECRET_BYTES_MAX} bytes: a secret of Tencent Cloud is shorter"));
         }
         let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let value = value.strip_suffix(b"\r").unwrap_or(value);

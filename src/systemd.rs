@@ -1,5 +1,5 @@
-//! What systemd is told (`sd_notify`): ready, reloading, stopping, a line for `systemctl status`, alive. Refuses to know what the daemon
-//! does, and what time it is.
+//! Notifications to systemd (`sd_notify`): ready, reloading, stopping, a line for `systemctl status`, alive. Does not know what the
+//! daemon does, or what time it is.
 //!
 //! Why not a library: the protocol is one datagram of `NAME=value` lines, and this is all of it that is needed.
 
@@ -7,15 +7,15 @@ use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The service manager that started this process, if one did and asked to be told.
+/// The service manager that started this process, if it asked for notifications.
 #[derive(Debug)]
 pub struct Manager {
     socket: Option<(UnixDatagram, SocketAddr)>,
 }
 
 impl Manager {
-    /// The one named in `$NOTIFY_SOCKET`. Where there is none, or it is of a kind this system does not have, every call is a
-    /// success that does nothing.
+    /// The one named in `$NOTIFY_SOCKET`. Without one, or with one of a kind that this system does not have, every call does
+    /// nothing and succeeds.
     pub fn from_environment() -> io::Result<Manager> {
         let address = std::env::var("NOTIFY_SOCKET").ok().and_then(|name| address(&name)).transpose()?;
         Manager::new(address)
@@ -31,31 +31,31 @@ impl Manager {
 
     /// Start-up is complete: units that are ordered after this one may start.
     pub fn ready(&self) -> io::Result<()> {
-        self.tell("READY=1")
+        self.notify("READY=1")
     }
 
     /// A reload has begun, at that reading of the monotonic clock in microseconds; [`Manager::ready`] ends it. `systemctl reload` of a
     /// unit of `Type=notify-reload` waits in between.
     pub fn reloading(&self, monotonic_us: u64) -> io::Result<()> {
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic_us}"))
+        self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic_us}"))
     }
 
     /// Shutdown has begun.
     pub fn stopping(&self) -> io::Result<()> {
-        self.tell("STOPPING=1")
+        self.notify("STOPPING=1")
     }
 
     /// The line in `systemctl status`.
     pub fn status(&self, line: &str) -> io::Result<()> {
-        self.tell(&format!("STATUS={}", line.replace(['\n', '\r'], " ")))
+        self.notify(&format!("STATUS={}", line.replace(['\n', '\r'], " ")))
     }
 
     /// The loop is alive. To be said at least twice in each [`watchdog_period`].
     pub fn alive(&self) -> io::Result<()> {
-        self.tell("WATCHDOG=1")
+        self.notify("WATCHDOG=1")
     }
 
-    fn tell(&self, message: &str) -> io::Result<()> {
+    fn notify(&self, message: &str) -> io::Result<()> {
         let Some((socket, address)) = &self.socket else { return Ok(()) };
         socket.send_to_addr(message.as_bytes(), address).map(drop)
     }
@@ -87,23 +87,23 @@ fn watchdog(usec: Option<&str>, pid: Option<&str>, own_pid: u32) -> Option<Durat
 mod tests {
     use super::*;
 
-    fn told(manager: &Manager, ear: &UnixDatagram) -> Vec<String> {
+    fn received(manager: &Manager, socket: &UnixDatagram) -> Vec<String> {
         manager.ready().expect("sent");
         manager.status("on air: 2\nREADY=0").expect("sent");
         manager.alive().expect("sent");
         manager.reloading(5_000_001).expect("sent");
         manager.stopping().expect("sent");
-        let mut heard = Vec::new();
+        let mut messages = Vec::new();
         let mut buffer = [0; 256];
         for _ in 0..5 {
-            let length = ear.recv(&mut buffer).expect("a datagram");
-            heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            let length = socket.recv(&mut buffer).expect("a datagram");
+            messages.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
         }
-        heard
+        messages
     }
 
     #[test]
-    fn the_manager_hears_every_word_on_both_kinds_of_socket() {
+    fn every_message_arrives_on_both_kinds_of_socket() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
         let mut ears = vec![(path.display().to_string(), UnixDatagram::bind(&path).expect("bound"))];
@@ -117,12 +117,12 @@ mod tests {
             let manager = Manager::new(Some(place)).expect("a socket");
             let reloading = "RELOADING=1\nMONOTONIC_USEC=5000001";
             let expected = ["READY=1", "STATUS=on air: 2 READY=0", "WATCHDOG=1", reloading, "STOPPING=1"];
-            assert_eq!(told(&manager, &ear), expected, "{name}");
+            assert_eq!(received(&manager, &ear), expected, "{name}");
         }
     }
 
     #[test]
-    fn without_a_manager_nothing_is_told_and_nothing_fails() {
+    fn without_a_manager_nothing_is_sent_and_nothing_fails() {
         assert!(address("vsock:2:1234").is_none() && address("").is_none());
         let manager = Manager::new(None).expect("nothing to open");
         assert!(manager.ready().is_ok() && manager.alive().is_ok());

@@ -1,10 +1,10 @@
-//! The ways into a running daemon. This file is the read-only listener: `/healthz`, and the status, the plan and the history as
-//! JSON, made by the same code as the command line's. It refuses to change anything: what does comes over [`control`], and what the
-//! vendor has to tell over [`callbacks`], each with a listener of its own.
+//! The listeners of a running daemon. This file is the read-only one: `/healthz`, and the status, the plan and the history as JSON,
+//! made by the same code as the command line's. It refuses to change anything: orders come over [`control`], and the vendor's
+//! callbacks over [`callbacks`], each with a listener of its own.
 //!
-//! Whoever reaches a loopback port may be a page in a browser that was made to resolve its name to this host, or a script gone
-//! wrong. So only our own names are taken in `Host`, every count and time is bounded, no other origin may read an answer, and
-//! the ledger is read on threads of their own, by few at once, so that no question delays a start.
+//! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
+//! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on
+//! threads of their own, by few at once, so that no question delays a start.
 
 pub mod callbacks;
 pub mod control;
@@ -39,7 +39,7 @@ use crate::zones::Zones;
 use views::Refused;
 pub(crate) use views::ledger_view;
 
-/// The `Server` header of every answer: whoever asks a port of this host wants to know who answers.
+/// The `Server` header of every answer, so that a client sees which program listens on the port.
 const SERVER: &str = concat!("ingestd/", env!("CARGO_PKG_VERSION"));
 
 /// Whether a `Server` header is one of ours, of whatever version.
@@ -47,15 +47,14 @@ pub(crate) fn is_server(header: &str) -> bool {
     header.starts_with("ingestd/")
 }
 
-/// What is taken from clients. Sixty-four is a room full of people with a page open; a request is one line, and its answer is read
-/// at once.
+/// The limits for clients. Sixty-four is more people than look at one daemon; a request is one line, and its answer is read at once.
 const LIMITS: ListenerLimits =
     ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
 
-/// Answers that are made at once: so many threads may be busy beside the daemon's own.
+/// The most answers that are made at one time: the most threads that may be busy beside the daemon's own.
 const READS_MAX: usize = 2;
 
-/// The schedule that is played.
+/// The schedule that is in force.
 #[derive(Clone)]
 pub struct InForce {
     /// The schedule, with its number.
@@ -96,9 +95,11 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
         .route("/api/v1/history", get(history))
-        .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "this is for reading: `GET` and `HEAD`"))
+        .method_not_allowed_fallback(async || {
+            error(StatusCode::METHOD_NOT_ALLOWED, "this listener only reads: it takes `GET` and `HEAD`")
+        })
         .fallback(async || {
-            error(StatusCode::NOT_FOUND, "there is nothing here: there are `/healthz` and `/api/v1/{status,plan,history}`")
+            error(StatusCode::NOT_FOUND, "there is no such path here: the paths are `/healthz` and `/api/v1/{status,plan,history}`")
         })
         .with_state(shared)
         .layer(from_fn_with_state(bound, admit))
@@ -107,14 +108,14 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
     listener::serve(listener, LIMITS, shutdown, |_, _| service.clone()).await;
 }
 
-/// Turns away what is not meant for us, and what brings a body.
+/// Refuses requests for another host, and requests with a body.
 async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
     if !host::is_ours(&request, bound) {
         let message = "the `Host` of the request is not this listener's: ask for its address, or for `localhost`";
         return error(StatusCode::MISDIRECTED_REQUEST, message);
     }
     if !request.body().is_end_stream() {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request has no body here");
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request to this listener has no body");
     }
     next.run(request).await
 }
@@ -123,7 +124,7 @@ async fn stamp(request: Request, next: Next) -> Response {
     stamped(next.run(request).await)
 }
 
-/// With what every answer says, whatever it is.
+/// Adds the headers that every answer has.
 fn stamped(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
@@ -144,7 +145,7 @@ async fn history(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery
     answer(shared, query, views::history).await
 }
 
-/// Makes an answer on a thread of its own, when it is its turn.
+/// Makes an answer on a thread of its own, as soon as one is free.
 async fn answer(
     shared: Arc<PageState>,
     query: Option<String>,
@@ -162,8 +163,8 @@ async fn answer(
         Ok(Ok(views::Body::Text(body))) => text(StatusCode::OK, body),
         Ok(Err(Refused::BadRequest(why))) => error(StatusCode::BAD_REQUEST, &why),
         Ok(Err(Refused::Unavailable(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
-        // A panic is a bug of ours; the page of one is no reason to end the daemon.
-        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "a bug of ingestd: the log says more"),
+        // A panic is a bug of ours. It fails this answer, and the daemon goes on.
+        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug of ingestd: see the log"),
     }
 }
 

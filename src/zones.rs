@@ -1,5 +1,5 @@
 //! Which copy of the zone data this program uses: the system's or its own, whichever is newer. Chosen once, at the start, so that
-//! one run of the daemon plans by one set of rules. Refuses to know what is planned.
+//! one run of the daemon plans by one set of rules. Does not know what is planned.
 
 use std::ffi::OsString;
 use std::fs::File;

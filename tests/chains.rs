@@ -1,5 +1,5 @@
-//! Jobs that follow other jobs: what `after` reads as, what `plan` shows of a marathon, and that its seams are hand-overs and no
-//! conflicts.
+//! Jobs that follow other jobs: what `after` reads as, what `plan` shows of a marathon, and that one film hands over to the next, without a
+//! conflict.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ fn reading(files: &[&str]) -> Reading {
 
 fn schedule(files: &[&str]) -> Schedule {
     let reading = reading(files);
-    assert!(reading.diagnostics.iter().all(|told| told.severity != Severity::Error), "{:?}", reading.diagnostics);
+    assert!(reading.diagnostics.iter().all(|problem| problem.severity != Severity::Error), "{:?}", reading.diagnostics);
     reading.schedule.expect("no error")
 }
 
@@ -120,8 +120,8 @@ fn a_chain_is_as_long_as_it_may_be_and_no_longer() {
     let longest = schedule(&[&chain(1_000)]);
     assert_eq!(planned(&longest, 1_000)[999], "f0999 23 05:19:30 to 05:20:00");
     let errors = |text: &str| -> Vec<(&'static str, Option<String>)> {
-        let told = reading(&[text]).diagnostics.into_iter().filter(|told| told.severity == Severity::Error);
-        told.map(|told| (told.code, told.job)).collect()
+        let problem = reading(&[text]).diagnostics.into_iter().filter(|problem| problem.severity == Severity::Error);
+        problem.map(|problem| (problem.code, problem.job)).collect()
     };
     assert_eq!(errors(&chain(1_003)), [("chain-too-long", Some("f1000".to_owned()))]);
     // What ends by the clock follows what ends by the clock, a day for each: every one in a room of its own.

@@ -94,7 +94,7 @@ fn conflicts_are_judged_once_everything_else_is_right() {
 }
 
 #[test]
-fn how_far_conflicts_were_looked_for_is_told_where_it_is_not_all_the_way() {
+fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
     let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h/a.mp4\", for: 5s}\njobs:\n  \
         tick: {every: 10s}\n  other: {cron: \"5 0 * * * *\"}\n";
     let folder = folder(&[("a.yaml", jobs)]);
@@ -121,7 +121,7 @@ fn settings_resolve_applications_and_without_them_a_warning_says_so() {
 }
 
 #[test]
-fn problems_of_the_settings_are_told_beside_those_of_the_schedules() {
+fn problems_of_the_settings_are_printed_beside_those_of_the_schedules() {
     let folder = folder(&[("a.yaml", BAD), ("broken.yaml", "acount: {}\n")]);
     let output = check(folder.path(), &["a.yaml", "--config", "broken.yaml"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

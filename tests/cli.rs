@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const GOOD: &str =
     "account: {region: ap-singapore}\napps: {main: {sdk_app_id: 1400000001, secret_key: {env: KEY}}}\nlisten: none\n";
 
-/// The program without anything of this host's environment that it would heed.
+/// The program without anything of this host's environment that it would use.
 fn ingestd(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
     command.args(arguments).stdin(Stdio::null()).env_clear();
@@ -46,7 +46,7 @@ fn plan_with(path: &Path) -> Output {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_on_stderr_with_code_2() {
+fn arguments_that_are_not_valid_are_named_on_stderr_with_code_2() {
     for (arguments, words) in [
         (&[][..], "Usage: ingestd"),
         (&["no-such-verb"], "no-such-verb"),
@@ -171,7 +171,7 @@ fn settings_that_cannot_be_read_end_with_code_78_and_say_why() {
         (huge, "larger than 1048576 bytes"),
     ];
     if cfg!(target_os = "linux") {
-        // A file that opens and cannot be read, whoever asks.
+        // A file that opens and cannot be read, by any user.
         files.push(("/proc/self/mem".into(), "Input/output error"));
     }
     for (path, words) in files {
@@ -195,10 +195,10 @@ fn the_settings_file_is_named_by_the_environment_and_the_option_goes_first() {
 }
 
 #[test]
-fn a_log_filter_that_makes_no_sense_is_a_usage_error() {
+fn a_log_filter_that_is_not_valid_is_a_usage_error() {
     let output = ingestd(&["plan"]).env("INGESTD_LOG", "ingestd=loud").output().expect("the program starts");
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).starts_with("error: `$INGESTD_LOG` makes no sense"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).starts_with("error: `$INGESTD_LOG` is not valid"), "{}", text(&output.stderr));
 }
 
 #[cfg(unix)]

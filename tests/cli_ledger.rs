@@ -52,10 +52,10 @@ fn command(program: &Path, settings: &Path, arguments: &[&str]) -> Command {
 
 /// Exit code, stdout, stderr.
 fn run(settings: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    told(&command(Path::new(env!("CARGO_BIN_EXE_ingestd")), settings, arguments).output().expect("the program starts"))
+    parts(&command(Path::new(env!("CARGO_BIN_EXE_ingestd")), settings, arguments).output().expect("the program starts"))
 }
 
-fn told(output: &Output) -> (Option<i32>, String, String) {
+fn parts(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -134,7 +134,7 @@ fn history_is_csv_with_a_line_of_names() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_with_code_2() {
+fn arguments_that_are_not_valid_end_with_code_2() {
     let (_folder, path) = with_ledger("none", &[]);
     for (arguments, words) in [
         (&["history", "--limit", "0"][..], "0 is not in 1.."),
@@ -255,7 +255,7 @@ fn a_status_with_a_daemon_is_the_daemons() {
         .envs([("http_proxy", "http://127.0.0.1:9"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")])
         .output()
         .expect("the program starts");
-    let (code, stdout, stderr) = told(&proxied);
+    let (code, stdout, stderr) = parts(&proxied);
     assert_eq!((code, stderr.as_str(), stdout.lines().count()), (Some(0), "", 1));
     let status: serde_json::Value = serde_json::from_str(&stdout).expect("one object");
     assert_eq!((&status["health"], &status["queue"]["start"]), (&"ok".into(), &3.into()));
@@ -278,7 +278,7 @@ mod read_only {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
     }
 
-    /// Asks as somebody who cannot write where the ledger is. For root nothing is read-only, so it becomes nobody.
+    /// Runs as a user that cannot write the ledger's folder. Root can write everywhere, so it becomes the user `nobody`.
     fn ask(folder: &Path, settings: &Path) -> (Option<i32>, String, String) {
         let program = folder.join("ingestd");
         fs::copy(env!("CARGO_BIN_EXE_ingestd"), &program).expect("a copy that everybody can reach");
@@ -295,7 +295,7 @@ mod read_only {
         }
         let output = command.output().expect("the program starts");
         show(&state, 0o755);
-        told(&output)
+        parts(&output)
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn what_was_done_is_printed_line_by_line() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_code_1() {
+fn what_is_refused_ends_with_code_1() {
     let daemon = Daemon::answering(Err("nothing of `film` is on air".to_owned()));
     for arguments in [&["stop", "film"][..], &["reload"], &["clock", "confirm"]] {
         let (code, stdout, stderr) = run(&daemon.settings, arguments);
@@ -108,7 +108,7 @@ fn what_is_refused_is_told_with_code_1() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_with_code_2() {
+fn arguments_that_are_not_valid_end_with_code_2() {
     let daemon = Daemon::answering(Ok(Vec::new()));
     for (arguments, words) in [
         (&["stop"][..], "required arguments were not provided"),
@@ -168,7 +168,7 @@ fn something_else_at_the_socket_is_not_taken_for_a_daemon() {
 }
 
 #[test]
-fn settings_that_are_wrong_are_told_with_code_78() {
+fn settings_that_are_wrong_end_with_code_78() {
     let (_folder, settings) = settings("control: \n");
     let (code, stdout, stderr) = run(&settings, &["stop", "--all"]);
     assert_eq!((code, stdout.as_str()), (Some(78), ""));

@@ -1,5 +1,5 @@
-//! The verb `check`: every problem of settings and schedule files, drawn or as JSON. Reads no secrets and asks no daemon. Refuses
-//! to know what a problem is.
+//! The verb `check`: every problem of settings and schedule files, drawn or as JSON. Reads no secrets and asks no daemon. Does
+//! not know what a problem is.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::plan::conflicts::{Conflicts, Strictness, judge};
 use crate::schedule_files;
 use crate::zones::Zones;
 
-/// The folder of schedules where there are no settings: what they would say by default, from here.
+/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
 const SCHEDULES_DEFAULT: &str = "schedules";
 
-/// Every problem of schedule files, with its place and how to mend it
+/// Every problem of schedule files, with its place and how to fix it
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Schedule files, and folders of them [default: the folder that the settings name]
@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         Format::Json => writeln!(out, "{}", diagnostic.json()),
     };
     diagnostics.iter().try_for_each(&mut print).and_then(|()| out.flush()).map_err(Failure::Output)?;
-    // Nobody is left to be told when stderr is gone.
+    // If stderr is closed there is no other place to write it to.
     if let Some(shortfall) = conflicts.as_ref().and_then(Conflicts::shortfall) {
         let _ = writeln!(io::stderr(), "{shortfall}");
     }

@@ -1,4 +1,4 @@
-//! The verb `clock`: tells the daemon that this host's clock is right. Refuses to judge that, and to read it.
+//! The verb `clock`: tells the daemon that this host's clock is right. Does not read the clock, and does not check it.
 
 use serde_json::json;
 
@@ -15,7 +15,8 @@ pub(crate) struct Args {
 enum ClockCommand {
     /// Ends a clock hold: starts leave again by the clock as it is now
     ///
-    /// A daemon whose clock jumped, or went back behind what it recorded, starts nothing until somebody says that the clock is right.
+    /// A daemon whose clock jumped, or went back behind a time that it recorded, starts nothing until an operator says that the clock is
+    /// right.
     Confirm,
 }
 

@@ -1,5 +1,5 @@
 //! The verb `demo`: sandbox, daemon, example schedule and page in one process, with nothing to set up. The daemon is the one of
-//! `run`, over real HTTP and on a real ledger. Refuses to know what it plays.
+//! `run`, over real HTTP and on a real ledger. Does not know what it plays.
 
 mod demo_folder;
 mod event_printer;
@@ -21,20 +21,21 @@ use crate::schedule::values::parse_duration;
 use demo_folder::DemoFolder;
 use event_printer::EventPrinter;
 
-/// Where the page listens if nobody says and the port is free: the daemon's usual one.
+/// Where the page listens without `--listen`, if the port is free: the daemon's usual address.
 const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 /// A port that the system chooses.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// As many rows as a day of the demo can leave.
 const ROWS_MAX: u32 = 100_000;
 
-/// Shows it at work: an example schedule of a minute, against a stand-in for TRTC on this machine
+/// Shows how it works: an example schedule of a minute, against a stand-in for TRTC on this machine
 ///
-/// Nothing to set up, and nothing goes on air: the sandbox answers in TRTC's place, and a few things go wrong on purpose. Shows what
-/// happens as it happens, then what the ledger says of it. Everything is in a temporary folder, which is removed at the end.
+/// There is nothing to set up, and nothing goes on air: the sandbox answers instead of TRTC, and a few things go wrong on purpose. The
+/// demo prints what happens as it happens, then what the ledger has recorded. Everything is in a temporary folder, which is removed at
+/// the end.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How long; everything there is to see takes a minute
+    /// How long it runs; in a minute it shows everything
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = length)]
     length: Duration,
 
@@ -52,7 +53,7 @@ fn length(text: &str) -> Result<Duration, String> {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     if let Some(address) = args.listen.filter(|address| !address.ip().is_loopback()) {
-        return Err(Failure::usage(format!("the page listens on loopback addresses only, and `{address}` is none"))
+        return Err(Failure::usage(format!("expected a loopback address for the page, found `{address}`"))
             .hint("write `127.0.0.1:8620`, and reach it from elsewhere through a tunnel"));
     }
     let folder = DemoFolder::make().map_err(|error| Failure::new(format!("cannot make a temporary folder: {error}")))?;
@@ -64,7 +65,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut shown = Vec::new();
     super::table::print(&mut shown, table(&rows)).map_err(Failure::Output)?;
     print(&format!(
-        "\nWhat the ledger says (`history`):\n\n{}\n\n{}\n",
+        "\nWhat the ledger has recorded (`history`):\n\n{}\n\n{}\n",
         String::from_utf8_lossy(&shown).trim_end(),
         figures(&rows, sandbox.rejections())
     ))?;
@@ -93,7 +94,7 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
             _ = gone => {}
         }
     };
-    // Nobody may be listening any more: then `end` is ready already.
+    // The printer may have ended: then `end` is ready already.
     let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
     let played = service.play(Some(page), Box::new(observe), end).await;
     printer.end().and(played)

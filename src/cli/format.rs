@@ -1,4 +1,4 @@
-//! How a verb that prints data may print it. Refuses to know the data.
+//! The formats of a verb that prints data. Does not know the data.
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -10,4 +10,14 @@ pub(crate) enum Format {
     Json,
     /// With a line of names first
     Csv,
+}
+
+/// `--format` of a verb that prints one object, and not rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ObjectFormat {
+    /// For people
+    #[default]
+    Table,
+    /// One object
+    Json,
 }

@@ -1,5 +1,5 @@
-//! The verb `history`: what really happened, from the ledger alone. Reads no secrets and no schedule, and asks no daemon. Refuses
-//! to know what a row means and how it looks.
+//! The verb `history`: what really happened, from the ledger alone. Reads no secrets and no schedule, and asks no daemon. Does
+//! not know what a row means and how it looks.
 
 use std::io::Write;
 use std::path::Path;
@@ -66,7 +66,7 @@ fn read(folder: &Path, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure>
 
 fn print(out: &mut impl Write, rows: &[Occurrence], format: Format) -> std::io::Result<()> {
     match format {
-        Format::Table if rows.is_empty() => writeln!(out, "there is no such row"),
+        Format::Table if rows.is_empty() => writeln!(out, "no row matches"),
         Format::Table => super::table::print(out, table(rows)),
         Format::Json => rows.iter().try_for_each(|row| {
             serde_json::to_writer(&mut *out, &HistoryObject::new(row))?;

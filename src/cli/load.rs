@@ -1,5 +1,5 @@
-//! From a path to what it holds: the daemon's settings, the schedule. Prints what is wrong with either to stderr. Refuses to
-//! judge: that is `config` and `schedule`.
+//! From a path to what it holds: the daemon's settings, the schedule. Prints what is wrong with either to stderr. Does not
+//! know what is wrong: `config` and `schedule` do.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,7 +31,7 @@ pub struct Loaded<T> {
     pub value: Option<T>,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
-    /// The text of each file, for drawing. In the settings everything that may be a secret is blotted out.
+    /// The text of each file, for drawing. In the settings everything that may be a secret is masked.
     pub texts: BTreeMap<Arc<str>, String>,
 }
 
@@ -44,7 +44,7 @@ impl<T> Loaded<T> {
 
     /// Prints errors and warnings to stderr; the thing, unless there was an error: then exit 78.
     pub fn accept(self, context: &Context) -> Result<Option<T>, Failure> {
-        // Nobody is left to be told when stderr is gone.
+        // If stderr is closed there is no other place to write it to.
         let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
         if diagnostic::any_error(&self.diagnostics) { Err(Failure::Explained(Exit::Configuration)) } else { Ok(self.value) }
     }
@@ -62,7 +62,7 @@ pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
     })
 }
 
-/// The daemon's settings, for `check` and `plan`, which can do without: when nobody named a file and the default one does not
+/// The daemon's settings, for `check` and `plan`, which can do without: when no file is named and the default one does not
 /// exist, `value` is `None` and a warning says what that leaves unchecked. Prints nothing.
 pub fn read_settings(context: &Context) -> Loaded<Settings> {
     match &context.config {
@@ -71,7 +71,7 @@ pub fn read_settings(context: &Context) -> Loaded<Settings> {
     }
 }
 
-/// Only a file that is not there, and that nobody named, is none; one that cannot be read is an error.
+/// A file that does not exist is a warning if it is the default one (`named` is false). Every other failure is an error.
 fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     let source = match read_file(path) {
         Ok(bytes) => text_of(path, bytes),
@@ -120,7 +120,7 @@ pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &Tim
     Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }
 
-/// The folder of schedules where there are no settings: what they would say by default, from here.
+/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
 const SCHEDULES_DEFAULT: &str = "schedules";
 
 /// The schedule that the settings name, or that is where they would be by default; for the verbs that look at what is planned.
@@ -131,15 +131,15 @@ pub(super) fn load_schedule(
     now: Timestamp,
 ) -> Result<Schedule, Failure> {
     let folder = settings.map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-    but_for_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
+    without_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
 }
 
-/// The schedule without its warnings, which would bury what is printed: only their number is told.
-pub(super) fn but_for_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
+/// The schedule without its warnings: only their number is printed, because they would hide the rest.
+pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
     match (loaded.value, loaded.diagnostics.len()) {
         (Some(schedule), 0) => Ok(schedule),
         (Some(schedule), count) => {
-            tell(&format!("the schedule draws {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
+            warn(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
             Ok(schedule)
         }
         (None, _) => {
@@ -150,8 +150,8 @@ pub(super) fn but_for_warnings(loaded: Loaded<Schedule>, context: &Context) -> R
 }
 
 /// Warns on stderr.
-pub(super) fn tell(warning: &str) {
-    // Nobody is left to be told when stderr is gone.
+pub(super) fn warn(warning: &str) {
+    // If stderr is closed there is no other place to write it to.
     let _ = writeln!(io::stderr(), "warning: {warning}");
 }
 
@@ -170,7 +170,7 @@ pub(super) fn job<'a>(schedule: &'a Schedule, id: &str) -> Result<&'a Arc<Job>, 
     })
 }
 
-/// Fetches every secret that requests need, anew each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
+/// Reads every secret that requests need, again each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
 /// failure says which one is missing and where it was looked for.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
     let account = &settings.account;
@@ -193,7 +193,7 @@ pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
 }
 
 /// Fetches the keys that verify callbacks, by `SdkAppId`. The message of a failure says which one is missing and where it was looked
-/// for. An application without one has none: with callbacks on, its settings are not accepted.
+/// for. With callbacks on, settings with an application without a key are not accepted.
 pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretString>, String> {
     let with_key = settings.apps.iter().filter_map(|(name, app)| app.callback_key.as_ref().map(|key| (name, app.sdk_app_id, key)));
     let read = |(name, sdk_app_id, key): (&Arc<str>, u64, &SecretSource)| {

@@ -1,4 +1,4 @@
-//! Log lines to stderr: text for people and for the journal, or JSON. Refuses to know what is logged.
+//! Log lines to stderr: text for people and for the journal, or JSON. Does not know what is logged.
 //!
 //! `$INGESTD_LOG` says which lines: `info` (the default), `debug`, or by module: `info,ingestd::daemon=debug`.
 
@@ -22,13 +22,13 @@ use crate::diagnostic::plainly;
 
 /// Sends every log line of this process to stderr from now on. Called once.
 ///
-/// Errors: `$INGESTD_LOG` makes no sense.
+/// Errors: `$INGESTD_LOG` is not valid.
 pub(crate) fn install(format: LogFormat) -> Result<(), Failure> {
     let wanted = std::env::var("INGESTD_LOG").unwrap_or_default();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
-        Failure::usage(format!("`$INGESTD_LOG` makes no sense: {error}")).hint("for example `info` or `ingestd=debug`")
+        Failure::usage(format!("`$INGESTD_LOG` is not valid: {error}")).hint("for example `info` or `ingestd=debug`")
     })?;
-    // A stderr that cannot be written must not bring the daemon down, which is what complaining about it there would do.
+    // A stderr that cannot be written must not end the daemon: a message about it, written there, would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     let installed = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
@@ -39,7 +39,7 @@ pub(crate) fn install(format: LogFormat) -> Result<(), Failure> {
 }
 
 /// Whether stderr goes to the journal: systemd names the device and the inode of the socket it gave (`systemd.exec(5)`), so
-/// that a redirected stderr is told apart.
+/// that a redirected stderr is recognised.
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() else { return false };

@@ -1,4 +1,4 @@
-//! Orders to the running daemon, over its control socket: one request, one answer, printed. Refuses to know what an order does.
+//! Orders to the running daemon, over its control socket: one request, and its answer is printed. Does not know what an order does.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ struct OrderAnswer {
     error: Option<String>,
 }
 
-/// Gives an order and prints what came of it. Exit 69 when no daemon can be reached, 1 when it refuses.
+/// Gives an order and prints the answer. Exit 69 when no daemon can be reached, 1 when it refuses.
 pub(super) fn give(context: &Context, path: &str, order: Value) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
     let candidates = settings.control_candidates().map_err(Failure::configuration)?;
@@ -39,7 +39,7 @@ pub(super) fn give(context: &Context, path: &str, order: Value) -> Result<Exit, 
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let (status, answer) = runtime.block_on(async {
         let (stream, socket) = connect(candidates).await?;
-        let silent = |why: &str| unreachable(&socket, why, "`systemctl status ingestd` says how it is");
+        let silent = |why: &str| unreachable(&socket, why, "see `systemctl status ingestd`");
         match timeout(ANSWER_TIME_MAX, ask(stream, path, order)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(why)) => Err(silent(&why)),
@@ -59,14 +59,14 @@ async fn connect(candidates: Vec<PathBuf>) -> Result<(UnixStream, PathBuf), Fail
     for path in candidates {
         match UnixStream::connect(&path).await {
             Ok(stream) => return Ok((stream, path)),
-            // Of several places, the one that is there says more than the one that is not.
+            // Of several sockets, one that exists says more about the cause than one that does not.
             Err(error) => match &first {
                 Some((_, former)) if former.kind() != io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotFound => {}
                 _ => first = Some((path, error)),
             },
         }
     }
-    let (path, error) = first.ok_or_else(|| Failure::configuration("there is no place for a control socket"))?;
+    let (path, error) = first.ok_or_else(|| Failure::configuration("the settings name no place for the control socket"))?;
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "orders are for root and for the socket's group: under the unit, `ingestd-operators` (`usermod -aG ingestd-operators USER`)"
@@ -85,18 +85,18 @@ fn unreachable(socket: &Path, why: &str, hint: &str) -> Failure {
 }
 
 async fn ask(stream: UnixStream, path: &str, order: Value) -> Result<(StatusCode, OrderAnswer), String> {
-    let said = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
-    // It ends with the connection, and what goes wrong there is told by the request.
+    let text = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
+    // It ends with the connection; the request reports what goes wrong there.
     tokio::spawn(connection);
     let request = Request::post(path).header(HOST, "localhost").header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(order.to_string())).map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(said)?;
+    let response = sender.send_request(request).await.map_err(text)?;
     if !response.headers().get(SERVER).and_then(|server| server.to_str().ok()).is_some_and(web::is_server) {
         return Err("something else listens there".to_owned());
     }
     let status = response.status();
     let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX).await.map_err(|error| error.to_string())?;
-    let answer = serde_json::from_slice(&body).map_err(|_| "it answers with something that is no JSON".to_owned())?;
+    let answer = serde_json::from_slice(&body).map_err(|_| "its answer is not JSON".to_owned())?;
     Ok((status, answer))
 }

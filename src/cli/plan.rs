@@ -1,4 +1,4 @@
-//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Refuses to know how starts are
+//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Does not know how starts are
 //! found and what they look like.
 
 mod against;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::load::{self, tell};
+use super::load::{self, warn};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
@@ -28,11 +28,11 @@ const TABLE_ROWS: usize = 500;
 /// Occurrences to come, and what they ask for
 ///
 /// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
-/// where there are none), and tells how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
+/// without settings), and says how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
 /// as objects `{action, at, due, rate, wait_ms}`, one a line, `action` being `start` or `stop`. Stops are those at ends that `for`
 /// and `to` set; retries, returns, hand-overs and slow answers come on top. A line on stderr sums it up.
 ///
-/// `--against DIR` tells what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
+/// `--against DIR` shows what would change if DIR, an edited copy, were the schedule: the occurrences of the range that it adds,
 /// removes, changes (same start, another end, room, stream, robot or parameter) and moves (another start on the same local date), and
 /// which streams on air it touches, by the ledger. As a diff, `-`, `+`, `~`, and `!` for what is on air; or as objects, one a line:
 /// `{change, fields, before, after}`, the last two as this verb prints occurrences, or null; and before them `{change, job, start,
@@ -87,7 +87,7 @@ enum Format {
 }
 
 impl Format {
-    /// For what is no list of occurrences: whether as objects.
+    /// For output that is not a list of occurrences: whether as objects.
     fn is_json(self, option: &str) -> Result<bool, Failure> {
         match self {
             Format::Table => Ok(false),
@@ -108,7 +108,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     if let Some(edited) = against {
         let is_json = format.is_json("--against")?;
         let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
-        let schedules = [schedule, load::but_for_warnings(loaded, context)?];
+        let schedules = [schedule, load::without_warnings(loaded, context)?];
         let asked = against::AgainstOptions { job: job.as_deref(), range, now, is_json, reveal };
         return against::run(context, settings.as_ref(), &schedules, &asked);
     }
@@ -137,7 +137,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     let Some(id) = id else { return Ok(schedule.jobs().collect()) };
     let job = load::job(schedule, id)?;
     if !job.enabled {
-        tell(&format!("`{id}` is not enabled and plans nothing"));
+        warn(&format!("`{id}` is not enabled and plans nothing"));
     }
     Ok(vec![job])
 }

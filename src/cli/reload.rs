@@ -1,4 +1,4 @@
-//! The verb `reload`: tells the daemon to read the schedule files again. Refuses to read them itself: `check` does.
+//! The verb `reload`: tells the daemon to read the schedule files again. Does not read them itself: the daemon does.
 
 use serde_json::json;
 
@@ -6,11 +6,11 @@ use super::{Context, Exit, Failure, order};
 
 /// Puts the edited schedule files in force
 ///
-/// The running daemon reads and judges all of them. If anything is wrong, the schedule in force stays. `systemctl reload ingestd` and
+/// The running daemon reads and checks all of them. If anything is wrong, the schedule in force stays in force. `systemctl reload ingestd` and
 /// SIGHUP do the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also when it drops more than half of the jobs, and more than five: without this it is held, as it may be an accident
+    /// Also accept a schedule that drops more than half of the jobs, and more than five: that may be an accident, and needs this option
     #[arg(long)]
     force: bool,
 }

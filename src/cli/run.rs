@@ -1,5 +1,5 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
-//! handed on. Refuses to know what any of them does.
+//! passed on. Does not know what any of them does.
 
 mod folder_snapshot;
 mod listeners;
@@ -34,7 +34,7 @@ use folder_snapshot::{FolderSnapshot, watch as watch_folder};
 use listeners::Listeners;
 use reload::{Reload, log_failure};
 
-/// The daemon: plays the schedule until SIGTERM, which leaves streams on air
+/// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -58,7 +58,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }
 
-/// Everything that can go wrong before the first thread is started, gone right.
+/// Everything that can fail before the first thread is started.
 pub(super) struct Service {
     context: Context,
     settings: Settings,
@@ -100,7 +100,7 @@ impl Service {
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
-    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. Whatever is recorded is told to `observe`.
+    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. `observe` gets everything that is recorded.
     pub(super) async fn play(
         self,
         page: Option<TcpListener>,
@@ -109,7 +109,7 @@ impl Service {
     ) -> Result<(), Failure> {
         let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
-        // First of all, because a signal that nobody waits for kills.
+        // First of all, because a signal without a handler ends the process.
         let signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
@@ -118,7 +118,7 @@ impl Service {
         let AcceptedSchedule { generation, since, sources, rejected } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
-        // From here on starts may leave: nothing that can fail before the loop runs stands below.
+        // From here on starts may be sent: below, nothing can fail before the loop runs.
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
         let mut daemon = Daemon::new(clock, api, rules, ledger, generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -130,8 +130,8 @@ impl Service {
         }
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
-        let told_both = (handle.clone(), Arc::clone(&manager));
-        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), told_both, (first, sources)));
+        let both = (handle.clone(), Arc::clone(&manager));
+        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources)));
         let app_state = AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -139,7 +139,7 @@ impl Service {
         let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
-                // What came of it is logged, and nobody else asked.
+                // The result is logged, and nobody waits for it.
                 let _ = Arc::clone(&reload).run("SIGHUP".to_owned(), false).await;
             }
         });
@@ -170,7 +170,9 @@ impl Service {
         }
         drop(served);
         drop(lock);
-        ended.map_err(|error| failed("write the ledger", &error).hint("streams on air stay on air; the next start takes over"))
+        ended.map_err(|error| {
+            failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
+        })
     }
 }
 
@@ -205,7 +207,7 @@ fn accept(
             for problem in &rejected {
                 tracing::error!("{problem}");
             }
-            tracing::error!(generation = meta.generation, "the schedule was rejected; the last one that was accepted is played");
+            tracing::error!(generation = meta.generation, "the schedule was rejected; the last good one stays in force");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
             Ok(AcceptedSchedule { generation, since: meta.accepted_at, sources, rejected })
         }
@@ -230,8 +232,8 @@ fn kept_schedule(
     Ok(reading.schedule.map(|schedule| (sources, schedule)))
 }
 
-/// The schedules that were in force since the ledger's cursor, as far as their sources were kept: a daemon that ended before it
-/// had settled everything under one may have accepted another.
+/// The schedules that were in force since the ledger's cursor, as far as their sources were kept: a daemon that ended before everything
+/// under one had an outcome may have accepted another.
 fn former(
     folder: &Path,
     meta: &Meta,
@@ -272,7 +274,7 @@ fn log(happening: &Notice) {
     }
 }
 
-/// Ready once the value is true, or nobody can set it any more.
+/// Ready once the value is true, or can never become true.
 async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_set| *is_set).await;
 }

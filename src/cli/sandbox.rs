@@ -1,4 +1,4 @@
-//! `sandbox`: the stand-in endpoint on a loopback address, with well-known credentials, one line a request. Refuses to know how
+//! `sandbox`: the stand-in endpoint on a loopback address, with well-known credentials, one line for each request. Does not know how
 //! it answers.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ A rule chooses requests with
 and has one effect:
   error: CODE           this error, in the vendor's envelope
   status: 300..599      an HTML page; retry_after: 3s adds the header
-  body: TEXT            HTTP 200 with a body that is no envelope
+  body: TEXT            HTTP 200 with a body that is not an envelope
   hang: true            no answer, the connection stays open
   cut: before|after     the connection is closed, before or after the action took effect
   delay: 2s             the answer leaves later, the effect is at once
@@ -56,10 +56,10 @@ and has one effect:
   repeat: 2             a callback is delivered so many times more
   swap: true            a callback is delivered behind the next one
   drop: true            a callback never leaves
-With done: true beside error, status, body or hang the action takes effect all the same.
-Delays and vanishing pass a request on to the rules behind; of the rest the first that fires decides.";
+With done: true beside error, status, body or hang the action takes effect although its answer is lost.
+After delay and vanish the following rules are tried too; of the other effects the first that fires decides.";
 
-/// Plays TRTC's endpoint on this machine, to rehearse schedules: nothing goes on air
+/// Runs a stand-in for TRTC's endpoint on this machine, to rehearse schedules: nothing goes on air
 ///
 /// It verifies signatures, checks parameters, counts requests, keeps tasks and ends them as TRTC would, and prints the settings
 /// that point a daemon at it. Requests are shown as they arrive. It runs until it is interrupted.
@@ -91,7 +91,7 @@ pub(crate) struct Args {
 fn callback_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.to_owned()),
-        _ => Err("an http or https URL is due".to_owned()),
+        _ => Err("expected an http or https URL".to_owned()),
     }
 }
 
@@ -104,7 +104,7 @@ fn exist_reading(name: &str) -> Result<ExistReading, String> {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let Args { listen, faults, exist, callbacks, callback_key_file } = args;
     if !listen.ip().is_loopback() {
-        return Err(Failure::usage(format!("the sandbox listens on loopback addresses only, and `{listen}` is none"))
+        return Err(Failure::usage(format!("expected a loopback address for the sandbox, found `{listen}`"))
             .hint("its credentials are known to everybody: write `127.0.0.1:8621`, and reach it from elsewhere through a tunnel"));
     }
     let FaultFile { faults, media } = match faults {
@@ -157,8 +157,8 @@ async fn serve(config: SandboxConfig, listen: SocketAddr) -> Result<Exit, Failur
     let sandbox = Sandbox::new(config, Arc::new(crate::clock::now));
     let (arrivals, deliveries) = (sandbox.subscribe(), sandbox.subscribe_deliveries());
     print(&greeting(address))?;
-    let (shutdown, told) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move { sandbox.serve(listener, async { drop(told.await) }).await });
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move { sandbox.serve(listener, async { drop(stopped.await) }).await });
     let shown = tokio::select! {
         shown = show(arrivals, deliveries) => shown,
         _ = interrupt.recv() => Ok(()),
@@ -214,7 +214,7 @@ fn greeting(address: SocketAddr) -> String {
     let (app, key) = (sandbox::WELL_KNOWN_SDK_APP_ID, sandbox::WELL_KNOWN_APP_KEY);
     format!(
         "\
-# The sandbox plays TRTC's endpoint at http://{address}: nothing goes on air. Its credentials are no secrets.
+# The sandbox stands in for TRTC's endpoint at http://{address}: nothing goes on air. Its credentials are not secret.
 # For ingestd.yaml:
 account:
   region: ap-singapore

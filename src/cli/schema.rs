@@ -1,5 +1,5 @@
-//! The verb `schema`: the JSON Schema of schedule files or of the settings, for editors. Reads no file but the zone data. Refuses
-//! to know what is in a schema.
+//! The verb `schema`: the JSON Schema of schedule files or of the settings, for editors. Reads no file but the zone data. Does
+//! not know what is in a schema.
 
 use super::{Context, Exit, Failure, print};
 use crate::zones::Zones;

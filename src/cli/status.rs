@@ -1,4 +1,4 @@
-//! The verb `status`: asks the running daemon, else reads the ledger and says so. Reads no secrets and no schedule. Refuses to
+//! The verb `status`: asks the running daemon, else reads the ledger and says so. Reads no secrets and no schedule. Does not
 //! know what is healthy and how it looks.
 
 use std::io::{self, Write};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::SERVER;
 
+use super::format::ObjectFormat;
 use super::{Context, Exit, Failure, load, print};
 use crate::clock;
 use crate::config::Settings;
@@ -21,7 +22,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// The longest answer that is read. A thousand shows on air are 1 MB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// How it stands: health, what is on air, what comes next, what went wrong lately
+/// The state of the daemon: health, what is on air, what comes next, recent problems
 ///
 /// The running daemon is asked at `listen` of the settings. If it does not answer, the ledger is read instead, what only the daemon
 /// knows is missing, and the exit code is 69.
@@ -29,17 +30,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Args {
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
-}
-
-/// `--format` of a status, which is one thing and no row of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
+    format: ObjectFormat,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
@@ -55,12 +46,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         DaemonView::Silent { why } => why,
         DaemonView::Unasked | DaemonView::Running { .. } => "the settings say `listen: none`, so no daemon can be asked",
     };
-    // Nobody is left to be told when stderr is gone.
-    let _ = writeln!(io::stderr(), "warning: {why}; this is what the ledger says");
+    // If stderr is closed there is no other place to write it to.
+    let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
     let input = from_ledger(&settings, daemon)?;
     let answer = match args.format {
-        Format::Table => status::text(&input),
-        Format::Json => {
+        ObjectFormat::Table => status::text(&input),
+        ObjectFormat::Json => {
             let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
             format!("{object}\n")
         }
@@ -68,8 +59,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     print(&answer).map(|()| Exit::Unreachable)
 }
 
-/// What the daemon answers, or why it is no answer.
-fn ask(address: SocketAddr, format: Format) -> Result<String, String> {
+/// What the daemon answers, or why there is no answer.
+fn ask(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, format)).await });
     asked
@@ -77,12 +68,12 @@ fn ask(address: SocketAddr, format: Format) -> Result<String, String> {
         .map_err(|why| format!("no daemon answers at `{address}` ({why})"))
 }
 
-async fn fetch(address: SocketAddr, format: Format) -> Result<String, String> {
+async fn fetch(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
     let format = match format {
-        Format::Table => "table",
-        Format::Json => "json",
+        ObjectFormat::Table => "table",
+        ObjectFormat::Json => "json",
     };
-    // This host's own loopback: no proxy may come between, and nobody may send us elsewhere.
+    // The address is on this host: no proxy may be used, and no redirect followed.
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(cause)?;
     let mut response = client.get(format!("http://{address}/api/v1/status?format={format}")).send().await.map_err(cause)?;
     let is_ours = response.headers().get(SERVER).and_then(|server| server.to_str().ok()).is_some_and(web::is_server);
@@ -99,7 +90,7 @@ async fn fetch(address: SocketAddr, format: Format) -> Result<String, String> {
             return Err(format!("it answers with more than {} MiB", ANSWER_BYTES_MAX >> 20));
         }
     }
-    String::from_utf8(body).map_err(|_| "it answers with something that is no text".to_owned())
+    String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())
 }
 
 /// The innermost cause, which says what happened; the layers around it only say that a request failed.

@@ -1,14 +1,14 @@
-//! The verb `stop`: tells the daemon to take something off the air. Refuses to know how that is done.
+//! The verb `stop`: tells the daemon to stop what is on air. Does not know how that is done.
 
 use serde_json::json;
 
 use super::{Context, Exit, Failure, order};
 use crate::schedule::JobId;
 
-/// Takes a show off the air
+/// Stops what is on air
 ///
-/// The running daemon is told over its control socket. What is stopped is recorded as `cut (operator)`; the next occurrence of the job
-/// starts as planned.
+/// The order goes to the running daemon over its control socket. What is stopped is recorded as `cut (operator)`; the next occurrence
+/// of the job starts as planned.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Args {
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(value_name = "JOB", value_parser = job_id)]
     job: Option<String>,
 
-    /// This task: also one that nobody here started, which `status` lists as an orphan
+    /// This task; it may be an orphan, a task that `status` lists and that this daemon did not start
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     task: Option<String>,
 

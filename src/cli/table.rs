@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Width, presets::NOTHING}
 
 use crate::report::table::Table;
 
-/// Prints a table as wide as the terminal, or as wide as it needs to be where there is none.
+/// Prints a table as wide as the terminal, or as wide as it needs to be where there is no terminal.
 pub(super) fn print(out: &mut impl Write, table: Table) -> io::Result<()> {
     let Table { header, rows, min_widths } = table;
     let mut drawn = comfy_table::Table::new();

@@ -1,10 +1,11 @@
 //! The verb `why`: which rule makes a job start, or not, and what the ledger says came of it. Reads no secrets and asks no daemon.
-//! Refuses to know the rules and their words.
+//! Does not know the rules and their words.
 
 use std::io::Write;
 
 use jiff::Timestamp;
 
+use super::format::ObjectFormat;
 use super::load;
 use super::{Context, Exit, Failure};
 use crate::clock;
@@ -19,10 +20,10 @@ use crate::zones::Zones;
 /// Which rule makes a job start, or not, and what came of it
 ///
 /// At an instant: whether it is a start; which of `at`, `once`, `cron`, `every`, `days`, `from`, `until`, `except` and `enabled` says
-/// yes or no to it; what a clock change did to it; what it meets in its room, and who then has that; and the ledger's row of it, or
-/// why there is none. On a date: all its starts, or why there is none. Without `--at`: what the job does now, and what comes.
+/// yes or no to it; what a clock change did to it; what else is in its room then, and which of them has it; and the ledger's row of
+/// it, or why there is no row. On a date: all its starts, or why there is no start. Without `--at`: what the job does now, and what comes.
 ///
-/// The schedule is the files as they are now; the ledger may remember another. Without a ledger the schedule alone is told.
+/// The schedule is the files as they are now; the ledger may remember another. Without a ledger the answer is from the schedule alone.
 ///
 /// As JSON one object: `{job, at, date, fires, start, reasons, previous, next, ledger, count, starts}`. `fires` says whether the plan
 /// has a start at that instant, or on that date, and `count` how many; `starts` are the first 100 of them, `{plan, ledger}` each.
@@ -41,17 +42,7 @@ pub(crate) struct Args {
 
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
-}
-
-/// `--format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
+    format: ObjectFormat,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
@@ -69,14 +60,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let job = load::job(&schedule, &job)?;
     let why = why(&schedule, job, asked).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
     let record = settings
-        .ok_or_else(|| "without settings nobody knows where the ledger is".to_owned())
+        .ok_or_else(|| "without settings the place of the ledger is not known".to_owned())
         .and_then(|settings| record(&settings, &why));
     let pauses = Pauses::new(&schedule);
     let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), now };
     let mut out = context.stdout();
     let printed = match format {
-        Format::Table => out.write_all(input.text().as_bytes()),
-        Format::Json => serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n")),
+        ObjectFormat::Table => out.write_all(input.text().as_bytes()),
+        ObjectFormat::Json => {
+            serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n"))
+        }
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
@@ -97,8 +90,8 @@ fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
         first_seen: reader.first_seen(Some(job))?,
         ..Record::default()
     };
-    let told = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
-    let starts: Vec<Timestamp> = told.map(|occurrence| occurrence.start.at).chain([why.at]).collect();
+    let shown = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
+    let starts: Vec<Timestamp> = shown.map(|occurrence| occurrence.start.at).chain([why.at]).collect();
     for start in starts {
         let row = match reader.occurrence(job, start)? {
             None => reader.latest(job, start)?.filter(|row| stands_for(row, start)),

@@ -1,6 +1,6 @@
 //! Who sent a request: the headers of version 3 of the vendor's signature, verified against the bytes that arrived. Shares
 //! with our client only the chain of keys; the canonical request is rebuilt here, in its own way, so that the two cannot
-//! agree by accident. Refuses to know parameters and tasks.
+//! share one mistake. Does not know parameters and tasks.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
@@ -21,7 +21,7 @@ pub(super) struct KnownCredentials {
     pub(super) secret_id: String,
     /// Its key.
     pub(super) secret_key: String,
-    /// The token that must be sent; `None`: none may be.
+    /// The token that must be sent; with `None` a request must have no token.
     pub(super) token: Option<String>,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn verify(received: &Received, head: &Head, good: &KnownCredentials, 
         return Err(ErrorReply::new("AuthFailure.SecretIdNotFound", "the SecretId is not known"));
     }
     let failed = |why: &str| ErrorReply::new("AuthFailure.SignatureFailure", why.to_owned());
-    let signed_at = Timestamp::from_second(head.timestamp_s).map_err(|_| failed("the timestamp is no instant"))?;
+    let signed_at = Timestamp::from_second(head.timestamp_s).map_err(|_| failed("the timestamp is not an instant"))?;
     let date = TimeZone::UTC.to_datetime(signed_at).date().to_string();
     if claim.scope != [date.as_str(), SERVICE, "tc3_request"] {
         return Err(failed(&format!("the credential scope must be `{date}/{SERVICE}/tc3_request`, the date in UTC")));

@@ -1,5 +1,5 @@
-//! What the vendor would call back about: the news of tasks, in the order of their instants, and how one is written and signed.
-//! Refuses to know sockets and clocks; the bytes are made here anew from the vendor's documents, not with our reader of them.
+//! The callbacks that wait to be sent, in the order of their instants, and how one is written and signed. Does not know sockets and
+//! clocks. The bytes are written from the vendor's documents, and not with our own parser of callbacks.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::tasks::SandboxTask;
 
 /// When a medium that cannot be pulled is tried again, after its start (TRTC.md section 7.2: at 0, 1 and 3 s, of which the first fails).
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// CallbackEvent that may wait to be told: as many as there may be tasks, three times over.
+/// The most events that wait: three times as many as there may be tasks.
 const WAITING_MAX: usize = 30_000;
 
 /// Where callbacks go, and the key that signs them.
@@ -45,10 +45,10 @@ pub struct CallbackEvent {
     pub robot: String,
 }
 
-/// CallbackEvent that nobody was told of yet.
+/// The events that have not been sent yet.
 #[derive(Debug)]
 pub(super) struct CallbackQueue {
-    /// False: nobody wants to be told, and nothing is kept.
+    /// False when no callbacks are configured: nothing is kept.
     wanted: bool,
     waiting: Vec<CallbackEvent>,
 }
@@ -71,7 +71,7 @@ impl CallbackQueue {
         }
     }
 
-    /// A task ended: what it would have told later, it does not.
+    /// A task ended: its events of a later time are dropped.
     pub(super) fn ended(&mut self, task: &SandboxTask, at: Timestamp) {
         self.waiting.retain(|news| news.task_id != task.task_id || news.at < at);
         self.push(task, TaskNews::Stopped, at);
@@ -90,14 +90,14 @@ impl CallbackQueue {
         }
     }
 
-    /// Takes what has happened by `now`, in the order in which it did.
+    /// Takes the events up to `now`, in the order of their instants.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<CallbackEvent> {
         let mut due: Vec<CallbackEvent> = self.waiting.extract_if(.., |news| news.at <= now).collect();
         due.sort_by_key(|news| news.at);
         due
     }
 
-    /// When the next one is due.
+    /// When the next one must be sent.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.waiting.iter().map(|news| news.at).min()
     }

@@ -1,6 +1,6 @@
-//! Carries callbacks to whoever wants them, as the vendor does: signed, in no promised order, again when they were not taken; and as
-//! the fault plan wants it: late, repeated, in another order, not at all. The one thing in the sandbox that runs by itself, because
-//! a task may end while nobody asks. Refuses to know what happened to a task, and why.
+//! Sends callbacks to the configured URL, as the vendor does: signed, in no promised order, and again when they were not accepted. The
+//! fault plan may delay, repeat, reorder or drop them. This is the one part of the sandbox that runs by itself, because a task may end
+//! between two requests. Does not know what happened to a task, or why.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const POSTS_MAX: usize = 64;
 pub struct Delivery {
     /// When it was over.
     pub at: Timestamp,
-    /// What was to be told.
+    /// What the callback says.
     pub news: CallbackEvent,
     /// From 1.
     pub attempt: u32,
@@ -49,7 +49,7 @@ struct CallbackSender {
     posts: Arc<Semaphore>,
 }
 
-/// Carries until it is dropped.
+/// Sends until it is dropped.
 pub(super) async fn run(sandbox: Sandbox, target: CallbackTarget) {
     let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(ANSWER_TIME);
     if !target.url.starts_with("https:") {
@@ -109,13 +109,13 @@ impl CallbackSender {
         }
     }
 
-    /// Sends until it is taken, or too old.
+    /// Sends one until it is accepted, or too old.
     async fn deliver(&self, news: &CallbackEvent) {
         let begin = Instant::now();
         for attempt in 1.. {
             let status = self.post(news).await;
             let at = self.sandbox.now();
-            // Nobody listening is not an error.
+            // It is not an error when nobody listens.
             let _ = self.sandbox.shared.deliveries.send(Delivery { at, news: news.clone(), attempt, status });
             if status == Some(200) {
                 return;

@@ -1,5 +1,5 @@
 //! The endpoint without its socket: a request that arrived and an instant in, an answer out. Owns rate, faults and tasks.
-//! Refuses to know connections and clocks.
+//! Does not know connections and clocks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,7 +75,7 @@ pub enum Answered {
     Error(String),
     /// Another status than 200, by the fault plan.
     Status(u16),
-    /// A text that is no envelope, by the fault plan.
+    /// A text that is not an envelope, by the fault plan.
     Body,
     /// Nothing, by the fault plan: the connection stays open.
     Hang,
@@ -115,7 +115,7 @@ pub(super) enum SandboxReply {
     Cut,
 }
 
-/// A request's reply.
+/// What is done with a request.
 pub(super) struct HandledRequest {
     /// For the log.
     pub(super) arrival: Arrival,
@@ -166,7 +166,7 @@ impl EndpointState {
         self.tasks.all(now)
     }
 
-    /// The callbacks that are due, with what becomes of each, and when the next one may be.
+    /// The callbacks that must be sent now, with what the fault plan does to each, and when the next one may follow.
     pub(super) fn callbacks(&mut self, now: Timestamp) -> (Vec<(CallbackEvent, Option<Disturbance>)>, Option<Timestamp>) {
         let (due, next) = self.tasks.news(now);
         let disturbed = due.into_iter().map(|news| {
@@ -198,13 +198,13 @@ impl EndpointState {
         self.faults.cold_delay(&view(action(received), &subject))
     }
 
-    /// A request arrives at `now`: counts it, lets the fault plan at it, checks it, does it.
+    /// A request arrives at `now`: counts it, applies the fault plan, checks it, and lets it take effect.
     pub(super) fn take(&mut self, received: &Received, now: Timestamp) -> HandledRequest {
         let action = action(received);
         let over_rate = action.is_some_and(|action| self.windows.of_mut(action).arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
-        let injected = self.faults.judge(&view(action, &subject));
+        let injected = self.faults.apply(&view(action, &subject));
         let (success, (answered, reply)) = match injected.replace {
             Some((with, done)) => {
                 let processed = done.then(|| self.process(received, over_rate, injected.vanish, now));
@@ -331,9 +331,9 @@ fn routed(head: &Head) -> Result<Action, ErrorReply> {
     let action = match Action::from_name(&head.action) {
         Some(action) => action,
         None if head.action == "UpdateStreamIngest" => {
-            return Err(ErrorReply::new("UnsupportedOperation", "the sandbox does not play UpdateStreamIngest"));
+            return Err(ErrorReply::new("UnsupportedOperation", "the sandbox does not support UpdateStreamIngest"));
         }
-        None => return Err(ErrorReply::new("InvalidAction", "the action is none of the sandbox's")),
+        None => return Err(ErrorReply::new("InvalidAction", "the sandbox does not know this action")),
     };
     if head.version != VERSION {
         return Err(ErrorReply::new("NoSuchVersion", format!("the only version is `{VERSION}`")));

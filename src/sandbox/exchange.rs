@@ -1,4 +1,4 @@
-//! What goes in and what keeps it out: a request as it arrived, and the error of one. Refuses to know who judges.
+//! A request as it arrived, and the vendor's error for one that is refused. Does not decide which requests are refused.
 
 use std::borrow::Cow;
 

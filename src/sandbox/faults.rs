@@ -1,4 +1,4 @@
-//! The fault plan: which requests and callbacks go wrong, and how. Knows counting; refuses to know sockets, clocks and files.
+//! The fault plan: which requests and callbacks go wrong, and how. Counts what it sees; does not know sockets, clocks and files.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ pub enum FaultEffect {
     Replace {
         /// What.
         with: Replacement,
-        /// Whether the action takes effect all the same.
+        /// Whether the action takes effect although its answer is replaced.
         done: bool,
     },
 }
 
-/// What becomes of a callback.
+/// What happens to a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// It leaves this much later.
@@ -94,7 +94,7 @@ pub struct FaultRule {
 pub(super) struct RequestView<'a> {
     /// The action, if it is one of the three.
     pub(super) action: Option<Action>,
-    /// What a callback tells of.
+    /// The event of a callback.
     pub(super) event: Option<TaskNews>,
     /// `RoomId`.
     pub(super) room: Option<&'a str>,
@@ -157,7 +157,7 @@ impl FaultPlan {
     }
 
     /// What happens to a request that has arrived.
-    pub(super) fn judge(&mut self, view: &RequestView<'_>) -> Injected {
+    pub(super) fn apply(&mut self, view: &RequestView<'_>) -> Injected {
         let mut injected = Injected::default();
         for rule in &mut self.rules {
             match &rule.effect {
@@ -206,7 +206,7 @@ impl FaultRule {
         self
     }
 
-    /// Only callbacks that tell of this.
+    /// Only callbacks of this event.
     #[must_use]
     pub fn event(mut self, event: TaskNews) -> FaultRule {
         self.event = Some(event);
@@ -304,7 +304,7 @@ mod tests {
 
     fn fired(rule: FaultRule, views: &[&RequestView<'_>]) -> Vec<bool> {
         let mut plan = FaultPlan::new(vec![rule]);
-        views.iter().map(|view| plan.judge(view).replace.is_some()).collect()
+        views.iter().map(|view| plan.apply(view).replace.is_some()).collect()
     }
 
     #[test]
@@ -346,12 +346,12 @@ mod tests {
             FaultRule::error("first").times(1),
             FaultRule::error("second").times(1),
         ]);
-        let injected = plan.judge(&START);
+        let injected = plan.apply(&START);
         assert_eq!(injected.delay, Duration::from_secs(2));
         assert_eq!(injected.vanish, Some(Duration::from_secs(20)));
         assert_eq!(injected.replace, Some((Replacement::Error("first".to_owned()), false)));
-        assert_eq!(plan.judge(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
-        let third = plan.judge(&STOP);
+        assert_eq!(plan.apply(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
+        let third = plan.apply(&STOP);
         assert_eq!((third.replace, third.vanish), (None, None));
         assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
         assert_eq!(plan.cold_delay(&STOP), Duration::ZERO);
@@ -366,10 +366,10 @@ mod tests {
             disturb(Disturbance::Repeat(2)).robot("r").after(1),
         ]);
         let news = |event| RequestView { event: Some(event), action: None, ..START };
-        assert_eq!(plan.judge(&START).replace, None);
+        assert_eq!(plan.apply(&START).replace, None);
         assert_eq!(plan.disturb(&news(TaskNews::Started)), None);
         assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Drop));
         assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Repeat(2)));
-        assert!(plan.judge(&START).replace.is_some());
+        assert!(plan.apply(&START).replace.is_some());
     }
 }

@@ -1,5 +1,5 @@
-//! The fault plan as an operator writes it. Knows YAML nodes and our words; refuses to know requests, sockets and where the text
-//! came from.
+//! The fault plan as an operator writes it. Knows YAML nodes and our keys; does not know requests, sockets, or where the text came
+//! from.
 //!
 //! ```yaml
 //! media:                                # how long a medium plays once; 10m for all others, rtmp without end
@@ -29,7 +29,7 @@
 //! |---|---|
 //! | `error: CODE` | this error in the vendor's envelope, HTTP 200 |
 //! | `status: 502` | 300 to 599 with an HTML page; with `retry_after: 3s` the header of that name |
-//! | `body: "..."` | HTTP 200 with this text, which is no envelope |
+//! | `body: "..."` | HTTP 200 with this text, which is not an envelope |
 //! | `hang: true` | no answer, the connection stays open (10 minutes at most) |
 //! | `cut: before`, `cut: after` | the connection is closed without a byte: before or after the action took effect |
 //! | `delay: 2s` | the answer leaves later; the action takes effect at once |
@@ -40,8 +40,8 @@
 //! | `swap: true` | a callback is delivered behind the next one |
 //! | `drop: true` | a callback never leaves |
 //!
-//! `done: true` beside `error`, `status`, `body` or `hang` says that the action takes effect all the same: what a start in
-//! doubt is made of. Which rules meet a request, and in what order, is told at [`FaultPlan`].
+//! `done: true` beside `error`, `status`, `body` or `hang` says that the action takes effect although its answer is lost: this
+//! makes a start in doubt. [`FaultPlan`] says which rules see a request, and in what order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,22 +87,22 @@ pub struct FaultFile {
     pub media: MediaLengths,
 }
 
-/// Reads a file of faults, called `file` in every problem; or answers every problem it has.
+/// Reads a file of faults, called `file` in every problem. Errors: every problem that it has.
 pub fn read(file: &Arc<str>, text: &str) -> Result<FaultFile, Vec<Diagnostic>> {
     let index = LineIndex::new(text);
     let document = yaml::parse(file, text, &index);
     let mut reader = FaultFileReader { problems: Vec::new() };
     let read = document.root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
-    let told = reader.problems.into_iter().map(|Problem { code, message, hint, span, related }| {
+    let found = reader.problems.into_iter().map(|Problem { code, message, hint, span, related }| {
         let related = related.into_iter().map(|(span, role)| (index.place(file, span), role.to_owned())).collect();
         Diagnostic { hint, related, ..Diagnostic::error(code, message).at(index.place(file, span)) }
     });
-    let mut problems: Vec<Diagnostic> = document.problems.into_iter().chain(told).collect();
+    let mut problems: Vec<Diagnostic> = document.problems.into_iter().chain(found).collect();
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     if problems.is_empty() { Ok(read) } else { Err(problems) }
 }
 
-/// Reads on after a problem, so that the operator is told all of them.
+/// Continues after a problem, so that the operator sees all of them at once.
 struct FaultFileReader {
     problems: Vec<Problem>,
 }
@@ -163,7 +163,7 @@ impl FaultFileReader {
         let mut effects = entries.iter().filter(|entry| EFFECTS.contains(&entry.key.as_ref()));
         let Some(effect) = effects.next() else {
             let hint = format!("give it one of {}", EFFECTS.join(", "));
-            self.problems.push(Problem::of(node, "no-effect", "this rule does nothing").hint(hint));
+            self.problems.push(Problem::of(node, "no-effect", "this rule has no effect").hint(hint));
             return None;
         };
         for second in effects {
@@ -180,7 +180,7 @@ impl FaultFileReader {
         rule.map(|_| chosen)
     }
 
-    /// Refuses what has no meaning beside the effect.
+    /// Reports each key that has no meaning beside the effect.
     fn companions(&mut self, entries: &[Entry<'_>], effect: &str) {
         for entry in entries {
             let wants = match entry.key.as_ref() {
@@ -264,7 +264,7 @@ fn choose(rule: FaultRule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<F
             let due = "a number from 0 to 1";
             let text = values::text(value, due)?;
             let probability = text.parse::<f64>().ok().filter(|probability| (0.0..=1.0).contains(probability));
-            let wrong = || Problem::of(value, "bad-number", format!("{due} is due, not {}", shown(text)));
+            let wrong = || Problem::of(value, "bad-number", format!("expected {due}, found {}", shown(text)));
             let missing = || {
                 let hint = "write `seed: 1`: the same seed gives the same row of draws, so that a rehearsal can be repeated";
                 Problem::of(value, "missing-key", "a `seed` is needed").hint(hint)
@@ -283,7 +283,7 @@ fn code(node: &Node<'_>) -> Result<String, Problem> {
     if text.len() <= 128 && text.split('.').all(is_word) {
         Ok(text.to_owned())
     } else {
-        Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", shown(text))))
+        Err(Problem::of(node, "bad-word", format!("expected {due}, found {}", shown(text))))
     }
 }
 

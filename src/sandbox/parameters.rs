@@ -1,5 +1,5 @@
 //! What a request asks: the body against the parameters of its action, types and ranges first, then the application and the
-//! tickets. Every number is one that TRTC.md sections 1 and 4 name. Refuses to know tasks, headers and clocks.
+//! tickets. Every number is one that TRTC.md sections 1 and 4 name. Does not know tasks, headers and clocks.
 
 use std::collections::BTreeMap;
 
@@ -75,9 +75,9 @@ pub(super) fn check(
     let ticket = Ticket { app, sdk_app_id, user_id: &params.user_id, now };
     ticket
         .user_sig(&user_sig)
-        .map_err(|why| ErrorReply::new("InvalidParameter.UserSig", format!("the UserSig is not good: {why}")))?;
+        .map_err(|why| ErrorReply::new("InvalidParameter.UserSig", format!("the UserSig is not valid: {why}")))?;
     if app.private_map_key {
-        let bad = |why: String| ErrorReply::new("InvalidParameter.UserSig", format!("the PrivateMapKey is not good: {why}"));
+        let bad = |why: String| ErrorReply::new("InvalidParameter.UserSig", format!("the PrivateMapKey is not valid: {why}"));
         let ticket_of_room = private_map_key.ok_or_else(|| bad("this application demands one".to_owned()))?;
         ticket.private_map_key(&ticket_of_room, &params.room).map_err(bad)?;
     }

@@ -1,4 +1,4 @@
-//! At most so many arrivals in any second: a window that slides, not a bucket that refills. Knows instants; refuses to know
+//! At most so many arrivals in any second: a window that slides, not a bucket that refills. Knows instants; does not know
 //! actions and clocks.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ impl Window {
         Window { limit: limit as usize, arrivals: VecDeque::new() }
     }
 
-    /// Counts an arrival, and answers whether it is over the limit. One that is counts all the same: a client that keeps
+    /// Counts an arrival, and returns whether it is over the limit. An arrival over the limit counts too: a client that keeps
     /// hammering is kept out.
     pub(super) fn arrive(&mut self, now: Timestamp) -> bool {
         // A clock that was set back must not lock everybody out until it catches up.

@@ -1,5 +1,5 @@
-//! The sandbox's socket: hyper without a router, because cuts, hangs and cold connections are made on the connection. Refuses
-//! to know what a request means.
+//! The sandbox's socket: hyper without a router, because a cut, a hang or a cold start happens to the connection. Does
+//! not know what a request means.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use super::endpoint::SandboxReply;
 use super::exchange::Received;
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 
-/// What is taken from clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
+/// The limits for clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
 const LIMITS: ListenerLimits = ListenerLimits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;

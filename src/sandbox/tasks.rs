@@ -1,4 +1,4 @@
-//! Tasks: who may start, how long they live, and what is remembered of them. Knows instants; refuses to know requests,
+//! Tasks: who may start, how long they live, and what is remembered of them. Knows instants; does not know requests,
 //! secrets and clocks. Nothing runs here: what has ended is found out when somebody asks.
 
 use std::collections::VecDeque;
@@ -90,9 +90,9 @@ impl TaskBook {
         TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0, news }
     }
 
-    /// What has happened by `now` and was not told yet, and when something will happen next if nobody asks for anything.
+    /// The events up to `now` that were not returned before, and when the next one follows if no request comes first.
     pub(super) fn news(&mut self, now: Timestamp) -> (Vec<CallbackEvent>, Option<Timestamp>) {
-        self.settle(now);
+        self.end_those_that_are_over(now);
         let due = self.news.due(now);
         let ends = self.running.iter().filter_map(|task| task.bound.map(|(at, _)| at));
         (due, ends.chain(self.news.next()).min())
@@ -100,11 +100,11 @@ impl TaskBook {
 
     /// Running ones by start, then ended ones by end.
     pub(super) fn all(&mut self, now: Timestamp) -> Vec<SandboxTask> {
-        self.settle(now);
+        self.end_those_that_are_over(now);
         self.running.iter().chain(&self.ended).cloned().collect()
     }
 
-    /// A task by its id, whoever asks.
+    /// A task by its id, of any application.
     pub(super) fn find(&self, task_id: &str) -> Option<&SandboxTask> {
         self.running.iter().chain(&self.ended).find(|task| task.task_id == task_id)
     }
@@ -117,7 +117,7 @@ impl TaskBook {
         vanish: Option<Duration>,
         now: Timestamp,
     ) -> Result<String, ErrorReply> {
-        self.settle(now);
+        self.end_those_that_are_over(now);
         let same_robot = |task: &SandboxTask| {
             task.sdk_app_id == asker.sdk_app_id && task.params.user_id == params.user_id && task.ended.is_none()
         };
@@ -170,21 +170,21 @@ impl TaskBook {
         }
     }
 
-    /// Whether a task runs; `None` when it never did, or is forgotten, or is none of the asker's.
+    /// Whether a task runs; `None` when it never ran, or is forgotten, or belongs to another application or region.
     pub(super) fn runs(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Option<bool> {
-        self.settle(now);
+        self.end_those_that_are_over(now);
         let task = self.find(task_id)?;
         (task.sdk_app_id == asker.sdk_app_id && task.region == asker.region).then(|| task.runs())
     }
 
-    /// Ends a running task without a stop. False when none of that id runs.
+    /// Ends a running task without a stop. Returns false when no task of that id runs.
     pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
-        self.settle(now);
+        self.end_those_that_are_over(now);
         self.end(task_id, EndReason::Vanished, now)
     }
 
     /// Moves what has ended by `now` to the ended ones, in the order of their ends.
-    fn settle(&mut self, now: Timestamp) {
+    fn end_those_that_are_over(&mut self, now: Timestamp) {
         let over = |task: &SandboxTask| task.bound.is_some_and(|(at, _)| at <= now);
         let mut over: Vec<SandboxTask> = self.running.extract_if(.., |task| over(task)).collect();
         over.sort_by_key(|task| task.bound.map(|(at, _)| at));

@@ -1,6 +1,6 @@
-//! The listener for the vendor's callbacks, the only one that strangers reach: `POST /trtc/callback`, whose signature is verified
-//! over the bytes as they came, before anything of them is parsed. Refuses to know what a callback changes: it is handed to the
-//! daemon, and what is refused has no effect but a line in the log, which holds its length and the reason and nothing of it.
+//! The listener for the vendor's callbacks, the only one that the internet can reach: `POST /trtc/callback`. The signature is verified
+//! over the bytes as they came, before anything is parsed. Refuses to know what a callback changes: the daemon knows. A refused
+//! callback has no effect but a line in the log, which holds its length and the reason, and nothing of its content.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,7 +25,8 @@ use crate::trtc::callback::{Callback, verify};
 /// The path that is written into the console of TRTC.
 pub const PATH: &str = "/trtc/callback";
 
-/// What is taken from clients. The vendor waits 5 s for an answer and sends again for a minute, so who finds no place comes back.
+/// The limits for clients. The vendor waits 5 s for an answer and sends again for a minute, so a callback that found no free
+/// connection comes again.
 const LIMITS: ListenerLimits =
     ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(10)) };
 /// The longest body. One of ours has 120 bytes; the longest of the vendor's other callbacks a few KiB.
@@ -62,10 +63,10 @@ pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: 
 async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if head.uri.path() != PATH {
-        return error(StatusCode::NOT_FOUND, "there is nothing here");
+        return error(StatusCode::NOT_FOUND, "there is no such path here");
     }
     if head.method != Method::POST {
-        let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "callbacks are posted");
+        let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "a callback has the method POST");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
@@ -75,7 +76,7 @@ async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<
         Ok(Err(NoBody::TooLong)) => {
             return shared.refuse(StatusCode::PAYLOAD_TOO_LARGE, announced, "it is longer than a callback can be");
         }
-        Ok(Err(NoBody::Broken)) => return shared.refuse(StatusCode::BAD_REQUEST, announced, "its body did not arrive whole"),
+        Ok(Err(NoBody::Broken)) => return shared.refuse(StatusCode::BAD_REQUEST, announced, "its body did not arrive completely"),
         Err(_) => return shared.refuse(StatusCode::REQUEST_TIMEOUT, announced, "its body took too long"),
     };
     let length = Some(body.len());
@@ -87,7 +88,7 @@ async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<
         Ok(Some(callback)) => {
             tracing::debug!(sdk_app_id, task = callback.task_id, news = ?callback.news, "callback");
             if !shared.handle.callback(callback) {
-                return shared.refuse(StatusCode::SERVICE_UNAVAILABLE, length, "the daemon has too much to do");
+                return shared.refuse(StatusCode::SERVICE_UNAVAILABLE, length, "the daemon is busy");
             }
         }
         Ok(None) => tracing::debug!(sdk_app_id, length, "a callback of another kind: nothing to do"),
@@ -101,7 +102,7 @@ impl ReceiverState {
     fn signer(&self, headers: &HeaderMap, body: &[u8]) -> Result<u64, &'static str> {
         let sdk_app_id = only(headers, "sdkappid").and_then(|id| id.parse().ok()).ok_or("it names no application (`SdkAppId`)")?;
         let sign = only(headers, "sign").ok_or("it is not signed")?;
-        let key = self.keys.get(&sdk_app_id).ok_or("its application is none of the settings'")?;
+        let key = self.keys.get(&sdk_app_id).ok_or("its application is not in the settings")?;
         if verify(key.expose_secret(), body, sign) { Ok(sdk_app_id) } else { Err("its signature is wrong") }
     }
 
@@ -110,7 +111,7 @@ impl ReceiverState {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         match refusals.count(Instant::now()) {
             count if count < QUOTA => tracing::warn!(length, status = status.as_u16(), "callback refused: {reason}"),
-            QUOTA => tracing::warn!("callback refused: {reason}; further refusals of this minute are not written down"),
+            QUOTA => tracing::warn!("callback refused: {reason}; further refusals of this minute are not logged"),
             _ => {}
         }
         error(status, reason)
@@ -125,7 +126,7 @@ struct Refusals {
 }
 
 impl Refusals {
-    /// One more; answers how many were before it.
+    /// Counts one more, and returns how many were before it.
     fn count(&mut self, now: Instant) -> u32 {
         if self.since.is_none_or(|since| now.duration_since(since) >= QUOTA_PERIOD) {
             *self = Refusals { since: Some(now), count: 0 };

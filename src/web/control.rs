@@ -42,14 +42,17 @@ const LIMITS: ListenerLimits =
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
-/// Its owner and its group may give orders, nobody else.
+/// Only its owner and its group may give orders.
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
-const VERBS: &[(&str, fn(&[u8]) -> Result<Action, String>)] = &[
+const VERBS: &[(&str, ReadBody)] = &[
     ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| Action::Command(Command::Stop(target)))),
     ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| Action::Reload { force })),
     ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| Action::Command(Command::ConfirmClock))),
 ];
+
+/// Reads the body of a verb. Errors: what is wrong with the body.
+type ReadBody = fn(&[u8]) -> Result<Action, String>;
 
 /// What a verb asks for.
 enum Action {
@@ -57,12 +60,12 @@ enum Action {
     Command(Command),
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
     Reload {
-        /// Whether a schedule that drops most jobs is wanted all the same.
+        /// Whether a schedule that drops most jobs is accepted.
         force: bool,
     },
 }
 
-/// Reads the schedule files again. Its arguments: who asked, and whether a schedule that was held back is wanted all the same.
+/// Reads the schedule files again. Its arguments: who asked, and whether a schedule that drops most jobs is accepted.
 pub type Reloader = Arc<dyn Fn(String, bool) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
 
 /// Makes the socket, and replaces one that a daemon left behind. Before the socket has its mode, only its owner can reach it (under
@@ -130,7 +133,7 @@ struct NoFields {}
 
 async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let Some((_, action_of)) = VERBS.iter().find(|(path, _)| *path == head.uri.path()) else {
+    let Some((_, read)) = VERBS.iter().find(|(path, _)| *path == head.uri.path()) else {
         let paths: Vec<&str> = VERBS.iter().map(|(path, _)| *path).collect();
         return error(StatusCode::NOT_FOUND, &format!("there is no such verb here: the verbs are {}", paths.join(", ")));
     };
@@ -147,7 +150,7 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
         Ok(Err(NoBody::Broken)) => return error(StatusCode::BAD_REQUEST, "the body did not arrive completely"),
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
-    let reply = match action_of(&body) {
+    let reply = match read(&body) {
         Ok(Action::Command(command)) => state.handle.order(Order { who, command }).await,
         Ok(Action::Reload { force }) => (state.reloader)(who, force).await,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),

@@ -1,5 +1,5 @@
-//! Whether a request means this listener: the `Host` of a page that had a foreign name resolve to this host (DNS rebinding) does
-//! not. Refuses to know what is asked for.
+//! Whether a request is meant for this listener: that of a page whose foreign name was made to resolve to this host (DNS rebinding)
+//! is not. Does not know what is asked for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

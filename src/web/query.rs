@@ -1,5 +1,5 @@
-//! The parameters of a request, read strictly: one that is unknown, repeated or senseless is an error and never ignored. Refuses
-//! to know what is done with them.
+//! The parameters of a request, read strictly: one that is unknown, repeated or not valid is an error and never ignored. Does
+//! not know what is done with them.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use std::str::FromStr;
 pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Of the part behind the `?`. Errors: a parameter that is none of `known`, or one that is there twice.
+    /// Of the part behind the `?`. Errors: a parameter that is not one of `known`, or one that is there twice.
     pub(super) fn parse(text: &str, known: &[&str]) -> Result<Query, String> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-                return Err(format!("there is no parameter `{}`: there are {}", clip(&name), known.join(", ")));
+                return Err(format!("there is no parameter `{}`: the parameters are {}", clip(&name), known.join(", ")));
             }
             if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
                 return Err(format!("the parameter `{name}` is there twice"));
@@ -37,7 +37,7 @@ impl Query {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse::<N>() {
             Ok(number) if number >= least && number <= most => Ok(Some(number)),
-            _ => Err(format!("`{name}` is a number from {least} to {most}, not `{}`", clip(text))),
+            _ => Err(format!("`{name}`: expected a number from {least} to {most}, found `{}`", clip(text))),
         }
     }
 
@@ -46,7 +46,7 @@ impl Query {
         match self.text(name) {
             Some(text) if !words.contains(&text) => {
                 let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-                Err(format!("`{name}` is one of {}, not `{}`", words.join(", "), clip(text)))
+                Err(format!("`{name}`: expected one of {}, found `{}`", words.join(", "), clip(text)))
             }
             text => Ok(text),
         }

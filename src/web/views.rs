@@ -1,4 +1,4 @@
-//! The answers: parameters to a body. Refuses to know HTTP.
+//! The bodies of the answers, made from the parameters of a request. Does not know HTTP.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use crate::report::range::PlanRange;
 use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
 use crate::schedule::JobId;
 
-/// Most items of one answer: some 7 MB.
+/// The most items of one answer: some 7 MB.
 const ITEMS_MAX: u32 = 10_000;
 
-/// Most items of a plan with the pauses in them: some 15 MB.
+/// The most items of a plan, with the pauses in them: some 15 MB.
 const LINES_MAX: usize = 100_000;
 
 /// The longest stretch of a plan: what `check` looks at.
 const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
 
-/// Rows of history when nobody says.
+/// Rows of history when the request has no `limit`.
 const HISTORY_LIMIT_DEFAULT: u32 = 100;
 
 /// A body.
@@ -36,11 +36,11 @@ pub(super) enum Body {
     Text(String),
 }
 
-/// Why there is none.
+/// Why there is no body.
 pub(super) enum Refused {
-    /// What was asked makes no sense.
+    /// The parameters are not valid.
     BadRequest(String),
-    /// We cannot tell.
+    /// The ledger cannot be read.
     Unavailable(String),
 }
 
@@ -70,8 +70,8 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
     })
 }
 
-/// The object of `status`; with `format=table` the text for people. It is an answer also when the ledger cannot be read: then
-/// that is what it says.
+/// The object of `status`; with `format=table` the text for people. There is an answer also when the ledger cannot be
+/// read: then the answer says so.
 pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
@@ -143,8 +143,8 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Bo
 pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
     let query = Query::parse(query, &["job", "since", "outcome", "limit"])?;
     let job = match query.text("job") {
-        // A job that left the schedule has its rows still; one that could never be named has none.
-        Some(id) if JobId::parse(id).is_none() => return Err(Refused::BadRequest(format!("`{}` is no job id", clip(id)))),
+        // A job that left the schedule still has its rows. A text that cannot be a job id has no rows.
+        Some(id) if JobId::parse(id).is_none() => return Err(Refused::BadRequest(format!("`{}` is not a job id", clip(id)))),
         id => id.map(str::to_owned),
     };
     let wanted = HistoryQuery {

@@ -18,18 +18,18 @@ fn it_shows_what_happens_and_then_what_the_ledger_says_and_leaves_nothing() {
     let child = demo(&["--for", "13s", "--listen", "127.0.0.1:0"]);
     let mark = format!("ingestd-demo-{}-", child.id());
     let output = child.wait_with_output().expect("it ends");
-    let (told, log) = (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"));
-    assert_eq!(output.status.code(), Some(0), "{told}{log}");
-    assert!(told.contains(&mark), "it says where its folder is: {told}");
+    let (stdout, log) = (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"));
+    assert_eq!(output.status.code(), Some(0), "{stdout}{log}");
+    assert!(stdout.contains(&mark), "it says where its folder is: {stdout}");
     assert_eq!(temporary(&mark), [] as [std::path::PathBuf; 0]);
-    let (live, ledger) = told.split_once("What the ledger says").expect("two parts");
+    let (live, ledger) = stdout.split_once("What the ledger has recorded").expect("two parts");
     for line in
         ["joined      on air in room foyer", "trailer     on air in room cinema", "bad-url     failed (InvalidParameter.StreamUrl)"]
     {
-        assert!(live.contains(line), "{line}: {told}");
+        assert!(live.contains(line), "{line}: {stdout}");
     }
     for line in ["failed (InvalidParameter.StreamUrl)", "on air", "rejected by the limit 0", "not over when it ended"] {
-        assert!(ledger.contains(line), "{line}: {told}");
+        assert!(ledger.contains(line), "{line}: {stdout}");
     }
     assert!(!log.contains("ERROR") && !log.contains("warning"), "{log}");
 }
@@ -63,5 +63,5 @@ fn a_reader_that_goes_away_ends_it() {
 fn it_refuses_other_addresses_than_loopback() {
     let output = demo(&["--listen", "0.0.0.0:0"]).wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("loopback addresses only"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("expected a loopback address"));
 }

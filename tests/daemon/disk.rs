@@ -1,5 +1,5 @@
-//! A disk that fills up while streams are on air: a small file system of its own, filled for real. Needs to mount one, and says
-//! `left out: ...` where it may not.
+//! A disk that fills up while streams are on air: a small file system of its own, filled for real. It must mount one, and prints
+//! `left out: ...` where that is not allowed.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -67,7 +67,7 @@ fn a_disk_that_fills_up_takes_nothing_off_the_air_and_loses_nothing() {
     let [long, ends] = ["long", "ends"].map(|job| rig.wait_on_air(job));
     wait_until("its armed starts would be far", || (jiff::Timestamp::now() >= start + seconds(1)).then_some(()));
     disk.fill();
-    // Its end comes while nothing can be written: it is stopped all the same, on time.
+    // Its end comes while nothing can be written: it is still stopped on time.
     let task = wait_until("it is stopped", || rig.tasks("ends").into_iter().find(|task| !task.runs()));
     let (ended, why) = task.ended.expect("it ended");
     assert_eq!(why, EndReason::Stopped);

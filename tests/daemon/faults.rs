@@ -1,4 +1,4 @@
-//! What the ledger says when the endpoint refuses, breaks, lies or is not there. One daemon lives through all of it, so that each
+//! What the ledger says when the endpoint refuses, fails, gives wrong answers or is down. One daemon runs through all of it, so that each
 //! fault also shows that the others go on.
 
 use std::net::TcpListener;
@@ -135,7 +135,7 @@ fn a_connection_cut_after_the_effect_is_on_air_without_an_id_and_ends_unverified
     assert_eq!((row.attempts, row.was_in_doubt, row.task_id.as_ref()), (2, true, None));
     assert!(row.on_air_at.is_some());
     assert_eq!(codes(calls), [None, Some("FailedOperation.TaskExist")]);
-    // Nobody knows its id, so that only the cloud ends it: the loop was sent with a bound.
+    // Its id is not known, so that only the cloud ends it: the loop was sent with a bound.
     let [task] = &tasks[..] else { panic!("one task, not {tasks:?}") };
     assert!(task.runs() && task.params.max_duration == Some(2), "{task:?}");
 }
@@ -175,7 +175,7 @@ fn a_ticket_would_be_found() {
 
 #[test]
 fn an_endpoint_that_is_not_there_is_tried_until_the_window_closes() {
-    // A port that nobody listens on: it was free, and this listener keeps others from it without accepting.
+    // A port without a server: it was free, and this listener keeps others from it without accepting.
     let rig = Rig::new(Vec::new());
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
     rig.settings(free, "listen: 127.0.0.1:0");

@@ -29,7 +29,7 @@ fn job(number: usize) -> String {
     )
 }
 
-fn storm() -> Vec<FaultRule> {
+fn faults() -> Vec<FaultRule> {
     let cut = |done| FaultRule::new(FaultEffect::Replace { with: Replacement::Cut, done });
     vec![
         cut(true).action(Action::Start).probability(0.08, 1),
@@ -61,7 +61,7 @@ fn killed_again_and_again_there_is_one_outcome_for_each() {
     println!("moments from seed {seed}");
     let mut moments = Moments(seed);
     // Under this reading nothing but the daemon itself keeps a show from playing twice.
-    let rig = Rig::with(storm(), |sandbox| sandbox.exist = ExistReading::Both);
+    let rig = Rig::with(faults(), |sandbox| sandbox.exist = ExistReading::Both);
     rig.jobs(&(0..JOBS).map(job).collect::<String>());
     let began = Timestamp::now() + SignedDuration::from_secs(EVERY_S);
     rig.started().kill();

@@ -13,5 +13,5 @@ mod orders;
 mod recovery;
 mod rig;
 mod shutdown;
-mod told;
+mod verbs;
 mod watching;

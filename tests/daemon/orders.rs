@@ -1,4 +1,4 @@
-//! The ways in, with the real program: a signal, a verb and a callback reach the daemon, and nothing that is wrong harms what plays.
+//! The listeners, with the real program: a signal, a verb and a callback reach the daemon, and nothing wrong affects what is on air.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ fn status(daemon: &Process) -> Value {
 }
 
 #[test]
-fn a_broken_edit_leaves_the_schedule_in_force_until_it_is_mended() {
+fn a_broken_edit_leaves_the_schedule_in_force_until_it_is_fixed() {
     let rig = Rig::new(Vec::new());
     rig.listen("127.0.0.1:0");
     let jobs = looping("show", soon(3600), "1h");
@@ -29,7 +29,7 @@ fn a_broken_edit_leaves_the_schedule_in_force_until_it_is_mended() {
     let degraded = wait_until("the status says so", || Some(status(&daemon)).filter(|status| status["health"] == "degraded"));
     assert_eq!((&degraded["generation"], &degraded["schedule"]["jobs"]), (&1.into(), &1.into()), "{degraded}");
 
-    // Whoever asks over the socket is told what is wrong.
+    // The answer over the socket says what is wrong.
     let (code, stdout, stderr) = rig.verb(&["reload"]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
     assert!(stderr.starts_with("error: the schedule was rejected; the last good one stays in force:\n"), "{stderr}");
@@ -39,8 +39,8 @@ fn a_broken_edit_leaves_the_schedule_in_force_until_it_is_mended() {
     let (code, stdout, stderr) = rig.verb(&["reload"]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert_eq!(stdout, "nothing changed: generation 1 stays in force\n");
-    let mended = status(&daemon);
-    assert_eq!((&mended["health"], &mended["schedule"]["rejected"]), (&"ok".into(), &Value::Null), "{mended}");
+    let fixed = status(&daemon);
+    assert_eq!((&fixed["health"], &fixed["schedule"]["rejected"]), (&"ok".into(), &Value::Null), "{fixed}");
     rig.more_settings("rate: 5");
     let (_, stdout, _) = rig.verb(&["reload"]);
     assert!(stdout.contains("ingestd.yaml` differs from what was read at start"), "{stdout}");

@@ -1,5 +1,5 @@
 //! What every case needs: a sandbox on a loopback port, a folder with settings and a schedule, the real program as a process, and
-//! waiting for a condition with a bound. Knows no case. The benchmark uses it too.
+//! waiting for a condition with a bound. Does not know the cases. The benchmarks use it too.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -136,7 +136,7 @@ impl Rig {
         self.write("ingestd.yaml", &settings.replace("listen: none", &format!("listen: {listen}")));
     }
 
-    /// Lets the daemon watch the folder of schedules, as it does unless told otherwise.
+    /// Lets the daemon watch the folder of schedules, as it does by default.
     pub(crate) fn watched(&self) {
         let settings = fs::read_to_string(self.path("ingestd.yaml")).expect("it was written");
         self.write("ingestd.yaml", &settings.replace("watch: false\n", ""));
@@ -349,7 +349,7 @@ impl Process {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
-    /// Waits until it ends, and answers its exit code: none when a signal ended it.
+    /// Waits until it ends, and returns its exit code; nothing when a signal ended it.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.exit_code_within(PATIENCE)
     }

@@ -1,5 +1,5 @@
-//! The folder of schedules is watched, with the real program: however its files are changed, the daemon takes them up by itself, and
-//! what is broken takes nothing away.
+//! The folder of schedules is watched, with the real program: however its files are changed, the daemon reads them by itself, and a
+//! broken file changes nothing that is in force.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ fn status(daemon: &Process) -> Value {
     serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON")
 }
 
-/// Waits until that many generations were accepted, and answers how many jobs the newest has.
+/// Waits until that many generations were accepted, and returns how many jobs the newest has.
 fn jobs_of(daemon: &Process, generation: i64) -> i64 {
     let status =
         wait_until("the generation is in force", || Some(status(daemon)).filter(|status| status["generation"] == generation));
@@ -56,7 +56,7 @@ fn a_file_is_taken_up_however_it_is_written() {
 }
 
 #[test]
-fn a_broken_edit_is_told_once_and_its_mend_is_taken_up() {
+fn a_broken_edit_is_logged_once_and_its_fix_is_accepted() {
     let (rig, daemon) = watched(&jobs(8));
     rig.jobs(&format!("{}  bad: {{at: noon, colour: red}}\n", jobs(8)));
     wait_until("it is rejected", || Some(status(&daemon)).filter(|status| status["health"] == "degraded"));

@@ -1,7 +1,7 @@
 //! Shape and authentication: each way of being wrong has its code, and a right request passes in every form the vendor's
 //! libraries give it. Leaves the body to `parameters`.
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{BEGIN_MS, Rig};
 
 /// Changes a good start before it is signed.
@@ -31,7 +31,11 @@ async fn each_check_of_shape_and_authentication_has_its_code() {
         ("another scheme", |ask| ask.forge = |headers, _| edit(headers, "TC3-", "TC2-"), "AuthFailure.InvalidAuthorization"),
         ("no signature", |ask| ask.forge = |headers, _| edit(headers, "Signature=", "Sign="), "AuthFailure.InvalidAuthorization"),
         ("half a credential", |ask| ask.forge = |headers, _| edit(headers, "/trtc/", "/"), "AuthFailure.InvalidAuthorization"),
-        ("a signature in capitals", |ask| ask.forge = |headers, _| shout(headers), "AuthFailure.InvalidAuthorization"),
+        (
+            "a signature in capitals",
+            |ask| ask.forge = |headers, _| upper_case_signature(headers),
+            "AuthFailure.InvalidAuthorization",
+        ),
         ("host not signed", |ask| ask.forge = |headers, _| edit(headers, ";host", ""), "AuthFailure.InvalidAuthorization"),
         ("5 minutes early", |ask| ask.timestamp_s -= 300, "ok"),
         ("more than 5 minutes early", |ask| ask.timestamp_s -= 301, "AuthFailure.SignatureExpire"),
@@ -76,7 +80,7 @@ async fn each_check_of_shape_and_authentication_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_local_date_is_told_from_other_bad_signatures() {
+async fn a_local_date_has_an_error_of_its_own() {
     let rig = Rig::new().await;
     let mut ask = Ask::start();
     ask.date = Some("2023-11-15".to_owned());
@@ -149,7 +153,7 @@ fn edit(headers: &mut [(String, String)], from: &str, to: &str) {
 }
 
 /// Writes the signature in capitals.
-fn shout(headers: &mut [(String, String)]) {
+fn upper_case_signature(headers: &mut [(String, String)]) {
     for (key, held) in headers {
         if key == "Authorization" {
             let at = held.len() - 64;

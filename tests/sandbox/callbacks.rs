@@ -1,4 +1,4 @@
-//! Callbacks, from the sandbox over real HTTP to our listener and to the daemon's end of it: what happens is told, signed and in time,
+//! Callbacks, from the sandbox over real HTTP to our listener and to the daemon's end of it: each event is sent, signed and in time,
 //! and each disturbance is seen as what it is.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, timeout};
 
 use super::PATIENCE;
-use super::asking::{Ask, Wire};
+use super::client::{Ask, Wire};
 
 const KEY: &str = "callbackkey0123456789";
 
@@ -59,7 +59,7 @@ impl Rig {
     }
 
     /// The next callback that reaches the daemon.
-    async fn told(&mut self) -> Callback {
+    async fn received(&mut self) -> Callback {
         match timeout(PATIENCE, self.inputs.recv()).await.expect("a callback in time") {
             Some(Message::Callback(callback)) => callback,
             Some(Message::Order(..)) | None => panic!("no callback"),
@@ -91,21 +91,21 @@ fn disturb(disturbance: Disturbance) -> FaultRule {
 }
 
 #[tokio::test]
-async fn a_start_and_its_end_are_told_with_their_task_and_their_instants() {
+async fn a_start_and_its_end_are_sent_with_their_task_and_their_instants() {
     let mut rig = Rig::new(Vec::new()).await;
     let before = Timestamp::now();
     let stopped = rig.start("a", |ask| ask.field("RepeatNum", -1)).await;
-    let started = rig.told().await;
+    let started = rig.received().await;
     assert_eq!((started.sdk_app_id, &started.task_id, started.news), (WELL_KNOWN_SDK_APP_ID, &stopped, TaskNews::Started));
     assert!(started.at.as_millisecond() >= before.as_millisecond() && started.at <= Timestamp::now(), "{started:?}");
     rig.stop(&stopped).await;
-    let ended = rig.told().await;
+    let ended = rig.received().await;
     assert_eq!((&ended.task_id, ended.news), (&stopped, TaskNews::Stopped));
-    // Nobody asks for anything any more: its end comes by itself.
+    // No request comes any more: the task ends by itself.
     let short = |ask: Ask| ask.field("StreamUrl", "https://media.example.com/short.mp4").field("IdleTimeout", 0);
     let task_id = rig.start("b", short).await;
-    let told = [rig.told().await, rig.told().await];
-    let mut news = told.clone().map(|callback| (callback.at, callback.task_id, callback.news));
+    let received = [rig.received().await, rig.received().await];
+    let mut news = received.clone().map(|callback| (callback.at, callback.task_id, callback.news));
     news.sort_by_key(|(at, ..)| *at);
     assert_eq!(news.clone().map(|(_, of, what)| (of, what)), [(task_id.clone(), TaskNews::Started), (task_id, TaskNews::Stopped)]);
     assert_eq!(news[1].0.duration_since(news[0].0).as_millis(), 50);
@@ -114,13 +114,13 @@ async fn a_start_and_its_end_are_told_with_their_task_and_their_instants() {
 }
 
 #[tokio::test]
-async fn a_medium_that_cannot_be_pulled_is_told_as_failed_and_tried_again() {
+async fn a_medium_that_cannot_be_pulled_is_reported_as_failed_and_tried_again() {
     let mut rig = Rig::new(Vec::new()).await;
     let task_id = rig.start("a", |ask| ask.field("StreamUrl", "https://media.example.com/gone.mp4")).await;
-    let told = [rig.told().await, rig.told().await, rig.told().await];
-    assert!(told.iter().all(|callback| callback.task_id == task_id));
-    assert_eq!(told.clone().map(|callback| callback.news), [TaskNews::StartFailed, TaskNews::StartAgain, TaskNews::StartAgain]);
-    let after = told.clone().map(|callback| callback.at.duration_since(told[0].at).as_secs());
+    let received = [rig.received().await, rig.received().await, rig.received().await];
+    assert!(received.iter().all(|callback| callback.task_id == task_id));
+    assert_eq!(received.clone().map(|callback| callback.news), [TaskNews::StartFailed, TaskNews::StartAgain, TaskNews::StartAgain]);
+    let after = received.clone().map(|callback| callback.at.duration_since(received[0].at).as_secs());
     assert_eq!(after, [0, 1, 3]);
 }
 
@@ -131,7 +131,7 @@ async fn a_callback_that_is_late_is_seen_late_with_its_own_instant() {
     let begin = Instant::now();
     let task_id = rig.start("a", |ask| ask).await;
     rig.stop(&task_id).await;
-    let (first, second) = (rig.told().await, rig.told().await);
+    let (first, second) = (rig.received().await, rig.received().await);
     assert!(begin.elapsed() >= late);
     assert_eq!((first.news, second.news), (TaskNews::Stopped, TaskNews::Started));
     assert!(second.at <= first.at, "who sorts by the instants has them right");
@@ -141,10 +141,10 @@ async fn a_callback_that_is_late_is_seen_late_with_its_own_instant() {
 async fn a_callback_that_is_repeated_is_the_same_each_time() {
     let mut rig = Rig::new(vec![disturb(Disturbance::Repeat(2)).robot("a")]).await;
     rig.start("a", |ask| ask).await;
-    let told = [rig.told().await, rig.told().await, rig.told().await];
-    assert!(told.iter().all(|callback| *callback == told[0]), "{told:?}");
+    let received = [rig.received().await, rig.received().await, rig.received().await];
+    assert!(received.iter().all(|callback| *callback == received[0]), "{received:?}");
     rig.start("b", |ask| ask).await;
-    assert_ne!(rig.told().await.task_id, told[0].task_id);
+    assert_ne!(rig.received().await.task_id, received[0].task_id);
     for attempt in [1, 1, 1] {
         assert_eq!(rig.delivery().await.attempt, attempt);
     }
@@ -155,7 +155,7 @@ async fn a_callback_changes_places_with_the_next_one() {
     let mut rig = Rig::new(vec![disturb(Disturbance::Swap).times(1)]).await;
     let first = rig.start("a", |ask| ask).await;
     let second = rig.start("b", |ask| ask).await;
-    assert_eq!([rig.told().await.task_id, rig.told().await.task_id], [second, first]);
+    assert_eq!([rig.received().await.task_id, rig.received().await.task_id], [second, first]);
 }
 
 #[tokio::test]
@@ -164,9 +164,9 @@ async fn a_callback_that_is_dropped_never_comes() {
     let lost = rig.start("a", |ask| ask).await;
     let other = rig.start("b", |ask| ask).await;
     rig.stop(&lost).await;
-    let mut told = [rig.told().await, rig.told().await].map(|callback| (callback.task_id, callback.news));
-    told.sort_by_key(|(_, news)| *news == TaskNews::Stopped);
-    assert_eq!(told, [(other, TaskNews::Started), (lost, TaskNews::Stopped)]);
+    let mut received = [rig.received().await, rig.received().await].map(|callback| (callback.task_id, callback.news));
+    received.sort_by_key(|(_, news)| *news == TaskNews::Stopped);
+    assert_eq!(received, [(other, TaskNews::Started), (lost, TaskNews::Stopped)]);
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn what_is_signed_with_another_key_is_refused_and_sent_once_more_at_once()
 
 /// Simulated time: where nothing but a timer is waited for, it is over at once.
 #[tokio::test(start_paused = true)]
-async fn what_nobody_takes_is_sent_again_for_a_minute() {
+async fn what_is_not_accepted_is_sent_again_for_a_minute() {
     let deaf = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/", deaf.local_addr().expect("it is bound"));
     let refusing = tokio::spawn(async move {

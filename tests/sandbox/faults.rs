@@ -7,7 +7,7 @@ use ingestd::sandbox::{Answered, EndReason, FaultEffect, FaultPlan, FaultRule, R
 use ingestd::trtc::Action;
 use tokio::time::timeout;
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{PATIENCE, Rig};
 
 const DELAY: Duration = Duration::from_millis(80);
@@ -68,7 +68,7 @@ async fn a_hang_says_nothing_and_keeps_the_connection_until_the_end() {
         let mut feed = rig.sandbox.subscribe();
         let mut wire = rig.wire().await;
         wire.send(&Ask::start()).await;
-        let arrival = timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+        let arrival = timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
         assert_eq!((arrival.answered, arrival.effect), (Answered::Hang, done));
         assert!(wire.is_silent());
         assert_eq!(rig.sandbox.tasks().len(), usize::from(done));
@@ -83,7 +83,7 @@ async fn a_delayed_answer_comes_late_and_its_effect_at_once() {
     let mut feed = rig.sandbox.subscribe();
     let mut wire = rig.wire().await;
     wire.send(&Ask::start()).await;
-    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
     assert!(wire.is_silent());
     assert_eq!(rig.sandbox.tasks().len(), 1);
     rig.sandbox.inject(FaultPlan::new(vec![FaultRule::new(FaultEffect::Delay(DELAY)).times(1)]));
@@ -131,7 +131,7 @@ async fn a_task_vanishes_after_the_time_the_rule_says() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_was_told_of_can_vanish_too() {
+async fn a_task_whose_id_no_client_knows_can_vanish_too() {
     let rig = with(FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20)))).await;
     rig.sandbox.inject(FaultPlan::new(vec![FaultRule::new(FaultEffect::Delay(DELAY)), replace(Replacement::Cut, true).after(1)]));
     rig.start(&Ask::start().field("RepeatNum", -1)).await;
@@ -187,7 +187,7 @@ async fn a_shutdown_lets_an_answer_finish_and_closes_idle_connections() {
     let mut idle = rig.wire().await;
     let mut wire = rig.wire().await;
     wire.send(&Ask::start()).await;
-    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is told");
+    timeout(PATIENCE, feed.recv()).await.expect("it arrives").expect("it is recorded");
     let (reply, ()) = tokio::join!(wire.reply(), rig.shut_down());
     assert_eq!(reply.expect("the answer").code(), "ok");
     assert!(idle.reply().await.is_none());

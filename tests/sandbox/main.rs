@@ -1,11 +1,11 @@
-//! The sandbox plays TRTC's endpoint: each check answers its code, the rate slides, faults happen, tasks end. Driven over real
-//! sockets with a signer of this test's own, so that our client and the sandbox cannot agree by accident; it leaves our client
-//! to `client`.
+//! The sandbox stands in for TRTC's endpoint: each check has its code, the rate slides, faults happen, tasks end. Driven over real
+//! sockets with a signer of this test's own, so that our client and the sandbox cannot share one mistake. Does not test our
+//! client.
 
 mod agreement;
-mod asking;
 mod authentication;
 mod callbacks;
+mod client;
 mod faults;
 mod parameters;
 mod rate;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use asking::{Ask, Wire};
+use client::{Ask, Wire};
 
 /// An application that demands a PrivateMapKey, beside the well-known one that does not.
 const STRICT_APP: u64 = 1_400_000_002;
@@ -76,7 +76,7 @@ impl Rig {
         Wire::connect(self.address).await
     }
 
-    /// Sends on a connection of its own, and answers the code: `ok`, or the error's.
+    /// Sends on a connection of its own, and returns the code: `ok`, or the error's.
     async fn code(&self, ask: &Ask) -> String {
         self.wire().await.ask(ask).await.code()
     }

@@ -4,7 +4,7 @@
 use ingestd::sandbox::{WELL_KNOWN_APP_KEY, WELL_KNOWN_SDK_APP_ID};
 use serde_json::json;
 
-use super::asking::{Ask, Ticket};
+use super::client::{Ask, Ticket};
 use super::{BEGIN_MS, Rig, STRICT_APP, STRICT_APP_KEY};
 
 const NOW_S: i64 = BEGIN_MS / 1000;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingestd::sandbox::{EndReason, ExistReading, WELL_KNOWN_SDK_APP_ID};
 
-use super::asking::Ask;
+use super::client::Ask;
 use super::{Rig, STRICT_APP};
 
 #[tokio::test]

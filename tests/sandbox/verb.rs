@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::asking::{Ask, Wire};
+use super::client::{Ask, Wire};
 
 fn sandbox(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
@@ -73,7 +73,7 @@ fn it_refuses_other_addresses_than_loopback() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         let (code, stderr) = refused(&["--listen", address]);
         assert_eq!(code, Some(2), "{stderr}");
-        assert!(stderr.contains("loopback addresses only") && stderr.contains("help: "), "{stderr}");
+        assert!(stderr.contains("expected a loopback address") && stderr.contains("help: "), "{stderr}");
     }
 }
 
@@ -153,7 +153,7 @@ async fn it_calls_back_with_a_key_from_a_file_and_shows_that_it_did() {
     assert!(head.starts_with("POST /trtc/callback HTTP/1.1\r\n"), "{head}");
     let head = head.to_lowercase();
     assert!(head.contains("sdkappid: 1400000001") && head.contains("content-type: application/json"), "{head}");
-    let sign = super::asking::callback_sign("hush-callback-key", body);
+    let sign = super::client::callback_sign("hush-callback-key", body);
     assert!(request.lines().any(|line| line.to_lowercase().starts_with("sign: ") && line.ends_with(&sign)), "{request}");
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("it is taken");
     let shown = lines.by_ref().take(2).find(|line| line.contains("callback")).expect("a line of it");
@@ -167,7 +167,7 @@ fn callbacks_need_a_url_and_a_key_file() {
     for (more, code, words) in [
         (&["--callbacks", "http://127.0.0.1:1/"][..], 2, "--callback-key-file"),
         (&["--callback-key-file", path], 2, "--callbacks"),
-        (&["--callbacks", "127.0.0.1:1", "--callback-key-file", path], 2, "an http or https URL is due"),
+        (&["--callbacks", "127.0.0.1:1", "--callback-key-file", path], 2, "expected an http or https URL"),
         (&["--callbacks", "http://127.0.0.1:1/", "--callback-key-file", "no-such-file"], 78, "cannot read the secret file"),
     ] {
         let (exit, stderr) = refused(&[&["--listen", "127.0.0.1:0"], more].concat());

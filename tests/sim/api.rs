@@ -1,5 +1,5 @@
 //! The simulated wire between the daemon and the cloud: answers that are late, wrong or lost, each before or after its effect; and
-//! the record of every request, made when it leaves. Refuses to know the daemon, but for its ledger: no start may leave without a
+//! the record of every request, made when it leaves. Refuses to know the daemon, except for its ledger: no start may leave without a
 //! durable row, so the row is looked up at that moment, on a connection of our own.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -183,7 +183,7 @@ impl SimApi {
         }
     }
 
-    /// Somebody else starts a task, of which only callbacks tell.
+    /// Somebody else starts a task. Only callbacks report it.
     pub(crate) fn foreign(&self, id: &str) {
         let now = self.clock.truth();
         self.state().cloud.tasks.push(SimTask {

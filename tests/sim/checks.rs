@@ -23,7 +23,7 @@ impl Faults {
     }
 }
 
-/// The outcome's name, or the state's where there is none.
+/// The outcome's name, or the state's when there is no outcome yet.
 pub(crate) fn outcome(row: &Occurrence) -> &'static str {
     match &row.state {
         State::Done { outcome } => outcome.name(),

@@ -1,5 +1,5 @@
 //! Simulated time: tokio's paused clock under a wall clock that begins where a run wants it to, can be set, and can be suspended.
-//! Refuses to know who looks at it.
+//! Does not know who reads it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The simulated TRTC: tasks that live and end, under one of the four readings of `TaskExist`. It keeps the truth that the checkers
-//! hold the ledger against. Refuses to know what becomes of an answer on its way back.
+//! hold the ledger against. Does not know what happens to an answer on its way back.
 
 use std::collections::VecDeque;
 

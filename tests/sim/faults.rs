@@ -1,5 +1,5 @@
 //! What goes wrong in a run, drawn from its seed before it begins: how often requests fail, how each daemon ends, what happens to the
-//! host, and what people do. Refuses to do any of it.
+//! host, and what people do. Does none of it.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) struct FaultRates {
     pub(crate) internal: u64,
     /// `ResourceInsufficient`: nothing began.
     pub(crate) insufficient: u64,
-    /// A code nobody knows; half of them after the effect.
+    /// An unknown code; half of them after the effect.
     pub(crate) unknown: u64,
     /// No answer in 10 s, or a cut; half of them after the effect.
     pub(crate) lost: u64,
@@ -89,7 +89,7 @@ pub(crate) enum Ending {
     Term(SignedDuration),
 }
 
-/// One daemon, and how long nobody is there after it.
+/// One daemon, and how long no daemon runs after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DaemonRun {
     pub(crate) ending: Ending,

@@ -1,5 +1,5 @@
-//! What happens to a host, and what people do, during a run: each event happens when its time has come. Does not plan
-//! the events, and does not judge what comes of them.
+//! What happens to a host, and what people do, during a run: each event happens when its time has come. Does not
+//! plan the events, and does not check what comes of them.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl World<'_> {
             HostEvent::Confirm => {
                 let is_confirmed = self.order(handle, Command::ConfirmClock).await;
                 if !is_confirmed && self.clock.error().is_zero() {
-                    // Nobody was there.
+                    // No daemon was there.
                     self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), HostEvent::Confirm));
                 } else if self.clock.error().is_zero() {
                     let mut seen = self.seen.borrow_mut();
@@ -88,7 +88,7 @@ impl World<'_> {
                 self.clock.until(now + length).await;
                 other.execute_batch("ROLLBACK").expect("it ends");
             }
-            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tried here.
+            // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tested here.
             HostEvent::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
                 self.edit();
                 let before = self.generation(self.newest() - 1);
@@ -135,8 +135,8 @@ impl World<'_> {
         }
     }
 
-    /// Nothing more is planned, and nothing more goes wrong; what is open comes to its end. Returns when that began.
-    pub(crate) async fn wind_up(&self, handle: &Handle) -> Timestamp {
+    /// Nothing more is planned, and nothing more goes wrong; what is open ends. Returns when that began.
+    pub(crate) async fn let_everything_end(&self, handle: &Handle) -> Timestamp {
         trace_line(&self.clock, "nothing more is planned");
         if self.seen.borrow().wrong_since.is_some() {
             self.apply(Some(handle), HostEvent::Confirm).await;

@@ -1,5 +1,5 @@
-//! Two long runs in which nothing goes wrong: a busy day, and a loop that outlives what the cloud lets a task run. Refuses to draw
-//! anything.
+//! Two long runs in which nothing goes wrong: a busy day, and a loop that outlives what the cloud lets a task run. Draws
+//! nothing.
 
 use jiff::SignedDuration;
 

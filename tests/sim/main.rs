@@ -1,8 +1,8 @@
 //! The real loop, on a simulated clock and a simulated API, with real SQLite: short scenarios with faults, crashes and edits by the
 //! thousand. After each run the checkers hold the ledger against the plan and against what the simulated cloud saw.
 //!
-//! A failing seed is printed; add it to `REGRESSIONS` with the fix. `INGESTD_SEED=k` runs exactly one, and tells what happens in it;
-//! `INGESTD_SEEDS=n` runs so many, from `INGESTD_FIRST=k` on; `INGESTD_SHOW=n` tells of so many that fail.
+//! A failing seed is printed; add it to `REGRESSIONS` with the fix. `INGESTD_SEED=k` runs exactly one, and prints what happens in it;
+//! `INGESTD_SEEDS=n` runs so many, from `INGESTD_FIRST=k` on; `INGESTD_SHOW=n` prints so many of those that fail.
 //!
 //! Checkers that were seen to fail, each against a fault planted in the code:
 //!
@@ -20,7 +20,7 @@
 //! | a hand-over starts before the stop | no room is taken twice |
 //! | one `NotExist` is believed | no room is taken twice, nothing is left on air |
 //! | the limiter counts for half a second | everything is within the rate |
-//! | a callback is given to whoever is in doubt now | the outcome fits what is known |
+//! | a callback is given to the occurrence that is in doubt now | the outcome fits what is known |
 //!
 //! What DESIGN leaves open is excused where it is checked, with the reason.
 
@@ -48,7 +48,7 @@ use scenario::ScenarioOptions;
 /// What a `cargo test` runs.
 const SEEDS: u64 = 2_000;
 
-/// Seeds that failed once: rows that cannot be read back, two windows with one robot, an edit while nobody was there, a reload after a
+/// Seeds that failed once: rows that cannot be read back, two windows with one robot, an edit while no daemon ran, a reload after a
 /// suspend, a reload while a start waits for its room, callbacks given to the wrong doubt (also where the clock was set, and while
 /// calls were under way), a bound that a step of the clock had moved, a show that starts beside the start of one that gives way, and
 /// what the checkers had to learn of stalls, strangers and a death right after a reload.
@@ -79,8 +79,8 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
 }
 
-/// Judges seeds on several threads; answers those that failed, with what was wrong.
-fn judge(seeds: &[u64]) -> Vec<(u64, String)> {
+/// Runs and checks seeds on several threads. Returns those that failed, with what was wrong.
+fn failures(seeds: &[u64]) -> Vec<(u64, String)> {
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -120,16 +120,16 @@ fn seeds_leave_one_outcome_for_each_and_nothing_on_air() {
         None => (number("INGESTD_FIRST").unwrap_or(1), number("INGESTD_SEEDS").unwrap_or(SEEDS)),
     };
     let seeds: Vec<u64> = (first..first + count).collect();
-    report(&judge(&seeds), seeds.len());
+    report(&failures(&seeds), seeds.len());
 }
 
 #[test]
 fn seeds_with_chains_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (CHAINED..).take(200).collect();
-    report(&judge(&seeds), seeds.len());
+    report(&failures(&seeds), seeds.len());
 }
 
 #[test]
 fn seeds_that_failed_once_pass() {
-    report(&judge(&REGRESSIONS), REGRESSIONS.len());
+    report(&failures(&REGRESSIONS), REGRESSIONS.len());
 }

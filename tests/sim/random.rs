@@ -1,4 +1,4 @@
-//! Where everything that happens in a run comes from: a seed. Refuses to know what is drawn.
+//! Where everything that happens in a run comes from: a seed. Does not know what is drawn.
 
 /// Splitmix64: small, well known, and the same everywhere.
 #[derive(Clone)]

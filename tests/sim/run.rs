@@ -1,4 +1,4 @@
-//! A run: daemons that come and go on one ledger, what happens to them, and what was seen of it. Does not judge it.
+//! A run: daemons that come and go on one ledger, what happens to them, and what was seen of it. Does not check it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -117,7 +117,7 @@ pub(crate) fn connect(folder: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(folder.join(FILE)).expect("it opens")
 }
 
-/// Runs `jobs` under `plan` for so long, then lets everything come to its end.
+/// Runs `jobs` under `plan` for so long, then lets everything end.
 pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOptions, length: SignedDuration) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let folder = tempfile::tempdir_in(ram()).expect("a folder");
@@ -234,7 +234,7 @@ impl World<'_> {
         let meta = ledger.meta().expect("it reads");
         let now = self.clock.now();
         let newest = self.newest();
-        // A daemon may die with a schedule accepted before anybody was told.
+        // A daemon may die with a schedule accepted before any answer was sent.
         if self.seen.borrow().accepted.last().is_some_and(|(number, _)| *number < meta.generation) {
             self.accepted(meta.generation, meta.accepted_at.expect("it was accepted at some time"));
         }
@@ -245,7 +245,7 @@ impl World<'_> {
         }
         let former = self.former(&ledger, now);
         if self.clock.error().is_zero() && meta.committed_at.is_some_and(|at| at > now) {
-            // The clock was ahead; whoever set it right says so again.
+            // The clock was ahead; the operator who corrected it confirms it again.
             self.seen.borrow_mut().wrong_since.get_or_insert(self.clock.truth());
             self.pending.borrow_mut().push_front((self.clock.truth(), HostEvent::Confirm));
         }
@@ -304,7 +304,7 @@ impl World<'_> {
                 term.notify_one();
                 std::future::pending::<()>().await;
             }
-            if daemon_run.is_none() { Some(self.wind_up(&handle).await) } else { None }
+            if daemon_run.is_none() { Some(self.let_everything_end(&handle).await) } else { None }
         };
         let settled = tokio::select! {
             biased;

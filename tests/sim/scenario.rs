@@ -1,5 +1,5 @@
-//! What a seed plans: jobs of every kind, in few or many rooms, with or without conflicts, and how they are edited later. Refuses
-//! to know what goes wrong.
+//! What a seed plans: jobs of every kind, in few or many rooms, with or without conflicts, and how they are edited later. Does
+//! not know what goes wrong.
 
 use std::fmt::Write;
 
@@ -49,7 +49,7 @@ pub(crate) struct SimJob {
     pub(crate) version: u32,
 }
 
-/// What the generator was asked for.
+/// What kind of scenario is drawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScenarioOptions {
     pub(crate) conflicts: bool,
@@ -268,7 +268,7 @@ pub(crate) fn edited(random: &mut Random, jobs: &[SimJob], number: u32, options:
             }
         }
     }
-    // Whoever followed what is gone starts by itself.
+    // A job that followed a removed job starts by itself.
     let left: Vec<String> = jobs.iter().filter(|job| ends(job)).map(|job| job.id.clone()).collect();
     for job in &mut jobs {
         if job.trigger.strip_prefix(AFTER).is_some_and(|before| !left.iter().any(|id| id == before)) {

@@ -59,7 +59,7 @@ async fn without_a_callback_the_doubt_is_on_air_without_a_task_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_nobody_started_is_an_orphan_until_an_operator_stops_it() {
+async fn a_task_that_this_daemon_did_not_start_is_an_orphan_until_an_operator_stops_it() {
     let story = Story::begin("09:59", PROMO);
     story.until("10:10").await;
     assert!(story.handle().callback(callback("stranger", TaskNews::Started, "10:09:59")));
@@ -88,7 +88,7 @@ async fn a_second_daemon_is_as_sure_as_the_first() {
     story.kill().await;
     story.start();
     story.until("10:01").await;
-    // The row was armed and may have been sent: the same robot is sent again, and is told that it is there.
+    // The row was armed and may have been sent: the same robot is sent again, and the answer is that it exists.
     assert_eq!(story.rows(), ["promo 10:00 on_air"]);
     assert!(story.history()[0].was_in_doubt);
     assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.400")));
@@ -193,7 +193,7 @@ async fn a_clock_that_is_set_back_fires_nothing_twice_and_ends_by_the_time_that_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_cannot_be_written_takes_the_room_from_nobody() {
+async fn a_start_that_cannot_be_written_takes_no_room() {
     let jobs = "  film: {at: '10:00', for: 2h, repeat: forever, length: 10m}\n  \
                 break: {at: '10:30', for: 20s, repeat: forever, conflict: preempt}\n";
     let story = Story::begin("09:59", jobs);

@@ -98,7 +98,7 @@ pub(crate) struct InjectedFault {
     /// Part of the robot or the task it is for; empty: any.
     pub(crate) of: &'static str,
     pub(crate) fault: Fault,
-    /// Whether it takes effect all the same.
+    /// Whether it takes effect although its answer is lost.
     pub(crate) effect: bool,
     /// How often.
     pub(crate) times: usize,
@@ -333,7 +333,7 @@ impl Story {
         self.api.cloud().running.retain(|(id, ..)| id != task_id);
     }
 
-    /// What was sent so far and not told yet.
+    /// What was sent since this was called last.
     pub(crate) fn sent(&self) -> Vec<String> {
         std::mem::take(&mut self.api.cloud().log)
     }

@@ -1,11 +1,11 @@
-//! Who is let in, with what, and how many.
+//! Which requests are accepted, with which body, and how many at one time.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::asking::Response;
+use super::client::Response;
 use super::served::Served;
 
 const PATHS: [&str; 4] = ["/healthz", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
@@ -44,13 +44,13 @@ async fn only_requests_that_mean_this_listener_are_answered() {
 }
 
 #[tokio::test]
-async fn it_is_for_reading_and_says_what_there_is() {
+async fn it_only_reads_and_names_its_paths() {
     let served = Served::new().await;
     for path in PATHS {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
             let answer = served.send(&format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
             assert_eq!(answer.status, 405, "{method} {path}");
-            assert_eq!(answer.json()["error"], "this is for reading: `GET` and `HEAD`");
+            assert_eq!(answer.json()["error"], "this listener only reads: it takes `GET` and `HEAD`");
             assert_eq!(answer.header("allow"), Some("get,head"), "{method} {path}");
         }
         let head = served.send(&format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
@@ -75,7 +75,7 @@ async fn a_body_is_not_taken() {
             let answer = served.send(&format!("{method} /healthz HTTP/1.1\r\nHost: localhost\r\n{body}")).await;
             assert_eq!(
                 (answer.status, answer.json()["error"].as_str()),
-                (413, Some("a request has no body here")),
+                (413, Some("a request to this listener has no body")),
                 "{method} {body}"
             );
         }

@@ -1,4 +1,4 @@
-//! What is answered: exactly the promised objects, and an error for every parameter that makes no sense.
+//! What is answered: exactly the promised objects, and an error for every parameter that is not valid.
 
 use ingestd::diagnostic::{Diagnostic, Place};
 use ingestd::engine::Generation;
@@ -76,7 +76,7 @@ async fn history_has_exactly_the_promised_objects() {
 }
 
 #[tokio::test]
-async fn history_heeds_the_options_of_the_command_line() {
+async fn history_has_the_options_of_the_command_line() {
     let served = Served::new().await;
     let start = now() - SignedDuration::from_hours(30);
     let mut ledger = served.ledger();
@@ -106,7 +106,7 @@ async fn history_heeds_the_options_of_the_command_line() {
 }
 
 #[tokio::test]
-async fn plan_has_exactly_the_promised_objects_and_heeds_its_options() {
+async fn plan_has_exactly_the_promised_objects_and_options() {
     let served = Served::new().await;
     let answer = served.get("/api/v1/plan?from=2026-11-22T09:59:00Z&to=2026-11-22T14:00:00Z").await;
     assert_eq!(keys(&answer.body), "items");
@@ -139,7 +139,7 @@ async fn plan_has_exactly_the_promised_objects_and_heeds_its_options() {
 }
 
 #[tokio::test]
-async fn a_filler_is_told_with_its_pauses_in_the_plan_and_in_the_status() {
+async fn a_filler_is_listed_with_its_pauses_in_the_plan_and_in_the_status() {
     // Whatever the hour, a show begins within the next one.
     let jobs = "timezone: UTC\ndefaults: {room: foyer, app: main, stream: 'https://cdn.example.com/a.mp4'}\njobs:\n  \
         filler: {every: 1h, for: 1h, conflict: yield}\n  show: {cron: '30 * * * *', for: 10m}\n";
@@ -170,30 +170,30 @@ async fn a_filler_is_told_with_its_pauses_in_the_plan_and_in_the_status() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_makes_no_sense_is_told() {
+async fn a_parameter_that_is_not_valid_is_named() {
     let served = Served::new().await;
     for (path, words) in [
-        ("history?limit=0", "`limit` is a number from 1 to 10000, not `0`"),
-        ("history?limit=10001", "`limit` is a number from 1 to 10000"),
-        ("history?limit=-1", "not `-1`"),
-        ("history?limit=", "not ``"),
+        ("history?limit=0", "`limit`: expected a number from 1 to 10000, found `0`"),
+        ("history?limit=10001", "`limit`: expected a number from 1 to 10000"),
+        ("history?limit=-1", "found `-1`"),
+        ("history?limit=", "found ``"),
         ("history?limit=1&limit=2", "`limit` is there twice"),
-        ("history?outcome=lost", "`outcome` is one of `ended`, `cut`, `failed`, `missed`, `skipped`, not `lost`"),
+        ("history?outcome=lost", "`outcome`: expected one of `ended`, `cut`, `failed`, `missed`, `skipped`, found `lost`"),
         ("history?since=yesterday", "`yesterday` is no time"),
-        ("history?job=No%20Job", "`No Job` is no job id"),
-        ("history?job=%0a%1b[31m", "`..[31m` is no job id"),
-        ("history?format=csv", "there is no parameter `format`: there are `job`, `since`, `outcome`, `limit`"),
+        ("history?job=No%20Job", "`No Job` is not a job id"),
+        ("history?job=%0a%1b[31m", "`..[31m` is not a job id"),
+        ("history?format=csv", "there is no parameter `format`: the parameters are `job`, `since`, `outcome`, `limit`"),
         ("plan?reveal=true", "there is no parameter `reveal`"),
-        ("plan?count=0", "`count` is a number from 1 to 10000"),
-        ("plan?count=10001", "`count` is a number from 1 to 10000"),
+        ("plan?count=0", "`count`: expected a number from 1 to 10000"),
+        ("plan?count=10001", "`count`: expected a number from 1 to 10000"),
         ("plan?job=nobody", "there is no job `nobody`"),
         ("plan?from=now&to=now-1h", "before"),
         ("plan?to=now%2B2h&count=3", "exclude each other"),
         ("plan?from=now&to=now%2B9601h", "more than 400 days apart"),
         ("plan?from=2026-01-01&to=2026-12-31", "more than 10000 occurrences"),
         ("plan?from=18:00", "`18:00` is no time"),
-        ("status?format=csv", "`format` is one of `json`, `table`, not `csv`"),
-        ("status?verbose", "there is no parameter `verbose`: there are `format`"),
+        ("status?format=csv", "`format`: expected one of `json`, `table`, found `csv`"),
+        ("status?verbose", "there is no parameter `verbose`: the parameters are `format`"),
     ] {
         let answer = served.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.body);

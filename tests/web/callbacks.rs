@@ -1,4 +1,5 @@
-//! The listener that strangers reach: what the vendor signed gets in, and of everything else no effect and no word remains.
+//! The listener that the internet can reach: what the vendor signed is accepted; everything else has no effect, and nothing of its
+//! content is kept.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tracing::subscriber::DefaultGuard;
 
-use super::asking::Response;
+use super::client::Response;
 use super::served::PATIENCE;
 
 const APP: u64 = 1_400_000_001;
@@ -139,7 +140,7 @@ async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
         (String::new(), "it names no application (`SdkAppId`)"),
         (format!("SdkAppId: hush\r\nSign: {right}\r\n"), "it names no application (`SdkAppId`)"),
         (format!("SdkAppId: {APP}\r\nSdkAppId: {APP}\r\nSign: {right}\r\n"), "it names no application (`SdkAppId`)"),
-        (format!("SdkAppId: 7\r\nSign: {right}\r\n"), "its application is none of the settings'"),
+        (format!("SdkAppId: 7\r\nSign: {right}\r\n"), "its application is not in the settings"),
         (format!("SdkAppId: {APP}\r\n"), "it is not signed"),
         (format!("SdkAppId: {APP}\r\nSign: {right}\r\nSign: {right}\r\n"), "it is not signed"),
         (format!("SdkAppId: {APP}\r\nSign: \r\n"), "its signature is wrong"),
@@ -204,8 +205,8 @@ async fn other_paths_and_methods_lead_nowhere() {
     assert_eq!(server.effect(), []);
 }
 
-/// Sends ten megabytes, announced or in pieces, as far as the other side takes them. Answers what came back.
-async fn flood(address: SocketAddr, announced: bool) -> String {
+/// Sends ten megabytes, announced or in pieces, until the other side closes. Returns what came back.
+async fn send_ten_megabytes(address: SocketAddr, announced: bool) -> String {
     static PIECE: [u8; 65_536] = [b'x'; 65_536];
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let length = if announced { "Content-Length: 10485760" } else { "Transfer-Encoding: chunked" };
@@ -236,7 +237,7 @@ async fn ten_megabytes_are_not_read_however_many_send_them() {
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..96 {
         let address = server.address;
-        senders.spawn(async move { flood(address, number % 2 == 0).await });
+        senders.spawn(async move { send_ten_megabytes(address, number % 2 == 0).await });
     }
     while let Some(answer) = senders.join_next().await {
         let answer = answer.expect("no panic");
@@ -300,13 +301,13 @@ async fn a_daemon_that_cannot_take_it_has_the_vendor_send_it_again() {
 }
 
 #[tokio::test]
-async fn strangers_cannot_fill_the_log() {
+async fn unsigned_requests_cannot_fill_the_log() {
     let mut server = CallbackServer::open().await;
     for _ in 0..50 {
         assert_eq!(server.post("", b"hush").await.status, 401);
     }
     let log = server.log();
     assert_eq!(log.lines().count(), 31, "{log}");
-    assert!(log.ends_with("further refusals of this minute are not written down\n"), "{log}");
+    assert!(log.ends_with("further refusals of this minute are not logged\n"), "{log}");
     assert_eq!(server.effect(), []);
 }

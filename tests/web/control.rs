@@ -1,4 +1,4 @@
-//! The control socket: whose orders reach the daemon, in which words, and what comes back. The daemon's place is this test's.
+//! The control socket: whose orders reach the daemon, in which form, and what comes back. The test stands in for the daemon.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::asking::Response;
+use super::client::Response;
 use super::served::PATIENCE;
 
 /// The socket, and everything that was ordered over it.
@@ -136,7 +136,10 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
         ("/v1/stop", &long, 413, "an order has at most 16384 bytes"),
         ("/v1/reload", "{\"force\": \"yes\"}", 400, "the body is not what this verb takes"),
         ("/v1/clock/confirm", "{\"sure\": true}", 400, "unknown field `sure`"),
-        ("/v1/fire", "{}", 404, "/v1/stop, /v1/reload, /v1/clock/confirm"),
+        ("/v1/fire", "{}", 404, "/v1/stop"),
+        ("/v1/fire", "{}", 404, "/v1/reload"),
+        ("/v1/fire", "{}", 404, "/v1/clock/confirm"),
+        ("/v1/reload/", "{}", 404, "there is no such verb here"),
         ("/trtc/callback", "{}", 404, "there is no such verb here"),
     ] {
         let answer = socket.post(path, body).await;

@@ -1,11 +1,11 @@
-//! The promises about the listeners. The read-only one answers what the command line prints, in exactly the promised shape, to those
-//! who mean it and to nobody else; orders and callbacks reach the daemon from those who may give them; and none can be worn out.
+//! The promises about the listeners. The read-only one answers what the command line prints, in exactly the promised shape, and only
+//! to requests for its own host. Orders and callbacks reach the daemon only from those who may give them. No listener can be exhausted.
 //! Real HTTP over real sockets.
 
 mod admission;
 mod answers;
-mod asking;
 mod callbacks;
+mod client;
 mod control;
 #[path = "../ledger/filling.rs"]
 mod filling;

@@ -40,7 +40,7 @@ fn why(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command.args(["--config", "ingestd.yaml", "why"]).args(arguments).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
     let told = text(output.stderr);
-    let told = told.lines().filter(|line| !line.starts_with("warning: the schedule draws")).collect::<Vec<_>>().join("\n");
+    let told = told.lines().filter(|line| !line.starts_with("warning: the schedule has")).collect::<Vec<_>>().join("\n");
     (output.status.code(), text(output.stdout), told)
 }
 

@@ -1,5 +1,5 @@
-//! The folder that a demo plays in: settings, secrets that are none, a schedule that begins now, and the faults that go with it.
-//! Removed when dropped. Refuses to know who plays.
+//! The folder of a demo: settings, example secrets, a schedule that begins now, and the faults that go with it. Removed when
+//! dropped. Does not run the demo.
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File};
@@ -110,12 +110,12 @@ impl DemoFolder {
 /// The sandbox for this schedule, with everything that goes wrong in it.
 pub(super) fn sandbox() -> SandboxConfig {
     let start = |rule: FaultRule, robot| rule.action(Action::Start).robot(robot);
-    let instead = |with, done| FaultRule::new(FaultEffect::Replace { with, done });
+    let replace = |with, done| FaultRule::new(FaultEffect::Replace { with, done });
     let faults = FaultPlan::new(vec![
         start(FaultRule::error("InvalidParameter.StreamUrl"), "bad-url"),
         start(FaultRule::error("InternalError"), "stubborn").times(2),
-        start(instead(Replacement::Status { status: 502, retry_after: None }, false), "gateway").times(1),
-        start(instead(Replacement::Cut, true), "cut-off").times(1),
+        start(replace(Replacement::Status { status: 502, retry_after: None }, false), "gateway").times(1),
+        start(replace(Replacement::Cut, true), "cut-off").times(1),
     ]);
     let mut media = MediaLengths::default();
     media.by_url.insert("https://cdn.example.com/trailer.mp4".to_owned(), Duration::from_secs(10));

@@ -1,4 +1,4 @@
-//! Tells on stdout what happens, on a thread of its own, so that a slow terminal delays no start. Refuses to know why it happens.
+//! Prints on stdout what happens, on a thread of its own, so that a slow terminal delays no start. Does not know why it happens.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 use crate::cli::{Failure, print};
 use crate::engine::{Level, Notice};
 
-/// What happens within this time of each other may be told in one line.
-const BREATH: Duration = Duration::from_millis(50);
-/// The most that is gathered before it is told.
+/// What happens within this time of each other may be printed in one line.
+const GATHER_TIME: Duration = Duration::from_millis(50);
+/// The most that is gathered before it is printed.
 const GATHERED_MAX: usize = 500;
-/// From so many of a kind on, one line tells them all.
+/// From so many of a kind on, one line stands for all of them.
 const ALIKE_MIN: usize = 6;
 
 /// The thread, and the way to it.
@@ -22,29 +22,29 @@ pub(super) struct EventPrinter {
 }
 
 impl EventPrinter {
-    /// Begins. What is sent is told; the receiver is ready when nobody listens any more.
+    /// Begins. It prints what is sent; the receiver is ready when the thread has ended.
     pub(super) fn begin(colour: bool) -> (EventPrinter, Sender<Notice>, oneshot::Receiver<()>) {
         let (sender, happenings) = mpsc::channel();
         let (listening, gone) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let told = tell(&happenings, colour);
+            let printed = print_all(&happenings, colour);
             drop(listening);
-            told
+            printed
         });
         (EventPrinter { thread }, sender, gone)
     }
 
-    /// Waits until everything is told, which takes that every sender is dropped.
+    /// Waits until everything is printed. Every sender must be dropped before.
     pub(super) fn end(self) -> Result<(), Failure> {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
-fn tell(happenings: &Receiver<Notice>, colour: bool) -> Result<(), Failure> {
+fn print_all(happenings: &Receiver<Notice>, colour: bool) -> Result<(), Failure> {
     while let Ok(first) = happenings.recv() {
         let mut gathered = vec![first];
         while gathered.len() < GATHERED_MAX
-            && let Ok(next) = happenings.recv_timeout(BREATH)
+            && let Ok(next) = happenings.recv_timeout(GATHER_TIME)
         {
             gathered.push(next);
         }
@@ -106,16 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn each_is_told_in_a_line_and_many_of_a_kind_in_one() {
+    fn each_has_a_line_and_many_of_a_kind_share_one() {
         let few: Vec<_> = (1..ALIKE_MIN).map(|number| happening(&format!("j{number}"), "armed: x")).collect();
         assert_eq!(lines(&few, false).lines().count(), few.len());
         let many = [few, vec![happening("j9", "armed: y"), happening("other", "on air in room a: z")]].concat();
-        let told = lines(&many, false);
+        let printed = lines(&many, false);
         let expected = [
             format!("22:13:20.000Z  {ALIKE_MIN} times     armed (j1, j2 ... j9)"),
             "22:13:20.000Z  other       on air in room a: z".to_owned(),
         ];
-        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! `plan --against`: what an edit does to the plan and to what is on air. Refuses to know how that is found out.
+//! `plan --against`: what an edit does to the plan and to what is on air. Does not work out the difference.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Context, Exit, Failure, chosen, tell};
+use super::{Context, Exit, Failure, chosen, warn};
 use crate::config::Settings;
 use crate::ledger::Reader;
 use crate::occurrence::Occurrence;
@@ -88,7 +88,7 @@ pub(super) fn run(
     };
     print().map_err(Failure::Output)?;
     let Counts { added, removed, changed, moved } = counts;
-    // Nobody is left to be told when stderr is gone.
+    // If stderr is closed there is no other place to write it to.
     let _ = writeln!(
         io::stderr(),
         "{added} added, {removed} removed, {changed} changed, {moved} moved; of what is on air {} touched",
@@ -102,13 +102,13 @@ fn plan(jobs: &[&Arc<Job>], range: PlanRange) -> impl Iterator<Item = Planned> {
     Upcoming::of(jobs.iter().copied(), range.from).take_while(move |occurrence| occurrence.start.at < range.to)
 }
 
-/// What is on air by the ledger; nothing where there is none.
+/// What is on air by the ledger; nothing when there is no ledger.
 fn on_air(settings: &Settings) -> Vec<Occurrence> {
     let read = settings
         .state_folder()
         .and_then(|folder| Reader::open(&folder).and_then(|reader| reader.on_air()).map_err(|error| error.to_string()));
     read.unwrap_or_else(|why| {
-        tell(&format!("what is on air is not looked at: {why}"));
+        warn(&format!("what is on air is not looked at: {why}"));
         Vec::new()
     })
 }

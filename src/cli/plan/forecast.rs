@@ -1,4 +1,4 @@
-//! `plan --forecast`: where the rate holds starts and stops back. Refuses to know how that is worked out.
+//! `plan --forecast`: where the rate delays starts and stops. Does not work out the delays.
 
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -38,7 +38,7 @@ pub(super) fn run(
         out.flush()
     };
     print(&mut out).map_err(Failure::Output)?;
-    // Nobody is left to be told when stderr is gone.
+    // If stderr is closed there is no other place to write it to.
     let _ = writeln!(io::stderr(), "{}", summary(&forecast, rate, zone));
     Ok(Exit::Good)
 }

@@ -1,7 +1,8 @@
-//! Sees that the schedule files changed, by looking at their names, sizes and times twice a second. An event of the kernel would tell
-//! sooner, but it tells of one folder as it was when asked: a symbolic link that is swapped (`ln -sfn`, the `..data` of a Kubernetes
-//! config map), a network file system and a full queue of events all pass it by. A snapshot costs microseconds and misses none of them.
-//! Refuses to know what is in the files.
+//! Finds out that the schedule files changed: it compares their names, sizes and times twice a second. Does not know what is in them.
+//!
+//! Why not inotify: its events are faster, but they are about one folder as it was when the watch began. They miss a symbolic link that
+//! is swapped (`ln -sfn`, the `..data` of a Kubernetes config map), a network file system, and what happens when the queue of events is
+//! full. A snapshot costs microseconds and misses none of these.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,13 +16,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::reload::Reload;
 use crate::schedule_files::is_schedule;
 
-/// How long between two ticks. What two ticks in a row find alike has settled.
+/// The time between two snapshots. When two in a row are equal, the edit is complete.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// How long until files are taken again that were good, and could not be taken up for another reason.
-const AGAIN: Duration = Duration::from_secs(30);
+/// The time until good files are read again that were not accepted for another reason.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// What a folder of schedules ticks like from outside. `None` where something is not there, or may not be looked at.
+/// The files of a schedules folder, and when each was changed. `None` where something is not there, or cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FolderSnapshot(Option<Vec<(OsString, Option<Stamp>)>>);
 
@@ -29,7 +30,7 @@ pub(super) struct FolderSnapshot(Option<Vec<(OsString, Option<Stamp>)>>);
 type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
 
 impl FolderSnapshot {
-    /// At a folder, through whatever links lead there.
+    /// Of a folder; symbolic links are followed.
     pub(super) fn at(folder: &Path) -> FolderSnapshot {
         let Ok(entries) = fs::read_dir(folder) else { return FolderSnapshot(None) };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_schedule(path));
@@ -44,9 +45,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((file.dev(), file.ino(), file.size(), (file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())))
 }
 
-/// Reloads whenever the folder ticks other than it did, and stays so for half a second. `known`: as it looked before its files were
-/// read. Each snapshot is acted upon once, unless what is
-/// wrong is not the files.
+/// Reloads when the folder has changed and then stays the same for half a second. `known`: the folder before its files were read. Each
+/// change leads to one reload, unless a reload failed for another reason than the files.
 pub(super) async fn watch(folder: PathBuf, mut known: FolderSnapshot, reload: Arc<Reload>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,10 +61,10 @@ pub(super) async fn watch(folder: PathBuf, mut known: FolderSnapshot, reload: Ar
         if !has_settled || snapshot == known {
             continue;
         }
-        // What came of it is logged, and nobody else asked.
+        // The result is logged, and nobody waits for it.
         let _ = Arc::clone(&reload).run("watch".to_owned(), false).await;
         if reload.has_failed() {
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_AFTER).await;
         } else {
             known = snapshot;
         }

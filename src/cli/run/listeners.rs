@@ -1,5 +1,5 @@
-//! The ways into a running daemon: the page's port, the port of the callbacks, the control socket. All are taken before anything is
-//! sent, so that a daemon that cannot be told anything does not start. Refuses to know what is said there.
+//! The listeners of a running daemon: the page's port, the port of the callbacks, the control socket. All are opened before anything is
+//! sent, so that a daemon that cannot be reached does not start. Does not know what is said there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(super) struct Served {
     control_path: PathBuf,
 }
 
-/// Takes a port. `key` is the setting that names it.
+/// Opens a port. `key` is the setting that names it.
 pub(super) async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::new(format!("cannot listen on {address}: {error}"))
@@ -38,7 +38,7 @@ pub(super) async fn listen(address: std::net::SocketAddr, key: &str) -> Result<T
 }
 
 impl Listeners {
-    /// Takes what the settings want beside the page, whose port is taken already. Reads the keys of the callbacks.
+    /// Opens what the settings name beside the page, whose port is open already. Reads the keys of the callbacks.
     pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
         let callbacks = match settings.callbacks {
             Some(address) => {
@@ -64,7 +64,7 @@ impl Listeners {
         page.into_iter().chain(callbacks).chain([control]).collect()
     }
 
-    /// Lets people in until `stopped` is true.
+    /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
         let Listeners { page, callbacks, control, control_path } = self;
         let mut serving = JoinSet::new();
@@ -82,7 +82,7 @@ impl Listeners {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // What is left behind is replaced by the next daemon.
+        // The next daemon replaces a socket that is left behind.
         let _ = std::fs::remove_file(&self.control_path);
     }
 }

@@ -1,6 +1,6 @@
-//! Reload: the schedule files are read again, judged, compared with what is in force, kept, and then handed to the daemon; on SIGHUP
-//! and over the control socket alike. Whatever is wrong, the last good schedule stays and the status says so. Refuses to know what
-//! becomes of what is on air: that is the daemon's.
+//! Reload: the schedule files are read again, checked, compared with what is in force, kept, and then given to the daemon. SIGHUP and
+//! the control socket do the same. If anything is wrong, the last good schedule stays in force and the status says so. Refuses to know
+//! what happens to what is on air: the daemon decides that.
 
 use std::io;
 use std::path::PathBuf;
@@ -26,11 +26,11 @@ use crate::systemd::Manager;
 use crate::web::InForce;
 use crate::web::control::Reloader;
 
-/// Changes that are named one by one, in the log and to whoever asked.
+/// The most changes that are named one by one, in the log and in the answer.
 const CHANGES_SHOWN_MAX: usize = 50;
-/// Changes that the ledger keeps one by one.
+/// The most changes that the ledger keeps one by one.
 const CHANGES_KEPT_MAX: usize = 1_000;
-/// Problems that are named to whoever asked; the log has all.
+/// The most problems that the answer names; the log has all.
 const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// The code of a reload that failed, whatever the files say.
@@ -58,7 +58,7 @@ struct ReadFiles {
 }
 
 impl Reload {
-    /// Of a daemon that is about to run on `first`, made of `sources`. `folder` is where accepted sources are kept.
+    /// For a daemon that is about to run on `first`, made of `sources`. `folder` is where accepted sources are kept.
     pub(super) fn new(
         context: &Context,
         settings: &Settings,
@@ -85,17 +85,17 @@ impl Reload {
         self.in_force.subscribe()
     }
 
-    /// As the control socket takes it. A client that hangs up does not end a reload halfway.
+    /// The form that the control socket needs. A client that closes its connection does not end a reload halfway.
     pub(super) fn reloader(self: &Arc<Reload>) -> Reloader {
         let reload = Arc::clone(self);
         Arc::new(move |who, force| -> Pin<Box<dyn Future<Output = Reply> + Send>> {
             let reload = Arc::clone(&reload);
             let done = tokio::spawn(async move { reload.run(who, force).await });
-            Box::pin(async move { done.await.unwrap_or_else(|_| Err("a bug of ingestd: the log says more".to_owned())) })
+            Box::pin(async move { done.await.unwrap_or_else(|_| Err("this is a bug of ingestd: see the log".to_owned())) })
         })
     }
 
-    /// Takes the files again. `who` asked; with `force` also what drops most of the schedule.
+    /// Reads the files again. `who` asked; with `force` also a schedule that drops most jobs is accepted.
     pub(super) async fn run(self: Arc<Reload>, who: String, force: bool) -> Reply {
         let mut sources = self.sources.lock().await;
         log_failure(self.manager.reloading(clock::monotonic_us()));
@@ -113,7 +113,7 @@ impl Reload {
         let mut lines = Vec::new();
         if settings_differ {
             let path = self.context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
-            let line = format!("`{}` differs from what was read at start: restart the daemon to take it up", path.display());
+            let line = format!("`{}` differs from what was read at start: restart the daemon to use it", path.display());
             tracing::warn!("{line}");
             lines.push(line);
         }
@@ -173,32 +173,32 @@ impl Reload {
         Ok(lines)
     }
 
-    /// Reads and judges everything. It may take seconds, and disks may not answer.
+    /// Reads and checks everything. It may take seconds, and a disk may not answer.
     fn read(&self) -> ReadFiles {
         let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
         ReadFiles { loaded, settings_differ }
     }
 
-    /// Removes the sources that no restart can ask for any more, and answers when the newest were accepted. A ledger that cannot be
-    /// read now leaves them all: they do no harm.
+    /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
+    /// all stay: they do no harm.
     fn prune(&self, number: i64) -> Option<jiff::Timestamp> {
         let meta = Reader::open(&self.folder).and_then(|reader| reader.meta()).ok()?;
         sources::prune(&self.folder, &[meta.cursor_generation, meta.generation, number]);
         if meta.generation == number { meta.accepted_at } else { Some(clock::now()) }
     }
 
-    /// Does it on a thread that may wait.
+    /// Does the work on a thread that may block.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Reload>,
         work: impl FnOnce(&Reload) -> T + Send + 'static,
     ) -> Result<T, String> {
         let reload = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || work(&reload)).await;
-        done.map_err(|_| "a bug of ingestd: the log says more".to_owned())
+        done.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
     }
 
-    /// The last good schedule stays; the log gets every problem, the status too, and whoever asked the first of them.
+    /// The last good schedule stays in force. The log and the status get every problem, the answer the first of them.
     fn reject(&self, who: &str, problems: Vec<Diagnostic>) -> String {
         for problem in &problems {
             match problem.severity {
@@ -214,42 +214,42 @@ impl Reload {
         format!("{stays}:\n{}", first_lines(&lines, PROBLEMS_SHOWN_MAX).join("\n"))
     }
 
-    /// It may be an accident, so nothing happens before somebody says that it is none.
+    /// It may be an accident, so nothing happens before an operator confirms it.
     fn hold_back(&self, who: &str, removed: usize, jobs_before: usize) -> String {
         let why = format!("this schedule would drop {removed} of {jobs_before} jobs");
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
-        let held = Diagnostic::error("held", why.clone()).at(folder).hint("if it is meant so: `ingestd reload --force`");
-        tracing::error!(who, "{why}: held until `ingestd reload --force`");
+        let held = Diagnostic::error("held", why.clone()).at(folder).hint("if you want this: `ingestd reload --force`");
+        tracing::error!(who, "{why}: not accepted without `ingestd reload --force`");
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([held]));
-        format!("{why}: held until `ingestd reload --force`")
+        format!("{why}: not accepted without `ingestd reload --force`")
     }
 
-    /// Whether the files were not taken up for another reason than what they say.
+    /// Whether good files were not accepted, for another reason than their content.
     pub(super) fn has_failed(&self) -> bool {
         self.in_force.borrow().rejected.iter().any(|problem| problem.code == NOT_TAKEN)
     }
 
-    /// What went wrong for another reason than the schedule.
+    /// The reload failed for another reason than the schedule.
     fn fail(&self, who: &str, why: String) -> String {
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
-        let failed = Diagnostic::error(NOT_TAKEN, why.clone()).at(folder).hint("mend that, and say `ingestd reload`");
+        let failed = Diagnostic::error(NOT_TAKEN, why.clone()).at(folder).hint("fix this, then run `ingestd reload`");
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }
 }
 
-/// What is to become of a good schedule.
+/// What is done with a good schedule.
 enum Assessment {
     /// Its text is what is in force.
     Same,
     /// It drops so many of so many jobs.
     DropsTooMuch { removed: usize, of: usize },
-    /// It can be taken up.
+    /// It can be accepted.
     Good(Difference, Box<Prepared>),
 }
 
-/// Weighs a schedule against the one in force, and prepares it. With `force` it may drop as much as it will.
+/// Compares a schedule with the one in force, and prepares it. With `force` it may drop any number of jobs.
 fn assess(before: &Generation, schedule: Schedule, (old_sources, new): (&[Source], &[Source]), force: bool) -> Assessment {
     if sources::same(new, old_sources) {
         return Assessment::Same;
@@ -277,10 +277,10 @@ fn settings_digest(context: &Context) -> io::Result<[u8; 32]> {
     load::read_file(&path).map(|bytes| Sha256::digest(bytes).into())
 }
 
-/// systemd is told as a courtesy; a daemon that cannot reach it goes on.
+/// Logs a failed notification of systemd. The daemon goes on without it.
 pub(super) fn log_failure(result: io::Result<()>) {
     if let Err(error) = result {
-        tracing::warn!("cannot tell systemd: {error}");
+        tracing::warn!("cannot notify systemd: {error}");
     }
 }
 

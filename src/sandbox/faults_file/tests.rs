@@ -59,7 +59,7 @@ fn what_is_wrong_is_said_with_its_place_all_at_once() {
         ("- delay: 2s\n", "f.yaml:1:1: the file must be a mapping, not a list"),
         ("faults: {delay: 2s}\n", "f.yaml:1:9: `faults` must be a list of rules, not a mapping"),
         ("faults:\n  - delay\n", "f.yaml:2:5: a rule must be a mapping, not a value"),
-        ("faults:\n  - {action: start}\n", "f.yaml:2:5: this rule does nothing (give it one of error, "),
+        ("faults:\n  - {action: start}\n", "f.yaml:2:5: this rule has no effect (give it one of error, "),
         ("faults:\n  - {delay: 2s, hang: true}\n", "f.yaml:2:17: this rule has `delay` already"),
         ("faults:\n  - {user: r, delay: 2s}\n", "f.yaml:2:6: unknown key `user` (did you mean `robot`?)"),
         ("faults:\n  - {acton: start, delay: 2s}\n", "f.yaml:2:6: unknown key `acton` (did you mean `action`?)"),
@@ -80,12 +80,12 @@ fn what_is_wrong_is_said_with_its_place_all_at_once() {
         ("faults:\n  - {hang: false}\n", "f.yaml:2:12: `hang`: expected `true`, found `false`"),
         (
             "faults:\n  - {error: \"no such\"}\n",
-            "f.yaml:2:13: `error`: a code such as `InternalError.InternalError` is due, not `no such`",
+            "f.yaml:2:13: `error`: expected a code such as `InternalError.InternalError`, found `no such`",
         ),
         ("faults:\n  - {hang: true, probability: 0.5}\n", "f.yaml:2:31: `probability`: a `seed` is needed (write `seed: 1`"),
         (
             "faults:\n  - {hang: true, probability: 2, seed: 1}\n",
-            "f.yaml:2:31: `probability`: a number from 0 to 1 is due, not `2`",
+            "f.yaml:2:31: `probability`: expected a number from 0 to 1, found `2`",
         ),
         ("faults:\n  - {hang: true, seed: 1}\n", "f.yaml:2:18: `seed` only goes with `probability`"),
         ("faults:\n  - {vanish: 2s, action: stop}\n", "f.yaml:2:18: `action` only goes with an effect other than `vanish`"),

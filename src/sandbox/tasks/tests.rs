@@ -138,7 +138,7 @@ fn only_the_last_ended_tasks_are_remembered() {
 fn news_comes_when_it_happens_and_an_end_takes_back_what_was_to_come() {
     use crate::trtc::callback::TaskNews::{StartAgain, StartFailed, Started, Stopped};
     let mut book = book(ExistReading::Displace);
-    let told = |book: &mut TaskBook, now| {
+    let events = |book: &mut TaskBook, now| {
         let (due, next) = book.news(at(now));
         let due: Vec<_> = due.into_iter().map(|news| (news.news, news.robot, news.at.duration_since(at(0)).as_secs())).collect();
         (due, next.map(|next| next.duration_since(at(0)).as_secs()))
@@ -146,17 +146,17 @@ fn news_comes_when_it_happens_and_an_end_takes_back_what_was_to_come() {
     let news = |what, robot: &str, seconds| (what, robot.to_owned(), seconds);
     book.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     let gone = book.start(ASKER, params(2, "b", "https://a.example/gone.mp4"), None, at(1)).expect("a start");
-    assert_eq!(told(&mut book, 1), (vec![news(Started, "a", 0), news(StartFailed, "b", 1)], Some(2)));
-    assert_eq!(told(&mut book, 1), (vec![], Some(2)));
-    assert_eq!(told(&mut book, 2), (vec![news(StartAgain, "b", 2)], Some(4)));
+    assert_eq!(events(&mut book, 1), (vec![news(Started, "a", 0), news(StartFailed, "b", 1)], Some(2)));
+    assert_eq!(events(&mut book, 1), (vec![], Some(2)));
+    assert_eq!(events(&mut book, 2), (vec![news(StartAgain, "b", 2)], Some(4)));
     book.stop(ASKER, &gone, at(3)).expect("a stop");
-    assert_eq!(told(&mut book, 4), (vec![news(Stopped, "b", 3)], Some(65)));
+    assert_eq!(events(&mut book, 4), (vec![news(Stopped, "b", 3)], Some(65)));
     // Ends in the past come at their instants, whenever somebody looks.
-    assert_eq!(told(&mut book, 500), (vec![news(Stopped, "a", 65)], None));
+    assert_eq!(events(&mut book, 500), (vec![news(Stopped, "a", 65)], None));
     for second in [501, 502] {
         book.start(ASKER, params(1, "a", "rtmp://a.example/live/key"), None, at(second)).expect("a start");
     }
-    assert_eq!(told(&mut book, 502).0, [news(Started, "a", 501), news(Stopped, "a", 502), news(Started, "a", 502)]);
+    assert_eq!(events(&mut book, 502).0, [news(Started, "a", 501), news(Stopped, "a", 502), news(Started, "a", 502)]);
     let mut deaf = TaskBook::new(ExistReading::Both, MediaLengths::default(), at(0), CallbackQueue::new(false));
     deaf.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     assert_eq!(deaf.news(at(9_999)).0, []);

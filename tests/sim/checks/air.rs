@@ -1,4 +1,4 @@
-//! What the cloud saw, against what was to be on air: no room taken twice but where that is excused, and every end kept.
+//! What the cloud saw, against what was to be on air: no room taken twice except where that is excused, and every end kept.
 
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
@@ -12,10 +12,10 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     no_room_is_taken_twice(run, faults);
     every_end_is_kept(run, faults);
     nothing_is_left_on_air(run, faults);
-    what_nobody_started_is_left_alone(run, faults);
+    what_the_daemon_did_not_start_is_left_alone(run, faults);
 }
 
-/// Whether nobody could know of a task, or whose it was: its start, or another of its occurrence, was in doubt.
+/// Whether a task, or its occurrence, could not be known: its start, or another of its occurrence, was in doubt.
 fn is_doubtful(run: &Run, task: &SimTask) -> bool {
     let is_known = run.tasks.iter().any(|row| row.task_id == task.id);
     !is_known || run.row_of_send(task.send).is_none_or(|row| row.was_in_doubt || row.joined)
@@ -32,7 +32,7 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
             if is_doubtful(run, earlier) || is_doubtful(run, later) {
                 continue;
             }
-            // Two starts crossed: neither was known when the other left, and nobody can stop a task before its id is told.
+            // Two starts crossed: neither was known when the other left, and a task cannot be stopped before its id is known.
             if let Some(answered) = crossed(run, earlier, later)
                 && overlap < seconds(3) + answered.duration_since(later.started_at).max(SignedDuration::ZERO)
             {
@@ -56,7 +56,7 @@ fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> Option<Timestamp> {
         let send = &state.sends[task.send];
         (send.at, send.answered.as_ref().map_or(Timestamp::MAX, |(at, _)| *at))
     });
-    // What is told in the second in which a show waits for its room is told too late for its stop.
+    // An answer in the second in which a show waits for its room comes too late for the stop.
     let is_before = |sent: Timestamp, answered: Timestamp| sent.duration_since(answered) <= seconds(1);
     (is_before(one.0, other.1) && is_before(other.0, one.1)).then(|| one.1.max(other.1))
 }
@@ -101,7 +101,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         if late <= SignedDuration::ZERO || stops_before(run, task.end()) >= run.plan.rate as usize {
             continue;
         }
-        // It was known only when a callback told; or an edit ended it when it was over already.
+        // It was known only from a callback; or an edit ended it when it was over already.
         if row.was_in_doubt || super::reason(row) == "edited" {
             continue;
         }
@@ -143,14 +143,14 @@ fn nothing_is_left_on_air(run: &Run, faults: &mut Faults) {
     }
 }
 
-fn what_nobody_started_is_left_alone(run: &Run, faults: &mut Faults) {
+fn what_the_daemon_did_not_start_is_left_alone(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     for send in state.sends.iter().filter(|send| send.action == Action::Stop) {
         let is_ours = run.tasks.iter().any(|row| row.task_id == send.subject && row.stop_wanted.is_some());
         let is_orphan = run.orphans.contains(&send.subject);
         let is_ordered = is_orphan && run.ordered.contains(&send.subject);
         if !is_ours && !is_ordered {
-            faults.add("what nobody started is left alone", format!("{send:?}"));
+            faults.add("what the daemon did not start is left alone", format!("{send:?}"));
         }
     }
 }

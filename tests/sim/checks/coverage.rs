@@ -1,5 +1,5 @@
-//! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, but for
-//! the time that healing, yielding and taking over need.
+//! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, except
+//! for the time that healing, yielding and taking over need.
 
 use ingestd::occurrence::Occurrence;
 use ingestd::trtc::Repeat;
@@ -50,7 +50,7 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let is_endless = row.playout.live || row.playout.repeat == Repeat::Forever;
     let is_over = outcome(row) == "ended" || reason(row) == "lost";
     // With `heal: false` a loss is for good, and with few attempts it may be.
-    // And what is there without a TaskId, nobody can watch.
+    // And what is there without a TaskId cannot be watched.
     if !is_endless
         || !is_over
         || row.task_id.is_none()
@@ -69,7 +69,7 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let start = row.key.start.max(run.generations[0].from);
     let stretch = seconds(31).min(end.duration_since(row.key.start) / 4 + seconds(1));
     let mut on_air: Vec<Span> = mine.iter().map(|task| (task.started_at, task.end())).collect();
-    // A loss is seen within a period of describing, twice, and mended at once.
+    // A loss is seen within a period of describing, twice, and healed at once.
     let lost =
         mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
     on_air.extend(lost);

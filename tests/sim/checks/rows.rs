@@ -155,7 +155,7 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         if row.attempts > 0 || row.first_sent_at.is_some() {
             faults.add(name, format!("it was tried: {}", line(row)));
         }
-        // What was open when a schedule was accepted was nobody's to start on time.
+        // What was open when a schedule was accepted could not be started on time.
         let was_owed = was_owed(run, row);
         let near = |why: Impairment| run.is_impaired_by(why, start - seconds(6), start + seconds(8));
         let excused = match why {
@@ -176,7 +176,7 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         // A short window closes while it waits for the room; and a yielder's first attempt may be late then, which `late: skip` is
         // about: DESIGN judges that when the attempt could first have been queued.
         let is_late_yielder = row.policy.late == Late::Skip && row.policy.conflict == Conflict::Yield;
-        // Whoever waits for the room may have it just when the daemon cannot see.
+        // An occurrence that waits for the room may get it just when the daemon cannot see.
         let closes = row.end.at().unwrap_or(run.settled);
         let is_blind_yielder = row.policy.conflict == Conflict::Yield && run.is_impaired(start, closes);
         let waited = run.others_in_room(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
@@ -209,7 +209,7 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
     }
 }
 
-/// Whether a schedule was accepted, or a daemon began, just when a start was due.
+/// Whether a schedule was accepted, or a daemon began, just at the time of a start.
 fn took_back(run: &Run, start: Timestamp) -> bool {
     run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= start + seconds(20))
 }
@@ -222,7 +222,7 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
     for row in run.rows.iter().filter(|row| outcome(row) == "failed") {
         let is_bad = row.playout.stream.reveal().contains("forbidden");
         let lifetime = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
-        // A task that nobody knows is in its room.
+        // An unknown task is in its room.
         let unknown =
             |task: &SimTask| task.room == row.playout.room.to_string() && !run.tasks.iter().any(|known| known.task_id == task.id);
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);

@@ -79,7 +79,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
     }
     for ((job, start), sent) in first {
         let Some(row) = run.row(&job, start) else { continue };
-        // Two windows of a job that are tried at once cannot be told apart by what was sent.
+        // Two windows of a job that are tried at once cannot be distinguished by what was sent.
         let sent = row.first_sent_at.map_or(sent, |first| first.min(sent));
         let late = sent.duration_since(start);
         let mut allowed = SignedDuration::from_millis(50);
@@ -98,7 +98,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             let is_there = there(start);
             state.cloud.tasks.iter().filter(|task| is_there(&task.room, task.started_at, task.end())).cloned().collect()
         };
-        // The show before may be over in the cloud, and nobody has said so yet.
+        // The show before may be over in the cloud, and the daemon does not know it yet.
         let hands_over = {
             let state = run.api.state();
             let room = row.playout.room.to_string();
@@ -137,7 +137,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
                 allowed += seconds(15);
             }
         }
-        // Whoever yields, or starts while another ends, waits for the room.
+        // An occurrence that yields, or starts while another ends, waits for the room.
         let waits = run.conflicts(&job).contains(&"yield") && run.others_in_room(row).count() > 0;
         let was_owed = super::rows::was_owed(run, row);
         let disturbed = run.is_impaired(start - seconds(6), start + allowed);
@@ -170,7 +170,7 @@ fn nothing_starts_while_the_clock_is_held(run: &Run, faults: &mut Faults) {
     };
     let is_end = |host_event: &HostEvent| matches!(host_event, HostEvent::Right | HostEvent::Confirm | HostEvent::Synchronised);
     let to = host_events.iter().find(|(at, host_event)| at > from && is_end(host_event)).map_or(Timestamp::MAX, |(at, _)| *at);
-    // Whoever is stalled sees it when that is over.
+    // A stalled daemon sees it after the stall.
     let (from, to) = (run.stalled_until(*from), run.stalled_until(to));
     // A daemon that begins believes a clock that is ahead: it knows no better.
     if run.boots.iter().any(|boot| from <= *boot && *boot <= to) {

@@ -24,7 +24,7 @@ fn jobs(ids: &[&str]) -> String {
     format!("timezone: UTC\njobs:\n{}", ids.iter().map(|id| job(id)).collect::<String>())
 }
 
-/// What the stand-in was told: who, the number, the changes, and whether the sources were kept by then.
+/// What the stand-in received: who, the number, the changes, and whether the sources were kept by then.
 type HandedOver = (String, i64, Vec<String>, bool);
 
 struct Rig {
@@ -138,7 +138,7 @@ async fn the_same_text_is_no_new_generation_and_clears_what_was_rejected() {
 }
 
 #[tokio::test]
-async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_told() {
+async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_named() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
     rig.write("schedules/z.yaml", "timezone: UTC\njobs:\n  z: {at: noon, colour: red}\n");
@@ -159,10 +159,10 @@ async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
     let rig = Rig::new(&ids, Ok(()));
     rig.write("schedules/a.yaml", &jobs(&ids[..5]));
     let why = rig.reload(false).await.expect_err("held");
-    assert_eq!(why, "this schedule would drop 7 of 12 jobs: held until `ingestd reload --force`");
+    assert_eq!(why, "this schedule would drop 7 of 12 jobs: not accepted without `ingestd reload --force`");
     let (number, jobs_in_force, rejected) = rig.in_force();
     assert_eq!((number, jobs_in_force, rejected.len()), (7, 12, 1));
-    assert!(rejected[0].contains("would drop 7 of 12 jobs (if it is meant so: `ingestd reload --force`)"), "{rejected:?}");
+    assert!(rejected[0].contains("would drop 7 of 12 jobs (if you want this: `ingestd reload --force`)"), "{rejected:?}");
     assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
     rig.reload(true).await.expect("forced");
     assert_eq!(rig.in_force(), (8, 5, Vec::new()));
@@ -176,15 +176,15 @@ async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the
         assert_eq!(rig.reload(false).await, Err("the daemon is shutting down".to_owned()));
         let (number, jobs_in_force, rejected) = rig.in_force();
         assert_eq!((number, jobs_in_force, rejected.len()), (7, 1, 1));
-        // The status says so: nobody may be there who asked.
-        assert!(rejected[0].contains("the daemon is shutting down (mend that, and say `ingestd reload`)"), "{rejected:?}");
+        // The status says so too: the client may have gone.
+        assert!(rejected[0].contains("the daemon is shutting down (fix this, then run `ingestd reload`)"), "{rejected:?}");
     }
     let numbers: Vec<i64> = rig.accepted().iter().map(|(_, number, ..)| *number).collect();
     assert_eq!((numbers, rig.kept()), (vec![8, 8], vec![7, 8]));
 }
 
 #[tokio::test]
-async fn settings_that_differ_are_told_and_not_taken() {
+async fn settings_that_differ_are_named_and_not_used() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("ingestd.yaml", &SETTINGS.replace("listen: none", "rate: 5"));
     let lines = rig.reload(false).await.expect("nothing else changed");

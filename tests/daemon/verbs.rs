@@ -1,4 +1,4 @@
-//! What a running daemon is told: stops and reloads by an operator's verbs, callbacks by the vendor.
+//! Stops and reloads by an operator's verbs, and callbacks by the vendor, reach a running daemon.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn an_edit_is_put_in_force_without_a_restart_and_a_broken_one_is_not() {
     assert!(ends.len() == 2 && ends.iter().all(|(_, why)| *why == EndReason::Stopped), "{ends:?}");
     assert!(daemon.runs());
     daemon.stop();
-    assert_eq!(rig.verb(&["stop", "--all"]).0, Some(69), "nobody is there to be told");
+    assert_eq!(rig.verb(&["stop", "--all"]).0, Some(69), "no daemon is there");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_reload_that_drops_most_of_the_schedule_is_held_until_it_is_meant() {
 
 #[test]
 fn a_callback_names_the_task_of_a_start_that_was_never_answered() {
-    // The daemon must know its port before the sandbox can call it back.
+    // The daemon must know its port before the sandbox can send callbacks.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let hang = FaultRule::new(FaultEffect::Replace { with: Replacement::Hang, done: true }).action(Action::Start).times(1);
     let url = format!("http://{port}/trtc/callback");

@@ -1,4 +1,4 @@
-//! A client that says exactly what it is told to, and shows exactly what came. Knows no test.
+//! A client that sends exactly what a test gives it, and returns exactly what came. Knows no test.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
