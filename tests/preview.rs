@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use ingestd::plan::Upcoming;
-use ingestd::plan::forecast::{Asked, Forecast, forecast};
+use ingestd::plan::forecast::{Forecast, RequestKind, forecast};
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
@@ -74,7 +74,7 @@ fn forecast_of(schedule: &Schedule, from: &str, to: &str, rate: u32) -> Forecast
 
 fn told(forecast: &Forecast) -> Vec<String> {
     let peaks = forecast.peaks.iter();
-    peaks.map(|peak| format!("{} {} {} {}", peak.asked.name(), peak.at, peak.due, peak.wait.as_millis())).collect()
+    peaks.map(|peak| format!("{} {} {} {}", peak.kind.name(), peak.at, peak.due, peak.wait.as_millis())).collect()
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_peak_waits_and_its_backlog_carries_over() {
     let expected = ["stop 2026-03-02T11:00:00Z 8 3000", "start 2026-03-02T10:00:00Z 5 2000", "start 2026-03-02T10:00:01Z 1 1000"];
     assert_eq!(told(&forecast), expected);
     assert_eq!(forecast.over, 3);
-    assert_eq!(forecast.largest.map(|peak| (peak.asked, peak.due)), Some((Asked::Stop, 8)));
+    assert_eq!(forecast.largest.map(|peak| (peak.kind, peak.due)), Some((RequestKind::Stop, 8)));
     assert_eq!(forecast.latest_start.map(|peak| peak.at), Some(instant("2026-03-02T10:00:00Z")));
     assert_eq!(told(&forecast_of(&schedule, "2026-03-02T00:00Z", "2026-03-03T00:00Z", 8)), Vec::<String>::new());
 }
@@ -149,10 +149,13 @@ fn it_agrees_with_counting_second_by_second() {
         let forecast = forecast_of(&schedule, "2026-03-02T09:00Z", "2026-03-02T12:00Z", u32::try_from(rate).expect("small"));
         let (starts, stops) = (by_counting(&starts, rate), by_counting(&stops, rate));
         assert_eq!(forecast.over, (starts.len() + stops.len()) as u64, "round {round}");
-        let mut expected: Vec<_> =
-            starts.iter().map(|peak| (Asked::Start, peak)).chain(stops.iter().map(|peak| (Asked::Stop, peak))).collect();
+        let mut expected: Vec<_> = starts
+            .iter()
+            .map(|peak| (RequestKind::Start, peak))
+            .chain(stops.iter().map(|peak| (RequestKind::Stop, peak)))
+            .collect();
         expected.sort_by_key(|(asked, (at, (due, wait)))| (u64::MAX - wait, u64::MAX - due, **at, *asked));
-        let told: Vec<_> = forecast.peaks.iter().map(|peak| (peak.asked, peak.at.as_second(), peak.due, peak.wait)).collect();
+        let told: Vec<_> = forecast.peaks.iter().map(|peak| (peak.kind, peak.at.as_second(), peak.due, peak.wait)).collect();
         let expected = expected
             .into_iter()
             .take(20)

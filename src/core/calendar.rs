@@ -4,11 +4,11 @@
 mod chain;
 mod changes;
 mod cron;
+mod date_starts;
 mod dates;
-mod judge;
+mod refusals;
 mod search;
 mod wall;
-mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub use changes::{ClockChange, clock_changes};
 pub use changes::{largest, until};
 pub use cron::{CronField, CronPattern};
 pub use dates::{DateRange, Dates, Weekdays};
-pub use judge::{Refusal, day};
+pub use refusals::{RuleRefusal, day};
 pub use search::resolve;
 
 /// The civil pattern of a job's starts. Fixed wall-clock patterns follow RFC 5545 at clock changes, `cron` follows Debian cron,

@@ -240,11 +240,11 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Longest piece of a file's text that a message repeats, in characters.
-const SHOWN_MAX: usize = 60;
+const QUOTED_MAX: usize = 60;
 
 /// Whether a character acts on a terminal or on the text beside it, or is not seen at all: control characters (those that begin an
 /// escape sequence among them), changes of the writing direction, separators of lines, spaces without a width, tags.
-pub fn is_unseen(character: char) -> bool {
+pub fn needs_escape(character: char) -> bool {
     matches!(
         character,
         '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -252,26 +252,26 @@ pub fn is_unseen(character: char) -> bool {
     ) || character.is_control()
 }
 
-/// A text as a terminal may have it: what [`is_unseen`] is written out, `\u{202e}`.
-pub fn plainly(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unseen) {
+/// A text as a terminal may have it: what [`needs_escape`] is written out, `\u{202e}`.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(needs_escape) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_unseen(character) { out.extend(character.escape_default()) } else { out.push(character) }
+        if needs_escape(character) { out.extend(character.escape_default()) } else { out.push(character) }
     }
     Cow::Owned(out)
 }
 
 /// A piece of a file's text as a message shows it: in backticks, all of it seen, not longer than a glance.
-pub fn shown(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     if text.is_empty() {
         return "an empty text".to_owned();
     }
-    let end = text.char_indices().nth(SHOWN_MAX).map(|(end, _)| end);
+    let end = text.char_indices().nth(QUOTED_MAX).map(|(end, _)| end);
     let (piece, more) = (&text[..end.unwrap_or(text.len())], if end.is_some() { "…" } else { "" });
-    format!("`{}{more}`", plainly(piece))
+    format!("`{}{more}`", escape(piece))
 }
 
 /// True when at least one is an error.
@@ -311,14 +311,14 @@ mod tests {
             ("\u{feff}a\u{2028}\u{e0041}", "\\u{feff}a\\u{2028}\\u{e0041}"),
             ("直播间 é\u{301} 🎬", "直播间 é\u{301} 🎬"),
         ] {
-            assert_eq!(plainly(text), expected);
-            assert_eq!(shown(text), format!("`{expected}`"));
+            assert_eq!(escape(text), expected);
+            assert_eq!(quote(text), format!("`{expected}`"));
         }
     }
 
     #[test]
     fn what_a_message_repeats_is_short_and_printable() {
-        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
-        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
+        assert_eq!(quote("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(quote(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

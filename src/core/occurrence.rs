@@ -26,7 +26,7 @@ pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub use verdict::describe as describe_fault;
-pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
+pub use verdict::{Judgement, Remedy, Verdict, classify, remedy};
 
 pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
@@ -48,7 +48,7 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// WaitReason there is a row for it.
+/// Why there is a row for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The schedule planned it.
@@ -125,7 +125,7 @@ pub struct Policy {
     pub priority: u8,
 }
 
-/// WaitReason an occurrence waits.
+/// Why an occurrence waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// For its next attempt.
@@ -253,7 +253,7 @@ pub struct LastFault {
 pub struct Occurrence {
     /// Its name.
     pub key: Key,
-    /// WaitReason there is a row for it.
+    /// Why there is a row for it.
     pub kind: Kind,
     /// How many it stands for; 1 but for summaries.
     pub count: u32,

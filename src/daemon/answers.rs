@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::live::Live;
 use super::voice::{Happening, Weight};
 use crate::ledger::{LedgerError, Turn};
-use crate::occurrence::{Event, Key, NotSent, Remedy, State, Task, TaskPhase, TaskStep, Verdict, WaitReason, judge, remedy};
+use crate::occurrence::{Event, Key, NotSent, Remedy, State, Task, TaskPhase, TaskStep, Verdict, WaitReason, classify, remedy};
 use crate::trtc::{Answer, Api};
 
 impl Desk {
@@ -61,7 +61,7 @@ impl Desk {
     ) -> Result<(), LedgerError> {
         let Some(live) = self.live.get_mut(key) else { return Ok(()) };
         live.call = None;
-        let judgement = judge(&live.occurrence, answer);
+        let judgement = classify(&live.occurrence, answer);
         let robot_busy = self.tasks.robot_is_busy(&live.occurrence);
         if robot_busy && judgement.verdict == Verdict::Exists {
             self.tasks.make_way(turn, &live.occurrence, now)?;

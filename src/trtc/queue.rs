@@ -45,15 +45,15 @@ impl Queues {
 /// One action's queue. A clone is the same queue.
 #[derive(Clone)]
 pub struct Queue {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
-struct Shared {
+struct SharedQueue {
     origin: Instant,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
-struct State {
+struct QueueState {
     limiter: Limiter,
     /// How to reach those who wait.
     waiting: BTreeMap<Queued, Arc<Notify>>,
@@ -64,8 +64,8 @@ struct State {
 impl Queue {
     /// An empty queue of so many requests a second.
     pub fn new(rate: NonZeroU32) -> Queue {
-        let state = State { limiter: Limiter::new(rate), waiting: BTreeMap::new(), granted: BTreeMap::new() };
-        Queue { shared: Arc::new(Shared { origin: Instant::now(), state: Mutex::new(state) }) }
+        let state = QueueState { limiter: Limiter::new(rate), waiting: BTreeMap::new(), granted: BTreeMap::new() };
+        Queue { shared: Arc::new(SharedQueue { origin: Instant::now(), state: Mutex::new(state) }) }
     }
 
     /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request out of
@@ -76,14 +76,14 @@ impl Queue {
             let mut state = self.shared.lock();
             let queued = state.limiter.enqueue(priority);
             state.waiting.insert(queued.clone(), turn.clone());
-            state.pump(self.shared.now());
+            state.grant_slots(self.shared.now());
             Waiter { shared: &self.shared, queued }
         };
         loop {
             let head_until = {
                 let mut state = self.shared.lock();
                 let now = self.shared.now();
-                state.pump(now);
+                state.grant_slots(now);
                 if let Some(id) = state.granted.remove(&waiter.queued) {
                     state.limiter.sent(id, now);
                     break Slot { shared: self.shared.clone(), id };
@@ -120,9 +120,9 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl SharedQueue {
     /// The state. A panic while it was held leaves it as sound as it was: every change is one call.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,9 +131,9 @@ impl Shared {
     }
 }
 
-impl State {
+impl QueueState {
     /// Gives out what can be given and tells those concerned; the head too, whose time of waking may have changed.
-    fn pump(&mut self, now: Duration) {
+    fn grant_slots(&mut self, now: Duration) {
         while let Some((queued, slot)) = self.limiter.grant(now) {
             if let Some(turn) = self.waiting.remove(&queued) {
                 turn.notify_one();
@@ -143,8 +143,8 @@ impl State {
     }
 
     /// The same after a change from outside, when the head may have to wake sooner.
-    fn pump_and_tell_head(&mut self, now: Duration) {
-        self.pump(now);
+    fn grant_slots_and_wake_head(&mut self, now: Duration) {
+        self.grant_slots(now);
         if let Some(turn) = self.limiter.head().and_then(|head| self.waiting.get(head)) {
             turn.notify_one();
         }
@@ -153,7 +153,7 @@ impl State {
 
 /// A request in the queue. Dropping it leaves nothing behind.
 struct Waiter<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<SharedQueue>,
     queued: Queued,
 }
 
@@ -165,14 +165,14 @@ impl Drop for Waiter<'_> {
         if let Some(slot) = state.granted.remove(&self.queued) {
             state.limiter.unsent(slot);
         }
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
 /// The permission to send one request, now. Dropped without an answer it stays taken until its margin and a second are over.
 #[must_use = "a slot that nobody uses keeps others waiting"]
 pub struct Slot {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
     id: SlotId,
 }
 
@@ -182,21 +182,21 @@ impl Slot {
         let mut state = self.shared.lock();
         let now = self.shared.now();
         state.limiter.answered(self.id, rejected, now);
-        state.pump_and_tell_head(now);
+        state.grant_slots_and_wake_head(now);
     }
 
     /// Nothing was sent, and nobody counts it.
     pub fn unsent(self) {
         let mut state = self.shared.lock();
         state.limiter.unsent(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
 /// A slot kept free for a start to come. Dropping it gives it up.
 #[must_use = "a reservation that is dropped keeps nothing free"]
 pub struct Reservation {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
     id: ReservationId,
 }
 
@@ -204,7 +204,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.limiter.unreserve(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
@@ -290,7 +290,7 @@ mod tests {
         poll_once(&mut given_up).await;
         poll_once(&mut second).await;
         assert_eq!(queue.waiting(), 2);
-        // The head is given its slot by somebody else's pump, and dropped before it wakes.
+        // The head is given its slot by somebody else's grant_slots, and dropped before it wakes.
         slot.unsent();
         assert_eq!(queue.waiting(), 1);
         drop(given_up);

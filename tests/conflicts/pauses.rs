@@ -12,7 +12,7 @@ fn pauses(filler: &str, others: &[(&str, &str)]) -> String {
     let schedule = jobs("UTC", &[&filler, others].concat());
     let mut upcoming = Upcoming::new(&schedule, instant(NOW));
     let occurrence = upcoming.find(|occurrence| occurrence.job.id.as_str() == "filler").expect("it starts");
-    let Some(pauses) = Pauses::new(&schedule).listed(occurrence).pauses else { return "null".to_owned() };
+    let Some(pauses) = Pauses::new(&schedule).with_pauses(occurrence).pauses else { return "null".to_owned() };
     let shown = |at: jiff::Timestamp| at.strftime("%d %H:%M").to_string();
     let line = |pause: &ingestd::plan::pauses::Pause| {
         format!("{} {} to {}", pause.job, shown(pause.start), pause.end.map_or("..".to_owned(), shown))

@@ -1,6 +1,6 @@
 //! Random schedules: what is found is what the oracle finds, however little of the time ahead was looked at.
 
-use ingestd::plan::conflicts::judge;
+use ingestd::plan::conflicts::check_conflicts;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -135,7 +135,7 @@ fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Opti
     let schedule = jobs(zone, &fields);
     let expected = clashes(&schedule, instant(NOW), one_clock)?;
     let expected = expected.into_iter().map(|(pair, found)| (pair, found.real.is_none(), found.real.unwrap_or(found.first)));
-    let judged = judge(&schedule, instant(NOW));
+    let judged = check_conflicts(&schedule, instant(NOW));
     assert!(!judged.more && judged.short.is_none());
     let mut told: Vec<Told> = judged
         .clashes

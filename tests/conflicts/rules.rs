@@ -1,11 +1,11 @@
 //! Every rule of what a conflict is, on schedules as small as can be.
 
-use ingestd::plan::conflicts::{ConflictKind, Conflicts, judge};
+use ingestd::plan::conflicts::{ConflictKind, Conflicts, check_conflicts};
 
 use super::{NOW, instant, jobs};
 
 fn judged(zone: &str, written: &[(&str, &str)]) -> Conflicts {
-    judge(&jobs(zone, written), instant(NOW))
+    check_conflicts(&jobs(zone, written), instant(NOW))
 }
 
 /// `earlier later fault`, a clash each; `(clock)` where only a clock change makes it.

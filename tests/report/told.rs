@@ -21,14 +21,14 @@ jobs:
   promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
 ";
 
-fn next() -> Vec<ingestd::plan::pauses::Listed> {
+fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
     let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
     let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));
     let pauses = ingestd::plan::pauses::Pauses::new(&schedule);
-    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.listed(occurrence)).collect()
+    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.with_pauses(occurrence)).collect()
 }
 
 /// On air: a loop, a live source without an end, a film of known length, something that nobody can name.

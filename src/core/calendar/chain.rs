@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
+use super::date_starts::end_after;
 use super::wall;
-use super::written::end_after;
 use super::{Dates, Start, When};
 
 /// Longest window that `to` makes: a day, and as much as a zone ever moved its date.

@@ -1,14 +1,14 @@
 //! Cron expressions as bit sets. The grammar is croner's, with its lenient corners refused; when an expression fires is decided
 //! by the search next door. Refuses to know zones and instants.
 
-mod misfits;
+mod mismatches;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
-use crate::diagnostic::{plainly, shown};
+use crate::diagnostic::{escape, quote};
 
-pub use misfits::CronField;
+pub use mismatches::CronField;
 
 /// Most characters of croner's reason that a message repeats.
 const REASON_MAX: usize = 200;
@@ -202,14 +202,14 @@ fn without_nickname(text: &str) -> Result<String, String> {
         return Ok((*expression).to_owned());
     }
     let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| format!("`{}`", name.to_lowercase())).collect();
-    Err(format!("{} is not a nickname we know: {}", shown(text), names.join(", ")))
+    Err(format!("{} is not a nickname we know: {}", quote(text), names.join(", ")))
 }
 
 /// Refuses what croner takes and nobody means: an empty item of a list, a name in a field that has none (croner replaces names
 /// in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
 fn check_field(index: usize, field: &str) -> Result<(), String> {
     let (name, takes) = FIELDS[index];
-    let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", shown(field)));
+    let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", quote(field)));
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
@@ -224,7 +224,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
             let plain = if index == DAY_OF_WEEK { part.strip_suffix('L').unwrap_or(part) } else { part };
             let modifier = index == DAY_OF_MONTH || (index == DAY_OF_WEEK && part == "L");
             if plain.contains(|letter: char| letter.is_alphabetic()) && !names.contains(&plain) && !modifier {
-                return Err(format!("{} in the {name} field is not a name it knows; it takes {takes}", shown(part)));
+                return Err(format!("{} in the {name} field is not a name it knows; it takes {takes}", quote(part)));
             }
         }
     }
@@ -249,7 +249,7 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
             let (name, takes) = FIELDS[index];
             return format!(
                 "the {name} field {} is not understood ({}); it takes {takes}",
-                shown(field),
+                quote(field),
                 reason(&error.to_string())
             );
         }
@@ -260,7 +260,7 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
 /// croner's sentence as the middle of ours. It repeats what was written, of any length.
 fn reason(message: &str) -> String {
     let message = message.split_once(": ").map_or(message, |(_, reason)| reason);
-    let plain = plainly(message.trim_end_matches('.'));
+    let plain = escape(message.trim_end_matches('.'));
     let mut letters = plain.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters.take(REASON_MAX)).collect()).unwrap_or_default()
 }

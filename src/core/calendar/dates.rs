@@ -116,7 +116,7 @@ impl Dates {
     }
 
     /// The ranges as they were written, without empty ones.
-    pub fn written(&self) -> &[DateRange] {
+    pub fn ranges(&self) -> &[DateRange] {
         &self.written
     }
 

@@ -7,8 +7,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::date_starts::{ClockChangeRule, earlier, end_after, first_once, first_step, first_written, window};
 use super::wall::{self, DAY_SECONDS};
-use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
 use super::{Dst, Start, Trigger, Weekdays, When};
 
 /// Nothing starts between an instant and this long after it.
@@ -146,9 +146,11 @@ impl When {
     /// The first start at `lower` or later among those written for `date`.
     pub(super) fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
         match &self.trigger {
-            Trigger::At { times, .. } => first_written(&self.zone, date, lower, Rule::Shift, |from| next_time(times, from)),
+            Trigger::At { times, .. } => {
+                first_written(&self.zone, date, lower, ClockChangeRule::Shift, |from| next_time(times, from))
+            }
             Trigger::Cron(pattern) => {
-                let rule = if pattern.is_fixed_time() { Rule::Carry } else { Rule::Elapse };
+                let rule = if pattern.is_fixed_time() { ClockChangeRule::Carry } else { ClockChangeRule::Elapse };
                 first_written(&self.zone, date, lower, rule, |from| pattern.next_second(from))
             }
             Trigger::Every { step, between: None, .. } => {

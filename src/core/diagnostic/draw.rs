@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Place, Severity, Span, is_unseen, plainly};
+use super::{Diagnostic, Place, Severity, Span, escape, needs_escape};
 
 /// Places of one file that are this near each other, in bytes, are drawn in one piece.
 const NEAR: u32 = 2_048;
@@ -36,7 +36,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(plainly(&diagnostic.message)).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(escape(&diagnostic.message)).id(diagnostic.code));
     let related = diagnostic.related.iter().map(|(place, role)| (place, role.as_str()));
     for piece in pieces(diagnostic.place.iter().map(|place| (place, "")).chain(related).collect()) {
         group = match drawn(&piece, texts) {
@@ -45,7 +45,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         };
     }
     if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(plainly(hint)));
+        group = group.element(Level::HELP.message(escape(hint)));
     }
     group
 }
@@ -66,7 +66,7 @@ fn pieces<'a>(places: Vec<Marked<'a>>) -> Vec<Vec<Marked<'a>>> {
 }
 
 fn origin(place: &Place) -> Origin<'_> {
-    let origin = Origin::path(plainly(&place.file));
+    let origin = Origin::path(escape(&place.file));
     match (place.line, place.column) {
         (0, _) => origin,
         (line, 0) => origin.line(line as usize),
@@ -90,8 +90,8 @@ fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Optio
     if end - start > PIECE_MAX {
         return None;
     }
-    let window = without_unseen(masked(text[start..end].trim_end_matches('\r')));
-    let mut snippet = Snippet::source(window.clone()).path(plainly(&first.file)).line_start(first.line as usize).fold(true);
+    let window = escape_all(masked(text[start..end].trim_end_matches('\r')));
+    let mut snippet = Snippet::source(window.clone()).path(escape(&first.file)).line_start(first.line as usize).fold(true);
     for (place, role) in piece {
         let annotation = if role.is_empty() { AnnotationKind::Primary } else { AnnotationKind::Context }
             .span(visible(&window, place.span, start));
@@ -111,8 +111,8 @@ fn visible(window: &str, span: Span, window_start: usize) -> Range<usize> {
 
 /// The text with a sign for each character that is not seen, which the renderer would let through to the terminal; as long as before,
 /// in bytes and in characters. Control characters of ASCII it draws itself.
-fn without_unseen(text: Cow<'_, str>) -> Cow<'_, str> {
-    let left_alone = |character: char| character.is_ascii() || !is_unseen(character);
+fn escape_all(text: Cow<'_, str>) -> Cow<'_, str> {
+    let left_alone = |character: char| character.is_ascii() || !needs_escape(character);
     if text.chars().all(left_alone) {
         return text;
     }
@@ -207,7 +207,7 @@ mod tests {
         let place = LineIndex::new(text).place(&file, Span { start, end: start + 1 });
         let diagnostic = Diagnostic::error("x", "m\u{9b}").at(place).hint("h\u{202e}");
         let drawn = render(&[diagnostic], &BTreeMap::from([(Arc::clone(&file), text)]), false);
-        assert!(!drawn.contains(|character: char| character != '\n' && is_unseen(character)), "{drawn:?}");
+        assert!(!drawn.contains(|character: char| character != '\n' && needs_escape(character)), "{drawn:?}");
         assert!(drawn.contains(":1:15") && drawn.contains("a\\u{1b}[31m\\u{9b}.yaml"), "{drawn}");
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::{NotSent, fail, finish, on_air, unsent, why_again};
+use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
 use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, delay, signed};
 
@@ -18,8 +18,14 @@ const BUSY_ROBOT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long before its window closes the last attempt is made: enough to wake, write and send.
 const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
 
-pub(super) fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
-    let state = judged(next, sent_at, judgement, robot_busy, now);
+pub(super) fn apply_answer(
+    next: &mut Occurrence,
+    sent_at: Timestamp,
+    judgement: Judgement,
+    robot_busy: bool,
+    now: Timestamp,
+) -> State {
+    let state = apply_verdict(next, sent_at, judgement, robot_busy, now);
     let Some(wanted) = next.wanted.take() else { return state };
     match state {
         State::OnAir if next.task_id.is_some() => State::Stopping { outcome: wanted },
@@ -31,7 +37,7 @@ pub(super) fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Jud
     }
 }
 
-fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
+fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
     next.first_sent_at.get_or_insert(sent_at);
     if judgement.request_id.is_some() {
         next.request_id = judgement.request_id;
@@ -66,15 +72,15 @@ fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot
             let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
             // A show that was on air is not given up for a stop that does not come through.
             let is_own = robot_busy && next.on_air_at.is_some();
-            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { again(next, None, false, now) }
+            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { retry(next, None, false, now) }
         }
-        Verdict::Again { retry_after, at_once } => again(next, retry_after, at_once, now),
+        Verdict::Again { retry_after, at_once } => retry(next, retry_after, at_once, now),
         Verdict::Permanent => fail(next, now),
     }
 }
 
 /// Waits for the next attempt, or ends when there can be none.
-fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
+fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
     if next.on_air_at.is_some() {
         next.lost_at.get_or_insert(now);
     }
@@ -92,7 +98,7 @@ fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
     let last = closes.map(|closes| closes - LAST_CALL);
     let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
-    let why = why_again(next);
+    let why = retry_reason(next);
     match last {
         // Sooner than the server asked for is not an attempt, it is one more rejection.
         Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
@@ -102,8 +108,8 @@ fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     }
 }
 
-pub(super) fn not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
-    unsent(next);
+pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
+    uncount_attempt(next);
     if next.on_air_at.is_some() {
         // A restart that late is not made.
         return match reason {

@@ -6,15 +6,15 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{answered, not_sent};
-use super::loss::vanished;
+use super::answer::{apply_answer, apply_not_sent};
+use super::loss::apply_loss;
 use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
 use crate::schedule::Late;
 
 /// How long a hand-over to itself waits for the answer of its own stop.
 const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 
-/// WaitReason a claimed attempt was not sent.
+/// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// Nothing was left of its time.
@@ -39,7 +39,7 @@ pub enum Event {
         /// Whether an earlier task of the same robot is not verified gone.
         robot_busy: bool,
     },
-    /// Its attempt came back unsent, and there is no time for another.
+    /// Its attempt came back uncount_attempt, and there is no time for another.
     NotSent(NotSent),
     /// Its attempt was taken back unsent; it is to be made later.
     Postponed,
@@ -102,20 +102,20 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
     let mut next = occurrence.clone();
     next.state = match (&occurrence.state, event) {
         (State::Armed | State::Calling, Event::Answered { sent_at, judgement, robot_busy }) => {
-            answered(&mut next, sent_at, judgement, robot_busy, now)
+            apply_answer(&mut next, sent_at, judgement, robot_busy, now)
         }
-        (State::Armed | State::Calling, Event::NotSent(reason)) => not_sent(&mut next, reason, now),
+        (State::Armed | State::Calling, Event::NotSent(reason)) => apply_not_sent(&mut next, reason, now),
         (State::Armed | State::Calling, Event::Postponed) => {
-            unsent(&mut next);
-            State::Waiting { until: now.max(next.key.start), why: why_again(&next) }
+            uncount_attempt(&mut next);
+            State::Waiting { until: now.max(next.key.start), why: retry_reason(&next) }
         }
         (State::Armed | State::Calling, Event::Skipped(reason)) => {
-            unsent(&mut next);
+            uncount_attempt(&mut next);
             State::Done { outcome: Outcome::Skipped(reason) }
         }
         (State::Armed | State::Calling, Event::Yield) => {
-            unsent(&mut next);
-            yielding(&mut next)
+            uncount_attempt(&mut next);
+            yield_room(&mut next)
         }
         // Sent, and not answered: what is wanted of it waits for the answer.
         (state @ (State::Armed | State::Calling), Event::Cut(outcome)) => {
@@ -126,7 +126,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             next.wanted.get_or_insert(ended(&next));
             state.clone()
         }
-        (State::Armed | State::Calling, Event::Recovered) => recovered(&mut next, now),
+        (State::Armed | State::Calling, Event::Recovered) => recover(&mut next, now),
         (State::Waiting { why, .. }, Event::Due) => due(&mut next, *why, now),
         (State::Waiting { why, .. }, Event::Expired(reason)) => {
             let had_no_chance = next.attempts == 0 && !next.in_doubt && *why != WaitReason::Yield;
@@ -134,14 +134,14 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
-        (State::Waiting { .. } | State::OnAir, Event::Yield) => yielding(&mut next),
+        (State::Waiting { .. } | State::OnAir, Event::Yield) => yield_room(&mut next),
         (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
         (State::Waiting { .. }, Event::Adopted { task_id }) if next.in_doubt => {
             let from = if next.on_air_at.is_none() { Adopted::FromWaiting } else { Adopted::FromRestart };
             adopt(&mut next, from, task_id, now)
         }
         (State::OnAir, Event::Adopted { task_id }) if next.task_id.is_none() => adopt(&mut next, Adopted::FromOnAir, task_id, now),
-        (State::OnAir, Event::TakenBack) => taken_back(&mut next, now),
+        (State::OnAir, Event::TakenBack) => take_back(&mut next, now),
         // Its end came before the truth: there is nothing of its own to stop.
         (State::Stopping { outcome }, Event::TakenBack) => {
             next.task_id = None;
@@ -162,7 +162,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             Some(_) => State::Stopping { outcome },
             None => finish(&mut next, outcome, now),
         },
-        (State::OnAir, Event::Gone { at }) => vanished(&mut next, at, now),
+        (State::OnAir, Event::Gone { at }) => apply_loss(&mut next, at, now),
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
             let is_end = outcome.name() == "ended";
             let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
@@ -189,18 +189,18 @@ pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> 
 }
 
 /// The attempt that was claimed was never sent, and does not count.
-pub(super) fn unsent(next: &mut Occurrence) {
+pub(super) fn uncount_attempt(next: &mut Occurrence) {
     next.attempts = next.attempts.saturating_sub(1);
     next.tries = next.tries.saturating_sub(1);
 }
 
 /// For what an occurrence waits that is to be tried again.
-pub(super) fn why_again(next: &Occurrence) -> WaitReason {
+pub(super) fn retry_reason(next: &Occurrence) -> WaitReason {
     if next.on_air_at.is_none() { WaitReason::Retry } else { WaitReason::Restart }
 }
 
 /// Nobody knows for how long: whoever has the room is asked, and not the time.
-fn yielding(next: &mut Occurrence) -> State {
+fn yield_room(next: &mut Occurrence) -> State {
     // Off the air is where it is to be now.
     next.lost_at = None;
     State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield }
@@ -232,7 +232,7 @@ fn adopt(next: &mut Occurrence, from: Adopted, task_id: String, now: Timestamp) 
 }
 
 /// As it was before the callback.
-fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
+fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
     next.task_id = None;
     next.confirmed_at = None;
     match next.adopted.take() {
@@ -244,7 +244,7 @@ fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
                 next.restarts = next.restarts.saturating_sub(1);
                 next.lost_at = Some(now);
             }
-            State::Waiting { until: now, why: why_again(next) }
+            State::Waiting { until: now, why: retry_reason(next) }
         }
         Some(Adopted::FromOnAir) | None => State::OnAir,
     }
@@ -287,7 +287,7 @@ fn due(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
 }
 
 /// The daemon ended between the claim of an attempt and the record of its answer: it may have been sent.
-fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
+fn recover(next: &mut Occurrence, now: Timestamp) -> State {
     next.doubt(next.tried_at.unwrap_or(next.key.start));
     if let Some(outcome) = next.wanted.take() {
         // Nobody knows its task, so nobody can stop it; nor is it started again.
@@ -303,5 +303,5 @@ fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
         return finish(next, Outcome::Failed(failure), now);
     }
     // In doubt does not mean now: a clock that went back may find the start still ahead.
-    State::Waiting { until: now.max(next.key.start), why: why_again(next) }
+    State::Waiting { until: now.max(next.key.start), why: retry_reason(next) }
 }

@@ -29,7 +29,7 @@ fn recent(heals: &[Timestamp], now: Timestamp) -> impl Iterator<Item = Timestamp
 }
 
 /// Its task vanished at `at`: it is put on air again, or it is over.
-pub(super) fn vanished(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> State {
+pub(super) fn apply_loss(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> State {
     let outcome = match end_of(next, at) {
         Some(outcome) => outcome,
         None if next.policy.heal && next.closes_after_loss(at).is_none_or(|closes| now <= closes) => {

@@ -25,7 +25,7 @@ pub enum Outcome {
     Skipped(SkippedReason),
 }
 
-/// WaitReason it failed.
+/// Why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The last error code.
@@ -38,7 +38,7 @@ pub enum Failure {
     Lost,
 }
 
-/// WaitReason it had no chance.
+/// Why it had no chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissedReason {
     /// Its window or `start_within` had closed when it was settled: nobody was there.
@@ -57,7 +57,7 @@ pub enum MissedReason {
     Restored,
 }
 
-/// WaitReason it was not wanted.
+/// Why it was not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkippedReason {
     /// Its job was paused.

@@ -86,7 +86,7 @@ fn answer(occurrence: &Occurrence, answer: &Answer, now: Timestamp) -> Occurrenc
 }
 
 fn answer_while(occurrence: &Occurrence, answer: &Answer, now: Timestamp, robot_busy: bool) -> Occurrence {
-    let judgement = judge(occurrence, answer);
+    let judgement = classify(occurrence, answer);
     decide(occurrence, Event::Answered { sent_at: now, judgement, robot_busy }, now).expect("legal")
 }
 

@@ -73,7 +73,7 @@ pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
 }
 
 /// Judges the answer to a start.
-pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
     let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {

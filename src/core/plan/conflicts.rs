@@ -19,12 +19,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::Planned;
 use super::precedence::clash;
 pub use super::precedence::{ConflictKind, TOUCHING};
-use super::target::Target;
+use super::target::JobTarget;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
 pub use clash::Clash;
 pub(super) use clash::have_one_robot;
-use sample::Changes;
+use sample::ClockChanges;
 use sweep::{Next, Pair, Reached, Sweep};
 
 /// How far ahead conflicts are looked for.
@@ -62,21 +62,21 @@ pub struct Conflicts {
 }
 
 /// Judges a schedule from `now` on. Takes the longer the more windows may clash; of each job it looks at 20,000 windows at most.
-pub fn judge(schedule: &Schedule, now: Timestamp) -> Conflicts {
+pub fn check_conflicts(schedule: &Schedule, now: Timestamp) -> Conflicts {
     let range = now..now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let mut judge = Judge { changes: Changes::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
+    let mut checker = Checker { changes: ClockChanges::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
     for jobs in groups(schedule) {
-        judge.group(&jobs);
-        if judge.more {
+        checker.group(&jobs);
+        if checker.more {
             break;
         }
     }
-    let mut clashes = judge.clashes;
+    let mut clashes = checker.clashes;
     clashes.sort_by(|one, other| {
         let places = |clash: &Clash| (clash.later.job.place.clone(), clash.earlier.job.place.clone());
         places(one).cmp(&places(other))
     });
-    Conflicts { now, clashes, more: judge.more, short: judge.short }
+    Conflicts { now, clashes, more: checker.more, short: checker.short }
 }
 
 impl Conflicts {
@@ -98,18 +98,18 @@ impl Conflicts {
 
 /// The enabled jobs that can clash with each other: of one target, and all of them yielding or none.
 fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
-    let mut groups: HashMap<(Target<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
+    let mut groups: HashMap<(JobTarget<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
     for job in schedule.jobs().filter(|job| job.enabled) {
-        groups.entry((Target::of(job), job.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
+        groups.entry((JobTarget::of(job), job.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
     }
     // In the order of their first jobs, so that what is told does not depend on chance when judging ends early.
     let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
     ordered.into_values()
 }
 
-struct Judge {
+struct Checker {
     range: Range<Timestamp>,
-    changes: Changes,
+    changes: ClockChanges,
     clashes: Vec<Clash>,
     /// How many of them are no clock change's doing.
     real: usize,
@@ -117,10 +117,10 @@ struct Judge {
     short: Option<(Arc<Job>, Timestamp)>,
 }
 
-impl Judge {
+impl Checker {
     fn group(&mut self, jobs: &[Arc<Job>]) {
         if let [job] = jobs
-            && !self.is_at_odds_with_itself(job)
+            && !self.may_clash_with_itself(job)
         {
             return;
         }
@@ -131,7 +131,7 @@ impl Judge {
     }
 
     /// Whether windows of this one job may clash.
-    fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
+    fn may_clash_with_itself(&mut self, job: &Job) -> bool {
         // Of two of its own starts, one is later.
         let may_clash = clash(job.conflict, job.conflict, false, || !job.robot.as_str().contains("{start}")).is_some();
         may_clash && sample::may_overlap_itself(job, &mut self.changes)
@@ -143,7 +143,7 @@ impl Judge {
             return None;
         }
         let others = (0..jobs.len()).flat_map(|other| (0..other).map(move |one| (one, other)));
-        let own = (0..jobs.len()).filter(|index| self.is_at_odds_with_itself(&jobs[*index])).map(|index| (index, index));
+        let own = (0..jobs.len()).filter(|index| self.may_clash_with_itself(&jobs[*index])).map(|index| (index, index));
         Some(others.chain(own).collect())
     }
 
@@ -171,7 +171,7 @@ impl Judge {
         match reached {
             Reached::TheEnd => {}
             Reached::Stopped => self.more = true,
-            Reached::Tired(at, index) => {
+            Reached::LimitReached(at, index) => {
                 if self.short.as_ref().is_none_or(|(_, earliest)| at < *earliest) {
                     self.short = Some((Arc::clone(&jobs[index]), at));
                 }

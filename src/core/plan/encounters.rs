@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::conflicts::have_one_robot;
-use super::precedence::{ConflictKind, Contender, Displacement, Holder, contest};
-use super::target::Target;
+use super::precedence::{ConflictKind, Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::Schedule;
 
@@ -48,8 +48,8 @@ pub struct Encounter {
 /// Returns what `own` meets from `from` on, which is not before its start: in the order of the others' starts, and up to the one
 /// that cuts it.
 pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<Encounter> {
-    let target = Target::of(&own.job);
-    let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && Target::of(job) == target).collect();
+    let target = JobTarget::of(&own.job);
+    let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
     let last = last_encounter(own, from);
     let is_own = |other: &Planned| other.start.at == own.start.at && other.job.id == own.job.id;
     let others = Upcoming::open_at(jobs, from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
@@ -74,12 +74,12 @@ fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
     }
     let contest = contest(&ours, &theirs, || have_one_robot(own, other));
     Some(match (contest.clash, contest.holder) {
-        (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, Holder::Own { .. }) },
-        (None, Holder::Both) => EncounterEffect::PlaysBeside,
-        (None, Holder::Own { displaces: Displacement::Yields }) => EncounterEffect::IsYieldedTo,
-        (None, Holder::Other { displaces: Displacement::Yields }) => EncounterEffect::Yields,
-        (None, Holder::Own { .. }) => EncounterEffect::Takes,
-        (None, Holder::Other { .. }) => EncounterEffect::IsCut,
+        (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, RoomHolder::Own { .. }) },
+        (None, RoomHolder::Both) => EncounterEffect::PlaysBeside,
+        (None, RoomHolder::Own { displaces: Displacement::Yields }) => EncounterEffect::IsYieldedTo,
+        (None, RoomHolder::Other { displaces: Displacement::Yields }) => EncounterEffect::Yields,
+        (None, RoomHolder::Own { .. }) => EncounterEffect::Takes,
+        (None, RoomHolder::Other { .. }) => EncounterEffect::IsCut,
     })
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::precedence::{Contender, Displacement, Holder, contest};
-use super::target::Target;
+use super::precedence::{Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::{Conflict, Job, JobId, Schedule};
 
@@ -27,7 +27,7 @@ pub struct Pause {
 
 /// An occurrence as a list of what is to come shows it.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct WithPauses {
     /// The occurrence.
     pub occurrence: Planned,
     /// Of one that yields the pauses in its window, by their starts: the first 1,000, and if the window never ends those of its first
@@ -37,7 +37,7 @@ pub struct Listed {
 
 /// The jobs on the targets of those that yield.
 pub struct Pauses<'a> {
-    jobs: HashMap<Target<'a>, Vec<&'a Arc<Job>>>,
+    jobs: HashMap<JobTarget<'a>, Vec<&'a Arc<Job>>>,
 }
 
 impl<'a> Pauses<'a> {
@@ -45,10 +45,10 @@ impl<'a> Pauses<'a> {
     pub fn new(schedule: &'a Schedule) -> Pauses<'a> {
         let enabled = || schedule.jobs().filter(|job| job.enabled);
         let yielding = enabled().filter(|job| job.conflict == Conflict::Yield);
-        let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (Target::of(job), Vec::new())).collect();
+        let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (JobTarget::of(job), Vec::new())).collect();
         if !jobs.is_empty() {
             for job in enabled() {
-                if let Some(jobs) = jobs.get_mut(&Target::of(job)) {
+                if let Some(jobs) = jobs.get_mut(&JobTarget::of(job)) {
                     jobs.push(job);
                 }
             }
@@ -57,9 +57,9 @@ impl<'a> Pauses<'a> {
     }
 
     /// An occurrence of this schedule with its pauses.
-    pub fn listed(&self, occurrence: Planned) -> Listed {
+    pub fn with_pauses(&self, occurrence: Planned) -> WithPauses {
         let pauses = (occurrence.job.conflict == Conflict::Yield).then(|| self.of(&occurrence));
-        Listed { occurrence, pauses }
+        WithPauses { occurrence, pauses }
     }
 
     /// Returns the times during which others have the room, each from its start on.
@@ -67,13 +67,13 @@ impl<'a> Pauses<'a> {
         let start = yielding.start.at;
         let end = yielding.end.at();
         let last = last_encounter(yielding, start);
-        let jobs = self.jobs.get(&Target::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
+        let jobs = self.jobs.get(&JobTarget::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
         let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
         let own = Contender::planned(yielding);
         // Robots count only where both allow others, and this one yields.
         let has_the_room = |other: &Planned| {
             let holder = contest(&own, &Contender::planned(other), || true).holder;
-            holder == Holder::Other { displaces: Displacement::Yields }
+            holder == RoomHolder::Other { displaces: Displacement::Yields }
         };
         let pauses = others.filter(has_the_room).filter_map(|other| {
             let from = other.start.at.max(start);

@@ -33,14 +33,14 @@ pub struct Contender<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contest {
     /// Who has the room.
-    pub holder: Holder,
+    pub holder: RoomHolder,
     /// What is wrong with the schedule, if nothing in it says what is meant. The room has a holder all the same.
     pub clash: Option<ConflictKind>,
 }
 
 /// Who has the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum RoomHolder {
     /// Both: they play side by side.
     Both,
     /// The first of the two.
@@ -136,11 +136,11 @@ pub fn contest(own: &Contender<'_>, other: &Contender<'_>, have_one_robot: impl 
     let clash = clash(earlier.conflict, later.conflict, own.start == other.start, have_one_robot);
     let both_allow = (own.conflict, other.conflict) == (Conflict::Allow, Conflict::Allow);
     let holder = if both_allow && clash.is_none() {
-        Holder::Both
+        RoomHolder::Both
     } else if own.rank() < other.rank() {
-        Holder::Other { displaces: own.displaced_by(other) }
+        RoomHolder::Other { displaces: own.displaced_by(other) }
     } else {
-        Holder::Own { displaces: other.displaced_by(own) }
+        RoomHolder::Own { displaces: other.displaced_by(own) }
     };
     Contest { holder, clash }
 }

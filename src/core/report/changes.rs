@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::plan::{PlanObject, clock, end, place, start};
 use super::time::instant;
 use crate::occurrence::{Kind, Occurrence, State};
-use crate::plan::changes::{Change, ChangeKind};
+use crate::plan::changes::{ChangeKind, PlanChange};
 use crate::plan::pauses::Pauses;
 use crate::plan::{End, Planned, find};
 use crate::schedule::{Job, OnRemove, Schedule};
@@ -27,8 +27,9 @@ pub struct ChangeObject {
 
 impl ChangeObject {
     /// Of a difference; each side with the pauses of its schedule. `reveal` shows whole stream URLs.
-    pub fn new(change: Change, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
-        let object = |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.listed(side), reveal));
+    pub fn new(change: PlanChange, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
+        let object =
+            |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.with_pauses(side), reveal));
         ChangeObject {
             change: change.kind.name(),
             fields: change.fields,
@@ -39,7 +40,7 @@ impl ChangeObject {
 }
 
 /// A difference as a line of a diff, the job's column as wide as `width`. Times are on the wall clock of the job's zone.
-pub fn line(change: &Change, width: usize, reveal: bool) -> String {
+pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
     let (before, after) = (change.before.as_ref(), change.after.as_ref());
     let Some(shown) = before.or(after) else { return String::new() };
     let (sign, what) = match (change.kind, before.zip(after)) {
@@ -57,7 +58,7 @@ pub fn line(change: &Change, width: usize, reveal: bool) -> String {
 }
 
 /// `end -> 21:00:00, room -> main/foyer, volume`. Values where there is something to see.
-fn fields(change: &Change, before: &Planned, after: &Planned, reveal: bool) -> String {
+fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
     let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
     let shown = change.fields.iter().map(|field| {
@@ -79,7 +80,7 @@ fn target(job: &Job) -> String {
 
 /// What becomes of an occurrence on air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum EditEffect {
     /// Its start left the schedule, and it plays to its end all the same.
     Finishes,
     /// Its start left the schedule, and it is taken off the air.
@@ -96,26 +97,26 @@ pub fn touched<'a>(
     on_air: &'a [Occurrence],
     (before, after): (&Schedule, &Schedule),
     now: Timestamp,
-) -> Vec<(&'a Occurrence, Effect)> {
+) -> Vec<(&'a Occurrence, EditEffect)> {
     let follows = |occurrence: &&Occurrence| occurrence.kind != Kind::Fired && occurrence.state == State::OnAir;
     let rows = on_air.iter().filter(follows).filter_map(|occurrence| {
-        let effect = effect(occurrence, after, now)?;
+        let effect = edit_effect(occurrence, after, now)?;
         // What the schedule in force has done to it already is not this edit's doing.
-        (self::effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
+        (self::edit_effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
     });
     rows.collect()
 }
 
-fn effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<Effect> {
+fn edit_effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<EditEffect> {
     let Some(planned) = find(schedule, occurrence.key.job.as_str(), occurrence.key.start) else {
         return Some(match occurrence.policy.on_remove {
-            OnRemove::Finish => Effect::Finishes,
-            OnRemove::Stop => Effect::Stops,
+            OnRemove::Finish => EditEffect::Finishes,
+            OnRemove::Stop => EditEffect::Stops,
         });
     };
     let end = planned.end;
     let is_past = end.at().is_some_and(|end| end <= now);
-    (end != occurrence.end).then_some(if is_past { Effect::Cut(end) } else { Effect::Ends(end) })
+    (end != occurrence.end).then_some(if is_past { EditEffect::Cut(end) } else { EditEffect::Ends(end) })
 }
 
 /// One that is on air and touched, as programs read it.
@@ -137,13 +138,13 @@ pub struct TouchedObject {
 
 impl TouchedObject {
     /// Of a row and what becomes of it.
-    pub fn new(occurrence: &Occurrence, effect: Effect) -> TouchedObject {
+    pub fn new(occurrence: &Occurrence, effect: EditEffect) -> TouchedObject {
         let end_before = occurrence.end.at().map(instant);
         let (effect, end_after) = match effect {
-            Effect::Finishes => ("finishes", end_before.clone()),
-            Effect::Stops => ("stops", None),
-            Effect::Ends(end) => ("ends", end.at().map(instant)),
-            Effect::Cut(end) => ("cut", end.at().map(instant)),
+            EditEffect::Finishes => ("finishes", end_before.clone()),
+            EditEffect::Stops => ("stops", None),
+            EditEffect::Ends(end) => ("ends", end.at().map(instant)),
+            EditEffect::Cut(end) => ("cut", end.at().map(instant)),
         };
         let (job, start) = (occurrence.key.job.to_string(), instant(occurrence.key.start));
         TouchedObject { change: "on_air", job, start, effect, end_before, end_after }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::time::{instant, local};
-use crate::plan::forecast::{Asked, Forecast, PEAKS_MAX, Peak};
+use crate::plan::forecast::{Forecast, PEAKS_MAX, Peak, RequestKind};
 
 /// One peak as programs read it. The keys and their order are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +30,7 @@ impl PeakObject {
     /// Of a peak.
     pub fn new(peak: &Peak, rate: NonZeroU32) -> PeakObject {
         let wait_ms = i64::try_from(peak.wait.as_millis()).unwrap_or(i64::MAX);
-        PeakObject { action: peak.asked.name(), at: instant(peak.at), due: peak.due, rate: rate.get(), wait_ms }
+        PeakObject { action: peak.kind.name(), at: instant(peak.at), due: peak.due, rate: rate.get(), wait_ms }
     }
 }
 
@@ -67,9 +67,9 @@ fn leaves(peak: &Peak) -> Timestamp {
 }
 
 fn counted(peak: &Peak) -> String {
-    let noun = match peak.asked {
-        Asked::Start => "start",
-        Asked::Stop => "stop",
+    let noun = match peak.kind {
+        RequestKind::Start => "start",
+        RequestKind::Stop => "stop",
     };
     format!("{} {noun}{}", peak.due, if peak.due == 1 { "" } else { "s" })
 }

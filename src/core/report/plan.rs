@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::time::{instant, local};
-use crate::plan::pauses::{Listed, Pause};
+use crate::plan::pauses::{Pause, WithPauses};
 use crate::plan::{End, Planned};
 use crate::schedule::{Conflict, Job};
 use crate::trtc::Room;
@@ -68,7 +68,7 @@ impl PauseObject {
 
 impl PlanObject {
     /// Of an occurrence. `reveal` shows the whole stream URL.
-    pub fn new(listed: &Listed, reveal: bool) -> PlanObject {
+    pub fn new(listed: &WithPauses, reveal: bool) -> PlanObject {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
@@ -161,7 +161,7 @@ impl PlanTable {
     }
 
     /// The next rows; the first part has the header.
-    pub fn part(&mut self, occurrences: impl Iterator<Item = Listed>) -> Table {
+    pub fn part(&mut self, occurrences: impl Iterator<Item = WithPauses>) -> Table {
         let header = if std::mem::take(&mut self.header) { self.columns(HEADER.map(str::to_owned)).collect() } else { Vec::new() };
         let rows = occurrences.map(|occurrence| self.columns(self.row(&occurrence)).collect()).collect();
         Table { header, rows, min_widths: self.widths.clone() }
@@ -172,7 +172,7 @@ impl PlanTable {
         row.into_iter().zip(self.shown).filter(|(_, shown)| *shown).map(|(cell, _)| cell)
     }
 
-    fn row(&self, listed: &Listed) -> [String; COLUMNS] {
+    fn row(&self, listed: &WithPauses) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         [

@@ -13,8 +13,8 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::occurrence::{Occurrence, Orphan, Task};
-use crate::plan::pauses::Listed;
-pub use health::{Health, judge};
+use crate::plan::pauses::WithPauses;
+pub use health::{Health, assess_health};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.
@@ -55,7 +55,7 @@ pub enum DaemonView {
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
-        next: Vec<Listed>,
+        next: Vec<WithPauses>,
         /// How it is.
         state: DaemonState,
     },
@@ -179,7 +179,7 @@ pub struct QueueObject {
 impl StatusObject {
     /// Of its input.
     pub fn new(input: &StatusInput) -> StatusObject {
-        let (health, reasons) = judge(input);
+        let (health, reasons) = assess_health(input);
         let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
         let ledger = input.ledger.as_ref().ok();
         let (jobs, rejected, next, state) = match &input.daemon {

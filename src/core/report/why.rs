@@ -20,7 +20,7 @@ use crate::calendar::Dst;
 use crate::occurrence::{Occurrence, State};
 use crate::plan::encounters::{Encounter, EncounterEffect, paused_at};
 use crate::plan::pauses::Pauses;
-use crate::plan::why::{Asked, Why};
+use crate::plan::why::{Question, Why};
 use crate::plan::{End, Planned};
 
 /// Starts of a date that the text shows; the rest is counted.
@@ -111,10 +111,10 @@ impl WhyInput<'_> {
     /// The answer for programs.
     pub fn object(&self) -> WhyObject {
         let why = self.why;
-        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.listed(occurrence.clone()), false);
+        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.with_pauses(occurrence.clone()), false);
         let date = match why.asked {
-            Asked::Date(date) => Some(date.to_string()),
-            Asked::Now(_) | Asked::At(_) | Asked::Wall(_) => None,
+            Question::Date(date) => Some(date.to_string()),
+            Question::Now(_) | Question::At(_) | Question::Wall(_) => None,
         };
         let start = |occurrence: &Planned| StartObject {
             plan: plan(occurrence),
@@ -129,7 +129,7 @@ impl WhyInput<'_> {
             reasons: self.reasons(),
             previous: why.previous.as_ref().map(plan),
             next: why.next.iter().map(plan).collect(),
-            ledger: self.meant_row().map(HistoryObject::new),
+            ledger: self.relevant_row().map(HistoryObject::new),
             count: why.count,
             starts: why.starts.iter().map(start).collect(),
         }
@@ -141,7 +141,7 @@ impl WhyInput<'_> {
         for reason in self.reasons() {
             let _ = writeln!(out, "  {}", reason.text);
         }
-        if matches!(self.why.asked, Asked::Date(_)) {
+        if matches!(self.why.asked, Question::Date(_)) {
             for occurrence in self.why.starts.iter().take(STARTS_SHOWN) {
                 let _ = writeln!(out, "  {}", self.line(occurrence));
             }
@@ -168,12 +168,12 @@ impl WhyInput<'_> {
     }
 
     /// The row of what is meant. Where the plan has nothing the ledger may have: of an edited schedule, or of a start by hand.
-    fn meant_row(&self) -> Option<&Occurrence> {
+    fn relevant_row(&self) -> Option<&Occurrence> {
         let of_the_plan = self.why.occurrence().and_then(|occurrence| self.row(occurrence.start.at));
-        let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Asked::Date(_)));
+        let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Question::Date(_)));
         let still_open = || {
             let latest = self.record.ok()?.latest.as_ref()?;
-            (matches!(self.why.asked, Asked::Now(_)) && !latest.is_done()).then_some(latest)
+            (matches!(self.why.asked, Question::Now(_)) && !latest.is_done()).then_some(latest)
         };
         of_the_plan.or_else(by_instant).or_else(still_open)
     }
@@ -184,21 +184,21 @@ impl WhyInput<'_> {
         let id = &why.job.id;
         let at = moment(why.at, zone);
         match (why.asked, why.starts.first()) {
-            (Asked::Now(_), _) => self.headline_now(),
-            (Asked::Date(date), Some(_)) => {
+            (Question::Now(_), _) => self.headline_now(),
+            (Question::Date(date), Some(_)) => {
                 let times = if why.count == 1 { "once".to_owned() } else { format!("{} times", why.count) };
                 format!("yes: `{id}` starts {times} on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
             }
-            (Asked::Date(date), None) => {
+            (Question::Date(date), None) => {
                 format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
             }
-            (Asked::At(_) | Asked::Wall(_), Some(start)) => {
+            (Question::At(_) | Question::Wall(_), Some(start)) => {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
                 format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
             }
-            (Asked::At(_) | Asked::Wall(_), None) => {
+            (Question::At(_) | Question::Wall(_), None) => {
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
                 let row = self.row(why.at).map(|row| format!(" by the schedule, but has a row: {}", record::phrase(row)));
                 format!("no: `{id}` does not start at {at}{}{}", paused.unwrap_or_default(), row.unwrap_or_default())
@@ -209,7 +209,7 @@ impl WhyInput<'_> {
     fn headline_now(&self) -> String {
         let why = self.why;
         let id = &why.job.id;
-        if let Some(row) = self.meant_row() {
+        if let Some(row) = self.relevant_row() {
             let what = match &row.state {
                 State::OnAir => "is on air".to_owned(),
                 State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
@@ -240,11 +240,11 @@ impl WhyInput<'_> {
     /// The rules, then what is open and what it meets, then the ledger.
     fn reasons(&self) -> Vec<Reason> {
         let why = self.why;
-        let mut reasons: Vec<Reason> = self.asked_in_words().into_iter().collect();
+        let mut reasons: Vec<Reason> = self.question_text().into_iter().collect();
         match (why.asked, why.starts.first(), &why.open) {
-            (_, Some(start), _) => reasons.extend(rules::grounds(start, why.asked)),
+            (_, Some(start), _) => reasons.extend(rules::start_reasons(start, why.asked)),
             // The present is inside a window: today's rules are nobody's concern.
-            (Asked::Now(_), None, Some(_)) => {}
+            (Question::Now(_), None, Some(_)) => {}
             _ => reasons.extend(rules::refusals(why)),
         }
         if let Some(open) = why.open.as_ref().filter(|_| why.starts.is_empty()) {
@@ -257,8 +257,8 @@ impl WhyInput<'_> {
         if let more @ 1.. = why.encounters.len().saturating_sub(ENCOUNTERS_MAX) {
             reasons.push(Reason::new("conflict", Says::Note, format!("and {more} more in its room: see `ingestd plan`")));
         }
-        if !matches!(why.asked, Asked::Date(_)) {
-            reasons.extend(self.told_by_the_ledger());
+        if !matches!(why.asked, Question::Date(_)) {
+            reasons.extend(self.ledger_reasons());
         } else if let Err(why_not) = self.record {
             reasons.push(Reason::new("ledger", Says::Note, without_ledger(why_not)));
         }
@@ -266,8 +266,8 @@ impl WhyInput<'_> {
     }
 
     /// What became of the time that was asked about, where a clock change has a say in it.
-    fn asked_in_words(&self) -> Option<Reason> {
-        let Asked::Wall(written) = self.why.asked else { return None };
+    fn question_text(&self) -> Option<Reason> {
+        let Question::Wall(written) = self.why.asked else { return None };
         if self.why.starts.first().is_some_and(|start| start.start.dst.is_some()) {
             // The start tells it itself.
             return None;
@@ -287,7 +287,7 @@ impl WhyInput<'_> {
         Reason::new("window", Says::Note, text)
     }
 
-    fn told_by_the_ledger(&self) -> Vec<Reason> {
+    fn ledger_reasons(&self) -> Vec<Reason> {
         let zone = &self.why.job.when.zone;
         let note = |text: String| Reason::new("ledger", Says::Note, text);
         let record = match self.record {
@@ -295,7 +295,7 @@ impl WhyInput<'_> {
             Err(why_not) => return vec![note(without_ledger(why_not))],
         };
         let meant = self.why.occurrence();
-        match (self.meant_row(), meant) {
+        match (self.relevant_row(), meant) {
             (Some(row), _) => {
                 let start = row.key.start;
                 let of_another = if meant.is_none() {

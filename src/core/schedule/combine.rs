@@ -7,7 +7,7 @@ use super::job::StreamUrl;
 use super::moments::Bound;
 use super::problem::Problem;
 use super::raw::{RawJob, Slot};
-use super::values::written;
+use super::values::format_duration;
 use crate::diagnostic::Span;
 use jiff::civil::{DateTime, Time};
 
@@ -184,8 +184,11 @@ fn seek_within_length(raw: &mut RawJob) -> Option<Problem> {
         return None;
     }
     (raw.seek.value, raw.length.value) = (None, None);
-    let message =
-        format!("`seek`: `{}` is not before the end of the media, whose `length` is `{}`", written(seek), written(length));
+    let message = format!(
+        "`seek`: `{}` is not before the end of the media, whose `length` is `{}`",
+        format_duration(seek),
+        format_duration(length)
+    );
     Some(Problem::at(raw.seek.span, "out-of-range", message).related(raw.length.span, "the length"))
 }
 
@@ -201,7 +204,8 @@ fn retry_delays(raw: &mut RawJob) -> Option<Problem> {
     let key = if retry.first.written { retry.first.span } else { retry.cap.span };
     (retry.first.value, retry.cap.value) = (None, None);
     (retry.first.written, retry.cap.written) = (true, true);
-    let message = format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", written(first), written(cap));
+    let message =
+        format!("`retry`: `first` is `{}`, longer than `cap`, which is `{}`", format_duration(first), format_duration(cap));
     Some(Problem::at(key, "out-of-range", message).hint("raise `cap`, or lower `first`"))
 }
 

@@ -12,7 +12,7 @@ use super::combine::{RETRY_CAP, RETRY_FIRST, chain_has_no_dates, combine};
 use super::job::{Job, JobId, RetryPolicy, RobotTemplate};
 use super::moments::{dates, each};
 use super::names::{NAME_FORM, bad_job_id, is_calendar_name};
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{Around, resolve};
 use super::schema::TOP_LEVEL;
@@ -166,11 +166,11 @@ impl Reader<'_> {
             let place = file.place(entry.key_span);
             if !is_calendar_name(name) {
                 let problem =
-                    Problem::at(entry.key_span, "bad-name", format!("{} is no name for a calendar", shown(name))).hint(NAME_FORM);
+                    Problem::at(entry.key_span, "bad-name", format!("{} is no name for a calendar", quote(name))).hint(NAME_FORM);
                 self.tell(file, vec![problem]);
             }
             if let Some(first) = self.shared.calendars.get(name) {
-                let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", shown(name)));
+                let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", quote(name)));
                 self.diagnostics.push(
                     twice.at(place).related(first.place.clone(), "first named here").hint("calendars are shared by all files"),
                 );
@@ -246,8 +246,8 @@ impl Reader<'_> {
         }
         if let Some((name, span)) = wide.zoneless.first() {
             let message = match wide.zoneless.len() {
-                1 => format!("the job {} has no `timezone`", shown(name)),
-                count => format!("{} and {} more of this file's jobs have no `timezone`", shown(name), count - 1),
+                1 => format!("the job {} has no `timezone`", quote(name)),
+                count => format!("{} and {} more of this file's jobs have no `timezone`", quote(name), count - 1),
             };
             let problem = Problem::at(*span, "missing", message)
                 .hint("write `timezone: Asia/Shanghai`, or where it is, at the top of the file");
@@ -263,7 +263,7 @@ impl Reader<'_> {
         let id = self.job_id(file, name, &place);
         let Some(entries) = entry.value.entries() else {
             let problem = if entry.value.is_null() {
-                Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
+                Problem::at(key, "no-value", format!("the job {} has no fields", quote(name)))
             } else {
                 Problem::of(&entry.value, "wrong-type", format!("a job is a mapping of fields, not {}", entry.value.describe()))
             };
@@ -377,7 +377,7 @@ fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
 
 fn unknown_top_level(entry: &Entry<'_>) -> Problem {
     let key = entry.key.as_ref();
-    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)));
+    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
     if fields::FIELDS.iter().any(|field| field.name == key) {
         return problem.hint("a field for all jobs of the file goes under `defaults`");
     }

@@ -11,7 +11,7 @@ use super::Settings;
 use super::combine::{RETRY_CAP, RETRY_FIRST, is_live, triggers};
 use super::job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy, RobotTemplate, StreamUrl};
 use super::moments::Bound;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::RawJob;
 use super::robots;
 use crate::calendar::{Dates, Trigger, Weekdays, When};
@@ -174,7 +174,7 @@ fn app(raw: &RawJob, around: &Around<'_>, problems: &mut Vec<Problem>) -> Option
         Some(name) => apps.get_key_value(name).map_or_else(
             || {
                 let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the settings have {}", listed(names())));
-                let message = format!("`app`: the settings have no application {}", shown(name));
+                let message = format!("`app`: the settings have no application {}", quote(name));
                 problems.push(Problem::at(raw.app.span, "unknown-app", message).hint(hint));
                 None
             },

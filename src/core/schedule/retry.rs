@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::forms::{Column, In, Lasting, Own, Whole, mapping};
 use super::places;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
 use super::shared::Shared;
 use crate::yaml::Entry;
@@ -52,7 +52,7 @@ impl Column<RawJob> for Retry {
             let key = entry.key.as_ref();
             let Some((_, _, column)) = KEYS.iter().find(|(name, ..)| *name == key) else {
                 raw.refused = true;
-                let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)));
+                let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
                 problems.push(problem.maybe_hint(did_you_mean(key, KEYS.iter().map(|(name, ..)| *name))));
                 continue;
             };

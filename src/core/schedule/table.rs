@@ -7,7 +7,7 @@ use serde_json::json;
 use super::fields::{Field, Group};
 use super::forms::{Choice, Flag, In, Lasting, Own, Seconds, Whole, one_or_many, one_or_many_distinct};
 use super::job::{Conflict, EndRule, Late, OnRemove};
-use super::problem::{Problem, shown};
+use super::problem::{Problem, quote};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::{moments, names, places, schema, values};
@@ -272,7 +272,7 @@ fn only_default(node: &Node<'_>) -> Result<(), Problem> {
     if values::boolean(node)? {
         return Ok(());
     }
-    let problem = Problem::not_supported(node.span, &shown(node.text().unwrap_or_default()));
+    let problem = Problem::not_supported(node.span, &quote(node.text().unwrap_or_default()));
     Err(problem.hint("`true`, the default, is all there is; leave it out"))
 }
 

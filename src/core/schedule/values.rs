@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::forms::text_like;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use crate::yaml::{Kind, Node};
 
 /// Longest duration anywhere. Ten years are no show, and keep every sum of instants inside what the calendar can express.
@@ -34,7 +34,7 @@ pub fn text<'n>(node: &'n Node<'_>, due: &str) -> Result<&'n str, Problem> {
         return Err(Problem::of(
             node,
             "wrong-type",
-            format!("{due} is due, and {} without quotes is a boolean to many YAML readers", shown(text)),
+            format!("{due} is due, and {} without quotes is a boolean to many YAML readers", quote(text)),
         )
         .hint(format!("write `\"{text}\"`")));
     }
@@ -56,7 +56,7 @@ pub fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
         _ => None,
     };
     let problem = if matches!(lower.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
-        format!("{} is a boolean in YAML 1.1 only; `true` or `false` is due", shown(text))
+        format!("{} is a boolean in YAML 1.1 only; `true` or `false` is due", quote(text))
     } else {
         format!("`true` or `false` is due, not {}", described(text, plain))
     };
@@ -71,11 +71,11 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
         let value = value.filter(|value| range.contains(value)).and_then(|value| T::try_from(value).ok());
         return match value {
             Some(value) => Ok(value),
-            None => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", shown(text)))),
+            None => Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", quote(text)))),
         };
     }
     if plain && text.strip_prefix('-').is_some_and(|rest| decimal(rest).is_some()) {
-        return Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", shown(text))));
+        return Err(Problem::of(node, "out-of-range", format!("{} is out of range; {due} is due", quote(text))));
     }
     Err(not_decimal(node, text, plain, &due))
 }
@@ -84,7 +84,7 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
 fn not_decimal(node: &Node<'_>, text: &str, plain: bool, due: &str) -> Problem {
     let problem = Problem::of(node, "bad-number", format!("{due} is due, not {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
-        return problem.hint(format!("write {}{}", shown(text), without_quotes(plain)));
+        return problem.hint(format!("write {}{}", quote(text), without_quotes(plain)));
     }
     problem.maybe_hint(number_habit(text).map(str::to_owned))
 }
@@ -143,7 +143,7 @@ pub fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Proble
     match words.iter().find(|(name, _)| *name == text) {
         Some((_, value)) => Ok(*value),
         None => {
-            Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", shown(text))).maybe_hint(did_you_mean(text, names)))
+            Err(Problem::of(node, "bad-word", format!("{due} is due, not {}", quote(text))).maybe_hint(did_you_mean(text, names)))
         }
     }
 }
@@ -161,17 +161,17 @@ pub(super) fn one_of(names: &[&str]) -> String {
 pub fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
-        Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-duration", format!("a duration such as `90s` is due, not {}", quote(text))).hint(hint)
     })?;
     if range.contains(&value) {
         return Ok(value);
     }
     let bound = if *range.end() == DURATION_MAX {
-        format!("at least {}", written(*range.start()))
+        format!("at least {}", format_duration(*range.start()))
     } else {
-        format!("{} to {}", written(*range.start()), written(*range.end()))
+        format!("{} to {}", format_duration(*range.start()), format_duration(*range.end()))
     };
-    Err(Problem::of(node, "out-of-range", format!("{} is out of range; {bound} is due", shown(text))))
+    Err(Problem::of(node, "out-of-range", format!("{} is out of range; {bound} is due", quote(text))))
 }
 
 /// A duration that is at least `least`.
@@ -185,7 +185,7 @@ pub fn whole_seconds(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<Dura
     if value.subsec_nanos() == 0 {
         return Ok(value);
     }
-    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", written(value)))
+    Err(Problem::of(node, "bad-duration", format!("{} is not whole seconds", format_duration(value)))
         .hint("write it without a part of a second"))
 }
 
@@ -200,7 +200,7 @@ pub(super) fn duration_schema(least: Duration) -> Value {
     let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$");
     let form = match least {
         Duration::ZERO => DURATION_FORM.to_owned(),
-        least => format!("{DURATION_FORM}; at least {}", written(least)),
+        least => format!("{DURATION_FORM}; at least {}", format_duration(least)),
     };
     text_like(&pattern, &form, &["90s", "1m30s", "2h"])
 }
@@ -245,15 +245,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         };
         let value = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*size));
         let sum = value.and_then(|value| milliseconds.checked_add(value));
-        milliseconds = sum.ok_or_else(|| format!("at most {} is taken", written(DURATION_MAX)))?;
+        milliseconds = sum.ok_or_else(|| format!("at most {} is taken", format_duration(DURATION_MAX)))?;
         rest = &rest[digits + letters..];
     }
     let value = Duration::from_millis(milliseconds);
-    if value > DURATION_MAX { Err(format!("at most {} is taken", written(DURATION_MAX))) } else { Ok(value) }
+    if value > DURATION_MAX { Err(format!("at most {} is taken", format_duration(DURATION_MAX))) } else { Ok(value) }
 }
 
 /// A duration as an operator writes it: in whole milliseconds, largest unit first.
-pub fn written(value: Duration) -> String {
+pub fn format_duration(value: Duration) -> String {
     let mut rest = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
     for (name, size) in UNITS {
@@ -267,7 +267,7 @@ pub fn written(value: Duration) -> String {
 }
 
 fn described(text: &str, plain: bool) -> String {
-    if plain { shown(text) } else { format!("the text {}", shown(text)) }
+    if plain { quote(text) } else { format!("the text {}", quote(text)) }
 }
 
 fn without_quotes(plain: bool) -> &'static str {

@@ -13,7 +13,7 @@ use super::job::{EndRule, Job};
 use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
-use super::values::written;
+use super::values::format_duration;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
 use crate::diagnostic::Span;
 use crate::trtc::Repeat;
@@ -156,7 +156,7 @@ fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
 /// A loop that outlives the longest that the cloud plays.
 fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
     let (field, value, slot) = match job.end {
-        EndRule::For(length) if length > LOOP_MAX => ("for", written(length), raw.end.duration.span),
+        EndRule::For(length) if length > LOOP_MAX => ("for", format_duration(length), raw.end.duration.span),
         EndRule::Never => ("to", "never".to_owned(), raw.end.to.span),
         _ => return None,
     };

@@ -28,7 +28,7 @@ const GATHER: Duration = Duration::from_millis(4);
 /// What a queued request is: its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority {
-    class: Class,
+    class: QueueClass,
     priority: Reverse<u8>,
     start: Timestamp,
     job: String,
@@ -36,7 +36,7 @@ pub struct Priority {
 
 /// The classes of all three queues. The order of the variants is the order of leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
+enum QueueClass {
     Start(StartClass),
     Stop(StopClass),
     Describe,
@@ -67,26 +67,26 @@ pub enum StopClass {
 impl Priority {
     /// A start: by class, then priority (9 first), start instant, job id.
     pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Priority {
-        Priority { class: Class::Start(class), priority: Reverse(priority), start, job: job.into() }
+        Priority { class: QueueClass::Start(class), priority: Reverse(priority), start, job: job.into() }
     }
 
     /// A stop: by class, then first come, first served.
     pub fn stop(class: StopClass) -> Priority {
-        Priority::plain(Class::Stop(class))
+        Priority::plain(QueueClass::Stop(class))
     }
 
     /// A describe: first come, first served.
     pub fn describe() -> Priority {
-        Priority::plain(Class::Describe)
+        Priority::plain(QueueClass::Describe)
     }
 
-    fn plain(class: Class) -> Priority {
+    fn plain(class: QueueClass) -> Priority {
         Priority { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
     }
 
     /// Whether it leaves only while every start that is about to come still finds a slot.
     fn gives_way(&self) -> bool {
-        matches!(self.class, Class::Start(StartClass::Late | StartClass::Again))
+        matches!(self.class, QueueClass::Start(StartClass::Late | StartClass::Again))
     }
 }
 
@@ -224,7 +224,7 @@ impl Limiter {
         let is_near = |due: &Duration| *due <= now + GATHER && now < *due + GATHER;
         let mut dues: Vec<Duration> = self.reserved.values().copied().filter(is_near).collect();
         dues.sort_unstable();
-        let class = Class::Start(StartClass::OnTime);
+        let class = QueueClass::Start(StartClass::OnTime);
         let here = self.queue.iter().take_while(|queued| queued.priority.class == class).count();
         let granted = self.held.values().filter(|held| matches!(held, Held::Granted)).count();
         if dues.len() <= here + granted {

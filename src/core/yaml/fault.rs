@@ -2,7 +2,7 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
-use crate::diagnostic::{Diagnostic, Span, is_unseen, offset};
+use crate::diagnostic::{Diagnostic, Span, needs_escape, offset};
 
 /// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
 pub(super) const DEPTH_MAX: usize = 32;
@@ -94,7 +94,7 @@ fn in_our_words(kind: &ErrorKind) -> Option<(&'static str, String)> {
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => format!("`{open}` is closed by `{close}`"),
         ErrorKind::UnknownAnchor => "this alias (`*name`) names no anchor (`&name`) before it".to_owned(),
         ErrorKind::MissingAnchorOrAliasName => "`*` or `&` without a name".to_owned(),
-        ErrorKind::UnexpectedCharacter { character } if is_unseen(*character) => {
+        ErrorKind::UnexpectedCharacter { character } if needs_escape(*character) => {
             format!("a character that is not seen, U+{:04X}, stands here", u32::from(*character))
         }
         ErrorKind::BomInsideDocument => "a byte order mark (U+FEFF) stands in the middle of the file".to_owned(),
@@ -114,7 +114,7 @@ fn hint(kind: &ErrorKind, line: &str) -> Option<&'static str> {
         ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName if line.contains("cron") => {
             Some("put the expression in quotes: `cron: \"*/5 * * * *\"`")
         }
-        ErrorKind::UnexpectedCharacter { character } if is_unseen(*character) => {
+        ErrorKind::UnexpectedCharacter { character } if needs_escape(*character) => {
             Some("remove it; where it is meant, write it as `\\u....` in double quotes")
         }
         ErrorKind::BomInsideDocument => Some("remove it: it is left where files were put together"),

@@ -94,7 +94,7 @@ proptest! {
                 None => {}
             }
             if own.job.conflict == Conflict::Yield && is_open(own, now) && is_open(other, now) {
-                let pauses = Pauses::new(&schedule).listed(own.clone()).pauses.expect("it yields");
+                let pauses = Pauses::new(&schedule).with_pauses(own.clone()).pauses.expect("it yields");
                 prop_assert_eq!(!pauses.is_empty(), displaced == Some(Displacement::Yields), "{:?}", pauses);
             }
         }

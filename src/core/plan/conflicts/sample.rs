@@ -25,17 +25,17 @@ const SAMPLE_MAX: SignedDuration = SignedDuration::from_hours(200 * 24);
 const SUSPECTS_MAX: usize = 10_000;
 
 /// The clock changes of each zone, looked up once.
-pub(super) struct Changes {
+pub(super) struct ClockChanges {
     range: Range<Timestamp>,
     known: HashMap<String, Arc<[ClockChange]>>,
 }
 
-impl Changes {
+impl ClockChanges {
     /// For windows that begin in `range`.
-    pub(super) fn new(range: &Range<Timestamp>) -> Changes {
+    pub(super) fn new(range: &Range<Timestamp>) -> ClockChanges {
         let wide =
             range.start.saturating_sub(SLACK).unwrap_or(Timestamp::MIN)..range.end.saturating_add(SLACK).unwrap_or(Timestamp::MAX);
-        Changes { range: wide, known: HashMap::new() }
+        ClockChanges { range: wide, known: HashMap::new() }
     }
 
     fn of(&mut self, job: &Job) -> Arc<[ClockChange]> {
@@ -65,7 +65,7 @@ impl Changes {
 }
 
 /// Whether two windows of this job can overlap, as far as arithmetic tells.
-pub(super) fn may_overlap_itself(job: &Job, changes: &mut Changes) -> bool {
+pub(super) fn may_overlap_itself(job: &Job, changes: &mut ClockChanges) -> bool {
     let changes = changes.of(job);
     longest(job, &changes).is_none_or(|longest| longest > SignedDuration::from_secs(job.when.least_gap(&changes)))
 }
@@ -85,7 +85,7 @@ fn longest(job: &Job, changes: &[ClockChange]) -> Option<SignedDuration> {
 }
 
 /// The pairs of jobs that may clash in `range`, a few too many rather than one too few; `None` when that is not to be had cheaply.
-pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<HashSet<Pair>> {
+pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut ClockChanges) -> Option<HashSet<Pair>> {
     let samples = samples(jobs, range, changes)?;
     // Exceptions are left out of the pattern: without them there are more windows, and what does not clash then never does.
     let plain: Vec<_> = jobs.iter().map(without_exceptions).collect();
@@ -115,7 +115,7 @@ fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
 /// Between two events (clock changes, bounds) each weekly job plays the same week again and again: a clash there, moved back by
 /// whole weeks, is one in the first week after the event. What is within the length of a window and two days of an event is looked at
 /// in any case, and so is every window of a job that is not weekly.
-fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<Vec<Range<Timestamp>>> {
+fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut ClockChanges) -> Option<Vec<Range<Timestamp>>> {
     let mut longest_of_all = SignedDuration::ZERO;
     let mut events = vec![range.start];
     for job in jobs {

@@ -34,7 +34,7 @@ pub(super) enum Reached {
     /// To its end, or until nothing was left to look for.
     TheEnd,
     /// To an instant at which this job had all its windows.
-    Tired(Timestamp, usize),
+    LimitReached(Timestamp, usize),
     /// It was told to stop.
     Stopped,
 }
@@ -84,7 +84,7 @@ impl<'a> Sweep<'a> {
                 continue;
             }
             if self.windows[index] == WINDOWS_MAX {
-                return Reached::Tired(start, index);
+                return Reached::LimitReached(start, index);
             }
             self.windows[index] += 1;
             let mut at = 0;
@@ -99,7 +99,7 @@ impl<'a> Sweep<'a> {
                 }
                 // Of two that have begun already, nothing is to be said any more.
                 if start >= range.start
-                    && let Next::Enough = self.judge(queue, &window, (other, index), &mut on_clash)
+                    && let Next::Enough = self.compare(queue, &window, (other, index), &mut on_clash)
                 {
                     return Reached::Stopped;
                 }
@@ -114,7 +114,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Judges a window against the open ones of one job, which began earlier or at the same instant.
-    fn judge(
+    fn compare(
         &mut self,
         queue: &VecDeque<Planned>,
         window: &Planned,

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::clash::{Clash, robot};
 use super::sweep::WINDOWS_MAX;
-use crate::diagnostic::{Diagnostic, Severity, shown};
+use crate::diagnostic::{Diagnostic, Severity, quote};
 use crate::plan::precedence::ConflictKind;
 use crate::plan::{End, Planned};
-use crate::schedule::values::written;
+use crate::schedule::values::format_duration;
 use crate::schedule::{EndRule, Job};
 
 /// The code of every problem here.
@@ -51,8 +51,8 @@ fn message(clash: &Clash) -> String {
         let meet = format!("`{first}` and `{second}` begin in the room {room} at the same instant, {at}");
         return match (clash.kind, clash.overlap()) {
             (ConflictKind::TwoYielders, _) => format!("{meet}, and both yield: neither has the room"),
-            (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", shown(&robot(later))),
-            (_, Some(overlap)) => format!("{meet}, and overlap for {}", written(overlap)),
+            (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", quote(&robot(later))),
+            (_, Some(overlap)) => format!("{meet}, and overlap for {}", format_duration(overlap)),
             (_, None) => meet,
         };
     }
@@ -63,12 +63,12 @@ fn message(clash: &Clash) -> String {
         format!("`{second}` begins in the room {room} at {at}, while `{first}` has it from {since} on")
     };
     let overlap = match (clash.overlap(), earlier.end, later.end) {
-        (Some(overlap), _, _) => format!(": they overlap for {}", written(overlap)),
+        (Some(overlap), _, _) => format!(": they overlap for {}", format_duration(overlap)),
         (None, End::Never, End::Never) => ": they overlap for ever".to_owned(),
         (None, _, _) => left(earlier, later.start.at).map(|left| format!(", and for {left} more")).unwrap_or_default(),
     };
     let robot = match clash.kind {
-        ConflictKind::OneRobot => format!(", with the same robot {}", shown(&robot(later))),
+        ConflictKind::OneRobot => format!(", with the same robot {}", quote(&robot(later))),
         ConflictKind::Overlap | ConflictKind::EqualStarts | ConflictKind::TwoYielders => String::new(),
     };
     format!("{meet}{overlap}{robot}")
@@ -77,7 +77,7 @@ fn message(clash: &Clash) -> String {
 /// How long a window goes on after an instant; nothing if it has no end.
 fn left(window: &Planned, at: Timestamp) -> Option<String> {
     match window.end {
-        End::Planned(end) | End::Media(end) => end.duration_since(at).try_into().ok().map(written),
+        End::Planned(end) | End::Media(end) => end.duration_since(at).try_into().ok().map(format_duration),
         End::Open | End::Never => None,
     }
 }
@@ -119,8 +119,8 @@ fn hint(clash: &Clash) -> String {
 /// The room, so that a string room of digits is not taken for an integer room.
 fn room(job: &Job) -> String {
     match &job.room {
-        crate::trtc::Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => shown(&format!("\"{room}\"")),
-        room => shown(&room.to_string()),
+        crate::trtc::Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => quote(&format!("\"{room}\"")),
+        room => quote(&room.to_string()),
     }
 }
 

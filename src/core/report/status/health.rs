@@ -50,7 +50,7 @@ impl Health {
 }
 
 /// The health and every reason for it, the worst first.
-pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
+pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
     let mut failing = Vec::new();
     let mut degraded = Vec::new();
     match &input.daemon {

@@ -10,10 +10,10 @@ use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
-use super::{DaemonState, DaemonView, LedgerView, StatusInput, judge};
-use crate::diagnostic::is_unseen;
+use super::{DaemonState, DaemonView, LedgerView, StatusInput, assess_health};
+use crate::diagnostic::needs_escape;
 use crate::occurrence::{End, Occurrence, State};
-use crate::plan::{self, pauses::Listed};
+use crate::plan::{self, pauses::WithPauses};
 use crate::trtc::Repeat;
 
 /// Rows of trouble that the text shows; the rest is counted.
@@ -21,7 +21,7 @@ const TROUBLE_SHOWN: usize = 10;
 
 /// The text of a status, with a line end.
 pub fn text(input: &StatusInput) -> String {
-    let (health, reasons) = judge(input);
+    let (health, reasons) = assess_health(input);
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(text.trim_end());
@@ -129,8 +129,8 @@ fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     }
 }
 
-fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
-    columns(next.iter().map(|Listed { occurrence, .. }| {
+fn coming(next: &[WithPauses], now: Timestamp) -> Vec<String> {
+    columns(next.iter().map(|WithPauses { occurrence, .. }| {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let wait = format!("in {}", span(occurrence.start.at.duration_since(now)));
@@ -140,7 +140,7 @@ fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
             plan::End::Never => "without an end".to_owned(),
         };
         let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
-        let note = job.note.as_deref().unwrap_or_default().replace(is_unseen, " ");
+        let note = job.note.as_deref().unwrap_or_default().replace(needs_escape, " ");
         [local(occurrence.start.at, zone), wait, job.id.to_string(), room, end, note]
     }))
 }

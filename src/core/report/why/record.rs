@@ -88,7 +88,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
         let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
-    lines.extend(cure(row).map(|cure| format!("what to do: {cure}")));
+    lines.extend(row_advice(row).map(|cure| format!("what to do: {cure}")));
     if row.in_doubt {
         lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
     } else if row.was_in_doubt {
@@ -99,7 +99,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
-fn cure(row: &Occurrence) -> Option<&'static str> {
+fn row_advice(row: &Occurrence) -> Option<&'static str> {
     match &row.state {
         State::Done { outcome } => advice(outcome),
         State::Waiting { .. } | State::Calling => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?)),
@@ -108,20 +108,20 @@ fn cure(row: &Occurrence) -> Option<&'static str> {
 }
 
 fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
-    let shown = |at: Timestamp| clock(zone.to_datetime(at));
+    let time = |at: Timestamp| clock(zone.to_datetime(at));
     let span = match (row.on_air_at, row.ended_at) {
-        (Some(from), Some(until)) => format!("on air from {} to {}", shown(from), shown(until)),
-        (Some(from), None) => format!("on air since {}", shown(from)),
+        (Some(from), Some(until)) => format!("on air from {} to {}", time(from), time(until)),
+        (Some(from), None) => format!("on air since {}", time(from)),
         (None, _) => "never on air".to_owned(),
     };
     match &row.state {
         State::Armed => "its request is ready, or was just sent".to_owned(),
         State::Calling => "a start was sent, and its answer is awaited".to_owned(),
         State::Waiting { until, why: WaitReason::Retry } => {
-            format!("the last attempt failed, and the next leaves at {}", shown(*until))
+            format!("the last attempt failed, and the next leaves at {}", time(*until))
         }
         State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
-        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", shown(*until)),
+        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", time(*until)),
         State::OnAir => span,
         State::Stopping { .. } => format!("{span}, and being taken off"),
         State::Done { outcome } => match cause(outcome) {

@@ -9,7 +9,7 @@ use super::{Dst, Start};
 
 /// What happens to a written time at a clock change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(super) enum ClockChangeRule {
     /// In a gap shifted by the gap; in a repeat the first: `at`.
     Shift,
     /// In a gap carried to its end; in a repeat the first: `cron` of a fixed time.
@@ -24,7 +24,7 @@ pub(super) fn first_written(
     zone: &TimeZone,
     date: Date,
     lower: i64,
-    rule: Rule,
+    rule: ClockChangeRule,
     next: impl Fn(u32) -> Option<u32>,
 ) -> Option<Start> {
     let midnight = wall::midnight(date);
@@ -46,16 +46,16 @@ pub(super) fn first_written(
         match before {
             Some(before) if before.offset < stretch.offset => {
                 let gap = (stretch.from + before.offset - midnight, stretch.from + stretch.offset - midnight);
-                if rule == Rule::Shift
+                if rule == ClockChangeRule::Shift
                     && let Some(second) = first_between(gap.0.max(lower + before.offset - midnight), gap.1)
                 {
                     add(midnight + second - before.offset, midnight + second, Some(Dst::Gap));
-                } else if rule == Rule::Carry && stretch.from >= lower && first_between(gap.0, gap.1).is_some() {
+                } else if rule == ClockChangeRule::Carry && stretch.from >= lower && first_between(gap.0, gap.1).is_some() {
                     add(stretch.from, stretch.from + stretch.offset, Some(Dst::Gap));
                 }
             }
             // What this stretch repeats was had before it.
-            Some(before) if rule != Rule::Elapse => from = from.max(stretch.from + before.offset - midnight),
+            Some(before) if rule != ClockChangeRule::Elapse => from = from.max(stretch.from + before.offset - midnight),
             _ => {}
         }
         if let Some(second) = first_between(from, stretch.to + stretch.offset - midnight) {
