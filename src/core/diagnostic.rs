@@ -1,5 +1,5 @@
-//! What is wrong with a file, where, and how to mend it. Knows spans and words; refuses to know YAML, schedules, or where
-//! the text came from.
+//! What is wrong with a file, where, and how to fix it. Knows spans and words. Does not know YAML, schedules, or the
+//! source of the text.
 
 mod draw;
 
@@ -17,7 +17,7 @@ pub use draw::render;
 pub enum Severity {
     /// The file cannot be accepted.
     Error,
-    /// Legal, and probably not what was meant.
+    /// Valid, but probably not intended.
     Warning,
 }
 
@@ -69,10 +69,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// Bytes between two marks of a [`LineIndex`]: what is counted anew for each column.
+/// Bytes between two marks of a [`LineIndex`]: at most so many are counted for each column.
 const MARK_BYTES: usize = 1_024;
 
-/// Turns byte offsets of one text into lines and columns, in the logarithm of its lines; a file of one endless line is no worse.
+/// Turns byte offsets of one text into lines and columns, in logarithmic time; a file of one very long line takes no
+/// longer.
 pub struct LineIndex<'a> {
     text: &'a str,
     line_starts: Vec<u32>,
@@ -139,9 +140,9 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// The job it concerns.
     pub job: Option<String>,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
-    /// Other places that take part, each with its role.
+    /// Other places that matter, each with its role.
     pub related: Vec<(Place, String)>,
 }
 
@@ -174,14 +175,14 @@ impl Diagnostic {
         self
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Names another place that takes part.
+    /// Names another place that matters.
     #[must_use]
     pub fn related(mut self, place: Place, role: impl Into<String>) -> Diagnostic {
         self.related.push((place, role.into()));
@@ -242,8 +243,9 @@ impl fmt::Display for Diagnostic {
 /// Longest piece of a file's text that a message repeats, in characters.
 const QUOTED_MAX: usize = 60;
 
-/// Whether a character acts on a terminal or on the text beside it, or is not seen at all: control characters (those that begin an
-/// escape sequence among them), changes of the writing direction, separators of lines, spaces without a width, tags.
+/// Whether a character acts on a terminal or on the text beside it, or is invisible: control characters (those that
+/// begin an escape sequence among them), changes of the writing direction, separators of lines, spaces without a width,
+/// tags.
 pub fn needs_escape(character: char) -> bool {
     matches!(
         character,
@@ -252,7 +254,7 @@ pub fn needs_escape(character: char) -> bool {
     ) || character.is_control()
 }
 
-/// A text as a terminal may have it: what [`needs_escape`] is written out, `\u{202e}`.
+/// Returns a text that is safe for a terminal: each character that [`needs_escape`] is written as `\u{202e}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(needs_escape) {
         return Cow::Borrowed(text);
@@ -264,7 +266,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A piece of a file's text as a message shows it: in backticks, all of it seen, not longer than a glance.
+/// Returns a piece of a file's text as a message shows it: in backticks, escaped, and cut if it is long.
 pub fn quote(text: &str) -> String {
     if text.is_empty() {
         return "an empty text".to_owned();

@@ -1,5 +1,5 @@
-//! One planned showing: what it is, the request that puts it on air at an instant, and the state machine that decides what
-//! becomes of it. Pure: `now` is an argument, and effects are values. Refuses to know sockets, the ledger's tables and YAML.
+//! One planned showing: what it is, the request that puts it on air at an instant, and its state machine. Pure: `now`
+//! is an argument, and effects are values. Does not know sockets, the ledger's tables and YAML.
 
 mod answer;
 mod decide;
@@ -75,7 +75,7 @@ impl Kind {
     }
 }
 
-/// What is played, where, and by which robot. An occurrence on air keeps it whatever becomes of the schedule.
+/// What is played, where, and by which robot. An occurrence on air keeps it even if the schedule changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playout {
     /// Application and region.

@@ -1,7 +1,7 @@
 //! YAML text to a tree of nodes with spans, within limits. Knows the language (anchors, merge keys, duplicate keys,
-//! scalar styles); refuses to know what any key means, and never guesses a type: a scalar is its text.
+//! scalar styles). Refuses to know what any key means, and never guesses a type: a scalar is its text.
 //!
-//! Why not a serde deserializer: it stops at the first fault of a file, and an operator is owed all of them at once.
+//! Why not a serde deserializer: it stops at the first problem of a file, and an operator needs all of them at once.
 
 mod build;
 mod fault;
@@ -81,8 +81,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The document of one file. `None` when it is empty or so broken that nothing can be said of its content; `problems`
-/// then says why. Duplicate keys and bad merges are problems beside a document.
+/// The document of one file. `None` when it is empty or too broken to be read; `problems` then says why. Duplicate keys
+/// and bad merges are problems beside a document.
 pub struct Document<'a> {
     /// The root node.
     pub root: Option<Node<'a>>,

@@ -1,8 +1,9 @@
-//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and the
-//! runtime's monotonic clock, which simulated time moves too; refuses to know what is sent. The rule is in `limiter.rs`.
+//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and
+//! the runtime's monotonic clock, which simulated time moves too. Does not know what is sent. The rule is in
+//! `limiter.rs`.
 //!
-//! Nothing here ticks. The request at the head of the queue sleeps until the next slot comes free; the others sleep until they
-//! are told that it is their turn, or that they are the head. Whoever changes the state tells.
+//! There is no timer that ticks. The request at the head of the queue sleeps until the next slot is free. The others
+//! sleep until they get a slot or become the head: every change of the state wakes the requests that it concerns.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -55,7 +56,7 @@ struct SharedQueue {
 
 struct QueueState {
     limiter: Limiter,
-    /// How to reach those who wait.
+    /// How to wake the requests that wait.
     waiting: BTreeMap<Queued, Arc<Notify>>,
     /// Slots given to those who have not woken yet.
     granted: BTreeMap<Queued, SlotId>,
@@ -68,8 +69,8 @@ impl Queue {
         Queue { shared: Arc::new(SharedQueue { origin: Instant::now(), state: Mutex::new(state) }) }
     }
 
-    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request out of
-    /// the queue, whatever had come of it.
+    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request
+    /// out of the queue, in every state.
     pub async fn acquire(&self, priority: Priority) -> Slot {
         let turn = Arc::new(Notify::new());
         let waiter = {
@@ -102,14 +103,14 @@ impl Queue {
         }
     }
 
-    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
-    /// until the start has its slot, or is taken back.
+    /// Reserves a slot for an on-time start that will ask for one after `ahead`: late starts and retries keep one free
+    /// for it. Hold the reservation until the start has its slot, or is taken back.
     pub fn reserve(&self, ahead: Duration) -> Reservation {
         let due = self.shared.now() + ahead;
         Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
     }
 
-    /// Counts so many requests as just sent: those a former daemon may have sent.
+    /// Counts so many requests as just sent: those that an earlier daemon may have sent.
     pub fn count_as_used(&self, count: usize) {
         self.shared.lock().limiter.count_as_used(count, self.shared.now());
     }
@@ -121,7 +122,7 @@ impl Queue {
 }
 
 impl SharedQueue {
-    /// The state. A panic while it was held leaves it as sound as it was: every change is one call.
+    /// The state. A panic while it was locked leaves it valid: every change is one call.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,7 +133,7 @@ impl SharedQueue {
 }
 
 impl QueueState {
-    /// Gives out what can be given and tells those concerned; the head too, whose time of waking may have changed.
+    /// Grants the slots that are free, and wakes the requests that get one.
     fn grant_slots(&mut self, now: Duration) {
         while let Some((queued, slot)) = self.limiter.grant(now) {
             if let Some(turn) = self.waiting.remove(&queued) {
@@ -142,7 +143,7 @@ impl QueueState {
         }
     }
 
-    /// The same after a change from outside, when the head may have to wake sooner.
+    /// The same after a change from outside. Also wakes the head, which may have to wake sooner.
     fn grant_slots_and_wake_head(&mut self, now: Duration) {
         self.grant_slots(now);
         if let Some(turn) = self.limiter.head().and_then(|head| self.waiting.get(head)) {
@@ -169,7 +170,8 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// The permission to send one request, now. Dropped without an answer it stays taken until its margin and a second are over.
+/// The permission to send one request now. If it is dropped without an answer, it stays taken for its margin and a
+/// second.
 #[must_use = "a slot that nobody uses keeps others waiting"]
 pub struct Slot {
     shared: Arc<SharedQueue>,
@@ -185,7 +187,7 @@ impl Slot {
         state.grant_slots_and_wake_head(now);
     }
 
-    /// Nothing was sent, and nobody counts it.
+    /// Nothing was sent: the slot is free at once.
     pub fn unsent(self) {
         let mut state = self.shared.lock();
         state.limiter.unsent(self.id);

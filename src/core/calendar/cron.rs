@@ -1,5 +1,5 @@
-//! Cron expressions as bit sets. The grammar is croner's, with its lenient corners refused; when an expression fires is decided
-//! by the search next door. Refuses to know zones and instants.
+//! Cron expressions as bit sets. The grammar is croner's, without the forms that croner accepts and nobody means.
+//! `search.rs` decides when an expression fires. Does not know zones and instants.
 
 mod mismatches;
 
@@ -32,12 +32,12 @@ pub struct CronPattern {
 }
 
 /// Which days of a month match, as bits 1 to 31, by the month's length (from 28) and by the weekday of its first day (from
-/// Monday). Whether a day matches depends on nothing else, so 28 words answer for every month there is.
+/// Monday). Whether a day matches depends on nothing else, so 28 words are enough for every month.
 type DayTable = [[u32; 7]; 4];
 
 const SHORTEST_MONTH: i8 = 28;
 
-/// The fields in the order of a six-field expression: how messages call them, and what they take.
+/// The fields in the order of a six-field expression: their names in messages, and the values they take.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
     ("minute", "0 to 59"),
@@ -55,7 +55,7 @@ const DAY_OF_WEEK: usize = 5;
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// Debian's nicknames. `@reboot` is none of them: a boot is no instant that could be planned.
+/// Debian's nicknames. `@reboot` is not one of them: the instant of a boot cannot be planned.
 const NICKNAMES: [(&str, &str); 7] = [
     ("@YEARLY", "0 0 1 1 *"),
     ("@ANNUALLY", "0 0 1 1 *"),
@@ -81,7 +81,8 @@ impl CronPattern {
             check_field(index, field)?;
         }
         let starred = |index: usize| fields[index].starts_with(['*', '?']);
-        // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either may (OR).
+        // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either
+        // may (OR).
         let both_days = starred(DAY_OF_MONTH) || starred(DAY_OF_WEEK);
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(both_days).build();
         let cron = parser.parse(&fields.join(" ")).map_err(|error| blame(parser, &fields, &error.to_string()))?;
@@ -181,7 +182,8 @@ fn next_bit(set: u64, from: u32) -> Option<u32> {
     (rest != 0).then(|| from + rest.trailing_zeros())
 }
 
-/// The least distance between two members of `set`, which goes round after `size`; `size` when it has one member.
+/// Returns the least distance between two members of `set`, which wraps around after `size`; `size` when it has one
+/// member.
 fn cyclic_gap(set: u64, size: u32) -> u32 {
     let members: Vec<u32> = (0..size).filter(|member| set & 1 << member != 0).collect();
     let next = members.iter().skip(1).copied().chain(members.first().map(|first| first + size));
@@ -240,7 +242,8 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says which field croner refused: its own message names none. Each field is tried alone, in an expression of stars.
+/// Returns which field croner refused, since its own message does not say. Each field is tried alone, in an expression
+/// of stars.
 fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
     for (index, field) in fields.iter().enumerate() {
         let mut alone = ["*"; 6];
@@ -257,7 +260,7 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
     reason(whole)
 }
 
-/// croner's sentence as the middle of ours. It repeats what was written, of any length.
+/// croner's sentence, to be put into ours. croner repeats the written text, of any length, so it is cut.
 fn reason(message: &str) -> String {
     let message = message.split_once(": ").map_or(message, |(_, reason)| reason);
     let plain = escape(message.trim_end_matches('.'));

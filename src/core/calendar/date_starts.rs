@@ -1,5 +1,5 @@
-//! The starts that one date brings: written times through a clock change, and elapsed steps through a window. Arithmetic on the
-//! few stretches a day has, so a day costs the same whether it has one start or 86,400. Refuses to know bounds.
+//! The starts of one date: written times at a clock change, and elapsed steps in a window. It is arithmetic on the few
+//! stretches of a day, so a day costs the same with one start and with 86,400. Does not know bounds.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -54,7 +54,7 @@ pub(super) fn first_written(
                     add(stretch.from, stretch.from + stretch.offset, Some(Dst::Gap));
                 }
             }
-            // What this stretch repeats was had before it.
+            // The part that this stretch repeats was seen before.
             Some(before) if rule != ClockChangeRule::Elapse => from = from.max(stretch.from + before.offset - midnight),
             _ => {}
         }
@@ -68,8 +68,8 @@ pub(super) fn first_written(
     first
 }
 
-/// Of two starts the earlier. Of two at one instant the one whose written time exists, marked as touched by the gap that moved
-/// the other one onto it.
+/// Returns the earlier of two starts. Of two at one instant: the one whose written time exists, marked as affected by
+/// the gap that moved the other one to it.
 pub(super) fn earlier(left: Start, right: Start) -> Start {
     match left.at.cmp(&right.at) {
         std::cmp::Ordering::Less => left,
@@ -110,8 +110,8 @@ pub(super) fn window(zone: &TimeZone, date: Date, between: (Time, Time)) -> Opti
     Some(((begin, end), dst.filter(|dst| *dst == Dst::Gap)))
 }
 
-/// The first wall-clock time `to` after the written time, as an instant. One that is not after the start at `at`, for whatever
-/// reason, is the start + the written difference.
+/// The first wall-clock time `to` after the written time, as an instant. If that is not after the start at `at`, for
+/// any reason, it is the start + the written difference.
 pub(super) fn end_after(zone: &TimeZone, at: i64, written: DateTime, to: Time) -> Option<(i64, Option<Dst>)> {
     let date = if to > written.time() { written.date() } else { written.date().tomorrow().ok()? };
     let written_end = date.to_datetime(to);

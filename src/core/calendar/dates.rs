@@ -1,5 +1,4 @@
-//! Sets of days: weekdays, and dates on which something does not run, with the name under which they were written. Refuses to
-//! know what runs.
+//! Sets of days: weekdays, and excepted dates, with the name of the calendar they come from. Does not know jobs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,7 +78,7 @@ pub struct Dates {
     written: Vec<DateRange>,
 }
 
-/// Two sets are equal when they hold the same dates, however these were written.
+/// Two sets are equal when they hold the same dates, in whatever form they were written.
 impl PartialEq for Dates {
     fn eq(&self, other: &Dates) -> bool {
         self.merged == other.merged

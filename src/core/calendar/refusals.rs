@@ -1,5 +1,5 @@
-//! Which of a trigger's rules say no to a start at an instant, or on a date: asked of the search itself, one rule at a time, so that
-//! it cannot disagree with the plan. Refuses to know jobs and words.
+//! Which rules of a trigger prevent a start at an instant, or on a date. The search itself is asked, one rule at a
+//! time, so that the answer cannot disagree with the plan. Does not know jobs and words.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::search::DATES_BEFORE;
 use super::wall;
 use super::{CronField, DateRange, Dates, Start, Trigger, Weekdays, When};
 
-/// Most times of a date that are judged, when none of them is a start.
+/// Most times of a date that are checked, when none of them is a start.
 const TIMES_MAX: usize = 100;
 
-/// A rule that says no.
+/// A rule that prevents a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleRefusal {
     /// `from`: no start before it.
@@ -37,7 +37,7 @@ pub enum RuleRefusal {
         /// The start.
         first: Timestamp,
     },
-    /// Steps of `every` are counted from an instant, and this is none of them.
+    /// Steps of `every` are counted from an instant, and this is not one of them.
     BetweenSteps(Timestamp),
     /// It is outside the `between` of `every`.
     Outside,
@@ -45,15 +45,16 @@ pub enum RuleRefusal {
     NotWritten,
 }
 
-/// The instants of a local date, from the first to the first of the next. Empty when the zone left the date out. `None` outside the
-/// years jiff knows.
+/// The instants of a local date, from the first to the first of the next. Empty when the zone left the date out. `None`
+/// outside the years jiff knows.
 pub fn day(zone: &TimeZone, date: Date) -> Option<(Timestamp, Timestamp)> {
     let first = |date: Date| wall::timestamp(wall::first_instant(zone, date));
     first(date).zip(first(date.tomorrow().ok()?))
 }
 
 impl When {
-    /// The rules that say no to a start at `at`, in the order in which an operator would look. None: it is a start.
+    /// Returns the rules that prevent a start at `at`, in the order in which an operator would look. Empty: it is a
+    /// start.
     pub fn refusals(&self, at: Timestamp) -> Vec<RuleRefusal> {
         let mut refusals = self.outside_bounds(at);
         let times = self.without_dates();
@@ -69,12 +70,12 @@ impl When {
             let excepted = if self.counts_windows() { *date } else { local.date() };
             self.not_on(*date).into_iter().chain(self.excepted(excepted)).collect::<Vec<_>>()
         });
-        // Of several dates that bring it, one that may is enough.
+        // If several dates have this time, one that is allowed is enough.
         refusals.extend(judged.min_by_key(Vec::len).unwrap_or_default());
         refusals
     }
 
-    /// The rules that keep every time that the trigger has on `date` from being a start. None: it has a start that date.
+    /// Returns the rules that prevent every time that the trigger has on `date`. Empty: it has a start on that date.
     pub fn refusals_on(&self, date: Date) -> Vec<RuleRefusal> {
         let Some((from, to)) = day(&self.zone, date) else { return vec![RuleRefusal::NotWritten] };
         if self.between(from, to).next().is_some() {
@@ -103,7 +104,7 @@ impl When {
         from.into_iter().chain(until).collect()
     }
 
-    /// The same times, on every day that the trigger knows apart from them.
+    /// The same times, on every day.
     fn without_dates(&self) -> When {
         let trigger = match &self.trigger {
             Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Weekdays::DAILY },
@@ -113,7 +114,8 @@ impl When {
         When { trigger, zone: self.zone.clone(), from: None, until: None, except: Arc::new(Dates::default()) }
     }
 
-    /// The dates whose written times, or whose steps, make a start at `at`, whatever days and exceptions say.
+    /// Returns the dates whose written times, or whose steps, make a start at `at`, without regard to days and
+    /// exceptions.
     fn brought_by(&self, at: Timestamp) -> Vec<(Date, Start)> {
         let second = wall::floor(at);
         if let Trigger::Once(_) | Trigger::After(_) = self.trigger {
@@ -135,7 +137,7 @@ impl When {
         dates_near(&self.zone, at).filter_map(open).last()
     }
 
-    /// Whether days and exceptions go by the date on which a window began.
+    /// Whether days and exceptions count by the date on which a window began.
     fn counts_windows(&self) -> bool {
         matches!(self.trigger, Trigger::Every { between: Some(_), .. })
     }
@@ -157,7 +159,7 @@ impl When {
         self.except.naming(date).map(|range| RuleRefusal::Except(date, range.clone()))
     }
 
-    /// Why no time of the trigger is at `at`, which is `local` on its clock.
+    /// Returns why no time of the trigger is at `at`, which is `local` on its clock.
     fn no_such_time(&self, at: Timestamp, local: DateTime) -> RuleRefusal {
         let first = wall::timestamp(wall::resolve(&self.zone, local).0).filter(|first| *first < at);
         let second_pass = |is_written: bool| first.filter(|_| is_written).map(|first| RuleRefusal::SecondPass { local, first });
@@ -181,7 +183,7 @@ impl When {
     }
 }
 
-/// The dates that may bring a start at `at`, in order.
+/// The dates that may have a start at `at`, in order.
 fn dates_near(zone: &TimeZone, at: Timestamp) -> impl Iterator<Item = Date> {
     let today = zone.to_datetime(at).date();
     (-DATES_BEFORE..=1).filter_map(move |days| today.checked_add(Span::new().days(days)).ok())

@@ -1,5 +1,5 @@
-//! What the answer to a start, or the lack of one, makes of an occurrence. Refuses to know what an answer looks like: it was
-//! judged before.
+//! The next state of an occurrence after the answer to a start, or the lack of one. Does not know what an answer looks
+//! like: `verdict.rs` classified it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, d
 /// How long `TaskExist` may be somebody else's task before the start fails.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// The same, while an earlier task of the robot is not verified gone: so long for that one first.
+/// The same, while an earlier task of the robot is not verified gone: it waits longer for that.
 const BUSY_ROBOT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long before its window closes the last attempt is made: enough to wake, write and send.
@@ -30,7 +30,7 @@ pub(super) fn apply_answer(
     match state {
         State::OnAir if next.task_id.is_some() => State::Stopping { outcome: wanted },
         State::OnAir if wanted.name() == "ended" => finish(next, Outcome::EndedUnverified, now),
-        // It was to end just then, and it was not on the air.
+        // Its end came meanwhile, and it was not on air.
         State::Waiting { .. } if wanted.name() == "ended" => fail(next, now),
         state @ State::Done { .. } if wanted.name() == "ended" => state,
         _ => finish(next, wanted, now),
@@ -61,7 +61,7 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
             on_air(next, now)
         }
         Verdict::Exists if !robot_busy && (was_in_doubt || next.on_air_at.is_some() || (next.joined && next.attempts == 1)) => {
-            // What was lost was perhaps only not seen; anything else that runs is a task whose id nobody told.
+            // A lost task may still run under its id; any other task that runs has an unknown id.
             if was_in_doubt || next.lost_at.is_none() {
                 next.task_id = None;
             }
@@ -70,7 +70,7 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
         Verdict::Exists => {
             let since = *next.exists_since.get_or_insert(now);
             let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
-            // A show that was on air is not given up for a stop that does not come through.
+            // A show that was on air does not fail because a stop does not succeed.
             let is_own = robot_busy && next.on_air_at.is_some();
             if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { retry(next, None, false, now) }
         }
@@ -95,12 +95,12 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
         wait = wait.max(PACE);
     }
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
+    // One last attempt leaves just before the window closes, even if its delay would be longer.
     let last = closes.map(|closes| closes - LAST_CALL);
     let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
     let why = retry_reason(next);
     match last {
-        // Sooner than the server asked for is not an attempt, it is one more rejection.
+        // An attempt before the time that the server asked for would be rejected.
         Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
         Some(last) if until > last && now >= last => fail(next, now),
         Some(last) => State::Waiting { until: until.min(last), why },
@@ -111,7 +111,7 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
 pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
     uncount_attempt(next);
     if next.on_air_at.is_some() {
-        // A restart that late is not made.
+        // It is too late for a restart.
         return match reason {
             NotSent::ContentOver => finish(next, Outcome::EndedMedia, now),
             _ if next.lost_at.is_some() || next.end == End::Open => fail(next, now),

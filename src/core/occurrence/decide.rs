@@ -1,6 +1,6 @@
-//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and after a
-//! reload. What a transition makes the shell do follows from the state it leads to, so there is no list of effects to forget.
-//! Refuses to know clocks, requests under way and the ledger.
+//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and
+//! after a reload. What the shell must do follows from the new state, so no list of effects can be forgotten. Refuses
+//! to know clocks, requests under way and the ledger.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 /// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// Nothing was left of its time.
+    /// No time was left.
     Late,
-    /// Its time went by in the limiter's queue.
+    /// Its time passed in the limiter's queue.
     Limit,
     /// The media would be over by now.
     ContentOver,
-    /// Its time went by while nothing was started: the clock or the disk could not be trusted.
+    /// Its time passed while starts were held because of the clock or the disk.
     Held(MissedReason),
 }
 
@@ -41,7 +41,7 @@ pub enum Event {
     },
     /// Its attempt came back uncount_attempt, and there is no time for another.
     NotSent(NotSent),
-    /// Its attempt was taken back unsent; it is to be made later.
+    /// Its attempt was taken back unsent and will be made later.
     Postponed,
     /// The time it waited for has come.
     Due,
@@ -49,9 +49,9 @@ pub enum Event {
     Expired(MissedReason),
     /// Its planned end has come, or is so near that the next show takes the room now.
     End,
-    /// It is to be taken off the air before its end, with this outcome.
+    /// It must be stopped before its end, with this outcome.
     Cut(Outcome),
-    /// It is not to be started after all; its attempt was taken back.
+    /// It must not be started; its attempt was taken back.
     Skipped(SkippedReason),
     /// Another occurrence takes its room, and it yields. Its attempt, if one was claimed, was taken back.
     Yield,
@@ -64,7 +64,7 @@ pub enum Event {
         /// When it was first seen gone.
         at: Timestamp,
     },
-    /// Its task's stop is settled.
+    /// Its task's stop succeeded, or was given up.
     StopSettled {
         /// When it went off the air.
         at: Timestamp,
@@ -82,7 +82,7 @@ pub enum Event {
     Recovered,
 }
 
-/// An event that the table does not know in that state: a bug of ours, or a row that something else wrote.
+/// An event that the table does not have for that state: a bug of ours, or a row that something else wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Illegal {
     /// The state's name.
@@ -117,7 +117,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             uncount_attempt(&mut next);
             yield_room(&mut next)
         }
-        // Sent, and not answered: what is wanted of it waits for the answer.
+        // Sent, and not answered: the outcome waits for the answer.
         (state @ (State::Armed | State::Calling), Event::Cut(outcome)) => {
             next.wanted.get_or_insert(outcome);
             state.clone()
@@ -142,7 +142,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         }
         (State::OnAir, Event::Adopted { task_id }) if next.task_id.is_none() => adopt(&mut next, Adopted::FromOnAir, task_id, now),
         (State::OnAir, Event::TakenBack) => take_back(&mut next, now),
-        // Its end came before the truth: there is nothing of its own to stop.
+        // Its end came first: it has no task of its own to stop.
         (State::Stopping { outcome }, Event::TakenBack) => {
             next.task_id = None;
             let is_end = outcome.name() == "ended";
@@ -173,14 +173,14 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             finish(&mut next, if verified { Outcome::EndedMedia } else { Outcome::EndedUnverified }, at)
         }
         (State::Stopping { outcome }, Event::Gone { at }) => finish(&mut next, outcome.clone(), at),
-        // What waits, is on air or is being stopped goes on as it stands.
+        // What waits, is on air or is stopping goes on unchanged.
         (state @ (State::Waiting { .. } | State::OnAir | State::Stopping { .. }), Event::Recovered) => state.clone(),
         (state, event) => return Err(Illegal { state: state.name(), event: format!("{event:?}") }),
     };
     Ok(next)
 }
 
-/// Off the air, or never on it, for good.
+/// Ends the occurrence.
 pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
     next.ended_at = Some(at);
     next.in_doubt = false;
@@ -194,19 +194,19 @@ pub(super) fn uncount_attempt(next: &mut Occurrence) {
     next.tries = next.tries.saturating_sub(1);
 }
 
-/// For what an occurrence waits that is to be tried again.
+/// Why an occurrence waits that will be tried again.
 pub(super) fn retry_reason(next: &Occurrence) -> WaitReason {
     if next.on_air_at.is_none() { WaitReason::Retry } else { WaitReason::Restart }
 }
 
-/// Nobody knows for how long: whoever has the room is asked, and not the time.
+/// It waits until the room is free, not until an instant.
 fn yield_room(next: &mut Occurrence) -> State {
-    // Off the air is where it is to be now.
+    // It is off the air as intended.
     next.lost_at = None;
     State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield }
 }
 
-/// How it ends at its end.
+/// The outcome at its end.
 fn ended(occurrence: &Occurrence) -> Outcome {
     match occurrence.end {
         End::Media(_) => Outcome::EndedMedia,
@@ -250,11 +250,12 @@ fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
     }
 }
 
-/// Ends an occurrence whose attempts are over. The reason is the last code; without one, whether anything may have begun.
+/// Ends an occurrence whose attempts are over. The reason is the last code; without a code, whether a start may have
+/// begun.
 pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
     let code = next.fault.as_ref().and_then(|fault| fault.code.clone());
     let outcome = match (next.on_air_at, next.end, code) {
-        // Nobody knows when an open end is, so what is off the air and stays there has reached it.
+        // An open end has no known instant, so an occurrence that stays off the air has reached it.
         (Some(_), End::Open, _) => Outcome::EndedMedia,
         (Some(_), _, _) => Outcome::Failed(Failure::Lost),
         (None, _, Some(code)) => Outcome::Failed(Failure::Code(code)),
@@ -290,7 +291,7 @@ fn due(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
 fn recover(next: &mut Occurrence, now: Timestamp) -> State {
     next.doubt(next.tried_at.unwrap_or(next.key.start));
     if let Some(outcome) = next.wanted.take() {
-        // Nobody knows its task, so nobody can stop it; nor is it started again.
+        // Its task is unknown, so it cannot be stopped. It is not started again either.
         let outcome = if outcome.name() == "cut" { outcome } else { Outcome::Failed(Failure::InDoubt) };
         return finish(next, outcome, now);
     }

@@ -1,4 +1,4 @@
-//! How an occurrence ended: the closed vocabulary of DESIGN section 6. Refuses to know how it came to that.
+//! How an occurrence ended: the closed vocabulary of DESIGN section 6. Does not know the events that led to it.
 
 /// The outcome with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Outcome {
     EndedPlanned,
     /// Reached the end of its media.
     EndedMedia,
-    /// Reached its end, and nobody could verify that it is off the air.
+    /// Reached its end, and it is not verified that it is off the air.
     EndedUnverified,
     /// An operator stopped it.
     CutOperator,
@@ -41,7 +41,7 @@ pub enum Failure {
 /// Why it had no chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissedReason {
-    /// Its window or `start_within` had closed when it was settled: nobody was there.
+    /// Its window or `start_within` had closed before any daemon looked at it.
     Down,
     /// Its window was still open, but `late: skip`, or too near the end.
     Late,

@@ -1,5 +1,4 @@
-//! What an edit does to a plan: the occurrences that it adds, removes, changes and moves. Refuses to know what is on air, and what
-//! becomes of it.
+//! What an edit does to a plan: the occurrences that it adds, removes, changes and moves. Does not know what is on air.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,14 +14,14 @@ use crate::schedule::JobId;
 /// A date is over everywhere this long after its midnight in UTC: no zone was ever further behind.
 const FURTHEST_BEHIND: SignedDuration = SignedDuration::from_hours(16);
 
-/// What became of an occurrence.
+/// What an edit did to an occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// Only the later plan has it.
     Added,
     /// Only the earlier plan has it.
     Removed,
-    /// Both have it, and not alike.
+    /// Both have it, with differences.
     Changed,
     /// It starts at another time of the same local date.
     Moved,
@@ -43,11 +42,11 @@ impl ChangeKind {
 /// A difference between two plans.
 #[derive(Clone, Debug)]
 pub struct PlanChange {
-    /// What became of it.
+    /// What the edit did to it.
     pub kind: ChangeKind,
     /// As it was; `None` when it was added.
     pub before: Option<Planned>,
-    /// As it is to be; `None` when it was removed.
+    /// As it will be; `None` when it was removed.
     pub after: Option<Planned>,
     /// In which fields of its job the two differ, of those that decide what is played, where, and until when.
     pub fields: Vec<&'static str>,
@@ -59,14 +58,15 @@ enum Side {
     After,
 }
 
-/// What is not answered yet.
+/// A difference that is not returned yet.
 enum PendingChange {
-    /// Whether it was moved is known when its date is over.
+    /// Only one plan has it so far. Whether it was moved is known when its date is over.
     Unpaired(Side, Planned),
     Known(PlanChange),
 }
 
-/// The differences between two plans, by start: of what was moved, the earlier plan's. Holds the differences of a day or two.
+/// The differences between two plans, by start (for a moved one: the start in the earlier plan). Holds the differences
+/// of a day or two.
 pub struct PlanChanges<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> {
     before: Peekable<B>,
     after: Peekable<A>,
@@ -171,8 +171,8 @@ impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> Iterator for Plan
     }
 }
 
-/// Which starts went to which: those that are nearest to each other first, of equals the earlier. The nearest two are always
-/// neighbours, so only neighbours are looked at.
+/// Returns which starts were moved to which: the nearest pairs first, and of equal ones the earlier. The nearest two
+/// are always neighbours, so only neighbours are compared.
 fn pairs(starts: &[(Timestamp, Side)]) -> Vec<(Timestamp, Timestamp)> {
     let gap = |left: usize, right: usize| Reverse((starts[right].0.duration_since(starts[left].0), left, right));
     let differ = |left: usize, right: usize| starts[left].1 != starts[right].1;
@@ -203,7 +203,7 @@ fn pairs(starts: &[(Timestamp, Side)]) -> Vec<(Timestamp, Timestamp)> {
     pairs
 }
 
-/// In which fields two occurrences of a job differ. An end that moved with its start is none.
+/// Returns the fields in which two occurrences of a job differ. An end that moved with its start is not one of them.
 fn differing(before: &Planned, after: &Planned) -> Vec<&'static str> {
     let length = |one: &Planned| one.end.at().map(|end| end.duration_since(one.start.at));
     let rule = |one: &Planned| match one.end {

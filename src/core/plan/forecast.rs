@@ -1,5 +1,5 @@
 //! Where the plan asks for more in a second than may leave: the peaks of starts and stops, and how long the last of each waits.
-//! Refuses to know what is not planned: retries, heals, hand-overs, and how long answers take.
+//! Does not count what is not planned: retries, heals, hand-overs, and the time that answers take.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{End, Planned};
 
-/// Most peaks that are told.
+/// Most peaks that are listed.
 pub const PEAKS_MAX: usize = 20;
 
 /// The stretch of time over which the vendor counts.
 const WINDOW: SignedDuration = SignedDuration::from_secs(1);
 
-/// What is asked of the vendor. Each has a queue and a rate of its own.
+/// A kind of request to the vendor. Each has a queue and a rate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestKind {
     /// A start.
@@ -35,16 +35,16 @@ impl RequestKind {
     }
 }
 
-/// What is due in one second.
+/// The requests that the plan wants in one second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peak {
     /// Starts or stops.
     pub kind: RequestKind,
     /// The second.
     pub at: Timestamp,
-    /// How many are due in it; at least 1.
+    /// How many the plan wants in it; at least 1.
     pub due: u64,
-    /// How long the one of them that leaves last is held by the rate; zero when none is.
+    /// How long the rate delays the last of them; zero when it delays none.
     pub wait: SignedDuration,
 }
 
@@ -55,22 +55,22 @@ impl Peak {
     }
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
-    /// The seconds of which something must wait, the worst first, at most [`PEAKS_MAX`].
+    /// The seconds in which a request must wait, the worst first, at most [`PEAKS_MAX`].
     pub peaks: Vec<Peak>,
     /// How many such seconds there are.
     pub over: u64,
-    /// The second in which most starts or most stops are due; `None` when none is.
+    /// The second with the most starts or the most stops; `None` when there are none.
     pub largest: Option<Peak>,
     /// The second whose last start waits longest; `None` when no start waits.
     pub latest_start: Option<Peak>,
 }
 
-/// Looks through a plan, given as [`Upcoming::open_at`](super::Upcoming::open_at) the range's beginning lists it: starts and ends
-/// outside `range` are passed over. `rate` requests of each kind leave in any second, first come, first served, and who finds no
-/// room waits behind the others. Holds the windows that are open at a time.
+/// Looks through a plan, in the order of [`Upcoming::open_at`](super::Upcoming::open_at) the range's beginning. Starts
+/// and ends outside `range` are ignored. `rate` requests of each kind leave in any second, first come, first served,
+/// and a request that finds no slot waits behind the others. Holds the windows that are open at a time.
 pub fn forecast(occurrences: impl Iterator<Item = Planned>, range: &Range<Timestamp>, rate: NonZeroU32) -> Forecast {
     let mut forecast = Forecast::default();
     let mut worst = WorstPeaks(BinaryHeap::new());
@@ -86,7 +86,7 @@ pub fn forecast(occurrences: impl Iterator<Item = Planned>, range: &Range<Timest
                 forecast.take(peak, &mut worst);
             }
         }
-        // An end that follows from the media is not asked for.
+        // An end that follows from the media needs no stop.
         if let End::Planned(end) = occurrence.end
             && range.contains(&end)
         {
@@ -172,7 +172,8 @@ impl QueueModel {
         QueueModel { kind, rate: usize::try_from(rate.get()).unwrap_or(usize::MAX), left: VecDeque::new(), second: None }
     }
 
-    /// A request is due, not before those that came already. Answers the second before, if that is over.
+    /// Adds a request that the plan wants at `due`, which is not before the earlier ones. Returns the second before, if
+    /// that is over.
     fn enqueue(&mut self, due: Timestamp) -> Option<Peak> {
         // It may leave a second after the one that many places before it.
         let free = if self.left.len() == self.rate { self.left.pop_front() } else { None };

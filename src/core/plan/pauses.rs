@@ -1,5 +1,5 @@
-//! When an occurrence that yields is off the air, as far as the plan can tell: while others on its target have the room. Refuses
-//! to know what really ran.
+//! When an occurrence that yields is off the air, as far as the plan can tell: while others on its target have the
+//! room. Does not know what really ran.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ pub struct Pause {
     pub job: JobId,
     /// From when on; not before the start of the one that yields.
     pub start: Timestamp,
-    /// Until when, within the window of the one that yields; `None` when nobody knows, or when it has no end.
+    /// Until when, within the window of the one that yields; `None` when that is unknown, or when it has no end.
     pub end: Option<Timestamp>,
 }
 
-/// An occurrence as a list of what is to come shows it.
+/// An occurrence with its pauses.
 #[derive(Clone, Debug)]
 pub struct WithPauses {
     /// The occurrence.
     pub occurrence: Planned,
-    /// Of one that yields the pauses in its window, by their starts: the first 1,000, and if the window never ends those of its first
-    /// 400 days.
+    /// If it yields: the pauses in its window, by their starts: the first 1,000, and if the window never ends those of
+    /// its first 400 days.
     pub pauses: Option<Vec<Pause>>,
 }
 

@@ -1,9 +1,10 @@
-//! Where an occurrence plays: one room of one application. Refuses to know what else is there.
+//! Where an occurrence plays: one room of one application. Does not know who else plays there.
 
 use crate::schedule::Job;
 use crate::trtc::Room;
 
-/// An application and a room of it. Two names of one `SdkAppId` are one application; without settings a name is all there is.
+/// An application and a room of it. Two names of one `SdkAppId` are one application; without settings only the name is
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct JobTarget<'a> {
     sdk_app_id: Option<u64>,

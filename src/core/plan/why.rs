@@ -1,5 +1,5 @@
-//! Why a job starts at an instant, or on a date, or does not: which rules say no, what is open then, what it meets in its room, and
-//! what lies before and after. Refuses to know the ledger, and words.
+//! Why a job starts, or does not start, at an instant or on a date: which rules prevent it, what is open then, what it
+//! meets in its room, and what comes before and after. Does not know the ledger and words.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::schedule::{Job, Schedule};
 
 /// Most starts of one date that are kept; the rest is counted.
 pub const STARTS_MAX: usize = 100;
-/// How many starts to come are told.
+/// How many later starts are listed.
 const NEXT: usize = 3;
-/// No clock was ever set further: a whole day, where a zone changed its date.
+/// The largest clock change: a whole day, where a zone changed its date.
 const CHANGE_MAX: SignedDuration = SignedDuration::from_hours(25);
 
 /// What is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// The present, and what is going on.
+    /// The present, and what is open then.
     Now(Timestamp),
     /// An instant.
     At(Timestamp),
@@ -32,7 +32,7 @@ pub enum Question {
     Date(Date),
 }
 
-/// A rule that says no.
+/// A rule that prevents a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartRefusal {
     /// `enabled: false`.
@@ -48,7 +48,7 @@ pub struct Why {
     pub job: Arc<Job>,
     /// What was asked.
     pub asked: Question,
-    /// The instant it came to; of a date its first.
+    /// The instant; for a date its first.
     pub at: Timestamp,
     /// What a clock change did to the wall-clock time that was asked about.
     pub moved: Option<Dst>,
@@ -69,13 +69,13 @@ pub struct Why {
 }
 
 impl Why {
-    /// The occurrence that is meant: the first that starts then, else the one that is open.
+    /// Returns the occurrence in question: the first that starts then, else the one that is open.
     pub fn occurrence(&self) -> Option<&Planned> {
         self.starts.first().or(self.open.as_ref())
     }
 }
 
-/// Answers. `None`: the date is outside the years that the calendar knows.
+/// Returns the answer. `None`: the date is outside the years that the calendar knows.
 pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> {
     let when = &job.when;
     let (at, moved) = match asked {
@@ -126,8 +126,8 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> 
     })
 }
 
-/// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written for it would be:
-/// the `cron` of a fixed time runs at the gap's end, and everything else is shifted.
+/// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written
+/// for it would be: the `cron` of a fixed time runs at the gap's end, and everything else is shifted.
 fn instant_of(when: &When, written: DateTime) -> Option<(Timestamp, Option<Dst>)> {
     let at = resolve(&when.zone, written)?;
     match when.zone.to_ambiguous_timestamp(written).offset() {

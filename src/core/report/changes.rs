@@ -1,5 +1,5 @@
-//! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which of what is on air it touches.
-//! Refuses to know how differences are found and how the daemon follows them.
+//! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which occurrences on air it
+//! affects. Does not know how differences are found and how the daemon applies them.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct ChangeObject {
     pub fields: Vec<&'static str>,
     /// As it was; null when it was added.
     pub before: Option<PlanObject>,
-    /// As it is to be; null when it was removed.
+    /// As it will be; null when it was removed.
     pub after: Option<PlanObject>,
 }
 
@@ -57,7 +57,7 @@ pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
     format!("{sign} {}  {:<8}  {:<width$}  {what}", start(shown), end(shown), shown.job.id.as_str())
 }
 
-/// `end -> 21:00:00, room -> main/foyer, volume`. Values where there is something to see.
+/// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
 fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
     let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
@@ -78,21 +78,21 @@ fn target(job: &Job) -> String {
     place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room)
 }
 
-/// What becomes of an occurrence on air.
+/// What an edit does to an occurrence on air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditEffect {
-    /// Its start left the schedule, and it plays to its end all the same.
+    /// Its start left the schedule, and it still plays to its end.
     Finishes,
-    /// Its start left the schedule, and it is taken off the air.
+    /// Its start left the schedule, and it is stopped.
     Stops,
     /// It has another end.
     Ends(End),
-    /// It has another end, which is past: it is taken off the air.
+    /// It has another end, which is past: it is stopped.
     Cut(End),
 }
 
-/// What becomes of those on air when `after` takes the place of `before` at `now`, as the daemon follows an edit. What stays as it
-/// is is left out.
+/// Returns what happens to the occurrences on air when `after` replaces `before` at `now`, as the daemon applies an
+/// edit. Unchanged ones are left out.
 pub fn touched<'a>(
     on_air: &'a [Occurrence],
     (before, after): (&Schedule, &Schedule),
@@ -101,7 +101,7 @@ pub fn touched<'a>(
     let follows = |occurrence: &&Occurrence| occurrence.kind != Kind::Fired && occurrence.state == State::OnAir;
     let rows = on_air.iter().filter(follows).filter_map(|occurrence| {
         let effect = edit_effect(occurrence, after, now)?;
-        // What the schedule in force has done to it already is not this edit's doing.
+        // What the schedule in force did to it before is not an effect of this edit.
         (self::edit_effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
     });
     rows.collect()
@@ -119,10 +119,10 @@ fn edit_effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> 
     (end != occurrence.end).then_some(if is_past { EditEffect::Cut(end) } else { EditEffect::Ends(end) })
 }
 
-/// One that is on air and touched, as programs read it.
+/// An occurrence on air that an edit affects, as programs read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct TouchedObject {
-    /// `on_air`: tells it from a difference of the plan.
+    /// `on_air`: the difference from a change of the plan.
     pub change: &'static str,
     /// The job's id.
     pub job: String,
@@ -137,7 +137,7 @@ pub struct TouchedObject {
 }
 
 impl TouchedObject {
-    /// Of a row and what becomes of it.
+    /// Of a row and the effect of the edit.
     pub fn new(occurrence: &Occurrence, effect: EditEffect) -> TouchedObject {
         let end_before = occurrence.end.at().map(instant);
         let (effect, end_after) = match effect {

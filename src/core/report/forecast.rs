@@ -1,5 +1,5 @@
-//! Peaks of starts and stops as `plan --forecast` shows them: a row of a table, the JSON object, the summary. Refuses to know how
-//! they were found.
+//! Peaks of starts and stops as `plan --forecast` shows them: a row of a table, the JSON object, the summary. Does not
+//! know how they were found.
 
 use std::num::NonZeroU32;
 
@@ -18,7 +18,7 @@ pub struct PeakObject {
     pub action: &'static str,
     /// The second, by its first instant.
     pub at: String,
-    /// How many are due in it.
+    /// How many the plan wants in it.
     pub due: u64,
     /// How many may leave in any second.
     pub rate: u32,
@@ -43,7 +43,7 @@ pub fn table(peaks: &[Peak], zone: &TimeZone) -> Table {
     }
 }
 
-/// What it comes to, in a line.
+/// The summary, in a line.
 pub fn summary(forecast: &Forecast, rate: NonZeroU32, zone: &TimeZone) -> String {
     let Some(largest) = &forecast.largest else { return "nothing starts or is stopped in this range".to_owned() };
     let peak = format!("the largest peak is {} at {}", counted(largest), wall(largest.at, zone));

@@ -1,5 +1,5 @@
-//! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made of the
-//! same plain values, whether a running daemon gives them or the ledger alone. Refuses to know where the values come from.
+//! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made
+//! of the same plain values, from a running daemon or from the ledger alone. Does not know where the values come from.
 
 pub(super) mod advice;
 mod health;
@@ -59,7 +59,7 @@ pub enum DaemonView {
         /// How it is.
         state: DaemonState,
     },
-    /// It was asked, and did not answer as it should.
+    /// It was asked, and did not answer correctly.
     Silent {
         /// Where it should listen, and what happened.
         why: String,
@@ -77,9 +77,9 @@ pub struct DaemonState {
     pub queue: [usize; 3],
     /// Whether somebody keeps the clock right, if anybody knows.
     pub synchronised: Option<bool>,
-    /// The endpoint's clock minus this one, if the endpoint found fault with this one.
+    /// The endpoint's clock minus this one, if the endpoint rejected this one.
     pub offset_ms: Option<i64>,
-    /// Why starts are held for the clock's sake.
+    /// Why starts are held because of the clock.
     pub held: Option<String>,
     /// What is wrong with the ledger's disk.
     pub disk: Option<String>,
@@ -90,18 +90,18 @@ pub struct DaemonState {
 pub struct LedgerView {
     /// When its newest turn was committed.
     pub committed_at: Option<Timestamp>,
-    /// What is on air or being taken off, by start.
+    /// What is on air or stopping, by start.
     pub on_air: Vec<Occurrence>,
     /// What went wrong in the last [`TROUBLE_REACH`], newest first, at most [`TROUBLE_MAX`].
     pub trouble: Vec<Occurrence>,
     /// Every task that is not known to be gone.
     pub tasks: Vec<Task>,
-    /// Every task that nobody claims.
+    /// Every orphan.
     pub orphans: Vec<Orphan>,
 }
 
-/// The status as programs read it. The keys and their order are the contract; every key is always there, and what only a running
-/// daemon knows is null without one.
+/// The status as programs read it. The keys and their order are the contract; every key is always there, and what only
+/// a running daemon knows is null without one.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusObject {
     /// The worst of what is wrong.
@@ -118,7 +118,7 @@ pub struct StatusObject {
     pub on_air: Option<Vec<HistoryObject>>,
     /// What comes next.
     pub next: Option<Vec<PlanObject>>,
-    /// Tasks that no occurrence owns: callbacks told of them. Null when the ledger cannot be read.
+    /// Tasks that no occurrence owns, known from callbacks. Null when the ledger cannot be read.
     pub orphans: Option<Vec<OrphanObject>>,
     /// What went wrong lately; null when the ledger cannot be read.
     pub recent_trouble: Option<Vec<HistoryObject>>,
@@ -148,7 +148,7 @@ pub struct OrphanObject {
     pub app: String,
     /// The region.
     pub region: String,
-    /// When the vendor told of it.
+    /// When the vendor reported it.
     pub seen_at: String,
     /// The job it is most likely of.
     pub likely_job: Option<String>,

@@ -1,4 +1,4 @@
-//! Instants as our outputs show them, and as our arguments take them. Refuses to know what time it is: `now` is an argument.
+//! Instants as our outputs show them, and as our arguments take them. Does not read the clock: `now` is an argument.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -60,8 +60,8 @@ pub fn parse_argument(text: &str, now: Timestamp) -> Result<TimeArgument, String
     if is_local { date().or_else(local).ok_or_else(wrong) } else { Err(wrong()) }
 }
 
-/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a repeat it is
-/// the first. A date is its midnight; a day is 24 hours.
+/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a
+/// repeat it is the first. A date is its midnight; a day is 24 hours.
 pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let local = match parse_argument(text, now)? {
         TimeArgument::At(at) => return Ok(at),

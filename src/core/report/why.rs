@@ -1,5 +1,5 @@
-//! The answer to `why`, for people and for programs: first what happens, then which rules make it so, then what the ledger says became
-//! of it. Refuses to know how the answer was found.
+//! The answer to `why`, for people and for programs: first what happens, then the rules that decide it, then what the
+//! ledger has. Does not know how the answer was found.
 
 mod record;
 mod rules;
@@ -43,8 +43,8 @@ pub enum Says {
 /// One reason of the answer. The keys are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// The field of the job that rules: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`, `enabled` or
-    /// `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    /// The field of the job that decides: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`,
+    /// `enabled` or `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
     pub rule: &'static str,
     /// What it says.
     pub says: Says,
@@ -78,16 +78,16 @@ pub struct WhyObject {
     pub date: Option<String>,
     /// Whether the plan has a start at that instant, or on that date.
     pub fires: bool,
-    /// The start of the occurrence that is meant: at that instant, the first of that date, else of the window that is open then; null
-    /// when there is none.
+    /// The start of the occurrence in question: at that instant, the first of that date, else of the window that is
+    /// open then; null when there is none.
     pub start: Option<String>,
-    /// The rules, in the order in which the text tells them.
+    /// The rules, in the order of the text.
     pub reasons: Vec<Reason>,
-    /// The last occurrence before the one that is meant, or else before the instant or the date.
+    /// The last occurrence before the one in question, or else before the instant or the date.
     pub previous: Option<PlanObject>,
     /// The next three after.
     pub next: Vec<PlanObject>,
-    /// The row of the occurrence that is meant, as `history` prints it; null when there is none, or no ledger.
+    /// The row of the occurrence in question, as `history` prints it; null when there is none, or no ledger.
     pub ledger: Option<HistoryObject>,
     /// How many starts there are at that instant, or on that date.
     pub count: usize,
@@ -95,13 +95,13 @@ pub struct WhyObject {
     pub starts: Vec<StartObject>,
 }
 
-/// All that the answer is made of.
+/// The data of the answer.
 pub struct WhyInput<'a> {
     /// What the schedule says.
     pub why: &'a Why,
     /// The schedule's pauses.
     pub pauses: &'a Pauses<'a>,
-    /// What the ledger says, or why nobody can ask it.
+    /// What the ledger has, or why it cannot be read.
     pub record: Result<&'a Record, &'a str>,
     /// The present.
     pub now: Timestamp,
@@ -167,7 +167,8 @@ impl WhyInput<'_> {
         self.record.ok().and_then(|record| record.rows.get(&start))
     }
 
-    /// The row of what is meant. Where the plan has nothing the ledger may have: of an edited schedule, or of a start by hand.
+    /// Returns the row of the occurrence in question. The ledger may have one that the plan has not: of an edited
+    /// schedule, or of a start by hand.
     fn relevant_row(&self) -> Option<&Occurrence> {
         let of_the_plan = self.why.occurrence().and_then(|occurrence| self.row(occurrence.start.at));
         let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Question::Date(_)));
@@ -243,7 +244,7 @@ impl WhyInput<'_> {
         let mut reasons: Vec<Reason> = self.question_text().into_iter().collect();
         match (why.asked, why.starts.first(), &why.open) {
             (_, Some(start), _) => reasons.extend(rules::start_reasons(start, why.asked)),
-            // The present is inside a window: today's rules are nobody's concern.
+            // The present is inside a window: today's rules do not matter.
             (Question::Now(_), None, Some(_)) => {}
             _ => reasons.extend(rules::refusals(why)),
         }
@@ -265,11 +266,11 @@ impl WhyInput<'_> {
         reasons
     }
 
-    /// What became of the time that was asked about, where a clock change has a say in it.
+    /// What a clock change did to the time that was asked about.
     fn question_text(&self) -> Option<Reason> {
         let Question::Wall(written) = self.why.asked else { return None };
         if self.why.starts.first().is_some_and(|start| start.start.dst.is_some()) {
-            // The start tells it itself.
+            // The start says it itself.
             return None;
         }
         let zone = &self.why.job.when.zone;
@@ -360,7 +361,7 @@ fn until(occurrence: &Planned, since: Timestamp) -> String {
         End::Planned(at) | End::Media(at) => {
             let local = zone.to_datetime(at);
             let is_same_day = local.date() == zone.to_datetime(since).date();
-            // A change of the clock on the way leaves a bare time unclear.
+            // With a clock change in between, a bare time would be unclear.
             let is_same_offset = zone.to_offset(at) == zone.to_offset(since);
             if is_same_day && is_same_offset {
                 format!("on until {}", clock(local))
@@ -373,7 +374,7 @@ fn until(occurrence: &Planned, since: Timestamp) -> String {
     }
 }
 
-/// An instant on the wall clock of a zone, as clearly as it can be said: `Sat 2026-11-28 18:00 +08:00`.
+/// An instant on the wall clock of a zone, with its day and offset: `Sat 2026-11-28 18:00 +08:00`.
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
     let local = at.to_zoned(zone.clone());
     local.strftime(if local.second() == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" }).to_string()

@@ -1,5 +1,5 @@
-//! From the parser's events to the tree, within limits: anchors and aliases, merge keys, duplicate keys, tags. Refuses to know
-//! what any key means.
+//! From the parser's events to the tree, within limits: anchors and aliases, merge keys, duplicate keys, tags. Does not
+//! know what any key means.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ const NODES_MAX: usize = 8_000_000;
 const KEPT_NODES_MAX: usize = 8_000_000;
 /// Most nodes that aliases may add to one file. A "billion laughs" file stops here.
 const ALIASED_NODES_MAX: usize = 1_000_000;
-/// Most problems with the YAML of one file. Who wrote `a: 1` a million times is told enough.
+/// Most problems with the YAML of one file. A file with `a: 1` a million times needs no more.
 const PROBLEMS_MAX: usize = 1_000;
 
 /// Entries up to which a repeated key is looked for by comparing: nearly every mapping, without a table beside it.
@@ -72,7 +72,7 @@ impl<'a> Builder<'a, '_> {
             return None;
         }
         let mut options = Options::default();
-        // Comments are no events to us; left on, a long block of them exceeds the parser's buffer and is an error.
+        // We need no comments, and a long block of them would exceed the parser's buffer.
         options.set_emit_comments(false);
         options.block_nesting_limit = DEPTH_MAX;
         options.flow_nesting_limit = DEPTH_MAX;
@@ -107,7 +107,7 @@ impl<'a> Builder<'a, '_> {
         root
     }
 
-    /// Handles one event; answers the root once it is whole.
+    /// Handles one event. Returns the root when it is complete.
     fn take(&mut self, event: Event<'a>, span: Span) -> Result<Option<Node<'a>>, Abort> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -168,7 +168,7 @@ impl<'a> Builder<'a, '_> {
         Ok(None)
     }
 
-    /// Hands a whole node to the collection that is open, or answers it as the root.
+    /// Adds a complete node to the open collection, or returns it as the root.
     fn finish(&mut self, node: Node<'a>, anchor: usize) -> Result<Option<Node<'a>>, Abort> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
@@ -262,7 +262,7 @@ impl<'a> Builder<'a, '_> {
         own
     }
 
-    /// Answers whether the tag makes a scalar a text; other tags than YAML's own are a problem.
+    /// Returns whether the tag makes a scalar a text. Tags other than YAML's own are a problem.
     fn tag(&mut self, tag: Option<&Tag>, span: Span) -> bool {
         let Some(tag) = tag else { return false };
         match tag.core_suffix() {

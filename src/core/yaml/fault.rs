@@ -1,4 +1,5 @@
-//! What the YAML parser could not read, in an operator's words and with a hint for the habits that we can name.
+//! What the YAML parser could not read, in an operator's words, with a hint for common mistakes. Does not know what a
+//! key means.
 
 use granit_parser::{ErrorKind, ScanError};
 
@@ -13,7 +14,8 @@ pub(super) fn too_deep() -> Diagnostic {
         .hint("a job lies two levels deep and its fields three: is a `[` or `{` never closed?")
 }
 
-/// Spaces that are none to YAML, and the colon of other keyboards: what an indentation or a key may hold by mistake.
+/// Spaces that YAML does not take as spaces, and the colon of other keyboards: an indentation or a key may have them by
+/// mistake.
 const LOOK_ALIKES: [(char, &str); 3] = [
     ('\u{a0}', "a no-break space (U+00A0) stands where YAML needs a plain one: type it anew"),
     ('\u{3000}', "an ideographic space (U+3000) stands where YAML needs a plain one: type it anew"),
@@ -48,7 +50,7 @@ pub(super) fn describe(error: &ScanError, text: &str) -> (Diagnostic, Span) {
     }
 }
 
-/// What may look right in this line or the one before, and is not.
+/// Returns the hint for a character of this line or the one before that only looks right.
 fn look_alike(kind: &ErrorKind, text: &str, line_start: usize) -> Option<&'static str> {
     if !is_of_structure(kind) {
         return None;

@@ -1,4 +1,4 @@
-//! Which fields of a cron expression a time or a date does not fit. Refuses to know zones and instants.
+//! Which fields of a cron expression a time or a date does not fit. Does not know zones and instants.
 
 use jiff::civil::{Date, Time};
 

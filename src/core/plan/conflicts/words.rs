@@ -1,4 +1,4 @@
-//! Clashes in words: what is wrong, and how to mend it. Refuses to judge how bad it is.
+//! Clashes in words: what is wrong, and how to fix it. Does not decide how serious it is.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ pub(super) fn diagnostic(clash: &Clash, is_warning: bool) -> Diagnostic {
     if Arc::ptr_eq(earlier, later) { problem } else { problem.related(earlier.place.clone(), "the other job") }
 }
 
-/// There are more clashes than are told.
+/// The problem that there are more clashes than are reported.
 pub(super) fn more(most: usize) -> Diagnostic {
     Diagnostic::error(CODE, format!("more than {most} pairs of jobs conflict, and the others were not looked for"))
         .hint("perhaps one default puts all of these jobs into one room")
 }
 
-/// How far it was looked ahead, where that is not far enough.
+/// A sentence that says how far ahead the check looked, where that is not far enough.
 pub(super) fn shortfall(job: &Job, at: Timestamp) -> String {
     format!(
         "conflicts in the room {} are looked for until {} only: `{}` has {WINDOWS_MAX} windows by then",
@@ -74,7 +74,7 @@ fn message(clash: &Clash) -> String {
     format!("{meet}{overlap}{robot}")
 }
 
-/// How long a window goes on after an instant; nothing if it has no end.
+/// Returns how long a window goes on after an instant; `None` if it has no end.
 fn left(window: &Planned, at: Timestamp) -> Option<String> {
     match window.end {
         End::Planned(end) | End::Media(end) => end.duration_since(at).try_into().ok().map(format_duration),

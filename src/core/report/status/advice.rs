@@ -1,8 +1,9 @@
-//! What an operator can do about an outcome. Refuses to know which occurrence had it.
+//! What an operator can do about an outcome. Does not know which occurrence had it.
 
 use crate::occurrence::{Failure, MissedReason, Outcome};
 
-/// Error codes and their beginnings that have a cure of their own, the more special before the more general (TRTC.md section 2).
+/// Error codes, or their first parts, with an advice of their own, the more special before the more general (TRTC.md
+/// section 2).
 const BY_CODE: [(&str, &str); 22] = [
     ("AuthFailure.SignatureExpire", CLOCK),
     ("AuthFailure.TokenFailure", "the temporary keys have expired: renew `account.token` and the keys that belong to it"),
@@ -37,7 +38,7 @@ const UNLOCK: &str = "the application's package does not include stream ingestio
 const QUOTA: &str = "the account's quota of running tasks is used up: have it raised, or let fewer run at once";
 const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
 
-/// What to do about it; nothing where there is nothing to do.
+/// What to do about it; `None` where there is nothing to do.
 pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Failed(Failure::Code(code)) => return advice_on_code(code),

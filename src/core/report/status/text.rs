@@ -1,5 +1,5 @@
-//! The status for people: what is wrong first, then what is on air and for how long, what comes next, what went wrong lately and
-//! what to do about it. Refuses to know terminals: lines are as long as they are.
+//! The status for people: what is wrong first, then what is on air and for how long, what comes next, what went wrong
+//! lately and what to do about it. Does not know terminals: it never breaks a line.
 
 use std::fmt::Write;
 
@@ -117,7 +117,7 @@ fn span(length: SignedDuration) -> String {
     short(length.as_millis())
 }
 
-/// What ends it when no daemon does. DESIGN section 5, End: a loop is always bounded, a live source never.
+/// What ends it if no daemon runs. DESIGN section 5, End: a loop is always bounded, a live source never.
 fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     let newest = ledger.tasks.iter().rfind(|task| task.key == row.key);
     match newest.and_then(|task| task.bound) {

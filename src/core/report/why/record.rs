@@ -1,4 +1,4 @@
-//! What the ledger says became of an occurrence, in words: its row, or why there is none. Refuses to know how it was asked.
+//! What the ledger has about an occurrence, in words: its row, or why it has none. Does not know the question.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// WaitReason a planned start has no row.
+    /// Why a planned start has no row.
     pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
         let shown = |at: Timestamp| moment(at, zone);
         match (self.cursor, self.began, self.first_seen) {
@@ -58,7 +58,7 @@ pub(super) fn phrase(row: &Occurrence) -> String {
     result(row)
 }
 
-/// A row in sentences, each a line: what became of it, its error and what to do about it, doubt, task.
+/// A row in sentences, each a line: what happened, its error and what to do about it, doubt, task.
 pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
     if row.kind == Kind::Summary {

@@ -1,4 +1,5 @@
-//! The rules of a job in words: which one says yes or no to a start, and what a clock change did to it. Refuses to know the ledger.
+//! The rules of a job in words: which one says yes or no to a start, and what a clock change did to it. Does not know
+//! the ledger.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -219,7 +220,7 @@ fn days(job: &Job) -> String {
     }
 }
 
-/// What `except` has, calendars by their names.
+/// The ranges of `except`, calendars by their names.
 fn exceptions(job: &Job) -> String {
     let mut names: Vec<String> = Vec::new();
     for range in job.when.except.ranges() {
