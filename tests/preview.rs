@@ -1,4 +1,4 @@
-//! What `plan` tells beside the list: the peaks against the rate, what an edit does, and a calendar.
+//! What `plan` shows beside the list: the peaks against the rate, what an edit does, and a calendar.
 
 #[path = "preview/against.rs"]
 mod against;
@@ -84,7 +84,7 @@ fn a_peak_waits_and_its_backlog_carries_over() {
         seconds.iter().enumerate().map(|(index, at)| (format!("j{index}"), format!("at: \"{at}\", to: \"19:00\""))).collect();
     let schedule = schedule(yaml(jobs.iter().map(|(id, fields)| (id.as_str(), fields.as_str()))));
     let forecast = forecast_of(&schedule, "2026-03-02T00:00Z", "2026-03-03T00:00Z", 2);
-    // Of five, the last leaves two seconds later, beside the one that was due in the second after theirs: that one waits for its
+    // Of five, the last leaves two seconds later, beside the one of the second after theirs: that one waits for its
     // neighbours only. All eight are stopped at once.
     let expected = ["stop 2026-03-02T11:00:00Z 8 3000", "start 2026-03-02T10:00:00Z 5 2000", "start 2026-03-02T10:00:01Z 1 1000"];
     assert_eq!(told(&forecast), expected);
@@ -112,7 +112,8 @@ fn only_what_happens_in_the_range_counts_and_only_ends_that_are_asked_for() {
     assert_eq!(forecast("2026-03-02T12:30Z", "2026-03-02T13:00:00.001Z"), ["stop 2026-03-02T13:00:00Z 2 1000"]);
 }
 
-/// Whole seconds and whole seconds only: so many are due, so many leave, the rest is the backlog of the next second.
+/// Whole seconds and whole seconds only: so many are planned, so many leave, the rest is the backlog of the next
+/// second.
 fn by_counting(due: &BTreeMap<i64, u64>, rate: u64) -> BTreeMap<i64, (u64, u64)> {
     let (mut backlog, mut peaks) = (0, BTreeMap::new());
     let (Some(first), Some(last)) = (due.keys().next(), due.keys().last()) else { return peaks };
@@ -171,12 +172,12 @@ fn the_verb_prints_peaks_and_sums_them_up() {
     let range = ["--forecast", "--from", "2026-03-02", "--to", "2026-03-03"];
     let table = plan(&folder, &range);
     let expected = "
- AT                          DUE       LAST ONE WAITS
+ AT                          REQUESTS  LAST ONE WAITS
  2026-03-02 18:00:00 +08:00  5 starts  2 s
  2026-03-02 18:01:30 +08:00  5 stops   2 s
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'), "{}", text(&table.stderr));
-    let summary = "in 2 seconds more is due than may leave; the largest peak is 5 starts at 2026-03-02 18:00:00 +08:00, and 2 a second \
+    let summary = "in 2 seconds more requests are planned than may leave; the largest peak is 5 starts at 2026-03-02 18:00:00 +08:00, and 2 a second \
         may leave; the latest start leaves 2 s late, at 2026-03-02 18:00:02 +08:00\n";
     assert!(text(&table.stderr).ends_with(summary), "{}", text(&table.stderr));
     let json = plan(&folder, &[&range[..], &["--format", "json"]].concat());

@@ -33,7 +33,7 @@ pub use crate::plan::precedence::Displacement;
 use crate::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use crate::trtc::{Destination, Repeat, Room, Tempo};
 
-/// Names an occurrence for ever.
+/// The name of an occurrence. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The planned start. First, so that keys sort by time.
@@ -86,7 +86,7 @@ pub struct Playout {
     pub robot: String,
     /// The media.
     pub stream: StreamUrl,
-    /// A live source is never sought into.
+    /// A live source has no position to seek to.
     pub live: bool,
     /// The media's length once through.
     pub length: Option<Duration>,
@@ -168,9 +168,9 @@ pub enum State {
     },
     /// A task runs, or is taken to run.
     OnAir,
-    /// Its end has come; its task's stop is owed.
+    /// Its end has come; its task must be stopped.
     Stopping {
-        /// What it will be when the stop is settled: `ended` or `cut`.
+        /// Its outcome when the stop is verified or given up: `ended` or `cut`.
         outcome: Outcome,
     },
     /// Over.
@@ -255,7 +255,7 @@ pub struct Occurrence {
     pub key: Key,
     /// Why there is a row for it.
     pub kind: Kind,
-    /// How many it stands for; 1 but for summaries.
+    /// How many it stands for; more than 1 only for summaries.
     pub count: u32,
     /// Its end.
     pub end: End,
@@ -350,7 +350,7 @@ impl Occurrence {
         self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })
     }
 
-    /// The last instant at which the attempt that is due now may leave.
+    /// The last instant at which its next attempt may leave.
     pub fn closes(&self) -> Option<Timestamp> {
         match (self.on_air_at, self.end) {
             (None, _) => self.start_closes(),

@@ -140,7 +140,7 @@ mod tests {
                 "a: 1\n---\nb: 2\n",
                 "f.yaml:2:1: a second YAML document starts here (one file is one document: remove the `---`, or move what follows into a file of its own)",
             ),
-            ("a: !secret x\n", "f.yaml:1:12: the tag `!secret` means nothing here (remove the tag)"),
+            ("a: !secret x\n", "f.yaml:1:12: the tag `!secret` is not allowed here (remove the tag)"),
             ("a:\n  b: 1\n\tc: 2\n", "f.yaml:3:"),
             ("a: \0\n", "f.yaml:1:4: the file holds a NUL byte"),
         ] {

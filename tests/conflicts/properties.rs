@@ -1,4 +1,4 @@
-//! Random schedules: what is found is what the oracle finds, however little of the time ahead was looked at.
+//! Random schedules: the check finds what the oracle finds, although it looks at little of the time ahead.
 
 use ingestd::plan::conflicts::check_conflicts;
 use jiff::Timestamp;
@@ -118,7 +118,7 @@ fn job(trigger: BoxedStrategy<String>) -> impl Strategy<Value = String> {
     (trigger, end(), rest()).prop_map(|(trigger, end, rest)| format!("{trigger}, {end}, {rest}"))
 }
 
-/// A clash as the schedule's judge tells it: the jobs in order, whether a clock change makes it, and when.
+/// A clash as the check finds it: the jobs in order, whether a clock change makes it, and when.
 type Told = ((String, String), bool, Timestamp);
 
 fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Option<(Vec<Told>, Vec<Told>)> {
@@ -172,7 +172,7 @@ proptest! {
 
     /// Every kind of trigger, in zones that change their clocks on different days, or by half an hour: the same jobs clash.
     #[test]
-    fn no_clash_is_lost_however_clocks_change(written in prop::collection::vec(job(any_trigger()), 1..5)) {
+    fn no_clash_is_lost_at_clock_changes(written in prop::collection::vec(job(any_trigger()), 1..5)) {
         if let Some((expected, told)) = told("America/New_York", &written, &["", "Europe/Dublin", "", "Australia/Lord_Howe"], false) {
             let pairs = |told: &[Told]| told.iter().map(|(pair, _, _)| pair.clone()).collect::<Vec<_>>();
             prop_assert_eq!(pairs(&told), pairs(&expected));

@@ -1,4 +1,4 @@
-//! How clashes are told: how bad they are and for whom, how many, and how far it was looked.
+//! How clashes are reported: how serious they are and for whom, how many, and how far the check looked.
 
 use std::fmt::Write as _;
 
@@ -111,7 +111,7 @@ fn a_job_of_very_many_windows_is_judged_as_far_as_20000_of_them_reach() {
 }
 
 #[test]
-fn a_wrong_default_is_not_told_a_million_times() {
+fn a_wrong_default_is_not_reported_a_million_times() {
     let mut text =
         "timezone: Asia/Shanghai\ndefaults: {at: \"18:00\", for: 1h, room: lobby, stream: \"https://h/a.mp4\"}\njobs:\n".to_owned();
     for job in 0..1_000 {

@@ -77,7 +77,7 @@ fn an_edit_adds_removes_changes_and_moves() {
 }
 
 #[test]
-fn differences_come_by_start_whatever_the_zones() {
+fn differences_come_by_start_in_all_zones() {
     let before = schedule(yaml([
         ("a", "at: \"18:00\", for: 1h, days: mon"),
         ("b", "at: \"18:00\", for: 1h, days: mon, timezone: Pacific/Kiritimati"),
@@ -178,7 +178,7 @@ fn what_is_on_air_is_named_with_what_becomes_of_it() {
     ];
     assert_eq!(told, expected, "{}", text(&output.stderr));
     let table = plan(&folder, &["--against", "edited", "--job", "stops"]);
-    let expected = format!("! stops {start:.3} is on air: it leaves the schedule and is taken off the air (`on_remove: stop`)\n");
+    let expected = format!("! stops {start:.3} is on air: it leaves the schedule and is stopped (`on_remove: stop`)\n");
     assert_eq!(text(&table.stdout), expected);
     assert!(text(&table.stderr).ends_with("of what is on air 1 touched\n"), "{}", text(&table.stderr));
 }

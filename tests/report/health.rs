@@ -69,7 +69,7 @@ fn missed_at(start: Timestamp, reason: MissedReason) -> Occurrence {
     missed("promo", start, Outcome::Missed(reason))
 }
 
-/// Of an open end: nobody knows how long it would have lasted.
+/// With an open end: it is unknown how long it would have lasted.
 fn open(row: Occurrence, end: End) -> Occurrence {
     Occurrence { end, ..row }
 }
@@ -118,7 +118,7 @@ fn the_health_is_what_an_operator_would_say() {
         ("media that runs a little over its length", of_air(open(later.clone(), End::Media(minutes(-5))), vec![]), Ok, ""),
         ("on air and not to be stopped", of_air(nameless, vec![]), Degraded, "`promo` is on air without a task id, so it cannot be stopped from here"),
         ("a schedule that was rejected", reload, Degraded, "the schedule files have 1 error and the last good schedule stays in force: unknown key `reapet` (did you mean `repeat`?)"),
-        ("a daemon that is not there", silent, Failing, "no daemon answers at `127.0.0.1:8620`: nothing is started, and nothing is taken off the air"),
+        ("a daemon that is not there", silent, Failing, "no daemon answers at `127.0.0.1:8620`: nothing is started, and nothing is stopped"),
         ("a daemon that listens nowhere", unasked, Ok, ""),
         ("a ledger that cannot be read", unreadable, Failing, "the ledger cannot be read: disk I/O error"),
     ];

@@ -178,7 +178,7 @@ async fn a_parameter_that_makes_no_sense_is_told() {
         ("history?limit=", "not ``"),
         ("history?limit=1&limit=2", "`limit` is there twice"),
         ("history?outcome=lost", "`outcome` is one of `ended`, `cut`, `failed`, `missed`, `skipped`, not `lost`"),
-        ("history?since=yesterday", "`yesterday` is no time"),
+        ("history?since=yesterday", "`yesterday` is not a time"),
         ("history?job=No%20Job", "`No Job` is no job id"),
         ("history?job=%0a%1b[31m", "`..[31m` is no job id"),
         ("history?format=csv", "there is no parameter `format`: there are `job`, `since`, `outcome`, `limit`"),
@@ -190,7 +190,7 @@ async fn a_parameter_that_makes_no_sense_is_told() {
         ("plan?to=now%2B2h&count=3", "exclude each other"),
         ("plan?from=now&to=now%2B9601h", "more than 400 days apart"),
         ("plan?from=2026-01-01&to=2026-12-31", "more than 10000 occurrences"),
-        ("plan?from=18:00", "`18:00` is no time"),
+        ("plan?from=18:00", "`18:00` is not a time"),
         ("status?format=csv", "`format` is one of `json`, `table`, not `csv`"),
         ("status?verbose", "there is no parameter `verbose`: there are `format`"),
     ] {

@@ -26,7 +26,7 @@ fn failed(job: &str, start: Timestamp) -> Occurrence {
     }
 }
 
-/// A ledger that began on 1 September, saw `news` a month later, and settled everything before 28 November 2025.
+/// A ledger that began on 1 September, saw `news` a month later, and has a row for everything before 28 November 2025.
 fn with_rows(schedule: &str, rows: &[Occurrence]) -> TempDir {
     let folder = folder(schedule);
     let mut ledger = Ledger::open(&folder.path().join("state")).expect("a ledger");
@@ -88,7 +88,7 @@ fn what_became_of_a_start_reads_as_its_golden_text() {
     assert_eq!(object["starts"][0]["ledger"], object["ledger"]);
 }
 
-/// The first line and the rest of what is told of `always`, which is in its window all day, with this row.
+/// The first line and the rest of the answer about `always`, which is in its window all day, with this row.
 fn told_now(row: impl Fn(Timestamp) -> Occurrence) -> (String, String) {
     let jobs = "timezone: UTC\njobs: {always: {room: a, stream: \"https://h/a.mp4\", at: \"00:00\", to: \"00:00\"}}\n";
     let folder = with_rows(jobs, &[]);
@@ -136,5 +136,5 @@ fn a_ledger_that_cannot_be_read_leaves_the_schedule() {
     let (code, stdout, _) = why(folder.path(), &["promo", "--at", "2025-11-27 18:00"]);
     assert_eq!(code, Some(0));
     assert!(stdout.starts_with("yes: `promo` was to start at Thu 2025-11-27 18:00 +01:00, on until 20:00\n"), "{stdout}");
-    assert!(stdout.contains("\n  told by the schedule alone: "), "{stdout}");
+    assert!(stdout.contains("\n  by the schedule alone: "), "{stdout}");
 }

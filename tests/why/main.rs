@@ -1,4 +1,4 @@
-//! The verb `why`: that it agrees with the plan whatever is asked, and that a tired operator gets the answer in the first line.
+//! The verb `why`: that it always agrees with the plan, and that the first line has the answer.
 
 #[path = "../ledger/filling.rs"]
 mod filling;
@@ -44,7 +44,7 @@ fn why(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), told)
 }
 
-/// Holds a text against its golden one; `UPDATE_GOLDEN=1` writes that. Answers what differs.
+/// Compares a text with its golden one; `UPDATE_GOLDEN=1` writes that. Returns what differs.
 fn golden(name: &str, told: &str) -> Option<String> {
     let path = format!("tests/fixtures/why/{name}.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

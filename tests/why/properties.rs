@@ -1,4 +1,5 @@
-//! Whatever is asked of random jobs: the answer is yes exactly where the plan has an occurrence, and a no names its rule.
+//! Random questions about random jobs: the answer is yes exactly where the plan has an occurrence, and a no names its
+//! rule.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Cron expressions as bit sets. The grammar is croner's, without the forms that croner accepts and nobody means.
-//! `search.rs` decides when an expression fires. Does not know zones and instants.
+//! Cron expressions as bit sets. The grammar is croner's, without the forms that croner accepts although they are
+//! mistakes. `search.rs` decides when an expression fires. Does not know zones and instants.
 
 mod mismatches;
 
@@ -85,7 +85,7 @@ impl CronPattern {
         // may (OR).
         let both_days = starred(DAY_OF_MONTH) || starred(DAY_OF_WEEK);
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(both_days).build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|error| blame(parser, &fields, &error.to_string()))?;
+        let cron = parser.parse(&fields.join(" ")).map_err(|error| error_of_field(parser, &fields, &error.to_string()))?;
         let pattern = &cron.pattern;
         let bits = |component: &croner::CronComponent| component.values().iter().fold(0, |set, value| set | 1_u64 << value);
         Ok(CronPattern {
@@ -104,8 +104,8 @@ impl CronPattern {
         &self.text
     }
 
-    /// Whether neither its minute nor its hour field begins with a star. At a clock change such an expression runs once right
-    /// after a gap and once in a repeat; every other follows elapsed time.
+    /// Whether its minute field and its hour field both begin without a star. At a clock change such an expression runs
+    /// once right after a gap and once in a repeat; every other follows elapsed time.
     pub fn is_fixed_time(&self) -> bool {
         self.fixed_time
     }
@@ -207,8 +207,8 @@ fn without_nickname(text: &str) -> Result<String, String> {
     Err(format!("{} is not a nickname we know: {}", quote(text), names.join(", ")))
 }
 
-/// Refuses what croner takes and nobody means: an empty item of a list, a name in a field that has none (croner replaces names
-/// in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
+/// Refuses what croner accepts although it is a mistake: an empty item of a list, a name in a field that has none
+/// (croner replaces names in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
 fn check_field(index: usize, field: &str) -> Result<(), String> {
     let (name, takes) = FIELDS[index];
     let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", quote(field)));
@@ -237,14 +237,14 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
         return wrong("is a range from Sunday to Sunday: write `SUN` for one day or `*` for all");
     }
     if index == DAY_OF_MONTH && items.contains(&"L") && items.contains(&"LW") {
-        return wrong("has both `L` and `LW`, of which only one can be had");
+        return wrong("has both `L` and `LW`, and only one is allowed");
     }
     Ok(())
 }
 
 /// Returns which field croner refused, since its own message does not say. Each field is tried alone, in an expression
 /// of stars.
-fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
+fn error_of_field(parser: CronParser, fields: &[&str], whole: &str) -> String {
     for (index, field) in fields.iter().enumerate() {
         let mut alone = ["*"; 6];
         alone[index] = field;

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_told_by_the_range_that_names_it() {
+    fn a_date_has_the_range_that_names_it() {
         let range = |first, last, calendar: Option<&str>| DateRange { first, last, calendar: calendar.map(Arc::from) };
         let holidays = range(date(2026, 10, 1), date(2026, 10, 7), Some("holidays"));
         let own = range(date(2026, 10, 7), date(2026, 10, 9), None);

@@ -14,12 +14,12 @@ use super::{Dst, Start, Trigger, Weekdays, When};
 /// Nothing starts between an instant and this long after it.
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
 
-/// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a given
-/// weekday, which stays away for 40 years when a century without a leap day lies between; one that has not come by then, like
-/// 30 February, never comes.
+/// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a
+/// given weekday, which does not come for 40 years when a century without a leap day is between; one that has not come
+/// by then, like 30 February, never comes.
 const HORIZON_DAYS: i64 = 41 * 366;
 
-/// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
+/// How many dates before the date of an instant may still have a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
 pub(super) const DATES_BEFORE: i64 = 2;
 

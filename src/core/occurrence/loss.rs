@@ -50,7 +50,7 @@ pub(super) fn apply_loss(next: &mut Occurrence, at: Timestamp, now: Timestamp) -
 }
 
 /// The outcome of a show whose task vanished at `at`, if that was its end; `None`, if it should have gone on. A loop or a live
-/// source goes on to the end of its window, but for the last stretch in which no attempt would be made either; media may end a
+/// source goes on to the end of its window, except the last stretch, in which no attempt would be made; media may end a
 /// little early, by 30 s or 2 % of its window.
 fn end_of(occurrence: &Occurrence, at: Timestamp) -> Option<Outcome> {
     let is_endless = occurrence.playout.live || occurrence.playout.repeat == Repeat::Forever;

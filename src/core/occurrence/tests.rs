@@ -205,7 +205,7 @@ fn task_exist_is_ours_only_where_we_may_have_begun_it() {
     }
     assert_eq!(outcome(&foreign), ("failed", "FailedOperation.TaskExist"));
     assert!((at(15)..at(50)).contains(&now), "{now}");
-    // And a doubt that was proved wrong by nothing stays a doubt: TaskExist itself is none.
+    // A doubt stays a doubt until something proves it wrong. `TaskExist` itself is not a doubt.
     assert!(!foreign.was_in_doubt);
 }
 

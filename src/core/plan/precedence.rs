@@ -1,6 +1,7 @@
-//! Which of two occurrences has the better claim to a room that both want, and what becomes of the other (DESIGN section 5,
-//! Conflicts and Yield). The check of a schedule, the preview of pauses and the daemon all ask here. Pure. Refuses to know where
-//! its two occurrences come from, planned or running: it is told what counts. Does not know what time it is.
+//! Which of two occurrences has the better claim to a room that both want, and what becomes of the other (DESIGN
+//! section 5, Conflicts and Yield). The check of a schedule, the preview of pauses and the daemon all use this rule.
+//! Pure. Refuses to know whether its two occurrences are planned or running: the caller gives what counts. Does not
+//! know the present time.
 
 use std::cmp::Reverse;
 
@@ -90,7 +91,7 @@ impl<'a> Contender<'a> {
     }
 
     /// Whether its window still has the room at an instant that is not before its start, and not only for the time of a
-    /// hand-over. An open end counts only at the start: nobody knows it beforehand.
+    /// hand-over. An open end counts only at the start, because it is not known before.
     pub(super) fn lasts(&self, at: Timestamp) -> bool {
         match self.end {
             End::Open => self.start >= at,
@@ -109,8 +110,8 @@ impl<'a> Contender<'a> {
         self.end.at().is_some_and(|end| end.duration_since(at) < TOUCHING)
     }
 
-    /// The greater has the room. Whoever does not yield goes before whoever does; then the later start, the higher priority, and
-    /// the first by name.
+    /// The greater has the room. An occurrence that does not yield is greater than one that does; then the later start,
+    /// the higher priority, and the first by name.
     fn rank(&self) -> (bool, Timestamp, u8, Reverse<&'a JobId>) {
         (self.conflict != Conflict::Yield, self.start, self.priority, Reverse(self.job))
     }

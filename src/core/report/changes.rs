@@ -155,8 +155,8 @@ impl TouchedObject {
         let end = self.end_after.as_deref().unwrap_or("when its media ends, or never");
         let what = match self.effect {
             "finishes" => "it leaves the schedule and plays to its end (`on_remove: finish`)".to_owned(),
-            "stops" => "it leaves the schedule and is taken off the air (`on_remove: stop`)".to_owned(),
-            "cut" => format!("it is taken off the air, because its new end {end} is past"),
+            "stops" => "it leaves the schedule and is stopped (`on_remove: stop`)".to_owned(),
+            "cut" => format!("it is stopped, because its new end {end} is past"),
             _ => format!("it ends {end}"),
         };
         format!("! {} {} is on air: {what}", self.job, self.start)

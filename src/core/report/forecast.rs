@@ -37,7 +37,7 @@ impl PeakObject {
 /// Peaks for people, the wall clock being that of `zone`.
 pub fn table(peaks: &[Peak], zone: &TimeZone) -> Table {
     Table {
-        header: ["AT", "DUE", "LAST ONE WAITS"].map(str::to_owned).to_vec(),
+        header: ["AT", "REQUESTS", "LAST ONE WAITS"].map(str::to_owned).to_vec(),
         rows: peaks.iter().map(|peak| vec![wall(peak.at, zone), counted(peak), seconds(peak.wait)]).collect(),
         min_widths: Vec::new(),
     }
@@ -58,7 +58,7 @@ pub fn summary(forecast: &Forecast, rate: NonZeroU32, zone: &TimeZone) -> String
     let shown =
         if forecast.over > PEAKS_MAX as u64 { format!(", of which these are the worst {PEAKS_MAX}") } else { String::new() };
     let over = if forecast.over == 1 { "in 1 second".to_owned() } else { format!("in {} seconds", forecast.over) };
-    format!("{over} more is due than may leave{shown}; {peak}, and {allowed}; {late}")
+    format!("{over} more requests are planned than may leave{shown}; {peak}, and {allowed}; {late}")
 }
 
 /// In which second its last one leaves.

@@ -66,7 +66,7 @@ pub struct HistoryObject {
     pub request_id: Option<String>,
     /// The generation of the schedule it came from.
     pub generation: i64,
-    /// How many occurrences it stands for; 1 but for summaries.
+    /// How many occurrences it stands for; more than 1 only for summaries.
     pub count: u32,
 }
 

@@ -44,7 +44,7 @@ pub enum TimeArgument {
 /// Reads an argument that is a time, and leaves open in which zone a local one is.
 pub fn parse_argument(text: &str, now: Timestamp) -> Result<TimeArgument, String> {
     let text = text.trim();
-    let wrong = || format!("`{text}` is no time: {FORMS}");
+    let wrong = || format!("`{text}` is not a time: {FORMS}");
     if let Some(shift) = text.strip_prefix("now") {
         let at = if shift.is_empty() { Some(now) } else { shifted(shift, now) };
         return at.map(TimeArgument::At).ok_or_else(wrong);
@@ -68,7 +68,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
         TimeArgument::Local(local) => local,
         TimeArgument::Date(date) => date.to_datetime(Time::midnight()),
     };
-    resolve(zone, local).ok_or_else(|| format!("`{}` is no time: {FORMS}", text.trim()))
+    resolve(zone, local).ok_or_else(|| format!("`{}` is not a time: {FORMS}", text.trim()))
 }
 
 /// `+2h` or `-1d` from an instant.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_told_from_a_time_and_from_an_instant() {
+    fn a_date_is_distinguished_from_a_time_and_from_an_instant() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
         let date = jiff::civil::date(2026, 11, 22);
         for (text, expected) in [

@@ -226,7 +226,7 @@ impl WhyInput<'_> {
             return format!("now: `{id}` should be paused, while `{}` has the room", by.other.job.id);
         }
         match why.occurrence() {
-            Some(open) if open.end == End::Open => format!("now: `{id}` may be on air: nobody knows when its media ends"),
+            Some(open) if open.end == End::Open => format!("now: `{id}` may be on air: it is unknown when its media ends"),
             Some(_) => match self.record {
                 Ok(_) => format!("now: `{id}` should be on air, and the ledger has no row of it"),
                 Err(_) => format!("now: `{id}` should be on air"),
@@ -344,14 +344,14 @@ fn encounter_reason(own: &Planned, encounter: &Encounter) -> Reason {
         EncounterEffect::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
         EncounterEffect::Clashes { wins, .. } => {
             let who = if *wins { "this one has the room" } else { "the other has the room" };
-            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; should they meet, {who}")
+            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; if they meet, {who}")
         }
     };
     Reason::new("conflict", Says::Note, text)
 }
 
 fn without_ledger(why_not: &str) -> String {
-    format!("told by the schedule alone: {why_not}")
+    format!("by the schedule alone: {why_not}")
 }
 
 /// When it ends: `on until 20:00`, with a date where it is not that of `since`.

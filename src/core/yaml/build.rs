@@ -178,7 +178,7 @@ impl<'a> Builder<'a, '_> {
         }
         if self.problems.len() > PROBLEMS_MAX {
             self.fail("yaml", format!("the YAML of this file has more than {PROBLEMS_MAX} problems"), node.span);
-            self.hint("mend those before this place first; the rest of the file was not read");
+            self.hint("fix the problems before this place first; the rest of the file was not read");
             return Err(Abort);
         }
         if anchor > 0 {
@@ -269,7 +269,7 @@ impl<'a> Builder<'a, '_> {
             Some(suffix) => suffix == "str",
             None if tag.handle().is_empty() && tag.suffix() == "!" => true,
             None => {
-                self.fail("yaml", format!("the tag {} means nothing here", quote(&tag.original())), span);
+                self.fail("yaml", format!("the tag {} is not allowed here", quote(&tag.original())), span);
                 self.hint("remove the tag");
                 false
             }

@@ -86,8 +86,8 @@ proptest! {
             let displaced = displaced_by(&occurrence(own), &occurrence(other), now);
             match encounters(&schedule, own, own.start.at).first() {
                 Some(encounter) => prop_assert_eq!(displaced, expected(encounter.effect, own, other)),
-                // The first is over, give or take a hand-over. What is shorter than that, or has an open end, does not count in a
-                // plan, but it is there when the daemon meets it.
+                // The first is over, or ends within the time of a hand-over. A window that is shorter than that, or has
+                // an open end, does not count in a plan, but the daemon meets it.
                 None if counts(own) && counts(other) => {
                     prop_assert!(matches!(displaced, None | Some(Displacement::Ends | Displacement::Yields)), "{:?}", displaced);
                 }

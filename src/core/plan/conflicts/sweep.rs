@@ -46,7 +46,7 @@ pub(super) struct Sweep<'a> {
     wanted: Option<HashSet<Pair>>,
     settled: HashSet<Pair>,
     windows: Vec<u32>,
-    /// The robots of the jobs that allow others, but for the start.
+    /// The robots of the jobs that allow others, without the start.
     robots: Vec<String>,
     one_robot: OneRobot,
 }

@@ -99,10 +99,10 @@ fn hint(clash: &Clash) -> String {
         ConflictKind::Overlap if clash.by_clock_change => {
             let elapsed = matches!(clash.earlier.job.end, EndRule::For(_));
             let to = if elapsed { "; `to` instead of `for` ends by the wall clock" } else { "" };
-            format!("no harm if that is meant: `{second}` takes the room then, and `{first}` is cut{to}")
+            format!("if this is intended, change nothing: `{second}` takes the room then, and `{first}` is cut{to}")
         }
         ConflictKind::EqualStarts if clash.by_clock_change => {
-            "no harm if that is meant: the one of higher `priority` plays then, else the first by name, and the other is skipped"
+            "if this is intended, change nothing: the one of higher `priority` plays then, else the first by name, and the other is skipped"
                 .to_owned()
         }
         ConflictKind::Overlap => format!(

@@ -47,12 +47,12 @@ pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
         }
         Outcome::Failed(Failure::InDoubt) => "it may have been on air all the same: look into the room",
         Outcome::Failed(Failure::Lost) => "its media ended or broke off: check that the stream can be fetched",
-        Outcome::EndedUnverified => "nobody saw it leave: look into the room",
+        Outcome::EndedUnverified => "it is not verified that it left the air: look into the room",
         Outcome::Missed(MissedReason::Down) => "no daemon ran at its start: see why in the service's log",
-        Outcome::Missed(MissedReason::Late) => "its start came too late, and its job says what then: see `late` and `start_within`",
+        Outcome::Missed(MissedReason::Late) => "its start came too late: see `late` and `start_within` of its job",
         Outcome::Missed(MissedReason::Limit) => "more starts at once than the rate allows: spread them, or have the limit raised",
         Outcome::Missed(MissedReason::Disk) => "the ledger could not be written: make room on its disk",
-        Outcome::Missed(MissedReason::Clock) => "the clock was not to be trusted: synchronise it",
+        Outcome::Missed(MissedReason::Clock) => "the clock could not be trusted: synchronise it",
         Outcome::Missed(MissedReason::ContentOver | MissedReason::Restored)
         | Outcome::Skipped(_)
         | Outcome::EndedPlanned

@@ -2,8 +2,8 @@
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read, or not written; starts are held for the clock's sake; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air and is not known to be |
-//! | `degraded` | the clock is not synchronised; a task runs that nobody claims; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `failing` | the ledger cannot be read, or not written; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
+//! | `degraded` | the clock is not synchronised; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -54,7 +54,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
     let mut failing = Vec::new();
     let mut degraded = Vec::new();
     match &input.daemon {
-        DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is taken off the air")),
+        DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is stopped")),
         DaemonView::Running { rejected, state, .. } => {
             let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
             failing.extend(state.disk.as_ref().map(disk));
@@ -72,7 +72,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
             let orphan = |orphan: &Orphan| {
-                format!("an orphan runs that nobody here started: `ingestd stop --task {}` stops it", orphan.task_id)
+                format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {}` stops it", orphan.task_id)
             };
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));

@@ -101,7 +101,7 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 /// How long it still runs.
 fn left(row: &Occurrence, now: Timestamp) -> String {
     if let State::Stopping { .. } = row.state {
-        return "is being taken off".to_owned();
+        return "is stopping".to_owned();
     }
     match row.end {
         End::Planned(end) if end <= now => format!("should have ended at {}", clock(end, now)),

@@ -17,7 +17,7 @@ pub struct Record {
     pub rows: BTreeMap<Timestamp, Occurrence>,
     /// The newest row that starts at the instant or before.
     pub latest: Option<Occurrence>,
-    /// Every occurrence that starts before it is settled; `None` in a new ledger.
+    /// Every occurrence that starts before it has a row or needs none; `None` in a new ledger.
     pub cursor: Option<Timestamp>,
     /// When the ledger first saw any job.
     pub began: Option<Timestamp>,
@@ -37,11 +37,11 @@ impl Record {
             (None, ..) => "no row: the ledger is new, and nothing has been settled".to_owned(),
             (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", shown(began)),
             (Some(_), _, Some(seen)) if start < seen => {
-                format!("no row: it was not owed; the daemon first saw this job after it, {}", shown(seen))
+                format!("no row: it was not planned then; the daemon first saw this job after it, {}", shown(seen))
             }
-            (Some(_), _, None) => "no row: it was not owed; the daemon has never seen this job".to_owned(),
+            (Some(_), _, None) => "no row: it was not planned then; the daemon has never seen this job".to_owned(),
             (Some(_), ..) => {
-                "no row: it was not owed; when it passed, the job was off, or planned otherwise, in the schedule that was in force"
+                "no row: it was not planned then; when it passed, the job was off, or planned otherwise, in the schedule that was in force"
                     .to_owned()
             }
         }
@@ -62,7 +62,7 @@ pub(super) fn phrase(row: &Occurrence) -> String {
 pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
     if row.kind == Kind::Summary {
-        lines.push(format!("the row is a summary of {} starts that were missed alike", row.count));
+        lines.push(format!("the row is a summary of {} starts that were missed for one reason", row.count));
     }
     if row.kind == Kind::Fired {
         lines.push("an operator started it: no rule of the schedule did".to_owned());
@@ -123,7 +123,7 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
         State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
         State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", time(*until)),
         State::OnAir => span,
-        State::Stopping { .. } => format!("{span}, and being taken off"),
+        State::Stopping { .. } => format!("{span}, and stopping"),
         State::Done { outcome } => match cause(outcome) {
             cause if row.on_air_at.is_some() => format!("{span}; {cause}"),
             cause => cause.to_owned(),
@@ -135,7 +135,7 @@ fn cause(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::EndedPlanned => "it reached its planned end",
         Outcome::EndedMedia => "its media came to its end",
-        Outcome::EndedUnverified => "its end came, and nobody could verify that it left the air",
+        Outcome::EndedUnverified => "its end came, and it is not verified that it left the air",
         Outcome::CutOperator => "an operator took it off the air",
         Outcome::CutPreempted => "a later start took its room",
         Outcome::CutRemoved => "its start left the schedule while it was on air",
@@ -147,7 +147,7 @@ fn cause(outcome: &Outcome) -> &'static str {
         Outcome::Missed(MissedReason::Down) => "no daemon ran while it could be started",
         Outcome::Missed(MissedReason::Late) => "its turn came too late: `late: skip`, or too near its end",
         Outcome::Missed(MissedReason::Limit) => "it never got through the rate limit",
-        Outcome::Missed(MissedReason::Clock) => "starts were held, because the clock could not be believed",
+        Outcome::Missed(MissedReason::Clock) => "starts were held, because the clock could not be trusted",
         Outcome::Missed(MissedReason::Disk) => "starts were held, because the ledger could not be written",
         Outcome::Missed(MissedReason::ContentOver) => "its media would have been over by then",
         Outcome::Missed(MissedReason::Restored) => "the ledger was restored from a backup that is older",

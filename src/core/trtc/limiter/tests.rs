@@ -159,7 +159,7 @@ fn stops_leave_by_class_and_describes_in_the_order_they_came() {
     assert_eq!(limiter.grant(Duration::ZERO).map(|(queued, _)| queued), Some(second));
 }
 
-/// Whatever the order of asking, they leave in the order given.
+/// They leave in the order given, in any order of asking.
 fn check_order(expected: &[Priority]) {
     let mut limiter = Limiter::new(rate(RATE));
     for priority in expected.iter().rev() {
@@ -246,7 +246,7 @@ fn a_slot_that_is_not_used_is_free_again_at_once() {
 
 #[test]
 fn late_starts_and_retries_leave_only_while_the_starts_to_come_find_a_slot() {
-    // (slots, starts due in 500 ms, class) -> how many of ten leave now
+    // (slots, reserved starts in 500 ms, class) -> how many of ten leave now
     for (slots, due, class, expected) in [
         (20, 0, StartClass::Again, 10),
         (20, 15, StartClass::Again, 5),
@@ -305,13 +305,14 @@ proptest! {
         prop_assert!(busiest_second(&left) <= slots as usize);
     }
 
-    /// For reserved starts it makes no difference at all that late ones and retries are there.
+    /// Late starts and retries make no difference to reserved starts.
     #[test]
     fn retries_never_delay_a_start_that_was_reserved(
         slots in 1_u32..8,
         requests in prop::collection::vec(any_request(), 0..60),
     ) {
-        // A start is armed seconds ahead; a rejection may stretch what is held after the fact, so there is none here.
+        // A start is armed seconds ahead. There are no rejections here, because one makes held slots last longer
+        // afterwards.
         let ahead = |request: TestRequest| TestRequest {
             rejected: false,
             at: request.at + 2_000,

@@ -31,7 +31,7 @@ fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
     ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.with_pauses(occurrence)).collect()
 }
 
-/// On air: a loop, a live source without an end, a film of known length, something that nobody can name.
+/// On air: a loop, a live source without an end, a film of known length, a task without an id.
 fn ledger() -> LedgerView {
     let promo = on_air("promo", minutes(-30));
     let live = on_air("relay", minutes(-600));
@@ -123,7 +123,7 @@ fn without_a_daemon_the_text_says_what_that_means_and_how_old_it_is() {
     let why = "no daemon answers at `127.0.0.1:8620` (Connection refused)".to_owned();
     let head = "\
 failing
-  no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is taken off the air
+  no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is stopped
   `filler` is on air without a task id, so it cannot be stopped from here
 
 generation 12, accepted at 2026-11-22T08:00:00Z
@@ -154,7 +154,7 @@ fn trouble_without_end_is_cut_short() {
 }
 
 #[test]
-fn a_row_of_history_is_told_in_one_line() {
+fn a_row_of_history_is_one_line() {
     let waiting = State::Waiting { until: minutes(1), why: WaitReason::Retry };
     let doubt = Occurrence {
         state: waiting,
