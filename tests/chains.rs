@@ -33,7 +33,7 @@ fn reading(files: &[&str]) -> Reading {
 
 fn schedule(files: &[&str]) -> Schedule {
     let reading = reading(files);
-    assert!(reading.diagnostics.iter().all(|told| told.severity != Severity::Error), "{:?}", reading.diagnostics);
+    assert!(reading.diagnostics.iter().all(|reported| reported.severity != Severity::Error), "{:?}", reading.diagnostics);
     reading.schedule.expect("no error")
 }
 
@@ -67,8 +67,8 @@ fn a_marathon_starts_each_film_where_the_one_before_ends() {
     ];
     assert_eq!(planned(&schedule, 5), evening);
     assert_eq!(schedule.job("third").and_then(|job| job.after.as_ref()).map(ToString::to_string).as_deref(), Some("second"));
-    let judged = conflicts::check_conflicts(&schedule, instant(NOW));
-    assert!(judged.clashes.is_empty(), "a seam is a hand-over: {:?}", judged.clashes);
+    let conflicts = conflicts::check_conflicts(&schedule, instant(NOW));
+    assert!(conflicts.clashes.is_empty(), "a seam is a hand-over: {:?}", conflicts.clashes);
 }
 
 #[test]
@@ -105,8 +105,9 @@ fn several_may_follow_one_and_a_default_may_be_dropped() {
 #[test]
 fn what_follows_and_meets_another_show_is_a_conflict() {
     let more = format!("{}  rival: {{at: 20:00, for: 5m}}\n", MARATHON[0]);
-    let judged = conflicts::check_conflicts(&schedule(&[&more, MARATHON[1]]), instant(NOW));
-    let clashes: Vec<_> = judged.clashes.iter().map(|clash| format!("{} {}", clash.earlier.job.id, clash.later.job.id)).collect();
+    let conflicts = conflicts::check_conflicts(&schedule(&[&more, MARATHON[1]]), instant(NOW));
+    let clashes: Vec<_> =
+        conflicts.clashes.iter().map(|clash| format!("{} {}", clash.earlier.job.id, clash.later.job.id)).collect();
     assert_eq!(clashes, ["second rival"]);
 }
 
@@ -120,8 +121,8 @@ fn a_chain_is_as_long_as_it_may_be_and_no_longer() {
     let longest = schedule(&[&chain(1_000)]);
     assert_eq!(planned(&longest, 1_000)[999], "f0999 23 05:19:30 to 05:20:00");
     let errors = |text: &str| -> Vec<(&'static str, Option<String>)> {
-        let told = reading(&[text]).diagnostics.into_iter().filter(|told| told.severity == Severity::Error);
-        told.map(|told| (told.code, told.job)).collect()
+        let reported = reading(&[text]).diagnostics.into_iter().filter(|reported| reported.severity == Severity::Error);
+        reported.map(|reported| (reported.code, reported.job)).collect()
     };
     assert_eq!(errors(&chain(1_003)), [("chain-too-long", Some("f1000".to_owned()))]);
     // What ends by the clock follows what ends by the clock, a day for each: every one in a room of its own.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use decide::{Event, Illegal, NotSent, decide};
+pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};

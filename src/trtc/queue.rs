@@ -292,7 +292,7 @@ mod tests {
         poll_once(&mut given_up).await;
         poll_once(&mut second).await;
         assert_eq!(queue.waiting(), 2);
-        // The head is given its slot by somebody else's grant_slots, and dropped before it wakes.
+        // The head is given its slot by another request's call, and dropped before it wakes.
         slot.unsent();
         assert_eq!(queue.waiting(), 1);
         drop(given_up);

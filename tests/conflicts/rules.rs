@@ -221,7 +221,7 @@ fn what_only_a_clock_change_makes_is_marked() {
 }
 
 #[test]
-fn a_clash_that_is_no_clock_changes_doing_is_told_before_one_that_is() {
+fn a_clash_without_a_clock_change_is_reported_before_one_with() {
     // Every night of the clock change, and one night in summer.
     let night = r#"at: "23:00", for: 8h"#;
     let conflicts = checked(NEW_YORK, &[("a", night), ("b", r#"at: "07:00", for: 1h"#), ("c", "once: 2027-07-01 06:30, for: 10m")]);

@@ -20,8 +20,8 @@ fn far_ahead_a_clash_is_an_error_for_who_writes_and_a_warning_for_who_plays() {
     ] {
         let conflicts = check_conflicts(&jobs(SHANGHAI, &[promo, ("gala", gala)]), instant(NOW));
         for (strictness, expected) in [(Strictness::Check, check), (Strictness::Run, run)] {
-            let told = conflicts.diagnostics(strictness);
-            assert_eq!(told.iter().map(|problem| problem.severity).collect::<Vec<_>>(), [expected], "{gala} {strictness:?}");
+            let reported = conflicts.diagnostics(strictness);
+            assert_eq!(reported.iter().map(|problem| problem.severity).collect::<Vec<_>>(), [expected], "{gala} {strictness:?}");
         }
     }
     let night = [("night", r#"at: "23:00", for: 8h"#), ("morning", r#"at: "07:00", for: 1h"#)];
@@ -33,13 +33,13 @@ fn far_ahead_a_clash_is_an_error_for_who_writes_and_a_warning_for_who_plays() {
 }
 
 #[test]
-fn each_pair_is_told_once_at_the_job_that_begins_later() {
+fn each_pair_is_reported_once_at_the_job_that_begins_later() {
     let schedule = jobs(
         SHANGHAI,
         &[("a", r#"at: "18:00", for: 3h"#), ("b", r#"at: "19:00", for: 3h"#), ("c", r#"at: ["20:00", "20:10"], length: 5m"#)],
     );
-    let told = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
-    let lines: Vec<_> = told
+    let reported = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
+    let lines: Vec<_> = reported
         .iter()
         .map(|problem| {
             let place = problem.place.as_ref().expect("a place");
@@ -84,8 +84,8 @@ fn a_message_says_who_meets_whom_where_when_and_for_how_long() {
         ),
     ] {
         let schedule = jobs(SHANGHAI, &[("a", written[0]), ("b", written[1])]);
-        let told = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
-        assert_eq!(told.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [expected]);
+        let reported = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
+        assert_eq!(reported.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [expected]);
     }
 }
 
@@ -118,9 +118,9 @@ fn a_wrong_default_is_not_reported_a_million_times() {
         writeln!(text, "  job-{job}: {{app: main}}").expect("text grows");
     }
     let conflicts = check_conflicts(&super::schedule(&text), instant(NOW));
-    let told = conflicts.diagnostics(Strictness::Run);
-    assert_eq!((told.len(), conflicts.more), (1_001, true));
-    let last = told.last().expect("some");
+    let reported = conflicts.diagnostics(Strictness::Run);
+    assert_eq!((reported.len(), conflicts.more), (1_001, true));
+    let last = reported.last().expect("some");
     assert_eq!(last.message, "more than 1000 pairs of jobs conflict, and the others were not looked for");
     assert_eq!(last.severity, Severity::Error);
 }

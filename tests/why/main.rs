@@ -39,17 +39,17 @@ fn why(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     command.env_clear().env("TZ", "Asia/Shanghai").current_dir(folder).stdin(Stdio::null());
     let output = command.args(["--config", "ingestd.yaml", "why"]).args(arguments).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-    let told = text(output.stderr);
-    let told = told.lines().filter(|line| !line.starts_with("warning: the schedule draws")).collect::<Vec<_>>().join("\n");
-    (output.status.code(), text(output.stdout), told)
+    let warnings = text(output.stderr);
+    let warnings = warnings.lines().filter(|line| !line.starts_with("warning: the schedule draws")).collect::<Vec<_>>().join("\n");
+    (output.status.code(), text(output.stdout), warnings)
 }
 
 /// Compares a text with its golden one; `UPDATE_GOLDEN=1` writes that. Returns what differs.
-fn golden(name: &str, told: &str) -> Option<String> {
+fn golden(name: &str, actual: &str) -> Option<String> {
     let path = format!("tests/fixtures/why/{name}.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, told).expect("the golden text is written");
+        std::fs::write(&path, actual).expect("the golden text is written");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    (told != expected).then(|| format!("{name}:\n{told}"))
+    (actual != expected).then(|| format!("{name}:\n{actual}"))
 }

@@ -88,7 +88,7 @@ fn json_is_one_object_with_every_key_and_without_secrets() {
 }
 
 #[test]
-fn the_present_is_told_first() {
+fn the_present_comes_first() {
     let folder = folder(
         "timezone: UTC\ndefaults: {stream: \"https://h/a.mp4\"}\njobs:\n  always: {room: a, at: \"00:00\", to: \"00:00\"}\n  \
          past: {room: b, once: 2025-01-01 10:00, for: 1h}\n  off: {room: c, at: \"10:00\", for: 1h, enabled: false}\n  \

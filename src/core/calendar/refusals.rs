@@ -66,12 +66,12 @@ impl When {
             refusals.push(self.no_such_time(at, local));
             return refusals;
         }
-        let judged = found.iter().map(|(date, _)| {
+        let refusals_of_dates = found.iter().map(|(date, _)| {
             let excepted = if self.counts_windows() { *date } else { local.date() };
             self.not_on(*date).into_iter().chain(self.excepted(excepted)).collect::<Vec<_>>()
         });
         // If several dates have this time, one that is allowed is enough.
-        refusals.extend(judged.min_by_key(Vec::len).unwrap_or_default());
+        refusals.extend(refusals_of_dates.min_by_key(Vec::len).unwrap_or_default());
         refusals
     }
 

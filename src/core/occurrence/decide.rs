@@ -39,7 +39,7 @@ pub enum Event {
         /// Whether an earlier task of the same robot is not verified gone.
         robot_busy: bool,
     },
-    /// Its attempt came back uncount_attempt, and there is no time for another.
+    /// Its attempt came back unsent, and there is no time for another.
     NotSent(NotSent),
     /// Its attempt was taken back unsent and will be made later.
     Postponed,
@@ -84,21 +84,21 @@ pub enum Event {
 
 /// An event that the table does not have for that state: a bug of ours, or a row that something else wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Illegal {
+pub struct IllegalTransition {
     /// The state's name.
     pub state: &'static str,
     /// The event.
     pub event: String,
 }
 
-impl fmt::Display for Illegal {
+impl fmt::Display for IllegalTransition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} cannot happen to an occurrence that is {}", self.event, self.state)
     }
 }
 
 /// The next state of `occurrence`, with everything that is known of it.
-pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<Occurrence, Illegal> {
+pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<Occurrence, IllegalTransition> {
     let mut next = occurrence.clone();
     next.state = match (&occurrence.state, event) {
         (State::Armed | State::Calling, Event::Answered { sent_at, judgement, robot_busy }) => {
@@ -175,7 +175,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::Stopping { outcome }, Event::Gone { at }) => finish(&mut next, outcome.clone(), at),
         // What waits, is on air or is stopping goes on unchanged.
         (state @ (State::Waiting { .. } | State::OnAir | State::Stopping { .. }), Event::Recovered) => state.clone(),
-        (state, event) => return Err(Illegal { state: state.name(), event: format!("{event:?}") }),
+        (state, event) => return Err(IllegalTransition { state: state.name(), event: format!("{event:?}") }),
     };
     Ok(next)
 }

@@ -89,8 +89,8 @@ impl Conflicts {
             let is_far = clash.starts_at().duration_since(self.now) > NEAR;
             clash.by_clock_change || (strictness == Strictness::Run && is_far)
         };
-        let told = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
-        told.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
+        let problems = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
+        problems.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
     }
 
     /// Returns a sentence that says how far ahead the check looked, if that is less than [`AHEAD`].

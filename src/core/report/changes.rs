@@ -61,7 +61,7 @@ pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
 fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
     let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
-    let shown = change.fields.iter().map(|field| {
+    let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {
             "end" => (end(before), end(after)),
             "app" | "room" => (target(&before.job), target(&after.job)),
@@ -71,7 +71,7 @@ fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) 
         };
         if old == new { (*field).to_owned() } else { format!("{field} -> {new}") }
     });
-    shown.collect::<Vec<_>>().join(", ")
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 fn target(job: &Job) -> String {

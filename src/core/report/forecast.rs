@@ -55,10 +55,10 @@ pub fn summary(forecast: &Forecast, rate: NonZeroU32, zone: &TimeZone) -> String
         || "no start waits".to_owned(),
         |latest| format!("the latest start leaves {} late, at {}", seconds(latest.wait), wall(leaves(latest), zone)),
     );
-    let shown =
+    let limited =
         if forecast.over > PEAKS_MAX as u64 { format!(", of which these are the worst {PEAKS_MAX}") } else { String::new() };
     let over = if forecast.over == 1 { "in 1 second".to_owned() } else { format!("in {} seconds", forecast.over) };
-    format!("{over} more requests are planned than may leave{shown}; {peak}, and {allowed}; {late}")
+    format!("{over} more requests are planned than may leave{limited}; {peak}, and {allowed}; {late}")
 }
 
 /// In which second its last one leaves.

@@ -28,16 +28,16 @@ pub struct Record {
 impl Record {
     /// Why a planned start has no row.
     pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-        let shown = |at: Timestamp| moment(at, zone);
+        let time = |at: Timestamp| moment(at, zone);
         match (self.cursor, self.began, self.first_seen) {
             (Some(cursor), ..) if start >= cursor && start <= now => {
-                format!("no row: only what starts before {} is settled; does the daemon run?", shown(cursor))
+                format!("no row: only what starts before {} is settled; does the daemon run?", time(cursor))
             }
             (Some(_) | None, ..) if start > now => "no row yet: it is still to come".to_owned(),
             (None, ..) => "no row: the ledger is new, and nothing has been settled".to_owned(),
-            (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", shown(began)),
+            (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", time(began)),
             (Some(_), _, Some(seen)) if start < seen => {
-                format!("no row: it was not planned then; the daemon first saw this job after it, {}", shown(seen))
+                format!("no row: it was not planned then; the daemon first saw this job after it, {}", time(seen))
             }
             (Some(_), _, None) => "no row: it was not planned then; the daemon has never seen this job".to_owned(),
             (Some(_), ..) => {
@@ -88,7 +88,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
         let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
-    lines.extend(row_advice(row).map(|cure| format!("what to do: {cure}")));
+    lines.extend(row_advice(row).map(|advice| format!("what to do: {advice}")));
     if row.in_doubt {
         lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
     } else if row.was_in_doubt {
