@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ingestd::plan::conflicts::judge;
+use ingestd::plan::conflicts::check_conflicts;
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
@@ -36,7 +36,7 @@ fn time(what: &str, text: &str, now: Timestamp) {
     let schedule = schedule(text, now);
     let read_s = read_begins.elapsed().as_secs_f64();
     let begin = Instant::now();
-    let conflicts = judge(&schedule, now);
+    let conflicts = check_conflicts(&schedule, now);
     let judged_s = begin.elapsed().as_secs_f64();
     let (jobs, clashes) = (schedule.len(), conflicts.clashes.len());
     let how_far = conflicts.shortfall().unwrap_or_else(|| "400 days ahead".to_owned());

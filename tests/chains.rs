@@ -67,8 +67,8 @@ fn a_marathon_starts_each_film_where_the_one_before_ends() {
     ];
     assert_eq!(planned(&schedule, 5), evening);
     assert_eq!(schedule.job("third").and_then(|job| job.after.as_ref()).map(ToString::to_string).as_deref(), Some("second"));
-    let judged = conflicts::judge(&schedule, instant(NOW));
-    assert!(judged.clashes.is_empty(), "a seam is a hand-over: {:?}", judged.clashes);
+    let conflicts = conflicts::check_conflicts(&schedule, instant(NOW));
+    assert!(conflicts.clashes.is_empty(), "a seam is a hand-over: {:?}", conflicts.clashes);
 }
 
 #[test]
@@ -105,8 +105,9 @@ fn several_may_follow_one_and_a_default_may_be_dropped() {
 #[test]
 fn what_follows_and_meets_another_show_is_a_conflict() {
     let more = format!("{}  rival: {{at: 20:00, for: 5m}}\n", MARATHON[0]);
-    let judged = conflicts::judge(&schedule(&[&more, MARATHON[1]]), instant(NOW));
-    let clashes: Vec<_> = judged.clashes.iter().map(|clash| format!("{} {}", clash.earlier.job.id, clash.later.job.id)).collect();
+    let conflicts = conflicts::check_conflicts(&schedule(&[&more, MARATHON[1]]), instant(NOW));
+    let clashes: Vec<_> =
+        conflicts.clashes.iter().map(|clash| format!("{} {}", clash.earlier.job.id, clash.later.job.id)).collect();
     assert_eq!(clashes, ["second rival"]);
 }
 

@@ -139,7 +139,7 @@ fn arguments_that_are_not_valid_end_with_code_2() {
     for (arguments, words) in [
         (&["history", "--limit", "0"][..], "0 is not in 1.."),
         (&["history", "--outcome", "lost"], "possible values: ended, cut, failed, missed, skipped"),
-        (&["history", "--since", "yesterday"], "`yesterday` is no time"),
+        (&["history", "--since", "yesterday"], "`yesterday` is not a time"),
         (&["history", "--job", "No Job"], "a job id is 1 to 32 of"),
         (&["history", "--format", "xml"], "possible values: table, json, csv"),
         (&["status", "--format", "csv"], "possible values: table, json"),

@@ -246,7 +246,7 @@ fn a_stream_url_is_shown_whole_only_when_it_is_asked_for() {
 fn arguments_that_make_no_sense_say_what_would() {
     let folder = jobs();
     for (arguments, code, words) in [
-        (&["--from", "tomorrow"][..], 2, "`tomorrow` is no time: write RFC 3339"),
+        (&["--from", "tomorrow"][..], 2, "`tomorrow` is not a time: write RFC 3339"),
         (&["--from", "2026-03-08", "--to", "2026-03-07"], 2, "the range ends before it begins"),
         (&["--to", "now+1d", "--count", "2"], 2, "cannot be used with"),
         (&["--count", "0"], 2, "0 is not in 1.."),

@@ -1,4 +1,4 @@
-//! What `plan` tells beside the list: the peaks against the rate, what an edit does, and a calendar.
+//! What `plan` shows beside the list: the peaks against the rate, what an edit does, and a calendar.
 
 #[path = "preview/against.rs"]
 mod against;
@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use ingestd::plan::Upcoming;
-use ingestd::plan::forecast::{Asked, Forecast, forecast};
+use ingestd::plan::forecast::{Forecast, RequestKind, forecast};
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
@@ -74,7 +74,7 @@ fn forecast_of(schedule: &Schedule, from: &str, to: &str, rate: u32) -> Forecast
 
 fn told(forecast: &Forecast) -> Vec<String> {
     let peaks = forecast.peaks.iter();
-    peaks.map(|peak| format!("{} {} {} {}", peak.asked.name(), peak.at, peak.due, peak.wait.as_millis())).collect()
+    peaks.map(|peak| format!("{} {} {} {}", peak.kind.name(), peak.at, peak.due, peak.wait.as_millis())).collect()
 }
 
 #[test]
@@ -84,12 +84,12 @@ fn a_peak_waits_and_its_backlog_carries_over() {
         seconds.iter().enumerate().map(|(index, at)| (format!("j{index}"), format!("at: \"{at}\", to: \"19:00\""))).collect();
     let schedule = schedule(yaml(jobs.iter().map(|(id, fields)| (id.as_str(), fields.as_str()))));
     let forecast = forecast_of(&schedule, "2026-03-02T00:00Z", "2026-03-03T00:00Z", 2);
-    // Of five, the last leaves two seconds later, beside the one that was due in the second after theirs: that one waits for its
+    // Of five, the last leaves two seconds later, beside the one of the second after theirs: that one waits for its
     // neighbours only. All eight are stopped at once.
     let expected = ["stop 2026-03-02T11:00:00Z 8 3000", "start 2026-03-02T10:00:00Z 5 2000", "start 2026-03-02T10:00:01Z 1 1000"];
     assert_eq!(told(&forecast), expected);
     assert_eq!(forecast.over, 3);
-    assert_eq!(forecast.largest.map(|peak| (peak.asked, peak.due)), Some((Asked::Stop, 8)));
+    assert_eq!(forecast.largest.map(|peak| (peak.kind, peak.due)), Some((RequestKind::Stop, 8)));
     assert_eq!(forecast.latest_start.map(|peak| peak.at), Some(instant("2026-03-02T10:00:00Z")));
     assert_eq!(told(&forecast_of(&schedule, "2026-03-02T00:00Z", "2026-03-03T00:00Z", 8)), Vec::<String>::new());
 }
@@ -112,7 +112,8 @@ fn only_what_happens_in_the_range_counts_and_only_ends_that_are_asked_for() {
     assert_eq!(forecast("2026-03-02T12:30Z", "2026-03-02T13:00:00.001Z"), ["stop 2026-03-02T13:00:00Z 2 1000"]);
 }
 
-/// Whole seconds and whole seconds only: so many are due, so many leave, the rest is the backlog of the next second.
+/// Whole seconds and whole seconds only: so many are planned, so many leave, the rest is the backlog of the next
+/// second.
 fn by_counting(due: &BTreeMap<i64, u64>, rate: u64) -> BTreeMap<i64, (u64, u64)> {
     let (mut backlog, mut peaks) = (0, BTreeMap::new());
     let (Some(first), Some(last)) = (due.keys().next(), due.keys().last()) else { return peaks };
@@ -149,10 +150,13 @@ fn it_agrees_with_counting_second_by_second() {
         let forecast = forecast_of(&schedule, "2026-03-02T09:00Z", "2026-03-02T12:00Z", u32::try_from(rate).expect("small"));
         let (starts, stops) = (by_counting(&starts, rate), by_counting(&stops, rate));
         assert_eq!(forecast.over, (starts.len() + stops.len()) as u64, "round {round}");
-        let mut expected: Vec<_> =
-            starts.iter().map(|peak| (Asked::Start, peak)).chain(stops.iter().map(|peak| (Asked::Stop, peak))).collect();
+        let mut expected: Vec<_> = starts
+            .iter()
+            .map(|peak| (RequestKind::Start, peak))
+            .chain(stops.iter().map(|peak| (RequestKind::Stop, peak)))
+            .collect();
         expected.sort_by_key(|(asked, (at, (due, wait)))| (u64::MAX - wait, u64::MAX - due, **at, *asked));
-        let told: Vec<_> = forecast.peaks.iter().map(|peak| (peak.asked, peak.at.as_second(), peak.due, peak.wait)).collect();
+        let told: Vec<_> = forecast.peaks.iter().map(|peak| (peak.kind, peak.at.as_second(), peak.due, peak.wait)).collect();
         let expected = expected
             .into_iter()
             .take(20)
@@ -168,12 +172,12 @@ fn the_verb_prints_peaks_and_sums_them_up() {
     let range = ["--forecast", "--from", "2026-03-02", "--to", "2026-03-03"];
     let table = plan(&folder, &range);
     let expected = "
- AT                          DUE       LAST ONE WAITS
+ AT                          REQUESTS  LAST ONE WAITS
  2026-03-02 18:00:00 +08:00  5 starts  2 s
  2026-03-02 18:01:30 +08:00  5 stops   2 s
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'), "{}", text(&table.stderr));
-    let summary = "in 2 seconds more is due than may leave; the largest peak is 5 starts at 2026-03-02 18:00:00 +08:00, and 2 a second \
+    let summary = "in 2 seconds more requests are planned than may leave; the largest peak is 5 starts at 2026-03-02 18:00:00 +08:00, and 2 a second \
         may leave; the latest start leaves 2 s late, at 2026-03-02 18:00:02 +08:00\n";
     assert!(text(&table.stderr).ends_with(summary), "{}", text(&table.stderr));
     let json = plan(&folder, &[&range[..], &["--format", "json"]].concat());

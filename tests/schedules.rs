@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingestd::diagnostic::{Diagnostic, any_error, render};
-use ingestd::plan::conflicts::{Strictness, judge};
+use ingestd::plan::conflicts::{Strictness, check_conflicts};
 use ingestd::schedule::{Reading, Settings, Source, read};
 use ingestd::schedule_files;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ fn read_paths(paths: &[PathBuf]) -> (Vec<Source>, Reading) {
 
 /// What `check` says of conflicts, once everything else is right.
 fn conflicts(reading: &Reading) -> Vec<Diagnostic> {
-    let judged = reading.schedule.as_ref().map(|schedule| judge(schedule, now()));
+    let judged = reading.schedule.as_ref().map(|schedule| check_conflicts(schedule, now()));
     judged.map_or_else(Vec::new, |conflicts| conflicts.diagnostics(Strictness::Check))
 }
 

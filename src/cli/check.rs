@@ -9,7 +9,7 @@ use super::{Context, Exit, Failure, load};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Severity, any_error, render};
-use crate::plan::conflicts::{Conflicts, Strictness, judge};
+use crate::plan::conflicts::{Conflicts, Strictness, check_conflicts};
 use crate::schedule_files;
 use crate::zones::Zones;
 
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     let now = clock::now();
     let (sources, reading) = schedule_files::read(&paths, &given, &Zones::newest().database, now);
-    let conflicts = reading.schedule.as_ref().map(|schedule| judge(schedule, now));
+    let conflicts = reading.schedule.as_ref().map(|schedule| check_conflicts(schedule, now));
     let of_settings = settings.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str()));
     let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();
     let mut diagnostics = settings.diagnostics;

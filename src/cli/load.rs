@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Diagnostic, Place};
-use crate::plan::conflicts::{Strictness, judge};
+use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
 use crate::schedule_files::{self, text_of};
@@ -106,7 +106,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let mut loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
     if let Some(schedule) = &loaded.value {
-        loaded.diagnostics.extend(judge(schedule, now).diagnostics(Strictness::Run));
+        loaded.diagnostics.extend(check_conflicts(schedule, now).diagnostics(Strictness::Run));
     }
     if diagnostic::any_error(&loaded.diagnostics) { Loaded { value: None, ..loaded } } else { loaded }
 }

@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Failure, LogFormat, colour};
-use crate::diagnostic::plainly;
+use crate::diagnostic::escape;
 
 /// Sends every log line of this process to stderr from now on. Called once.
 ///
@@ -77,7 +77,7 @@ where
             }
         }
         // What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
-        writeln!(writer, "{}", plainly(&line))
+        writeln!(writer, "{}", escape(&line))
     }
 }
 

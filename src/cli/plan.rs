@@ -15,7 +15,7 @@ use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
-use crate::plan::pauses::{Listed, Pauses};
+use crate::plan::pauses::{Pauses, WithPauses};
 use crate::report::calendar;
 use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
 use crate::report::range::PlanRange;
@@ -120,7 +120,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let pauses = Pauses::new(&schedule);
-    let occurrences = occurrences.map(|occurrence| pauses.listed(occurrence));
+    let occurrences = occurrences.map(|occurrence| pauses.with_pauses(occurrence));
     let mut out = context.stdout();
     let printed = match format {
         Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
@@ -142,7 +142,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     Ok(vec![job])
 }
 
-fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, mut table: PlanTable) -> io::Result<()> {
+fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
         super::table::print(out, table.part(occurrences.by_ref().take(TABLE_ROWS)))?;
@@ -150,7 +150,7 @@ fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, 
     Ok(())
 }
 
-fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, reveal: bool) -> io::Result<()> {
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, reveal: bool) -> io::Result<()> {
     for occurrence in occurrences {
         serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
         out.write_all(b"\n")?;
@@ -158,7 +158,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, r
     Ok(())
 }
 
-fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, reveal: bool) -> io::Result<()> {
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
     for occurrence in occurrences {
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
@@ -166,7 +166,7 @@ fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, re
     Ok(())
 }
 
-fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = Listed>, now: Timestamp, reveal: bool) -> io::Result<()> {
+fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, now: Timestamp, reveal: bool) -> io::Result<()> {
     out.write_all(calendar::head().as_bytes())?;
     for listed in occurrences {
         out.write_all(calendar::event(&listed.occurrence, now, reveal).as_bytes())?;

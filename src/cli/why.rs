@@ -12,8 +12,8 @@ use crate::clock;
 use crate::config::Settings;
 use crate::ledger::{LedgerError, Reader};
 use crate::plan::pauses::Pauses;
-use crate::plan::why::{Asked, Why, why};
-use crate::report::time::{Written, parse_written};
+use crate::plan::why::{Question, Why, why};
+use crate::report::time::{TimeArgument, parse_argument};
 use crate::report::why::{Record, WhyInput, stands_for};
 use crate::zones::Zones;
 
@@ -48,11 +48,11 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let Args { job, at, format } = args;
     let now = clock::now();
-    let asked = match at.map(|at| parse_written(&at, now)).transpose().map_err(Failure::usage)? {
-        None => Asked::Now(now),
-        Some(Written::At(at)) => Asked::At(at),
-        Some(Written::Local(local)) => Asked::Wall(local),
-        Some(Written::Date(date)) => Asked::Date(date),
+    let asked = match at.map(|at| parse_argument(&at, now)).transpose().map_err(Failure::usage)? {
+        None => Question::Now(now),
+        Some(TimeArgument::At(at)) => Question::At(at),
+        Some(TimeArgument::Local(local)) => Question::Wall(local),
+        Some(TimeArgument::Date(date)) => Question::Date(date),
     };
     let zones = Zones::newest();
     let settings = load::read_settings(context).accept(context)?;

@@ -1,14 +1,14 @@
-//! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: no search runs for
-//! ever. Refuses to know jobs, rooms, and what time it is.
+//! Civil patterns to instants: a trigger, a zone, and the two rules for clock changes. Pure, and bounded: every search
+//! ends. Does not know jobs, rooms or the present time.
 
 mod chain;
 mod changes;
 mod cron;
+mod date_starts;
 mod dates;
-mod judge;
+mod refusals;
 mod search;
 mod wall;
-mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub use changes::{ClockChange, clock_changes};
 pub use changes::{largest, until};
 pub use cron::{CronField, CronPattern};
 pub use dates::{DateRange, Dates, Weekdays};
-pub use judge::{Refusal, day};
+pub use refusals::{RuleRefusal, day};
 pub use search::resolve;
 
 /// The civil pattern of a job's starts. Fixed wall-clock patterns follow RFC 5545 at clock changes, `cron` follows Debian cron,
@@ -62,19 +62,19 @@ pub struct When {
     pub zone: TimeZone,
     /// The first instant at which a start may be.
     pub from: Option<Timestamp>,
-    /// The first instant at which no start may be any more.
+    /// The first instant from which no start is allowed.
     pub until: Option<Timestamp>,
-    /// Local dates of the start on which it does not run.
+    /// Local dates on which it does not start.
     pub except: Arc<Dates>,
 }
 
-/// How a clock change touched a start or an end.
+/// How a clock change affected a start or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dst {
     /// The written time did not exist and was moved forward. Also when the moved time fell onto another one of the same job,
     /// which is then one start, and for the whole window of `every` whose `between` began in the gap.
     Gap,
-    /// The local time comes twice. Of a fixed time the first was chosen; what follows elapsed time starts at both.
+    /// The local time comes twice. A fixed time starts at the first; a pattern of elapsed time starts at both.
     Repeat,
 }
 
@@ -93,8 +93,9 @@ impl Dst {
 pub struct Start {
     /// The instant, whole milliseconds.
     pub at: Timestamp,
-    /// The wall-clock time that was written for it; for `cron`, `every` and `after`, where none is, its local time.
+    /// The wall-clock time that was written for it; `cron`, `every` and `after` have no written time: there it is the
+    /// local time.
     pub written: DateTime,
-    /// Whether a clock change touched it.
+    /// Whether a clock change affected it.
     pub dst: Option<Dst>,
 }

@@ -1,5 +1,5 @@
-//! What is wrong with a file, where, and how to mend it. Knows spans and words; refuses to know YAML, schedules, or where
-//! the text came from.
+//! What is wrong with a file, where, and how to fix it. Knows spans and words. Does not know YAML, schedules, or the
+//! source of the text.
 
 mod draw;
 
@@ -17,7 +17,7 @@ pub use draw::render;
 pub enum Severity {
     /// The file cannot be accepted.
     Error,
-    /// Legal, and probably not what was meant.
+    /// Valid, but probably not intended.
     Warning,
 }
 
@@ -69,10 +69,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// Bytes between two marks of a [`LineIndex`]: what is counted anew for each column.
+/// Bytes between two marks of a [`LineIndex`]: at most so many are counted for each column.
 const MARK_BYTES: usize = 1_024;
 
-/// Turns byte offsets of one text into lines and columns, in the logarithm of its lines; a file of one endless line is no worse.
+/// Turns byte offsets of one text into lines and columns, in logarithmic time; a file of one very long line takes no
+/// longer.
 pub struct LineIndex<'a> {
     text: &'a str,
     line_starts: Vec<u32>,
@@ -139,9 +140,9 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// The job it concerns.
     pub job: Option<String>,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
-    /// Other places that take part, each with its role.
+    /// Other places that matter, each with its role.
     pub related: Vec<(Place, String)>,
 }
 
@@ -174,14 +175,14 @@ impl Diagnostic {
         self
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Names another place that takes part.
+    /// Names another place that matters.
     #[must_use]
     pub fn related(mut self, place: Place, role: impl Into<String>) -> Diagnostic {
         self.related.push((place, role.into()));
@@ -240,11 +241,12 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Longest piece of a file's text that a message repeats, in characters.
-const SHOWN_MAX: usize = 60;
+const QUOTED_MAX: usize = 60;
 
-/// Whether a character acts on a terminal or on the text beside it, or is not seen at all: control characters (those that begin an
-/// escape sequence among them), changes of the writing direction, separators of lines, spaces without a width, tags.
-pub fn is_unseen(character: char) -> bool {
+/// Whether a character acts on a terminal or on the text beside it, or is invisible: control characters (those that
+/// begin an escape sequence among them), changes of the writing direction, separators of lines, spaces without a width,
+/// tags.
+pub fn needs_escape(character: char) -> bool {
     matches!(
         character,
         '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -252,26 +254,26 @@ pub fn is_unseen(character: char) -> bool {
     ) || character.is_control()
 }
 
-/// A text as a terminal may have it: what [`is_unseen`] is written out, `\u{202e}`.
-pub fn plainly(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unseen) {
+/// Returns a text that is safe for a terminal: each character that [`needs_escape`] is written as `\u{202e}`.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(needs_escape) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_unseen(character) { out.extend(character.escape_default()) } else { out.push(character) }
+        if needs_escape(character) { out.extend(character.escape_default()) } else { out.push(character) }
     }
     Cow::Owned(out)
 }
 
-/// A piece of a file's text as a message shows it: in backticks, all of it seen, not longer than a glance.
-pub fn shown(text: &str) -> String {
+/// Returns a piece of a file's text as a message shows it: in backticks, escaped, and cut if it is long.
+pub fn quote(text: &str) -> String {
     if text.is_empty() {
         return "an empty text".to_owned();
     }
-    let end = text.char_indices().nth(SHOWN_MAX).map(|(end, _)| end);
+    let end = text.char_indices().nth(QUOTED_MAX).map(|(end, _)| end);
     let (piece, more) = (&text[..end.unwrap_or(text.len())], if end.is_some() { "…" } else { "" });
-    format!("`{}{more}`", plainly(piece))
+    format!("`{}{more}`", escape(piece))
 }
 
 /// True when at least one is an error.
@@ -311,14 +313,14 @@ mod tests {
             ("\u{feff}a\u{2028}\u{e0041}", "\\u{feff}a\\u{2028}\\u{e0041}"),
             ("直播间 é\u{301} 🎬", "直播间 é\u{301} 🎬"),
         ] {
-            assert_eq!(plainly(text), expected);
-            assert_eq!(shown(text), format!("`{expected}`"));
+            assert_eq!(escape(text), expected);
+            assert_eq!(quote(text), format!("`{expected}`"));
         }
     }
 
     #[test]
     fn what_a_message_repeats_is_short_and_printable() {
-        assert_eq!(shown("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
-        assert_eq!(shown(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
+        assert_eq!(quote("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(quote(&"x".repeat(100)), format!("`{}…`", "x".repeat(60)));
     }
 }

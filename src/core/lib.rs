@@ -1,9 +1,9 @@
 //! What `ingestd` decides: the schedule, the calendar, the plan, the state machine of one occurrence, the engine between them,
 //! the vendor's API as values, and what people read. `now` is an argument, and effects are values.
 //!
-//! This is a crate of its own so that the compiler holds its border: no async runtime, database, HTTP client or terminal is among
-//! its dependencies. What the standard library and jiff bring along (clocks, files, sockets, threads, the process) is refused by
-//! `clippy.toml` beside this file.
+//! This is a crate of its own so that the compiler checks its border: no async runtime, database, HTTP client or
+//! terminal is among its dependencies. `clippy.toml` beside this file refuses what the standard library and jiff have
+//! (clocks, files, sockets, threads, the process).
 
 pub mod calendar;
 pub mod diagnostic;

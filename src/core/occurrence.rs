@@ -1,5 +1,5 @@
-//! One planned showing: what it is, the request that puts it on air at an instant, and the state machine that decides what
-//! becomes of it. Pure: `now` is an argument, and effects are values. Refuses to know sockets, the ledger's tables and YAML.
+//! One planned showing: what it is, the request that puts it on air at an instant, and its state machine. Pure: `now`
+//! is an argument, and effects are values. Does not know sockets, the ledger's tables and YAML.
 
 mod answer;
 mod decide;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use decide::{Event, Illegal, NotSent, decide};
+pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
@@ -26,7 +26,7 @@ pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub use verdict::describe as describe_fault;
-pub use verdict::{Judgement, Remedy, Verdict, judge, remedy};
+pub use verdict::{Judgement, Remedy, Verdict, classify, remedy};
 
 pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
@@ -35,7 +35,7 @@ pub use crate::schedule::Policy;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl, Tempo};
 use crate::words::words;
 
-/// Names an occurrence for ever.
+/// The name of an occurrence. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The planned start. First, so that keys sort by time.
@@ -63,7 +63,7 @@ pub enum Kind {
 
 words!(Kind { Planned = "planned", Fired = "fired", Summary = "summary" });
 
-/// What is played, where, and by which robot. An occurrence on air keeps it whatever becomes of the schedule.
+/// What is played, where, and by which robot. An occurrence on air keeps it even if the schedule changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playout {
     /// Application and region.
@@ -74,7 +74,7 @@ pub struct Playout {
     pub robot: String,
     /// The media.
     pub stream: StreamUrl,
-    /// A live source is never sought into.
+    /// A live source has no position to seek to.
     pub live: bool,
     /// The media's length once through.
     pub length: Option<Duration>,
@@ -115,9 +115,9 @@ pub enum State {
     },
     /// A task runs, or is taken to run.
     OnAir,
-    /// Its end has come; its task's stop is owed.
+    /// Its end has come; its task must be stopped.
     Stopping {
-        /// What it will be when the stop is settled: `ended` or `cut`.
+        /// Its outcome when the stop is verified or given up: `ended` or `cut`.
         outcome: Outcome,
     },
     /// Over.
@@ -202,7 +202,7 @@ pub struct Occurrence {
     pub key: Key,
     /// Why there is a row for it.
     pub kind: Kind,
-    /// How many it stands for; 1 but for summaries.
+    /// How many it stands for; more than 1 only for summaries.
     pub count: u32,
     /// Its end.
     pub end: End,
@@ -297,7 +297,7 @@ impl Occurrence {
         self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })
     }
 
-    /// The last instant at which the attempt that is due now may leave.
+    /// The last instant at which its next attempt may leave.
     pub fn closes(&self) -> Option<Timestamp> {
         match (self.on_air_at, self.end) {
             (None, _) => self.start_closes(),

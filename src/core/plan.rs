@@ -1,5 +1,5 @@
-//! From jobs and a range to occurrences: the end of each, and the merged order of all; which of them clash, and which keep
-//! another off the air. Pure. Refuses to know the ledger, and what time it is.
+//! From jobs and a range to occurrences: the end of each, and the merged order of all; which of them clash, and which
+//! pause another. Pure. Does not know the ledger or the present time.
 
 pub mod changes;
 pub mod conflicts;
@@ -22,11 +22,12 @@ use crate::schedule::{EndRule, Job, Schedule};
 /// The end of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Set by `for` or `to`, whole milliseconds: it is taken off the air then.
+    /// Set by `for` or `to`, whole milliseconds: the stream is stopped then.
     Planned(Timestamp),
-    /// Follows from `length`, whole milliseconds: it is expected to end by itself then, and not cut on the dot.
+    /// Follows from `length`, whole milliseconds: the media should end by itself then, and is not stopped at that
+    /// instant.
     Media(Timestamp),
-    /// Open: when the media ends, which nobody knows beforehand.
+    /// Open: when the media ends, at an unknown time.
     Open,
     /// `to: never`.
     Never,
@@ -71,13 +72,13 @@ pub struct Planned {
     pub start: Start,
     /// Its end.
     pub end: End,
-    /// Whether a clock change touched its start or else its end.
+    /// Whether a clock change affected its start or else its end.
     pub dst: Option<Dst>,
 }
 
 /// The occurrence of `job` that begins with `start`.
 pub fn planned(job: &Arc<Job>, start: Start) -> Planned {
-    // A window that outlives the calendar's last year ends with it.
+    // A window that goes on after the calendar's last year ends with it.
     let capped = |at: Option<Timestamp>| at.unwrap_or(Timestamp::MAX);
     let (end, end_dst) = match job.end {
         EndRule::For(length) => (End::Planned(capped(start.at.checked_add(length).ok())), None),
@@ -101,7 +102,8 @@ pub fn find(schedule: &Schedule, job: &str, start: Timestamp) -> Option<Planned>
     Some(planned(job, start))
 }
 
-/// The end of the time in which others in its room can meet an occurrence: they begin before this. `from` is not before its start.
+/// The end of the time in which others in its room can meet an occurrence: they begin before this. `from` is not before
+/// its start.
 fn last_encounter(own: &Planned, from: Timestamp) -> Timestamp {
     match own.end {
         End::Planned(end) | End::Media(end) => end,
@@ -159,7 +161,7 @@ impl Upcoming {
         let start = self.starts[index].expect("a job in the heap has a start");
         self.starts[index] = job.when.next_after(at);
         match self.starts[index] {
-            // Sifting the changed top down costs half of a pop and a push.
+            // Changing the top in place costs half of a pop and a push.
             Some(next) => *first = Reverse((next.at, index)),
             None => drop(std::collections::binary_heap::PeekMut::pop(first)),
         }

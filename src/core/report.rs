@@ -1,4 +1,5 @@
-//! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Refuses to know where it is shown.
+//! From the ledger and the plan to what people and programs read: JSON, tables, CSV. Pure. Does not know where it is
+//! shown.
 
 pub mod calendar;
 pub mod changes;

@@ -1,7 +1,7 @@
 //! YAML text to a tree of nodes with spans, within limits. Knows the language (anchors, merge keys, duplicate keys,
-//! scalar styles); refuses to know what any key means, and never guesses a type: a scalar is its text.
+//! scalar styles). Refuses to know what any key means, and never guesses a type: a scalar is its text.
 //!
-//! Why not a serde deserializer: it stops at the first fault of a file, and an operator is owed all of them at once.
+//! Why not a serde deserializer: it stops at the first problem of a file, and an operator needs all of them at once.
 
 mod build;
 mod fault;
@@ -81,8 +81,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The document of one file. `None` when it is empty or so broken that nothing can be said of its content; `problems`
-/// then says why. Duplicate keys and bad merges are problems beside a document.
+/// The document of one file. `None` when it is empty or too broken to be read; `problems` then says why. Duplicate keys
+/// and bad merges are problems beside a document.
 pub struct Document<'a> {
     /// The root node.
     pub root: Option<Node<'a>>,
@@ -140,7 +140,7 @@ mod tests {
                 "a: 1\n---\nb: 2\n",
                 "f.yaml:2:1: a second YAML document starts here (one file is one document: remove the `---`, or move what follows into a file of its own)",
             ),
-            ("a: !secret x\n", "f.yaml:1:12: the tag `!secret` means nothing here (remove the tag)"),
+            ("a: !secret x\n", "f.yaml:1:12: the tag `!secret` is not allowed here (remove the tag)"),
             ("a:\n  b: 1\n\tc: 2\n", "f.yaml:3:"),
             ("a: \0\n", "f.yaml:1:4: the file holds a NUL byte"),
         ] {

@@ -49,7 +49,7 @@ use std::time::Duration;
 use super::MediaLengths;
 use super::faults::{Disturbance, FaultEffect, FaultPlan, FaultRule, Replacement};
 use crate::diagnostic::{Diagnostic, LineIndex};
-use crate::schedule::problem::{Problem, did_you_mean, shown};
+use crate::schedule::problem::{Problem, did_you_mean, quote};
 use crate::schedule::values;
 use crate::trtc::Action;
 use crate::trtc::callback::TaskNews;
@@ -264,7 +264,7 @@ fn choose(rule: FaultRule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<F
             let due = "a number from 0 to 1";
             let text = values::text(value, due)?;
             let probability = text.parse::<f64>().ok().filter(|probability| (0.0..=1.0).contains(probability));
-            let wrong = || Problem::of(value, "bad-number", format!("expected {due}, found {}", shown(text)));
+            let wrong = || Problem::of(value, "bad-number", format!("expected {due}, found {}", quote(text)));
             let missing = || {
                 let hint = "write `seed: 1`: the same seed gives the same row of draws, so that a rehearsal can be repeated";
                 Problem::of(value, "missing-key", "a `seed` is needed").hint(hint)
@@ -283,7 +283,7 @@ fn code(node: &Node<'_>) -> Result<String, Problem> {
     if text.len() <= 128 && text.split('.').all(is_word) {
         Ok(text.to_owned())
     } else {
-        Err(Problem::of(node, "bad-word", format!("expected {due}, found {}", shown(text))))
+        Err(Problem::of(node, "bad-word", format!("expected {due}, found {}", quote(text))))
     }
 }
 
@@ -294,7 +294,7 @@ fn unknown(entry: &Entry<'_>, known: &[&str]) -> Problem {
         did_you_mean(&entry.key, known.iter().copied())
     };
     let hint = meant.unwrap_or_else(|| format!("the keys here are {}", known.join(", ")));
-    Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(&entry.key))).hint(hint)
+    Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(&entry.key))).hint(hint)
 }
 
 fn get<'n, 'a>(entries: &'n [Entry<'a>], key: &str) -> Option<&'n Node<'a>> {

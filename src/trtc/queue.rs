@@ -1,8 +1,9 @@
-//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and the
-//! runtime's monotonic clock, which simulated time moves too; refuses to know what is sent. The rule is in `limiter.rs`.
+//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and
+//! the runtime's monotonic clock, which simulated time moves too. Does not know what is sent. The rule is in
+//! `limiter.rs`.
 //!
-//! Nothing here ticks. The request at the head of the queue sleeps until the next slot comes free; the others sleep until they
-//! are told that it is their turn, or that they are the head. Whoever changes the state tells.
+//! There is no timer that ticks. The request at the head of the queue sleeps until the next slot is free. The others
+//! sleep until they get a slot or become the head: every change of the state wakes the requests that it concerns.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -39,17 +40,17 @@ impl Queues {
 /// One action's queue. A clone is the same queue.
 #[derive(Clone)]
 pub struct Queue {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
-struct Shared {
+struct SharedQueue {
     origin: Instant,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
-struct State {
+struct QueueState {
     limiter: Limiter,
-    /// How to reach those who wait.
+    /// How to wake the requests that wait.
     waiting: BTreeMap<Queued, Arc<Notify>>,
     /// Slots given to those who have not woken yet.
     granted: BTreeMap<Queued, SlotId>,
@@ -58,26 +59,26 @@ struct State {
 impl Queue {
     /// An empty queue of so many requests a second.
     pub fn new(rate: NonZeroU32) -> Queue {
-        let state = State { limiter: Limiter::new(rate), waiting: BTreeMap::new(), granted: BTreeMap::new() };
-        Queue { shared: Arc::new(Shared { origin: Instant::now(), state: Mutex::new(state) }) }
+        let state = QueueState { limiter: Limiter::new(rate), waiting: BTreeMap::new(), granted: BTreeMap::new() };
+        Queue { shared: Arc::new(SharedQueue { origin: Instant::now(), state: Mutex::new(state) }) }
     }
 
-    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request out of
-    /// the queue, whatever had come of it.
+    /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request
+    /// out of the queue, in every state.
     pub async fn acquire(&self, priority: Priority) -> Slot {
         let turn = Arc::new(Notify::new());
         let waiter = {
             let mut state = self.shared.lock();
             let queued = state.limiter.enqueue(priority);
             state.waiting.insert(queued.clone(), turn.clone());
-            state.pump(self.shared.now());
+            state.grant_slots(self.shared.now());
             Waiter { shared: &self.shared, queued }
         };
         loop {
             let head_until = {
                 let mut state = self.shared.lock();
                 let now = self.shared.now();
-                state.pump(now);
+                state.grant_slots(now);
                 if let Some(id) = state.granted.remove(&waiter.queued) {
                     state.limiter.sent(id, now);
                     break Slot { shared: self.shared.clone(), id };
@@ -96,14 +97,14 @@ impl Queue {
         }
     }
 
-    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
-    /// until the start has its slot, or is taken back.
+    /// Reserves a slot for an on-time start that will ask for one after `ahead`: late starts and retries keep one free
+    /// for it. Hold the reservation until the start has its slot, or is taken back.
     pub fn reserve(&self, ahead: Duration) -> Reservation {
         let due = self.shared.now() + ahead;
         Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
     }
 
-    /// Counts so many requests as just sent: those a former daemon may have sent.
+    /// Counts so many requests as just sent: those that an earlier daemon may have sent.
     pub fn count_as_used(&self, count: usize) {
         self.shared.lock().limiter.count_as_used(count, self.shared.now());
     }
@@ -114,9 +115,9 @@ impl Queue {
     }
 }
 
-impl Shared {
-    /// The state. A panic while it was held leaves it as sound as it was: every change is one call.
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedQueue {
+    /// The state. A panic while it was locked leaves it valid: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,9 +126,9 @@ impl Shared {
     }
 }
 
-impl State {
-    /// Gives out what can be given and tells those concerned; the head too, whose time of waking may have changed.
-    fn pump(&mut self, now: Duration) {
+impl QueueState {
+    /// Grants the slots that are free, and wakes the requests that get one.
+    fn grant_slots(&mut self, now: Duration) {
         while let Some((queued, slot)) = self.limiter.grant(now) {
             if let Some(turn) = self.waiting.remove(&queued) {
                 turn.notify_one();
@@ -136,9 +137,9 @@ impl State {
         }
     }
 
-    /// The same after a change from outside, when the head may have to wake sooner.
-    fn pump_and_tell_head(&mut self, now: Duration) {
-        self.pump(now);
+    /// The same after a change from outside. Also wakes the head, which may have to wake sooner.
+    fn grant_slots_and_wake_head(&mut self, now: Duration) {
+        self.grant_slots(now);
         if let Some(turn) = self.limiter.head().and_then(|head| self.waiting.get(head)) {
             turn.notify_one();
         }
@@ -147,7 +148,7 @@ impl State {
 
 /// A request in the queue. Dropping it leaves nothing behind.
 struct Waiter<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<SharedQueue>,
     queued: Queued,
 }
 
@@ -159,14 +160,15 @@ impl Drop for Waiter<'_> {
         if let Some(slot) = state.granted.remove(&self.queued) {
             state.limiter.unsent(slot);
         }
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
-/// The permission to send one request, now. Dropped without an answer it stays taken until its margin and a second are over.
+/// The permission to send one request now. If it is dropped without an answer, it stays taken for its margin and a
+/// second.
 #[must_use = "a slot that nobody uses keeps others waiting"]
 pub struct Slot {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
     id: SlotId,
 }
 
@@ -176,21 +178,21 @@ impl Slot {
         let mut state = self.shared.lock();
         let now = self.shared.now();
         state.limiter.answered(self.id, rejected, now);
-        state.pump_and_tell_head(now);
+        state.grant_slots_and_wake_head(now);
     }
 
-    /// Nothing was sent, and nobody counts it.
+    /// Nothing was sent: the slot is free at once.
     pub fn unsent(self) {
         let mut state = self.shared.lock();
         state.limiter.unsent(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
 /// A slot kept free for a start to come. Dropping it gives it up.
 #[must_use = "a reservation that is dropped keeps nothing free"]
 pub struct Reservation {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
     id: ReservationId,
 }
 
@@ -198,7 +200,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.limiter.unreserve(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.grant_slots_and_wake_head(self.shared.now());
     }
 }
 
@@ -284,7 +286,7 @@ mod tests {
         poll_once(&mut given_up).await;
         poll_once(&mut second).await;
         assert_eq!(queue.waiting(), 2);
-        // The head is given its slot by somebody else's pump, and dropped before it wakes.
+        // The head is given its slot by another request's call, and dropped before it wakes.
         slot.unsent();
         assert_eq!(queue.waiting(), 1);
         drop(given_up);

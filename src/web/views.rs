@@ -89,7 +89,7 @@ pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<
             rejected: in_force.rejected.to_vec(),
             next: {
                 let pauses = Pauses::new(schedule);
-                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.listed(occurrence)).collect()
+                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect()
             },
             state,
         },
@@ -120,7 +120,7 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Bo
     let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
     let pauses = Pauses::new(&schedule);
     let mut lines = 0;
-    let listed = occurrences.map(|occurrence| pauses.listed(occurrence)).take_while(|listed| {
+    let listed = occurrences.map(|occurrence| pauses.with_pauses(occurrence)).take_while(|listed| {
         let fits = lines <= LINES_MAX;
         lines += 1 + listed.pauses.as_ref().map_or(0, Vec::len);
         fits

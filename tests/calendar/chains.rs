@@ -1,5 +1,5 @@
-//! Starts that follow others: held against a model that walks from every start of the root to its end, whatever the links, and
-//! looks for no short cut.
+//! Starts that follow others: compared with a model that goes from every start of the root to its end, with any links,
+//! and looks for no short cut.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

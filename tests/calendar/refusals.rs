@@ -1,6 +1,6 @@
 //! Which rule says no: exactly where the search finds no start, for every trigger in every zone; and which, as a table.
 
-use ingestd::calendar::{Refusal, Weekdays, When, day};
+use ingestd::calendar::{RuleRefusal, Weekdays, When, day};
 use jiff::civil::{Date, Weekday, date};
 use jiff::{SignedDuration, Span, Timestamp};
 use proptest::prelude::*;
@@ -102,8 +102,8 @@ fn bounds_and_exceptions_are_named_before_times() {
         ..when("UTC", super::trigger("at 18:00"))
     };
     let range = ingestd::calendar::DateRange::from((date(2026, 11, 28), date(2026, 11, 30)));
-    let (until, except) = (Refusal::Until(instant("2026-11-28T00:00Z")), Refusal::Except(date(2026, 11, 28), range));
+    let (until, except) = (RuleRefusal::Until(instant("2026-11-28T00:00Z")), RuleRefusal::Except(date(2026, 11, 28), range));
     assert_eq!(narrow.refusals(instant("2026-11-28T18:00Z")), [until.clone(), except.clone()]);
-    assert_eq!(narrow.refusals(instant("2026-11-28T18:30Z")), [until.clone(), except.clone(), Refusal::NotWritten]);
+    assert_eq!(narrow.refusals(instant("2026-11-28T18:30Z")), [until.clone(), except.clone(), RuleRefusal::NotWritten]);
     assert_eq!(narrow.refusals_on(date(2026, 11, 28)), [until, except]);
 }

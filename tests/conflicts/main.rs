@@ -1,5 +1,5 @@
-//! Conflicts of a schedule: the rules, one by one, on small schedules, and random ones against an oracle that looks at every pair
-//! of windows. And what a yielding occurrence is told of its pauses.
+//! Conflicts of a schedule: the rules, one by one, on small schedules, and random ones against an oracle that looks at
+//! every pair of windows. And the pauses of a yielding occurrence.
 
 mod oracle;
 mod pauses;
@@ -14,7 +14,7 @@ use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
-/// The instant at which every schedule here is read and judged: a Sunday, 20:00 in Shanghai and 07:00 in New York.
+/// The instant at which every schedule here is read and checked: a Sunday, 20:00 in Shanghai and 07:00 in New York.
 const NOW: &str = "2026-11-22T12:00:00Z";
 
 fn instant(text: &str) -> Timestamp {

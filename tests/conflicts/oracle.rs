@@ -1,5 +1,5 @@
-//! The oracle: every window of 400 days, every pair of windows, the rule in its own words. Slow, and shares no code with what it
-//! judges but the calendar.
+//! The oracle: every window of 400 days, every pair of windows, the rule in its own words. Slow, and shares only the
+//! calendar with the code that it tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

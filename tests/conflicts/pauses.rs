@@ -5,14 +5,14 @@ use ingestd::plan::pauses::Pauses;
 
 use super::{NOW, instant, jobs};
 
-/// The pauses of the first occurrence of `filler` from now on, `job start end` in days and hours of UTC; an end that nobody knows
+/// The pauses of the first occurrence of `filler` from now on, `job start end` in days and hours of UTC; an unknown end
 /// is `..`. Or `null`.
 fn pauses(filler: &str, others: &[(&str, &str)]) -> String {
     let filler = [("filler", filler)];
     let schedule = jobs("UTC", &[&filler, others].concat());
     let mut upcoming = Upcoming::new(&schedule, instant(NOW));
     let occurrence = upcoming.find(|occurrence| occurrence.job.id.as_str() == "filler").expect("it starts");
-    let Some(pauses) = Pauses::new(&schedule).listed(occurrence).pauses else { return "null".to_owned() };
+    let Some(pauses) = Pauses::new(&schedule).with_pauses(occurrence).pauses else { return "null".to_owned() };
     let shown = |at: jiff::Timestamp| at.strftime("%d %H:%M").to_string();
     let line = |pause: &ingestd::plan::pauses::Pause| {
         format!("{} {} to {}", pause.job, shown(pause.start), pause.end.map_or("..".to_owned(), shown))
@@ -54,7 +54,7 @@ fn of_two_that_yield_the_earlier_leaves_the_room() {
 }
 
 #[test]
-fn without_an_end_the_pauses_of_400_days_are_told_and_with_an_open_one_those_of_its_start() {
+fn a_window_without_an_end_lists_pauses_of_400_days_and_an_open_one_those_of_its_start() {
     let never = "once: 2026-12-01 00:00, to: never, conflict: yield";
     let daily = pauses(never, &[("show", r#"at: "18:00", for: 1h"#)]);
     assert_eq!(daily.split(", ").count(), 400);

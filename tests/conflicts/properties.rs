@@ -1,6 +1,6 @@
-//! Random schedules: what is found is what the oracle finds, however little of the time ahead was looked at.
+//! Random schedules: the check finds what the oracle finds, although it looks at little of the time ahead.
 
-use ingestd::plan::conflicts::judge;
+use ingestd::plan::conflicts::check_conflicts;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -118,10 +118,10 @@ fn job(trigger: BoxedStrategy<String>) -> impl Strategy<Value = String> {
     (trigger, end(), rest()).prop_map(|(trigger, end, rest)| format!("{trigger}, {end}, {rest}"))
 }
 
-/// A clash as the schedule's judge tells it: the jobs in order, whether a clock change makes it, and when.
-type Told = ((String, String), bool, Timestamp);
+/// A clash as the check finds it: the jobs in order, whether a clock change makes it, and when.
+type Reported = ((String, String), bool, Timestamp);
 
-fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Option<(Vec<Told>, Vec<Told>)> {
+fn reported(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Option<(Vec<Reported>, Vec<Reported>)> {
     let written = linked(written);
     let named: Vec<_> = written.iter().enumerate().map(|(index, fields)| (format!("job-{index}"), fields)).collect();
     let fields: Vec<_> = named
@@ -135,9 +135,9 @@ fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Opti
     let schedule = jobs(zone, &fields);
     let expected = clashes(&schedule, instant(NOW), one_clock)?;
     let expected = expected.into_iter().map(|(pair, found)| (pair, found.real.is_none(), found.real.unwrap_or(found.first)));
-    let judged = judge(&schedule, instant(NOW));
-    assert!(!judged.more && judged.short.is_none());
-    let mut told: Vec<Told> = judged
+    let conflicts = check_conflicts(&schedule, instant(NOW));
+    assert!(!conflicts.more && conflicts.short.is_none());
+    let mut reported: Vec<Reported> = conflicts
         .clashes
         .iter()
         .map(|clash| {
@@ -147,8 +147,8 @@ fn told(zone: &str, written: &[String], zones: &[&str], one_clock: bool) -> Opti
             ((one, other), clash.by_clock_change, clash.starts_at())
         })
         .collect();
-    told.sort();
-    Some((expected.collect(), told))
+    reported.sort();
+    Some((expected.collect(), reported))
 }
 
 proptest! {
@@ -157,25 +157,25 @@ proptest! {
     /// Where no clock changes, every kind of trigger.
     #[test]
     fn without_clock_changes_what_is_found_is_what_the_oracle_finds(written in prop::collection::vec(job(any_trigger()), 1..5)) {
-        if let Some((expected, told)) = told("Asia/Shanghai", &written, &["", "UTC"], false) {
-            prop_assert_eq!(told, expected);
+        if let Some((expected, reported)) = reported("Asia/Shanghai", &written, &["", "UTC"], false) {
+            prop_assert_eq!(reported, expected);
         }
     }
 
     /// Where clocks change, triggers of which it is known what was written.
     #[test]
-    fn with_clock_changes_what_they_make_is_told_apart(written in prop::collection::vec(job(fixed()), 1..5)) {
-        if let Some((expected, told)) = told("America/New_York", &written, &[""], true) {
-            prop_assert_eq!(told, expected);
+    fn clashes_that_clock_changes_make_are_marked(written in prop::collection::vec(job(fixed()), 1..5)) {
+        if let Some((expected, reported)) = reported("America/New_York", &written, &[""], true) {
+            prop_assert_eq!(reported, expected);
         }
     }
 
     /// Every kind of trigger, in zones that change their clocks on different days, or by half an hour: the same jobs clash.
     #[test]
-    fn no_clash_is_lost_however_clocks_change(written in prop::collection::vec(job(any_trigger()), 1..5)) {
-        if let Some((expected, told)) = told("America/New_York", &written, &["", "Europe/Dublin", "", "Australia/Lord_Howe"], false) {
-            let pairs = |told: &[Told]| told.iter().map(|(pair, _, _)| pair.clone()).collect::<Vec<_>>();
-            prop_assert_eq!(pairs(&told), pairs(&expected));
+    fn no_clash_is_lost_at_clock_changes(written in prop::collection::vec(job(any_trigger()), 1..5)) {
+        if let Some((expected, reported)) = reported("America/New_York", &written, &["", "Europe/Dublin", "", "Australia/Lord_Howe"], false) {
+            let pairs = |reported: &[Reported]| reported.iter().map(|(pair, _, _)| pair.clone()).collect::<Vec<_>>();
+            prop_assert_eq!(pairs(&reported), pairs(&expected));
         }
     }
 }

@@ -1,26 +1,26 @@
 //! Every rule of what a conflict is, on schedules as small as can be.
 
-use ingestd::plan::conflicts::{ConflictKind, Conflicts, judge};
+use ingestd::plan::conflicts::{ConflictKind, Conflicts, check_conflicts};
 
 use super::{NOW, instant, jobs};
 
-fn judged(zone: &str, written: &[(&str, &str)]) -> Conflicts {
-    judge(&jobs(zone, written), instant(NOW))
+fn checked(zone: &str, written: &[(&str, &str)]) -> Conflicts {
+    check_conflicts(&jobs(zone, written), instant(NOW))
 }
 
-/// `earlier later fault`, a clash each; `(clock)` where only a clock change makes it.
-fn told(zone: &str, written: &[(&str, &str)]) -> String {
-    let conflicts = judged(zone, written);
+/// `earlier later kind`, a clash each; `(clock)` where only a clock change makes it.
+fn clashes(zone: &str, written: &[(&str, &str)]) -> String {
+    let conflicts = checked(zone, written);
     assert!(!conflicts.more);
     let clash = |clash: &ingestd::plan::conflicts::Clash| {
-        let fault = match clash.kind {
+        let kind = match clash.kind {
             ConflictKind::Overlap => "overlap",
             ConflictKind::EqualStarts => "equal",
             ConflictKind::TwoYielders => "yielders",
             ConflictKind::OneRobot => "robot",
         };
         let by_clock = if clash.by_clock_change { " (clock)" } else { "" };
-        format!("{} {} {fault}{by_clock}", clash.earlier.job.id, clash.later.job.id)
+        format!("{} {} {kind}{by_clock}", clash.earlier.job.id, clash.later.job.id)
     };
     conflicts.clashes.iter().map(clash).collect::<Vec<_>>().join(", ")
 }
@@ -29,7 +29,7 @@ const SHANGHAI: &str = "Asia/Shanghai";
 const NEW_YORK: &str = "America/New_York";
 
 #[test]
-fn whether_two_windows_meet_is_told_by_two_seconds() {
+fn two_windows_meet_when_they_overlap_by_two_seconds() {
     for (first, second, expected) in [
         (r#"at: "18:00", for: 2h"#, r#"at: "20:00", for: 1h"#, ""),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1h"#, ""),
@@ -52,8 +52,8 @@ fn whether_two_windows_meet_is_told_by_two_seconds() {
         (r#"cron: "0 18 13 * *", for: 2h"#, r#"cron: "0 19 * * 5L", for: 2h"#, ""),
         (r#"cron: "0 18 26 * *", for: 2h"#, r#"cron: "0 19 * * 5L", for: 2h"#, "a b overlap"),
     ] {
-        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
-        assert_eq!(told(SHANGHAI, &[("b", second), ("a", first)]), expected, "{second} and {first}");
+        assert_eq!(clashes(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+        assert_eq!(clashes(SHANGHAI, &[("b", second), ("a", first)]), expected, "{second} and {first}");
     }
 }
 
@@ -71,7 +71,7 @@ fn an_open_end_counts_only_when_it_begins_and_never_counts_for_ever() {
         ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", ""),
         ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1m", "a b overlap"),
     ] {
-        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+        assert_eq!(clashes(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
     }
 }
 
@@ -85,7 +85,7 @@ fn of_unequal_starts_the_later_may_preempt_either_may_yield_and_both_may_allow()
             let expected = if permitted.contains(&says.as_str()) || says.contains("yield") { "" } else { "a b overlap" };
             let (a, b) =
                 (format!(r#"at: "18:00", for: 2h, conflict: {first}"#), format!(r#"at: "19:00", for: 2h, conflict: {second}"#));
-            assert_eq!(told(SHANGHAI, &[("a", &a), ("b", &b)]), expected, "{says}");
+            assert_eq!(clashes(SHANGHAI, &[("a", &a), ("b", &b)]), expected, "{says}");
         }
     }
 }
@@ -101,8 +101,8 @@ fn of_equal_starts_exactly_one_may_yield_or_both_may_allow() {
                 _ => "a b equal",
             };
             let job = |mode: &str, length: &str| format!(r#"at: "18:00", for: {length}, conflict: {mode}"#);
-            let told = told(SHANGHAI, &[("a", &job(first, "2h")), ("b", &job(second, "1h"))]);
-            assert_eq!(told, expected, "{first} and {second}");
+            let found = clashes(SHANGHAI, &[("a", &job(first, "2h")), ("b", &job(second, "1h"))]);
+            assert_eq!(found, expected, "{first} and {second}");
         }
     }
 }
@@ -120,10 +120,14 @@ fn who_allows_another_needs_a_robot_of_its_own() {
         ("x-{start}", "x-20261201T100000Z", "a b robot"),
     ] {
         let job = |at: &str, robot: &str| format!(r#"at: "{at}", for: 2h, conflict: allow, robot: "{robot}""#);
-        assert_eq!(told(SHANGHAI, &[("a", &job("18:00", first)), ("b", &job("19:00", second))]), expected, "{first} and {second}");
+        assert_eq!(
+            clashes(SHANGHAI, &[("a", &job("18:00", first)), ("b", &job("19:00", second))]),
+            expected,
+            "{first} and {second}"
+        );
     }
     let equal = r#"at: "18:00", for: 2h, conflict: allow, robot: "x-{start}""#;
-    assert_eq!(told(SHANGHAI, &[("a", equal), ("b", equal)]), "a b robot");
+    assert_eq!(clashes(SHANGHAI, &[("a", equal), ("b", equal)]), "a b robot");
 }
 
 #[test]
@@ -147,12 +151,12 @@ fn a_jobs_own_windows_count_too() {
         ("every: 30m", ""),
         (r#"cron: "0 0 1,2 * *", for: 25h"#, "a a overlap"),
     ] {
-        assert_eq!(told(SHANGHAI, &[("a", fields)]), expected, "{fields}");
+        assert_eq!(clashes(SHANGHAI, &[("a", fields)]), expected, "{fields}");
     }
 }
 
 #[test]
-fn only_enabled_jobs_on_one_target_are_judged() {
+fn only_enabled_jobs_on_one_target_are_checked() {
     let show = r#"at: "18:00", for: 2h"#;
     for (other, expected) in [
         ("", "a b equal"),
@@ -163,10 +167,10 @@ fn only_enabled_jobs_on_one_target_are_judged() {
         // Another name of the same application.
         (", app: alias", "a b equal"),
     ] {
-        assert_eq!(told(SHANGHAI, &[("a", show), ("b", &format!("{show}{other}"))]), expected, "{other}");
+        assert_eq!(clashes(SHANGHAI, &[("a", show), ("b", &format!("{show}{other}"))]), expected, "{other}");
     }
     assert_eq!(
-        told(
+        clashes(
             SHANGHAI,
             &[("a", r#"at: "18:00", for: 2h, room: 42"#), ("b", r#"at: "18:00", for: 2h, room: {id: "42", type: string}"#)]
         ),
@@ -187,13 +191,13 @@ fn what_has_begun_counts_and_of_two_that_have_begun_nothing_is_said() {
         (r#"at: "19:50", for: 1h"#, "once: 2027-12-27 19:59, for: 1h", "a b overlap"),
         (r#"at: "19:50", for: 1h"#, "once: 2027-12-27 20:00, for: 1h", ""),
     ] {
-        assert_eq!(told(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+        assert_eq!(clashes(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
     }
 }
 
 #[test]
 fn what_only_a_clock_change_makes_is_marked() {
-    assert_eq!(told(NEW_YORK, &[("a", r#"at: ["01:30", "03:15"], for: 100m"#)]), "a a overlap (clock)");
+    assert_eq!(clashes(NEW_YORK, &[("a", r#"at: ["01:30", "03:15"], for: 100m"#)]), "a a overlap (clock)");
     for (first, second, expected) in [
         // The night of 14 March has an hour less: what is measured by elapsed time ends an hour later on the clock.
         (r#"at: "23:00", for: 8h"#, r#"at: "07:00", for: 1h"#, "a b overlap (clock)"),
@@ -212,18 +216,18 @@ fn what_only_a_clock_change_makes_is_marked() {
         (r#"at: "08:00", for: 1h"#, r#"at: "20:00", for: 1h, timezone: Asia/Shanghai"#, "a b equal"),
         (r#"at: "08:30", for: 1h"#, r#"at: "20:00", for: 1h, timezone: Asia/Shanghai"#, "b a overlap"),
     ] {
-        assert_eq!(told(NEW_YORK, &[("a", first), ("b", second)]), expected, "{first} and {second}");
+        assert_eq!(clashes(NEW_YORK, &[("a", first), ("b", second)]), expected, "{first} and {second}");
     }
 }
 
 #[test]
-fn a_clash_that_is_no_clock_changes_doing_is_told_before_one_that_is() {
+fn a_clash_without_a_clock_change_is_reported_before_one_with() {
     // Every night of the clock change, and one night in summer.
     let night = r#"at: "23:00", for: 8h"#;
-    let conflicts = judged(NEW_YORK, &[("a", night), ("b", r#"at: "07:00", for: 1h"#), ("c", "once: 2027-07-01 06:30, for: 10m")]);
+    let conflicts = checked(NEW_YORK, &[("a", night), ("b", r#"at: "07:00", for: 1h"#), ("c", "once: 2027-07-01 06:30, for: 10m")]);
     let clashes: Vec<_> = conflicts.clashes.iter().map(|clash| (clash.starts_at(), clash.by_clock_change)).collect();
     assert_eq!(clashes, [(instant("2027-03-14T11:00Z"), true), (instant("2027-07-01T10:30Z"), false)]);
-    let twice = judged(NEW_YORK, &[("a", night), ("b", "once: [2027-03-14 07:00, 2027-06-01 06:00], for: 1h")]);
+    let twice = checked(NEW_YORK, &[("a", night), ("b", "once: [2027-03-14 07:00, 2027-06-01 06:00], for: 1h")]);
     let clashes: Vec<_> = twice.clashes.iter().map(|clash| (clash.starts_at(), clash.by_clock_change)).collect();
     assert_eq!(clashes, [(instant("2027-06-01T10:00Z"), false)]);
 }

@@ -1,9 +1,9 @@
-//! How clashes are told: how bad they are and for whom, how many, and how far it was looked.
+//! How clashes are reported: how serious they are and for whom, how many, and how far the check looked.
 
 use std::fmt::Write as _;
 
 use ingestd::diagnostic::Severity;
-use ingestd::plan::conflicts::{Strictness, judge};
+use ingestd::plan::conflicts::{Strictness, check_conflicts};
 
 use super::{NOW, instant, jobs};
 
@@ -18,28 +18,28 @@ fn far_ahead_a_clash_is_an_error_for_who_writes_and_a_warning_for_who_plays() {
         ("once: 2026-12-27 19:59:50, for: 2h", Severity::Error, Severity::Error),
         ("once: 2026-12-28 19:00, for: 2h", Severity::Error, Severity::Warning),
     ] {
-        let conflicts = judge(&jobs(SHANGHAI, &[promo, ("gala", gala)]), instant(NOW));
+        let conflicts = check_conflicts(&jobs(SHANGHAI, &[promo, ("gala", gala)]), instant(NOW));
         for (strictness, expected) in [(Strictness::Check, check), (Strictness::Run, run)] {
-            let told = conflicts.diagnostics(strictness);
-            assert_eq!(told.iter().map(|problem| problem.severity).collect::<Vec<_>>(), [expected], "{gala} {strictness:?}");
+            let reported = conflicts.diagnostics(strictness);
+            assert_eq!(reported.iter().map(|problem| problem.severity).collect::<Vec<_>>(), [expected], "{gala} {strictness:?}");
         }
     }
     let night = [("night", r#"at: "23:00", for: 8h"#), ("morning", r#"at: "07:00", for: 1h"#)];
     // Clocks change in eight days.
-    let conflicts = judge(&jobs("America/New_York", &night), instant("2027-03-06T00:00Z"));
+    let conflicts = check_conflicts(&jobs("America/New_York", &night), instant("2027-03-06T00:00Z"));
     for strictness in [Strictness::Check, Strictness::Run] {
         assert_eq!(conflicts.diagnostics(strictness)[0].severity, Severity::Warning);
     }
 }
 
 #[test]
-fn each_pair_is_told_once_at_the_job_that_begins_later() {
+fn each_pair_is_reported_once_at_the_job_that_begins_later() {
     let schedule = jobs(
         SHANGHAI,
         &[("a", r#"at: "18:00", for: 3h"#), ("b", r#"at: "19:00", for: 3h"#), ("c", r#"at: ["20:00", "20:10"], length: 5m"#)],
     );
-    let told = judge(&schedule, instant(NOW)).diagnostics(Strictness::Check);
-    let lines: Vec<_> = told
+    let reported = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
+    let lines: Vec<_> = reported
         .iter()
         .map(|problem| {
             let place = problem.place.as_ref().expect("a place");
@@ -84,42 +84,43 @@ fn a_message_says_who_meets_whom_where_when_and_for_how_long() {
         ),
     ] {
         let schedule = jobs(SHANGHAI, &[("a", written[0]), ("b", written[1])]);
-        let told = judge(&schedule, instant(NOW)).diagnostics(Strictness::Check);
-        assert_eq!(told.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [expected]);
+        let reported = check_conflicts(&schedule, instant(NOW)).diagnostics(Strictness::Check);
+        assert_eq!(reported.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [expected]);
     }
 }
 
 #[test]
 fn a_job_of_very_many_windows_is_judged_as_far_as_20000_of_them_reach() {
     let tick = ("tick", "every: 10s, for: 5s");
-    let conflicts = judge(&jobs(SHANGHAI, &[tick, ("odd", r#"every: 1h, between: "09:00:05..21:00:05", for: 5s"#)]), instant(NOW));
+    let conflicts =
+        check_conflicts(&jobs(SHANGHAI, &[tick, ("odd", r#"every: 1h, between: "09:00:05..21:00:05", for: 5s"#)]), instant(NOW));
     assert!(conflicts.clashes.is_empty());
     let expected =
         "conflicts in the room `lobby` are looked for until 2026-11-25 03:33:20 +08:00 only: `tick` has 20000 windows by then";
     assert_eq!(conflicts.shortfall().as_deref(), Some(expected));
     // Alone it needs no walk: its windows are shorter than its steps.
-    let alone = judge(&jobs(SHANGHAI, &[tick]), instant(NOW));
+    let alone = check_conflicts(&jobs(SHANGHAI, &[tick]), instant(NOW));
     assert_eq!((alone.clashes.len(), alone.shortfall()), (0, None));
     // Nor beside one that yields.
     let filler = ("filler", "once: 2026-11-01 00:00, to: never, conflict: yield");
-    let beside = judge(&jobs(SHANGHAI, &[tick, filler]), instant(NOW));
+    let beside = check_conflicts(&jobs(SHANGHAI, &[tick, filler]), instant(NOW));
     assert_eq!((beside.clashes.len(), beside.shortfall()), (0, None));
     // What is dense and clashes is found before that.
-    let clash = judge(&jobs(SHANGHAI, &[tick, ("show", r#"at: "18:00", for: 1h"#)]), instant(NOW));
+    let clash = check_conflicts(&jobs(SHANGHAI, &[tick, ("show", r#"at: "18:00", for: 1h"#)]), instant(NOW));
     assert_eq!((clash.clashes.len(), clash.shortfall()), (1, None));
 }
 
 #[test]
-fn a_wrong_default_is_not_told_a_million_times() {
+fn a_wrong_default_is_not_reported_a_million_times() {
     let mut text =
         "timezone: Asia/Shanghai\ndefaults: {at: \"18:00\", for: 1h, room: lobby, stream: \"https://h/a.mp4\"}\njobs:\n".to_owned();
     for job in 0..1_000 {
         writeln!(text, "  job-{job}: {{app: main}}").expect("text grows");
     }
-    let conflicts = judge(&super::schedule(&text), instant(NOW));
-    let told = conflicts.diagnostics(Strictness::Run);
-    assert_eq!((told.len(), conflicts.more), (1_001, true));
-    let last = told.last().expect("some");
+    let conflicts = check_conflicts(&super::schedule(&text), instant(NOW));
+    let reported = conflicts.diagnostics(Strictness::Run);
+    assert_eq!((reported.len(), conflicts.more), (1_001, true));
+    let last = reported.last().expect("some");
     assert_eq!(last.message, "more than 1000 pairs of jobs conflict, and the others were not looked for");
     assert_eq!(last.severity, Severity::Error);
 }

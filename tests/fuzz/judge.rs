@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use ingestd::diagnostic::{Diagnostic, LineIndex, Place, Severity, any_error, render};
-use ingestd::plan::changes::Changes;
-use ingestd::plan::conflicts::{Strictness, judge as judge_conflicts};
+use ingestd::plan::changes::PlanChanges;
+use ingestd::plan::conflicts::{Strictness, check_conflicts};
 use ingestd::plan::forecast::forecast;
 use ingestd::plan::pauses::Pauses;
-use ingestd::plan::why::{Asked, why};
+use ingestd::plan::why::{Question, why};
 use ingestd::plan::{Planned, Upcoming, find};
 use ingestd::report::calendar;
 use ingestd::report::plan::{PlanObject, PlanTable};
@@ -72,7 +72,7 @@ pub(super) fn judge(bytes: &[u8]) -> Result<bool, String> {
     let Some(schedule) = reading.schedule else { return Ok(false) };
     let again = read(&sources, &settings, &ZONES, now()).schedule.ok_or("the second reading is not a schedule")?;
     ensure!(Difference::between(&schedule, &again) == Difference::default(), "it differs from itself");
-    let conflicts = judge_conflicts(&schedule, now());
+    let conflicts = check_conflicts(&schedule, now());
     for strictness in [Strictness::Check, Strictness::Run] {
         told(&conflicts.diagnostics(strictness), &sources)?;
     }
@@ -136,21 +136,21 @@ fn planned(schedule: &Schedule) -> Result<(), String> {
         let at = occurrence.start.at;
         let found = find(schedule, occurrence.job.id.as_str(), at);
         ensure!(found.is_some_and(|found| found.end == occurrence.end), "{occurrence:?} is not found");
-        let answer = why(schedule, &occurrence.job, Asked::At(at)).ok_or("no answer")?;
+        let answer = why(schedule, &occurrence.job, Question::At(at)).ok_or("no answer")?;
         ensure!(answer.refusals.is_empty() && !answer.starts.is_empty(), "{occurrence:?}: {:?}", answer.refusals);
         let date = occurrence.job.when.zone.to_datetime(at).date();
-        ensure!(why(schedule, &occurrence.job, Asked::Date(date)).is_some_and(|answer| answer.count > 0), "none on {date}");
-        let object = PlanObject::new(&pauses.listed(occurrence.clone()), true);
+        ensure!(why(schedule, &occurrence.job, Question::Date(date)).is_some_and(|answer| answer.count > 0), "none on {date}");
+        let object = PlanObject::new(&pauses.with_pauses(occurrence.clone()), true);
         ensure!(!object.csv().is_empty() && !calendar::event(occurrence, now(), true).is_empty(), "nothing is shown");
     }
     for job in schedule.jobs().take(ASKED) {
-        why(schedule, job, Asked::Now(now())).ok_or("no answer about the present")?;
+        why(schedule, job, Question::Now(now())).ok_or("no answer about the present")?;
     }
     let jobs: Vec<&Arc<Job>> = schedule.jobs().collect();
-    let listed = occurrences.iter().take(ASKED).map(|occurrence| pauses.listed(occurrence.clone()));
+    let listed = occurrences.iter().take(ASKED).map(|occurrence| pauses.with_pauses(occurrence.clone()));
     let table = PlanTable::new(&jobs, true).part(listed).lines().join("\n");
     ensure!(!table.contains(acts), "{table:?} acts on a terminal");
-    let changes: Vec<_> = Changes::new(ahead(schedule), ahead(schedule)).collect();
+    let changes: Vec<_> = PlanChanges::new(ahead(schedule), ahead(schedule)).collect();
     ensure!(changes.is_empty(), "the plan differs from itself: {changes:?}");
     let rate = NonZeroU32::MIN;
     let open = Upcoming::open_at(schedule.jobs(), now()).take(OCCURRENCES);

@@ -2,7 +2,7 @@
 
 use ingestd::ledger::Ledger;
 use ingestd::occurrence::{Kind, Occurrence};
-use ingestd::plan::changes::{ChangeKind, Changes};
+use ingestd::plan::changes::{ChangeKind, PlanChanges};
 use ingestd::plan::{End, Planned, Upcoming};
 use ingestd::schedule::{OnRemove, Schedule};
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ fn changes(before: &Schedule, after: &Schedule) -> Vec<String> {
         let upcoming = Upcoming::new(schedule, instant("2026-03-01T00:00+08:00"));
         upcoming.take_while(|next| next.start.at < instant("2026-04-01T00:00+08:00")).collect()
     };
-    let changes = Changes::new(plan(before).into_iter(), plan(after).into_iter());
+    let changes = PlanChanges::new(plan(before).into_iter(), plan(after).into_iter());
     let local = |one: &Planned| one.job.when.zone.to_datetime(one.start.at).strftime("%d %H:%M").to_string();
     let told = changes.map(|change| {
         let sides: Vec<_> = [&change.before, &change.after].into_iter().flatten().map(local).collect();
@@ -77,7 +77,7 @@ fn an_edit_adds_removes_changes_and_moves() {
 }
 
 #[test]
-fn differences_come_by_start_whatever_the_zones() {
+fn differences_come_by_start_in_all_zones() {
     let before = schedule(yaml([
         ("a", "at: \"18:00\", for: 1h, days: mon"),
         ("b", "at: \"18:00\", for: 1h, days: mon, timezone: Pacific/Kiritimati"),
@@ -92,7 +92,7 @@ fn differences_come_by_start_whatever_the_zones() {
         let upcoming = Upcoming::new(schedule, instant("2026-03-01T00:00Z"));
         upcoming.take_while(|next| next.start.at < instant("2026-03-20T00:00Z")).collect::<Vec<_>>()
     };
-    let changes: Vec<_> = Changes::new(range(&before).into_iter(), range(&after).into_iter()).collect();
+    let changes: Vec<_> = PlanChanges::new(range(&before).into_iter(), range(&after).into_iter()).collect();
     assert_eq!(changes.len(), 9);
     assert!(changes.iter().all(|change| change.kind == ChangeKind::Moved));
     let starts: Vec<Timestamp> = changes.iter().filter_map(|change| change.before.as_ref().map(|before| before.start.at)).collect();
@@ -178,7 +178,7 @@ fn what_is_on_air_is_named_with_what_becomes_of_it() {
     ];
     assert_eq!(told, expected, "{}", text(&output.stderr));
     let table = plan(&folder, &["--against", "edited", "--job", "stops"]);
-    let expected = format!("! stops {start:.3} is on air: it leaves the schedule and is taken off the air (`on_remove: stop`)\n");
+    let expected = format!("! stops {start:.3} is on air: it leaves the schedule and is stopped (`on_remove: stop`)\n");
     assert_eq!(text(&table.stdout), expected);
     assert!(text(&table.stderr).ends_with("of what is on air 1 touched\n"), "{}", text(&table.stderr));
 }

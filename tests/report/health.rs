@@ -3,7 +3,7 @@
 use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
 use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason};
-use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, judge};
+use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health};
 use jiff::{SignedDuration, Timestamp};
 
 use super::rows::{armed, ended, fault, missed, on_air, task};
@@ -70,7 +70,7 @@ fn missed_at(start: Timestamp, reason: MissedReason) -> Occurrence {
     missed("promo", start, Outcome::Missed(reason))
 }
 
-/// Of an open end: nobody knows how long it would have lasted.
+/// With an open end: it is unknown how long it would have lasted.
 fn open(row: Occurrence, end: End) -> Occurrence {
     Occurrence { end, ..row }
 }
@@ -119,12 +119,12 @@ fn the_health_is_what_an_operator_would_say() {
         ("media that runs a little over its length", of_air(open(later.clone(), End::Media(minutes(-5))), vec![]), Ok, ""),
         ("on air and not to be stopped", of_air(nameless, vec![]), Degraded, "`promo` is on air without a task id, so it cannot be stopped from here"),
         ("a schedule that was rejected", reload, Degraded, "the schedule files have 1 error and the last good schedule stays in force: unknown key `reapet` (did you mean `repeat`?)"),
-        ("a daemon that is not there", silent, Failing, "no daemon answers at `127.0.0.1:8620`: nothing is started, and nothing is taken off the air"),
+        ("a daemon that is not there", silent, Failing, "no daemon answers at `127.0.0.1:8620`: nothing is started, and nothing is stopped"),
         ("a daemon that listens nowhere", unasked, Ok, ""),
         ("a ledger that cannot be read", unreadable, Failing, "the ledger cannot be read: disk I/O error"),
     ];
     for (what, input, health, words) in cases {
-        let (judged, reasons) = judge(&input);
+        let (judged, reasons) = assess_health(&input);
         assert_eq!(judged, health, "{what}: {reasons:?}");
         assert_eq!(judged == Ok, reasons.is_empty(), "{what}: {reasons:?}");
         assert!(reasons.first().is_none_or(|reason| reason.starts_with(words)), "{what}: {reasons:?}");
@@ -139,13 +139,13 @@ fn the_worst_is_told_first_and_many_alike_are_counted() {
     };
     let gone = missed_at(minutes(-30), MissedReason::Late);
     let trouble = (1..=8).map(row).chain([gone]).collect();
-    let (health, reasons) = judge(&input(LedgerView { trouble, ..LedgerView::default() }));
+    let (health, reasons) = assess_health(&input(LedgerView { trouble, ..LedgerView::default() }));
     assert_eq!(health, Health::Failing);
     assert_eq!(reasons.len(), 7, "{reasons:#?}");
     assert!(reasons[0].starts_with("`promo-1` is off the air"), "{reasons:#?}");
     assert_eq!(reasons[5], "and 3 more like these");
     assert_eq!(reasons[6], "`promo` is off the air: missed (late)");
     let trouble = (0..4).map(|minute| refused(minutes(-130 - minute))).collect();
-    let (_, reasons) = judge(&input(LedgerView { trouble, ..LedgerView::default() }));
+    let (_, reasons) = assess_health(&input(LedgerView { trouble, ..LedgerView::default() }));
     assert!(reasons[0].ends_with("failed (AuthFailure.SecretIdNotFound); and 3 more, see `ingestd history`"), "{reasons:#?}");
 }

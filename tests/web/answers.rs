@@ -179,7 +179,7 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("history?limit=", "found ``"),
         ("history?limit=1&limit=2", "`limit` is there twice"),
         ("history?outcome=lost", "`outcome`: expected one of `ended`, `cut`, `failed`, `missed`, `skipped`, found `lost`"),
-        ("history?since=yesterday", "`yesterday` is no time"),
+        ("history?since=yesterday", "`yesterday` is not a time"),
         ("history?job=No%20Job", "`No Job` is not a job id"),
         ("history?job=%0a%1b[31m", "`..[31m` is not a job id"),
         ("history?format=csv", "there is no parameter `format`: the parameters are `job`, `since`, `outcome`, `limit`"),
@@ -191,7 +191,7 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("plan?to=now%2B2h&count=3", "exclude each other"),
         ("plan?from=now&to=now%2B9601h", "more than 400 days apart"),
         ("plan?from=2026-01-01&to=2026-12-31", "more than 10000 occurrences"),
-        ("plan?from=18:00", "`18:00` is no time"),
+        ("plan?from=18:00", "`18:00` is not a time"),
         ("status?format=csv", "`format`: expected one of `json`, `table`, found `csv`"),
         ("status?verbose", "there is no parameter `verbose`: the parameters are `format`"),
     ] {

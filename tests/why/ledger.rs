@@ -27,7 +27,7 @@ fn failed(job: &str, start: Timestamp) -> Occurrence {
     }
 }
 
-/// A ledger that began on 1 September, saw `news` a month later, and settled everything before 28 November 2025.
+/// A ledger that began on 1 September, saw `news` a month later, and has a row for everything before 28 November 2025.
 fn with_rows(schedule: &str, rows: &[Occurrence]) -> TempDir {
     let folder = folder(schedule);
     let mut ledger = Ledger::open(&folder.path().join("state")).expect("a ledger");
@@ -75,13 +75,13 @@ fn what_became_of_a_start_reads_as_its_golden_text() {
         ("not-owed", &["promo", "--at", "2025-11-24 18:00"]),
         ("not-settled", &["promo", "--at", "2025-11-28 18:00"]),
     ];
-    let told = cases.into_iter().filter_map(|(name, arguments)| {
+    let reported = cases.into_iter().filter_map(|(name, arguments)| {
         let (code, stdout, stderr) = why(folder.path(), arguments);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{name}");
         assert!(!stdout.contains("hush"), "{stdout}");
         golden(name, &stdout)
     });
-    let wrong: Vec<String> = told.collect();
+    let wrong: Vec<String> = reported.collect();
     assert!(wrong.is_empty(), "these differ from their golden texts (UPDATE_GOLDEN=1 writes them):\n{}", wrong.join("\n"));
     let (_, stdout, _) = why(folder.path(), &["promo", "--at", "2025-11-27 18:00", "--format", "json"]);
     let object: Value = serde_json::from_str(&stdout).expect("an object");
@@ -89,8 +89,8 @@ fn what_became_of_a_start_reads_as_its_golden_text() {
     assert_eq!(object["starts"][0]["ledger"], object["ledger"]);
 }
 
-/// The first line and the rest of what is told of `always`, which is in its window all day, with this row.
-fn told_now(row: impl Fn(Timestamp) -> Occurrence) -> (String, String) {
+/// The first line and the rest of the answer about `always`, which is in its window all day, with this row.
+fn answer_about_now(row: impl Fn(Timestamp) -> Occurrence) -> (String, String) {
     let jobs = "timezone: UTC\njobs: {always: {room: a, stream: \"https://h/a.mp4\", at: \"00:00\", to: \"00:00\"}}\n";
     let folder = with_rows(jobs, &[]);
     let start = |folder: &Path| -> Timestamp {
@@ -113,11 +113,11 @@ fn told_now(row: impl Fn(Timestamp) -> Occurrence) -> (String, String) {
 
 #[test]
 fn the_present_is_what_the_ledger_says() {
-    let (first, rest) = told_now(|start| on_air("always", start));
+    let (first, rest) = answer_about_now(|start| on_air("always", start));
     assert_eq!(first, "now: `always` is on air");
     assert!(rest.contains("\n  ledger: on air: on air since 00:00\n"), "{rest}");
     assert!(rest.contains("\n    task -task+of.always, in ap-singapore\n"), "{rest}");
-    let (first, rest) = told_now(|start| Occurrence { in_doubt: true, ..failed("always", start) });
+    let (first, rest) = answer_about_now(|start| Occurrence { in_doubt: true, ..failed("always", start) });
     assert_eq!(first, "now: `always` is not on air: failed (FailedOperation.RestrictedConcurrency)");
     assert!(rest.contains("\n    in doubt: a start was sent and never answered, so it may be on air\n"), "{rest}");
     assert!(rest.contains("\n    what to do: the account's quota of running tasks is used up"), "{rest}");
@@ -125,7 +125,7 @@ fn the_present_is_what_the_ledger_says() {
         state: State::Waiting { until: start + SignedDuration::from_hours(3), why: WaitReason::Retry },
         ..failed("always", start)
     };
-    let (first, rest) = told_now(retry);
+    let (first, rest) = answer_about_now(retry);
     assert_eq!(first, "now: `always` is not settled: waiting (retry)");
     assert!(rest.contains("the last attempt failed, and the next leaves at 03:00"), "{rest}");
 }
@@ -137,5 +137,5 @@ fn a_ledger_that_cannot_be_read_leaves_the_schedule() {
     let (code, stdout, _) = why(folder.path(), &["promo", "--at", "2025-11-27 18:00"]);
     assert_eq!(code, Some(0));
     assert!(stdout.starts_with("yes: `promo` was to start at Thu 2025-11-27 18:00 +01:00, on until 20:00\n"), "{stdout}");
-    assert!(stdout.contains("\n  told by the schedule alone: "), "{stdout}");
+    assert!(stdout.contains("\n  by the schedule alone: "), "{stdout}");
 }

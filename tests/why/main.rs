@@ -1,4 +1,4 @@
-//! The verb `why`: that it agrees with the plan whatever is asked, and that a tired operator gets the answer in the first line.
+//! The verb `why`: that it always agrees with the plan, and that the first line has the answer.
 
 #[path = "../ledger/filling.rs"]
 mod filling;
@@ -44,12 +44,12 @@ fn why(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), told)
 }
 
-/// Holds a text against its golden one; `UPDATE_GOLDEN=1` writes that. Answers what differs.
-fn golden(name: &str, told: &str) -> Option<String> {
+/// Compares a text with its golden one; `UPDATE_GOLDEN=1` writes that. Returns what differs.
+fn golden(name: &str, actual: &str) -> Option<String> {
     let path = format!("tests/fixtures/why/{name}.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, told).expect("the golden text is written");
+        std::fs::write(&path, actual).expect("the golden text is written");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    (told != expected).then(|| format!("{name}:\n{told}"))
+    (actual != expected).then(|| format!("{name}:\n{actual}"))
 }

@@ -1,9 +1,10 @@
-//! Whatever is asked of random jobs: the answer is yes exactly where the plan has an occurrence, and a no names its rule.
+//! Random questions about random jobs: the answer is yes exactly where the plan has an occurrence, and a no names its
+//! rule.
 
 use std::sync::Arc;
 
 use ingestd::calendar::day;
-use ingestd::plan::why::{Asked, why};
+use ingestd::plan::why::{Question, why};
 use ingestd::plan::{Upcoming, find};
 use ingestd::schedule::{Schedule, Settings, Source, read};
 use jiff::SignedDuration;
@@ -84,7 +85,7 @@ proptest! {
         for at in asked {
             for job in schedule.jobs() {
                 let id = job.id.as_str();
-                let answer = why(&schedule, job, Asked::At(at)).expect("in range");
+                let answer = why(&schedule, job, Question::At(at)).expect("in range");
                 let planned = find(&schedule, id, at);
                 prop_assert_eq!(!answer.starts.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
                 prop_assert_eq!(answer.refusals.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
@@ -102,7 +103,7 @@ proptest! {
         let mut date: Date = if spring { "2026-03-25" } else { "2026-10-22" }.parse().expect("a date");
         for _ in 0..7 {
             for job in schedule.jobs() {
-                let answer = why(&schedule, job, Asked::Date(date)).expect("in range");
+                let answer = why(&schedule, job, Question::Date(date)).expect("in range");
                 let (from, to) = day(&job.when.zone, date).expect("in range");
                 let planned = Upcoming::of([job], from).take_while(|next| next.start.at < to).count();
                 prop_assert_eq!(answer.count, planned, "{} on {}", &job.id, date);

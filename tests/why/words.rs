@@ -88,7 +88,7 @@ fn json_is_one_object_with_every_key_and_without_secrets() {
 }
 
 #[test]
-fn the_present_is_told_first() {
+fn the_present_comes_first() {
     let folder = folder(
         "timezone: UTC\ndefaults: {stream: \"https://h/a.mp4\"}\njobs:\n  always: {room: a, at: \"00:00\", to: \"00:00\"}\n  \
          past: {room: b, once: 2025-01-01 10:00, for: 1h}\n  off: {room: c, at: \"10:00\", for: 1h, enabled: false}\n  \
@@ -103,19 +103,19 @@ fn the_present_is_told_first() {
         let (code, stdout, _) = why(folder.path(), &[job]);
         assert_eq!((code, stdout.lines().next()), (Some(0), Some(first)), "{stdout}");
         assert!(stdout.lines().any(|line| line.starts_with(more)), "{stdout}");
-        assert!(stdout.contains("  told by the schedule alone: there is no ledger at `state/ingestd.db`"), "{stdout}");
+        assert!(stdout.contains("  by the schedule alone: there is no ledger at `state/ingestd.db`"), "{stdout}");
     }
     let (_, stdout, _) = why(folder.path(), &["future", "--at", "2150-01-01 10:00"]);
     assert_eq!(stdout.lines().next(), Some("yes: `future` starts at Thu 2150-01-01 10:00 +00:00, on until 11:00"));
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_how_to_be_mended() {
+fn arguments_that_make_no_sense_get_a_hint() {
     let folder = folder(SCHEDULE);
     for (arguments, code, words) in [
         (&["promoo"][..], 1, "error: there is no job `promoo`\n  help: did you mean `promo`?"),
         (&["zzzzzzzzz"], 1, "help: there are `cron-night`, `encore`, `filler`"),
-        (&["promo", "--at", "tomorrow"], 2, "`tomorrow` is no time"),
+        (&["promo", "--at", "tomorrow"], 2, "`tomorrow` is not a time"),
         (&["promo", "--at", "9999-12-31"], 2, "outside the years"),
         (&["promo", "--format", "csv"], 2, "invalid value 'csv'"),
         (&[], 2, "<JOB>"),

@@ -9,7 +9,7 @@ use super::{Context, Exit, Failure, chosen, warn};
 use crate::config::Settings;
 use crate::ledger::Reader;
 use crate::occurrence::Occurrence;
-use crate::plan::changes::{ChangeKind, Changes};
+use crate::plan::changes::{ChangeKind, PlanChanges};
 use crate::plan::pauses::Pauses;
 use crate::plan::{Planned, Upcoming};
 use crate::report::changes::{ChangeObject, TouchedObject, line, touched};
@@ -75,7 +75,7 @@ pub(super) fn run(
         }
         let width = jobs.iter().flatten().map(|job| job.id.as_str().len()).max().unwrap_or_default();
         let pauses = [Pauses::new(before), Pauses::new(after)];
-        for change in Changes::new(plan(&jobs[0], asked.range), plan(&jobs[1], asked.range)) {
+        for change in PlanChanges::new(plan(&jobs[0], asked.range), plan(&jobs[1], asked.range)) {
             counts.count(change.kind);
             let line = if asked.is_json {
                 serde_json::to_string(&ChangeObject::new(change, &pauses[0], &pauses[1], asked.reveal))?

@@ -1,4 +1,4 @@
-//! Starts at the planned end of something else, link by link, back to a pattern that the clock knows. Refuses to know jobs.
+//! Starts at the planned end of another start, link by link, back to a pattern of the clock. Does not know jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,24 +7,25 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
+use super::date_starts::end_after;
 use super::wall;
-use super::written::end_after;
 use super::{Dates, Start, When};
 
-/// Longest window that `to` makes: a day, and as much as a zone ever moved its date.
+/// The longest window that `to` makes: a day, plus the largest move of a zone's date.
 pub const TO_MAX: Duration = Duration::from_hours(49);
 
-/// What lies between a start and the one that follows it.
+/// The time between a start and the start that follows it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    /// So much elapsed time, whole milliseconds.
+    /// Elapsed time, whole milliseconds.
     Lasts(Duration),
-    /// It ends at the first such wall-clock time after its own in this zone, as [`When::end_at`] has it.
+    /// The window ends at the first such wall-clock time after its start in this zone, as in [`When::end_at`].
     To(Time, TimeZone),
 }
 
 impl Link {
-    /// The end of what starts at `start`, whose wall-clock time was `written`; its local time where none was.
+    /// Returns the end of the window that starts at `start`, whose wall-clock time was `written` (the local time if
+    /// none was written).
     fn end(&self, start: Timestamp, written: Option<DateTime>) -> Option<Timestamp> {
         match self {
             Link::Lasts(length) => start.checked_add(*length).ok(),
@@ -35,7 +36,7 @@ impl Link {
         }
     }
 
-    /// No end is further from its start.
+    /// The longest distance of an end from its start.
     fn reach(&self) -> Duration {
         match self {
             Link::Lasts(length) => *length,
@@ -44,16 +45,16 @@ impl Link {
     }
 }
 
-/// A pattern, and what lies between its starts and those that follow from them.
+/// A pattern, and the links between its starts and the starts that follow from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain {
     root: Arc<When>,
-    /// At least one. No two neighbours are of fixed length: they are one.
+    /// At least one. Two neighbours of fixed length are joined into one.
     links: Vec<Link>,
 }
 
 impl Chain {
-    /// The starts that follow those of `before` by `link`.
+    /// Returns the starts that follow those of `before` by `link`.
     pub fn following(before: &When, link: Link) -> Chain {
         let super::Trigger::After(chain) = &before.trigger else {
             return Chain { root: Arc::new(before.clone()), links: vec![link] };
@@ -71,17 +72,17 @@ impl Chain {
         &self.root
     }
 
-    /// No start is further from that of the root.
+    /// The longest distance of a start from the start of the root.
     pub fn reach(&self) -> Duration {
         self.links.iter().map(Link::reach).fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// How many of its links end by a wall clock: with each of them more starts of the root must be looked at.
+    /// How many of its links end by a wall clock: each of them makes the search look at more starts of the root.
     pub fn wall_ends(&self) -> usize {
         self.links.iter().filter(|link| matches!(link, Link::To(..))).count()
     }
 
-    /// The time from every start of the root to what follows from it, where that is always the same.
+    /// The time from a start of the root to the start that follows from it, if it is always the same.
     pub(super) fn fixed(&self) -> Option<Duration> {
         match self.links[..] {
             [Link::Lasts(length)] => Some(length),
@@ -107,7 +108,7 @@ impl Chain {
         Chain { root: Arc::new(root), links: links.collect() }
     }
 
-    /// What follows from a start of the root. `None` past the year 9999.
+    /// Returns the start that follows from a start of the root. `None` after the year 9999.
     fn end(&self, start: Start) -> Option<Timestamp> {
         let mut written = Some(start.written);
         self.links.iter().try_fold(start.at, |at, link| link.end(at, written.take()))
@@ -120,7 +121,8 @@ impl Chain {
         if self.fixed().is_some() {
             return self.end(first);
         }
-        // Where a wall clock ends them, a later start may end earlier, at a change; but none ends before it starts.
+        // With an end by the wall clock, a later start may end earlier at a clock change; but no window ends before it
+        // starts.
         let mut best: Option<Timestamp> = None;
         for start in std::iter::successors(Some(first), |start| self.root.next_after(start.at)) {
             if best.is_some_and(|best| best <= start.at) {
@@ -149,7 +151,7 @@ impl Chain {
 }
 
 impl When {
-    /// What its starts go back to: itself, unless they follow others.
+    /// The pattern from which its starts follow: itself, unless they follow others.
     pub fn root(&self) -> &When {
         match &self.trigger {
             super::Trigger::After(chain) => chain.root(),
@@ -166,7 +168,7 @@ impl When {
         std::iter::once(&self.zone).chain(chain.into_iter().flatten())
     }
 
-    /// How long before a start what decides it may lie; zero unless it follows others.
+    /// How long before a start the root's start may be; zero unless it follows others.
     pub fn reach(&self) -> Duration {
         match &self.trigger {
             super::Trigger::After(chain) => chain.reach(),
@@ -190,7 +192,7 @@ impl When {
         Some(plain)
     }
 
-    /// The same without bounds and exceptions, if clocks stood as they do at `reference`.
+    /// The same without bounds and exceptions, with the offset that its zones have at `reference`.
     #[must_use]
     pub fn still(&self, reference: Timestamp) -> When {
         let fixed = |zone: &TimeZone| TimeZone::fixed(zone.to_offset(reference));

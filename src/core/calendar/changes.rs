@@ -1,5 +1,5 @@
-//! The changes of a zone's offset, and how near each other they let two starts come: a bound from arithmetic alone, so that
-//! thousands of dense jobs need not be walked through. Refuses to know ends and jobs.
+//! The changes of a zone's offset, and the least time between two starts that they allow. The bound comes from
+//! arithmetic alone, so that thousands of dense jobs need no search. Does not know ends and jobs.
 
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -27,13 +27,13 @@ pub struct ClockChange {
 }
 
 impl ClockChange {
-    /// By how many seconds clocks are moved, forward or back.
+    /// By how many seconds clocks move, forward or back.
     pub fn seconds(self) -> i64 {
         i64::from(self.after.seconds() - self.before.seconds()).abs()
     }
 }
 
-/// The changes of a zone's offset after `from`, up to `to`. A transition that leaves the offset as it was is none.
+/// The changes of a zone's offset after `from`, up to `to`. A transition that keeps the offset is left out.
 pub fn clock_changes(zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<ClockChange> {
     let mut before = zone.to_offset(from);
     let mut changes = Vec::new();
@@ -53,8 +53,8 @@ pub fn largest(changes: &[ClockChange]) -> i64 {
 }
 
 impl When {
-    /// Seconds that lie between any two starts at least, when `changes` are all the clock changes there are in [`When::zones`]. It may be less than
-    /// what is the case, and is 0 where arithmetic alone cannot tell.
+    /// Returns a lower bound of the seconds between any two starts. `changes` must be all clock changes of
+    /// [`When::zones`]. The bound may be too low, and is 0 where arithmetic alone cannot decide.
     pub fn least_gap(&self, changes: &[ClockChange]) -> i64 {
         let crowded = changes.windows(2).any(|pair| pair[1].at.as_second() - pair[0].at.as_second() < CROWDED_SECONDS);
         let shift = largest(changes);
@@ -65,12 +65,12 @@ impl When {
             Trigger::At { times, .. } => daily_gap(times) - shift,
             Trigger::Once(written) => {
                 let gaps = written.windows(2).map(|pair| wall::wall_seconds(pair[1]) - wall::wall_seconds(pair[0]));
-                // Years may lie between two of them, and with them every change.
+                // Years may be between two of them, and every change too.
                 gaps.min().map_or(i64::MAX, |gap| gap - changes.iter().map(|change| change.seconds()).sum::<i64>())
             }
             Trigger::Cron(pattern) if changes.is_empty() => pattern.day_gap(),
             Trigger::Cron(pattern) if pattern.is_fixed_time() => pattern.day_gap() - shift,
-            // What follows elapsed time keeps to its minutes when clocks change by whole hours.
+            // A pattern of elapsed time keeps its minutes when clocks change by whole hours.
             Trigger::Cron(pattern) if changes.iter().all(|change| change.seconds() % HOUR_SECONDS == 0) => pattern.hour_gap(),
             Trigger::After(chain) if chain.fixed().is_some() => chain.root().least_gap(changes),
             Trigger::Cron(_) | Trigger::After(_) => 0,
@@ -87,7 +87,7 @@ impl When {
         gap.max(0)
     }
 
-    /// Whether its starts come again every seven days, as long as no clock changes and its bounds and exceptions are left aside.
+    /// Whether its starts repeat every seven days, if no clock changes and without its bounds and exceptions.
     pub fn is_weekly(&self) -> bool {
         match &self.trigger {
             Trigger::At { .. } | Trigger::Every { .. } => true,
@@ -103,7 +103,7 @@ fn last_step(window: i64, step: i64) -> i64 {
     (window - 1) / step * step
 }
 
-/// Seconds from a time of day to the next such as the other; a day when they are the same.
+/// Seconds from a time of day to the next occurrence of the other; a day when they are the same.
 pub fn until(from: Time, to: Time) -> i64 {
     let (from, to) = (i64::from(second_of_day(from)), i64::from(second_of_day(to)));
     if to > from { to - from } else { to - from + DAY_SECONDS }
@@ -156,7 +156,7 @@ mod tests {
             ("Asia/Shanghai", cron("0 8-20 * * *"), 3600),
             ("America/New_York", cron("30 9,18 * * MON"), 8 * 3600),
             ("Asia/Shanghai", cron("0,40 0 6 * * *"), 20),
-            // Half an hour: minutes do not keep.
+            // Half an hour: the minutes change.
             ("Australia/Lord_Howe", cron("*/10 * * * *"), 0),
         ] {
             let zone = zones.get(zone).expect(zone);

@@ -1,14 +1,14 @@
-//! Cron expressions as bit sets. The grammar is croner's, with its lenient corners refused; when an expression fires is decided
-//! by the search next door. Refuses to know zones and instants.
+//! Cron expressions as bit sets. The grammar is croner's, without the forms that croner accepts although they are
+//! mistakes. `search.rs` decides when an expression fires. Does not know zones and instants.
 
-mod misfits;
+mod mismatches;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
-use crate::diagnostic::{plainly, shown};
+use crate::diagnostic::{escape, quote};
 
-pub use misfits::CronField;
+pub use mismatches::CronField;
 
 /// Most characters of croner's reason that a message repeats.
 const REASON_MAX: usize = 200;
@@ -32,12 +32,12 @@ pub struct CronPattern {
 }
 
 /// Which days of a month match, as bits 1 to 31, by the month's length (from 28) and by the weekday of its first day (from
-/// Monday). Whether a day matches depends on nothing else, so 28 words answer for every month there is.
+/// Monday). Whether a day matches depends on nothing else, so 28 words are enough for every month.
 type DayTable = [[u32; 7]; 4];
 
 const SHORTEST_MONTH: i8 = 28;
 
-/// The fields in the order of a six-field expression: how messages call them, and what they take.
+/// The fields in the order of a six-field expression: their names in messages, and the values they take.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
     ("minute", "0 to 59"),
@@ -55,7 +55,7 @@ const DAY_OF_WEEK: usize = 5;
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// Debian's nicknames. `@reboot` is none of them: a boot is no instant that could be planned.
+/// Debian's nicknames. `@reboot` is not one of them: the instant of a boot cannot be planned.
 const NICKNAMES: [(&str, &str); 7] = [
     ("@YEARLY", "0 0 1 1 *"),
     ("@ANNUALLY", "0 0 1 1 *"),
@@ -81,10 +81,11 @@ impl CronPattern {
             check_field(index, field)?;
         }
         let starred = |index: usize| fields[index].starts_with(['*', '?']);
-        // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either may (OR).
+        // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either
+        // may (OR).
         let both_days = starred(DAY_OF_MONTH) || starred(DAY_OF_WEEK);
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(both_days).build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|error| blame(parser, &fields, &error.to_string()))?;
+        let cron = parser.parse(&fields.join(" ")).map_err(|error| error_of_field(parser, &fields, &error.to_string()))?;
         let pattern = &cron.pattern;
         let bits = |component: &croner::CronComponent| component.values().iter().fold(0, |set, value| set | 1_u64 << value);
         Ok(CronPattern {
@@ -103,8 +104,8 @@ impl CronPattern {
         &self.text
     }
 
-    /// Whether neither its minute nor its hour field begins with a star. At a clock change such an expression runs once right
-    /// after a gap and once in a repeat; every other follows elapsed time.
+    /// Whether its minute field and its hour field both begin without a star. At a clock change such an expression runs
+    /// once right after a gap and once in a repeat; every other follows elapsed time.
     pub fn is_fixed_time(&self) -> bool {
         self.fixed_time
     }
@@ -181,7 +182,8 @@ fn next_bit(set: u64, from: u32) -> Option<u32> {
     (rest != 0).then(|| from + rest.trailing_zeros())
 }
 
-/// The least distance between two members of `set`, which goes round after `size`; `size` when it has one member.
+/// Returns the least distance between two members of `set`, which wraps around after `size`; `size` when it has one
+/// member.
 fn cyclic_gap(set: u64, size: u32) -> u32 {
     let members: Vec<u32> = (0..size).filter(|member| set & 1 << member != 0).collect();
     let next = members.iter().skip(1).copied().chain(members.first().map(|first| first + size));
@@ -202,14 +204,14 @@ fn without_nickname(text: &str) -> Result<String, String> {
         return Ok((*expression).to_owned());
     }
     let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| format!("`{}`", name.to_lowercase())).collect();
-    Err(format!("{} is not a nickname we know: {}", shown(text), names.join(", ")))
+    Err(format!("{} is not a nickname we know: {}", quote(text), names.join(", ")))
 }
 
-/// Refuses what croner takes and nobody means: an empty item of a list, a name in a field that has none (croner replaces names
-/// in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
+/// Refuses what croner accepts although it is a mistake: an empty item of a list, a name in a field that has none
+/// (croner replaces names in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
 fn check_field(index: usize, field: &str) -> Result<(), String> {
     let (name, takes) = FIELDS[index];
-    let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", shown(field)));
+    let wrong = |why: &str| Err(format!("the {name} field {} {why}; it takes {takes}", quote(field)));
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
@@ -224,7 +226,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
             let plain = if index == DAY_OF_WEEK { part.strip_suffix('L').unwrap_or(part) } else { part };
             let modifier = index == DAY_OF_MONTH || (index == DAY_OF_WEEK && part == "L");
             if plain.contains(|letter: char| letter.is_alphabetic()) && !names.contains(&plain) && !modifier {
-                return Err(format!("{} in the {name} field is not a name it knows; it takes {takes}", shown(part)));
+                return Err(format!("{} in the {name} field is not a name it knows; it takes {takes}", quote(part)));
             }
         }
     }
@@ -235,13 +237,14 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
         return wrong("is a range from Sunday to Sunday: write `SUN` for one day or `*` for all");
     }
     if index == DAY_OF_MONTH && items.contains(&"L") && items.contains(&"LW") {
-        return wrong("has both `L` and `LW`, of which only one can be had");
+        return wrong("has both `L` and `LW`, and only one is allowed");
     }
     Ok(())
 }
 
-/// Says which field croner refused: its own message names none. Each field is tried alone, in an expression of stars.
-fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
+/// Returns which field croner refused, since its own message does not say. Each field is tried alone, in an expression
+/// of stars.
+fn error_of_field(parser: CronParser, fields: &[&str], whole: &str) -> String {
     for (index, field) in fields.iter().enumerate() {
         let mut alone = ["*"; 6];
         alone[index] = field;
@@ -249,7 +252,7 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
             let (name, takes) = FIELDS[index];
             return format!(
                 "the {name} field {} is not understood ({}); it takes {takes}",
-                shown(field),
+                quote(field),
                 reason(&error.to_string())
             );
         }
@@ -257,10 +260,10 @@ fn blame(parser: CronParser, fields: &[&str], whole: &str) -> String {
     reason(whole)
 }
 
-/// croner's sentence as the middle of ours. It repeats what was written, of any length.
+/// croner's sentence, to be put into ours. croner repeats the written text, of any length, so it is cut.
 fn reason(message: &str) -> String {
     let message = message.split_once(": ").map_or(message, |(_, reason)| reason);
-    let plain = plainly(message.trim_end_matches('.'));
+    let plain = escape(message.trim_end_matches('.'));
     let mut letters = plain.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters.take(REASON_MAX)).collect()).unwrap_or_default()
 }

@@ -1,5 +1,4 @@
-//! Sets of days: weekdays, and dates on which something does not run, with the name under which they were written. Refuses to
-//! know what runs.
+//! Sets of days: weekdays, and excepted dates, with the name of the calendar they come from. Does not know jobs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,7 +78,7 @@ pub struct Dates {
     written: Vec<DateRange>,
 }
 
-/// Two sets are equal when they hold the same dates, however these were written.
+/// Two sets are equal when they hold the same dates, in whatever form they were written.
 impl PartialEq for Dates {
     fn eq(&self, other: &Dates) -> bool {
         self.merged == other.merged
@@ -116,7 +115,7 @@ impl Dates {
     }
 
     /// The ranges as they were written, without empty ones.
-    pub fn written(&self) -> &[DateRange] {
+    pub fn ranges(&self) -> &[DateRange] {
         &self.written
     }
 
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_told_by_the_range_that_names_it() {
+    fn a_date_has_the_range_that_names_it() {
         let range = |first, last, calendar: Option<&str>| DateRange { first, last, calendar: calendar.map(Arc::from) };
         let holidays = range(date(2026, 10, 1), date(2026, 10, 7), Some("holidays"));
         let own = range(date(2026, 10, 7), date(2026, 10, 9), None);

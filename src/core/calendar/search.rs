@@ -1,5 +1,5 @@
-//! The search for the next start: date by date, each date's candidates by arithmetic, never minute by minute. Refuses to know
-//! more than a trigger, a zone and the bounds.
+//! The search for the next start: date by date, with the candidates of each date from arithmetic, never minute by
+//! minute. Does not know more than a trigger, a zone and the bounds.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::date_starts::{ClockChangeRule, earlier, end_after, first_once, first_step, first_written, window};
 use super::wall::{self, DAY_SECONDS};
-use super::written::{Rule, earlier, end_after, first_once, first_step, first_written, window};
 use super::{Dst, Start, Trigger, Weekdays, When};
 
 /// Nothing starts between an instant and this long after it.
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
 
-/// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a given
-/// weekday, which stays away for 40 years when a century without a leap day lies between; one that has not come by then, like
-/// 30 February, never comes.
+/// How far ahead a start is looked for, in days: 41 years. The rarest expression with a meaning is 29 February on a
+/// given weekday, which does not come for 40 years when a century without a leap day is between; one that has not come
+/// by then, like 30 February, never comes.
 const HORIZON_DAYS: i64 = 41 * 366;
 
-/// How many dates before the date of an instant may still bring a start after it: one that a whole lost day carries over
+/// How many dates before the date of an instant may still have a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
 pub(super) const DATES_BEFORE: i64 = 2;
 
-/// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by the gap, in a
-/// repeat it is the first. `None` outside the years jiff knows.
+/// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by
+/// the gap, in a repeat it is the first. `None` outside the years jiff knows.
 pub fn resolve(zone: &TimeZone, written: DateTime) -> Option<Timestamp> {
     wall::timestamp(wall::resolve(zone, written).0)
 }
@@ -59,14 +59,14 @@ impl When {
         }
     }
 
-    /// The last start before `instant`, looked for as far back as others are looked for ahead.
+    /// Returns the last start before `instant`, at most 41 years back.
     pub fn latest_before(&self, instant: Timestamp) -> Option<Start> {
         if let Trigger::After(chain) = &self.trigger {
             return chain.latest_before(instant).map(|at| self.following(at));
         }
         let end = wall::ceil(instant);
         let before = |lower: i64| self.first_from(lower).filter(|start| start.at < instant);
-        // The later one begins to look, the later what is found: halve until it is the last.
+        // A later beginning of the search finds a later start: halve until it is the last.
         let (mut low, mut high) = (end - HORIZON_DAYS * DAY_SECONDS, end);
         let mut latest = before(low)?;
         while low < high - 1 {
@@ -114,7 +114,7 @@ impl When {
             return first_once(&self.zone, written, lower);
         }
         let today = self.zone.to_datetime(wall::timestamp(lower)?).date();
-        // A day of slack on each side of the bounds: dates are only where to look, and the caller judges instants.
+        // A day of slack on each side of the bounds: dates only say where to look, and the caller checks the instants.
         let last = self.zone.to_datetime(wall::timestamp(last).unwrap_or(Timestamp::MAX)).date();
         let last = last.tomorrow().unwrap_or(last);
         let mut date = today.checked_sub(jiff::Span::new().days(DATES_BEFORE)).ok()?;
@@ -146,9 +146,11 @@ impl When {
     /// The first start at `lower` or later among those written for `date`.
     pub(super) fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
         match &self.trigger {
-            Trigger::At { times, .. } => first_written(&self.zone, date, lower, Rule::Shift, |from| next_time(times, from)),
+            Trigger::At { times, .. } => {
+                first_written(&self.zone, date, lower, ClockChangeRule::Shift, |from| next_time(times, from))
+            }
             Trigger::Cron(pattern) => {
-                let rule = if pattern.is_fixed_time() { Rule::Carry } else { Rule::Elapse };
+                let rule = if pattern.is_fixed_time() { ClockChangeRule::Carry } else { ClockChangeRule::Elapse };
                 first_written(&self.zone, date, lower, rule, |from| pattern.next_second(from))
             }
             Trigger::Every { step, between: None, .. } => {
@@ -166,8 +168,8 @@ impl When {
         }
     }
 
-    /// When the local date of `start` is excepted, an instant after it up to which that date lasts. Windows of `every` were judged
-    /// by the date on which they began.
+    /// If the local date of `start` is excepted, returns an instant after it up to which that date lasts. Windows of
+    /// `every` were checked by the date on which they began.
     fn excepted_until(&self, start: &Start) -> Option<i64> {
         if self.except.is_empty() || matches!(self.trigger, Trigger::Every { between: Some(_), .. }) {
             return None;
@@ -178,14 +180,14 @@ impl When {
         }
         let at = start.at.as_second();
         let midnight = wall::first_instant(&self.zone, date.tomorrow().ok()?);
-        // A clock set back over midnight brings the date before back, or this one when its end is already behind.
+        // A clock that is set back over midnight repeats the date before, or this one when its end has passed.
         let change = self.zone.following(start.at).next().map_or(midnight, |change| change.timestamp().as_second());
         Some(midnight.min(change).max(at + 1))
     }
 
-    /// The instant of `to` for an occurrence that begins with `start`: the first such wall-clock time after the written one
-    /// (00:00 to 00:00 is a day), RFC 5545 at a clock change, which then marks it. One that is not after the start, for whatever
-    /// reason, is the start + the written difference. `None` past the year 9999.
+    /// The instant of `to` for an occurrence that begins with `start`: the first such wall-clock time after the written
+    /// one (00:00 to 00:00 is a day), RFC 5545 at a clock change, which then marks it. If that is not after the start,
+    /// for any reason, it is the start + the written difference. `None` past the year 9999.
     pub fn end_at(&self, start: &Start, to: Time) -> Option<(Timestamp, Option<Dst>)> {
         let (end, dst) = end_after(&self.zone, start.at.as_second(), start.written, to)?;
         Some((wall::timestamp(end)?, dst))

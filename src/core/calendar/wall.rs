@@ -1,5 +1,5 @@
 //! The wall clock of a zone: which instants a local date has, and which instant a written time means. All instants here are
-//! whole seconds since 1970, because zones change by whole seconds. Refuses to know triggers.
+//! whole seconds since 1970, because zones change by whole seconds. Does not know triggers.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -13,7 +13,7 @@ pub(super) const DAY_SECONDS: i64 = 86_400;
 /// No zone was ever further from UTC than this (Manila and Alaska before their dates changed: 15 h 56 min).
 const OFFSET_SECONDS_MAX: i64 = 16 * 3600;
 
-/// A time during which a zone's offset stands still.
+/// A time during which a zone's offset does not change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
     /// The first instant.
@@ -71,8 +71,8 @@ pub(super) fn is_repeated(zone: &TimeZone, local: DateTime) -> bool {
     matches!(zone.to_ambiguous_timestamp(local).offset(), AmbiguousOffset::Fold { .. })
 }
 
-/// The first instant of a local date: midnight, or the end of the gap that swallowed it. Of a date that the zone left out, the
-/// instant at which it was left out.
+/// The first instant of a local date: midnight, or the end of the gap that contains it. For a date that the zone left
+/// out: the instant at which it was left out.
 pub(super) fn first_instant(zone: &TimeZone, date: Date) -> i64 {
     let written = date.to_datetime(Time::midnight());
     let wall = wall_seconds(written);
@@ -89,8 +89,8 @@ pub(super) fn first_instant(zone: &TimeZone, date: Date) -> i64 {
     }
 }
 
-/// Every stretch that holds an instant of the local date whose [`midnight`] is given, in order, and the neighbours that a gap or
-/// a repeat joins to them. One stretch: an ordinary day.
+/// Every stretch that holds an instant of the local date whose [`midnight`] is given, in order, and the neighbours that
+/// a gap or a repeat joins to them. One stretch: an ordinary day.
 pub(super) fn stretches(zone: &TimeZone, midnight: i64) -> Stretches {
     let (begin, end) = (midnight - OFFSET_SECONDS_MAX, midnight + DAY_SECONDS + OFFSET_SECONDS_MAX);
     let Some(instant) = timestamp(begin) else { return Stretches::default() };

@@ -1,5 +1,5 @@
-//! Diagnostics as a compiler draws them: the line, the place underlined, the hint. Refuses to know what the text means, but for
-//! one thing: what may be a secret in a URL is not drawn.
+//! Diagnostics as a compiler draws them: the line, the place underlined, the hint. Refuses to know what the text means,
+//! with one exception: it hides what may be a secret in a URL.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Place, Severity, Span, is_unseen, plainly};
+use super::{Diagnostic, Place, Severity, Span, escape, needs_escape};
 
 /// Places of one file that are this near each other, in bytes, are drawn in one piece.
 const NEAR: u32 = 2_048;
-/// Longest piece that is drawn, in bytes. Of a longer one (a file of one endless line) only the place is named.
+/// Longest piece that is drawn, in bytes. For a longer one (a file of one very long line) only the place is named.
 const PIECE_MAX: usize = 16_384;
 
 /// Draws diagnostics as a compiler does. `texts` holds the text of each file by name; a place whose text is not there is
@@ -36,7 +36,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(plainly(&diagnostic.message)).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(escape(&diagnostic.message)).id(diagnostic.code));
     let related = diagnostic.related.iter().map(|(place, role)| (place, role.as_str()));
     for piece in pieces(diagnostic.place.iter().map(|place| (place, "")).chain(related).collect()) {
         group = match drawn(&piece, texts) {
@@ -45,7 +45,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
         };
     }
     if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(plainly(hint)));
+        group = group.element(Level::HELP.message(escape(hint)));
     }
     group
 }
@@ -66,7 +66,7 @@ fn pieces<'a>(places: Vec<Marked<'a>>) -> Vec<Vec<Marked<'a>>> {
 }
 
 fn origin(place: &Place) -> Origin<'_> {
-    let origin = Origin::path(plainly(&place.file));
+    let origin = Origin::path(escape(&place.file));
     match (place.line, place.column) {
         (0, _) => origin,
         (line, 0) => origin.line(line as usize),
@@ -74,13 +74,13 @@ fn origin(place: &Place) -> Origin<'_> {
     }
 }
 
-/// The lines from the first place to the last, with each underlined; nothing when their text is not at hand or too long.
+/// The lines from the first place to the last, with each underlined; nothing when their text is not given or too long.
 fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
     let first = piece.iter().map(|(place, _)| *place).min_by_key(|place| place.span)?;
     let last = piece.iter().map(|(place, _)| place.span.start).max()?;
     let text = texts.get(&first.file).filter(|_| first.line > 0)?;
     let inside = |at: u32| text.floor_char_boundary((at as usize).min(text.len()));
-    // Looked for no further than what would be drawn, so that an endless line is not searched for each of its problems.
+    // The search ends at the longest piece, so that a very long line is not searched for each of its problems.
     let earliest = text.floor_char_boundary(inside(first.span.start).saturating_sub(PIECE_MAX));
     let latest = text.ceil_char_boundary((inside(last) + PIECE_MAX).min(text.len()));
     let before = text[earliest..inside(first.span.start)].rfind('\n').map(|newline| earliest + newline + 1);
@@ -90,8 +90,8 @@ fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Optio
     if end - start > PIECE_MAX {
         return None;
     }
-    let window = without_unseen(masked(text[start..end].trim_end_matches('\r')));
-    let mut snippet = Snippet::source(window.clone()).path(plainly(&first.file)).line_start(first.line as usize).fold(true);
+    let window = escape_all(masked(text[start..end].trim_end_matches('\r')));
+    let mut snippet = Snippet::source(window.clone()).path(escape(&first.file)).line_start(first.line as usize).fold(true);
     for (place, role) in piece {
         let annotation = if role.is_empty() { AnnotationKind::Primary } else { AnnotationKind::Context }
             .span(visible(&window, place.span, start));
@@ -109,10 +109,10 @@ fn visible(window: &str, span: Span, window_start: usize) -> Range<usize> {
     if end > start { start..end } else { start..window.ceil_char_boundary((start + 1).min(window.len())) }
 }
 
-/// The text with a sign for each character that is not seen, which the renderer would let through to the terminal; as long as before,
+/// The text with a sign for each invisible character, which the renderer would send to the terminal; as long as before,
 /// in bytes and in characters. Control characters of ASCII it draws itself.
-fn without_unseen(text: Cow<'_, str>) -> Cow<'_, str> {
-    let left_alone = |character: char| character.is_ascii() || !is_unseen(character);
+fn escape_all(text: Cow<'_, str>) -> Cow<'_, str> {
+    let left_alone = |character: char| character.is_ascii() || !needs_escape(character);
     if text.chars().all(left_alone) {
         return text;
     }
@@ -207,7 +207,7 @@ mod tests {
         let place = LineIndex::new(text).place(&file, Span { start, end: start + 1 });
         let diagnostic = Diagnostic::error("x", "m\u{9b}").at(place).hint("h\u{202e}");
         let drawn = render(&[diagnostic], &BTreeMap::from([(Arc::clone(&file), text)]), false);
-        assert!(!drawn.contains(|character: char| character != '\n' && is_unseen(character)), "{drawn:?}");
+        assert!(!drawn.contains(|character: char| character != '\n' && needs_escape(character)), "{drawn:?}");
         assert!(drawn.contains(":1:15") && drawn.contains("a\\u{1b}[31m\\u{9b}.yaml"), "{drawn}");
     }
 

@@ -9,7 +9,7 @@ use super::notice::Level;
 use super::orphans::Orphans;
 use super::step::{Call, Step};
 use super::write::Write;
-use crate::occurrence::{Event, Key, NotSent, Remedy, State, Verdict, judge, remedy};
+use crate::occurrence::{Event, Key, NotSent, Remedy, State, Verdict, classify, remedy};
 use crate::trtc::Answer;
 
 /// Takes in what a call brought back.
@@ -67,7 +67,7 @@ fn on_start_answered(
 ) {
     airings.end_call(key);
     let Some(airing) = airings.get(key) else { return };
-    let judgement = judge(&airing.occurrence, answer);
+    let judgement = classify(&airing.occurrence, answer);
     let robot_busy = airings.tasks.robot_is_busy(&airing.occurrence);
     if robot_busy && judgement.verdict == Verdict::Exists {
         let occurrence = airing.occurrence.clone();

@@ -1,37 +1,43 @@
-//! What the answer to a start, or the lack of one, makes of an occurrence. Refuses to know what an answer looks like: it was
-//! judged before.
+//! The next state of an occurrence after the answer to a start, or the lack of one. Does not know what an answer looks
+//! like: `verdict.rs` classified it.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::{NotSent, fail, finish, on_air, unsent, why_again};
+use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
 use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, delay, signed};
 
 /// How long `TaskExist` may be somebody else's task before the start fails.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// The same, while an earlier task of the robot is not verified gone: so long for that one first.
+/// The same, while an earlier task of the robot is not verified gone: it waits longer for that.
 const BUSY_ROBOT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long before its window closes the last attempt is made: enough to wake, write and send.
 const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
 
-pub(super) fn answered(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
-    let state = judged(next, sent_at, judgement, robot_busy, now);
+pub(super) fn apply_answer(
+    next: &mut Occurrence,
+    sent_at: Timestamp,
+    judgement: Judgement,
+    robot_busy: bool,
+    now: Timestamp,
+) -> State {
+    let state = apply_verdict(next, sent_at, judgement, robot_busy, now);
     let Some(wanted) = next.wanted.take() else { return state };
     match state {
         State::OnAir if next.task_id.is_some() => State::Stopping { outcome: wanted },
         State::OnAir if wanted.name() == "ended" => finish(next, Outcome::EndedUnverified, now),
-        // It was to end just then, and it was not on the air.
+        // Its end came meanwhile, and it was not on air.
         State::Waiting { .. } if wanted.name() == "ended" => fail(next, now),
         state @ State::Done { .. } if wanted.name() == "ended" => state,
         _ => finish(next, wanted, now),
     }
 }
 
-fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
+fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot_busy: bool, now: Timestamp) -> State {
     next.first_sent_at.get_or_insert(sent_at);
     if judgement.request_id.is_some() {
         next.request_id = judgement.request_id;
@@ -55,7 +61,7 @@ fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot
             on_air(next, now)
         }
         Verdict::Exists if !robot_busy && (was_in_doubt || next.on_air_at.is_some() || (next.joined && next.attempts == 1)) => {
-            // What was lost was perhaps only not seen; anything else that runs is a task whose id nobody told.
+            // A lost task may still run under its id; any other task that runs has an unknown id.
             if was_in_doubt || next.lost_at.is_none() {
                 next.task_id = None;
             }
@@ -64,17 +70,17 @@ fn judged(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement, robot
         Verdict::Exists => {
             let since = *next.exists_since.get_or_insert(now);
             let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
-            // A show that was on air is not given up for a stop that does not come through.
+            // A show that was on air does not fail because a stop does not succeed.
             let is_own = robot_busy && next.on_air_at.is_some();
-            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { again(next, None, false, now) }
+            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { retry(next, None, false, now) }
         }
-        Verdict::Again { retry_after, at_once } => again(next, retry_after, at_once, now),
+        Verdict::Again { retry_after, at_once } => retry(next, retry_after, at_once, now),
         Verdict::Permanent => fail(next, now),
     }
 }
 
 /// Waits for the next attempt, or ends when there can be none.
-fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
+fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
     if next.on_air_at.is_some() {
         next.lost_at.get_or_insert(now);
     }
@@ -89,12 +95,12 @@ fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
         wait = wait.max(PACE);
     }
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // Rather than give up a jitter before the window closes, one last attempt leaves just before that.
+    // One last attempt leaves just before the window closes, even if its delay would be longer.
     let last = closes.map(|closes| closes - LAST_CALL);
     let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
-    let why = why_again(next);
+    let why = retry_reason(next);
     match last {
-        // Sooner than the server asked for is not an attempt, it is one more rejection.
+        // An attempt before the time that the server asked for would be rejected.
         Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
         Some(last) if until > last && now >= last => fail(next, now),
         Some(last) => State::Waiting { until: until.min(last), why },
@@ -102,10 +108,10 @@ fn again(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     }
 }
 
-pub(super) fn not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
-    unsent(next);
+pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {
+    uncount_attempt(next);
     if next.on_air_at.is_some() {
-        // A restart that late is not made.
+        // It is too late for a restart.
         return match reason {
             NotSent::ContentOver => finish(next, Outcome::EndedMedia, now),
             _ if next.lost_at.is_some() || next.end == End::Open => fail(next, now),

@@ -1,13 +1,13 @@
-//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and after a
-//! reload. What a transition makes the shell do follows from the state it leads to, so there is no list of effects to forget.
-//! Refuses to know clocks, requests under way and the ledger.
+//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and
+//! after a reload. What the shell must do follows from the new state, so no list of effects can be forgotten. Refuses
+//! to know clocks, requests under way and the ledger.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{answered, not_sent};
-use super::loss::vanished;
+use super::answer::{apply_answer, apply_not_sent};
+use super::loss::apply_loss;
 use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
 use crate::schedule::Late;
 
@@ -17,13 +17,13 @@ const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 /// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// Nothing was left of its time.
+    /// No time was left.
     Late,
-    /// Its time went by in the limiter's queue.
+    /// Its time passed in the limiter's queue.
     Limit,
     /// The media would be over by now.
     ContentOver,
-    /// Its time went by while nothing was started: the clock or the disk could not be trusted.
+    /// Its time passed while starts were held because of the clock or the disk.
     Held(MissedReason),
 }
 
@@ -41,7 +41,7 @@ pub enum Event {
     },
     /// Its attempt came back unsent, and there is no time for another.
     NotSent(NotSent),
-    /// Its attempt was taken back unsent; it is to be made later.
+    /// Its attempt was taken back unsent and will be made later.
     Postponed,
     /// The time it waited for has come.
     Due,
@@ -49,9 +49,9 @@ pub enum Event {
     Expired(MissedReason),
     /// Its planned end has come, or is so near that the next show takes the room now.
     End,
-    /// It is to be taken off the air before its end, with this outcome.
+    /// It must be stopped before its end, with this outcome.
     Cut(Outcome),
-    /// It is not to be started after all; its attempt was taken back.
+    /// It must not be started; its attempt was taken back.
     Skipped(SkippedReason),
     /// Another occurrence takes its room, and it yields. Its attempt, if one was claimed, was taken back.
     Yield,
@@ -64,7 +64,7 @@ pub enum Event {
         /// When it was first seen gone.
         at: Timestamp,
     },
-    /// Its task's stop is settled.
+    /// Its task's stop succeeded, or was given up.
     StopSettled {
         /// When it went off the air.
         at: Timestamp,
@@ -82,42 +82,42 @@ pub enum Event {
     Recovered,
 }
 
-/// An event that the table does not know in that state: a bug of ours, or a row that something else wrote.
+/// An event that the table does not have for that state: a bug of ours, or a row that something else wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Illegal {
+pub struct IllegalTransition {
     /// The state's name.
     pub state: &'static str,
     /// The event.
     pub event: String,
 }
 
-impl fmt::Display for Illegal {
+impl fmt::Display for IllegalTransition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} cannot happen to an occurrence that is {}", self.event, self.state)
     }
 }
 
 /// The next state of `occurrence`, with everything that is known of it.
-pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<Occurrence, Illegal> {
+pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<Occurrence, IllegalTransition> {
     let mut next = occurrence.clone();
     next.state = match (&occurrence.state, event) {
         (State::Armed | State::Calling, Event::Answered { sent_at, judgement, robot_busy }) => {
-            answered(&mut next, sent_at, judgement, robot_busy, now)
+            apply_answer(&mut next, sent_at, judgement, robot_busy, now)
         }
-        (State::Armed | State::Calling, Event::NotSent(reason)) => not_sent(&mut next, reason, now),
+        (State::Armed | State::Calling, Event::NotSent(reason)) => apply_not_sent(&mut next, reason, now),
         (State::Armed | State::Calling, Event::Postponed) => {
-            unsent(&mut next);
-            State::Waiting { until: now.max(next.key.start), why: why_again(&next) }
+            uncount_attempt(&mut next);
+            State::Waiting { until: now.max(next.key.start), why: retry_reason(&next) }
         }
         (State::Armed | State::Calling, Event::Skipped(reason)) => {
-            unsent(&mut next);
+            uncount_attempt(&mut next);
             State::Done { outcome: Outcome::Skipped(reason) }
         }
         (State::Armed | State::Calling, Event::Yield) => {
-            unsent(&mut next);
-            yielding(&mut next)
+            uncount_attempt(&mut next);
+            yield_room(&mut next)
         }
-        // Sent, and not answered: what is wanted of it waits for the answer.
+        // Sent, and not answered: the outcome waits for the answer.
         (state @ (State::Armed | State::Calling), Event::Cut(outcome)) => {
             next.wanted.get_or_insert(outcome);
             state.clone()
@@ -126,7 +126,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             next.wanted.get_or_insert(ended(&next));
             state.clone()
         }
-        (State::Armed | State::Calling, Event::Recovered) => recovered(&mut next, now),
+        (State::Armed | State::Calling, Event::Recovered) => recover(&mut next, now),
         (State::Waiting { why, .. }, Event::Due) => due(&mut next, *why, now),
         (State::Waiting { why, .. }, Event::Expired(reason)) => {
             let had_no_chance = next.attempts == 0 && !next.in_doubt && *why != WaitReason::Yield;
@@ -134,15 +134,15 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
-        (State::Waiting { .. } | State::OnAir, Event::Yield) => yielding(&mut next),
+        (State::Waiting { .. } | State::OnAir, Event::Yield) => yield_room(&mut next),
         (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
         (State::Waiting { .. }, Event::Adopted { task_id }) if next.in_doubt => {
             let from = if next.on_air_at.is_none() { Adopted::FromWaiting } else { Adopted::FromRestart };
             adopt(&mut next, from, task_id, now)
         }
         (State::OnAir, Event::Adopted { task_id }) if next.task_id.is_none() => adopt(&mut next, Adopted::FromOnAir, task_id, now),
-        (State::OnAir, Event::TakenBack) => taken_back(&mut next, now),
-        // Its end came before the truth: there is nothing of its own to stop.
+        (State::OnAir, Event::TakenBack) => take_back(&mut next, now),
+        // Its end came first: it has no task of its own to stop.
         (State::Stopping { outcome }, Event::TakenBack) => {
             next.task_id = None;
             let is_end = outcome.name() == "ended";
@@ -162,7 +162,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             Some(_) => State::Stopping { outcome },
             None => finish(&mut next, outcome, now),
         },
-        (State::OnAir, Event::Gone { at }) => vanished(&mut next, at, now),
+        (State::OnAir, Event::Gone { at }) => apply_loss(&mut next, at, now),
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
             let is_end = outcome.name() == "ended";
             let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
@@ -173,14 +173,14 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             finish(&mut next, if verified { Outcome::EndedMedia } else { Outcome::EndedUnverified }, at)
         }
         (State::Stopping { outcome }, Event::Gone { at }) => finish(&mut next, outcome.clone(), at),
-        // What waits, is on air or is being stopped goes on as it stands.
+        // What waits, is on air or is stopping goes on unchanged.
         (state @ (State::Waiting { .. } | State::OnAir | State::Stopping { .. }), Event::Recovered) => state.clone(),
-        (state, event) => return Err(Illegal { state: state.name(), event: format!("{event:?}") }),
+        (state, event) => return Err(IllegalTransition { state: state.name(), event: format!("{event:?}") }),
     };
     Ok(next)
 }
 
-/// Off the air, or never on it, for good.
+/// Ends the occurrence.
 pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
     next.ended_at = Some(at);
     next.in_doubt = false;
@@ -189,24 +189,24 @@ pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> 
 }
 
 /// The attempt that was claimed was never sent, and does not count.
-pub(super) fn unsent(next: &mut Occurrence) {
+pub(super) fn uncount_attempt(next: &mut Occurrence) {
     next.attempts = next.attempts.saturating_sub(1);
     next.tries = next.tries.saturating_sub(1);
 }
 
-/// For what an occurrence waits that is to be tried again.
-pub(super) fn why_again(next: &Occurrence) -> WaitReason {
+/// Why an occurrence waits that will be tried again.
+pub(super) fn retry_reason(next: &Occurrence) -> WaitReason {
     if next.on_air_at.is_none() { WaitReason::Retry } else { WaitReason::Restart }
 }
 
-/// Nobody knows for how long: whoever has the room is asked, and not the time.
-fn yielding(next: &mut Occurrence) -> State {
-    // Off the air is where it is to be now.
+/// It waits until the room is free, not until an instant.
+fn yield_room(next: &mut Occurrence) -> State {
+    // It is off the air as intended.
     next.lost_at = None;
     State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield }
 }
 
-/// How it ends at its end.
+/// The outcome at its end.
 fn ended(occurrence: &Occurrence) -> Outcome {
     match occurrence.end {
         End::Media(_) => Outcome::EndedMedia,
@@ -232,7 +232,7 @@ fn adopt(next: &mut Occurrence, from: Adopted, task_id: String, now: Timestamp) 
 }
 
 /// As it was before the callback.
-fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
+fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
     next.task_id = None;
     next.confirmed_at = None;
     match next.adopted.take() {
@@ -244,17 +244,18 @@ fn taken_back(next: &mut Occurrence, now: Timestamp) -> State {
                 next.restarts = next.restarts.saturating_sub(1);
                 next.lost_at = Some(now);
             }
-            State::Waiting { until: now, why: why_again(next) }
+            State::Waiting { until: now, why: retry_reason(next) }
         }
         Some(Adopted::FromOnAir) | None => State::OnAir,
     }
 }
 
-/// Ends an occurrence whose attempts are over. The reason is the last code; without one, whether anything may have begun.
+/// Ends an occurrence whose attempts are over. The reason is the last code; without a code, whether a start may have
+/// begun.
 pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
     let code = next.fault.as_ref().and_then(|fault| fault.code.clone());
     let outcome = match (next.on_air_at, next.end, code) {
-        // Nobody knows when an open end is, so what is off the air and stays there has reached it.
+        // An open end has no known instant, so an occurrence that stays off the air has reached it.
         (Some(_), End::Open, _) => Outcome::EndedMedia,
         (Some(_), _, _) => Outcome::Failed(Failure::Lost),
         (None, _, Some(code)) => Outcome::Failed(Failure::Code(code)),
@@ -287,10 +288,10 @@ fn due(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
 }
 
 /// The daemon ended between the claim of an attempt and the record of its answer: it may have been sent.
-fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
+fn recover(next: &mut Occurrence, now: Timestamp) -> State {
     next.doubt(next.tried_at.unwrap_or(next.key.start));
     if let Some(outcome) = next.wanted.take() {
-        // Nobody knows its task, so nobody can stop it; nor is it started again.
+        // Its task is unknown, so it cannot be stopped. It is not started again either.
         let outcome = if outcome.name() == "cut" { outcome } else { Outcome::Failed(Failure::InDoubt) };
         return finish(next, outcome, now);
     }
@@ -303,5 +304,5 @@ fn recovered(next: &mut Occurrence, now: Timestamp) -> State {
         return finish(next, Outcome::Failed(failure), now);
     }
     // In doubt does not mean now: a clock that went back may find the start still ahead.
-    State::Waiting { until: now.max(next.key.start), why: why_again(next) }
+    State::Waiting { until: now.max(next.key.start), why: retry_reason(next) }
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::{Occurrence, State};
-use crate::plan::precedence::{Contender, Contest, Displacement, Holder, contest};
+use crate::plan::precedence::{Contender, Contest, Displacement, RoomHolder, contest};
 
 /// Whether `other` takes the room of `own` at `now`, and what that makes of `own`. `None`: it does not, or both may play.
 pub fn displaced_by(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Option<Displacement> {
@@ -13,14 +13,14 @@ pub fn displaced_by(own: &Occurrence, other: &Occurrence, now: Timestamp) -> Opt
     // Of two that are both still to come the later start takes the room at its instant; of equal starts only one is ever sent.
     let is_ahead = now < other.key.start && own.key.start < other.key.start;
     match contest_of(own, other).holder {
-        Holder::Other { displaces } if !is_away && !is_ahead => Some(displaces),
-        Holder::Both | Holder::Own { .. } | Holder::Other { .. } => None,
+        RoomHolder::Other { displaces } if !is_away && !is_ahead => Some(displaces),
+        RoomHolder::Both | RoomHolder::Own { .. } | RoomHolder::Other { .. } => None,
     }
 }
 
 /// Whether both may have their room at once: both say so, and one robot cannot play twice.
 pub fn play_together(own: &Occurrence, other: &Occurrence) -> bool {
-    contest_of(own, other).holder == Holder::Both
+    contest_of(own, other).holder == RoomHolder::Both
 }
 
 fn contest_of(own: &Occurrence, other: &Occurrence) -> Contest {

@@ -1,4 +1,4 @@
-//! When requests left that may have begun something: what a callback is held against. Refuses to know what becomes of a doubt.
+//! When requests left that may have started a task: a callback is compared with these times. Does not decide a doubt.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +8,7 @@ use super::{Occurrence, State};
 const DOUBTS_KEPT: usize = 10;
 
 impl Occurrence {
-    /// A request that left at `sent_at` may have begun something.
+    /// Records that a request that left at `sent_at` may have started a task.
     pub(super) fn doubt(&mut self, sent_at: Timestamp) {
         self.in_doubt = true;
         self.was_in_doubt = true;
@@ -18,11 +18,11 @@ impl Occurrence {
         }
     }
 
-    /// The clock was set: when its requests left is told by it from now on. `is_under_way`: one has left that is not answered.
-    /// Answers whether anything was moved.
+    /// Moves the recorded times after the clock was set. `is_under_way`: a request has left that is not answered.
+    /// Returns whether a time was moved.
     pub fn move_sent(&mut self, by: SignedDuration, is_under_way: bool) -> bool {
         let mut times: Vec<&mut Timestamp> = self.doubts.iter_mut().collect();
-        // An attempt that is still ahead leaves by the clock as it is.
+        // An attempt that has not left yet leaves by the new clock.
         if is_under_way || !matches!(self.state, State::Armed | State::Calling) {
             times.extend(&mut self.tried_at);
         }

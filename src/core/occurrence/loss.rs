@@ -1,5 +1,5 @@
-//! A task that vanished: whether that was the end of the show or a loss, and how fast a loss is mended. Refuses to know how it
-//! was noticed.
+//! A task that vanished: whether that was the end of the show or a loss, and how fast it is put on air again. Does not
+//! know how it was noticed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::decide::finish;
 use super::{End, Failure, Occurrence, Outcome, State, WaitReason, signed};
 use crate::trtc::Repeat;
 
-/// So many heals within ten minutes are made at once; from then on there is one try a minute.
+/// The number of heals within ten minutes that are made at once; after these there is one try a minute.
 pub const HEALS_FAST: usize = 5;
 
 /// The time in which heals are counted.
@@ -18,18 +18,18 @@ const HEALS_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 /// The time between tries of a show that keeps vanishing.
 pub(super) const PACE: Duration = Duration::from_mins(1);
 
-/// Whether it vanished so often lately that it is tried once a minute only.
+/// Whether it vanished so often lately that it is tried only once a minute.
 pub fn is_paced(occurrence: &Occurrence, now: Timestamp) -> bool {
     recent(&occurrence.heals, now).count() >= HEALS_FAST
 }
 
 fn recent(heals: &[Timestamp], now: Timestamp) -> impl Iterator<Item = Timestamp> {
-    // A heal that lies ahead was before a clock that was set back: it is as recent as can be.
+    // A heal in the future was made before the clock was set back: it counts as recent.
     heals.iter().copied().filter(move |at| now.duration_since(*at) < HEALS_WITHIN)
 }
 
 /// Its task vanished at `at`: it is put on air again, or it is over.
-pub(super) fn vanished(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> State {
+pub(super) fn apply_loss(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> State {
     let outcome = match end_of(next, at) {
         Some(outcome) => outcome,
         None if next.policy.heal && next.closes_after_loss(at).is_none_or(|closes| now <= closes) => {
@@ -50,7 +50,7 @@ pub(super) fn vanished(next: &mut Occurrence, at: Timestamp, now: Timestamp) -> 
 }
 
 /// The outcome of a show whose task vanished at `at`, if that was its end; `None`, if it should have gone on. A loop or a live
-/// source goes on to the end of its window, but for the last stretch in which no attempt would be made either; media may end a
+/// source goes on to the end of its window, except the last stretch, in which no attempt would be made; media may end a
 /// little early, by 30 s or 2 % of its window.
 fn end_of(occurrence: &Occurrence, at: Timestamp) -> Option<Outcome> {
     let is_endless = occurrence.playout.live || occurrence.playout.repeat == Repeat::Forever;

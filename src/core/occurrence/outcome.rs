@@ -10,7 +10,7 @@ pub enum Outcome {
     EndedPlanned,
     /// Reached the end of its media.
     EndedMedia,
-    /// Reached its end, and nobody could verify that it is off the air.
+    /// Reached its end, and it is not verified that it is off the air.
     EndedUnverified,
     /// An operator stopped it.
     CutOperator,
@@ -44,7 +44,7 @@ pub enum Failure {
 /// Why it had no chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissedReason {
-    /// Its window or `start_within` had closed when it was settled: nobody was there.
+    /// Its window or `start_within` had closed before any daemon looked at it.
     Down,
     /// Its window was still open, but `late: skip`, or too near the end.
     Late,

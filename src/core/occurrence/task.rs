@@ -1,5 +1,5 @@
-//! One task that TRTC runs for us: when to describe it, when to stop it, when to believe that it is gone. A stop is owed by a
-//! task and pursued beside its occurrence. Refuses to know sockets and the ledger; `now` is an argument.
+//! One task that TRTC runs for us: when to describe it, when to stop it, when to count it as gone. A stop belongs to
+//! the task, and goes on after its occurrence is done. Does not know sockets and the ledger; `now` is an argument.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,38 +9,38 @@ use crate::trtc::{Action, Answer, Destination, Room, Success, TaskStatus};
 
 /// Gone is NotExist twice, this far apart.
 const CONFIRM_GONE_AFTER: SignedDuration = SignedDuration::from_secs(2);
-/// A task this young is not believed to be gone: the vendor's own view of it may lag behind its start.
+/// A task this young does not count as gone: the vendor's own view of it may lag behind its start.
 const TOO_YOUNG: SignedDuration = SignedDuration::from_secs(10);
 /// Media that runs over its length by this much is stopped.
 const OVERRUN: SignedDuration = SignedDuration::from_secs(30);
 /// When media that should be over is looked at, after its end: the endpoint calls a task `InProgress` while it idles.
 const LOOKS_AT_END: [SignedDuration; 5] =
     [SignedDuration::ZERO, SignedDuration::from_secs(3), SignedDuration::from_secs(8), SignedDuration::from_secs(15), OVERRUN];
-/// A stop that is not settled by then alerts.
+/// A stop that takes longer raises an alert.
 const ALERT_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// A loop that nobody could stop is believed to be gone this long after its MaxDuration.
+/// A loop that could not be stopped counts as gone this long after its MaxDuration.
 const BOUND_SLACK: SignedDuration = SignedDuration::from_mins(2);
-/// But not before it was asked for: a daemon that comes back late finds the bound long past and the endpoint able to say so.
+/// But only after so many tries: a daemon that comes back late must ask the endpoint first.
 const TRIES_BEFORE_BELIEF: u32 = 2;
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskPhase {
-    /// On air and described now and then.
+    /// On air, and described from time to time.
     Watched {
         /// When NotExist was first seen, if the last answer was that.
         missing_since: Option<Timestamp>,
     },
-    /// Its stop is owed.
+    /// It must be stopped.
     StopWanted {
         /// Since when.
         since: Timestamp,
         /// Stops sent.
         tries: u32,
     },
-    /// Its stop was taken; Describe has not said NotExist yet.
+    /// Its stop was accepted; Describe has not said NotExist yet.
     Verifying {
-        /// When the stop was taken.
+        /// When the stop was accepted.
         stopped_at: Timestamp,
         /// Describes sent since.
         tries: u32,
@@ -73,7 +73,7 @@ pub struct Task {
     pub started_at: Timestamp,
     /// When the cloud ends it by itself, if it is a loop.
     pub bound: Option<Timestamp>,
-    /// When its media should have played out, if that is its end.
+    /// When its media should end, if that is its end.
     pub media_end: Option<Timestamp>,
     /// Where it stands.
     pub phase: TaskPhase,
@@ -81,11 +81,11 @@ pub struct Task {
     pub next_at: Timestamp,
     /// Whether its alert was raised.
     pub alerted: bool,
-    /// Whether its stop was ever owed: then its end is ours, and not the media's.
+    /// Whether it ever had to be stopped: then the stop ended it, and not the media.
     pub was_stopped: bool,
 }
 
-/// A task that nobody here started, as far as anyone knows: only a callback named it.
+/// A task that this daemon did not start, as far as it knows: only a callback named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
     /// The opaque handle.
@@ -94,7 +94,7 @@ pub struct Orphan {
     pub destination: Destination,
     /// When the vendor saw it.
     pub seen_at: Timestamp,
-    /// The job it is most likely of.
+    /// The job that most likely started it.
     pub likely_job: Option<String>,
     /// Since when an operator wants it stopped.
     pub stop_wanted: Option<Timestamp>,
@@ -112,9 +112,9 @@ pub enum TaskStep {
 /// What happened to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskEvent {
-    /// It is to be stopped.
+    /// It must be stopped.
     StopWanted,
-    /// A stop was taken, or said that the task is over.
+    /// A stop was accepted, or said that the task is over.
     Stopped,
     /// A describe answered.
     Described(TaskStatus),
@@ -145,23 +145,23 @@ impl TaskStep {
 }
 
 impl Task {
-    /// Whether it may have media on air still: its stop was not taken.
+    /// Whether it may still have media on air: no stop was accepted.
     pub fn may_play(&self) -> bool {
         matches!(self.phase, TaskPhase::Watched { .. } | TaskPhase::StopWanted { .. })
     }
 
-    /// Whether it is settled: nothing is to be done for it any more.
+    /// Whether it is over: nothing more must be done for it.
     pub fn is_gone(&self) -> bool {
         matches!(self.phase, TaskPhase::Gone { .. })
     }
 
-    /// Whether its stop is owed and not yet taken.
+    /// Whether it must be stopped and no stop was accepted yet.
     pub fn is_stop_wanted(&self) -> bool {
         matches!(self.phase, TaskPhase::StopWanted { .. })
     }
 
-    /// The clock was set back: what was to wait for a time that is now far ahead is due at once, and what was seen then is
-    /// forgotten.
+    /// Handles a clock that was set back: a step whose time is now far ahead is made at once, and what was seen before
+    /// is forgotten.
     pub fn clock_went_back(&mut self, now: Timestamp) {
         if let TaskPhase::Watched { missing_since } = &mut self.phase {
             *missing_since = None;
@@ -169,7 +169,7 @@ impl Task {
         self.next_at = self.next_at.min(now);
     }
 
-    /// What to do when `next_at` has come; `None` when its bound settled it instead.
+    /// Returns what to do when `next_at` has come; `None` when the task is gone by its bound.
     pub fn due(&mut self, now: Timestamp) -> Option<TaskStep> {
         let tries = match self.phase {
             TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. } => tries,
@@ -196,7 +196,7 @@ impl Task {
         }
     }
 
-    /// Takes in what happened. `watch_period` is the time between two describes of a task on air.
+    /// Applies an event. `watch_period` is the time between two describes of a task on air.
     pub fn take(&mut self, event: TaskEvent, watch_period: SignedDuration, now: Timestamp) {
         self.phase = match (self.phase, event) {
             (TaskPhase::Watched { .. }, TaskEvent::StopWanted) => TaskPhase::StopWanted { since: now, tries: 0 },
@@ -217,10 +217,10 @@ impl Task {
                     TaskPhase::Watched { missing_since: None }
                 }
             }
-            // A stop that was sent before may still be under way when the next one is answered: either settles it.
+            // A stop that was sent before may still be under way when the next one is answered: either is enough.
             (TaskPhase::StopWanted { .. }, TaskEvent::Stopped) => TaskPhase::Verifying { stopped_at: now, tries: 0 },
             (TaskPhase::Verifying { stopped_at, .. }, TaskEvent::Described(TaskStatus::NotExist)) => {
-                // It was gone by its bound at the latest, whenever we came to ask.
+                // It was gone by its bound at the latest, even if we asked later.
                 TaskPhase::Gone { at: self.bound.map_or(stopped_at, |bound| bound.min(stopped_at)), verified: true }
             }
             (phase, _) => phase,
@@ -229,7 +229,7 @@ impl Task {
         self.next_at = self.next(event, watch_period, now);
     }
 
-    /// Whether its alert is due now; it is raised once.
+    /// Whether to raise its alert now; it is raised once.
     pub fn alert_due(&mut self, now: Timestamp) -> bool {
         let since = match self.phase {
             TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => since,

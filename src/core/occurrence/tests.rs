@@ -75,7 +75,7 @@ fn answer(occurrence: &Occurrence, answer: &Answer, now: Timestamp) -> Occurrenc
 }
 
 fn answer_while(occurrence: &Occurrence, answer: &Answer, now: Timestamp, robot_busy: bool) -> Occurrence {
-    let judgement = judge(occurrence, answer);
+    let judgement = classify(occurrence, answer);
     decide(occurrence, Event::Answered { sent_at: now, judgement, robot_busy }, now).expect("legal")
 }
 
@@ -194,7 +194,7 @@ fn task_exist_is_ours_only_where_we_may_have_begun_it() {
     }
     assert_eq!(outcome(&foreign), ("failed", "FailedOperation.TaskExist"));
     assert!((at(15)..at(50)).contains(&now), "{now}");
-    // And a doubt that was proved wrong by nothing stays a doubt: TaskExist itself is none.
+    // A doubt stays a doubt until something proves it wrong. `TaskExist` itself is not a doubt.
     assert!(!foreign.was_in_doubt);
 }
 

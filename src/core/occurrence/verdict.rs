@@ -1,5 +1,5 @@
 //! From an answer to what it means for one occurrence: the class of its fault, how often it came, and whether a start is now in
-//! doubt. Refuses to know where the occurrence goes from there.
+//! doubt. Does not know the occurrence's next state.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::{LastFault, Occurrence};
 use crate::trtc::error::{self, Class};
 use crate::trtc::{Answer, Fault, Success};
 
-/// Tries of a fault that nobody knows.
+/// Tries of a fault with an unknown code.
 const UNKNOWN_TRIES: u32 = 3;
-/// Tries of a fault that minting or reading anew may mend.
+/// Tries of a fault that a new signature or new credentials may fix.
 const ONCE_MORE_TRIES: u32 = 2;
 
 /// What an answer to a start means.
@@ -22,20 +22,20 @@ pub enum Verdict {
         /// Its handle.
         task_id: String,
     },
-    /// `TaskExist`: whose it is, the state machine decides.
+    /// `TaskExist`: the state machine decides whose task it is.
     Exists,
     /// Worth another attempt.
     Again {
         /// Not before the server's `Retry-After`.
         retry_after: Option<Duration>,
-        /// At once: the clock was corrected, or credentials are read anew.
+        /// At once: the clock was corrected, or the credentials are read again.
         at_once: bool,
     },
     /// The same request can never succeed.
     Permanent,
 }
 
-/// A verdict with what goes into the ledger and what else is to be done.
+/// A verdict, with what goes into the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// The verdict.
@@ -48,7 +48,7 @@ pub struct Judgement {
     pub request_id: Option<String>,
 }
 
-/// What an answer of any action asks of the client, whatever becomes of its occurrence.
+/// What the client must do after an answer to any action, in every state of its occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// Take the server's clock: server minus here, in milliseconds.
@@ -56,11 +56,11 @@ pub enum Remedy {
         /// The difference.
         offset_ms: i64,
     },
-    /// Read the credentials anew.
+    /// Read the credentials again.
     RereadCredentials,
 }
 
-/// What `answer`, which came at `answered_at`, asks of the client before the next request.
+/// Returns what the client must do before the next request, after `answer`, which came at `answered_at`.
 pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
     let fault = answer.result.as_ref().err()?;
     match (error::classify(fault), fault, answer.server_date) {
@@ -72,8 +72,8 @@ pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
     }
 }
 
-/// Judges the answer to a start.
-pub fn judge(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+/// Classifies the answer to a start.
+pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
     let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {

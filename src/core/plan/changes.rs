@@ -1,5 +1,4 @@
-//! What an edit does to a plan: the occurrences that it adds, removes, changes and moves. Refuses to know what is on air, and what
-//! becomes of it.
+//! What an edit does to a plan: the occurrences that it adds, removes, changes and moves. Does not know what is on air.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,14 +14,14 @@ use crate::schedule::JobId;
 /// A date is over everywhere this long after its midnight in UTC: no zone was ever further behind.
 const FURTHEST_BEHIND: SignedDuration = SignedDuration::from_hours(16);
 
-/// What became of an occurrence.
+/// What an edit did to an occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// Only the later plan has it.
     Added,
     /// Only the earlier plan has it.
     Removed,
-    /// Both have it, and not alike.
+    /// Both have it, with differences.
     Changed,
     /// It starts at another time of the same local date.
     Moved,
@@ -42,12 +41,12 @@ impl ChangeKind {
 
 /// A difference between two plans.
 #[derive(Clone, Debug)]
-pub struct Change {
-    /// What became of it.
+pub struct PlanChange {
+    /// What the edit did to it.
     pub kind: ChangeKind,
     /// As it was; `None` when it was added.
     pub before: Option<Planned>,
-    /// As it is to be; `None` when it was removed.
+    /// As it will be; `None` when it was removed.
     pub after: Option<Planned>,
     /// In which fields of its job the two differ, of those that decide what is played, where, and until when.
     pub fields: Vec<&'static str>,
@@ -59,27 +58,28 @@ enum Side {
     After,
 }
 
-/// What is not answered yet.
-enum Pending {
-    /// Whether it was moved is known when its date is over.
-    Alone(Side, Planned),
-    Settled(Change),
+/// A difference that is not returned yet.
+enum PendingChange {
+    /// Only one plan has it so far. Whether it was moved is known when its date is over.
+    Unpaired(Side, Planned),
+    Known(PlanChange),
 }
 
-/// The differences between two plans, by start: of what was moved, the earlier plan's. Holds the differences of a day or two.
-pub struct Changes<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> {
+/// The differences between two plans, by start (for a moved one: the start in the earlier plan). Holds the differences
+/// of a day or two.
+pub struct PlanChanges<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> {
     before: Peekable<B>,
     after: Peekable<A>,
-    pending: BTreeMap<(Timestamp, JobId), Pending>,
+    pending: BTreeMap<(Timestamp, JobId), PendingChange>,
     /// What stands alone, by local date and job, in the order of starts.
-    alone: BTreeMap<(Date, JobId), Vec<(Timestamp, Side)>>,
+    unpaired: BTreeMap<(Date, JobId), Vec<(Timestamp, Side)>>,
 }
 
-impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> Changes<B, A> {
+impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> PlanChanges<B, A> {
     /// Of two plans, each by (start, job id).
-    pub fn new(before: B, after: A) -> Changes<B, A> {
+    pub fn new(before: B, after: A) -> PlanChanges<B, A> {
         let (before, after) = (before.peekable(), after.peekable());
-        Changes { before, after, pending: BTreeMap::new(), alone: BTreeMap::new() }
+        PlanChanges { before, after, pending: BTreeMap::new(), unpaired: BTreeMap::new() }
     }
 
     /// Takes the next start of either plan; `None` when both are over.
@@ -98,81 +98,81 @@ impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> Changes<B, A> {
                 let (key, fields) = (key(&before), differing(&before, &after));
                 let at = key.0;
                 if !fields.is_empty() {
-                    let change = Change { kind: ChangeKind::Changed, before: Some(before), after: Some(after), fields };
-                    self.pending.insert(key, Pending::Settled(change));
+                    let change = PlanChange { kind: ChangeKind::Changed, before: Some(before), after: Some(after), fields };
+                    self.pending.insert(key, PendingChange::Known(change));
                 }
                 Some(at)
             }
-            (Some(before), None) => Some(self.stands_alone(Side::Before, before)),
-            (None, Some(after)) => Some(self.stands_alone(Side::After, after)),
+            (Some(before), None) => Some(self.add_unpaired(Side::Before, before)),
+            (None, Some(after)) => Some(self.add_unpaired(Side::After, after)),
             (None, None) => None,
         }
     }
 
-    fn stands_alone(&mut self, side: Side, occurrence: Planned) -> Timestamp {
+    fn add_unpaired(&mut self, side: Side, occurrence: Planned) -> Timestamp {
         let at = occurrence.start.at;
         let date = occurrence.job.when.zone.to_datetime(at).date();
-        self.alone.entry((date, occurrence.job.id.clone())).or_default().push((at, side));
-        self.pending.insert((at, occurrence.job.id.clone()), Pending::Alone(side, occurrence));
+        self.unpaired.entry((date, occurrence.job.id.clone())).or_default().push((at, side));
+        self.pending.insert((at, occurrence.job.id.clone()), PendingChange::Unpaired(side, occurrence));
         at
     }
 
-    /// Settles the dates before this one; all of them, if there is none.
-    fn settle(&mut self, before: Option<Date>) {
-        while let Some(entry) = self.alone.first_entry().filter(|entry| before.is_none_or(|date| entry.key().0 < date)) {
+    /// Decides about the dates before this one, or about all dates: which starts were moved, added, removed.
+    fn pair_dates_before(&mut self, before: Option<Date>) {
+        while let Some(entry) = self.unpaired.first_entry().filter(|entry| before.is_none_or(|date| entry.key().0 < date)) {
             let ((_, job), starts) = entry.remove_entry();
             for (from, to) in pairs(&starts) {
-                let (Some(Pending::Alone(_, from)), Some(Pending::Alone(_, to))) =
+                let (Some(PendingChange::Unpaired(_, from)), Some(PendingChange::Unpaired(_, to))) =
                     (self.pending.remove(&(from, job.clone())), self.pending.remove(&(to, job.clone())))
                 else {
                     continue;
                 };
                 let key = (from.start.at, job.clone());
                 let fields = differing(&from, &to);
-                let change = Change { kind: ChangeKind::Moved, before: Some(from), after: Some(to), fields };
-                self.pending.insert(key, Pending::Settled(change));
+                let change = PlanChange { kind: ChangeKind::Moved, before: Some(from), after: Some(to), fields };
+                self.pending.insert(key, PendingChange::Known(change));
             }
             for (at, _) in starts {
                 if let Some(pending) = self.pending.get_mut(&(at, job.clone()))
-                    && let Pending::Alone(side, occurrence) = pending
+                    && let PendingChange::Unpaired(side, occurrence) = pending
                 {
                     let occurrence = Some(occurrence.clone());
                     let (kind, before, after) = match side {
                         Side::Before => (ChangeKind::Removed, occurrence, None),
                         Side::After => (ChangeKind::Added, None, occurrence),
                     };
-                    *pending = Pending::Settled(Change { kind, before, after, fields: Vec::new() });
+                    *pending = PendingChange::Known(PlanChange { kind, before, after, fields: Vec::new() });
                 }
             }
         }
     }
 }
 
-impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> Iterator for Changes<B, A> {
-    type Item = Change;
+impl<B: Iterator<Item = Planned>, A: Iterator<Item = Planned>> Iterator for PlanChanges<B, A> {
+    type Item = PlanChange;
 
-    fn next(&mut self) -> Option<Change> {
+    fn next(&mut self) -> Option<PlanChange> {
         loop {
             if let Some(first) = self.pending.first_entry()
-                && matches!(first.get(), Pending::Settled(_))
-                && let Pending::Settled(change) = first.remove()
+                && matches!(first.get(), PendingChange::Known(_))
+                && let PendingChange::Known(change) = first.remove()
             {
                 return Some(change);
             }
             match self.step() {
                 Some(at) => {
                     let behind = at.saturating_sub(FURTHEST_BEHIND).unwrap_or(Timestamp::MIN);
-                    self.settle(Some(TimeZone::UTC.to_datetime(behind).date()));
+                    self.pair_dates_before(Some(TimeZone::UTC.to_datetime(behind).date()));
                 }
                 None if self.pending.is_empty() => return None,
-                None => self.settle(None),
+                None => self.pair_dates_before(None),
             }
         }
     }
 }
 
-/// Which starts went to which: those that are nearest to each other first, of equals the earlier. The nearest two are always
-/// neighbours, so only neighbours are looked at.
+/// Returns which starts were moved to which: the nearest pairs first, and of equal ones the earlier. The nearest two
+/// are always neighbours, so only neighbours are compared.
 fn pairs(starts: &[(Timestamp, Side)]) -> Vec<(Timestamp, Timestamp)> {
     let gap = |left: usize, right: usize| Reverse((starts[right].0.duration_since(starts[left].0), left, right));
     let differ = |left: usize, right: usize| starts[left].1 != starts[right].1;
@@ -203,7 +203,7 @@ fn pairs(starts: &[(Timestamp, Side)]) -> Vec<(Timestamp, Timestamp)> {
     pairs
 }
 
-/// In which fields two occurrences of a job differ. An end that moved with its start is none.
+/// Returns the fields in which two occurrences of a job differ. An end that moved with its start is not one of them.
 fn differing(before: &Planned, after: &Planned) -> Vec<&'static str> {
     let length = |one: &Planned| one.end.at().map(|end| end.duration_since(one.start.at));
     let rule = |one: &Planned| match one.end {

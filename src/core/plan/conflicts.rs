@@ -1,9 +1,9 @@
-//! Conflicts of a schedule: which windows meet in one room without anybody having said what then. Judged on the target, never
-//! on the job; a job's own windows count too. Pure. Refuses to know files: who tells the problems has their texts.
+//! Conflicts of a schedule: which windows overlap in one room although the schedule does not say who has it. What
+//! counts is the target, never the job; a job's own windows count too. Pure. Does not read files.
 //!
-//! Whether a pair of jobs may share a target says the rule ([`ConflictKind`]). A job that yields never clashes with one that does not, so
-//! each target's jobs are two groups that are judged apart. Of most groups a few sample weeks show that nothing clashes
-//! (`sample`); only where something may, the windows are walked through (`sweep`).
+//! `precedence.rs` says whether two windows clash. A job that yields never clashes with one that does not, so the jobs
+//! of each target are two groups that are checked apart. For most groups a few sample weeks show that nothing clashes
+//! (`sample`). Only the others are searched window by window (`sweep`).
 
 mod clash;
 mod sample;
@@ -19,12 +19,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::Planned;
 use super::precedence::clash;
 pub use super::precedence::{ConflictKind, TOUCHING};
-use super::target::Target;
+use super::target::JobTarget;
 use crate::diagnostic::Diagnostic;
 use crate::schedule::{Conflict, Job, Schedule};
 pub use clash::Clash;
 pub(super) use clash::have_one_robot;
-use sample::Changes;
+use sample::ClockChanges;
 use sweep::{Next, Pair, Reached, Sweep};
 
 /// How far ahead conflicts are looked for.
@@ -33,64 +33,67 @@ pub const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Clashes that begin later than this do not keep a daemon from playing a schedule.
 pub const NEAR: SignedDuration = SignedDuration::from_hours(35 * 24);
 
-/// Most pairs of jobs that are told, clock changes apart. A wrong default may make millions of them.
+/// Most pairs of jobs that are reported, without those of clock changes. A wrong default may make millions of them.
 const CLASHES_MAX: usize = 1_000;
 
 /// Jobs of which every pair is listed.
 const LISTED_MAX: usize = 100;
 
-/// Who asks, and so how bad a clash far ahead is.
+/// Who asks: this decides how serious a clash far ahead is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
     /// Whoever writes the schedule: every clash is an error, unless only a clock change makes it.
     Check,
-    /// Whoever plays it: what begins more than [`NEAR`] ahead is a warning too, because there is time to mend it.
+    /// Whoever plays it: what begins more than [`NEAR`] ahead is a warning too, because there is time to fix it.
     Run,
 }
 
-/// What came of judging a schedule.
+/// The conflicts of a schedule.
 #[derive(Clone, Debug)]
 pub struct Conflicts {
-    /// The instant from which on it was judged.
+    /// The instant from which on it was checked.
     pub now: Timestamp,
-    /// One for each pair of jobs that clash: the first that is no clock change's doing, if there is one. By their jobs' places.
+    /// One for each pair of jobs that clash: the first that exists without a clock change, if there is one. In the
+    /// order of their jobs' places.
     pub clashes: Vec<Clash>,
-    /// Whether there are more than are told: judging ended early.
+    /// Whether there are more: the check ended early.
     pub more: bool,
-    /// The job that kept it from looking as far as [`AHEAD`], and the instant to which it looked where that job plays.
+    /// The job whose windows were too many to look as far as [`AHEAD`], and the instant up to which its target was
+    /// checked.
     pub short: Option<(Arc<Job>, Timestamp)>,
 }
 
-/// Judges a schedule from `now` on. Takes the longer the more windows may clash; of each job it looks at 20,000 windows at most.
-pub fn judge(schedule: &Schedule, now: Timestamp) -> Conflicts {
+/// Checks a schedule from `now` on. Takes longer the more windows may clash; looks at no more than 20,000 windows of
+/// each job.
+pub fn check_conflicts(schedule: &Schedule, now: Timestamp) -> Conflicts {
     let range = now..now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let mut judge = Judge { changes: Changes::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
+    let mut checker = Checker { changes: ClockChanges::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
     for jobs in groups(schedule) {
-        judge.group(&jobs);
-        if judge.more {
+        checker.group(&jobs);
+        if checker.more {
             break;
         }
     }
-    let mut clashes = judge.clashes;
+    let mut clashes = checker.clashes;
     clashes.sort_by(|one, other| {
         let places = |clash: &Clash| (clash.later.job.place.clone(), clash.earlier.job.place.clone());
         places(one).cmp(&places(other))
     });
-    Conflicts { now, clashes, more: judge.more, short: judge.short }
+    Conflicts { now, clashes, more: checker.more, short: checker.short }
 }
 
 impl Conflicts {
-    /// The problems to be told, in the order of their places.
+    /// Returns the problems, in the order of their places.
     pub fn diagnostics(&self, strictness: Strictness) -> Vec<Diagnostic> {
         let is_warning = |clash: &Clash| {
             let is_far = clash.starts_at().duration_since(self.now) > NEAR;
             clash.by_clock_change || (strictness == Strictness::Run && is_far)
         };
-        let told = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
-        told.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
+        let problems = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
+        problems.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
     }
 
-    /// How far ahead was looked, if that is less than it should be: a sentence.
+    /// Returns a sentence that says how far ahead the check looked, if that is less than [`AHEAD`].
     pub fn shortfall(&self) -> Option<String> {
         self.short.as_ref().map(|(job, at)| words::shortfall(job, *at))
     }
@@ -98,29 +101,29 @@ impl Conflicts {
 
 /// The enabled jobs that can clash with each other: of one target, and all of them yielding or none.
 fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
-    let mut groups: HashMap<(Target<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
+    let mut groups: HashMap<(JobTarget<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
     for job in schedule.jobs().filter(|job| job.enabled) {
-        groups.entry((Target::of(job), job.policy.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
+        groups.entry((JobTarget::of(job), job.policy.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
     }
-    // In the order of their first jobs, so that what is told does not depend on chance when judging ends early.
+    // In the order of their first jobs, so that the result does not depend on chance when the check ends early.
     let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
     ordered.into_values()
 }
 
-struct Judge {
+struct Checker {
     range: Range<Timestamp>,
-    changes: Changes,
+    changes: ClockChanges,
     clashes: Vec<Clash>,
-    /// How many of them are no clock change's doing.
+    /// How many of them exist without a clock change.
     real: usize,
     more: bool,
     short: Option<(Arc<Job>, Timestamp)>,
 }
 
-impl Judge {
+impl Checker {
     fn group(&mut self, jobs: &[Arc<Job>]) {
         if let [job] = jobs
-            && !self.is_at_odds_with_itself(job)
+            && !self.may_clash_with_itself(job)
         {
             return;
         }
@@ -131,24 +134,24 @@ impl Judge {
     }
 
     /// Whether windows of this one job may clash.
-    fn is_at_odds_with_itself(&mut self, job: &Job) -> bool {
+    fn may_clash_with_itself(&mut self, job: &Job) -> bool {
         // Of two of its own starts, one is later.
         let may_clash =
             clash(job.policy.conflict, job.policy.conflict, false, || !job.robot.as_str().contains("{start}")).is_some();
         may_clash && sample::may_overlap_itself(job, &mut self.changes)
     }
 
-    /// All pairs of a few jobs, and those that may clash with themselves: a walk ends when all are settled.
+    /// All pairs of a few jobs, and those that may clash with themselves: a sweep ends when all are decided.
     fn all_pairs(&mut self, jobs: &[Arc<Job>]) -> Option<HashSet<Pair>> {
         if jobs.len() > LISTED_MAX {
             return None;
         }
         let others = (0..jobs.len()).flat_map(|other| (0..other).map(move |one| (one, other)));
-        let own = (0..jobs.len()).filter(|index| self.is_at_odds_with_itself(&jobs[*index])).map(|index| (index, index));
+        let own = (0..jobs.len()).filter(|index| self.may_clash_with_itself(&jobs[*index])).map(|index| (index, index));
         Some(others.chain(own).collect())
     }
 
-    /// Walks through all windows, and remembers of each pair its first clash, or else the first that a clock change makes.
+    /// Goes through all windows, and keeps the first clash of each pair, or else the first that a clock change makes.
     fn sweep(&mut self, jobs: &[Arc<Job>], suspects: Option<HashSet<Pair>>) {
         let mut moved: BTreeMap<Pair, Clash> = BTreeMap::new();
         let wanted = suspects.or_else(|| self.all_pairs(jobs));
@@ -172,7 +175,7 @@ impl Judge {
         match reached {
             Reached::TheEnd => {}
             Reached::Stopped => self.more = true,
-            Reached::Tired(at, index) => {
+            Reached::LimitReached(at, index) => {
                 if self.short.as_ref().is_none_or(|(_, earliest)| at < *earliest) {
                     self.short = Some((Arc::clone(&jobs[index]), at));
                 }

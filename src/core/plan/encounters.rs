@@ -6,15 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::conflicts::have_one_robot;
-use super::precedence::{ConflictKind, Contender, Displacement, Holder, contest};
-use super::target::Target;
+use super::precedence::{ConflictKind, Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::Schedule;
 
-/// Most windows on its target that one occurrence is held against.
+/// Most windows on its target that one occurrence is compared with.
 const WINDOWS_MAX: usize = 1_000;
 
-/// What becomes of an occurrence that meets another.
+/// What an encounter does to an occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncounterEffect {
     /// It leaves the room to the other, and returns.
@@ -27,7 +27,7 @@ pub enum EncounterEffect {
     Takes,
     /// The other takes the room, and it is cut.
     IsCut,
-    /// Nobody said what is meant: the schedule is in error. Should they meet all the same, one has the room.
+    /// The schedule does not say who has the room, which is an error. If they meet anyway, one has it.
     Clashes {
         /// What is wrong.
         kind: ConflictKind,
@@ -41,15 +41,15 @@ pub enum EncounterEffect {
 pub struct Encounter {
     /// The other one; it may be of the same job.
     pub other: Planned,
-    /// What becomes of the one that was asked about.
+    /// What the encounter does to the occurrence that was asked about.
     pub effect: EncounterEffect,
 }
 
-/// Returns what `own` meets from `from` on, which is not before its start: in the order of the others' starts, and up to the one
-/// that cuts it.
+/// Returns what `own` meets from `from` on, which is not before its start: in the order of the others' starts, and up
+/// to the one that cuts it.
 pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<Encounter> {
-    let target = Target::of(&own.job);
-    let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && Target::of(job) == target).collect();
+    let target = JobTarget::of(&own.job);
+    let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
     let last = last_encounter(own, from);
     let is_own = |other: &Planned| other.start.at == own.start.at && other.job.id == own.job.id;
     let others = Upcoming::open_at(jobs, from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
@@ -66,7 +66,7 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     encounters
 }
 
-/// `None`: the one is over, give or take a hand-over, when the other begins.
+/// `None`: one is over when the other begins, or ends within the time of a hand-over.
 fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
     let (ours, theirs) = (Contender::planned(own), Contender::planned(other));
     if !ours.overlaps(&theirs) {
@@ -74,12 +74,12 @@ fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
     }
     let contest = contest(&ours, &theirs, || have_one_robot(own, other));
     Some(match (contest.clash, contest.holder) {
-        (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, Holder::Own { .. }) },
-        (None, Holder::Both) => EncounterEffect::PlaysBeside,
-        (None, Holder::Own { displaces: Displacement::Yields }) => EncounterEffect::IsYieldedTo,
-        (None, Holder::Other { displaces: Displacement::Yields }) => EncounterEffect::Yields,
-        (None, Holder::Own { .. }) => EncounterEffect::Takes,
-        (None, Holder::Other { .. }) => EncounterEffect::IsCut,
+        (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, RoomHolder::Own { .. }) },
+        (None, RoomHolder::Both) => EncounterEffect::PlaysBeside,
+        (None, RoomHolder::Own { displaces: Displacement::Yields }) => EncounterEffect::IsYieldedTo,
+        (None, RoomHolder::Other { displaces: Displacement::Yields }) => EncounterEffect::Yields,
+        (None, RoomHolder::Own { .. }) => EncounterEffect::Takes,
+        (None, RoomHolder::Other { .. }) => EncounterEffect::IsCut,
     })
 }
 
@@ -92,7 +92,7 @@ pub fn paused_at(encounters: &[Encounter], at: Timestamp) -> Option<&Encounter> 
         .find(|encounter| has_the_room(&encounter.other))
 }
 
-/// The occurrence of `job` before `at`, if its window is open then; of an open end nobody knows, and it counts as open.
+/// The occurrence of `job` before `at`, if its window is open then; an open end counts as open.
 pub(super) fn open_before(job: &Arc<crate::schedule::Job>, at: Timestamp) -> Option<Planned> {
     let before = super::planned(job, job.when.latest_before(at)?);
     before.end.at().is_none_or(|end| at < end).then_some(before)

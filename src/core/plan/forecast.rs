@@ -1,5 +1,5 @@
 //! Where the plan asks for more in a second than may leave: the peaks of starts and stops, and how long the last of each waits.
-//! Refuses to know what is not planned: retries, heals, hand-overs, and how long answers take.
+//! Does not count what is not planned: retries, heals, hand-overs, and the time that answers take.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -10,111 +10,111 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{End, Planned};
 
-/// Most peaks that are told.
+/// Most peaks that are listed.
 pub const PEAKS_MAX: usize = 20;
 
 /// The stretch of time over which the vendor counts.
 const WINDOW: SignedDuration = SignedDuration::from_secs(1);
 
-/// What is asked of the vendor. Each has a queue and a rate of its own.
+/// A kind of request to the vendor. Each has a queue and a rate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Asked {
+pub enum RequestKind {
     /// A start.
     Start,
     /// A stop at an end that `for` or `to` set.
     Stop,
 }
 
-impl Asked {
+impl RequestKind {
     /// As our outputs write it.
     pub fn name(self) -> &'static str {
         match self {
-            Asked::Start => "start",
-            Asked::Stop => "stop",
+            RequestKind::Start => "start",
+            RequestKind::Stop => "stop",
         }
     }
 }
 
-/// What is due in one second.
+/// The requests that the plan wants in one second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peak {
     /// Starts or stops.
-    pub asked: Asked,
+    pub kind: RequestKind,
     /// The second.
     pub at: Timestamp,
-    /// How many are due in it; at least 1.
+    /// How many the plan wants in it; at least 1.
     pub due: u64,
-    /// How long the one of them that leaves last is held by the rate; zero when none is.
+    /// How long the rate delays the last of them; zero when it delays none.
     pub wait: SignedDuration,
 }
 
 impl Peak {
     /// The worst is the greatest: by wait, then by number, then the earlier one, then starts.
-    fn badness(&self) -> (SignedDuration, u64, Reverse<(Timestamp, Asked)>) {
-        (self.wait, self.due, Reverse((self.at, self.asked)))
+    fn severity(&self) -> (SignedDuration, u64, Reverse<(Timestamp, RequestKind)>) {
+        (self.wait, self.due, Reverse((self.at, self.kind)))
     }
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
-    /// The seconds of which something must wait, the worst first, at most [`PEAKS_MAX`].
+    /// The seconds in which a request must wait, the worst first, at most [`PEAKS_MAX`].
     pub peaks: Vec<Peak>,
     /// How many such seconds there are.
     pub over: u64,
-    /// The second in which most starts or most stops are due; `None` when none is.
+    /// The second with the most starts or the most stops; `None` when there are none.
     pub largest: Option<Peak>,
     /// The second whose last start waits longest; `None` when no start waits.
     pub latest_start: Option<Peak>,
 }
 
-/// Looks through a plan, given as [`Upcoming::open_at`](super::Upcoming::open_at) the range's beginning lists it: starts and ends
-/// outside `range` are passed over. `rate` requests of each kind leave in any second, first come, first served, and who finds no
-/// room waits behind the others. Holds the windows that are open at a time.
+/// Looks through a plan, in the order of [`Upcoming::open_at`](super::Upcoming::open_at) the range's beginning. Starts
+/// and ends outside `range` are ignored. `rate` requests of each kind leave in any second, first come, first served,
+/// and a request that finds no slot waits behind the others. Holds the windows that are open at a time.
 pub fn forecast(occurrences: impl Iterator<Item = Planned>, range: &Range<Timestamp>, rate: NonZeroU32) -> Forecast {
     let mut forecast = Forecast::default();
-    let mut worst = Worst(BinaryHeap::new());
-    let mut starts = Line::new(Asked::Start, rate);
-    let mut stops = Line::new(Asked::Stop, rate);
+    let mut worst = WorstPeaks(BinaryHeap::new());
+    let mut starts = QueueModel::new(RequestKind::Start, rate);
+    let mut stops = QueueModel::new(RequestKind::Stop, rate);
     // Ends come in another order than starts, and none before its own start.
     let mut ends: BinaryHeap<Reverse<Timestamp>> = BinaryHeap::new();
     for occurrence in occurrences.take_while(|occurrence| occurrence.start.at < range.end) {
         let start = occurrence.start.at;
         while let Some(Reverse(end)) = ends.peek().copied().filter(|Reverse(end)| *end < start) {
             ends.pop();
-            if let Some(peak) = stops.pass(end) {
+            if let Some(peak) = stops.enqueue(end) {
                 forecast.take(peak, &mut worst);
             }
         }
-        // An end that follows from the media is not asked for.
+        // An end that follows from the media needs no stop.
         if let End::Planned(end) = occurrence.end
             && range.contains(&end)
         {
             ends.push(Reverse(end));
         }
         if range.contains(&start)
-            && let Some(peak) = starts.pass(start)
+            && let Some(peak) = starts.enqueue(start)
         {
             forecast.take(peak, &mut worst);
         }
     }
     while let Some(Reverse(end)) = ends.pop() {
-        if let Some(peak) = stops.pass(end) {
+        if let Some(peak) = stops.enqueue(end) {
             forecast.take(peak, &mut worst);
         }
     }
     for peak in [starts.second, stops.second].into_iter().flatten() {
         forecast.take(peak, &mut worst);
     }
-    forecast.peaks = worst.0.into_iter().map(|Reverse(Ranked(peak))| peak).collect();
-    forecast.peaks.sort_by_key(|peak| Reverse(peak.badness()));
+    forecast.peaks = worst.0.into_iter().map(|Reverse(BySeverity(peak))| peak).collect();
+    forecast.peaks.sort_by_key(|peak| Reverse(peak.severity()));
     forecast
 }
 
 impl Forecast {
     /// A second is over.
-    fn take(&mut self, peak: Peak, worst: &mut Worst) {
-        let size = |peak: &Peak| (peak.due, peak.wait, Reverse((peak.at, peak.asked)));
+    fn take(&mut self, peak: Peak, worst: &mut WorstPeaks) {
+        let size = |peak: &Peak| (peak.due, peak.wait, Reverse((peak.at, peak.kind)));
         if self.largest.as_ref().is_none_or(|largest| size(&peak) > size(largest)) {
             self.largest = Some(peak);
         }
@@ -123,19 +123,19 @@ impl Forecast {
         }
         self.over += 1;
         worst.take(peak);
-        let is_later = |latest: &Peak| peak.badness() > latest.badness();
-        if peak.asked == Asked::Start && self.latest_start.as_ref().is_none_or(is_later) {
+        let is_later = |latest: &Peak| peak.severity() > latest.severity();
+        if peak.kind == RequestKind::Start && self.latest_start.as_ref().is_none_or(is_later) {
             self.latest_start = Some(peak);
         }
     }
 }
 
 /// The worst peaks so far.
-struct Worst(BinaryHeap<Reverse<Ranked>>);
+struct WorstPeaks(BinaryHeap<Reverse<BySeverity>>);
 
-impl Worst {
+impl WorstPeaks {
     fn take(&mut self, peak: Peak) {
-        self.0.push(Reverse(Ranked(peak)));
+        self.0.push(Reverse(BySeverity(peak)));
         if self.0.len() > PEAKS_MAX {
             self.0.pop();
         }
@@ -143,23 +143,23 @@ impl Worst {
 }
 
 #[derive(PartialEq, Eq)]
-struct Ranked(Peak);
+struct BySeverity(Peak);
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Ranked) -> std::cmp::Ordering {
-        self.0.badness().cmp(&other.0.badness())
+impl Ord for BySeverity {
+    fn cmp(&self, other: &BySeverity) -> std::cmp::Ordering {
+        self.0.severity().cmp(&other.0.severity())
     }
 }
 
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Ranked) -> Option<std::cmp::Ordering> {
+impl PartialOrd for BySeverity {
+    fn partial_cmp(&self, other: &BySeverity) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
 /// One queue before the limiter.
-struct Line {
-    asked: Asked,
+struct QueueModel {
+    kind: RequestKind,
     rate: usize,
     /// When the last requests left, at most `rate` of them.
     left: VecDeque<Timestamp>,
@@ -167,13 +167,14 @@ struct Line {
     second: Option<Peak>,
 }
 
-impl Line {
-    fn new(asked: Asked, rate: NonZeroU32) -> Line {
-        Line { asked, rate: usize::try_from(rate.get()).unwrap_or(usize::MAX), left: VecDeque::new(), second: None }
+impl QueueModel {
+    fn new(kind: RequestKind, rate: NonZeroU32) -> QueueModel {
+        QueueModel { kind, rate: usize::try_from(rate.get()).unwrap_or(usize::MAX), left: VecDeque::new(), second: None }
     }
 
-    /// A request is due, not before those that came already. Answers the second before, if that is over.
-    fn pass(&mut self, due: Timestamp) -> Option<Peak> {
+    /// Adds a request that the plan wants at `due`, which is not before the earlier ones. Returns the second before, if
+    /// that is over.
+    fn enqueue(&mut self, due: Timestamp) -> Option<Peak> {
         // It may leave a second after the one that many places before it.
         let free = if self.left.len() == self.rate { self.left.pop_front() } else { None };
         let leaves = free.and_then(|left| left.checked_add(WINDOW).ok()).map_or(due, |free| free.max(due));
@@ -187,7 +188,7 @@ impl Line {
                 peak.wait = peak.wait.max(wait);
                 None
             }
-            peak => peak.replace(Peak { asked: self.asked, at, due: 1, wait }),
+            peak => peak.replace(Peak { kind: self.kind, at, due: 1, wait }),
         }
     }
 }

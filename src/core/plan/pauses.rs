@@ -1,13 +1,13 @@
-//! When an occurrence that yields is off the air, as far as the plan can tell: while others on its target have the room. Refuses
-//! to know what really ran.
+//! When an occurrence that yields is off the air, as far as the plan can tell: while others on its target have the
+//! room. Does not know what really ran.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::precedence::{Contender, Displacement, Holder, contest};
-use super::target::Target;
+use super::precedence::{Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::{Conflict, Job, JobId, Schedule};
 
@@ -21,23 +21,23 @@ pub struct Pause {
     pub job: JobId,
     /// From when on; not before the start of the one that yields.
     pub start: Timestamp,
-    /// Until when, within the window of the one that yields; `None` when nobody knows, or when it has no end.
+    /// Until when, within the window of the one that yields; `None` when that is unknown, or when it has no end.
     pub end: Option<Timestamp>,
 }
 
-/// An occurrence as a list of what is to come shows it.
+/// An occurrence with its pauses.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct WithPauses {
     /// The occurrence.
     pub occurrence: Planned,
-    /// Of one that yields the pauses in its window, by their starts: the first 1,000, and if the window never ends those of its first
-    /// 400 days.
+    /// If it yields: the pauses in its window, by their starts: the first 1,000, and if the window never ends those of
+    /// its first 400 days.
     pub pauses: Option<Vec<Pause>>,
 }
 
 /// The jobs on the targets of those that yield.
 pub struct Pauses<'a> {
-    jobs: HashMap<Target<'a>, Vec<&'a Arc<Job>>>,
+    jobs: HashMap<JobTarget<'a>, Vec<&'a Arc<Job>>>,
 }
 
 impl<'a> Pauses<'a> {
@@ -45,10 +45,10 @@ impl<'a> Pauses<'a> {
     pub fn new(schedule: &'a Schedule) -> Pauses<'a> {
         let enabled = || schedule.jobs().filter(|job| job.enabled);
         let yielding = enabled().filter(|job| job.policy.conflict == Conflict::Yield);
-        let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (Target::of(job), Vec::new())).collect();
+        let mut jobs: HashMap<_, Vec<_>> = yielding.map(|job| (JobTarget::of(job), Vec::new())).collect();
         if !jobs.is_empty() {
             for job in enabled() {
-                if let Some(jobs) = jobs.get_mut(&Target::of(job)) {
+                if let Some(jobs) = jobs.get_mut(&JobTarget::of(job)) {
                     jobs.push(job);
                 }
             }
@@ -57,9 +57,9 @@ impl<'a> Pauses<'a> {
     }
 
     /// An occurrence of this schedule with its pauses.
-    pub fn listed(&self, occurrence: Planned) -> Listed {
+    pub fn with_pauses(&self, occurrence: Planned) -> WithPauses {
         let pauses = (occurrence.job.policy.conflict == Conflict::Yield).then(|| self.of(&occurrence));
-        Listed { occurrence, pauses }
+        WithPauses { occurrence, pauses }
     }
 
     /// Returns the times during which others have the room, each from its start on.
@@ -67,13 +67,13 @@ impl<'a> Pauses<'a> {
         let start = yielding.start.at;
         let end = yielding.end.at();
         let last = last_encounter(yielding, start);
-        let jobs = self.jobs.get(&Target::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
+        let jobs = self.jobs.get(&JobTarget::of(&yielding.job)).map_or(&[][..], Vec::as_slice);
         let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
         let own = Contender::planned(yielding);
         // Robots count only where both allow others, and this one yields.
         let has_the_room = |other: &Planned| {
             let holder = contest(&own, &Contender::planned(other), || true).holder;
-            holder == Holder::Other { displaces: Displacement::Yields }
+            holder == RoomHolder::Other { displaces: Displacement::Yields }
         };
         let pauses = others.filter(has_the_room).filter_map(|other| {
             let from = other.start.at.max(start);

@@ -1,6 +1,7 @@
-//! Which of two occurrences has the better claim to a room that both want, and what becomes of the other (DESIGN section 5,
-//! Conflicts and Yield). The check of a schedule, the preview of pauses and the daemon all ask here. Pure. Refuses to know where
-//! its two occurrences come from, planned or running: it is told what counts. Does not know what time it is.
+//! Which of two occurrences has the better claim to a room that both want, and what becomes of the other (DESIGN
+//! section 5, Conflicts and Yield). The check of a schedule, the preview of pauses and the daemon all use this rule.
+//! Pure. Refuses to know whether its two occurrences are planned or running: the caller gives what counts. Does not
+//! know the present time.
 
 use std::cmp::Reverse;
 
@@ -33,14 +34,14 @@ pub struct Contender<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contest {
     /// Who has the room.
-    pub holder: Holder,
+    pub holder: RoomHolder,
     /// What is wrong with the schedule, if nothing in it says what is meant. The room has a holder all the same.
     pub clash: Option<ConflictKind>,
 }
 
 /// Who has the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum RoomHolder {
     /// Both: they play side by side.
     Both,
     /// The first of the two.
@@ -90,7 +91,7 @@ impl<'a> Contender<'a> {
     }
 
     /// Whether its window still has the room at an instant that is not before its start, and not only for the time of a
-    /// hand-over. An open end counts only at the start: nobody knows it beforehand.
+    /// hand-over. An open end counts only at the start, because it is not known before.
     pub(super) fn lasts(&self, at: Timestamp) -> bool {
         match self.end {
             End::Open => self.start >= at,
@@ -109,8 +110,8 @@ impl<'a> Contender<'a> {
         self.end.at().is_some_and(|end| end.duration_since(at) < TOUCHING)
     }
 
-    /// The greater has the room. Whoever does not yield goes before whoever does; then the later start, the higher priority, and
-    /// the first by name.
+    /// The greater has the room. An occurrence that does not yield is greater than one that does; then the later start,
+    /// the higher priority, and the first by name.
     fn rank(&self) -> (bool, Timestamp, u8, Reverse<&'a JobId>) {
         (self.conflict != Conflict::Yield, self.start, self.priority, Reverse(self.job))
     }
@@ -136,11 +137,11 @@ pub fn contest(own: &Contender<'_>, other: &Contender<'_>, have_one_robot: impl 
     let clash = clash(earlier.conflict, later.conflict, own.start == other.start, have_one_robot);
     let both_allow = (own.conflict, other.conflict) == (Conflict::Allow, Conflict::Allow);
     let holder = if both_allow && clash.is_none() {
-        Holder::Both
+        RoomHolder::Both
     } else if own.rank() < other.rank() {
-        Holder::Other { displaces: own.displaced_by(other) }
+        RoomHolder::Other { displaces: own.displaced_by(other) }
     } else {
-        Holder::Own { displaces: other.displaced_by(own) }
+        RoomHolder::Own { displaces: other.displaced_by(own) }
     };
     Contest { holder, clash }
 }

@@ -1,5 +1,5 @@
-//! Why a job starts at an instant, or on a date, or does not: which rules say no, what is open then, what it meets in its room, and
-//! what lies before and after. Refuses to know the ledger, and words.
+//! Why a job starts, or does not start, at an instant or on a date: which rules prevent it, what is open then, what it
+//! meets in its room, and what comes before and after. Does not know the ledger and words.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::encounters::{Encounter, encounters, open_before};
 use super::{Planned, planned};
-use crate::calendar::{Dst, Refusal, Start, Trigger, When, day, resolve};
+use crate::calendar::{Dst, RuleRefusal, Start, Trigger, When, day, resolve};
 use crate::schedule::{Job, Schedule};
 
 /// Most starts of one date that are kept; the rest is counted.
 pub const STARTS_MAX: usize = 100;
-/// How many starts to come are told.
+/// How many later starts are listed.
 const NEXT: usize = 3;
-/// No clock was ever set further: a whole day, where a zone changed its date.
+/// The largest clock change: a whole day, where a zone changed its date.
 const CHANGE_MAX: SignedDuration = SignedDuration::from_hours(25);
 
 /// What is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// The present, and what is going on.
+pub enum Question {
+    /// The present, and what is open then.
     Now(Timestamp),
     /// An instant.
     At(Timestamp),
@@ -32,13 +32,13 @@ pub enum Asked {
     Date(Date),
 }
 
-/// A rule that says no.
+/// A rule that prevents a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum No {
+pub enum StartRefusal {
     /// `enabled: false`.
     Disabled,
     /// A rule of its trigger.
-    Rule(Refusal),
+    Rule(RuleRefusal),
 }
 
 /// The answer, as far as the schedule has it.
@@ -47,8 +47,8 @@ pub struct Why {
     /// The job.
     pub job: Arc<Job>,
     /// What was asked.
-    pub asked: Asked,
-    /// The instant it came to; of a date its first.
+    pub asked: Question,
+    /// The instant; for a date its first.
     pub at: Timestamp,
     /// What a clock change did to the wall-clock time that was asked about.
     pub moved: Option<Dst>,
@@ -57,7 +57,7 @@ pub struct Why {
     /// How many there are.
     pub count: usize,
     /// The rules that say no. Empty exactly when there is a start. Asked about the present: those that say no to its date.
-    pub refusals: Vec<No>,
+    pub refusals: Vec<StartRefusal>,
     /// The occurrence that began before the instant and whose window is open then, or may be. Not of a date.
     pub open: Option<Planned>,
     /// What the occurrence meets in its room: the one that starts at the instant, else the open one from the instant on.
@@ -69,40 +69,40 @@ pub struct Why {
 }
 
 impl Why {
-    /// The occurrence that is meant: the first that starts then, else the one that is open.
+    /// Returns the occurrence in question: the first that starts then, else the one that is open.
     pub fn occurrence(&self) -> Option<&Planned> {
         self.starts.first().or(self.open.as_ref())
     }
 }
 
-/// Answers. `None`: the date is outside the years that the calendar knows.
-pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
+/// Returns the answer. `None`: the date is outside the years that the calendar knows.
+pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> {
     let when = &job.when;
     let (at, moved) = match asked {
-        Asked::Now(at) | Asked::At(at) => (at, None),
-        Asked::Wall(written) => instant_of(when, written)?,
-        Asked::Date(date) => (day(&when.zone, date)?.0, None),
+        Question::Now(at) | Question::At(at) => (at, None),
+        Question::Wall(written) => instant_of(when, written)?,
+        Question::Date(date) => (day(&when.zone, date)?.0, None),
     };
     let after = match asked {
-        Asked::Date(date) => day(&when.zone, date)?.1,
+        Question::Date(date) => day(&when.zone, date)?.1,
         _ => at.checked_add(SignedDuration::from_nanos(1)).ok()?,
     };
     let enabled = |start: &Start| job.enabled.then(|| planned(job, *start));
     let starts: Vec<Planned> = when.between(at, after).take(STARTS_MAX).filter_map(|start| enabled(&start)).collect();
     let count = if starts.len() == STARTS_MAX { when.between(at, after).count() } else { starts.len() };
     let rules = match asked {
-        Asked::Now(_) => when.refusals_on(when.zone.to_datetime(at).date()),
-        Asked::At(_) | Asked::Wall(_) => when.refusals(at),
-        Asked::Date(date) => when.refusals_on(date),
+        Question::Now(_) => when.refusals_on(when.zone.to_datetime(at).date()),
+        Question::At(_) | Question::Wall(_) => when.refusals(at),
+        Question::Date(date) => when.refusals_on(date),
     };
-    let disabled = (!job.enabled).then_some(No::Disabled);
+    let disabled = (!job.enabled).then_some(StartRefusal::Disabled);
     let open = match asked {
-        Asked::Date(_) => None,
+        Question::Date(_) => None,
         _ if !job.enabled => None,
         _ => open_before(job, at),
     };
     let encounters = match (asked, starts.first(), &open) {
-        (Asked::Date(_), ..) | (_, None, None) => Vec::new(),
+        (Question::Date(_), ..) | (_, None, None) => Vec::new(),
         (_, Some(own), _) => encounters(schedule, own, own.start.at),
         (_, None, Some(own)) => encounters(schedule, own, at),
     };
@@ -114,7 +114,7 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
         moved,
         starts,
         count,
-        refusals: disabled.into_iter().chain(rules.into_iter().map(No::Rule)).collect(),
+        refusals: disabled.into_iter().chain(rules.into_iter().map(StartRefusal::Rule)).collect(),
         open,
         encounters,
         previous: when.latest_before(open_since.unwrap_or(at)).as_ref().and_then(enabled),
@@ -126,8 +126,8 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Asked) -> Option<Why> {
     })
 }
 
-/// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written for it would be:
-/// the `cron` of a fixed time runs at the gap's end, and everything else is shifted.
+/// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written
+/// for it would be: the `cron` of a fixed time runs at the gap's end, and everything else is shifted.
 fn instant_of(when: &When, written: DateTime) -> Option<(Timestamp, Option<Dst>)> {
     let at = resolve(&when.zone, written)?;
     match when.zone.to_ambiguous_timestamp(written).offset() {
@@ -135,7 +135,7 @@ fn instant_of(when: &When, written: DateTime) -> Option<(Timestamp, Option<Dst>)
         AmbiguousOffset::Fold { .. } => Some((at, Some(Dst::Repeat))),
         AmbiguousOffset::Gap { .. } => {
             let carried = match &when.trigger {
-                Trigger::Cron(pattern) if pattern.is_fixed_time() && pattern.misfits_of_time(written.time()).is_empty() => {
+                Trigger::Cron(pattern) if pattern.is_fixed_time() && pattern.mismatches_of_time(written.time()).is_empty() => {
                     let earliest = at.checked_sub(CHANGE_MAX).ok()?;
                     when.between(earliest, at).find(|start| start.dst == Some(Dst::Gap))
                 }

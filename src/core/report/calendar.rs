@@ -1,4 +1,5 @@
-//! Occurrences to come as iCalendar (RFC 5545), one event each, in UTC. Refuses to know how they were found and who reads it.
+//! Occurrences to come as iCalendar (RFC 5545), one event each, in UTC. Does not know how they were found and who reads
+//! it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +9,7 @@ use crate::plan::{End, Planned};
 /// Longest line in octets, its end not counted.
 const LINE_MAX: usize = 75;
 
-/// The line end, which is not the host's.
+/// The line end of the format, on every host.
 const END: &str = "\r\n";
 
 /// What stands before the events.
@@ -21,9 +22,9 @@ pub fn foot() -> String {
     folded("END:VCALENDAR")
 }
 
-/// The event of an occurrence, made at `now`. It keeps its name for as long as job and start do. An end between two seconds is the
-/// later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`. `reveal` shows the whole stream
-/// URL.
+/// The event of an occurrence, made at `now`. It keeps its name for as long as job and start do. An end between two
+/// seconds is the later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`.
+/// `reveal` shows the whole stream URL.
 pub fn event(occurrence: &Planned, now: Timestamp, reveal: bool) -> String {
     let job = &occurrence.job;
     let start = occurrence.start.at;
@@ -61,7 +62,7 @@ fn up(at: Timestamp) -> Timestamp {
     if begins == at { at } else { begins.saturating_add(SignedDuration::from_secs(1)).unwrap_or(begins) }
 }
 
-/// A text as a value. What is no text in a calendar is left out.
+/// A text as a value. Characters that a calendar does not allow are left out.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which of what is on air it touches.
-//! Refuses to know how differences are found and how the daemon follows them.
+//! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which occurrences on air it
+//! affects. Does not know how differences are found and how the daemon applies them.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::plan::{PlanObject, clock, end, place, start};
 use super::time::instant;
 use crate::occurrence::{Kind, Occurrence, State};
-use crate::plan::changes::{Change, ChangeKind};
+use crate::plan::changes::{ChangeKind, PlanChange};
 use crate::plan::pauses::Pauses;
 use crate::plan::{End, Planned, find};
 use crate::schedule::{Job, OnRemove, Schedule};
@@ -21,14 +21,15 @@ pub struct ChangeObject {
     pub fields: Vec<&'static str>,
     /// As it was; null when it was added.
     pub before: Option<PlanObject>,
-    /// As it is to be; null when it was removed.
+    /// As it will be; null when it was removed.
     pub after: Option<PlanObject>,
 }
 
 impl ChangeObject {
     /// Of a difference; each side with the pauses of its schedule. `reveal` shows whole stream URLs.
-    pub fn new(change: Change, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
-        let object = |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.listed(side), reveal));
+    pub fn new(change: PlanChange, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
+        let object =
+            |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.with_pauses(side), reveal));
         ChangeObject {
             change: change.kind.name(),
             fields: change.fields,
@@ -39,7 +40,7 @@ impl ChangeObject {
 }
 
 /// A difference as a line of a diff, the job's column as wide as `width`. Times are on the wall clock of the job's zone.
-pub fn line(change: &Change, width: usize, reveal: bool) -> String {
+pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
     let (before, after) = (change.before.as_ref(), change.after.as_ref());
     let Some(shown) = before.or(after) else { return String::new() };
     let (sign, what) = match (change.kind, before.zip(after)) {
@@ -56,11 +57,11 @@ pub fn line(change: &Change, width: usize, reveal: bool) -> String {
     format!("{sign} {}  {:<8}  {:<width$}  {what}", start(shown), end(shown), shown.job.id.as_str())
 }
 
-/// `end -> 21:00:00, room -> main/foyer, volume`. Values where there is something to see.
-fn fields(change: &Change, before: &Planned, after: &Planned, reveal: bool) -> String {
+/// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
+fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
     let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
-    let shown = change.fields.iter().map(|field| {
+    let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {
             "end" => (end(before), end(after)),
             "app" | "room" => (target(&before.job), target(&after.job)),
@@ -70,58 +71,58 @@ fn fields(change: &Change, before: &Planned, after: &Planned, reveal: bool) -> S
         };
         if old == new { (*field).to_owned() } else { format!("{field} -> {new}") }
     });
-    shown.collect::<Vec<_>>().join(", ")
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 fn target(job: &Job) -> String {
     place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room)
 }
 
-/// What becomes of an occurrence on air.
+/// What an edit does to an occurrence on air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Its start left the schedule, and it plays to its end all the same.
+pub enum EditEffect {
+    /// Its start left the schedule, and it still plays to its end.
     Finishes,
-    /// Its start left the schedule, and it is taken off the air.
+    /// Its start left the schedule, and it is stopped.
     Stops,
     /// It has another end.
     Ends(End),
-    /// It has another end, which is past: it is taken off the air.
+    /// It has another end, which is past: it is stopped.
     Cut(End),
 }
 
-/// What becomes of those on air when `after` takes the place of `before` at `now`, as the daemon follows an edit. What stays as it
-/// is is left out.
+/// Returns what happens to the occurrences on air when `after` replaces `before` at `now`, as the daemon applies an
+/// edit. Unchanged ones are left out.
 pub fn touched<'a>(
     on_air: &'a [Occurrence],
     (before, after): (&Schedule, &Schedule),
     now: Timestamp,
-) -> Vec<(&'a Occurrence, Effect)> {
+) -> Vec<(&'a Occurrence, EditEffect)> {
     let follows = |occurrence: &&Occurrence| occurrence.kind != Kind::Fired && occurrence.state == State::OnAir;
     let rows = on_air.iter().filter(follows).filter_map(|occurrence| {
-        let effect = effect(occurrence, after, now)?;
-        // What the schedule in force has done to it already is not this edit's doing.
-        (self::effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
+        let effect = edit_effect(occurrence, after, now)?;
+        // What the schedule in force did to it before is not an effect of this edit.
+        (self::edit_effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
     });
     rows.collect()
 }
 
-fn effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<Effect> {
+fn edit_effect(occurrence: &Occurrence, schedule: &Schedule, now: Timestamp) -> Option<EditEffect> {
     let Some(planned) = find(schedule, occurrence.key.job.as_str(), occurrence.key.start) else {
         return Some(match occurrence.policy.on_remove {
-            OnRemove::Finish => Effect::Finishes,
-            OnRemove::Stop => Effect::Stops,
+            OnRemove::Finish => EditEffect::Finishes,
+            OnRemove::Stop => EditEffect::Stops,
         });
     };
     let end = planned.end;
     let is_past = end.at().is_some_and(|end| end <= now);
-    (end != occurrence.end).then_some(if is_past { Effect::Cut(end) } else { Effect::Ends(end) })
+    (end != occurrence.end).then_some(if is_past { EditEffect::Cut(end) } else { EditEffect::Ends(end) })
 }
 
-/// One that is on air and touched, as programs read it.
+/// An occurrence on air that an edit affects, as programs read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct TouchedObject {
-    /// `on_air`: tells it from a difference of the plan.
+    /// `on_air`: the difference from a change of the plan.
     pub change: &'static str,
     /// The job's id.
     pub job: String,
@@ -136,14 +137,14 @@ pub struct TouchedObject {
 }
 
 impl TouchedObject {
-    /// Of a row and what becomes of it.
-    pub fn new(occurrence: &Occurrence, effect: Effect) -> TouchedObject {
+    /// Of a row and the effect of the edit.
+    pub fn new(occurrence: &Occurrence, effect: EditEffect) -> TouchedObject {
         let end_before = occurrence.end.at().map(instant);
         let (effect, end_after) = match effect {
-            Effect::Finishes => ("finishes", end_before.clone()),
-            Effect::Stops => ("stops", None),
-            Effect::Ends(end) => ("ends", end.at().map(instant)),
-            Effect::Cut(end) => ("cut", end.at().map(instant)),
+            EditEffect::Finishes => ("finishes", end_before.clone()),
+            EditEffect::Stops => ("stops", None),
+            EditEffect::Ends(end) => ("ends", end.at().map(instant)),
+            EditEffect::Cut(end) => ("cut", end.at().map(instant)),
         };
         let (job, start) = (occurrence.key.job.to_string(), instant(occurrence.key.start));
         TouchedObject { change: "on_air", job, start, effect, end_before, end_after }
@@ -154,8 +155,8 @@ impl TouchedObject {
         let end = self.end_after.as_deref().unwrap_or("when its media ends, or never");
         let what = match self.effect {
             "finishes" => "it leaves the schedule and plays to its end (`on_remove: finish`)".to_owned(),
-            "stops" => "it leaves the schedule and is taken off the air (`on_remove: stop`)".to_owned(),
-            "cut" => format!("it is taken off the air, because its new end {end} is past"),
+            "stops" => "it leaves the schedule and is stopped (`on_remove: stop`)".to_owned(),
+            "cut" => format!("it is stopped, because its new end {end} is past"),
             _ => format!("it ends {end}"),
         };
         format!("! {} {} is on air: {what}", self.job, self.start)

@@ -1,5 +1,5 @@
-//! Peaks of starts and stops as `plan --forecast` shows them: a row of a table, the JSON object, the summary. Refuses to know how
-//! they were found.
+//! Peaks of starts and stops as `plan --forecast` shows them: a row of a table, the JSON object, the summary. Does not
+//! know how they were found.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::time::{instant, local};
-use crate::plan::forecast::{Asked, Forecast, PEAKS_MAX, Peak};
+use crate::plan::forecast::{Forecast, PEAKS_MAX, Peak, RequestKind};
 
 /// One peak as programs read it. The keys and their order are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub struct PeakObject {
     pub action: &'static str,
     /// The second, by its first instant.
     pub at: String,
-    /// How many are due in it.
+    /// How many the plan wants in it.
     pub due: u64,
     /// How many may leave in any second.
     pub rate: u32,
@@ -30,20 +30,20 @@ impl PeakObject {
     /// Of a peak.
     pub fn new(peak: &Peak, rate: NonZeroU32) -> PeakObject {
         let wait_ms = i64::try_from(peak.wait.as_millis()).unwrap_or(i64::MAX);
-        PeakObject { action: peak.asked.name(), at: instant(peak.at), due: peak.due, rate: rate.get(), wait_ms }
+        PeakObject { action: peak.kind.name(), at: instant(peak.at), due: peak.due, rate: rate.get(), wait_ms }
     }
 }
 
 /// Peaks for people, the wall clock being that of `zone`.
 pub fn table(peaks: &[Peak], zone: &TimeZone) -> Table {
     Table {
-        header: ["AT", "DUE", "LAST ONE WAITS"].map(str::to_owned).to_vec(),
+        header: ["AT", "REQUESTS", "LAST ONE WAITS"].map(str::to_owned).to_vec(),
         rows: peaks.iter().map(|peak| vec![wall(peak.at, zone), counted(peak), seconds(peak.wait)]).collect(),
         min_widths: Vec::new(),
     }
 }
 
-/// What it comes to, in a line.
+/// The summary, in a line.
 pub fn summary(forecast: &Forecast, rate: NonZeroU32, zone: &TimeZone) -> String {
     let Some(largest) = &forecast.largest else { return "nothing starts or is stopped in this range".to_owned() };
     let peak = format!("the largest peak is {} at {}", counted(largest), wall(largest.at, zone));
@@ -55,10 +55,10 @@ pub fn summary(forecast: &Forecast, rate: NonZeroU32, zone: &TimeZone) -> String
         || "no start waits".to_owned(),
         |latest| format!("the latest start leaves {} late, at {}", seconds(latest.wait), wall(leaves(latest), zone)),
     );
-    let shown =
+    let limited =
         if forecast.over > PEAKS_MAX as u64 { format!(", of which these are the worst {PEAKS_MAX}") } else { String::new() };
     let over = if forecast.over == 1 { "in 1 second".to_owned() } else { format!("in {} seconds", forecast.over) };
-    format!("{over} more is due than may leave{shown}; {peak}, and {allowed}; {late}")
+    format!("{over} more requests are planned than may leave{limited}; {peak}, and {allowed}; {late}")
 }
 
 /// In which second its last one leaves.
@@ -67,9 +67,9 @@ fn leaves(peak: &Peak) -> Timestamp {
 }
 
 fn counted(peak: &Peak) -> String {
-    let noun = match peak.asked {
-        Asked::Start => "start",
-        Asked::Stop => "stop",
+    let noun = match peak.kind {
+        RequestKind::Start => "start",
+        RequestKind::Stop => "stop",
     };
     format!("{} {noun}{}", peak.due, if peak.due == 1 { "" } else { "s" })
 }

@@ -1,5 +1,5 @@
-//! As-run rows as `history` shows them: the JSON object of the contract, a line of CSV, a row of a table. Refuses to know how they
-//! were found.
+//! As-run rows as `history` shows them: the JSON object of the contract, a line of CSV, a row of a table. Does not know
+//! how they were found.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub struct HistoryObject {
     pub first_sent_at: Option<String>,
     /// When the accepting answer came.
     pub on_air_at: Option<String>,
-    /// When it went off the air, or was given up.
+    /// When it went off the air, or its attempts ended.
     pub ended_at: Option<String>,
     /// All its start requests.
     pub attempts: u32,
@@ -66,7 +66,7 @@ pub struct HistoryObject {
     pub request_id: Option<String>,
     /// The generation of the schedule it came from.
     pub generation: i64,
-    /// How many occurrences it stands for; 1 but for summaries.
+    /// How many occurrences it stands for; more than 1 only for summaries.
     pub count: u32,
 }
 
@@ -111,7 +111,7 @@ impl HistoryObject {
     }
 }
 
-/// The last fault's message. The vendor may quote the URL that it was sent, so that is redacted here as it is everywhere.
+/// The last fault's message. The vendor may quote the URL that it was sent, so the URL is redacted here as everywhere.
 pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
     let stream = &occurrence.playout.stream;
     occurrence.fault.as_ref().map(|fault| stream.mask(&fault.message))
@@ -194,7 +194,7 @@ pub(super) fn result(occurrence: &Occurrence) -> String {
     }
 }
 
-/// A length of milliseconds in the unit that says most.
+/// A length of milliseconds in the unit that is easiest to read.
 pub(super) fn short(milliseconds: i128) -> String {
     let seconds = milliseconds / 1000;
     match milliseconds {

@@ -1,5 +1,5 @@
-//! Occurrences to come as `plan` shows them: the JSON object of the contract, a row of a table, a line of CSV. Refuses to know
-//! how they were found.
+//! Occurrences to come as `plan` shows them: the JSON object of the contract, a row of a table, a line of CSV. Does not
+//! know how they were found.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::time::{instant, local};
-use crate::plan::pauses::{Listed, Pause};
+use crate::plan::pauses::{Pause, WithPauses};
 use crate::plan::{End, Planned};
 use crate::schedule::{Conflict, Job};
 use crate::trtc::Room;
@@ -43,9 +43,9 @@ pub struct PlanObject {
     pub region: Option<String>,
     /// Null, `gap` or `repeat`.
     pub dst: Option<&'static str>,
-    /// Of a yielding occurrence when others have its room, by the plan; null of every other.
+    /// When others have the room of a yielding occurrence, by the plan; null for every other.
     pub pauses: Option<Vec<PauseObject>>,
-    /// The job that a chained occurrence follows; null of every other.
+    /// The job that a chained occurrence follows; null for every other.
     pub after: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct PauseObject {
     pub job: String,
     /// From when on.
     pub start: String,
-    /// Until when; null when nobody knows, or when it has no end.
+    /// Until when; null when that is unknown, or when it has no end.
     pub end: Option<String>,
 }
 
@@ -68,7 +68,7 @@ impl PauseObject {
 
 impl PlanObject {
     /// Of an occurrence. `reveal` shows the whole stream URL.
-    pub fn new(listed: &Listed, reveal: bool) -> PlanObject {
+    pub fn new(listed: &WithPauses, reveal: bool) -> PlanObject {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
@@ -96,8 +96,8 @@ impl PlanObject {
 pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,after";
 
 impl PlanObject {
-    /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an end that nobody knows `..`, as in ISO
-    /// 8601; between two stands a semicolon.
+    /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an unknown end is `..`, as in
+    /// ISO 8601; between two stands a semicolon.
     pub fn csv(&self) -> [Cow<'_, str>; 15] {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
         [
@@ -140,7 +140,7 @@ pub struct PlanTable {
 
 const COLUMNS: usize = 8;
 const HEADER: [&str; COLUMNS] = ["START", "END", "JOB", "AFTER", "ROOM", "DST", "PAUSES", "STREAM"];
-/// Pauses that a cell shows, one a line; who needs all of them asks for JSON.
+/// Pauses that a cell shows, one a line; JSON has all of them.
 const PAUSES_SHOWN: usize = 10;
 
 impl PlanTable {
@@ -161,7 +161,7 @@ impl PlanTable {
     }
 
     /// The next rows; the first part has the header.
-    pub fn part(&mut self, occurrences: impl Iterator<Item = Listed>) -> Table {
+    pub fn part(&mut self, occurrences: impl Iterator<Item = WithPauses>) -> Table {
         let header = if std::mem::take(&mut self.header) { self.columns(HEADER.map(str::to_owned)).collect() } else { Vec::new() };
         let rows = occurrences.map(|occurrence| self.columns(self.row(&occurrence)).collect()).collect();
         Table { header, rows, min_widths: self.widths.clone() }
@@ -172,7 +172,7 @@ impl PlanTable {
         row.into_iter().zip(self.shown).filter(|(_, shown)| *shown).map(|(cell, _)| cell)
     }
 
-    fn row(&self, listed: &Listed) -> [String; COLUMNS] {
+    fn row(&self, listed: &WithPauses) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         [
@@ -195,7 +195,7 @@ pub(super) fn start(occurrence: &Planned) -> String {
     format!("{} {offset}", date.replace('T', " "))
 }
 
-/// The end on the same clock, or what there is in its place.
+/// The end on the same clock, or the words that stand for it.
 pub(super) fn end(occurrence: &Planned) -> String {
     match occurrence.end {
         End::Planned(at) | End::Media(at) => clock(occurrence, occurrence.start.at, at),
@@ -234,7 +234,8 @@ fn target(job: &Job) -> String {
     place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room)
 }
 
-/// Where something plays, so that a string room of digits is not taken for an integer room: `main/lobby`, `main/42`, `main/"42"`.
+/// Where something plays, so that a string room of digits is not taken for an integer room: `main/lobby`, `main/42`,
+/// `main/"42"`.
 pub(super) fn place(app: Option<&str>, room: &Room) -> String {
     let app = app.map(|app| format!("{app}/")).unwrap_or_default();
     match room {

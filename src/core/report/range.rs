@@ -1,12 +1,12 @@
-//! Which stretch of the plan is asked for: the same rules for the command line and for the JSON interface. Refuses to know how it
-//! was written there.
+//! The part of the plan that a request asks for: the same rules for the command line and for the JSON interface. Does
+//! not know how each of them writes it.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::time::parse_time;
 
-/// How far ahead to look when nobody says.
+/// How far ahead to look without an option.
 const AHEAD_DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where the plan begins and where it ends. It bounds starts.
@@ -21,9 +21,10 @@ pub struct PlanRange {
 }
 
 impl PlanRange {
-    /// From what was written: from now where nothing was, and for a day unless an end or a count was. Local times are in `zone`.
+    /// Reads the options. Without `from` it begins now, and without an end or a count it lasts a day. Local times are
+    /// in `zone`.
     ///
-    /// Errors: a text is no time, the end is before the beginning, or there are both an end and a count.
+    /// Errors: a text is not a time, the end is before the beginning, or there are both an end and a count.
     pub fn new(
         from: Option<&str>,
         to: Option<&str>,

@@ -1,5 +1,5 @@
-//! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made of the
-//! same plain values, whether a running daemon gives them or the ledger alone. Refuses to know where the values come from.
+//! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made
+//! of the same plain values, from a running daemon or from the ledger alone. Does not know where the values come from.
 
 pub(super) mod advice;
 mod health;
@@ -14,9 +14,9 @@ use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, Orphan, Task};
-use crate::plan::pauses::Listed;
+use crate::plan::pauses::WithPauses;
 use crate::trtc::PerAction;
-pub use health::{Health, judge};
+pub use health::{Health, assess_health};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.
@@ -57,11 +57,11 @@ pub enum DaemonView {
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
-        next: Vec<Listed>,
+        next: Vec<WithPauses>,
         /// How it is.
         state: LoopStatus,
     },
-    /// It was asked, and did not answer as it should.
+    /// It was asked, and did not answer correctly.
     Silent {
         /// Where it should listen, and what happened.
         why: String,
@@ -75,18 +75,18 @@ pub enum DaemonView {
 pub struct LedgerView {
     /// When its newest turn was committed.
     pub committed_at: Option<Timestamp>,
-    /// What is on air or being taken off, by start.
+    /// What is on air or stopping, by start.
     pub on_air: Vec<Occurrence>,
     /// What went wrong in the last [`TROUBLE_REACH`], newest first, at most [`TROUBLE_MAX`].
     pub trouble: Vec<Occurrence>,
     /// Every task that is not known to be gone.
     pub tasks: Vec<Task>,
-    /// Every task that nobody claims.
+    /// Every orphan.
     pub orphans: Vec<Orphan>,
 }
 
-/// The status as programs read it. The keys and their order are the contract; every key is always there, and what only a running
-/// daemon knows is null without one.
+/// The status as programs read it. The keys and their order are the contract; every key is always there, and what only
+/// a running daemon knows is null without one.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusObject {
     /// The worst of what is wrong.
@@ -103,7 +103,7 @@ pub struct StatusObject {
     pub on_air: Option<Vec<HistoryObject>>,
     /// What comes next.
     pub next: Option<Vec<PlanObject>>,
-    /// Tasks that no occurrence owns: callbacks told of them. Null when the ledger cannot be read.
+    /// Tasks that no occurrence owns, known from callbacks. Null when the ledger cannot be read.
     pub orphans: Option<Vec<OrphanObject>>,
     /// What went wrong lately; null when the ledger cannot be read.
     pub recent_trouble: Option<Vec<HistoryObject>>,
@@ -133,7 +133,7 @@ pub struct OrphanObject {
     pub app: String,
     /// The region.
     pub region: String,
-    /// When the vendor told of it.
+    /// When the vendor reported it.
     pub seen_at: String,
     /// The job it is most likely of.
     pub likely_job: Option<String>,
@@ -153,7 +153,7 @@ pub struct ClockObject {
 impl StatusObject {
     /// Of its input.
     pub fn new(input: &StatusInput) -> StatusObject {
-        let (health, reasons) = judge(input);
+        let (health, reasons) = assess_health(input);
         let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
         let ledger = input.ledger.as_ref().ok();
         let (jobs, rejected, next, state) = match &input.daemon {

@@ -10,8 +10,8 @@ pub struct Table {
     pub header: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
-    /// Characters that a column keeps however narrow the terminal is, by its number. Columns beyond the end of it may be broken
-    /// anywhere.
+    /// Characters that a column keeps even on a narrow terminal, by its number. Columns beyond the end of it may be
+    /// broken anywhere.
     pub min_widths: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Instants as our outputs show them, and as our arguments take them. Refuses to know what time it is: `now` is an argument.
+//! Instants as our outputs show them, and as our arguments take them. Does not read the clock: `now` is an argument.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -32,7 +32,7 @@ const FORMS: &str = "write RFC 3339 (`2026-11-22T18:00:00+08:00`), a local `2026
 
 /// A time as an argument writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum TimeArgument {
     /// An instant, wherever it is read.
     At(Timestamp),
     /// What the clock on a wall shows.
@@ -42,33 +42,33 @@ pub enum Written {
 }
 
 /// Reads an argument that is a time, and leaves open in which zone a local one is.
-pub fn parse_written(text: &str, now: Timestamp) -> Result<Written, String> {
+pub fn parse_argument(text: &str, now: Timestamp) -> Result<TimeArgument, String> {
     let text = text.trim();
-    let wrong = || format!("`{text}` is no time: {FORMS}");
+    let wrong = || format!("`{text}` is not a time: {FORMS}");
     if let Some(shift) = text.strip_prefix("now") {
         let at = if shift.is_empty() { Some(now) } else { shifted(shift, now) };
-        return at.map(Written::At).ok_or_else(wrong);
+        return at.map(TimeArgument::At).ok_or_else(wrong);
     }
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Written::At(at));
+        return Ok(TimeArgument::At(at));
     }
     // jiff reads an offset after a local time and drops it; whoever writes one means it.
     let date_ends = text.len().min("2026-11-22".len());
     let is_local = text.is_char_boundary(date_ends) && !text[date_ends..].contains(['+', '-', 'Z', 'z', '[']);
-    let date = || text.parse().ok().filter(|_| text.len() == date_ends).map(Written::Date);
-    let local = || text.parse().ok().map(Written::Local);
+    let date = || text.parse().ok().filter(|_| text.len() == date_ends).map(TimeArgument::Date);
+    let local = || text.parse().ok().map(TimeArgument::Local);
     if is_local { date().or_else(local).ok_or_else(wrong) } else { Err(wrong()) }
 }
 
-/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a repeat it is
-/// the first. A date is its midnight; a day is 24 hours.
+/// The same, with a local time in `zone`, where a clock change counts as for `at`: in a gap it is shifted forward, in a
+/// repeat it is the first. A date is its midnight; a day is 24 hours.
 pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
-    let local = match parse_written(text, now)? {
-        Written::At(at) => return Ok(at),
-        Written::Local(local) => local,
-        Written::Date(date) => date.to_datetime(Time::midnight()),
+    let local = match parse_argument(text, now)? {
+        TimeArgument::At(at) => return Ok(at),
+        TimeArgument::Local(local) => local,
+        TimeArgument::Date(date) => date.to_datetime(Time::midnight()),
     };
-    resolve(zone, local).ok_or_else(|| format!("`{}` is no time: {FORMS}", text.trim()))
+    resolve(zone, local).ok_or_else(|| format!("`{}` is not a time: {FORMS}", text.trim()))
 }
 
 /// `+2h` or `-1d` from an instant.
@@ -122,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_told_from_a_time_and_from_an_instant() {
+    fn a_date_is_distinguished_from_a_time_and_from_an_instant() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
         let date = jiff::civil::date(2026, 11, 22);
         for (text, expected) in [
-            ("2026-11-22", Written::Date(date)),
-            ("2026-11-22 00:00", Written::Local(date.at(0, 0, 0, 0))),
-            ("2026-11-22T12:00Z", Written::At(now)),
-            ("now", Written::At(now)),
+            ("2026-11-22", TimeArgument::Date(date)),
+            ("2026-11-22 00:00", TimeArgument::Local(date.at(0, 0, 0, 0))),
+            ("2026-11-22T12:00Z", TimeArgument::At(now)),
+            ("now", TimeArgument::At(now)),
         ] {
-            assert_eq!(parse_written(text, now), Ok(expected), "{text}");
+            assert_eq!(parse_argument(text, now), Ok(expected), "{text}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! The answer to `why`, for people and for programs: first what happens, then which rules make it so, then what the ledger says became
-//! of it. Refuses to know how the answer was found.
+//! The answer to `why`, for people and for programs: first what happens, then the rules that decide it, then what the
+//! ledger has. Does not know how the answer was found.
 
 mod record;
 mod rules;
@@ -20,7 +20,7 @@ use crate::calendar::Dst;
 use crate::occurrence::{Occurrence, State};
 use crate::plan::encounters::{Encounter, EncounterEffect, paused_at};
 use crate::plan::pauses::Pauses;
-use crate::plan::why::{Asked, Why};
+use crate::plan::why::{Question, Why};
 use crate::plan::{End, Planned};
 
 /// Starts of a date that the text shows; the rest is counted.
@@ -43,8 +43,8 @@ pub enum Says {
 /// One reason of the answer. The keys are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// The field of the job that rules: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`, `enabled` or
-    /// `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    /// The field of the job that decides: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`,
+    /// `enabled` or `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
     pub rule: &'static str,
     /// What it says.
     pub says: Says,
@@ -78,16 +78,16 @@ pub struct WhyObject {
     pub date: Option<String>,
     /// Whether the plan has a start at that instant, or on that date.
     pub fires: bool,
-    /// The start of the occurrence that is meant: at that instant, the first of that date, else of the window that is open then; null
-    /// when there is none.
+    /// The start of the occurrence in question: at that instant, the first of that date, else of the window that is
+    /// open then; null when there is none.
     pub start: Option<String>,
-    /// The rules, in the order in which the text tells them.
+    /// The rules, in the order of the text.
     pub reasons: Vec<Reason>,
-    /// The last occurrence before the one that is meant, or else before the instant or the date.
+    /// The last occurrence before the one in question, or else before the instant or the date.
     pub previous: Option<PlanObject>,
     /// The next three after.
     pub next: Vec<PlanObject>,
-    /// The row of the occurrence that is meant, as `history` prints it; null when there is none, or no ledger.
+    /// The row of the occurrence in question, as `history` prints it; null when there is none, or no ledger.
     pub ledger: Option<HistoryObject>,
     /// How many starts there are at that instant, or on that date.
     pub count: usize,
@@ -95,13 +95,13 @@ pub struct WhyObject {
     pub starts: Vec<StartObject>,
 }
 
-/// All that the answer is made of.
+/// The data of the answer.
 pub struct WhyInput<'a> {
     /// What the schedule says.
     pub why: &'a Why,
     /// The schedule's pauses.
     pub pauses: &'a Pauses<'a>,
-    /// What the ledger says, or why nobody can ask it.
+    /// What the ledger has, or why it cannot be read.
     pub record: Result<&'a Record, &'a str>,
     /// The present.
     pub now: Timestamp,
@@ -111,10 +111,10 @@ impl WhyInput<'_> {
     /// The answer for programs.
     pub fn object(&self) -> WhyObject {
         let why = self.why;
-        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.listed(occurrence.clone()), false);
+        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.with_pauses(occurrence.clone()), false);
         let date = match why.asked {
-            Asked::Date(date) => Some(date.to_string()),
-            Asked::Now(_) | Asked::At(_) | Asked::Wall(_) => None,
+            Question::Date(date) => Some(date.to_string()),
+            Question::Now(_) | Question::At(_) | Question::Wall(_) => None,
         };
         let start = |occurrence: &Planned| StartObject {
             plan: plan(occurrence),
@@ -129,7 +129,7 @@ impl WhyInput<'_> {
             reasons: self.reasons(),
             previous: why.previous.as_ref().map(plan),
             next: why.next.iter().map(plan).collect(),
-            ledger: self.meant_row().map(HistoryObject::new),
+            ledger: self.relevant_row().map(HistoryObject::new),
             count: why.count,
             starts: why.starts.iter().map(start).collect(),
         }
@@ -141,7 +141,7 @@ impl WhyInput<'_> {
         for reason in self.reasons() {
             let _ = writeln!(out, "  {}", reason.text);
         }
-        if matches!(self.why.asked, Asked::Date(_)) {
+        if matches!(self.why.asked, Question::Date(_)) {
             for occurrence in self.why.starts.iter().take(STARTS_SHOWN) {
                 let _ = writeln!(out, "  {}", self.line(occurrence));
             }
@@ -167,13 +167,14 @@ impl WhyInput<'_> {
         self.record.ok().and_then(|record| record.rows.get(&start))
     }
 
-    /// The row of what is meant. Where the plan has nothing the ledger may have: of an edited schedule, or of a start by hand.
-    fn meant_row(&self) -> Option<&Occurrence> {
+    /// Returns the row of the occurrence in question. The ledger may have one that the plan has not: of an edited
+    /// schedule, or of a start by hand.
+    fn relevant_row(&self) -> Option<&Occurrence> {
         let of_the_plan = self.why.occurrence().and_then(|occurrence| self.row(occurrence.start.at));
-        let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Asked::Date(_)));
+        let by_instant = || self.row(self.why.at).filter(|_| !matches!(self.why.asked, Question::Date(_)));
         let still_open = || {
             let latest = self.record.ok()?.latest.as_ref()?;
-            (matches!(self.why.asked, Asked::Now(_)) && !latest.is_done()).then_some(latest)
+            (matches!(self.why.asked, Question::Now(_)) && !latest.is_done()).then_some(latest)
         };
         of_the_plan.or_else(by_instant).or_else(still_open)
     }
@@ -184,21 +185,21 @@ impl WhyInput<'_> {
         let id = &why.job.id;
         let at = moment(why.at, zone);
         match (why.asked, why.starts.first()) {
-            (Asked::Now(_), _) => self.headline_now(),
-            (Asked::Date(date), Some(_)) => {
+            (Question::Now(_), _) => self.headline_now(),
+            (Question::Date(date), Some(_)) => {
                 let times = if why.count == 1 { "once".to_owned() } else { format!("{} times", why.count) };
                 format!("yes: `{id}` starts {times} on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
             }
-            (Asked::Date(date), None) => {
+            (Question::Date(date), None) => {
                 format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
             }
-            (Asked::At(_) | Asked::Wall(_), Some(start)) => {
+            (Question::At(_) | Question::Wall(_), Some(start)) => {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
                 format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
             }
-            (Asked::At(_) | Asked::Wall(_), None) => {
+            (Question::At(_) | Question::Wall(_), None) => {
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
                 let row = self.row(why.at).map(|row| format!(" by the schedule, but has a row: {}", record::phrase(row)));
                 format!("no: `{id}` does not start at {at}{}{}", paused.unwrap_or_default(), row.unwrap_or_default())
@@ -209,7 +210,7 @@ impl WhyInput<'_> {
     fn headline_now(&self) -> String {
         let why = self.why;
         let id = &why.job.id;
-        if let Some(row) = self.meant_row() {
+        if let Some(row) = self.relevant_row() {
             let what = match &row.state {
                 State::OnAir => "is on air".to_owned(),
                 State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
@@ -225,7 +226,7 @@ impl WhyInput<'_> {
             return format!("now: `{id}` should be paused, while `{}` has the room", by.other.job.id);
         }
         match why.occurrence() {
-            Some(open) if open.end == End::Open => format!("now: `{id}` may be on air: nobody knows when its media ends"),
+            Some(open) if open.end == End::Open => format!("now: `{id}` may be on air: it is unknown when its media ends"),
             Some(_) => match self.record {
                 Ok(_) => format!("now: `{id}` should be on air, and the ledger has no row of it"),
                 Err(_) => format!("now: `{id}` should be on air"),
@@ -240,11 +241,11 @@ impl WhyInput<'_> {
     /// The rules, then what is open and what it meets, then the ledger.
     fn reasons(&self) -> Vec<Reason> {
         let why = self.why;
-        let mut reasons: Vec<Reason> = self.asked_in_words().into_iter().collect();
+        let mut reasons: Vec<Reason> = self.question_text().into_iter().collect();
         match (why.asked, why.starts.first(), &why.open) {
-            (_, Some(start), _) => reasons.extend(rules::grounds(start, why.asked)),
-            // The present is inside a window: today's rules are nobody's concern.
-            (Asked::Now(_), None, Some(_)) => {}
+            (_, Some(start), _) => reasons.extend(rules::start_reasons(start, why.asked)),
+            // The present is inside a window: today's rules do not matter.
+            (Question::Now(_), None, Some(_)) => {}
             _ => reasons.extend(rules::refusals(why)),
         }
         if let Some(open) = why.open.as_ref().filter(|_| why.starts.is_empty()) {
@@ -257,19 +258,19 @@ impl WhyInput<'_> {
         if let more @ 1.. = why.encounters.len().saturating_sub(ENCOUNTERS_MAX) {
             reasons.push(Reason::new("conflict", Says::Note, format!("and {more} more in its room: see `ingestd plan`")));
         }
-        if !matches!(why.asked, Asked::Date(_)) {
-            reasons.extend(self.told_by_the_ledger());
+        if !matches!(why.asked, Question::Date(_)) {
+            reasons.extend(self.ledger_reasons());
         } else if let Err(why_not) = self.record {
             reasons.push(Reason::new("ledger", Says::Note, without_ledger(why_not)));
         }
         reasons
     }
 
-    /// What became of the time that was asked about, where a clock change has a say in it.
-    fn asked_in_words(&self) -> Option<Reason> {
-        let Asked::Wall(written) = self.why.asked else { return None };
+    /// What a clock change did to the time that was asked about.
+    fn question_text(&self) -> Option<Reason> {
+        let Question::Wall(written) = self.why.asked else { return None };
         if self.why.starts.first().is_some_and(|start| start.start.dst.is_some()) {
-            // The start tells it itself.
+            // The start says it itself.
             return None;
         }
         let zone = &self.why.job.when.zone;
@@ -287,7 +288,7 @@ impl WhyInput<'_> {
         Reason::new("window", Says::Note, text)
     }
 
-    fn told_by_the_ledger(&self) -> Vec<Reason> {
+    fn ledger_reasons(&self) -> Vec<Reason> {
         let zone = &self.why.job.when.zone;
         let note = |text: String| Reason::new("ledger", Says::Note, text);
         let record = match self.record {
@@ -295,7 +296,7 @@ impl WhyInput<'_> {
             Err(why_not) => return vec![note(without_ledger(why_not))],
         };
         let meant = self.why.occurrence();
-        match (self.meant_row(), meant) {
+        match (self.relevant_row(), meant) {
             (Some(row), _) => {
                 let start = row.key.start;
                 let of_another = if meant.is_none() {
@@ -343,14 +344,14 @@ fn encounter_reason(own: &Planned, encounter: &Encounter) -> Reason {
         EncounterEffect::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
         EncounterEffect::Clashes { wins, .. } => {
             let who = if *wins { "this one has the room" } else { "the other has the room" };
-            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; should they meet, {who}")
+            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; if they meet, {who}")
         }
     };
     Reason::new("conflict", Says::Note, text)
 }
 
 fn without_ledger(why_not: &str) -> String {
-    format!("told by the schedule alone: {why_not}")
+    format!("by the schedule alone: {why_not}")
 }
 
 /// When it ends: `on until 20:00`, with a date where it is not that of `since`.
@@ -360,7 +361,7 @@ fn until(occurrence: &Planned, since: Timestamp) -> String {
         End::Planned(at) | End::Media(at) => {
             let local = zone.to_datetime(at);
             let is_same_day = local.date() == zone.to_datetime(since).date();
-            // A change of the clock on the way leaves a bare time unclear.
+            // With a clock change in between, a bare time would be unclear.
             let is_same_offset = zone.to_offset(at) == zone.to_offset(since);
             if is_same_day && is_same_offset {
                 format!("on until {}", clock(local))
@@ -373,7 +374,7 @@ fn until(occurrence: &Planned, since: Timestamp) -> String {
     }
 }
 
-/// An instant on the wall clock of a zone, as clearly as it can be said: `Sat 2026-11-28 18:00 +08:00`.
+/// An instant on the wall clock of a zone, with its day and offset: `Sat 2026-11-28 18:00 +08:00`.
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
     let local = at.to_zoned(zone.clone());
     local.strftime(if local.second() == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" }).to_string()

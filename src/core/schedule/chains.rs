@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::job::{EndRule, Job, JobId};
 use super::linter::{Linter, WarningSpans};
-use super::problem::{did_you_mean, shown};
+use super::problem::{did_you_mean, quote};
 use crate::calendar::{Chain, Link, Trigger, When};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 
@@ -75,7 +75,7 @@ pub(super) fn link(
         } else if !named.contains_key(&before) && !some_lack {
             let (id, last) = path.last().expect("it begins with one");
             let hint = did_you_mean(before.as_str(), named.keys().filter(|name| *name != id).map(JobId::as_str));
-            let message = format!("`after`: no file has a job {}", shown(before.as_str()));
+            let message = format!("`after`: no file has a job {}", quote(before.as_str()));
             let problem = Diagnostic::error("unknown-job", message).at(last.trigger.clone()).job(id.as_str());
             linker
                 .diagnostics

@@ -1,7 +1,7 @@
 //! What a field of a job is, and reading those that are written. Unknown keys, defaults, suggestions and the JSON Schema come
 //! from one table, so that a field is added in one place. Refuses to know how fields go together.
 
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawEnd, RawJob, RawTrigger};
 use super::shared::Shared;
 pub(super) use super::table::FIELDS;
@@ -87,5 +87,5 @@ fn unknown_key(entry: &Entry<'_>) -> Problem {
     let habit = COMMON_MISNAMES.iter().find(|(word, _)| word.eq_ignore_ascii_case(key));
     let habit = habit.map(|(_, field)| format!("did you mean `{field}`?"));
     let hint = habit.or_else(|| did_you_mean(key, FIELDS.iter().map(|field| field.name)));
-    Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key))).maybe_hint(hint)
+    Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key))).maybe_hint(hint)
 }

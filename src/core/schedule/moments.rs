@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 
 use serde_json::Value;
 
-use super::problem::{Problem, nearest, shown};
+use super::problem::{Problem, nearest, quote};
 use super::value_kind::text_like;
 use super::values::scalar;
 use crate::calendar::Weekdays;
@@ -77,14 +77,14 @@ pub(super) fn days_schema() -> Value {
 pub(super) fn time(node: &Node<'_>) -> Result<Time, Problem> {
     let (text, _) = scalar(node, "a time such as `18:00`")?;
     parse_time(text)
-        .map_err(|hint| Problem::of(node, "bad-time", format!("expected a time such as `18:00`, found {}", shown(text))).hint(hint))
+        .map_err(|hint| Problem::of(node, "bad-time", format!("expected a time such as `18:00`, found {}", quote(text))).hint(hint))
 }
 
 /// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.
 pub(super) fn date_time(node: &Node<'_>) -> Result<DateTime, Problem> {
     let (text, _) = scalar(node, "a date and a time such as `2026-10-01 20:00`")?;
     parse_date_time(text).map_err(|hint| {
-        Problem::of(node, "bad-date", format!("expected a date and a time such as `2026-10-01 20:00`, found {}", shown(text)))
+        Problem::of(node, "bad-date", format!("expected a date and a time such as `2026-10-01 20:00`, found {}", quote(text)))
             .hint(hint)
     })
 }
@@ -95,21 +95,21 @@ pub(super) fn bound(node: &Node<'_>) -> Result<Bound, Problem> {
     let (text, _) = scalar(node, EXPECTED)?;
     let parsed =
         if text.contains([' ', 'T']) { parse_date_time(text).map(Bound::DateTime) } else { parse_date(text).map(Bound::Date) };
-    parsed.map_err(|hint| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint))
+    parsed.map_err(|hint| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", quote(text))).hint(hint))
 }
 
 /// A date, or an inclusive range of dates `a..b`.
 pub(super) fn dates(node: &Node<'_>) -> Result<(Date, Date), Problem> {
     const EXPECTED: &str = "a date such as `2026-10-01` or a range such as `2026-10-01..2026-10-07`";
     let (text, _) = scalar(node, EXPECTED)?;
-    let wrong = |hint: String| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint);
+    let wrong = |hint: String| Problem::of(node, "bad-date", format!("expected {EXPECTED}, found {}", quote(text))).hint(hint);
     let Some((first, last)) = text.split_once("..") else {
         let date = parse_date(text).map_err(wrong)?;
         return Ok((date, date));
     };
     let (first, last) = (parse_date(first.trim()).map_err(wrong)?, parse_date(last.trim()).map_err(wrong)?);
     if last < first {
-        return Err(Problem::of(node, "bad-date", format!("the range {} ends before it begins", shown(text)))
+        return Err(Problem::of(node, "bad-date", format!("the range {} ends before it begins", quote(text)))
             .hint(format!("write `{last}..{first}`")));
     }
     Ok((first, last))
@@ -119,7 +119,7 @@ pub(super) fn dates(node: &Node<'_>) -> Result<(Date, Date), Problem> {
 pub(super) fn between(node: &Node<'_>) -> Result<(Time, Time), Problem> {
     const EXPECTED: &str = "a range of times such as `09:00..21:00`";
     let (text, _) = scalar(node, EXPECTED)?;
-    let wrong = |hint: String| Problem::of(node, "bad-time", format!("expected {EXPECTED}, found {}", shown(text))).hint(hint);
+    let wrong = |hint: String| Problem::of(node, "bad-time", format!("expected {EXPECTED}, found {}", quote(text))).hint(hint);
     let (first, last) = text.split_once("..").ok_or_else(|| wrong("put two dots between the two times".to_owned()))?;
     Ok((parse_time(first.trim()).map_err(wrong)?, parse_time(last.trim()).map_err(wrong)?))
 }
@@ -152,7 +152,7 @@ pub(super) fn one_or_many<T: Ord + Copy>(
     let mut problems = Vec::new();
     for (value, node) in values.iter().zip(nodes) {
         if let Some(first) = seen.insert(*value, node.span) {
-            let again = format!("{} is written twice", shown(node.text().unwrap_or_default()));
+            let again = format!("{} is written twice", quote(node.text().unwrap_or_default()));
             problems.push(Problem::of(node, "duplicate-value", again).related(first, "first written here"));
         }
     }
@@ -200,7 +200,7 @@ fn days_of_one(node: &Node<'_>, days: Weekdays) -> Result<Weekdays, Problem> {
         return Ok(Weekdays::DAILY);
     }
     let wrong = |hint: String| {
-        Problem::of(node, "bad-day", format!("expected a day or a range such as `mon..fri`, found {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-day", format!("expected a day or a range such as `mon..fri`, found {}", quote(text))).hint(hint)
     };
     let (first, last) = text.split_once("..").unwrap_or((text, text));
     let (first, last) = (day(first.trim()).map_err(wrong)?, day(last.trim()).map_err(wrong)?);

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::moments::each;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
-use crate::diagnostic::{Span, is_unseen};
+use crate::diagnostic::{Span, needs_escape};
 use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
 use crate::trtc::{Repeat, Room, Tempo};
 use crate::yaml::{Kind, Node};
@@ -34,7 +34,7 @@ pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits && !plain {
         let message =
-            format!("the room {} is quoted: the integer room and the string room of these digits are two rooms", shown(text));
+            format!("the room {} is quoted: the integer room and the string room of these digits are two rooms", quote(text));
         let hint =
             format!("write `room: {text}` for the integer room, or `room: {{id: \"{text}\", type: string}}` for the string room");
         return Err(Problem::of(node, "ambiguous-room", message).hint(hint).into());
@@ -47,7 +47,7 @@ pub(super) fn room(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
 
 /// A string room of what an operator can see: two rooms must not look like one.
 fn string_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
-    if let Some(unseen) = text.chars().find(|character| is_unseen(*character)) {
+    if let Some(unseen) = text.chars().find(|character| needs_escape(*character)) {
         let message = format!("a room's name cannot hold a character that is not seen, here U+{:04X}", u32::from(unseen));
         let hint = if text.ends_with('\n') {
             "write it on the line of its key: `room: lobby`"
@@ -90,11 +90,11 @@ const TYPES: [(&str, bool); 2] = [("string", true), ("integer", false)];
 fn integer_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
     match number_habit(text) {
         Some(habit) => {
-            Err(Problem::of(node, "bad-number", format!("expected a room in plain decimal digits, found {}", shown(text)))
+            Err(Problem::of(node, "bad-number", format!("expected a room in plain decimal digits, found {}", quote(text)))
                 .hint(format!("{habit}; for a string room of that name write `\"{text}\"`")))
         }
         None => Room::integer(text.parse().unwrap_or(u64::MAX))
-            .map_err(|why| Problem::of(node, "out-of-range", format!("{why}, not {}", shown(text)))),
+            .map_err(|why| Problem::of(node, "out-of-range", format!("{why}, not {}", quote(text)))),
     }
 }
 
@@ -107,7 +107,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
         let read = match entry.key.as_ref() {
             "id" => scalar(&entry.value, "the room's id").map(|(text, _)| id = Some((text, &entry.value))),
             "type" => choice(&entry.value, &TYPES).map(|is_string| string = Some(is_string)),
-            key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)))
+            key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)))
                 .maybe_hint(did_you_mean(key, KEYS))),
         };
         problems.extend(read.err());
@@ -124,7 +124,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
             if text.len() <= ROOM_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
                 integer_room(node, text).map_err(Vec::from)
             } else {
-                Err(Problem::of(node, "bad-room", format!("expected a number as an integer room, found {}", shown(text))).into())
+                Err(Problem::of(node, "bad-room", format!("expected a number as an integer room, found {}", quote(text))).into())
             }
         }
         _ => Err(problems),
@@ -153,7 +153,7 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if text.len() > URL_BYTES_MAX {
         return Err(wrong(format!("the URL is longer than {URL_BYTES_MAX} bytes")));
     }
-    if text.chars().any(|character| character.is_whitespace() || is_unseen(character)) {
+    if text.chars().any(|character| character.is_whitespace() || needs_escape(character)) {
         let message = "the URL holds a space or a character that is not seen".to_owned();
         return Err(wrong(message).hint("write a space as `%20`, and remove what is not seen"));
     }
@@ -166,7 +166,7 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
         return Err(wrong(SCHEMES.to_owned()).hint(hint));
     };
     if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
-        return Err(wrong(format!("{SCHEMES}, found the scheme {}", shown(scheme))));
+        return Err(wrong(format!("{SCHEMES}, found the scheme {}", quote(scheme))));
     }
     match Url::parse(text) {
         Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(text),
@@ -196,17 +196,17 @@ pub(super) fn robot<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     let wrong = |message: String| Problem::of(node, "bad-robot", message);
     let mut rest = text;
     while let Some(open) = rest.find(['{', '}']) {
-        literal(&rest[..open]).map_err(|bad| wrong(format!("{} cannot be part of a robot", shown(&bad))).hint(ALPHABET))?;
+        literal(&rest[..open]).map_err(|bad| wrong(format!("{} cannot be part of a robot", quote(&bad))).hint(ALPHABET))?;
         let Some((name, after)) = rest[open..].strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
             return Err(wrong("a brace has no partner".to_owned()).hint(ALPHABET));
         };
         if !PLACEHOLDERS.contains(&name) {
             let hint = did_you_mean(name, PLACEHOLDERS).unwrap_or_else(|| ALPHABET.to_owned());
-            return Err(wrong(format!("unknown placeholder {}", shown(name))).hint(hint));
+            return Err(wrong(format!("unknown placeholder {}", quote(name))).hint(hint));
         }
         rest = after;
     }
-    literal(rest).map_err(|bad| wrong(format!("{} cannot be part of a robot", shown(&bad))).hint(ALPHABET))?;
+    literal(rest).map_err(|bad| wrong(format!("{} cannot be part of a robot", quote(&bad))).hint(ALPHABET))?;
     if text.is_empty() { Err(wrong("a robot needs a name".to_owned())) } else { Ok(text) }
 }
 
@@ -243,10 +243,10 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Repeat, Problem> {
     if plain && text.parse::<u64>().is_ok_and(|times| text == times.to_string()) {
         return match text.parse() {
             Ok(times) if (1..=REPEATS_MAX).contains(&u64::from(times)) => Ok(Repeat::Times(times)),
-            _ => Err(Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", shown(text)))),
+            _ => Err(Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", quote(text)))),
         };
     }
-    let problem = Problem::of(node, "bad-word", format!("expected {EXPECTED}, found {}", shown(text)));
+    let problem = Problem::of(node, "bad-word", format!("expected {EXPECTED}, found {}", quote(text)));
     Err(match text {
         "-1" | "always" | "endless" | "infinite" | "loop" => problem.hint("write `forever`"),
         _ => problem.maybe_hint(number_habit(text).map(str::to_owned).or_else(|| did_you_mean(text, ["forever"]))),
@@ -279,7 +279,7 @@ pub(super) fn tempo(node: &Node<'_>) -> Result<Tempo, Problem> {
         format!("{whole}{part:0<2}").parse().ok()
     };
     percent().and_then(Tempo::from_percent).ok_or_else(|| {
-        let problem = Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", shown(text)));
+        let problem = Problem::of(node, "out-of-range", format!("expected {EXPECTED}, found {}", quote(text)));
         if plain { problem } else { problem.hint("write the number without quotes") }
     })
 }
@@ -303,7 +303,7 @@ pub fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if shaped && text.len() <= REGION_BYTES_MAX {
         return Ok(text);
     }
-    Err(Problem::of(node, "bad-region", format!("expected a region such as `ap-singapore`, found {}", shown(text))))
+    Err(Problem::of(node, "bad-region", format!("expected a region such as `ap-singapore`, found {}", quote(text))))
 }
 
 /// A warning about a region that the vendor does not list for all that we do.
@@ -314,7 +314,7 @@ pub fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
     let problem = Problem::at(
         span,
         "region",
-        format!("`region`: the vendor does not list {} for start, stop and describe alike", shown(region)),
+        format!("`region`: the vendor does not list {} for start, stop and describe alike", quote(region)),
     );
     Some(problem.hint(format!(
         "a task started there may be one that cannot be stopped; listed are {}",
@@ -351,7 +351,7 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
             Err(Problem::of(
                 node,
                 "bad-word",
-                format!("expected an error code such as `FailedOperation.NotAllowed`, found {}", shown(text)),
+                format!("expected an error code such as `FailedOperation.NotAllowed`, found {}", quote(text)),
             ))
         }
     })

@@ -2,7 +2,7 @@
 //! refuses to know files and jobs, which the caller adds.
 
 use crate::diagnostic::Span;
-pub use crate::diagnostic::shown;
+pub use crate::diagnostic::quote;
 use crate::yaml::{Entry, Node};
 
 /// One thing that is wrong at one place of one text.
@@ -68,7 +68,7 @@ impl Problem {
     pub fn in_field(mut self, field: &str) -> Problem {
         self.message = match self.message.strip_prefix("`.") {
             Some(inner) => format!("`{field}.{inner}"),
-            None => format!("{}: {}", shown(field), self.message),
+            None => format!("{}: {}", quote(field), self.message),
         };
         self
     }
@@ -98,7 +98,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// The same as a hint.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|name| format!("did you mean {}?", shown(name)))
+    nearest(word, candidates).map(|name| format!("did you mean {}?", quote(name)))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::linter::{Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::policy::RetryPolicy;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
 use super::schema::TOP_LEVEL;
@@ -166,12 +166,12 @@ impl Reader<'_> {
             let name = entry.key.as_ref();
             let place = file.place(entry.key_span);
             if !is_calendar_name(name) {
-                let problem = Problem::at(entry.key_span, "bad-name", format!("expected a calendar's name, found {}", shown(name)))
+                let problem = Problem::at(entry.key_span, "bad-name", format!("expected a calendar's name, found {}", quote(name)))
                     .hint(NAME_SYNTAX);
                 self.report(file, vec![problem]);
             }
             if let Some(first) = self.shared.calendars.get(name) {
-                let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", shown(name)));
+                let twice = Diagnostic::error("duplicate-calendar", format!("the calendar {} is named twice", quote(name)));
                 self.diagnostics.push(
                     twice.at(place).related(first.place.clone(), "first named here").hint("calendars are shared by all files"),
                 );
@@ -247,8 +247,8 @@ impl Reader<'_> {
         }
         if let Some((name, span)) = wide.zoneless.first() {
             let message = match wide.zoneless.len() {
-                1 => format!("the job {} has no `timezone`", shown(name)),
-                count => format!("{} and {} more of this file's jobs have no `timezone`", shown(name), count - 1),
+                1 => format!("the job {} has no `timezone`", quote(name)),
+                count => format!("{} and {} more of this file's jobs have no `timezone`", quote(name), count - 1),
             };
             let problem = Problem::at(*span, "missing", message)
                 .hint("write `timezone: Asia/Shanghai`, or where it is, at the top of the file");
@@ -264,7 +264,7 @@ impl Reader<'_> {
         let id = self.job_id(file, name, &place);
         let Some(entries) = entry.value.entries() else {
             let problem = if entry.value.is_null() {
-                Problem::at(key, "no-value", format!("the job {} has no fields", shown(name)))
+                Problem::at(key, "no-value", format!("the job {} has no fields", quote(name)))
             } else {
                 Problem::of(&entry.value, "wrong-type", format!("expected a mapping of fields, found {}", entry.value.describe()))
             };
@@ -378,7 +378,7 @@ fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
 
 fn unknown_top_level(entry: &Entry<'_>) -> Problem {
     let key = entry.key.as_ref();
-    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)));
+    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
     if fields::FIELDS.iter().any(|field| field.name == key) {
         return problem.hint("a field for all jobs of the file goes under `defaults`");
     }

@@ -12,7 +12,7 @@ use super::combine::{is_live, triggers};
 use super::job::{App, EndRule, Job, JobId, RobotTemplate};
 use super::moments::Bound;
 use super::policy::{Policy, RetryPolicy};
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
 use super::robots;
 use crate::calendar::{Dates, Trigger, Weekdays, When};
@@ -164,7 +164,7 @@ fn app(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) -> O
         Some(name) => apps.get_key_value(name).map_or_else(
             || {
                 let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the settings have {}", listed(names())));
-                let message = format!("`app`: the settings have no application {}", shown(name));
+                let message = format!("`app`: the settings have no application {}", quote(name));
                 problems.push(Problem::at(raw.app.span, "unknown-app", message).hint(hint));
                 None
             },

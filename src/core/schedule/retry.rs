@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::places;
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
 use super::shared::Shared;
 use super::value_kind::{Custom, FieldReader, IntRange, IntoSlot, MinDuration, mapping};
@@ -56,7 +56,7 @@ impl FieldReader<RawJob> for Retry {
             let key = entry.key.as_ref();
             let Some((_, _, reader)) = KEYS.iter().find(|(name, ..)| *name == key) else {
                 raw.refused = true;
-                let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", shown(key)));
+                let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
                 problems.push(problem.maybe_hint(did_you_mean(key, KEYS.iter().map(|(name, ..)| *name))));
                 continue;
             };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::job::{Job, JobId, RobotTemplate};
-use super::problem::{Problem, shown};
+use super::problem::{Problem, quote};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::trtc::Room;
 use crate::trtc::room::{USER_ID_BYTES_MAX, is_user_id};
@@ -25,14 +25,14 @@ pub(super) fn check(template: &RobotTemplate, job: &JobId, room: &Room, span: Sp
     let room_name = room.to_string();
     if template.as_str().contains("{room}") && !is_user_id(&room_name) && room_name.len() <= USER_ID_BYTES_MAX {
         let message =
-            format!("`robot`: `{{room}}` becomes {}, which holds more than `A-Z`, `a-z`, `0-9`, `_` and `-`", shown(&room_name));
+            format!("`robot`: `{{room}}` becomes {}, which holds more than `A-Z`, `a-z`, `0-9`, `_` and `-`", quote(&room_name));
         return Err(Problem::at(span, "bad-robot", message)
             .related(room_span, "the room")
             .hint("leave `{room}` out: `{job}` names the job instead"));
     }
     let message = format!(
         "`robot`: it becomes {}, which is {} bytes long; a robot has at most {USER_ID_BYTES_MAX}",
-        shown(&longest),
+        quote(&longest),
         longest.len()
     );
     Err(Problem::at(span, "bad-robot", message).hint("shorten the template, or the job's name"))
@@ -52,7 +52,7 @@ pub(super) fn shared_over_targets<'a>(jobs: impl Iterator<Item = &'a Arc<Job>>) 
                 "the jobs `{}` and `{}` share the robot {} in two rooms, and a user is in one room at a time",
                 first.id,
                 job.id,
-                shown(&job.robot.fill(job.id.as_str(), &job.room))
+                quote(&job.robot.fill(job.id.as_str(), &job.room))
             );
             let diagnostic = Diagnostic::error("shared-robot", message).at(job.place.clone()).job(job.id.as_str());
             diagnostics.push(diagnostic.related(first.place.clone(), "the other job").hint("put `{job}` into the template"));

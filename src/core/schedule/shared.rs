@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::moments::{dates, each};
-use super::problem::{Problem, did_you_mean, nearest, shown};
+use super::problem::{Problem, did_you_mean, nearest, quote};
 use super::values::text;
 use crate::calendar::{CronPattern, DateRange, Dates, Trigger, When};
 use crate::diagnostic::Place;
@@ -73,7 +73,7 @@ impl<'r> Shared<'r> {
         };
         known.clone().ok_or_else(|| {
             let hint = zone_hint(zone_data, name);
-            Problem::of(node, "unknown-timezone", format!("unknown time zone {}", shown(name))).hint(hint)
+            Problem::of(node, "unknown-timezone", format!("unknown time zone {}", quote(name))).hint(hint)
         })
     }
 
@@ -118,7 +118,7 @@ impl<'r> Shared<'r> {
             None => {
                 let hint = did_you_mean(name, self.calendars.keys().map(String::as_str));
                 let hint = hint.unwrap_or_else(|| "name it under `calendars`, in any file, or write dates".to_owned());
-                Err(Problem::of(node, "unknown-calendar", format!("no file has a calendar {}", shown(name))).hint(hint))
+                Err(Problem::of(node, "unknown-calendar", format!("no file has a calendar {}", quote(name))).hint(hint))
             }
         }
     }
@@ -131,7 +131,7 @@ fn parse_cron(text: &str, now: Timestamp) -> Result<Arc<CronPattern>, String> {
     let anywhere = When { trigger, zone: TimeZone::UTC, from: None, until: None, except: Arc::default() };
     match anywhere.next_after(now) {
         Some(_) => Ok(pattern),
-        None => Err(format!("{} never comes: no month has such a day", shown(text))),
+        None => Err(format!("{} never comes: no month has such a day", quote(text))),
     }
 }
 

@@ -8,7 +8,7 @@ use super::fields::{Field, Group};
 use super::job::EndRule;
 use super::options::Passed;
 use super::policy::{Conflict, Late, OnRemove};
-use super::problem::{Problem, shown};
+use super::problem::{Problem, quote};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::value_kind::{Choice, Custom, Flag, IntRange, IntoSlot, MinDuration, Seconds, one_or_many, one_or_many_distinct};
@@ -264,7 +264,7 @@ fn only_default(node: &Node<'_>) -> Result<(), Problem> {
     if values::boolean(node)? {
         return Ok(());
     }
-    let problem = Problem::not_supported(node.span, &shown(node.text().unwrap_or_default()));
+    let problem = Problem::not_supported(node.span, &quote(node.text().unwrap_or_default()));
     Err(problem.hint("`true`, the default, is all there is; leave it out"))
 }
 

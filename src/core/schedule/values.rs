@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::problem::{Problem, did_you_mean, shown};
+use super::problem::{Problem, did_you_mean, quote};
 use super::value_kind::text_like;
 use crate::yaml::{Kind, Node};
 
@@ -36,7 +36,7 @@ pub fn text<'n>(node: &'n Node<'_>, expected: &str) -> Result<&'n str, Problem> 
         return Err(Problem::of(
             node,
             "wrong-type",
-            format!("expected {expected}, found {} without quotes, which many YAML readers take for a boolean", shown(text)),
+            format!("expected {expected}, found {} without quotes, which many YAML readers take for a boolean", quote(text)),
         )
         .hint(format!("write `\"{text}\"`")));
     }
@@ -58,7 +58,7 @@ pub fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
         _ => None,
     };
     let problem = if matches!(lower.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
-        format!("expected `true` or `false`, found {}, which is a boolean in YAML 1.1 only", shown(text))
+        format!("expected `true` or `false`, found {}, which is a boolean in YAML 1.1 only", quote(text))
     } else {
         format!("expected `true` or `false`, found {}", described(text, plain))
     };
@@ -73,11 +73,11 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
         let value = value.filter(|value| range.contains(value)).and_then(|value| T::try_from(value).ok());
         return match value {
             Some(value) => Ok(value),
-            None => Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text)))),
+            None => Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", quote(text)))),
         };
     }
     if plain && text.strip_prefix('-').is_some_and(|rest| decimal(rest).is_some()) {
-        return Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", shown(text))));
+        return Err(Problem::of(node, "out-of-range", format!("expected {expected}, found {}", quote(text))));
     }
     Err(not_decimal(node, text, plain, &expected))
 }
@@ -86,7 +86,7 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
 fn not_decimal(node: &Node<'_>, text: &str, plain: bool, expected: &str) -> Problem {
     let problem = Problem::of(node, "bad-number", format!("expected {expected}, found {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
-        return problem.hint(format!("write {}{}", shown(text), without_quotes(plain)));
+        return problem.hint(format!("write {}{}", quote(text), without_quotes(plain)));
     }
     problem.maybe_hint(number_habit(text).map(str::to_owned))
 }
@@ -144,7 +144,7 @@ pub fn choice<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Result<T, Proble
     let (text, _) = scalar(node, &expected)?;
     match words.iter().find(|(name, _)| *name == text) {
         Some((_, value)) => Ok(*value),
-        None => Err(Problem::of(node, "bad-word", format!("expected {expected}, found {}", shown(text)))
+        None => Err(Problem::of(node, "bad-word", format!("expected {expected}, found {}", quote(text)))
             .maybe_hint(did_you_mean(text, names))),
     }
 }
@@ -162,7 +162,7 @@ pub(super) fn one_of(names: &[&str]) -> String {
 pub fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
     let (text, _) = scalar(node, "a duration such as `90s`")?;
     let value = parse_duration(text).map_err(|hint| {
-        Problem::of(node, "bad-duration", format!("expected a duration such as `90s`, found {}", shown(text))).hint(hint)
+        Problem::of(node, "bad-duration", format!("expected a duration such as `90s`, found {}", quote(text))).hint(hint)
     })?;
     if range.contains(&value) {
         return Ok(value);
@@ -172,7 +172,7 @@ pub fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Result<Dura
     } else {
         format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()))
     };
-    Err(Problem::of(node, "out-of-range", format!("expected {bound}, found {}", shown(text))))
+    Err(Problem::of(node, "out-of-range", format!("expected {bound}, found {}", quote(text))))
 }
 
 /// A duration that is at least `least`.
@@ -268,7 +268,7 @@ pub fn format_duration(value: Duration) -> String {
 }
 
 fn described(text: &str, plain: bool) -> String {
-    if plain { shown(text) } else { format!("the text {}", shown(text)) }
+    if plain { quote(text) } else { format!("the text {}", quote(text)) }
 }
 
 fn without_quotes(plain: bool) -> &'static str {

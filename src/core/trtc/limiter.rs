@@ -1,10 +1,10 @@
 //! Who may send next, and when: at most `rate` requests in any second *as the server sees them* (DESIGN.md section 5,
 //! Limiter). One limiter for each action. Pure: time comes in as a [`Duration`] since an origin of the caller's choice.
-//! Refuses to know clocks, requests and answers; `queue.rs` waits with it.
+//! Does not know clocks, requests and answers; `queue.rs` does the waiting.
 //!
-//! Why not count sendings: the vendor counts arrivals. Twenty requests that were a quarter of a second on their way and twenty
-//! quick ones sent a second later arrive together. A request has arrived when its answer is here, and, we trust, after 250 ms
-//! in any case; its slot is free a second after that.
+//! Why it does not count sent requests: the vendor counts arrivals. Twenty requests that took a quarter of a second and
+//! twenty quick ones sent a second later arrive together. A request has arrived when its answer is here, and we assume
+//! after 250 ms without one; its slot is free a second after that.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The stretch of time over which the vendor counts.
+/// The time over which the vendor counts.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// By when a request has arrived, counted from its sending, answered or not.
@@ -22,13 +22,13 @@ const MARGIN: Duration = Duration::from_millis(250);
 /// How long a rejection keeps the margin doubled.
 const CAUTION: Duration = Duration::from_mins(1);
 
-/// How long starts that share an instant are waited for when they are more than there are slots.
+/// How long the first of the starts of an instant waits for the others, when they are more than there are slots.
 const GATHER: Duration = Duration::from_millis(4);
 
-/// What a queued request is: its place in the order.
+/// The place of a request in the order of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority {
-    class: Class,
+    class: QueueClass,
     level: Reverse<u8>,
     start: Timestamp,
     job: String,
@@ -36,13 +36,14 @@ pub struct Priority {
 
 /// The classes of all three queues. The order of the variants is the order of leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
+enum QueueClass {
     Start(StartClass),
     Stop(StopClass),
     Describe,
 }
 
-/// Which start it is. On-time first attempts go ahead of everything, and the other two wait for those that are about to come.
+/// The class of a start. On-time first attempts leave first. The other two wait for the on-time starts of the next
+/// second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StartClass {
     /// A first attempt at its instant.
@@ -53,10 +54,10 @@ pub enum StartClass {
     Again,
 }
 
-/// Which stop it is.
+/// The class of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopClass {
-    /// Somebody waits for the room.
+    /// Another occurrence waits for the room.
     HandOver,
     /// The end of a window.
     Planned,
@@ -67,26 +68,26 @@ pub enum StopClass {
 impl Priority {
     /// A start: by class, then priority (9 first), start instant, job id.
     pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Priority {
-        Priority { class: Class::Start(class), level: Reverse(priority), start, job: job.into() }
+        Priority { class: QueueClass::Start(class), level: Reverse(priority), start, job: job.into() }
     }
 
     /// A stop: by class, then first come, first served.
     pub fn stop(class: StopClass) -> Priority {
-        Priority::plain(Class::Stop(class))
+        Priority::plain(QueueClass::Stop(class))
     }
 
     /// A describe: first come, first served.
     pub fn describe() -> Priority {
-        Priority::plain(Class::Describe)
+        Priority::plain(QueueClass::Describe)
     }
 
-    fn plain(class: Class) -> Priority {
+    fn plain(class: QueueClass) -> Priority {
         Priority { class, level: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
     }
 
-    /// Whether it leaves only while every start that is about to come still finds a slot.
+    /// Whether it leaves only while every start of the next second still finds a slot.
     fn gives_way(&self) -> bool {
-        matches!(self.class, Class::Start(StartClass::Late | StartClass::Again))
+        matches!(self.class, QueueClass::Start(StartClass::Late | StartClass::Again))
     }
 }
 
@@ -176,15 +177,15 @@ impl Limiter {
         self.queue.first()
     }
 
-    /// Makes known that an on-time start will ask for a slot at `due`. It holds until [`Limiter::unreserve`], also past `due`:
-    /// a start that waits for a hand-over comes late.
+    /// Reserves a slot for an on-time start that will ask for one at `due`. It holds until [`Limiter::unreserve`], also
+    /// after `due`: a start that waits for a hand-over comes late.
     pub fn reserve(&mut self, due: Duration) -> ReservationId {
         let id = ReservationId(self.id());
         self.reserved.insert(id, due);
         id
     }
 
-    /// The start has its slot, or will not come.
+    /// Ends a reservation: the start has its slot, or will not come.
     pub fn unreserve(&mut self, id: ReservationId) {
         self.reserved.remove(&id);
     }
@@ -205,8 +206,8 @@ impl Limiter {
         Some((head, slot))
     }
 
-    /// When to try [`Limiter::grant`] again if nothing else happens: the next instant at which a slot comes free. `None` when
-    /// nobody waits, or when only an answer or a change can help.
+    /// When to try [`Limiter::grant`] again if nothing else happens: the next instant at which a slot comes free.
+    /// `None` when no request waits, or when only an answer or a change can free a slot.
     pub fn wake_at(&self, now: Duration) -> Option<Duration> {
         self.queue.first()?;
         let free_at = |held: &Held| match held {
@@ -217,14 +218,15 @@ impl Limiter {
         self.gathers_until(now).into_iter().chain(free_at).min()
     }
 
-    /// Starts that share an instant wake one after another, in no order. When there are more of them than slots, the first to
-    /// wake must not take the slots before the first in order is here. Returns until when the limiter waits for the others, if it
-    /// does. A start that finds a slot at its own instant is not waited for, even if that slot is not free yet.
+    /// Starts that share an instant wake one after another, in no order. When there are more of them than slots, the
+    /// first to wake must not take the slots before the first in order is here. Returns until when the limiter waits
+    /// for the others, if it does. A start that finds a slot at its own instant is not waited for, even if that slot is
+    /// not free yet.
     fn gathers_until(&self, now: Duration) -> Option<Duration> {
         let is_near = |due: &Duration| *due <= now + GATHER && now < *due + GATHER;
         let mut dues: Vec<Duration> = self.reserved.values().copied().filter(is_near).collect();
         dues.sort_unstable();
-        let class = Class::Start(StartClass::OnTime);
+        let class = QueueClass::Start(StartClass::OnTime);
         let here = self.queue.iter().take_while(|queued| queued.priority.class == class).count();
         let granted = self.held.values().filter(|held| matches!(held, Held::Granted)).count();
         if dues.len() <= here + granted {
@@ -244,13 +246,13 @@ impl Limiter {
         }
     }
 
-    /// The slot's request will not be sent: nobody counts it.
+    /// The slot's request will not be sent: the slot is free at once.
     pub fn unsent(&mut self, slot: SlotId) {
         self.held.remove(&slot);
     }
 
-    /// The slot's request was answered. `rejected`: by the server's own limit, which doubles the margin for a minute, for what
-    /// is under way too.
+    /// The slot's request was answered. `rejected`: by the server's own limit, which doubles the margin for a minute,
+    /// also of the requests under way.
     pub fn answered(&mut self, slot: SlotId, rejected: bool, now: Duration) {
         if rejected {
             self.doubled_until = now + CAUTION;
@@ -277,13 +279,13 @@ impl Limiter {
         }
     }
 
-    /// Whether, with one more slot taken now, every reserved start finds one at its instant. We look as far ahead as the slot
-    /// would be held: it could be in the way for that long.
+    /// Whether every reserved start finds a slot at its instant if one more is taken now. Looks as far ahead as that
+    /// slot would be held.
     fn leaves_room(&self, now: Duration) -> bool {
         let horizon = now + self.margin_at(now) + WINDOW;
         let mut dues: Vec<Duration> = self.reserved.values().map(|due| (*due).max(now)).filter(|due| *due < horizon).collect();
         dues.sort_unstable();
-        // For each start: those that hold a slot by then, ours, and the starts before it leave one.
+        // For each start: the slots that are held then, ours, and those of the starts before it leave one free.
         dues.iter().enumerate().all(|(before, due)| {
             let held = self.held.values().filter(|held| held.at(*due)).count();
             held + 1 + before < self.rate

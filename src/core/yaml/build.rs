@@ -1,5 +1,5 @@
-//! From the parser's events to the tree, within limits: anchors and aliases, merge keys, duplicate keys, tags. Refuses to know
-//! what any key means.
+//! From the parser's events to the tree, within limits: anchors and aliases, merge keys, duplicate keys, tags. Does not
+//! know what any key means.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
 
 use super::fault::{self, DEPTH_MAX};
 use super::{Document, Entry, Kind, Node};
-use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, shown};
+use crate::diagnostic::{Diagnostic, LineIndex, Span, offset, quote};
 
 /// Most nodes one file may hold, aliases expanded: 100,000 jobs of 20 fields are 4.2 million.
 const NODES_MAX: usize = 8_000_000;
@@ -17,7 +17,7 @@ const NODES_MAX: usize = 8_000_000;
 const KEPT_NODES_MAX: usize = 8_000_000;
 /// Most nodes that aliases may add to one file. A "billion laughs" file stops here.
 const ALIASED_NODES_MAX: usize = 1_000_000;
-/// Most problems with the YAML of one file. Who wrote `a: 1` a million times is told enough.
+/// Most problems with the YAML of one file. A file with `a: 1` a million times needs no more.
 const PROBLEMS_MAX: usize = 1_000;
 
 /// Entries up to which a repeated key is looked for by comparing: nearly every mapping, without a table beside it.
@@ -35,10 +35,10 @@ pub(super) fn document<'a>(file: &Arc<str>, text: &'a str, index: &LineIndex<'_>
 struct Open<'a> {
     anchor: usize,
     span: Span,
-    items: Items<'a>,
+    items: OpenItems<'a>,
 }
 
-enum Items<'a> {
+enum OpenItems<'a> {
     List(Vec<Node<'a>>),
     Map { entries: Vec<Entry<'a>>, key: Option<(Cow<'a, str>, Span)>, seen: Option<HashMap<Cow<'a, str>, Span>> },
 }
@@ -62,7 +62,7 @@ struct Anchored<'a> {
 }
 
 /// Reading cannot go on; the problem is recorded.
-struct Stop;
+struct Abort;
 
 impl<'a> Builder<'a, '_> {
     fn run(&mut self, text: &'a str) -> Option<Node<'a>> {
@@ -72,7 +72,7 @@ impl<'a> Builder<'a, '_> {
             return None;
         }
         let mut options = Options::default();
-        // Comments are no events to us; left on, a long block of them exceeds the parser's buffer and is an error.
+        // We need no comments, and a long block of them would exceed the parser's buffer.
         options.set_emit_comments(false);
         options.block_nesting_limit = DEPTH_MAX;
         options.flow_nesting_limit = DEPTH_MAX;
@@ -101,14 +101,14 @@ impl<'a> Builder<'a, '_> {
             match self.take(event, span) {
                 Ok(Some(node)) => root = Some(node),
                 Ok(None) => {}
-                Err(Stop) => return None,
+                Err(Abort) => return None,
             }
         }
         root
     }
 
-    /// Handles one event; answers the root once it is whole.
-    fn take(&mut self, event: Event<'a>, span: Span) -> Result<Option<Node<'a>>, Stop> {
+    /// Handles one event. Returns the root when it is complete.
+    fn take(&mut self, event: Event<'a>, span: Span) -> Result<Option<Node<'a>>, Abort> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let forced = self.tag(tag.as_deref(), span);
@@ -117,18 +117,18 @@ impl<'a> Builder<'a, '_> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.tag(tag.as_deref(), span);
-                self.open(anchor, span, Items::List(Vec::new()))
+                self.open(anchor, span, OpenItems::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.tag(tag.as_deref(), span);
-                self.open(anchor, span, Items::Map { entries: Vec::new(), key: None, seen: None })
+                self.open(anchor, span, OpenItems::Map { entries: Vec::new(), key: None, seen: None })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.stack.pop() else { return Ok(None) };
                 let whole = Span { start: open.span.start, end: span.end.max(open.span.end) };
                 let kind = match open.items {
-                    Items::List(nodes) => Kind::List(nodes),
-                    Items::Map { entries, .. } => Kind::Map(self.merge(entries)),
+                    OpenItems::List(nodes) => Kind::List(nodes),
+                    OpenItems::Map { entries, .. } => Kind::Map(self.merge(entries)),
                 };
                 self.finish(Node { span: whole, kind }, open.anchor)
             }
@@ -136,7 +136,7 @@ impl<'a> Builder<'a, '_> {
                 let Some(anchored) = self.anchors.get(&id) else {
                     self.fail("yaml", "this alias refers to a node that contains it", span);
                     self.hint("write out what is meant");
-                    return Err(Stop);
+                    return Err(Abort);
                 };
                 // Counted before anything is copied. The levels too: aliases of aliases nest deeper than the parser sees.
                 self.aliased += anchored.nodes;
@@ -151,7 +151,7 @@ impl<'a> Builder<'a, '_> {
                         span,
                     );
                     self.hint("put what jobs share under `defaults`, which is not copied");
-                    return Err(Stop);
+                    return Err(Abort);
                 }
                 let Some(node) = self.anchors.get(&id).map(|anchored| anchored.node.clone()) else { return Ok(None) };
                 self.finish(node, 0)
@@ -160,7 +160,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn open(&mut self, anchor: usize, span: Span, items: Items<'a>) -> Result<Option<Node<'a>>, Stop> {
+    fn open(&mut self, anchor: usize, span: Span, items: OpenItems<'a>) -> Result<Option<Node<'a>>, Abort> {
         if self.stack.len() >= DEPTH_MAX {
             return Err(self.too_deep(span));
         }
@@ -168,38 +168,38 @@ impl<'a> Builder<'a, '_> {
         Ok(None)
     }
 
-    /// Hands a whole node to the collection that is open, or answers it as the root.
-    fn finish(&mut self, node: Node<'a>, anchor: usize) -> Result<Option<Node<'a>>, Stop> {
+    /// Adds a complete node to the open collection, or returns it as the root.
+    fn finish(&mut self, node: Node<'a>, anchor: usize) -> Result<Option<Node<'a>>, Abort> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             self.fail("yaml-too-large", format!("more than {NODES_MAX} nodes in one file"), node.span);
             self.hint("move some of the jobs into a second file");
-            return Err(Stop);
+            return Err(Abort);
         }
         if self.problems.len() > PROBLEMS_MAX {
             self.fail("yaml", format!("the YAML of this file has more than {PROBLEMS_MAX} problems"), node.span);
-            self.hint("mend those before this place first; the rest of the file was not read");
-            return Err(Stop);
+            self.hint("fix the problems before this place first; the rest of the file was not read");
+            return Err(Abort);
         }
         if anchor > 0 {
             self.keep(&node, anchor)?;
         }
         let Some(open) = self.stack.last_mut() else { return Ok(Some(node)) };
         match &mut open.items {
-            Items::List(nodes) => nodes.push(node),
-            Items::Map { entries, key, seen } => match key.take() {
+            OpenItems::List(nodes) => nodes.push(node),
+            OpenItems::Map { entries, key, seen } => match key.take() {
                 None => {
                     let Kind::Scalar { text, .. } = node.kind else {
                         self.fail("yaml", "a key must be a single word or text", node.span);
                         self.hint("put a text that begins with `[` or `{` in quotes");
-                        return Err(Stop);
+                        return Err(Abort);
                     };
                     *key = Some((text, node.span));
                 }
                 Some((name, key_span)) => {
                     if let Some(first) = first_written(entries, seen, &name) {
                         let problem =
-                            Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", shown(&name)))
+                            Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", quote(&name)))
                                 .at(self.index.place(self.file, key_span))
                                 .related(self.index.place(self.file, first), "first written here")
                                 .hint("keep one of the two");
@@ -217,21 +217,21 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Keeps what later aliases stand for.
-    fn keep(&mut self, node: &Node<'a>, anchor: usize) -> Result<(), Stop> {
+    fn keep(&mut self, node: &Node<'a>, anchor: usize) -> Result<(), Abort> {
         let (nodes, levels) = measure(node);
         self.kept += nodes;
         if self.kept > KEPT_NODES_MAX {
             self.fail("yaml-too-large", format!("the anchors of this file keep more than {KEPT_NODES_MAX} nodes"), node.span);
             self.hint("remove the anchors (`&name`) that no alias (`*name`) uses");
-            return Err(Stop);
+            return Err(Abort);
         }
         self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, levels });
         Ok(())
     }
 
-    fn too_deep(&mut self, span: Span) -> Stop {
+    fn too_deep(&mut self, span: Span) -> Abort {
         self.problems.push(fault::too_deep().at(self.index.place(self.file, span)));
-        Stop
+        Abort
     }
 
     /// Applies `<<: *defaults` and `<<: [*a, *b]`: an own key wins, then the earlier of several maps.
@@ -262,14 +262,14 @@ impl<'a> Builder<'a, '_> {
         own
     }
 
-    /// Answers whether the tag makes a scalar a text; other tags than YAML's own are a problem.
+    /// Returns whether the tag makes a scalar a text. Tags other than YAML's own are a problem.
     fn tag(&mut self, tag: Option<&Tag>, span: Span) -> bool {
         let Some(tag) = tag else { return false };
         match tag.core_suffix() {
             Some(suffix) => suffix == "str",
             None if tag.handle().is_empty() && tag.suffix() == "!" => true,
             None => {
-                self.fail("yaml", format!("the tag {} means nothing here", shown(&tag.original())), span);
+                self.fail("yaml", format!("the tag {} is not allowed here", quote(&tag.original())), span);
                 self.hint("remove the tag");
                 false
             }

@@ -1,8 +1,9 @@
-//! What the YAML parser could not read, in an operator's words and with a hint for the habits that we can name.
+//! What the YAML parser could not read, in an operator's words, with a hint for common mistakes. Does not know what a
+//! key means.
 
 use granit_parser::{ErrorKind, ScanError};
 
-use crate::diagnostic::{Diagnostic, Span, is_unseen, offset};
+use crate::diagnostic::{Diagnostic, Span, needs_escape, offset};
 
 /// Deepest nesting. Schedules need four levels; the rest is room for mistakes, and what keeps recursion bounded.
 pub(super) const DEPTH_MAX: usize = 32;
@@ -13,11 +14,12 @@ pub(super) fn too_deep() -> Diagnostic {
         .hint("a job lies two levels deep and its fields three: is a `[` or `{` never closed?")
 }
 
-/// Spaces that are none to YAML, and the colon of other keyboards: what an indentation or a key may hold by mistake.
+/// Spaces that YAML does not take as spaces, and the colon of other keyboards: an indentation or a key may have them by
+/// mistake.
 const LOOK_ALIKES: [(char, &str); 3] = [
-    ('\u{a0}', "a no-break space (U+00A0) stands where YAML needs a plain one: type it anew"),
-    ('\u{3000}', "an ideographic space (U+3000) stands where YAML needs a plain one: type it anew"),
-    ('\u{ff1a}', "a full-width colon (U+FF1A) stands where YAML needs a plain one and a space, `: `"),
+    ('\u{a0}', "expected a plain space, found a no-break space (U+00A0): type it again"),
+    ('\u{3000}', "expected a plain space, found an ideographic space (U+3000): type it again"),
+    ('\u{ff1a}', "expected a plain colon and a space, `: `, found a full-width colon (U+FF1A)"),
 ];
 
 /// The problem, and where it stands: inside `text`, except for an empty one.
@@ -48,7 +50,7 @@ pub(super) fn describe(error: &ScanError, text: &str) -> (Diagnostic, Span) {
     }
 }
 
-/// What may look right in this line or the one before, and is not.
+/// Returns the hint for a character of this line or the one before that only looks right.
 fn look_alike(kind: &ErrorKind, text: &str, line_start: usize) -> Option<&'static str> {
     if !is_of_structure(kind) {
         return None;
@@ -88,20 +90,20 @@ fn is_tab(kind: &ErrorKind) -> bool {
 
 fn in_our_words(kind: &ErrorKind) -> Option<(&'static str, String)> {
     let words = match kind {
-        kind if is_tab(kind) => "a tab stands where YAML allows only spaces".to_owned(),
+        kind if is_tab(kind) => "expected spaces, found a tab".to_owned(),
         ErrorKind::UnclosedQuotedScalar => "this quoted text is never closed".to_owned(),
         ErrorKind::UnclosedFlowCollection { open } => format!("this `{open}` is never closed"),
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => format!("`{open}` is closed by `{close}`"),
         ErrorKind::UnknownAnchor => "this alias (`*name`) names no anchor (`&name`) before it".to_owned(),
         ErrorKind::MissingAnchorOrAliasName => "`*` or `&` without a name".to_owned(),
-        ErrorKind::UnexpectedCharacter { character } if is_unseen(*character) => {
-            format!("a character that is not seen, U+{:04X}, stands here", u32::from(*character))
+        ErrorKind::UnexpectedCharacter { character } if needs_escape(*character) => {
+            format!("found an invisible character, U+{:04X}", u32::from(*character))
         }
-        ErrorKind::BomInsideDocument => "a byte order mark (U+FEFF) stands in the middle of the file".to_owned(),
-        ErrorKind::SimpleKeyExpected => "this is no key: a `:` and a space are missing".to_owned(),
+        ErrorKind::BomInsideDocument => "found a byte order mark (U+FEFF) in the middle of the file".to_owned(),
+        ErrorKind::SimpleKeyExpected => "this is not a key: a `:` and a space are missing".to_owned(),
         ErrorKind::UnexpectedCharacter { character } => format!("a value cannot begin with `{}`", character.escape_default()),
-        ErrorKind::MappingValueNotAllowed | ErrorKind::MappingKeyNotAllowed => "a `:` stands where no key can be".to_owned(),
-        ErrorKind::ExpectedBlockMappingKey => "a key such as `room: lobby` is due here".to_owned(),
+        ErrorKind::MappingValueNotAllowed | ErrorKind::MappingKeyNotAllowed => "found a `:` where a key is not allowed".to_owned(),
+        ErrorKind::ExpectedBlockMappingKey => "expected a key such as `room: lobby`".to_owned(),
         _ => return None,
     };
     Some(("yaml", words))
@@ -114,10 +116,10 @@ fn hint(kind: &ErrorKind, line: &str) -> Option<&'static str> {
         ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName if line.contains("cron") => {
             Some("put the expression in quotes: `cron: \"*/5 * * * *\"`")
         }
-        ErrorKind::UnexpectedCharacter { character } if is_unseen(*character) => {
-            Some("remove it; where it is meant, write it as `\\u....` in double quotes")
+        ErrorKind::UnexpectedCharacter { character } if needs_escape(*character) => {
+            Some("remove it; if you need it, write it as `\\u....` in double quotes")
         }
-        ErrorKind::BomInsideDocument => Some("remove it: it is left where files were put together"),
+        ErrorKind::BomInsideDocument => Some("remove it: it is left over from joining files"),
         ErrorKind::UnclosedQuotedScalar => Some("close it with the same quote"),
         ErrorKind::UnclosedFlowCollection { .. } | ErrorKind::MismatchedFlowCollectionEnd { .. } => {
             Some("close each `[` with `]` and each `{` with `}`")

@@ -86,15 +86,15 @@ proptest! {
             let displaced = displaced_by(&occurrence(own), &occurrence(other), now);
             match encounters(&schedule, own, own.start.at).first() {
                 Some(encounter) => prop_assert_eq!(displaced, expected(encounter.effect, own, other)),
-                // The first is over, give or take a hand-over. What is shorter than that, or has an open end, does not count in a
-                // plan, but it is there when the daemon meets it.
+                // The first is over, or ends within the time of a hand-over. A window that is shorter than that, or has
+                // an open end, does not count in a plan, but the daemon meets it.
                 None if counts(own) && counts(other) => {
                     prop_assert!(matches!(displaced, None | Some(Displacement::Ends | Displacement::Yields)), "{:?}", displaced);
                 }
                 None => {}
             }
             if own.job.policy.conflict == Conflict::Yield && is_open(own, now) && is_open(other, now) {
-                let pauses = Pauses::new(&schedule).listed(own.clone()).pauses.expect("it yields");
+                let pauses = Pauses::new(&schedule).with_pauses(own.clone()).pauses.expect("it yields");
                 prop_assert_eq!(!pauses.is_empty(), displaced == Some(Displacement::Yields), "{:?}", pauses);
             }
         }

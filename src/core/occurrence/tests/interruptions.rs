@@ -41,10 +41,10 @@ fn a_heal_returns_in_progress_and_counts_as_a_restart() {
     assert_eq!(request(&calling, 702), Ok((Some(102), Some(Repeat::Forever), Some(50))));
     let back = answer(&calling, &accepted(), at(703));
     assert_eq!((back.state.name(), back.restarts, back.lost_at, back.on_air_at), ("on_air", 1, None, Some(at(0))));
-    // What is off the air at its end is lost, whatever the last code was.
+    // What is off the air at its end is lost, with any last code.
     let refused = answer(&calling, &rejected("InvalidParameter.StreamUrl"), at(703));
     assert_eq!(outcome(&refused), ("failed", "lost"));
-    // A heal that is told that the task runs knows which one.
+    // A heal whose answer says that the task runs knows which one.
     let exists = answer(&calling, &rejected("FailedOperation.TaskExist"), at(703));
     assert_eq!((exists.state.name(), exists.task_id.as_deref()), ("on_air", Some("t-1")));
     // But after a doubt it may be another.
@@ -151,7 +151,7 @@ fn show(job: &str, start: i64, conflict: Conflict) -> Occurrence {
 }
 
 #[test]
-fn of_two_in_a_room_the_rule_knows_who_goes() {
+fn of_two_in_a_room_the_rule_decides_which_one_leaves() {
     use Conflict::{Allow, Preempt, Reject, Yield};
     use Displacement::{Ends, Preempted, Skipped, Yields};
     // Own conflict, other start and conflict, when, and what becomes of the own, which began at 0.

@@ -12,8 +12,8 @@ use crate::plan::precedence::{ConflictKind, Contender, contest};
 use crate::plan::{End, Planned, planned};
 use crate::schedule::Job;
 
-/// How long before an occurrence a clock change still tells in it: steps of `every` are counted from a midnight, or from a
-/// beginning that may lie a day before them.
+/// How long before an occurrence a clock change still affects it: steps of `every` are counted from a midnight, or from
+/// a beginning that may lie a day before them.
 const CHANGE_TELLS: SignedDuration = SignedDuration::from_hours(48);
 
 /// Two windows that clash. With equal starts the one whose job's id comes first is the earlier.
@@ -25,7 +25,7 @@ pub struct Clash {
     pub later: Planned,
     /// What is wrong with them.
     pub kind: ConflictKind,
-    /// Whether they would not clash if clocks stood still.
+    /// Whether only a clock change makes them clash.
     pub by_clock_change: bool,
 }
 
@@ -65,7 +65,7 @@ pub(in crate::plan) fn have_one_robot(one: &Planned, other: &Planned) -> bool {
     robot(one) == robot(other)
 }
 
-/// Whether they have one robot, or would at another time with as long between them.
+/// Whether they have one robot, or would have at another time with the same distance between them.
 pub(super) fn may_have_one_robot(one: &Planned, other: &Planned) -> bool {
     let [text, other_text] = [one, other].map(|window| window.job.robot.fill(window.job.id.as_str(), &window.job.room));
     if text == other_text { !text.contains(START) || one.start.at == other.start.at } else { may_be_one(&text, &other_text) }
@@ -80,8 +80,8 @@ pub(super) fn may_be_one(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(one, other)| one == other || one == b'*' || other == b'*')
 }
 
-/// Whether two windows that clash would not, if clocks stood still: neither as they were before nor as they are after. Then they
-/// are as far apart as was written, and only a change moved them onto each other.
+/// Whether two windows clash only because of a clock change: with the offset from before it they would not, and with
+/// the offset from after it neither. Then they are as far apart as was written.
 pub(super) fn by_clock_change(earlier: &Planned, later: &Planned) -> bool {
     let reach = earlier.job.when.reach().max(later.job.when.reach());
     let tells = SignedDuration::try_from(reach).unwrap_or(SignedDuration::MAX).saturating_add(CHANGE_TELLS);
@@ -108,17 +108,18 @@ pub(super) fn by_clock_change(earlier: &Planned, later: &Planned) -> bool {
     })
 }
 
-/// The occurrence as it would be if its zone's clock stood as it does at `reference`: what starts within `moved` of it, and where
-/// a time was written for it, at that time.
+/// Returns the occurrence as it would be with the offset that its zone has at `reference`: the starts within `moved` of
+/// it, and if a time was written for it, only those of that time.
 fn still(occurrence: &Planned, reference: Timestamp, moved: SignedDuration) -> Vec<Planned> {
     let job = &occurrence.job;
-    // It did start, so that neither bounds nor exceptions keep it from starting a little earlier or later.
+    // It does start, so bounds and exceptions must not prevent a start a little earlier or later.
     let job = Arc::new(Job { when: job.when.still(reference), ..Job::clone(job) });
     let at = occurrence.start.at;
     let from = at.checked_sub(moved).unwrap_or(Timestamp::MIN);
     let to = at.checked_add(moved).and_then(|to| to.checked_add(SignedDuration::from_secs(1))).unwrap_or(Timestamp::MAX);
     let mut starts: Vec<_> = job.when.between(from, to).collect();
-    // Of `every` no time was written: its steps go by what was before them on that day. Nor was one of what follows others.
+    // `every` has no written time: its steps depend on those before them on that day. A start that follows others has
+    // none either.
     if !matches!(job.when.trigger, Trigger::Every { .. } | Trigger::After(_))
         && starts.iter().any(|start| start.written == occurrence.start.written)
     {

@@ -1,5 +1,6 @@
-//! How little must be looked at to know which jobs can clash at all: most patterns come again every week, so a week after each
-//! change of the clock or of a bound stands for all that follow. Refuses to judge: what it cannot rule out is swept in full.
+//! Finds the jobs that can clash by looking at a few weeks: most patterns repeat every week, so the week after each
+//! change of the clock or of a bound stands for all that follow. Does not decide: what it cannot rule out is searched
+//! in full.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -15,27 +16,27 @@ use crate::plan::Upcoming;
 use crate::schedule::{EndRule, Job};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// A start is told by dates up to two days before it.
+/// A start depends on dates up to two days before it.
 const SLACK: SignedDuration = SignedDuration::from_hours(48);
-/// Starts of one job that follow no week, at most: each is looked at by itself.
+/// Most starts of one job that do not repeat weekly: each is looked at by itself.
 const LONE_STARTS_MAX: usize = 500;
-/// What is longer than this is not worth a sample.
+/// A sample that is longer than this saves nothing.
 const SAMPLE_MAX: SignedDuration = SignedDuration::from_hours(200 * 24);
-/// More pairs than these cannot be worth the memory: then all are swept, and the sweep ends early.
+/// More pairs than these would take too much memory: then all are searched, and the search ends early.
 const SUSPECTS_MAX: usize = 10_000;
 
 /// The clock changes of each zone, looked up once.
-pub(super) struct Changes {
+pub(super) struct ClockChanges {
     range: Range<Timestamp>,
     known: HashMap<String, Arc<[ClockChange]>>,
 }
 
-impl Changes {
+impl ClockChanges {
     /// For windows that begin in `range`.
-    pub(super) fn new(range: &Range<Timestamp>) -> Changes {
+    pub(super) fn new(range: &Range<Timestamp>) -> ClockChanges {
         let wide =
             range.start.saturating_sub(SLACK).unwrap_or(Timestamp::MIN)..range.end.saturating_add(SLACK).unwrap_or(Timestamp::MAX);
-        Changes { range: wide, known: HashMap::new() }
+        ClockChanges { range: wide, known: HashMap::new() }
     }
 
     fn of(&mut self, job: &Job) -> Arc<[ClockChange]> {
@@ -64,8 +65,8 @@ impl Changes {
     }
 }
 
-/// Whether two windows of this job can overlap, as far as arithmetic tells.
-pub(super) fn may_overlap_itself(job: &Job, changes: &mut Changes) -> bool {
+/// Whether two windows of this job can overlap, by arithmetic alone.
+pub(super) fn may_overlap_itself(job: &Job, changes: &mut ClockChanges) -> bool {
     let changes = changes.of(job);
     longest(job, &changes).is_none_or(|longest| longest > SignedDuration::from_secs(job.when.least_gap(&changes)))
 }
@@ -84,8 +85,9 @@ fn longest(job: &Job, changes: &[ClockChange]) -> Option<SignedDuration> {
     }
 }
 
-/// The pairs of jobs that may clash in `range`, a few too many rather than one too few; `None` when that is not to be had cheaply.
-pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<HashSet<Pair>> {
+/// The pairs of jobs that may clash in `range`, possibly too many, never too few; `None` when finding them would cost
+/// too much.
+pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut ClockChanges) -> Option<HashSet<Pair>> {
     let samples = samples(jobs, range, changes)?;
     // Exceptions are left out of the pattern: without them there are more windows, and what does not clash then never does.
     let plain: Vec<_> = jobs.iter().map(without_exceptions).collect();
@@ -112,10 +114,10 @@ fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
 
 /// Stretches of time that hold, of every clash in `range`, one like it.
 ///
-/// Between two events (clock changes, bounds) each weekly job plays the same week again and again: a clash there, moved back by
-/// whole weeks, is one in the first week after the event. What is within the length of a window and two days of an event is looked at
-/// in any case, and so is every window of a job that is not weekly.
-fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut Changes) -> Option<Vec<Range<Timestamp>>> {
+/// Between two events (clock changes, bounds) each weekly job plays the same week again and again: a clash there, moved
+/// back by whole weeks, is one in the first week after the event. What is within the length of a window and two days of
+/// an event is looked at in any case, and so is every window of a job that is not weekly.
+fn samples(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut ClockChanges) -> Option<Vec<Range<Timestamp>>> {
     let mut longest_of_all = SignedDuration::ZERO;
     let mut events = vec![range.start];
     for job in jobs {

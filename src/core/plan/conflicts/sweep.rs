@@ -1,5 +1,5 @@
-//! The walk through the windows of jobs that share a target: in the order of their starts, each judged against those that are
-//! still open. Refuses to know how far one must look, and what becomes of a clash.
+//! The search through the windows of jobs that share a target: in the order of their starts, each is compared with
+//! those that are still open. Does not know how far to look, and what is done about a clash.
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
@@ -15,38 +15,38 @@ use crate::schedule::{Conflict, Job};
 /// Most windows of one job that a sweep looks at.
 pub(super) const WINDOWS_MAX: u32 = 20_000;
 
-/// Two jobs, by their places among those that are swept, the lower first; or one job and itself.
+/// Two jobs, by their indexes among the jobs of the sweep, the lower first; or one job and itself.
 pub(super) type Pair = (usize, usize);
 
 /// What to do after a clash.
 pub(super) enum Next {
-    /// Nothing more is to be known of this pair.
+    /// This pair is decided.
     Settled,
     /// The pair may have a worse clash.
     GoOn,
-    /// Nothing more is to be known at all.
+    /// The sweep can end.
     Enough,
 }
 
 /// How far a sweep got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
-    /// To its end, or until nothing was left to look for.
+    /// To its end, or until every pair was decided.
     TheEnd,
     /// To an instant at which this job had all its windows.
-    Tired(Timestamp, usize),
-    /// It was told to stop.
+    LimitReached(Timestamp, usize),
+    /// The caller stopped it.
     Stopped,
 }
 
-/// A sweep through jobs of one target, all of them enabled. It remembers what is settled from one range to the next.
+/// A sweep through jobs of one target, all of them enabled. It keeps the decided pairs from one range to the next.
 pub(super) struct Sweep<'a> {
     jobs: &'a [Arc<Job>],
-    /// The pairs that matter; all of them when none are named.
+    /// The pairs to look for; `None`: all.
     wanted: Option<HashSet<Pair>>,
     settled: HashSet<Pair>,
     windows: Vec<u32>,
-    /// The robots of the jobs that allow others, but for the start.
+    /// The robots of the jobs that allow others, without the start.
     robots: Vec<String>,
     one_robot: OneRobot,
 }
@@ -60,12 +60,12 @@ impl<'a> Sweep<'a> {
         Sweep { jobs, wanted, settled: HashSet::new(), windows: vec![0; jobs.len()], robots: robots.collect(), one_robot }
     }
 
-    /// The pairs that were settled.
+    /// The pairs that were decided.
     pub(super) fn into_settled(self) -> HashSet<Pair> {
         self.settled
     }
 
-    /// Judges what begins in `range`, against what is open then.
+    /// Compares the windows that begin in `range` with those that are open then.
     pub(super) fn through(
         &mut self,
         range: Range<Timestamp>,
@@ -84,7 +84,7 @@ impl<'a> Sweep<'a> {
                 continue;
             }
             if self.windows[index] == WINDOWS_MAX {
-                return Reached::Tired(start, index);
+                return Reached::LimitReached(start, index);
             }
             self.windows[index] += 1;
             let mut at = 0;
@@ -97,9 +97,9 @@ impl<'a> Sweep<'a> {
                     open_jobs.swap_remove(at);
                     continue;
                 }
-                // Of two that have begun already, nothing is to be said any more.
+                // A pair of windows that both began before the range is not reported.
                 if start >= range.start
-                    && let Next::Enough = self.judge(queue, &window, (other, index), &mut on_clash)
+                    && let Next::Enough = self.compare(queue, &window, (other, index), &mut on_clash)
                 {
                     return Reached::Stopped;
                 }
@@ -113,8 +113,8 @@ impl<'a> Sweep<'a> {
         Reached::TheEnd
     }
 
-    /// Judges a window against the open ones of one job, which began earlier or at the same instant.
-    fn judge(
+    /// Compares a window with the open ones of one job, which began earlier or at the same instant.
+    fn compare(
         &mut self,
         queue: &VecDeque<Planned>,
         window: &Planned,
@@ -141,7 +141,7 @@ impl<'a> Sweep<'a> {
         Next::GoOn
     }
 
-    /// Whether a window of the second job may always begin inside one of the first: then only equal starts are left to be judged,
+    /// Whether a window of the second job may always begin inside one of the first: then only equal starts can clash,
     /// however many windows are open.
     fn may_begin_inside(&self, first: usize, second: usize) -> bool {
         let may_have_one_robot = || {

@@ -1,4 +1,4 @@
-//! Clashes in words: what is wrong, and how to mend it. Refuses to judge how bad it is.
+//! Clashes in words: what is wrong, and how to fix it. Does not decide how serious it is.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::clash::{Clash, robot};
 use super::sweep::WINDOWS_MAX;
-use crate::diagnostic::{Diagnostic, Severity, shown};
+use crate::diagnostic::{Diagnostic, Severity, quote};
 use crate::plan::precedence::ConflictKind;
 use crate::plan::{End, Planned};
 use crate::schedule::values::format_duration;
@@ -25,13 +25,13 @@ pub(super) fn diagnostic(clash: &Clash, is_warning: bool) -> Diagnostic {
     if Arc::ptr_eq(earlier, later) { problem } else { problem.related(earlier.place.clone(), "the other job") }
 }
 
-/// There are more clashes than are told.
+/// The problem that there are more clashes than are reported.
 pub(super) fn more(most: usize) -> Diagnostic {
     Diagnostic::error(CODE, format!("more than {most} pairs of jobs conflict, and the others were not looked for"))
         .hint("perhaps one default puts all of these jobs into one room")
 }
 
-/// How far it was looked ahead, where that is not far enough.
+/// A sentence that says how far ahead the check looked, where that is not far enough.
 pub(super) fn shortfall(job: &Job, at: Timestamp) -> String {
     format!(
         "conflicts in the room {} are looked for until {} only: `{}` has {WINDOWS_MAX} windows by then",
@@ -51,7 +51,7 @@ fn message(clash: &Clash) -> String {
         let meet = format!("`{first}` and `{second}` begin in the room {room} at the same instant, {at}");
         return match (clash.kind, clash.overlap()) {
             (ConflictKind::TwoYielders, _) => format!("{meet}, and both yield: neither has the room"),
-            (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", shown(&robot(later))),
+            (ConflictKind::OneRobot, _) => format!("{meet}, with the same robot {}", quote(&robot(later))),
             (_, Some(overlap)) => format!("{meet}, and overlap for {}", format_duration(overlap)),
             (_, None) => meet,
         };
@@ -68,13 +68,13 @@ fn message(clash: &Clash) -> String {
         (None, _, _) => left(earlier, later.start.at).map(|left| format!(", and for {left} more")).unwrap_or_default(),
     };
     let robot = match clash.kind {
-        ConflictKind::OneRobot => format!(", with the same robot {}", shown(&robot(later))),
+        ConflictKind::OneRobot => format!(", with the same robot {}", quote(&robot(later))),
         ConflictKind::Overlap | ConflictKind::EqualStarts | ConflictKind::TwoYielders => String::new(),
     };
     format!("{meet}{overlap}{robot}")
 }
 
-/// How long a window goes on after an instant; nothing if it has no end.
+/// Returns how long a window goes on after an instant; `None` if it has no end.
 fn left(window: &Planned, at: Timestamp) -> Option<String> {
     match window.end {
         End::Planned(end) | End::Media(end) => end.duration_since(at).try_into().ok().map(format_duration),
@@ -99,10 +99,10 @@ fn hint(clash: &Clash) -> String {
         ConflictKind::Overlap if clash.by_clock_change => {
             let elapsed = matches!(clash.earlier.job.end, EndRule::For(_));
             let to = if elapsed { "; `to` instead of `for` ends by the wall clock" } else { "" };
-            format!("no harm if that is meant: `{second}` takes the room then, and `{first}` is cut{to}")
+            format!("if this is intended, change nothing: `{second}` takes the room then, and `{first}` is cut{to}")
         }
         ConflictKind::EqualStarts if clash.by_clock_change => {
-            "no harm if that is meant: the one of higher `priority` plays then, else the first by name, and the other is skipped"
+            "if this is intended, change nothing: the one of higher `priority` plays then, else the first by name, and the other is skipped"
                 .to_owned()
         }
         ConflictKind::Overlap => format!(
@@ -119,8 +119,8 @@ fn hint(clash: &Clash) -> String {
 /// The room, so that a string room of digits is not taken for an integer room.
 fn room(job: &Job) -> String {
     match &job.room {
-        crate::trtc::Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => shown(&format!("\"{room}\"")),
-        room => shown(&room.to_string()),
+        crate::trtc::Room::Text(room) if room.bytes().all(|byte| byte.is_ascii_digit()) => quote(&format!("\"{room}\"")),
+        room => quote(&room.to_string()),
     }
 }
 

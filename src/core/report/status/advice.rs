@@ -1,8 +1,9 @@
-//! What an operator can do about an outcome. Refuses to know which occurrence had it.
+//! What an operator can do about an outcome. Does not know which occurrence had it.
 
 use crate::occurrence::{Failure, MissedReason, Outcome};
 
-/// Error codes and their beginnings that have a cure of their own, the more special before the more general (TRTC.md section 2).
+/// Error codes, or their first parts, with an advice of their own, the more special before the more general (TRTC.md
+/// section 2).
 const BY_CODE: [(&str, &str); 22] = [
     ("AuthFailure.SignatureExpire", CLOCK),
     ("AuthFailure.TokenFailure", "the temporary keys have expired: renew `account.token` and the keys that belong to it"),
@@ -37,7 +38,7 @@ const UNLOCK: &str = "the application's package does not include stream ingestio
 const QUOTA: &str = "the account's quota of running tasks is used up: have it raised, or let fewer run at once";
 const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
 
-/// What to do about it; nothing where there is nothing to do.
+/// What to do about it; `None` where there is nothing to do.
 pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Failed(Failure::Code(code)) => return advice_on_code(code),
@@ -46,12 +47,12 @@ pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
         }
         Outcome::Failed(Failure::InDoubt) => "it may have been on air all the same: look into the room",
         Outcome::Failed(Failure::Lost) => "its media ended or broke off: check that the stream can be fetched",
-        Outcome::EndedUnverified => "nobody saw it leave: look into the room",
+        Outcome::EndedUnverified => "it is not verified that it left the air: look into the room",
         Outcome::Missed(MissedReason::Down) => "no daemon ran at its start: see why in the service's log",
-        Outcome::Missed(MissedReason::Late) => "its start came too late, and its job says what then: see `late` and `start_within`",
+        Outcome::Missed(MissedReason::Late) => "its start came too late: see `late` and `start_within` of its job",
         Outcome::Missed(MissedReason::Limit) => "more starts at once than the rate allows: spread them, or have the limit raised",
         Outcome::Missed(MissedReason::Disk) => "the ledger could not be written: make room on its disk",
-        Outcome::Missed(MissedReason::Clock) => "the clock was not to be trusted: synchronise it",
+        Outcome::Missed(MissedReason::Clock) => "the clock could not be trusted: synchronise it",
         Outcome::Missed(MissedReason::ContentOver | MissedReason::Restored)
         | Outcome::Skipped(_)
         | Outcome::EndedPlanned

@@ -1,13 +1,13 @@
-//! Whether somebody has to get up. Refuses to know how it is told.
+//! Whether an operator has to act now. Does not know how the result is shown.
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read, or not written; starts are held for the clock's sake; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air and is not known to be |
-//! | `degraded` | the clock is not synchronised; a task runs that nobody claims; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `failing` | the ledger cannot be read, or not written; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
+//! | `degraded` | the clock is not synchronised; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
-//! Trouble that is over does not keep the light red: nobody can mend yesterday, and a light that is always red is not looked at.
-//! It stays in `recent_trouble` for a day and in the ledger for good.
+//! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
+//! always red. It stays in `recent_trouble` for a day and in the ledger for good.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -17,24 +17,24 @@ use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
 
-/// How long trouble that is over still shows.
+/// How long trouble that is over still counts.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
 
 /// A stop takes a few seconds; what takes longer is a fault. The daemon raises its alert then too.
 const STOP_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Reasons of one kind that are told one by one.
+/// Reasons of one kind that are listed one by one.
 const ALIKE_MAX: usize = 5;
 
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// Nothing is to be done.
+    /// Nothing to do.
     Ok,
     /// Everything that can be on air is, but somebody should look.
     Degraded,
-    /// Something that should be on air is not, or the other way round, or nobody can tell.
+    /// Something that should be on air is not, something that should not is, or it is unknown.
     Failing,
 }
 
@@ -50,11 +50,11 @@ impl Health {
 }
 
 /// The health and every reason for it, the worst first.
-pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
+pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
     let mut failing = Vec::new();
     let mut degraded = Vec::new();
     match &input.daemon {
-        DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is taken off the air")),
+        DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is stopped")),
         DaemonView::Running { rejected, state, .. } => {
             let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
             failing.extend(state.disk.as_ref().map(disk));
@@ -72,7 +72,7 @@ pub fn judge(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
             let orphan = |orphan: &Orphan| {
-                format!("an orphan runs that nobody here started: `ingestd stop --task {}` stops it", orphan.task_id)
+                format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {}` stops it", orphan.task_id)
             };
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));
@@ -169,7 +169,7 @@ fn unstoppable(row: &Occurrence) -> Option<String> {
     is_nameless.then(|| format!("`{}` is on air without a task id, so it cannot be stopped from here", row.key.job))
 }
 
-/// What is over, and was not as it should be, a short while ago.
+/// What went wrong and ended a short while ago.
 fn echo(trouble: &[Occurrence], now: Timestamp) -> Option<String> {
     let recent = |row: &&Occurrence| {
         let over_at = [row.ended_at, row.end.at()].into_iter().flatten().max().unwrap_or(row.key.start);

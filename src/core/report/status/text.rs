@@ -1,5 +1,5 @@
-//! The status for people: what is wrong first, then what is on air and for how long, what comes next, what went wrong lately and
-//! what to do about it. Refuses to know terminals: lines are as long as they are.
+//! The status for people: what is wrong first, then what is on air and for how long, what comes next, what went wrong
+//! lately and what to do about it. Does not know terminals: it never breaks a line.
 
 use std::fmt::Write;
 
@@ -10,11 +10,11 @@ use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
-use super::{DaemonView, LedgerView, StatusInput, judge};
-use crate::diagnostic::is_unseen;
+use super::{DaemonView, LedgerView, StatusInput, assess_health};
+use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
 use crate::occurrence::{End, Occurrence, State};
-use crate::plan::{self, pauses::Listed};
+use crate::plan::{self, pauses::WithPauses};
 use crate::trtc::Repeat;
 
 /// Rows of trouble that the text shows; the rest is counted.
@@ -22,7 +22,7 @@ const TROUBLE_SHOWN: usize = 10;
 
 /// The text of a status, with a line end.
 pub fn text(input: &StatusInput) -> String {
-    let (health, reasons) = judge(input);
+    let (health, reasons) = assess_health(input);
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(text.trim_end());
@@ -104,7 +104,7 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 /// How long it still runs.
 fn left(row: &Occurrence, now: Timestamp) -> String {
     if let State::Stopping { .. } = row.state {
-        return "is being taken off".to_owned();
+        return "is stopping".to_owned();
     }
     match row.end {
         End::Planned(end) if end <= now => format!("should have ended at {}", clock(end, now)),
@@ -120,7 +120,7 @@ fn span(length: SignedDuration) -> String {
     short(length.as_millis())
 }
 
-/// What ends it when no daemon does. DESIGN section 5, End: a loop is always bounded, a live source never.
+/// What ends it if no daemon runs. DESIGN section 5, End: a loop is always bounded, a live source never.
 fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     let newest = ledger.tasks.iter().rfind(|task| task.key == row.key);
     match newest.and_then(|task| task.bound) {
@@ -132,8 +132,8 @@ fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     }
 }
 
-fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
-    columns(next.iter().map(|Listed { occurrence, .. }| {
+fn coming(next: &[WithPauses], now: Timestamp) -> Vec<String> {
+    columns(next.iter().map(|WithPauses { occurrence, .. }| {
         let job = &occurrence.job;
         let zone = &job.when.zone;
         let wait = format!("in {}", span(occurrence.start.at.duration_since(now)));
@@ -143,7 +143,7 @@ fn coming(next: &[Listed], now: Timestamp) -> Vec<String> {
             plan::End::Never => "without an end".to_owned(),
         };
         let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
-        let note = job.note.as_deref().unwrap_or_default().replace(is_unseen, " ");
+        let note = job.note.as_deref().unwrap_or_default().replace(needs_escape, " ");
         [local(occurrence.start.at, zone), wait, job.id.to_string(), room, end, note]
     }))
 }

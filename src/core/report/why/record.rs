@@ -1,4 +1,4 @@
-//! What the ledger says became of an occurrence, in words: its row, or why there is none. Refuses to know how it was asked.
+//! What the ledger has about an occurrence, in words: its row, or why it has none. Does not know the question.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Record {
     pub rows: BTreeMap<Timestamp, Occurrence>,
     /// The newest row that starts at the instant or before.
     pub latest: Option<Occurrence>,
-    /// Every occurrence that starts before it is settled; `None` in a new ledger.
+    /// Every occurrence that starts before it has a row or needs none; `None` in a new ledger.
     pub cursor: Option<Timestamp>,
     /// When the ledger first saw any job.
     pub began: Option<Timestamp>,
@@ -28,20 +28,20 @@ pub struct Record {
 impl Record {
     /// Why a planned start has no row.
     pub(super) fn absence(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-        let shown = |at: Timestamp| moment(at, zone);
+        let time = |at: Timestamp| moment(at, zone);
         match (self.cursor, self.began, self.first_seen) {
             (Some(cursor), ..) if start >= cursor && start <= now => {
-                format!("no row: only what starts before {} is settled; does the daemon run?", shown(cursor))
+                format!("no row: only what starts before {} is settled; does the daemon run?", time(cursor))
             }
             (Some(_) | None, ..) if start > now => "no row yet: it is still to come".to_owned(),
             (None, ..) => "no row: the ledger is new, and nothing has been settled".to_owned(),
-            (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", shown(began)),
+            (Some(_), Some(began), _) if start < began => format!("no row: the ledger began after it, {}", time(began)),
             (Some(_), _, Some(seen)) if start < seen => {
-                format!("no row: it was not owed; the daemon first saw this job after it, {}", shown(seen))
+                format!("no row: it was not planned then; the daemon first saw this job after it, {}", time(seen))
             }
-            (Some(_), _, None) => "no row: it was not owed; the daemon has never seen this job".to_owned(),
+            (Some(_), _, None) => "no row: it was not planned then; the daemon has never seen this job".to_owned(),
             (Some(_), ..) => {
-                "no row: it was not owed; when it passed, the job was off, or planned otherwise, in the schedule that was in force"
+                "no row: it was not planned then; when it passed, the job was off, or planned otherwise, in the schedule that was in force"
                     .to_owned()
             }
         }
@@ -58,11 +58,11 @@ pub(super) fn phrase(row: &Occurrence) -> String {
     result(row)
 }
 
-/// A row in sentences, each a line: what became of it, its error and what to do about it, doubt, task.
+/// A row in sentences, each a line: what happened, its error and what to do about it, doubt, task.
 pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
     if row.kind == Kind::Summary {
-        lines.push(format!("the row is a summary of {} starts that were missed alike", row.count));
+        lines.push(format!("the row is a summary of {} starts that were missed for one reason", row.count));
     }
     if row.kind == Kind::Fired {
         lines.push("an operator started it: no rule of the schedule did".to_owned());
@@ -88,7 +88,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
         let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
-    lines.extend(cure(row).map(|cure| format!("what to do: {cure}")));
+    lines.extend(row_advice(row).map(|advice| format!("what to do: {advice}")));
     if row.in_doubt {
         lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
     } else if row.was_in_doubt {
@@ -99,7 +99,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
-fn cure(row: &Occurrence) -> Option<&'static str> {
+fn row_advice(row: &Occurrence) -> Option<&'static str> {
     match &row.state {
         State::Done { outcome } => advice(outcome),
         State::Waiting { .. } | State::Calling => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?)),
@@ -108,22 +108,22 @@ fn cure(row: &Occurrence) -> Option<&'static str> {
 }
 
 fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
-    let shown = |at: Timestamp| clock(zone.to_datetime(at));
+    let time = |at: Timestamp| clock(zone.to_datetime(at));
     let span = match (row.on_air_at, row.ended_at) {
-        (Some(from), Some(until)) => format!("on air from {} to {}", shown(from), shown(until)),
-        (Some(from), None) => format!("on air since {}", shown(from)),
+        (Some(from), Some(until)) => format!("on air from {} to {}", time(from), time(until)),
+        (Some(from), None) => format!("on air since {}", time(from)),
         (None, _) => "never on air".to_owned(),
     };
     match &row.state {
         State::Armed => "its request is ready, or was just sent".to_owned(),
         State::Calling => "a start was sent, and its answer is awaited".to_owned(),
         State::Waiting { until, why: WaitReason::Retry } => {
-            format!("the last attempt failed, and the next leaves at {}", shown(*until))
+            format!("the last attempt failed, and the next leaves at {}", time(*until))
         }
         State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
-        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", shown(*until)),
+        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", time(*until)),
         State::OnAir => span,
-        State::Stopping { .. } => format!("{span}, and being taken off"),
+        State::Stopping { .. } => format!("{span}, and stopping"),
         State::Done { outcome } => match cause(outcome) {
             cause if row.on_air_at.is_some() => format!("{span}; {cause}"),
             cause => cause.to_owned(),
@@ -135,7 +135,7 @@ fn cause(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::EndedPlanned => "it reached its planned end",
         Outcome::EndedMedia => "its media came to its end",
-        Outcome::EndedUnverified => "its end came, and nobody could verify that it left the air",
+        Outcome::EndedUnverified => "its end came, and it is not verified that it left the air",
         Outcome::CutOperator => "an operator took it off the air",
         Outcome::CutPreempted => "a later start took its room",
         Outcome::CutRemoved => "its start left the schedule while it was on air",
@@ -147,7 +147,7 @@ fn cause(outcome: &Outcome) -> &'static str {
         Outcome::Missed(MissedReason::Down) => "no daemon ran while it could be started",
         Outcome::Missed(MissedReason::Late) => "its turn came too late: `late: skip`, or too near its end",
         Outcome::Missed(MissedReason::Limit) => "it never got through the rate limit",
-        Outcome::Missed(MissedReason::Clock) => "starts were held, because the clock could not be believed",
+        Outcome::Missed(MissedReason::Clock) => "starts were held, because the clock could not be trusted",
         Outcome::Missed(MissedReason::Disk) => "starts were held, because the ledger could not be written",
         Outcome::Missed(MissedReason::ContentOver) => "its media would have been over by then",
         Outcome::Missed(MissedReason::Restored) => "the ledger was restored from a backup that is older",

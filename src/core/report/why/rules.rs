@@ -1,13 +1,14 @@
-//! The rules of a job in words: which one says yes or no to a start, and what a clock change did to it. Refuses to know the ledger.
+//! The rules of a job in words: which one says yes or no to a start, and what a clock change did to it. Does not know
+//! the ledger.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Reason, Says, clock, moment};
-use crate::calendar::{CronField, DateRange, Dst, Refusal, Trigger, clock_changes};
+use crate::calendar::{CronField, DateRange, Dst, RuleRefusal, Trigger, clock_changes};
 use crate::plan::Planned;
-use crate::plan::why::{Asked, No, Why};
+use crate::plan::why::{Question, StartRefusal, Why};
 use crate::schedule::values::format_duration as length;
 use crate::schedule::{EndRule, Job, JobId};
 
@@ -16,49 +17,49 @@ const QUOTED_MAX: usize = 6;
 
 /// Why there is no start.
 pub(super) fn refusals(why: &Why) -> Vec<Reason> {
-    let is_date = matches!(why.asked, Asked::Date(_) | Asked::Now(_));
-    let alone = why.refusals == [No::Disabled];
-    let reason = |no: &No| match no {
-        No::Disabled => {
+    let is_date = matches!(why.asked, Question::Date(_) | Question::Now(_));
+    let alone = why.refusals == [StartRefusal::Disabled];
+    let reason = |no: &StartRefusal| match no {
+        StartRefusal::Disabled => {
             let more = if alone { "; the other rules would let it start" } else { "" };
             Reason::new("enabled", Says::No, format!("`enabled: false`: the job is switched off, and plans nothing{more}"))
         }
-        No::Rule(refusal) => refused(&why.job, refusal, why.at, is_date),
+        StartRefusal::Rule(refusal) => refused(&why.job, refusal, why.at, is_date),
     };
     why.refusals.iter().map(reason).collect()
 }
 
-fn refused(job: &Job, refusal: &Refusal, at: Timestamp, is_date: bool) -> Reason {
+fn refused(job: &Job, refusal: &RuleRefusal, at: Timestamp, is_date: bool) -> Reason {
     let zone = &job.when.zone;
     let trigger = trigger(job);
     let name = trigger_name(job);
     let (rule, text) = match refusal {
-        Refusal::From(from) => ("from", format!("`from`: no start before {}", moment(*from, zone))),
-        Refusal::Until(until) => ("until", format!("`until`: no start from {} on", moment(*until, zone))),
-        Refusal::Days(date) => ("days", format!("`days: {}`: {}{}", days(job), a_day(*date), window_note(job, *date, at))),
-        Refusal::Except(date, range) => ("except", format!("{}{}", excepted(*date, range), window_note(job, *date, at))),
-        Refusal::CronDate(date, fields) => ("cron", format!("`{trigger}`: {}", cron_date(*date, fields))),
-        Refusal::CronTime(local, fields) => {
+        RuleRefusal::From(from) => ("from", format!("`from`: no start before {}", moment(*from, zone))),
+        RuleRefusal::Until(until) => ("until", format!("`until`: no start from {} on", moment(*until, zone))),
+        RuleRefusal::Days(date) => ("days", format!("`days: {}`: {}{}", days(job), a_day(*date), window_note(job, *date, at))),
+        RuleRefusal::Except(date, range) => ("except", format!("{}{}", excepted(*date, range), window_note(job, *date, at))),
+        RuleRefusal::CronDate(date, fields) => ("cron", format!("`{trigger}`: {}", cron_date(*date, fields))),
+        RuleRefusal::CronTime(local, fields) => {
             let fields: Vec<_> = fields.iter().map(|field| field_name(*field)).collect();
             let (verb, fields) = if fields.len() == 1 { ("does", fields.concat()) } else { ("do", fields.join(" and ")) };
             ("cron", format!("`{trigger}`: the {fields} {verb} not fit {}", clock(*local)))
         }
-        Refusal::SecondPass { local, first } => {
+        RuleRefusal::SecondPass { local, first } => {
             let again = format!("{} comes twice on {}{}", clock(*local), local.date(), change_near(zone, at, "back"));
             ("clock_change", format!("{again}: it starts at the first only, {}", moment(*first, zone)))
         }
-        Refusal::BetweenSteps(begin) => (
+        RuleRefusal::BetweenSteps(begin) => (
             "every",
             format!("`{trigger}`: steps are counted from {}, and none is at {}", moment(*begin, zone), at_clock(at, zone)),
         ),
-        Refusal::Outside => ("between", format!("`{trigger}`: {} is outside", at_clock(at, zone))),
-        Refusal::NotWritten if matches!(job.when.trigger, Trigger::After(_)) => {
+        RuleRefusal::Outside => ("between", format!("`{trigger}`: {} is outside", at_clock(at, zone))),
+        RuleRefusal::NotWritten if matches!(job.when.trigger, Trigger::After(_)) => {
             let before = before(job);
             let when = if is_date { "on that date".to_owned() } else { format!("at {}", at_clock(at, zone)) };
             (name, format!("`{trigger}`: no end of `{before}` is planned {when}; `ingestd why {before}` says more"))
         }
-        Refusal::NotWritten if is_date => (name, format!("`{trigger}`: no time of it falls on that date")),
-        Refusal::NotWritten => {
+        RuleRefusal::NotWritten if is_date => (name, format!("`{trigger}`: no time of it falls on that date")),
+        RuleRefusal::NotWritten => {
             let whole = if at.subsec_nanosecond() == 0 { "" } else { "; starts are at whole seconds" };
             (name, format!("`{trigger}`: not at {}{whole}", at_clock(at, zone)))
         }
@@ -67,12 +68,12 @@ fn refused(job: &Job, refusal: &Refusal, at: Timestamp, is_date: bool) -> Reason
 }
 
 /// Why there is this start.
-pub(super) fn grounds(occurrence: &Planned, asked: Asked) -> Vec<Reason> {
+pub(super) fn start_reasons(occurrence: &Planned, asked: Question) -> Vec<Reason> {
     let job = &occurrence.job;
     let when = &job.when;
     let zone = &when.zone;
     let date = occurrence.start.written.date();
-    let what = if matches!(asked, Asked::Date(_)) { "a time on this date" } else { "this time" };
+    let what = if matches!(asked, Question::Date(_)) { "a time on this date" } else { "this time" };
     let names = match when.trigger {
         Trigger::After(_) => format!("`{}`: `{}` is planned to end at {what}", trigger(job), before(job)),
         _ => format!("`{}` names {what}", trigger(job)),
@@ -219,10 +220,10 @@ fn days(job: &Job) -> String {
     }
 }
 
-/// What `except` has, calendars by their names.
+/// The ranges of `except`, calendars by their names.
 fn exceptions(job: &Job) -> String {
     let mut names: Vec<String> = Vec::new();
-    for range in job.when.except.written() {
+    for range in job.when.except.ranges() {
         let name = range.calendar.as_deref().map_or_else(|| range.to_string(), str::to_owned);
         if names.last() != Some(&name) {
             names.push(name);

@@ -8,7 +8,7 @@ const RATE: u32 = 20;
 
 /// A request of a simulated day: when it asks for a slot, and what becomes of it. Times in milliseconds.
 #[derive(Clone, Debug)]
-struct Asked {
+struct TestRequest {
     at: u64,
     priority: Priority,
     /// Its arrival, as a share of the time until its answer or its margin, whichever is shorter.
@@ -28,7 +28,7 @@ struct Left {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum SimEvent {
     Answer(usize, SlotId),
     Reserve(usize),
     Ask(usize),
@@ -39,12 +39,12 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 /// Runs the limiter through the requests, event by event, and returns them in the order in which they left.
-fn simulate(mut limiter: Limiter, requests: &[Asked]) -> Vec<Left> {
-    let mut events: BTreeSet<(Duration, Event)> = BTreeSet::new();
+fn simulate(mut limiter: Limiter, requests: &[TestRequest]) -> Vec<Left> {
+    let mut events: BTreeSet<(Duration, SimEvent)> = BTreeSet::new();
     for (index, request) in requests.iter().enumerate() {
-        events.insert((ms(request.at), Event::Ask(index)));
+        events.insert((ms(request.at), SimEvent::Ask(index)));
         if let Some(ahead) = request.reserved_for {
-            events.insert((ms(request.at.saturating_sub(ahead)), Event::Reserve(index)));
+            events.insert((ms(request.at.saturating_sub(ahead)), SimEvent::Reserve(index)));
         }
     }
     let mut queued: BTreeMap<Queued, usize> = BTreeMap::new();
@@ -57,13 +57,13 @@ fn simulate(mut limiter: Limiter, requests: &[Asked]) -> Vec<Left> {
         now = at;
         while events.first().is_some_and(|(at, _)| *at == now) {
             match events.pop_first().expect("it is there").1 {
-                Event::Ask(index) => {
+                SimEvent::Ask(index) => {
                     queued.insert(limiter.enqueue(requests[index].priority.clone()), index);
                 }
-                Event::Reserve(index) => {
+                SimEvent::Reserve(index) => {
                     reservations.insert(index, limiter.reserve(ms(requests[index].at)));
                 }
-                Event::Answer(index, slot) => limiter.answered(slot, requests[index].rejected, now),
+                SimEvent::Answer(index, slot) => limiter.answered(slot, requests[index].rejected, now),
             }
         }
         while let Some((priority, slot)) = limiter.grant(now) {
@@ -73,7 +73,7 @@ fn simulate(mut limiter: Limiter, requests: &[Asked]) -> Vec<Left> {
             if let Some(reservation) = reservations.remove(&index) {
                 limiter.unreserve(reservation);
             }
-            events.insert((now + ms(request.answer_after), Event::Answer(index, slot)));
+            events.insert((now + ms(request.answer_after), SimEvent::Answer(index, slot)));
             let travel = ms(request.answer_after).min(MARGIN) * u32::try_from(request.travels_percent).expect("a percentage") / 100;
             left.push(Left { asked: index, sent: now, arrived: now + travel });
         }
@@ -98,14 +98,16 @@ fn start(class: StartClass) -> Priority {
     Priority::start(class, 5, Timestamp::UNIX_EPOCH, "job")
 }
 
-fn asked(at: u64, class: StartClass) -> Asked {
-    Asked { at, priority: start(class), travels_percent: 100, answer_after: 150, rejected: false, reserved_for: None }
+fn asked(at: u64, class: StartClass) -> TestRequest {
+    TestRequest { at, priority: start(class), travels_percent: 100, answer_after: 150, rejected: false, reserved_for: None }
 }
 
 /// Forty requests: the first twenty are slow on their way, the others quick.
-fn crowding() -> Vec<Asked> {
+fn crowding() -> Vec<TestRequest> {
     let travels = |index| if index < 20 { 100 } else { 0 };
-    (0..40).map(|index| Asked { travels_percent: travels(index), answer_after: 800, ..asked(0, StartClass::OnTime) }).collect()
+    (0..40)
+        .map(|index| TestRequest { travels_percent: travels(index), answer_after: 800, ..asked(0, StartClass::OnTime) })
+        .collect()
 }
 
 #[test]
@@ -116,14 +118,14 @@ fn delays_that_vary_crowd_no_second_with_the_margin_and_do_without_it() {
 
 #[test]
 fn a_hundred_starts_at_once_leave_in_under_4_7_s() {
-    let requests: Vec<Asked> = (0..100).map(|_| asked(0, StartClass::OnTime)).collect();
+    let requests: Vec<TestRequest> = (0..100).map(|_| asked(0, StartClass::OnTime)).collect();
     let left = simulate(Limiter::new(rate(RATE)), &requests);
     assert_eq!(left.last().map(|last| last.sent), Some(ms(4_600)));
 }
 
 #[test]
 fn the_first_burst_leaves_whole_and_at_once() {
-    let requests: Vec<Asked> = (0..20).map(|_| asked(0, StartClass::OnTime)).collect();
+    let requests: Vec<TestRequest> = (0..20).map(|_| asked(0, StartClass::OnTime)).collect();
     assert!(simulate(Limiter::new(rate(RATE)), &requests).iter().all(|left| left.sent == Duration::ZERO));
 }
 
@@ -157,7 +159,7 @@ fn stops_leave_by_class_and_describes_in_the_order_they_came() {
     assert_eq!(limiter.grant(Duration::ZERO).map(|(queued, _)| queued), Some(second));
 }
 
-/// Whatever the order of asking, they leave in the order given.
+/// They leave in the order given, in any order of asking.
 fn check_order(expected: &[Priority]) {
     let mut limiter = Limiter::new(rate(RATE));
     for priority in expected.iter().rev() {
@@ -244,7 +246,7 @@ fn a_slot_that_is_not_used_is_free_again_at_once() {
 
 #[test]
 fn late_starts_and_retries_leave_only_while_the_starts_to_come_find_a_slot() {
-    // (slots, starts due in 500 ms, class) -> how many of ten leave now
+    // (slots, reserved starts in 500 ms, class) -> how many of ten leave now
     for (slots, due, class, expected) in [
         (20, 0, StartClass::Again, 10),
         (20, 15, StartClass::Again, 5),
@@ -287,9 +289,9 @@ prop_compose! {
         answer_after in prop_oneof![Just(1_u64), 1_u64..600, Just(2_000)],
         rejected in prop::bool::weighted(0.1),
         reserved_for in prop::option::of(0_u64..2_000),
-    ) -> Asked {
+    ) -> TestRequest {
         let reserved_for = reserved_for.filter(|_| class == StartClass::OnTime);
-        Asked { at, priority: start(class), travels_percent, answer_after, rejected, reserved_for }
+        TestRequest { at, priority: start(class), travels_percent, answer_after, rejected, reserved_for }
     }
 }
 
@@ -303,33 +305,37 @@ proptest! {
         prop_assert!(busiest_second(&left) <= slots as usize);
     }
 
-    /// For reserved starts it makes no difference at all that late ones and retries are there.
+    /// Late starts and retries make no difference to reserved starts.
     #[test]
     fn retries_never_delay_a_start_that_was_reserved(
         slots in 1_u32..8,
         requests in prop::collection::vec(any_request(), 0..60),
     ) {
-        // A start is armed seconds ahead; a rejection may stretch what is held after the fact, so there is none here.
-        let ahead = |request: Asked| Asked {
+        // A start is armed seconds ahead. There are no rejections here, because one makes held slots last longer
+        // afterwards.
+        let ahead = |request: TestRequest| TestRequest {
             rejected: false,
             at: request.at + 2_000,
-            reserved_for: (request.priority.class == Class::Start(StartClass::OnTime)).then_some(5_000),
+            reserved_for: (request.priority.class == QueueClass::Start(StartClass::OnTime)).then_some(5_000),
             ..request
         };
-        let requests: Vec<Asked> = requests.into_iter().map(ahead).collect();
+        let requests: Vec<TestRequest> = requests.into_iter().map(ahead).collect();
         let (with, without) = reserved_starts_with_and_without_the_others(slots, &requests);
         prop_assert_eq!(with, without);
     }
 }
 
 /// When each reserved start leaves, as (asked at, sent at): among all the requests, and if the reserved starts were alone.
-fn reserved_starts_with_and_without_the_others(slots: u32, requests: &[Asked]) -> (Vec<(u64, Duration)>, Vec<(u64, Duration)>) {
-    let reserved_starts = |requests: &[Asked]| {
+fn reserved_starts_with_and_without_the_others(
+    slots: u32,
+    requests: &[TestRequest],
+) -> (Vec<(u64, Duration)>, Vec<(u64, Duration)>) {
+    let reserved_starts = |requests: &[TestRequest]| {
         let left = simulate(Limiter::new(rate(slots)), requests);
         let is_reserved = |left: &&Left| requests[left.asked].reserved_for.is_some();
         left.iter().filter(is_reserved).map(|left| (requests[left.asked].at, left.sent)).collect()
     };
-    let alone: Vec<Asked> = requests.iter().filter(|request| request.reserved_for.is_some()).cloned().collect();
+    let alone: Vec<TestRequest> = requests.iter().filter(|request| request.reserved_for.is_some()).cloned().collect();
     (reserved_starts(requests), reserved_starts(&alone))
 }
 
@@ -337,8 +343,8 @@ fn reserved_starts_with_and_without_the_others(slots: u32, requests: &[Asked]) -
 /// are 4 ms apart. At 3,364 one slot is free, and the start of that instant takes it: the start of 3,368 finds another.
 #[test]
 fn a_late_start_whose_slot_frees_between_two_starts_delays_neither() {
-    let on_time = |at, answer_after| Asked { answer_after, reserved_for: Some(5_000), ..asked(at, StartClass::OnTime) };
-    let late = Asked { answer_after: 2_000, ..asked(2_115, StartClass::Late) };
+    let on_time = |at, answer_after| TestRequest { answer_after, reserved_for: Some(5_000), ..asked(at, StartClass::OnTime) };
+    let late = TestRequest { answer_after: 2_000, ..asked(2_115, StartClass::Late) };
     let requests = [on_time(2_118, 2_000), on_time(3_368, 150), on_time(3_364, 150), on_time(2_270, 95), late];
     let (with, without) = reserved_starts_with_and_without_the_others(4, &requests);
     assert_eq!(with, [2_118, 2_270, 3_364, 3_368].map(|at| (at, ms(at))));

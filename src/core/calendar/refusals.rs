@@ -1,5 +1,5 @@
-//! Which of a trigger's rules say no to a start at an instant, or on a date: asked of the search itself, one rule at a time, so that
-//! it cannot disagree with the plan. Refuses to know jobs and words.
+//! Which rules of a trigger prevent a start at an instant, or on a date. The search itself is asked, one rule at a
+//! time, so that the answer cannot disagree with the plan. Does not know jobs and words.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use super::date_starts::window;
 use super::search::DATES_BEFORE;
 use super::wall;
-use super::written::window;
 use super::{CronField, DateRange, Dates, Start, Trigger, Weekdays, When};
 
-/// Most times of a date that are judged, when none of them is a start.
-const JUDGED_MAX: usize = 100;
+/// Most times of a date that are checked, when none of them is a start.
+const TIMES_MAX: usize = 100;
 
-/// A rule that says no.
+/// A rule that prevents a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RuleRefusal {
     /// `from`: no start before it.
     From(Timestamp),
     /// `until`: no start from then on.
@@ -37,7 +37,7 @@ pub enum Refusal {
         /// The start.
         first: Timestamp,
     },
-    /// Steps of `every` are counted from an instant, and this is none of them.
+    /// Steps of `every` are counted from an instant, and this is not one of them.
     BetweenSteps(Timestamp),
     /// It is outside the `between` of `every`.
     Outside,
@@ -45,16 +45,17 @@ pub enum Refusal {
     NotWritten,
 }
 
-/// The instants of a local date, from the first to the first of the next. Empty when the zone left the date out. `None` outside the
-/// years jiff knows.
+/// The instants of a local date, from the first to the first of the next. Empty when the zone left the date out. `None`
+/// outside the years jiff knows.
 pub fn day(zone: &TimeZone, date: Date) -> Option<(Timestamp, Timestamp)> {
     let first = |date: Date| wall::timestamp(wall::first_instant(zone, date));
     first(date).zip(first(date.tomorrow().ok()?))
 }
 
 impl When {
-    /// The rules that say no to a start at `at`, in the order in which an operator would look. None: it is a start.
-    pub fn refusals(&self, at: Timestamp) -> Vec<Refusal> {
+    /// Returns the rules that prevent a start at `at`, in the order in which an operator would look. Empty: it is a
+    /// start.
+    pub fn refusals(&self, at: Timestamp) -> Vec<RuleRefusal> {
         let mut refusals = self.outside_bounds(at);
         let times = self.without_dates();
         let found = times.brought_by(at);
@@ -65,25 +66,25 @@ impl When {
             refusals.push(self.no_such_time(at, local));
             return refusals;
         }
-        let judged = found.iter().map(|(date, _)| {
+        let refusals_of_dates = found.iter().map(|(date, _)| {
             let excepted = if self.counts_windows() { *date } else { local.date() };
             self.not_on(*date).into_iter().chain(self.excepted(excepted)).collect::<Vec<_>>()
         });
-        // Of several dates that bring it, one that may is enough.
-        refusals.extend(judged.min_by_key(Vec::len).unwrap_or_default());
+        // If several dates have this time, one that is allowed is enough.
+        refusals.extend(refusals_of_dates.min_by_key(Vec::len).unwrap_or_default());
         refusals
     }
 
-    /// The rules that keep every time that the trigger has on `date` from being a start. None: it has a start that date.
-    pub fn refusals_on(&self, date: Date) -> Vec<Refusal> {
-        let Some((from, to)) = day(&self.zone, date) else { return vec![Refusal::NotWritten] };
+    /// Returns the rules that prevent every time that the trigger has on `date`. Empty: it has a start on that date.
+    pub fn refusals_on(&self, date: Date) -> Vec<RuleRefusal> {
+        let Some((from, to)) = day(&self.zone, date) else { return vec![RuleRefusal::NotWritten] };
         if self.between(from, to).next().is_some() {
             return Vec::new();
         }
         let times = self.without_dates();
         let times = When { from: None, until: None, ..times };
-        let mut refusals: Vec<Refusal> = Vec::new();
-        for start in times.between(from, to).take(JUDGED_MAX) {
+        let mut refusals: Vec<RuleRefusal> = Vec::new();
+        for start in times.between(from, to).take(TIMES_MAX) {
             for refusal in self.refusals(start.at) {
                 if !refusals.contains(&refusal) {
                     refusals.push(refusal);
@@ -92,18 +93,18 @@ impl When {
         }
         if refusals.is_empty() {
             refusals.extend(self.outside_bounds(from));
-            refusals.push(self.not_on(date).unwrap_or(Refusal::NotWritten));
+            refusals.push(self.not_on(date).unwrap_or(RuleRefusal::NotWritten));
         }
         refusals
     }
 
-    fn outside_bounds(&self, at: Timestamp) -> Vec<Refusal> {
-        let from = self.from.filter(|from| at < *from).map(Refusal::From);
-        let until = self.until.filter(|until| at >= *until).map(Refusal::Until);
+    fn outside_bounds(&self, at: Timestamp) -> Vec<RuleRefusal> {
+        let from = self.from.filter(|from| at < *from).map(RuleRefusal::From);
+        let until = self.until.filter(|until| at >= *until).map(RuleRefusal::Until);
         from.into_iter().chain(until).collect()
     }
 
-    /// The same times, on every day that the trigger knows apart from them.
+    /// The same times, on every day.
     fn without_dates(&self) -> When {
         let trigger = match &self.trigger {
             Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Weekdays::DAILY },
@@ -113,7 +114,8 @@ impl When {
         When { trigger, zone: self.zone.clone(), from: None, until: None, except: Arc::new(Dates::default()) }
     }
 
-    /// The dates whose written times, or whose steps, make a start at `at`, whatever days and exceptions say.
+    /// Returns the dates whose written times, or whose steps, make a start at `at`, without regard to days and
+    /// exceptions.
     fn brought_by(&self, at: Timestamp) -> Vec<(Date, Start)> {
         let second = wall::floor(at);
         if let Trigger::Once(_) | Trigger::After(_) = self.trigger {
@@ -135,53 +137,53 @@ impl When {
         dates_near(&self.zone, at).filter_map(open).last()
     }
 
-    /// Whether days and exceptions go by the date on which a window began.
+    /// Whether days and exceptions count by the date on which a window began.
     fn counts_windows(&self) -> bool {
         matches!(self.trigger, Trigger::Every { between: Some(_), .. })
     }
 
-    fn not_on(&self, date: Date) -> Option<Refusal> {
+    fn not_on(&self, date: Date) -> Option<RuleRefusal> {
         match &self.trigger {
             Trigger::At { days, .. } | Trigger::Every { days, .. } => {
-                (!days.contains(date.weekday())).then_some(Refusal::Days(date))
+                (!days.contains(date.weekday())).then_some(RuleRefusal::Days(date))
             }
             Trigger::Cron(pattern) => {
-                let misfits = pattern.misfits_of_date(date);
-                (!misfits.is_empty()).then_some(Refusal::CronDate(date, misfits))
+                let mismatches = pattern.mismatches_of_date(date);
+                (!mismatches.is_empty()).then_some(RuleRefusal::CronDate(date, mismatches))
             }
             Trigger::Once(_) | Trigger::After(_) => None,
         }
     }
 
-    fn excepted(&self, date: Date) -> Option<Refusal> {
-        self.except.naming(date).map(|range| Refusal::Except(date, range.clone()))
+    fn excepted(&self, date: Date) -> Option<RuleRefusal> {
+        self.except.naming(date).map(|range| RuleRefusal::Except(date, range.clone()))
     }
 
-    /// Why no time of the trigger is at `at`, which is `local` on its clock.
-    fn no_such_time(&self, at: Timestamp, local: DateTime) -> Refusal {
+    /// Returns why no time of the trigger is at `at`, which is `local` on its clock.
+    fn no_such_time(&self, at: Timestamp, local: DateTime) -> RuleRefusal {
         let first = wall::timestamp(wall::resolve(&self.zone, local).0).filter(|first| *first < at);
-        let second_pass = |is_written: bool| first.filter(|_| is_written).map(|first| Refusal::SecondPass { local, first });
+        let second_pass = |is_written: bool| first.filter(|_| is_written).map(|first| RuleRefusal::SecondPass { local, first });
         match &self.trigger {
-            Trigger::At { times, .. } => second_pass(times.contains(&local.time())).unwrap_or(Refusal::NotWritten),
-            Trigger::Once(written) => second_pass(written.contains(&local)).unwrap_or(Refusal::NotWritten),
-            Trigger::After(_) => Refusal::NotWritten,
+            Trigger::At { times, .. } => second_pass(times.contains(&local.time())).unwrap_or(RuleRefusal::NotWritten),
+            Trigger::Once(written) => second_pass(written.contains(&local)).unwrap_or(RuleRefusal::NotWritten),
+            Trigger::After(_) => RuleRefusal::NotWritten,
             Trigger::Cron(pattern) => {
-                let misfits = pattern.misfits_of_time(local.time());
-                let second_pass = second_pass(misfits.is_empty() && pattern.is_fixed_time());
-                let unfit = || if misfits.is_empty() { Refusal::NotWritten } else { Refusal::CronTime(local, misfits) };
+                let mismatches = pattern.mismatches_of_time(local.time());
+                let second_pass = second_pass(mismatches.is_empty() && pattern.is_fixed_time());
+                let unfit =
+                    || if mismatches.is_empty() { RuleRefusal::NotWritten } else { RuleRefusal::CronTime(local, mismatches) };
                 second_pass.unwrap_or_else(unfit)
             }
             Trigger::Every { between: Some(_), .. } => {
-                self.window_over(at).map_or(Refusal::Outside, |(_, begin)| Refusal::BetweenSteps(begin))
+                self.window_over(at).map_or(RuleRefusal::Outside, |(_, begin)| RuleRefusal::BetweenSteps(begin))
             }
-            Trigger::Every { between: None, .. } => {
-                wall::timestamp(wall::first_instant(&self.zone, local.date())).map_or(Refusal::Outside, Refusal::BetweenSteps)
-            }
+            Trigger::Every { between: None, .. } => wall::timestamp(wall::first_instant(&self.zone, local.date()))
+                .map_or(RuleRefusal::Outside, RuleRefusal::BetweenSteps),
         }
     }
 }
 
-/// The dates that may bring a start at `at`, in order.
+/// The dates that may have a start at `at`, in order.
 fn dates_near(zone: &TimeZone, at: Timestamp) -> impl Iterator<Item = Date> {
     let today = zone.to_datetime(at).date();
     (-DATES_BEFORE..=1).filter_map(move |days| today.checked_add(Span::new().days(days)).ok())

@@ -1,4 +1,4 @@
-//! Which fields of a cron expression a time or a date does not fit. Refuses to know zones and instants.
+//! Which fields of a cron expression a time or a date does not fit. Does not know zones and instants.
 
 use jiff::civil::{Date, Time};
 
@@ -27,7 +27,7 @@ pub enum CronField {
 
 impl CronPattern {
     /// The fields for a time of day that `time` does not fit, the greatest first.
-    pub fn misfits_of_time(&self, time: Time) -> Vec<CronField> {
+    pub fn mismatches_of_time(&self, time: Time) -> Vec<CronField> {
         let has = |set: u64, member: i8| set & 1 << member != 0;
         let fields = [
             (CronField::Hour, has(self.hours, time.hour())),
@@ -38,7 +38,7 @@ impl CronPattern {
     }
 
     /// The fields for a date that `date` does not fit, the greatest first.
-    pub fn misfits_of_date(&self, date: Date) -> Vec<CronField> {
+    pub fn mismatches_of_date(&self, date: Date) -> Vec<CronField> {
         let month = if self.months & 1 << date.month() == 0 { Some(CronField::Month) } else { None };
         let length = usize::try_from(date.days_in_month() - SHORTEST_MONTH).expect("no month is shorter than 28 days");
         let days = self.days[length][monday_offset(date.first_of_month().weekday())];
@@ -83,8 +83,9 @@ mod tests {
             ("@monthly", &[DayOfMonth, Hour, Minute]),
         ] {
             let pattern = CronPattern::parse(text).expect(text);
-            let misfits = [pattern.misfits_of_date(date(2026, 11, 24)), pattern.misfits_of_time(time(18, 30, 0, 0))].concat();
-            assert_eq!(misfits, expected, "{text}");
+            let mismatches =
+                [pattern.mismatches_of_date(date(2026, 11, 24)), pattern.mismatches_of_time(time(18, 30, 0, 0))].concat();
+            assert_eq!(mismatches, expected, "{text}");
         }
     }
 }

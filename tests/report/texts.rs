@@ -22,17 +22,17 @@ jobs:
   promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
 ";
 
-fn next() -> Vec<ingestd::plan::pauses::Listed> {
+fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
     let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
     let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));
     let pauses = ingestd::plan::pauses::Pauses::new(&schedule);
-    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.listed(occurrence)).collect()
+    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.with_pauses(occurrence)).collect()
 }
 
-/// On air: a loop, a live source without an end, a film of known length, something that nobody can name.
+/// On air: a loop, a live source without an end, a film of known length, a task without an id.
 fn ledger() -> LedgerView {
     let promo = on_air("promo", minutes(-30));
     let live = on_air("relay", minutes(-600));
@@ -128,7 +128,7 @@ fn without_a_daemon_the_text_says_what_that_means_and_how_old_it_is() {
     let why = "no daemon answers at `127.0.0.1:8620` (Connection refused)".to_owned();
     let head = "\
 failing
-  no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is taken off the air
+  no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is stopped
   `filler` is on air without a task id, so it cannot be stopped from here
 
 generation 12, accepted at 2026-11-22T08:00:00Z
@@ -159,7 +159,7 @@ fn trouble_without_end_is_cut_short() {
 }
 
 #[test]
-fn a_row_of_history_is_told_in_one_line() {
+fn a_row_of_history_is_one_line() {
     let waiting = State::Waiting { until: minutes(1), why: WaitReason::Retry };
     let doubt = Occurrence {
         state: waiting,

@@ -1,5 +1,5 @@
-//! The starts that one date brings: written times through a clock change, and elapsed steps through a window. Arithmetic on the
-//! few stretches a day has, so a day costs the same whether it has one start or 86,400. Refuses to know bounds.
+//! The starts of one date: written times at a clock change, and elapsed steps in a window. It is arithmetic on the few
+//! stretches of a day, so a day costs the same with one start and with 86,400. Does not know bounds.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use super::{Dst, Start};
 
 /// What happens to a written time at a clock change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(super) enum ClockChangeRule {
     /// In a gap shifted by the gap; in a repeat the first: `at`.
     Shift,
     /// In a gap carried to its end; in a repeat the first: `cron` of a fixed time.
@@ -24,7 +24,7 @@ pub(super) fn first_written(
     zone: &TimeZone,
     date: Date,
     lower: i64,
-    rule: Rule,
+    rule: ClockChangeRule,
     next: impl Fn(u32) -> Option<u32>,
 ) -> Option<Start> {
     let midnight = wall::midnight(date);
@@ -46,16 +46,16 @@ pub(super) fn first_written(
         match before {
             Some(before) if before.offset < stretch.offset => {
                 let gap = (stretch.from + before.offset - midnight, stretch.from + stretch.offset - midnight);
-                if rule == Rule::Shift
+                if rule == ClockChangeRule::Shift
                     && let Some(second) = first_between(gap.0.max(lower + before.offset - midnight), gap.1)
                 {
                     add(midnight + second - before.offset, midnight + second, Some(Dst::Gap));
-                } else if rule == Rule::Carry && stretch.from >= lower && first_between(gap.0, gap.1).is_some() {
+                } else if rule == ClockChangeRule::Carry && stretch.from >= lower && first_between(gap.0, gap.1).is_some() {
                     add(stretch.from, stretch.from + stretch.offset, Some(Dst::Gap));
                 }
             }
-            // What this stretch repeats was had before it.
-            Some(before) if rule != Rule::Elapse => from = from.max(stretch.from + before.offset - midnight),
+            // The part that this stretch repeats was seen before.
+            Some(before) if rule != ClockChangeRule::Elapse => from = from.max(stretch.from + before.offset - midnight),
             _ => {}
         }
         if let Some(second) = first_between(from, stretch.to + stretch.offset - midnight) {
@@ -68,8 +68,8 @@ pub(super) fn first_written(
     first
 }
 
-/// Of two starts the earlier. Of two at one instant the one whose written time exists, marked as touched by the gap that moved
-/// the other one onto it.
+/// Returns the earlier of two starts. Of two at one instant: the one whose written time exists, marked as affected by
+/// the gap that moved the other one to it.
 pub(super) fn earlier(left: Start, right: Start) -> Start {
     match left.at.cmp(&right.at) {
         std::cmp::Ordering::Less => left,
@@ -110,8 +110,8 @@ pub(super) fn window(zone: &TimeZone, date: Date, between: (Time, Time)) -> Opti
     Some(((begin, end), dst.filter(|dst| *dst == Dst::Gap)))
 }
 
-/// The first wall-clock time `to` after the written time, as an instant. One that is not after the start at `at`, for whatever
-/// reason, is the start + the written difference.
+/// The first wall-clock time `to` after the written time, as an instant. If that is not after the start at `at`, for
+/// any reason, it is the start + the written difference.
 pub(super) fn end_after(zone: &TimeZone, at: i64, written: DateTime, to: Time) -> Option<(i64, Option<Dst>)> {
     let date = if to > written.time() { written.date() } else { written.date().tomorrow().ok()? };
     let written_end = date.to_datetime(to);
