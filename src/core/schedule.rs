@@ -13,6 +13,7 @@ pub mod places;
 pub mod problem;
 mod raw;
 mod read;
+pub mod reference;
 mod resolve;
 mod retry;
 mod robots;

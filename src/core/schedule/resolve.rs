@@ -13,7 +13,7 @@ use super::job::{App, Conflict, EndRule, Job, JobId, Late, OnRemove, RetryPolicy
 use super::moments::Bound;
 use super::problem::{Problem, did_you_mean, shown};
 use super::raw::RawJob;
-use super::robots;
+use super::{fields, robots};
 use crate::calendar::{Dates, Trigger, Weekdays, When};
 use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
@@ -48,7 +48,7 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
     let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
     let end = end(raw, repeat, key, &mut problems);
     let policy = policy(raw, context.policy);
-    if any_refused(raw) {
+    if fields::any_refused(raw) {
         return Err(problems);
     }
     let live = is_live(raw);
@@ -89,21 +89,6 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
         }
         _ => Err(problems),
     }
-}
-
-/// Whether a field that is not looked at above was refused.
-fn any_refused(raw: &RawJob) -> bool {
-    let bounds = raw.from.refused()
-        || raw.until.refused()
-        || raw.except.refused()
-        || raw.trigger.days.refused()
-        || raw.trigger.between.refused();
-    let media = raw.length.refused() || raw.seek.refused() || raw.repeat.refused() || raw.volume.refused() || raw.tempo.refused();
-    let flags = raw.progress.refused() || raw.auto_push.refused() || raw.idle_timeout.refused() || raw.region.refused();
-    let rest =
-        raw.late.refused() || raw.start_within.refused() || raw.priority.refused() || raw.enabled.refused() || raw.note.refused();
-    let rules = raw.conflict.refused() || raw.heal.refused() || raw.on_remove.refused();
-    bounds || media || flags || rest || rules
 }
 
 fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: Span, problems: &mut Vec<Problem>) -> Option<T> {
