@@ -14,11 +14,11 @@ pub(super) struct Key {
     /// Whether it must be written.
     pub(super) needed: bool,
     /// What it says, in one sentence.
-    pub(super) doc: &'static str,
+    doc: &'static str,
     /// What holds when it is not written; empty when there is nothing to say.
-    pub(super) default: &'static str,
+    default: &'static str,
     /// A value, as it is written; empty for a mapping of other keys.
-    pub(super) example: &'static str,
+    example: &'static str,
     schema: fn() -> Value,
 }
 
@@ -133,7 +133,7 @@ pub(super) static APP: [Key; 4] = [
 ];
 
 /// Where a secret is kept: one of these.
-pub(super) static SECRET: [Key; 3] = [
+static SECRET: [Key; 3] = [
     key("env", "The name of an environment variable.", "", "TENCENTCLOUD_SECRET_ID", || {
         place("^(?![A-Za-z0-9]{32,}$)[A-Za-z_][A-Za-z0-9_]{0,255}$", "write the name of an environment variable")
     }),
@@ -144,6 +144,36 @@ pub(super) static SECRET: [Key; 3] = [
         place("^(?![A-Za-z0-9]{32,}$)(?!\\.{1,2}$)[!-.0-9;-~]{1,255}$", "write the name of a credential")
     }),
 ];
+
+/// What the manual says of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyReference {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, in one sentence.
+    pub doc: &'static str,
+    /// What holds when it is not written; empty when there is nothing to say.
+    pub default: &'static str,
+    /// A value, as it is written; empty for a mapping of other keys.
+    pub example: &'static str,
+    /// Whether it must be written.
+    pub needed: bool,
+}
+
+/// Returns every key: those of the file, of `account`, of each application, and of a secret's place.
+pub fn reference() -> [(&'static str, Vec<KeyReference>); 4] {
+    let keys = |table: &[Key]| {
+        let reference = |key: &Key| KeyReference {
+            name: key.name,
+            doc: key.doc,
+            default: key.default,
+            example: key.example,
+            needed: key.needed,
+        };
+        table.iter().map(reference).collect()
+    };
+    [("", keys(&SETTINGS)), ("account", keys(&ACCOUNT)), ("apps.NAME", keys(&APP)), ("secret", keys(&SECRET))]
+}
 
 /// The JSON Schema of the settings, draft-07, for editors.
 pub fn schema() -> Value {

@@ -267,3 +267,18 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     let Some(SecretSource::Credential(name)) = &with.apps["main"].callback_key else { panic!("a credential") };
     assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
 }
+
+#[test]
+fn every_example_of_the_manual_is_accepted() {
+    let [(_, file), (_, account), (_, app), (_, secret)] = reference();
+    let written = |keys: &[KeyReference], indent: &str| -> String {
+        let known = keys.iter().filter(|key| !key.example.is_empty());
+        known.map(|key| format!("{indent}{}: {}\n", key.name, key.example)).collect()
+    };
+    let text = format!("{}account:\n{}apps:\n  main:\n{}", written(&file, ""), written(&account, "  "), written(&app, "    "));
+    assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    for key in secret {
+        let text = format!("{GOOD}callbacks: none\n").replace("{env: KEY}", &format!("{{{}: {}}}", key.name, key.example));
+        assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    }
+}
