@@ -16,9 +16,11 @@ mod check;
 mod clock;
 mod demo;
 mod format;
+mod help;
 mod history;
 pub mod load;
 mod log;
+mod man;
 mod order;
 mod plan;
 mod reload;
@@ -36,7 +38,7 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Declares the enum of verbs and the call of each. `mod` stays outside, where rustfmt finds it.
 macro_rules! verbs {
@@ -67,6 +69,8 @@ verbs! {
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,
+    Man => man,
+    Help => help,
 }
 
 /// Where the daemon's settings are unless `--config` names another file.
@@ -74,7 +78,7 @@ pub const CONFIG_DEFAULT: &str = "/etc/ingestd/ingestd.yaml";
 
 /// Puts media on air in Tencent RTC rooms by the clock.
 #[derive(Debug, Parser)]
-#[command(name = "ingestd", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "ingestd", version, subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Arguments {
     /// The daemon's settings [default: /etc/ingestd/ingestd.yaml]
     #[arg(long, global = true, value_name = "PATH", env = "INGESTD_CONFIG")]
@@ -252,6 +256,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| report_failure(&failure))
 }
 
+/// The definition of the arguments.
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Writes to stderr what went wrong. If stderr is closed there is no other place to write it to.
 fn report_failure(failure: &Failure) -> Exit {
     let _ = io::stderr().write_all(failure.to_string().as_bytes());
@@ -260,13 +269,11 @@ fn report_failure(failure: &Failure) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_of_the_arguments_is_sound() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::schedule::{self, JobId, Source, places};
 use crate::secret::SecretSource;
 use crate::trtc::Endpoint;
 use crate::yaml::{self, Entry, Node};
-pub use keys::schema;
+pub use keys::{KeyReference, reference, schema};
 use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).

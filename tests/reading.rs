@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingestd::calendar::Trigger;
 use ingestd::diagnostic::any_error;
-use ingestd::schedule::{EndRule, Job, Settings, Source, read};
+use ingestd::schedule::{EndRule, Job, Settings, Source, read, reference};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
@@ -172,4 +172,29 @@ fn calendars_are_shared_by_all_files_in_any_order() {
     let reading = read(&[source("a.yaml", jobs), source("b.yaml", calendars)], &settings(), &TimeZoneDatabase::bundled(), now());
     let schedule = reading.schedule.expect("no error");
     assert_eq!(starts(schedule.job("a").expect("it is there"))[0], "Wed 25 18:00:00");
+}
+
+#[test]
+fn a_default_of_the_manual_is_what_a_job_gets_that_does_not_write_the_field() {
+    let plain = job("at: 18:00");
+    let fields = reference::fields().into_iter().map(|field| (field, "", ""));
+    let keys = reference::retry_keys().into_iter().map(|key| (key, "retry: {", "}"));
+    let mut held = 0;
+    for (key, before, after) in fields.chain(keys).filter(|(key, ..)| key.default_is_value) {
+        let default = key.default.expect("it has one");
+        let quote = if default.contains('{') { "'" } else { "" };
+        let written = format!("at: 18:00, {before}{}: {quote}{default}{quote}{after}", key.name);
+        assert!(job(&written).says_the_same(&plain), "{written}");
+        held += 1;
+    }
+    assert!(held >= 14, "only {held} defaults");
+}
+
+#[test]
+fn each_field_is_explained_in_one_sentence() {
+    for key in reference::fields().into_iter().chain(reference::retry_keys()) {
+        let sentence = key.doc.starts_with(|first: char| first.is_ascii_uppercase()) && key.doc.ends_with('.');
+        assert!(sentence && !key.doc.contains(". "), "{}: {}", key.name, key.doc);
+        assert!(!key.values.is_empty() && !key.values.ends_with('.'), "{}: {}", key.name, key.values);
+    }
 }

@@ -1,5 +1,5 @@
-//! The tables of the settings' keys: name, words for editors, whether it must be written, and what JSON Schema says of its value.
-//! The reader knows its keys from here, and the schema is made of them. Refuses to know how a value is read.
+//! The tables of the settings' keys: name, one sentence, default, example, whether it must be written, and what JSON Schema says of
+//! its value. The reader, the schema and the manual go by them. How a value is read is not known here.
 
 use serde_json::{Value, json};
 
@@ -13,74 +13,167 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// Whether it must be written.
     pub(super) needed: bool,
-    /// What it says, in one line, for whoever hovers over it in an editor.
+    /// What it says, in one sentence.
     doc: &'static str,
+    /// What holds when it is not written; empty when there is nothing to say.
+    default: &'static str,
+    /// A value, as it is written; empty for a mapping of other keys.
+    example: &'static str,
     schema: fn() -> Value,
 }
 
-const fn key(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: false, doc, schema }
+impl Key {
+    /// The sentence and the default, for whoever hovers over the key in an editor.
+    fn description(&self) -> String {
+        if self.default.is_empty() { self.doc.to_owned() } else { format!("{} Default: {}.", self.doc, self.default) }
+    }
 }
 
-const fn needed(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, needed: true, doc, schema }
+const fn key(name: &'static str, doc: &'static str, default: &'static str, example: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: false, doc, default, example, schema }
+}
+
+const fn needed(name: &'static str, doc: &'static str, example: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, needed: true, doc, default: "", example, schema }
 }
 
 /// The whole file.
 pub(super) static SETTINGS: [Key; 12] = [
-    needed("account", "The account at Tencent Cloud that asks for the streams.", || keys(&ACCOUNT)),
-    needed("apps", "The TRTC applications, by the names that jobs use. With only one, jobs need not name it.", apps),
-    key("schedules", "The folder of the schedule files, relative to this file. Default: schedules.", path),
-    key("state", "The folder of the ledger. Default: the StateDirectory= of the unit, else /var/lib/ingestd.", path),
-    key("control", "The socket for orders. Default: in the RuntimeDirectory= of the unit, else in state.", path),
-    key("listen", "Where health and JSON are served: a loopback address and a port, or none. Default: 127.0.0.1:8620.", || {
-        address("127(\\.[0-9]{1,3}){3}|\\[[0:]*:0{0,3}1\\]", "127.0.0.1:8620")
-    }),
-    key("callbacks", "Where TRTC's callbacks arrive: an address of this host and a port, or none, the default.", || {
+    needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
+    needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
+    key("schedules", "The folder of the schedule files, relative to this file.", "schedules", "schedules", path),
+    key(
+        "state",
+        "The folder of the ledger and of the accepted sources.",
+        "the StateDirectory= of the unit, else /var/lib/ingestd",
+        "/var/lib/ingestd",
+        path,
+    ),
+    key(
+        "control",
+        "The socket for orders.",
+        "control.sock in the RuntimeDirectory= of the unit, else in state",
+        "/run/ingestd/control.sock",
+        path,
+    ),
+    key(
+        "listen",
+        "Where health and JSON are served: a loopback address and a port, or none.",
+        "127.0.0.1:8620",
+        "127.0.0.1:8620",
+        || address("127(\\.[0-9]{1,3}){3}|\\[[0:]*:0{0,3}1\\]", "127.0.0.1:8620"),
+    ),
+    key("callbacks", "Where TRTC's callbacks arrive: an address of this host and a port, or none.", "none", "0.0.0.0:8622", || {
         address("[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+(%[0-9]+)?\\]", "0.0.0.0:8622")
     }),
-    key("rate", "Requests a second for each action. Default: 20, which is what an ordinary account may.", || {
+    key("rate", "Requests a second for each action, 1 to 1000; an ordinary account may send 20.", "20", "20", || {
         whole(1, u64::from(RATE_MAX))
     }),
-    key("require_sync", "Hold starts, up to 5 minutes, until systemd-timesyncd has set the clock. Default: false.", boolean),
-    key("watch", "Take up edits of the schedule files without being asked. Default: true.", boolean),
-    key("alerts", "Only its default, an empty list, is taken yet.", || json!({"type": "array", "maxItems": 0})),
-    key("listen_public", "Only its default, false, is taken yet.", || json!({"const": false})),
+    key(
+        "require_sync",
+        "Whether starts wait, up to 5 minutes, until systemd-timesyncd has set the clock.",
+        "false",
+        "true",
+        boolean,
+    ),
+    key("watch", "Whether edits of the schedule files come into force without an order.", "true", "true", boolean),
+    key("alerts", "Only its default is accepted yet.", "[]", "[]", || json!({"type": "array", "maxItems": 0})),
+    key("listen_public", "Only its default is accepted yet.", "false", "false", || json!({"const": false})),
 ];
 
 /// `account`.
 pub(super) static ACCOUNT: [Key; 5] = [
-    key("secret_id", "Where the SecretId is kept. Default: {env: TENCENTCLOUD_SECRET_ID}.", secret),
-    key("secret_key", "Where the SecretKey is kept. Default: {env: TENCENTCLOUD_SECRET_KEY}.", secret),
-    key("token", "Where the token of temporary keys is kept. Default: $TENCENTCLOUD_TOKEN, if it is set.", secret),
-    needed("region", "X-TC-Region of jobs that name none.", places::region_schema),
-    key("endpoint", "Where requests go. Plain http only to a loopback address. Default: https://trtc.tencentcloudapi.com.", || {
-        let host = "https://[^\\s/@?#]+|http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]+)?";
-        let form = "write an `https` URL of a host and a port, or an `http` URL of a loopback address";
-        text_like(&format!("^({host})/?$"), form, &[ENDPOINT_DEFAULT, "http://127.0.0.1:8621"])
-    }),
+    key(
+        "secret_id",
+        "Where the SecretId is kept.",
+        "{env: TENCENTCLOUD_SECRET_ID}",
+        "{credential: tencentcloud-secret-id}",
+        secret,
+    ),
+    key(
+        "secret_key",
+        "Where the SecretKey is kept.",
+        "{env: TENCENTCLOUD_SECRET_KEY}",
+        "{credential: tencentcloud-secret-key}",
+        secret,
+    ),
+    key(
+        "token",
+        "Where the token of temporary keys is kept.",
+        "{env: TENCENTCLOUD_TOKEN}, if it is set",
+        "{env: TENCENTCLOUD_TOKEN}",
+        secret,
+    ),
+    needed("region", "X-TC-Region of jobs that name none.", "ap-singapore", places::region_schema),
+    key(
+        "endpoint",
+        "Where requests go; plain http only to a loopback address.",
+        ENDPOINT_DEFAULT,
+        "https://trtc.intl.tencentcloudapi.com",
+        || {
+            let host = "https://[^\\s/@?#]+|http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]+)?";
+            let form = "write an `https` URL of a host and a port, or an `http` URL of a loopback address";
+            text_like(&format!("^({host})/?$"), form, &[ENDPOINT_DEFAULT, "http://127.0.0.1:8621"])
+        },
+    ),
 ];
 
 /// One of `apps`.
 pub(super) static APP: [Key; 4] = [
-    needed("sdk_app_id", "The SDKAppID of the application.", || whole(1, u64::from(u32::MAX))),
-    needed("secret_key", "Where the SDKSecretKey is kept, which signs UserSig.", secret),
-    key("private_map_key", "Whether advanced permission control is on for the application. Default: false.", boolean),
-    key("callback_key", "Where the key of the application's callbacks is kept; needed when callbacks are on.", secret),
+    needed("sdk_app_id", "The SDKAppID of the application.", "1400000001", || whole(1, u64::from(u32::MAX))),
+    needed("secret_key", "Where the SDKSecretKey is kept, which signs UserSig.", "{credential: trtc-app-main}", secret),
+    key("private_map_key", "Whether advanced permission control is on for the application.", "false", "true", boolean),
+    key(
+        "callback_key",
+        "Where the key of the application's callbacks is kept; needed when callbacks are on.",
+        "",
+        "{credential: trtc-callback-main}",
+        secret,
+    ),
 ];
 
 /// Where a secret is kept: one of these.
 static SECRET: [Key; 3] = [
-    key("env", "The name of an environment variable.", || {
+    key("env", "The name of an environment variable.", "", "TENCENTCLOUD_SECRET_ID", || {
         place("^(?![A-Za-z0-9]{32,}$)[A-Za-z_][A-Za-z0-9_]{0,255}$", "write the name of an environment variable")
     }),
-    key("file", "The path of a file that only the daemon can read, relative to this file.", || {
+    key("file", "The path of a file that only the daemon can read, relative to this file.", "", "keys/secret-id", || {
         place("^(?![A-Za-z0-9]{32,}$).+$", "write the path of a file")
     }),
-    key("credential", "The name under which LoadCredential= of the unit loads it.", || {
+    key("credential", "The name under which LoadCredential= of the unit loads it.", "", "tencentcloud-secret-id", || {
         place("^(?![A-Za-z0-9]{32,}$)(?!\\.{1,2}$)[!-.0-9;-~]{1,255}$", "write the name of a credential")
     }),
 ];
+
+/// What the manual says of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyReference {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, in one sentence.
+    pub doc: &'static str,
+    /// What holds when it is not written; empty when there is nothing to say.
+    pub default: &'static str,
+    /// A value, as it is written; empty for a mapping of other keys.
+    pub example: &'static str,
+    /// Whether it must be written.
+    pub needed: bool,
+}
+
+/// Returns every key: those of the file, of `account`, of each application, and of a secret's place.
+pub fn reference() -> [(&'static str, Vec<KeyReference>); 4] {
+    let keys = |table: &[Key]| {
+        let reference = |key: &Key| KeyReference {
+            name: key.name,
+            doc: key.doc,
+            default: key.default,
+            example: key.example,
+            needed: key.needed,
+        };
+        table.iter().map(reference).collect()
+    };
+    [("", keys(&SETTINGS)), ("account", keys(&ACCOUNT)), ("apps.NAME", keys(&APP)), ("secret", keys(&SECRET))]
+}
 
 /// The JSON Schema of the settings, draft-07, for editors.
 pub fn schema() -> Value {
@@ -95,7 +188,7 @@ pub fn schema() -> Value {
 
 fn keys(table: &[Key]) -> Value {
     let needed: Vec<&str> = table.iter().filter(|key| key.needed).map(|key| key.name).collect();
-    mapping(table.iter().map(|key| (key.name, key.doc, (key.schema)())), &needed)
+    mapping(table.iter().map(|key| (key.name, key.description(), (key.schema)())), &needed)
 }
 
 fn secret() -> Value {

@@ -11,7 +11,7 @@ fn reading(text: &str) -> Reading {
 }
 
 /// Everything that any output could show of a reading.
-fn shown(reading: &Reading) -> String {
+fn quote(reading: &Reading) -> String {
     let texts = BTreeMap::from([(Arc::from("s.yaml"), reading.drawable.as_str())]);
     let json: Vec<String> = reading.diagnostics.iter().map(|diagnostic| diagnostic.json().to_string()).collect();
     format!("{}{}{reading:?}", diagnostic::render(&reading.diagnostics, &texts, false), json.join("\n"))
@@ -226,7 +226,7 @@ fn a_secret_in_plain_text_is_refused_and_never_shown() {
     ] {
         let reading = reading(&text.replace("SECRET", secret));
         assert!(diagnostic::any_error(&reading.diagnostics), "{text:?} is accepted");
-        let shown = shown(&reading);
+        let shown = quote(&reading);
         assert!(!shown.contains(secret), "{text:?} shows it:\n{shown}");
         assert!(!shown.to_lowercase().contains(&secret[8..20].to_lowercase()), "{text:?} shows a part of it:\n{shown}");
     }
@@ -235,7 +235,7 @@ fn a_secret_in_plain_text_is_refused_and_never_shown() {
 #[test]
 fn a_mistake_is_drawn_with_what_may_be_seen_of_its_line() {
     let reading = reading("account: {secret_key: abcDEF123, raet: hush, region: ap-singapore}  # hush\n");
-    let drawn = shown(&reading);
+    let drawn = quote(&reading);
     assert!(drawn.contains("account: {secret_key: *********, raet: ****, region: ap-singapore}  # ****"), "{drawn}");
     assert!(drawn.contains("error[plain-text-secret]: `secret_key` is written into this file as plain text"), "{drawn}");
     assert!(drawn.contains("`{env: NAME}`, `{file: PATH}` or `{credential: NAME}`"), "{drawn}");
@@ -266,4 +266,19 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     assert!(with.callbacks.is_some());
     let Some(SecretSource::Credential(name)) = &with.apps["main"].callback_key else { panic!("a credential") };
     assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+}
+
+#[test]
+fn every_example_of_the_manual_is_accepted() {
+    let [(_, file), (_, account), (_, app), (_, secret)] = reference();
+    let written = |keys: &[KeyReference], indent: &str| -> String {
+        let known = keys.iter().filter(|key| !key.example.is_empty());
+        known.map(|key| format!("{indent}{}: {}\n", key.name, key.example)).collect()
+    };
+    let text = format!("{}account:\n{}apps:\n  main:\n{}", written(&file, ""), written(&account, "  "), written(&app, "    "));
+    assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    for key in secret {
+        let text = format!("{GOOD}callbacks: none\n").replace("{env: KEY}", &format!("{{{}: {}}}", key.name, key.example));
+        assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    }
 }

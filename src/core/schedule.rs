@@ -15,6 +15,7 @@ mod policy;
 pub mod problem;
 mod raw;
 mod read;
+pub mod reference;
 mod resolve;
 mod retry;
 mod robots;

@@ -52,23 +52,23 @@ pub(super) fn link(
     some_lack: bool,
     linter: &mut Linter,
 ) -> Vec<Diagnostic> {
-    let mut linker = Linker { chained, depths: HashMap::new(), diagnostics: Vec::new() };
-    while let Some((id, first)) = linker.chained.pop_first() {
+    let mut chain = Linker { chained, depths: HashMap::new(), diagnostics: Vec::new() };
+    while let Some((id, first)) = chain.chained.pop_first() {
         let mut path = vec![(id, first)];
         // Up to a job that is known, by way of those that are not linked yet.
         let before = loop {
             let (_, last) = path.last().expect("it begins with one");
-            match linker.chained.remove_entry(&last.after) {
+            match chain.chained.remove_entry(&last.after) {
                 Some(next) => path.push(next),
                 None => break last.after.clone(),
             }
         };
         if let Some(at) = path.iter().position(|(id, _)| *id == before) {
-            linker.diagnostics.push(circle(&path[at..]));
+            chain.diagnostics.push(circle(&path[at..]));
         } else if let Some(job) = jobs.get(&before) {
             let mut before = Arc::clone(job);
             while let Some((id, next)) = path.pop() {
-                let Some(job) = linker.link(&before, next, linter) else { break };
+                let Some(job) = chain.link(&before, next, linter) else { break };
                 before = Arc::new(job);
                 jobs.insert(id, Arc::clone(&before));
             }
@@ -77,13 +77,13 @@ pub(super) fn link(
             let hint = did_you_mean(before.as_str(), named.keys().filter(|name| *name != id).map(JobId::as_str));
             let message = format!("`after`: no file has a job {}", quote(before.as_str()));
             let problem = Diagnostic::error("unknown-job", message).at(last.trigger.clone()).job(id.as_str());
-            linker
+            chain
                 .diagnostics
                 .push(problem.hint(hint.unwrap_or_else(|| "write the name of a job, as it stands under `jobs`".to_owned())));
         }
         // Else there is an error about the job before, and nothing to add.
     }
-    linker.diagnostics
+    chain.diagnostics
 }
 
 struct Linker {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use super::fields::{self, Group};
 use super::moments::Bound;
 use super::policy::RetryPolicy;
 use super::problem::Problem;
-use super::raw::{RawJob, Slot};
+use super::raw::{RawJob, Slot, Written};
 use super::values::format_duration;
 use crate::diagnostic::Span;
 use crate::trtc::StreamUrl;
@@ -33,15 +34,8 @@ pub(super) fn combine(raw: &mut RawJob, inherited: impl Fn(Span) -> bool) -> Vec
 
 /// The triggers that are written, each with the place of its key.
 pub(super) fn triggers(raw: &RawJob) -> Vec<(&'static str, Span)> {
-    let trigger = &raw.trigger;
-    let all = [
-        ("at", trigger.at.written, trigger.at.key),
-        ("once", trigger.once.written, trigger.once.key),
-        ("cron", trigger.cron.written, trigger.cron.key),
-        ("every", trigger.every.written, trigger.every.key),
-        ("after", trigger.after.written, trigger.after.key),
-    ];
-    all.into_iter().filter(|(_, written, _)| *written).map(|(name, _, key)| (name, key)).collect()
+    let written = fields::written(raw, |group| group == Group::Trigger);
+    written.into_iter().map(|(name, written)| (name, written.key)).collect()
 }
 
 fn one_trigger(raw: &mut RawJob) -> Option<Problem> {
@@ -211,11 +205,9 @@ pub(super) fn idle_defaults(raw: &RawJob) -> Vec<Problem> {
     if !triggers(raw).is_empty() {
         return Vec::new();
     }
-    let trigger = &raw.trigger;
-    let idle = [("days", trigger.days.written, trigger.days.key), ("between", trigger.between.written, trigger.between.key)];
-    let written = idle.into_iter().filter(|(_, written, _)| *written);
-    written
-        .map(|(name, _, key)| {
+    let idle = fields::written(raw, |group| matches!(group, Group::Modifier(_)));
+    idle.into_iter()
+        .map(|(name, Written { key, .. })| {
             let message = format!(
                 "`{name}` in `defaults` without a trigger: a job that writes its own trigger drops it, so it never applies"
             );

@@ -2,7 +2,7 @@
 //! from one table, so that a field is added in one place. Refuses to know how fields go together.
 
 use super::problem::{Problem, did_you_mean, quote};
-use super::raw::{RawEnd, RawJob, RawTrigger};
+use super::raw::{RawEnd, RawJob, RawTrigger, Written};
 use super::shared::Shared;
 pub(super) use super::table::FIELDS;
 use super::value_kind::FieldReader;
@@ -28,16 +28,56 @@ impl Group {
     }
 }
 
-/// One field of a job.
+/// What holds for a job when neither it nor its file's `defaults` write a field.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fallback {
+    /// As if this had been written.
+    Value(&'static str),
+    /// What this says.
+    Rule(&'static str),
+    /// Nothing.
+    None,
+}
+
+/// One field of a job. `defaults` may hold every field.
 pub(super) struct Field {
     /// Its key.
     pub(super) name: &'static str,
-    /// What it says, in one line, for whoever hovers over it in an editor.
-    pub(super) doc: &'static str,
     /// Its group.
     pub(super) group: Group,
-    /// How it is read, and what JSON Schema says of it.
+    /// What it says, in one sentence.
+    pub(super) doc: &'static str,
+    /// What holds when it is not written.
+    pub(super) default: Fallback,
+    /// How it is read, and which values there are.
     pub(super) reader: &'static dyn FieldReader<RawJob>,
+}
+
+impl Field {
+    /// The default, as people read it.
+    pub(super) fn default_text(&self) -> Option<&'static str> {
+        match self.default {
+            Fallback::Value(text) | Fallback::Rule(text) => Some(text),
+            Fallback::None => None,
+        }
+    }
+
+    /// The sentence and the default, for whoever hovers over the key in an editor.
+    pub(super) fn description(&self) -> String {
+        let values = self.reader.values();
+        let default = self.default_text().map_or_else(String::new, |default| format!(" Default: {default}."));
+        format!("{} Values: {values}.{default}", self.doc)
+    }
+}
+
+/// The fields of a group that are written, each with its place.
+pub(super) fn written(raw: &RawJob, of: impl Fn(Group) -> bool) -> Vec<(&'static str, Written)> {
+    FIELDS.iter().filter(|field| of(field.group)).filter_map(|field| Some((field.name, field.reader.written(raw)?))).collect()
+}
+
+/// Whether a field was written and refused.
+pub(super) fn any_refused(raw: &RawJob) -> bool {
+    FIELDS.iter().any(|field| field.reader.refused(raw))
 }
 
 /// Reads the entries of a job, or of `defaults`, over what `raw` already holds; returns what is wrong with them.

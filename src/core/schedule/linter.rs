@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::combine::show_wall;
+use super::fields::{self, Group};
 use super::job::{EndRule, Job};
 use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
@@ -105,15 +106,7 @@ impl Linter {
 
 /// Where the trigger's value stands.
 fn trigger_span(raw: &RawJob) -> Span {
-    let trigger = &raw.trigger;
-    let all = [
-        (trigger.at.written, trigger.at.span),
-        (trigger.once.written, trigger.once.span),
-        (trigger.cron.written, trigger.cron.span),
-        (trigger.every.written, trigger.every.span),
-        (trigger.after.written, trigger.after.span),
-    ];
-    all.into_iter().find(|(written, _)| *written).map_or_else(Span::default, |(_, span)| span)
+    fields::written(raw, |group| group == Group::Trigger).first().map_or_else(Span::default, |(_, written)| written.span)
 }
 
 fn region(job: &Job, raw: &RawJob) -> Option<Problem> {

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::raw::RawJob;
+use super::raw::{RawJob, Written};
 use super::shared::Shared;
-use super::value_kind::{FieldReader, whole};
+use super::value_kind::{FieldReader, Flag, IntRange, Seconds, ValueKind as _, whole};
 use super::{places, values};
-use crate::trtc::start_options::{StartOptions, StartParameter, Takes};
+use crate::trtc::start_options::{StartOptions, StartParameter, Takes, Tempo};
 use crate::yaml::{Entry, Node};
 
 /// What a job or a file's `defaults` wrote of these fields.
@@ -20,13 +20,6 @@ pub(super) struct RawOptions {
     pub(super) values: StartOptions,
     /// The keys whose last value was refused.
     refused: BTreeSet<&'static str>,
-}
-
-impl RawOptions {
-    /// Whether one of them was refused.
-    pub(super) fn refused(&self) -> bool {
-        !self.refused.is_empty()
-    }
 }
 
 /// The field of a parameter.
@@ -66,5 +59,22 @@ impl FieldReader<RawJob> for Passed {
             Takes::Flag => json!({"type": "boolean"}),
             Takes::Tempo => places::tempo_schema(),
         })
+    }
+    fn values(&self) -> String {
+        match self.0.takes {
+            Takes::Whole { least, most } => IntRange::<u64>::new(least, most).values(),
+            Takes::Seconds { least, most } => Seconds(least, most).values(),
+            Takes::Flag => Flag.values(),
+            Takes::Tempo => Tempo::RANGE.to_owned(),
+        }
+    }
+
+    /// Nothing asks where one of these stands.
+    fn written(&self, _: &RawJob) -> Option<Written> {
+        None
+    }
+
+    fn refused(&self, raw: &RawJob) -> bool {
+        raw.options.refused.contains(self.0.key)
     }
 }

@@ -30,6 +30,15 @@ pub(super) struct Slot<T> {
     pub(super) span: Span,
 }
 
+/// Where a field is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    /// The key's place.
+    pub(super) key: Span,
+    /// The value's place.
+    pub(super) span: Span,
+}
+
 impl<T> Default for Slot<T> {
     fn default() -> Slot<T> {
         Slot { written: false, value: None, key: Span::default(), span: Span::default() }

@@ -14,7 +14,7 @@ use super::moments::Bound;
 use super::policy::{Policy, RetryPolicy};
 use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
-use super::robots;
+use super::{fields, robots};
 use crate::calendar::{Dates, Trigger, Weekdays, When};
 use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
@@ -49,7 +49,7 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
     let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
     let end = end(raw, repeat, key, &mut problems);
     let policy = policy(raw, context.retry);
-    if any_refused(raw) {
+    if fields::any_refused(raw) {
         return Err(problems);
     }
     let live = is_live(raw);
@@ -80,20 +80,6 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
         }
         _ => Err(problems),
     }
-}
-
-/// Whether a field that is not looked at above was refused.
-fn any_refused(raw: &RawJob) -> bool {
-    let bounds = raw.from.refused()
-        || raw.until.refused()
-        || raw.except.refused()
-        || raw.trigger.days.refused()
-        || raw.trigger.between.refused();
-    let media = raw.length.refused() || raw.seek.refused() || raw.repeat.refused() || raw.options.refused() || raw.region.refused();
-    let rest =
-        raw.late.refused() || raw.start_within.refused() || raw.priority.refused() || raw.enabled.refused() || raw.note.refused();
-    let rules = raw.conflict.refused() || raw.heal.refused() || raw.on_remove.refused();
-    bounds || media || rest || rules
 }
 
 fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: Span, problems: &mut Vec<Problem>) -> Option<T> {

@@ -17,7 +17,7 @@ use super::value_kind::{mapping, one_of, one_or_many, text_like};
 pub(super) struct Top {
     /// Its name.
     pub(super) name: &'static str,
-    doc: &'static str,
+    pub(super) doc: &'static str,
     schema: fn() -> Value,
 }
 
@@ -61,7 +61,7 @@ pub fn schema(zones: &TimeZoneDatabase) -> Value {
 
 /// What a job and the defaults have in common.
 fn fields() -> Value {
-    let known = FIELDS.iter().filter_map(|field| Some((field.name, field.doc, field.reader.schema()?)));
+    let known = FIELDS.iter().filter_map(|field| Some((field.name, field.description(), field.reader.schema()?)));
     let mut schema = mapping(known, &[]);
     one_of(&mut schema, &of(Group::Trigger));
     one_of(&mut schema, &of(Group::End));

@@ -1,5 +1,5 @@
-//! The kinds of value that a field takes: how one is read and what JSON Schema says of it stand side by side, with one range or
-//! one list of words for both, so that an editor and the reader cannot come to differ. Refuses to know which fields there are.
+//! The kinds of value that a field takes: how one is read, what JSON Schema says of it and what the manual says of it stand side by
+//! side, with one range or one list of words for all three, so that they cannot differ. Refuses to know which fields there are.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
-use super::raw::Slot;
+use super::raw::{Slot, Written};
 use super::shared::Shared;
 use super::values;
 use crate::yaml::{Entry, Node};
@@ -20,6 +20,8 @@ pub(super) trait ValueKind: Sync {
     fn read(&self, node: &Node<'_>, shared: &mut Shared<'_>) -> Result<Self::Value, Vec<Problem>>;
     /// What JSON Schema says of it.
     fn schema(&self) -> Value;
+    /// Which values there are, for the manual.
+    fn values(&self) -> String;
 }
 
 /// How one field is read into a raw mapping `R`.
@@ -28,19 +30,54 @@ pub(super) trait FieldReader<R>: Sync {
     fn read(&self, entry: &Entry<'_>, raw: &mut R, shared: &mut Shared<'_>) -> Vec<Problem>;
     /// What JSON Schema says of its value; nothing for a field whose every value is refused.
     fn schema(&self) -> Option<Value>;
+    /// Which values there are, for the manual.
+    fn values(&self) -> String;
+    /// Where the key and the value stand; nothing when the field is not written, or keeps no places.
+    fn written(&self, raw: &R) -> Option<Written>;
+    /// Whether it was written and refused.
+    fn refused(&self, raw: &R) -> bool;
 }
 
-/// A form, and the slot that its value goes into.
-pub(super) struct IntoSlot<R, F: ValueKind>(pub(super) F, pub(super) fn(&mut R) -> &mut Slot<F::Value>);
+/// A kind of value, and the slot that the value goes into.
+pub(super) struct IntoSlot<R, K: ValueKind> {
+    pub(super) kind: K,
+    pub(super) slot: fn(&R) -> &Slot<K::Value>,
+    pub(super) slot_mut: fn(&mut R) -> &mut Slot<K::Value>,
+}
 
-impl<R, F: ValueKind> FieldReader<R> for IntoSlot<R, F> {
+/// A value of this kind goes into this slot of that raw mapping: `into_slot!(RawJob, Flag => live)`.
+macro_rules! into_slot {
+    ($raw:ty, $kind:expr => $($slot:ident).+) => {
+        $crate::schedule::value_kind::IntoSlot {
+            kind: $kind,
+            slot: |raw: &$raw| &raw.$($slot).+,
+            slot_mut: |raw: &mut $raw| &mut raw.$($slot).+,
+        }
+    };
+}
+pub(super) use into_slot;
+
+impl<R, K: ValueKind> FieldReader<R> for IntoSlot<R, K> {
     fn read(&self, entry: &Entry<'_>, raw: &mut R, shared: &mut Shared<'_>) -> Vec<Problem> {
-        let read = self.0.read(&entry.value, shared);
-        (self.1)(raw).put(entry, read)
+        let read = self.kind.read(&entry.value, shared);
+        (self.slot_mut)(raw).put(entry, read)
     }
 
     fn schema(&self) -> Option<Value> {
-        Some(self.0.schema())
+        Some(self.kind.schema())
+    }
+
+    fn values(&self) -> String {
+        self.kind.values()
+    }
+
+    fn written(&self, raw: &R) -> Option<Written> {
+        let slot = (self.slot)(raw);
+        slot.written.then_some(Written { key: slot.key, span: slot.span })
+    }
+
+    fn refused(&self, raw: &R) -> bool {
+        (self.slot)(raw).refused()
     }
 }
 
@@ -56,6 +93,10 @@ impl ValueKind for Flag {
 
     fn schema(&self) -> Value {
         json!({"type": "boolean"})
+    }
+
+    fn values(&self) -> String {
+        "`true` or `false`".to_owned()
     }
 }
 
@@ -79,6 +120,10 @@ impl<T: TryFrom<u64>> ValueKind for IntRange<T> {
     fn schema(&self) -> Value {
         whole(self.0, self.1)
     }
+
+    fn values(&self) -> String {
+        format!("a whole number from {} to {}", self.0, self.1)
+    }
 }
 
 /// A duration that is at least this.
@@ -94,6 +139,10 @@ impl ValueKind for MinDuration {
     fn schema(&self) -> Value {
         values::duration_schema(self.0)
     }
+
+    fn values(&self) -> String {
+        format!("a duration of at least {}", values::format_duration(self.0))
+    }
 }
 
 /// A duration in whole seconds, from the first to the second.
@@ -108,6 +157,15 @@ impl ValueKind for Seconds {
 
     fn schema(&self) -> Value {
         values::whole_seconds_schema(self.0)
+    }
+
+    fn values(&self) -> String {
+        let [least, most] = [self.0, self.1].map(|seconds| values::format_duration(Duration::from_secs(seconds)));
+        if self.1 == u64::MAX {
+            "a duration in whole seconds".to_owned()
+        } else {
+            format!("a duration from {least} to {most}, in whole seconds")
+        }
     }
 }
 
@@ -125,20 +183,33 @@ impl<T: Copy + Sync> ValueKind for Choice<T> {
         let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
         json!({"enum": words})
     }
+
+    fn values(&self) -> String {
+        let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
+        values::one_of(&words)
+    }
 }
 
-/// A value of its own kind: its reader, and what JSON Schema says of it.
-pub(super) struct Custom<T>(pub(super) fn(&Node<'_>, &mut Shared<'_>) -> Result<T, Vec<Problem>>, pub(super) fn() -> Value);
+/// A value of its own kind: which values there are, their reader, and what JSON Schema says of them.
+pub(super) struct Custom<T>(
+    pub(super) &'static str,
+    pub(super) fn(&Node<'_>, &mut Shared<'_>) -> Result<T, Vec<Problem>>,
+    pub(super) fn() -> Value,
+);
 
 impl<T> ValueKind for Custom<T> {
     type Value = T;
 
     fn read(&self, node: &Node<'_>, shared: &mut Shared<'_>) -> Result<T, Vec<Problem>> {
-        (self.0)(node, shared)
+        (self.1)(node, shared)
     }
 
     fn schema(&self) -> Value {
-        (self.1)()
+        (self.2)()
+    }
+
+    fn values(&self) -> String {
+        self.0.to_owned()
     }
 }
 
@@ -173,8 +244,8 @@ pub fn one_of(mapping: &mut Value, group: &[&str]) {
 }
 
 /// A mapping of these keys and no others; each says what it is. `needed` ones must be written.
-pub fn mapping<'k>(keys: impl IntoIterator<Item = (&'k str, &'k str, Value)>, needed: &[&str]) -> Value {
-    let described = |(name, doc, mut schema): (&str, &str, Value)| {
+pub fn mapping<'k, D: Into<Value>>(keys: impl IntoIterator<Item = (&'k str, D, Value)>, needed: &[&str]) -> Value {
+    let described = |(name, doc, mut schema): (&str, D, Value)| {
         schema["description"] = doc.into();
         (name.to_owned(), schema)
     };
