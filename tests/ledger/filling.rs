@@ -1,11 +1,11 @@
-//! Rows into a ledger, the way the daemon writes them. Knows no test.
+//! Writes rows into a ledger as the daemon does. It does not know which tests there are.
 
 use ingestd::ledger::Ledger;
 use ingestd::occurrence::{Kind, Occurrence, State};
 
 use crate::rows::task;
 
-/// Writes a row as the daemon would: claimed first, then brought to where it is. Answers the row of its task, if it has one.
+/// Writes a row as the daemon does: it claims it, then updates it. Returns the number of its task, if it has one.
 pub(crate) fn write(ledger: &mut Ledger, row: &Occurrence) -> Option<i64> {
     let mut turn = ledger.turn();
     let is_missed = row.attempts == 0 || row.kind == Kind::Summary;

@@ -17,58 +17,31 @@ fn at(seconds: i64) -> Timestamp {
 
 /// A loop of ten-minute media, on air for an hour.
 fn example() -> Occurrence {
-    Occurrence {
-        key: Key { start: at(0), job: JobId::parse("promo").expect("an id") },
-        kind: Kind::Planned,
-        count: 1,
-        end: End::Planned(at(3600)),
-        playout: Playout {
-            destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
-            room: Room::Text("lobby".into()),
-            robot: "promo".into(),
-            stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
-            live: false,
-            length: Some(Duration::from_mins(10)),
-            seek: Duration::ZERO,
-            repeat: Repeat::Forever,
-            volume: None,
-            tempo: None,
-            progress: None,
-            auto_push: None,
-            idle_timeout: None,
-        },
-        policy: Policy {
-            late: Late::Join,
-            start_within: None,
-            retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
-            conflict: Conflict::Reject,
-            heal: true,
-            on_remove: OnRemove::Finish,
-            priority: 5,
-        },
-        generation: 1,
-        state: State::Armed,
-        attempts: 1,
-        tries: 1,
-        restarts: 0,
-        was_in_doubt: false,
-        in_doubt: false,
-        joined: false,
-        exists_since: None,
-        first_sent_at: None,
-        on_air_at: None,
-        ended_at: None,
-        wanted: None,
-        tried_at: None,
-        doubts: Vec::new(),
-        lost_at: None,
-        heals: Vec::new(),
-        adopted: None,
-        confirmed_at: None,
-        task_id: None,
-        fault: None,
-        request_id: None,
-    }
+    let playout = Playout {
+        destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
+        room: Room::Text("lobby".into()),
+        robot: "promo".into(),
+        stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
+        live: false,
+        length: Some(Duration::from_mins(10)),
+        seek: Duration::ZERO,
+        repeat: Repeat::Forever,
+        volume: None,
+        tempo: None,
+        progress: None,
+        auto_push: None,
+        idle_timeout: None,
+    };
+    let policy = Policy {
+        late: Late::Join,
+        start_within: None,
+        retry: RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(30), attempts: 0, also: Vec::new() },
+        conflict: Conflict::Reject,
+        heal: true,
+        on_remove: OnRemove::Finish,
+        priority: 5,
+    };
+    Occurrence::armed(Key { start: at(0), job: JobId::parse("promo").expect("an id") }, End::Planned(at(3600)), playout, policy, 1)
 }
 
 fn rejected(code: &str) -> Answer {
