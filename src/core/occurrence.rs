@@ -263,6 +263,40 @@ const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
 const OPEN_START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 impl Occurrence {
+    /// Returns a planned occurrence as it is claimed: armed, with its first attempt, and nothing known of it yet.
+    pub fn armed(key: Key, end: End, playout: Playout, policy: Policy, generation: i64) -> Occurrence {
+        Occurrence {
+            key,
+            kind: Kind::Planned,
+            count: 1,
+            end,
+            playout,
+            policy,
+            generation,
+            state: State::Armed,
+            attempts: 1,
+            tries: 1,
+            restarts: 0,
+            was_in_doubt: false,
+            in_doubt: false,
+            joined: false,
+            exists_since: None,
+            first_sent_at: None,
+            on_air_at: None,
+            ended_at: None,
+            wanted: None,
+            tried_at: None,
+            doubts: Vec::new(),
+            lost_at: None,
+            heals: Vec::new(),
+            adopted: None,
+            confirmed_at: None,
+            task_id: None,
+            fault: None,
+            request_id: None,
+        }
+    }
+
     /// The last instant at which an attempt may leave as far as the window goes; `None`: no bound.
     pub fn window_closes(&self) -> Option<Timestamp> {
         let end = self.end.at()?;

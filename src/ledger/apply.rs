@@ -10,7 +10,7 @@ use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
 
 impl Ledger {
-    /// Writes everything that is pending; all of it or nothing.
+    /// Writes everything that is pending, or nothing. Returns what that permits.
     pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for write in self.pending.list() {
@@ -22,17 +22,19 @@ impl Ledger {
         Ok(attempts)
     }
 
+    /// Whether there is a row of that key.
     pub(super) fn holds(&self, key: &Key) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
-    /// The same, but for a row that says that it was missed.
+    /// Whether there is a row of that key that is not `missed`.
     pub(super) fn holds_unless_missed(&self, key: &Key) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND NOT (state = 'done' AND outcome = 'missed')";
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
+    /// Whether there is a row of that task.
     pub(super) fn holds_task(&self, task_id: &str) -> Result<bool, LedgerError> {
         Ok(self.connection.prepare_cached("SELECT 1 FROM task WHERE task_id = ?1")?.exists([task_id])?)
     }
@@ -49,7 +51,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     match write {
         Write::Record(occurrence) => {
             let taken =
-                || LedgerError::ours(format!("there is a row of {} already: somebody else writes this ledger", occurrence.key));
+                || LedgerError::ours(format!("there is a row of {} already: another process writes this ledger", occurrence.key));
             columns::insert_occurrence(connection, occurrence)?.then_some(()).ok_or_else(taken)
         }
         Write::Summarise(summary) => summarise(connection, summary),

@@ -1,11 +1,11 @@
-//! Whatever writes into the file, it cannot write what the state machine could not have meant: each rule of the schema refuses a
-//! row that breaks it and nothing else.
+//! Nobody can write a row that the state machine cannot write. Each rule of the schema refuses a row that breaks it, and no other
+//! row. This knows SQL and the tables, and not the daemon.
 
 use rusqlite::Connection;
 
 use super::{ledger, raw};
 
-/// An ordinary row on air; each case changes some of its columns.
+/// An ordinary row on air. Each case changes some of its columns.
 const OCCURRENCE: [(&str, &str); 21] = [
     ("job", "'promo'"),
     ("start_ms", "1000"),
@@ -51,7 +51,7 @@ const TASK: [(&str, &str); 13] = [
 const CALL: [(&str, &str); 5] =
     [("occurrence", "1"), ("action", "'StartStreamIngest'"), ("attempt", "1"), ("sent_ms", "1005"), ("answered_ms", "1040")];
 
-/// What is changed, and the words of the refusal; none where it is possible after all.
+/// The rule, the columns that are changed, and the words of the refusal; `None`: the row is legal.
 type Case = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
 
 fn insert(connection: &Connection, table: &str, ordinary: &[(&str, &str)], changes: &[(&str, &str)]) -> Result<(), String> {
@@ -68,7 +68,7 @@ fn check(table: &str, ordinary: &[(&str, &str)], cases: &[Case]) {
     let (_folder, ledger) = ledger();
     let connection = raw(&ledger);
     for (rule, changes, refusal) in cases {
-        // Undone when it is dropped, so that each case meets an empty ledger.
+        // It is rolled back when it is dropped, so that each case begins with an empty ledger.
         let _undone = connection.unchecked_transaction().expect("a transaction");
         if table != "occurrence" {
             let on_air = [("on_air_ms", "1040")];
@@ -90,7 +90,7 @@ const NOT_ALLOWED: &str = "outcome_reason does not allow this outcome with this 
 
 #[test]
 #[rustfmt::skip]
-fn an_occurrence_that_cannot_be_is_refused() {
+fn an_impossible_occurrence_is_refused() {
     check("occurrence", &OCCURRENCE, &[
         ("the ordinary row", &[("on_air_ms", "1040")], None),
         ("a job has a name", &[("on_air_ms", "1040"), ("job", "''")], Some("length(job) BETWEEN 1 AND 32")),
@@ -150,7 +150,7 @@ fn an_occurrence_that_cannot_be_is_refused() {
 
 #[test]
 #[rustfmt::skip]
-fn a_task_and_a_call_that_cannot_be_are_refused() {
+fn an_impossible_task_or_call_is_refused() {
     check("task", &TASK, &[
         ("the ordinary task", &[], None),
         ("a task belongs to an occurrence", &[("occurrence", "2")], Some("FOREIGN KEY constraint failed")),
@@ -175,7 +175,7 @@ fn a_task_and_a_call_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_name_is_given_once() {
+fn a_job_and_a_start_have_one_row() {
     let (_folder, ledger) = ledger();
     let connection = raw(&ledger);
     let on_air = [("on_air_ms", "1040")];
@@ -187,7 +187,7 @@ fn a_name_is_given_once() {
 }
 
 #[test]
-fn a_row_that_no_version_wrote_is_an_error_with_its_place_and_never_a_guess() {
+fn a_row_that_no_version_wrote_is_an_error_that_names_the_column() {
     let good = r#"{"app":"main","sdk_app_id":1,"region":"r","room":"x","room_type":"string","robot":"u","stream":"https://h/","live":false,
         "length_ms":null,"seek_ms":0,"repeat":1,"volume":null,"tempo":null,"progress":null,"auto_push":null,"idle_timeout":null,
         "end":"planned","late":"join","start_within_ms":null,"retry_first_ms":1,"retry_cap_ms":1,"retry_attempts":0,"retry_also":[],

@@ -1,5 +1,5 @@
-//! The crash table: for each thing a turn can do, what recovery sees when the power fails before the commit, and what when it
-//! fails after. A crash is a copy of the files while the daemon still has them open.
+//! The crash table: for each write of a turn, what recovery sees when the power fails before the commit, and what it sees when the
+//! power fails after the commit. A crash is a copy of the files while they are open; no process is killed here.
 
 use std::fmt::Write;
 use std::fs;
@@ -239,7 +239,7 @@ fn recovered(folder: &Path) -> String {
 }
 
 #[test]
-fn a_crash_before_the_commit_changes_nothing_and_one_after_it_loses_nothing() {
+fn a_crash_before_the_commit_changes_nothing_and_a_crash_after_it_loses_nothing() {
     let mut faults = String::new();
     for Method { name, before, act, after } in METHODS {
         let (_folder, mut ledger) = ledger();
@@ -273,7 +273,7 @@ fn a_crash_before_the_commit_changes_nothing_and_one_after_it_loses_nothing() {
 }
 
 #[test]
-fn a_log_that_was_cut_in_mid_write_loses_the_last_turn_and_no_other() {
+fn a_log_that_was_cut_during_a_write_loses_the_last_turn_only() {
     let (_folder, mut ledger) = ledger();
     write(&mut ledger, &promo());
     let whole = fs::read(ledger.path().with_extension("db-wal")).expect("the log").len();

@@ -1,4 +1,4 @@
-//! Rows into a ledger, the way the daemon writes them. Knows no test.
+//! Writes rows into a ledger as the daemon does. It does not know which tests there are.
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::Ledger;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::rows::task;
 
-/// Writes a row as the daemon would: claimed first, then brought to where it is. Returns the row of its task, if it has one.
+/// Writes a row as the daemon does: it claims it, then updates it. Returns the number of its task, if it has one.
 pub(crate) fn write(ledger: &mut Ledger, row: &Occurrence) -> Option<i64> {
     let numbers = ledger.recover(Timestamp::MAX).expect("readable").numbers;
     assert!(!ledger.has(&row.key, true).expect("readable"), "{} was there", row.key);

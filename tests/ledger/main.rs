@@ -1,5 +1,5 @@
 //! The promise about the ledger: a claim is unique, an outcome is final, nothing impossible can be written, every released file
-//! loads, and a crash loses nothing but what was never durable. Real SQLite, real files.
+//! loads, and a crash loses only what was never durable. It uses real SQLite and real files, and does not mock either.
 
 mod checks;
 mod crash;
@@ -34,7 +34,7 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// The same file without our rules around it.
+/// A connection of its own to the same file, for SQL of the tests.
 pub(crate) fn raw(ledger: &Ledger) -> Connection {
     let connection = Connection::open(ledger.path()).expect("the file");
     connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
@@ -46,7 +46,7 @@ fn count(connection: &Connection, sql: &str) -> i64 {
 }
 
 #[test]
-fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
+fn exactly_one_of_several_claims_at_the_same_time_gets_the_attempt() {
     const CLAIMANTS: usize = 4;
     let (folder, ledger) = ledger();
     let start = at("2026-11-22T10:00:00Z");
@@ -61,7 +61,7 @@ fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
                         barrier.wait();
                         let mut turn = ledger.turn();
                         let claimed = turn.claim(&armed("promo", start)).expect("an answer");
-                        // Who is second finds the row there, either when it claims or when it commits.
+                        // The second finds the row, either when it claims or when it commits.
                         let attempts = turn.commit(start).unwrap_or_default();
                         assert!(claimed || attempts.is_empty(), "no attempt without a claim");
                         attempts.len()
@@ -77,7 +77,7 @@ fn of_claims_at_the_same_time_exactly_one_gets_the_attempt() {
 }
 
 #[test]
-fn an_attempt_names_its_call_and_each_has_one_of_its_own() {
+fn each_attempt_has_a_call_of_its_own() {
     let (_folder, mut ledger) = ledger();
     let row = armed("promo", at("2026-11-22T10:00:00Z"));
     let mut turn = ledger.turn();
@@ -120,7 +120,7 @@ fn an_outcome_is_final() {
         ];
         for state in others {
             let mut turn = ledger.turn();
-            assert!(!turn.claim(&armed(row.key.job.as_str(), start)).expect("an answer"), "a name is for ever");
+            assert!(!turn.claim(&armed(row.key.job.as_str(), start)).expect("an answer"), "its row stays for ever");
             turn.update(&Occurrence { state: state.clone(), ..row.clone() }).expect("decided");
             let error = turn.commit(start).expect_err("it is done");
             assert_eq!(error.to_string(), format!("the row of {} is not there or done already; 0 rows changed", row.key));
@@ -137,7 +137,7 @@ fn failed(code: &str) -> State {
     State::Done { outcome: Outcome::Failed(ingestd::occurrence::Failure::Code(code.to_owned())) }
 }
 
-/// Every value of every row of occurrences, as text.
+/// Every value of every row of `occurrence`, as text.
 fn everything(ledger: &Ledger) -> Vec<String> {
     let connection = raw(ledger);
     let mut statement = connection.prepare("SELECT * FROM occurrence ORDER BY id").expect("a statement");
@@ -160,7 +160,7 @@ fn a_row_that_is_not_there_is_not_updated() {
 }
 
 #[test]
-fn a_summary_counts_on_in_one_row() {
+fn a_summary_stays_one_row_when_it_counts_more() {
     let (_folder, mut ledger) = ledger();
     let start = at("2026-11-22T10:00:00Z");
     let one = missed("promo", start, Outcome::Missed(MissedReason::Down));
@@ -177,13 +177,13 @@ fn a_summary_counts_on_in_one_row() {
 }
 
 #[test]
-fn a_state_folder_is_for_one_daemon() {
+fn two_daemons_cannot_use_one_state_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let lock = Lock::take(folder.path()).expect("the first");
     let error = Lock::take(folder.path()).expect_err("the second").to_string();
     assert!(error.starts_with("another ingestd runs on `") && error.contains(&folder.path().display().to_string()), "{error}");
     drop(lock);
-    Lock::take(folder.path()).expect("it was let go");
+    Lock::take(folder.path()).expect("it was released");
     let error = Lock::take(&folder.path().join("absent")).expect_err("no such folder").to_string();
     assert!(error.starts_with("cannot open the lock `"), "{error}");
 }
@@ -206,7 +206,7 @@ fn only_its_owner_can_read_the_ledger() {
 }
 
 #[test]
-fn no_place_is_made_for_a_secret() {
+fn no_column_is_for_a_secret() {
     let (_folder, mut ledger) = ledger();
     write(&mut ledger, &on_air("promo", at("2026-11-22T10:00:00Z")));
     let connection = raw(&ledger);
@@ -217,6 +217,6 @@ fn no_place_is_made_for_a_secret() {
     assert!(names.contains(&"spec.stream".to_owned()) && names.contains(&"call.request_id".to_owned()), "{names:?}");
     let telling = ["secret", "sig", "token", "password", "credential", "key", "auth"];
     let suspects: Vec<_> = names.iter().filter(|name| telling.iter().any(|word| name.contains(word))).collect();
-    // The name of an entry of `meta` is no key of anybody's.
+    // `meta.key` is the name of an entry, and not a secret key.
     assert_eq!(suspects, ["meta.key"]);
 }

@@ -1,4 +1,4 @@
-//! What the ledger answers to those who only read, beside a daemon that writes and without one.
+//! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
@@ -27,7 +27,7 @@ fn failed(job: &str, start: Timestamp, ended_at: Timestamp) -> Occurrence {
 }
 
 #[test]
-fn history_is_newest_first_and_heeds_every_filter() {
+fn history_is_newest_first_and_obeys_every_filter() {
     let (folder, mut ledger) = ledger();
     for hour in 0..4 {
         write(&mut ledger, &ended("film", hours(hour)));
@@ -57,7 +57,7 @@ fn history_is_newest_first_and_heeds_every_filter() {
         (None, None, Some("cut"), 100, ""),
         (Some("film"), None, Some("missed"), 100, ""),
         (Some("nobody"), None, None, 100, ""),
-        // What is being stopped has its outcome in mind, and none yet.
+        // A row that is being stopped has no outcome before the stop is done.
         (Some("live"), None, Some("ended"), 100, ""),
     ] {
         assert_eq!(ask(job, since, outcome, limit), expected, "{job:?} {since:?} {outcome:?} {limit}");
@@ -86,7 +86,7 @@ fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
         missed("missed", hours(-3), Outcome::Missed(MissedReason::Down)),
         missed("skipped", hours(-3), Outcome::Skipped(ingestd::occurrence::SkippedReason::Conflict)),
         Occurrence { state: State::Done { outcome: Outcome::EndedUnverified }, ..ended("unverified", hours(-4)) },
-        // It began long ago and is trouble now.
+        // It began long ago, and is in trouble now.
         failed("long", hours(-100), hours(-5)),
         Occurrence { state: waiting(WaitReason::Restart), ..on_air("restarting", hours(-200)) },
         Occurrence {
@@ -96,7 +96,7 @@ fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
         },
         Occurrence { state: State::Calling, attempts: 2, ..armed("calling", hours(-31)) },
         Occurrence { state: waiting(WaitReason::Yield), ..on_air("yielding", hours(-6)) },
-        // It is over, and so is its day.
+        // It was over before the time that is asked for.
         failed("yesterday", hours(-26), hours(-25)),
         missed("missed-yesterday", hours(-25), Outcome::Missed(MissedReason::Down)),
     ];
@@ -112,7 +112,7 @@ fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
 }
 
 #[test]
-fn a_reader_sees_each_turn_as_soon_as_it_is_committed_and_none_before() {
+fn a_reader_sees_a_turn_when_it_is_committed_and_not_before() {
     let (folder, mut ledger) = ledger();
     let reader = Reader::open(folder.path()).expect("readable");
     let all = HistoryQuery { limit: 100, ..HistoryQuery::default() };
@@ -127,7 +127,7 @@ fn a_reader_sees_each_turn_as_soon_as_it_is_committed_and_none_before() {
 }
 
 #[test]
-fn questions_of_one_moment_see_one_state_whatever_is_written_between_them() {
+fn queries_at_one_moment_see_one_state_whatever_is_written_between_them() {
     let (folder, mut ledger) = ledger();
     write(&mut ledger, &on_air("promo", start()));
     let reader = Reader::open(folder.path()).expect("readable");
@@ -145,7 +145,7 @@ fn questions_of_one_moment_see_one_state_whatever_is_written_between_them() {
 }
 
 #[test]
-fn without_a_ledger_a_reader_says_so_and_makes_none() {
+fn a_reader_without_a_ledger_says_so_and_does_not_make_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = Reader::open(folder.path()).map(drop).expect_err("there is none").to_string();
     let file = folder.path().join(ingestd::ledger::FILE);

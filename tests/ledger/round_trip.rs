@@ -1,4 +1,4 @@
-//! Every state with every field comes back from the ledger as it was written: what is recovered is what was decided.
+//! Every state, with every field, comes back from the ledger as it was written. How it is stored is not tested here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::rows::{on_air, task};
 use super::{at, ledger, rows};
 use crate::turn::BeginTurn as _;
 
-/// Rows that are tried. Each is some fifty values; the ledger is one file for all of them.
+/// How many rows are tried. Each has some fifty values; all are in one ledger.
 const CASES: u32 = 300;
 
 fn instant() -> impl Strategy<Value = Timestamp> {
@@ -130,7 +130,7 @@ fn fault() -> impl Strategy<Value = LastFault> {
     })
 }
 
-/// A row that the state machine could have come to.
+/// A row that the state machine can write.
 fn occurrence() -> impl Strategy<Value = Occurrence> {
     let name = (instant(), "[a-z0-9][a-z0-9_-]{0,31}", select(vec![Kind::Planned, Kind::Fired]));
     let counts = (1..1_000_u32, 0..1_000_u32, 0..50_u32, 0..i64::MAX);
@@ -189,7 +189,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
     })
 }
 
-/// Mends what the state machine never leaves: what is on air, or ended, was once put on air, and what was missed never was.
+/// Makes a row one that the state machine can write: what is on air, or ended, has been put on air, and what was missed has not.
 fn possible(mut row: Occurrence) -> Occurrence {
     let start = row.key.start;
     if !matches!(row.state, State::Armed | State::Calling) {
@@ -226,7 +226,7 @@ fn every_state_and_every_field_come_back() {
 }
 
 #[test]
-fn what_is_settled_without_a_call_comes_back() {
+fn an_occurrence_without_a_call_comes_back() {
     let (_folder, mut ledger) = ledger();
     let start = at("2026-11-22T10:00:00Z");
     let planned = rows::missed("down", start, Outcome::Missed(ingestd::occurrence::MissedReason::Down));
@@ -249,7 +249,7 @@ fn all(ledger: &Ledger) -> Vec<Occurrence> {
 }
 
 #[test]
-fn what_waits_for_ever_comes_back() {
+fn an_occurrence_that_waits_for_ever_comes_back() {
     let (_folder, mut ledger) = ledger();
     let start = at("2026-11-22T10:00:00Z");
     let state = State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield };
@@ -264,7 +264,7 @@ fn every_phase_of_a_task_comes_back() {
     let later = start + SignedDuration::from_mins(1);
     let phases = [
         (TaskPhase::Watched { missing_since: None }, TaskPhase::Watched { missing_since: None }),
-        // That it was seen missing once is forgotten: it is looked at again.
+        // That it was missing once is not stored: it is described again.
         (TaskPhase::Watched { missing_since: Some(later) }, TaskPhase::Watched { missing_since: None }),
         (TaskPhase::StopWanted { since: later, tries: 3 }, TaskPhase::StopWanted { since: later, tries: 3 }),
         (TaskPhase::Verifying { stopped_at: later, tries: 5 }, TaskPhase::Verifying { stopped_at: later, tries: 0 }),

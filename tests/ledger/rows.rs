@@ -1,61 +1,34 @@
-//! Rows to fill a ledger with: one ordinary showing, to be changed where a test needs it. Knows no test.
+//! Rows to fill a ledger with: one ordinary showing, which a test changes where it needs to. It does not know which tests there are.
 
 use std::time::Duration;
 
-use ingestd::occurrence::{End, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
+use ingestd::occurrence::{End, Key, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
 use jiff::{SignedDuration, Timestamp};
 
-/// What must never be seen outside the ledger and the request.
+/// A URL with secrets. They must never be seen outside the ledger and the request.
 pub(crate) const STREAM: &str = "https://user:hush-password@cdn.example.com/promo.mp4?sign=hush-token";
 
 pub(crate) fn key(job: &str, start: Timestamp) -> Key {
-    Key { start, job: JobId::parse(job).unwrap_or_else(|| panic!("{job} is no job id")) }
+    Key { start, job: JobId::parse(job).unwrap_or_else(|| panic!("{job} is not a job id")) }
 }
 
 /// A loop of two hours into `lobby`, armed.
 pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
-    Occurrence {
-        key: key(job, start),
-        kind: Kind::Planned,
-        count: 1,
-        end: End::Planned(start + SignedDuration::from_hours(2)),
-        playout: Playout {
-            destination: Destination { app: "main".to_owned(), sdk_app_id: 1_400_000_001, region: "ap-singapore".to_owned() },
-            room: Room::Text("lobby".to_owned()),
-            robot: job.to_owned(),
-            stream: StreamUrl::new(STREAM),
-            live: false,
-            length: Some(Duration::from_secs(90)),
-            seek: Duration::ZERO,
-            repeat: Repeat::Forever,
-            options: StartOptions::default(),
-        },
-        policy: Policy::default(),
-        generation: 7,
-        state: State::Armed,
-        attempts: 1,
-        tries: 1,
-        restarts: 0,
-        was_in_doubt: false,
-        in_doubt: false,
-        joined: false,
-        exists_since: None,
-        first_sent_at: None,
-        on_air_at: None,
-        ended_at: None,
-        wanted: None,
-        tried_at: None,
-        doubts: Vec::new(),
-        lost_at: None,
-        heals: Vec::new(),
-        adopted: None,
-        confirmed_at: None,
-        task_id: None,
-        fault: None,
-        request_id: None,
-    }
+    let playout = Playout {
+        destination: Destination { app: "main".to_owned(), sdk_app_id: 1_400_000_001, region: "ap-singapore".to_owned() },
+        room: Room::Text("lobby".to_owned()),
+        robot: job.to_owned(),
+        stream: StreamUrl::new(STREAM),
+        live: false,
+        length: Some(Duration::from_secs(90)),
+        seek: Duration::ZERO,
+        repeat: Repeat::Forever,
+        options: StartOptions::default(),
+    };
+    let end = End::Planned(start + SignedDuration::from_hours(2));
+    Occurrence::armed(key(job, start), end, playout, Policy::default(), 7)
 }
 
 /// The same, on air since 40 ms after its start, first sent 5 ms after it.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::{Airings, record};
 use super::step::{Records, Step};
 use crate::calendar::Start;
-use crate::occurrence::{Key, Kind, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, start_request};
+use crate::occurrence::{Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, start_request};
 use crate::plan;
 use crate::schedule::{EndRule, Job, Late};
 use crate::trtc::{Destination, Repeat};
@@ -95,36 +95,9 @@ pub(super) fn start_late(
 /// The occurrence as it is claimed: armed, attempt 1.
 pub(super) fn armed(planned: &plan::Planned, generation: i64, joined: bool) -> Occurrence {
     let job = &planned.job;
-    Occurrence {
-        key: Key { start: planned.start.at, job: job.id.clone() },
-        kind: Kind::Planned,
-        count: 1,
-        end: planned.end,
-        playout: playout(job, planned.start.at),
-        policy: job.policy.clone(),
-        generation,
-        state: State::Armed,
-        attempts: 1,
-        tries: 1,
-        restarts: 0,
-        was_in_doubt: false,
-        in_doubt: false,
-        joined,
-        exists_since: None,
-        first_sent_at: None,
-        on_air_at: None,
-        ended_at: None,
-        wanted: None,
-        tried_at: Some(planned.start.at),
-        doubts: Vec::new(),
-        lost_at: None,
-        heals: Vec::new(),
-        adopted: None,
-        confirmed_at: None,
-        task_id: None,
-        fault: None,
-        request_id: None,
-    }
+    let key = Key { start: planned.start.at, job: job.id.clone() };
+    let occurrence = Occurrence::armed(key, planned.end, playout(job, planned.start.at), job.policy.clone(), generation);
+    Occurrence { joined, tried_at: Some(planned.start.at), ..occurrence }
 }
 
 pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {

@@ -19,46 +19,19 @@ fn at(seconds: i64) -> Timestamp {
 
 /// A loop of ten-minute media, on air for an hour.
 fn example() -> Occurrence {
-    Occurrence {
-        key: Key { start: at(0), job: JobId::parse("promo").expect("an id") },
-        kind: Kind::Planned,
-        count: 1,
-        end: End::Planned(at(3600)),
-        playout: Playout {
-            destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
-            room: Room::Text("lobby".into()),
-            robot: "promo".into(),
-            stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
-            live: false,
-            length: Some(Duration::from_mins(10)),
-            seek: Duration::ZERO,
-            repeat: Repeat::Forever,
-            options: StartOptions::default(),
-        },
-        policy: Policy::default(),
-        generation: 1,
-        state: State::Armed,
-        attempts: 1,
-        tries: 1,
-        restarts: 0,
-        was_in_doubt: false,
-        in_doubt: false,
-        joined: false,
-        exists_since: None,
-        first_sent_at: None,
-        on_air_at: None,
-        ended_at: None,
-        wanted: None,
-        tried_at: None,
-        doubts: Vec::new(),
-        lost_at: None,
-        heals: Vec::new(),
-        adopted: None,
-        confirmed_at: None,
-        task_id: None,
-        fault: None,
-        request_id: None,
-    }
+    let playout = Playout {
+        destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
+        room: Room::Text("lobby".into()),
+        robot: "promo".into(),
+        stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
+        live: false,
+        length: Some(Duration::from_mins(10)),
+        seek: Duration::ZERO,
+        repeat: Repeat::Forever,
+        options: StartOptions::default(),
+    };
+    let key = Key { start: at(0), job: JobId::parse("promo").expect("an id") };
+    Occurrence::armed(key, End::Planned(at(3600)), playout, Policy::default(), 1)
 }
 
 fn rejected(code: &str) -> Answer {
