@@ -108,7 +108,7 @@ fn the_text_of_a_status_says_what_matters_first() {
         next: next(),
         state: DaemonState {
             watch_period_s: 30,
-            queue: PerAction::new(|action| [2, 0, 1][action as usize]),
+            queue: PerAction::new(|action| [2, 0, 1].get(action as usize).copied().unwrap_or_default()),
             ..DaemonState::default()
         },
     };

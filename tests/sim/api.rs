@@ -133,8 +133,9 @@ impl SimApi {
     fn told(&self, send: usize, result: Result<Success, Fault>, retry_after: Option<Duration>) -> Answer {
         let told = match &result {
             Ok(Success::Started { task_id }) => Told::Started(task_id.clone()),
-            Ok(Success::Stopped) => Told::Stopped,
             Ok(Success::Described(status)) => Told::Runs(*status == TaskStatus::InProgress),
+            // A stop says no more than that it succeeded.
+            Ok(_) => Told::Stopped,
             Err(Fault::Rejected { code, .. }) => match code.as_str() {
                 "FailedOperation.TaskExist" => Told::Exists,
                 "FailedOperation.TaskFinished" | "FailedOperation.TaskNotExist" => Told::Stopped,

@@ -64,7 +64,7 @@ impl Served {
         }
         let zones = Zones::newest();
         let pulse = watch::Sender::new(Pulse {
-            queue: PerAction::new(|action| [3, 2, 1][action as usize]),
+            queue: PerAction::new(|action| action.word().len()),
             watch_period_s: 30,
             ..Pulse::default()
         });
