@@ -1,5 +1,5 @@
 //! One planned showing: what it is, the request that puts it on air at an instant, and the state machine that decides what
-//! becomes of it. Pure: `now` is an argument, and effects are values. Refuses to know sockets, the ledger's tables and YAML.
+//! happens to it. Pure: `now` is an argument, and effects are values. It does not know sockets, the ledger's tables and YAML.
 
 mod answer;
 mod decide;
@@ -69,13 +69,13 @@ impl Kind {
         }
     }
 
-    /// The way back from the ledger.
+    /// Reads what the ledger wrote.
     pub fn from_name(name: &str) -> Option<Kind> {
         [Kind::Planned, Kind::Fired, Kind::Summary].into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// What is played, where, and by which robot. An occurrence on air keeps it whatever becomes of the schedule.
+/// What is played, where, and by which robot. An occurrence on air keeps it when the schedule changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playout {
     /// Application and region.
@@ -86,7 +86,7 @@ pub struct Playout {
     pub robot: String,
     /// The media.
     pub stream: StreamUrl,
-    /// A live source is never sought into.
+    /// Whether the media is a live source; a start never seeks in one.
     pub live: bool,
     /// The media's length once through.
     pub length: Option<Duration>,
@@ -119,7 +119,7 @@ impl WaitReason {
         }
     }
 
-    /// The way back from the ledger.
+    /// Reads what the ledger wrote.
     pub fn from_name(name: &str) -> Option<WaitReason> {
         [WaitReason::Retry, WaitReason::Yield, WaitReason::Restart].into_iter().find(|why| why.name() == name)
     }
@@ -141,7 +141,7 @@ pub enum State {
     },
     /// A task runs, or is taken to run.
     OnAir,
-    /// Its end has come; its task's stop is owed.
+    /// Its end has come; its task must be stopped.
     Stopping {
         /// What it will be when the stop is settled: `ended` or `cut`.
         outcome: Outcome,
@@ -188,7 +188,7 @@ impl Adopted {
         }
     }
 
-    /// The way back from the ledger.
+    /// Reads what the ledger wrote.
     pub fn from_name(name: &str) -> Option<Adopted> {
         [Adopted::FromWaiting, Adopted::FromRestart, Adopted::FromOnAir].into_iter().find(|adopted| adopted.name() == name)
     }
@@ -289,14 +289,14 @@ const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
 const OPEN_START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 impl Occurrence {
-    /// The last instant at which an attempt may leave as far as the window goes; `None`: no bound.
+    /// Returns the last instant at which the window lets an attempt leave; `None`: no bound.
     pub fn window_closes(&self) -> Option<Timestamp> {
         let end = self.end.at()?;
         let quarter = end.duration_since(self.key.start) / 4;
         Some(end - LAST_STRETCH.min(quarter))
     }
 
-    /// The last instant at which an attempt may leave before it is first on air; `None`: no bound.
+    /// Returns the last instant at which an attempt may leave before it is first on air; `None`: no bound.
     pub fn start_closes(&self) -> Option<Timestamp> {
         match (self.window_closes(), self.start_within_closes()) {
             (Some(window), Some(within)) => Some(window.min(within)),
@@ -323,7 +323,7 @@ impl Occurrence {
         self.in_doubt || matches!(self.state, State::OnAir | State::Stopping { .. })
     }
 
-    /// The last instant at which the attempt that is due now may leave.
+    /// Returns the last instant at which the current attempt may leave.
     pub fn closes(&self) -> Option<Timestamp> {
         match (self.on_air_at, self.end) {
             (None, _) => self.start_closes(),
@@ -350,7 +350,7 @@ impl Occurrence {
     }
 }
 
-/// An unsigned length as jiff adds it; saturating, since none of ours is near the limit.
+/// Returns an unsigned length as jiff adds it; saturating, since our lengths are far from the limit.
 pub fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }

@@ -1,8 +1,8 @@
-//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. Knows futures and the
-//! runtime's monotonic clock, which simulated time moves too; refuses to know what is sent. The rule is in `limiter.rs`.
+//! Waiting for the limiter: a queue for each action, in which a request waits until it may be sent. It knows futures and
+//! the runtime's monotonic clock, which simulated time moves too. It does not know what is sent; the rule is in `limiter.rs`.
 //!
 //! Nothing here ticks. The request at the head of the queue sleeps until the next slot comes free; the others sleep until they
-//! are told that it is their turn, or that they are the head. Whoever changes the state tells.
+//! are woken because it is their turn, or because they are the head. Each change of the state wakes them.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// Waits for a slot. Send at once when it comes: the slot counts from then. Dropping the future takes the request out of
-    /// the queue, whatever had come of it.
+    /// the queue, or gives its slot back.
     pub async fn acquire(&self, priority: Priority) -> Slot {
         let turn = Arc::new(Notify::new());
         let waiter = {
@@ -96,14 +96,14 @@ impl Queue {
         }
     }
 
-    /// Makes known that an on-time start will ask for a slot so far ahead: late starts and retries keep one free for it. Hold it
-    /// until the start has its slot, or is taken back.
+    /// Announces that an on-time start will ask for a slot after `ahead`: late starts and retries keep one free for it. Hold the
+    /// reservation until the start has its slot, or is taken back.
     pub fn reserve(&self, ahead: Duration) -> Reservation {
         let due = self.shared.now() + ahead;
         Reservation { shared: self.shared.clone(), id: self.shared.lock().limiter.reserve(due) }
     }
 
-    /// Counts so many requests as just sent: those a former daemon may have sent.
+    /// Counts so many requests as just sent: those that an earlier daemon may have sent.
     pub fn count_as_used(&self, count: usize) {
         self.shared.lock().limiter.count_as_used(count, self.shared.now());
     }
@@ -126,7 +126,7 @@ impl Shared {
 }
 
 impl State {
-    /// Gives out what can be given and tells those concerned; the head too, whose time of waking may have changed.
+    /// Gives out every slot that can be given, and wakes the requests that get one.
     fn pump(&mut self, now: Duration) {
         while let Some((queued, slot)) = self.limiter.grant(now) {
             if let Some(turn) = self.waiting.remove(&queued) {
@@ -137,7 +137,7 @@ impl State {
     }
 
     /// The same after a change from outside, when the head may have to wake sooner.
-    fn pump_and_tell_head(&mut self, now: Duration) {
+    fn pump_and_wake_head(&mut self, now: Duration) {
         self.pump(now);
         if let Some(turn) = self.limiter.head().and_then(|head| self.waiting.get(head)) {
             turn.notify_one();
@@ -159,12 +159,12 @@ impl Drop for Waiter<'_> {
         if let Some(slot) = state.granted.remove(&self.queued) {
             state.limiter.unsent(slot);
         }
-        state.pump_and_tell_head(self.shared.now());
+        state.pump_and_wake_head(self.shared.now());
     }
 }
 
 /// The permission to send one request, now. Dropped without an answer it stays taken until its margin and a second are over.
-#[must_use = "a slot that nobody uses keeps others waiting"]
+#[must_use = "an unused slot keeps others waiting"]
 pub struct Slot {
     shared: Arc<Shared>,
     id: SlotId,
@@ -176,14 +176,14 @@ impl Slot {
         let mut state = self.shared.lock();
         let now = self.shared.now();
         state.limiter.answered(self.id, rejected, now);
-        state.pump_and_tell_head(now);
+        state.pump_and_wake_head(now);
     }
 
-    /// Nothing was sent, and nobody counts it.
+    /// Nothing was sent, so that the server does not count it.
     pub fn unsent(self) {
         let mut state = self.shared.lock();
         state.limiter.unsent(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.pump_and_wake_head(self.shared.now());
     }
 }
 
@@ -198,7 +198,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.limiter.unreserve(self.id);
-        state.pump_and_tell_head(self.shared.now());
+        state.pump_and_wake_head(self.shared.now());
     }
 }
 
