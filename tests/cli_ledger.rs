@@ -258,11 +258,11 @@ fn a_status_with_a_daemon_is_the_daemons() {
     let (code, stdout, stderr) = parts(&proxied);
     assert_eq!((code, stderr.as_str(), stdout.lines().count()), (Some(0), "", 1));
     let status: serde_json::Value = serde_json::from_str(&stdout).expect("one object");
-    assert_eq!((&status["health"], &status["queue"]["start"]), (&"ok".into(), &3.into()));
+    assert_eq!((&status["health"], &status["queue"]["start"]), (&"ok".into(), &5.into()));
     served.status.send_modify(|status| *status.queue.of_mut(ingestd::trtc::Action::Start) = 0);
     served.in_force.send_modify(|in_force| in_force.generation.number = 13);
     let (_, stdout, _) = run(&path, &["status"]);
-    assert!(stdout.contains("generation 13") && !stdout.contains("start 3"), "{stdout}");
+    assert!(stdout.contains("generation 13") && !stdout.contains("5 starts"), "{stdout}");
     runtime.block_on(served.closed());
 }
 

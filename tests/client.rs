@@ -1,4 +1,4 @@
-//! The promise about the API over HTTP: every way of failing is told apart by what it proves, and no request is ever sent
+//! The promise about the API over HTTP: each way of failing has a variant of its own, by what it proves, and no request is ever sent
 //! twice. Real sockets; the servers are a few lines each, because a proper one cannot misbehave.
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ fn describe(task_id: &str) -> Request {
     Request { destination: destination(), body: Body::Describe { task_id: task_id.to_owned() } }
 }
 
-/// What a start should come to. Texts of other people's making are not compared.
+/// The expected result of a start. Texts that we do not write are not compared.
 #[derive(Debug, PartialEq)]
 enum Expected {
     Started,
@@ -117,7 +117,7 @@ async fn check(what: &str, bytes: &[u8], then_hold: bool, expected: Expected) ->
 }
 
 #[tokio::test]
-async fn an_answer_is_told_by_its_body_whatever_carries_it() {
+async fn an_answer_is_read_by_its_body_at_every_status_and_content_type() {
     let json = "Content-Type: application/json\r\n";
     let error = br#"{"Response":{"Error":{"Code":"InvalidParameter.RoomId","Message":"m"},"RequestId":"r"}}"#;
     let rejected = || Expected::Rejected("InvalidParameter.RoomId");
@@ -264,7 +264,7 @@ async fn what_the_server_says_besides_is_kept() {
     }
 }
 
-/// A server that answers everything, and goes on.
+/// A server that answers every request on a connection.
 fn well_behaved() -> Server {
     Server::start(|connection| {
         while let Some(arrived) = connection.read() {
@@ -323,7 +323,7 @@ async fn warmed_connections_are_the_ones_that_are_used() {
 }
 
 #[tokio::test]
-async fn warming_ends_in_time_whatever_the_server_does() {
+async fn warming_ends_in_time_with_every_kind_of_server() {
     let silent = Server::start(Connection::hold);
     let endpoint = Endpoint::parse(&silent.url()).expect("loopback");
     let limits = Limits { warm: Duration::from_millis(100), ..LIMITS };

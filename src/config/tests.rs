@@ -111,7 +111,7 @@ fn each_mistake_has_its_place_and_its_words() {
             "account: {endpoint: 'https://a.example/v1'}\n",
             "s.yaml:1:21: `endpoint` is a scheme, a host and a port, and nothing else",
         ),
-        ("account: {endpoint: 'nonsense'}\n", "s.yaml:1:21: `endpoint`: it is no URL"),
+        ("account: {endpoint: 'nonsense'}\n", "s.yaml:1:21: `endpoint`: it is not a URL"),
         ("apps: {Main: {sdk_app_id: 1, secret_key: {env: K}}}\n", "s.yaml:1:8: this cannot be the name of an application"),
         (
             "apps: {a: {sdk_app_id: 0, secret_key: {env: K}}}\n",

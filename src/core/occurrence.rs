@@ -304,7 +304,7 @@ impl Occurrence {
         Some(end - LAST_STRETCH.min(quarter))
     }
 
-    /// The last instant at which an attempt may leave before it is first on air; `None`: no bound.
+    /// Returns the last instant at which an attempt may leave before it is first on air; `None`: no bound.
     pub fn start_closes(&self) -> Option<Timestamp> {
         match (self.window_closes(), self.start_within_closes()) {
             (Some(window), Some(within)) => Some(window.min(within)),
@@ -358,7 +358,7 @@ impl Occurrence {
     }
 }
 
-/// An unsigned length as jiff adds it; saturating, since none of ours is near the limit.
+/// Returns an unsigned length as jiff adds it; saturating, since our lengths are far from the limit.
 pub fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }

@@ -1,5 +1,5 @@
 //! Tencent RTC's stream-ingest API as values: actions and their parameters, error classes, the TC3 signature, UserSig and
-//! PrivateMapKey, callbacks, and the rule of the limiter. Refuses to know sockets, schedules, occurrences and the ledger.
+//! PrivateMapKey, callbacks, and the rule of the limiter. It does not know sockets, schedules, occurrences and the ledger.
 
 pub mod action;
 pub mod callback;

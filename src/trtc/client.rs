@@ -1,4 +1,4 @@
-//! The API over HTTP. Knows connections, limits of time and size, and what each way of failing proves; refuses to know when to
+//! The API over HTTP. It knows connections, limits of time and size, and what each way of failing proves. It does not know when to
 //! send and when to try again: it never sends a request twice.
 //!
 //! Why not a client's usual comforts: a redirect, an automatic retry or a replay could start a second stream in a room. The one
@@ -6,7 +6,7 @@
 //! request goes out on a new one, for the first time.
 //!
 //! Proxies: an encrypted endpoint is reached through `HTTPS_PROXY` when the environment names one, as operators behind a proxy
-//! expect; a loopback endpoint never is. Compression is not asked for, so a compressed answer is no envelope.
+//! expect; a loopback endpoint never is. Compression is not asked for, so that a compressed answer is not an envelope.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -49,13 +49,13 @@ impl Limits {
     };
 }
 
-/// How long a connection is kept that nobody uses. Watching alone uses one every 30 s; a longer pause is bridged by warming.
+/// How long an unused connection is kept. Watching alone uses one every 30 s; before a start after a longer pause, warming opens some.
 const IDLE: Duration = Duration::from_mins(5);
 
 /// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A server that asks for more patience than this gets this much.
+/// The longest wait that a server can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// Everything secret that requests need.
@@ -83,7 +83,7 @@ pub struct HttpApi {
 }
 
 impl HttpApi {
-    /// Reads the secrets for the first time and makes ready to connect. Fails when they cannot be read, or when the host has
+    /// Reads the secrets for the first time and prepares to connect. Fails when they cannot be read, or when the host has
     /// no certificates to trust. `source` is called again after [`Api::reread_credentials`], on a thread that may wait for
     /// files.
     pub fn new(
@@ -109,7 +109,7 @@ impl HttpApi {
             // A rehearsal needs no certificates, so it must not fail for the lack of any.
             builder = builder.tls_certs_only([]);
         }
-        let client = builder.build().map_err(|error| format!("cannot make ready for HTTPS: {}", causes(error)))?;
+        let client = builder.build().map_err(|error| format!("cannot prepare HTTPS connections: {}", causes(error)))?;
         Ok(HttpApi {
             client,
             endpoint,
@@ -122,7 +122,7 @@ impl HttpApi {
         })
     }
 
-    /// The secrets, read anew when that was asked for. A reading that fails is tried again by the next request.
+    /// Returns the secrets, read again if that was asked for. After a reading that fails, the next request reads again.
     async fn secrets(&self) -> Result<Arc<Secrets>, String> {
         if self.stale.load(Ordering::Acquire) {
             let _one_at_a_time = self.reading.lock().await;
@@ -143,7 +143,7 @@ impl HttpApi {
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
         let mut request = request.clone();
         if let Body::Start { valid_until, .. } = &mut request.body {
-            // Asked for in this host's time, and judged in the endpoint's.
+            // The caller gives it by this host's clock; the endpoint checks it by its own.
             *valid_until = valid_until.saturating_add(offset).unwrap_or(Timestamp::MAX);
         }
         sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
@@ -214,8 +214,8 @@ impl Api for HttpApi {
         exchange.await.unwrap_or_else(|_| Answer::bare(Err(Fault::Timeout)))
     }
 
-    /// Asks `count` times at once for `/`, unsigned. That is no action and counts against none's limit; its answer is read and
-    /// forgotten, whatever it is, and the connections are kept.
+    /// Asks `count` times at once for `/`, unsigned. That is not an action and counts for no limit; the answer is read
+    /// and dropped, and the connections are kept.
     async fn warm(&self, count: usize) {
         let mut requests = JoinSet::new();
         for _ in 0..count {

@@ -94,13 +94,13 @@ async fn a_clock_that_is_off_is_mended_with_the_servers_date() {
     let api = rehearsal(|config| config.clock_offset_ms = hour_ms, || None).await;
     let answer = api.call(start(Room::Integer(42)), now()).await;
     assert_eq!(refused(&answer), (Class::Clock, true));
-    let server_date = answer.server_date.expect("a server tells its date");
+    let server_date = answer.server_date.expect("a server says its date");
     api.set_clock_offset(server_date.as_millisecond() - now().as_millisecond());
     started(&api.call(start(Room::Integer(42)), now()).await);
 }
 
 #[tokio::test]
-async fn a_token_that_ran_out_is_mended_by_reading_it_anew() {
+async fn a_token_that_expired_is_fixed_by_reading_it_again() {
     let reading = std::sync::atomic::AtomicUsize::new(0);
     let token = move || Some(["old", "new"][reading.fetch_add(1, std::sync::atomic::Ordering::Relaxed)].to_owned());
     let api = rehearsal(|config| config.token = Some("new".to_owned()), token).await;

@@ -20,7 +20,7 @@ async fn a_clock_offset_moves_signatures_and_tickets_alike() {
 }
 
 #[tokio::test]
-async fn credentials_are_read_anew_when_asked_and_again_when_that_fails() {
+async fn credentials_are_read_again_when_asked_and_once_more_when_that_fails() {
     let server = well_behaved();
     let endpoint = Endpoint::parse(&server.url()).expect("loopback");
     let readings = Arc::new(Mutex::new(0));

@@ -156,7 +156,7 @@ fn a_ticket_holds_to_its_last_second_and_only_under_its_own_key() {
 }
 
 #[test]
-fn what_is_no_ticket_is_refused_without_being_unpacked_whole() {
+fn what_is_not_a_ticket_is_refused_without_being_unpacked_whole() {
     let pack = |bytes: &[u8]| {
         use std::io::Write;
         let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
@@ -174,7 +174,7 @@ fn what_is_no_ticket_is_refused_without_being_unpacked_whole() {
         (pack(b"[]"), "fields of a ticket"),
         (pack(br#"{"TLS.ver":"2.0"}"#), "fields of a ticket"),
     ] {
-        let error = usersig::decode(&ticket).expect_err("it is no ticket");
+        let error = usersig::decode(&ticket).expect_err("it is not a ticket");
         assert!(error.contains(expected), "`{error}` does not contain `{expected}`");
     }
 }

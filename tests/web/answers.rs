@@ -233,7 +233,7 @@ async fn status_is_exactly_the_promised_object() {
     assert_eq!(status["orphans"], serde_json::json!([]));
     assert_eq!(status["recent_trouble"].as_array().map(Vec::len), Some(1));
     assert_eq!(status["watch_period_s"], 30);
-    assert_eq!(status["queue"], serde_json::json!({"start": 3, "stop": 2, "describe": 1}));
+    assert_eq!(status["queue"], serde_json::json!({"start": 5, "stop": 4, "describe": 8}));
     served.status.send_modify(|status| *status.queue.of_mut(Action::Describe) = 7);
     assert_eq!(served.get("/api/v1/status").await.json()["queue"]["describe"], 7);
 }

@@ -1,5 +1,5 @@
 //! The StartStreamIngest of an occurrence for one instant: where the show is by now, and how long the cloud may let it run.
-//! Refuses to know whether it may be sent.
+//! It does not know whether it may be sent.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: exponential, with full jitter, from values that a restart still knows. Refuses to
+//! How long to wait before the next attempt: exponential, with full jitter, from values that a restart still knows. It does not
 //! know clocks and random sources: the jitter is a hash of what is retried, so a run can be repeated to the millisecond.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Key;
 use crate::schedule::RetryPolicy;
 
-/// The delay after attempt `attempt` (1 is the first): uniform in 0..=min(cap, first x 2^(attempt-1)), and at least what the
+/// Returns the delay after attempt `attempt` (1 is the first): uniform in 0..=min(cap, first x 2^(attempt-1)), and at least what the
 /// server asked for with `Retry-After`.
 pub fn delay(policy: &RetryPolicy, key: &Key, attempt: u32, retry_after: Option<Duration>) -> Duration {
     let doublings = attempt.saturating_sub(1).min(32);

@@ -1,9 +1,9 @@
-//! What an edit changes: the jobs that came, that say something else, and that went. Refuses to know when anything plays, and what
-//! becomes of what is on air.
+//! What an edit changes: which jobs it adds, changes and removes, and which fields of a job it changes. It does not know when
+//! anything plays, and what happens to what is on air.
 
 use super::{Job, JobId, Schedule};
 
-/// A schedule that drops this many jobs may still be meant so.
+/// An edit that removes this many jobs may still be intended.
 const DROPS_UNASKED_MAX: usize = 5;
 
 /// The jobs in which two schedules differ, each list by id.
@@ -33,8 +33,8 @@ impl Difference {
         difference
     }
 
-    /// Whether it drops so much of a schedule of that many jobs that it looks like an accident: a folder that was not mounted, a file
-    /// that was saved half. More than half of the jobs, and more than five.
+    /// Whether it removes so many of that many jobs that it looks like an accident: a folder that was not mounted, a file that was
+    /// saved half. That is more than half of the jobs, and more than five.
     pub fn drops_too_much(&self, jobs_before: usize) -> bool {
         self.removed.len() > DROPS_UNASKED_MAX && self.removed.len() * 2 > jobs_before
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_come_change_and_go_and_where_they_stand_is_no_change() {
+    fn jobs_are_added_changed_and_removed_and_their_place_is_not_a_change() {
         let before = schedule(&[job("a", ""), job("b", ""), job("c", ""), job("d", "")].concat());
         let after =
             schedule(&["\n# moved\n".to_owned(), job("e", ""), job("c", ", volume: 5"), job("b", ""), job("a", "")].concat());

@@ -1,8 +1,7 @@
-//! The vendor's callbacks 701 and 702 (TRTC.md section 7.5): whether one is the vendor's, and what it says. Pure; refuses to know
-//! sockets, and believes nobody: the signature covers the very bytes that came, so it is verified before anything is parsed.
+//! The vendor's callbacks 701 and 702 (TRTC.md section 7.5): whether the vendor sent one, and what it says. Pure; it does not know
+//! sockets. The signature covers exactly the bytes that came, so it is verified before anything is parsed.
 //!
-//! A callback names nothing but a task. Which application it is of, the header `SdkAppId` says; only that application's key can
-//! have signed it.
+//! A callback names only a task. The header `SdkAppId` says of which application; only that application's key can have signed it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +30,7 @@ pub enum TaskNews {
     StartFailed,
     /// 701, status 2: it is being tried again.
     StartAgain,
-    /// 702: it is over, for a reason nobody tells.
+    /// 702: it is over. The reason is not known.
     Stopped,
 }
 
@@ -59,9 +58,9 @@ pub fn verify(key: &str, raw_body: &[u8], sign: &str) -> bool {
 
 impl Callback {
     /// Reads a body whose signature was verified with the key of `sdk_app_id`. `None`: it is not about a task's start or stop, which
-    /// is no fault: an application has one address for all its callbacks, and the vendor may add kinds and states.
+    /// is not a fault: an application has one address for all its callbacks, and the vendor may add kinds and states.
     ///
-    /// Errors: why it is no callback, in words that repeat nothing of it.
+    /// Errors: why it is not a callback, in words that repeat nothing of it.
     pub fn parse(sdk_app_id: u64, raw_body: &[u8]) -> Result<Option<Callback>, &'static str> {
         // Into values, not into a struct: what a struct skips may be nested as deep as it likes.
         let body: Value = serde_json::from_slice(raw_body).map_err(|_| "it is not JSON")?;
@@ -100,7 +99,7 @@ fn instant(value: &Value) -> Result<Timestamp, &'static str> {
     if !EVENT_MS.contains(&ms) {
         return Err("`EventMsTs` is not milliseconds of this century");
     }
-    Timestamp::from_millisecond(ms).map_err(|_| "`EventMsTs` is no instant")
+    Timestamp::from_millisecond(ms).map_err(|_| "`EventMsTs` is not an instant")
 }
 
 #[cfg(test)]
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendors_signatures_are_verified_over_the_very_bytes() {
+    fn the_vendors_signatures_are_verified_over_exactly_the_bytes() {
         for (body, sign) in [(DOCUMENTED, DOCUMENTED_SIGN), (INGEST, INGEST_SIGN)] {
             assert!(verify(KEY, body.as_bytes(), sign));
             let reformatted = serde_json::from_str::<Value>(body).expect("JSON").to_string().replace("204", "204 ");
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_stops_are_read_and_everything_else_is_none_of_ours() {
+    fn starts_and_stops_are_read_and_everything_else_is_ignored() {
         let at = Timestamp::from_millisecond(1_701_937_900_013).expect("an instant");
         let callback = |news| Callback { sdk_app_id: 1_400_000_001, task_id: "xx".to_owned(), news, at };
         assert_eq!(read(INGEST), Ok(Some(callback(TaskNews::Started))));
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_callback_is_refused_without_repeating_it() {
+    fn what_is_not_a_callback_is_refused_without_repeating_it() {
         let deep = format!("{{\"EventGroupId\":7,\"EventType\":701,\"x\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
         let unit = |ms: &str| INGEST.replace("1701937900013", ms);
         let task = |id: &str| INGEST.replace("\"xx\"", id);

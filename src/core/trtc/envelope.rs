@@ -1,18 +1,18 @@
-//! What an answer's body says. The vendor's envelope is believed whatever the status and the Content-Type; anything else is not
-//! an answer of the service. Pure; refuses to know sockets and headers.
+//! Reads the body of an answer. The vendor's envelope counts at every status and Content-Type; anything else is not an answer of the
+//! service. Pure; it does not know sockets and headers.
 
 use serde_json::{Map, Value};
 
 use super::action::{Action, Fault, Success};
 use super::stream_url::mask;
 
-/// How much of a body that is no envelope, and of an error's message, is kept. What comes may be anybody's and any length.
+/// How much is kept of a body that is not an envelope, and of an error's message. Anybody may have written it, at any length.
 const QUOTE_CHARS_MAX: usize = 200;
 
 /// Longest `Error.Code` and `RequestId` that are kept; the vendor's have at most about 50 characters.
 const NAME_CHARS_MAX: usize = 128;
 
-/// Reads an answer to `action`: the result, and the `RequestId` when there is one. `secrets` are blotted out of every text
+/// Reads an answer to `action`: the result, and the `RequestId` when there is one. `secrets` are masked in every text
 /// that is kept.
 pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Result<Success, Fault>, Option<String>) {
     let foreign = || match status {
@@ -23,7 +23,7 @@ pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Re
     let text = |name: &str| response.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let request_id = text("RequestId").map(|id| printable(id, NAME_CHARS_MAX));
     if let Some(error) = response.get("Error").filter(|error| !error.is_null()) {
-        // A code of nothing names no fault: it could not be the reason of an outcome.
+        // An empty code names no fault: it could not be the reason of an outcome.
         let code = error.get("Code").and_then(Value::as_str).map(|code| printable(code, NAME_CHARS_MAX));
         let result = match code.filter(|code| !code.is_empty()) {
             Some(code) => {
@@ -36,7 +36,7 @@ pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Re
     (action.success(&response).ok_or_else(foreign), request_id)
 }
 
-/// The inside of `{"Response": {...}}`. The older `{"code": ..}` of the same vendor is no envelope of this API.
+/// The inside of `{"Response": {...}}`. The older `{"code": ..}` of the same vendor is not an envelope of this API.
 fn response(body: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(body).ok()? {
         Value::Object(mut outer) => match outer.remove("Response")? {
@@ -47,7 +47,7 @@ fn response(body: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// The beginning of a text, for people: secrets blotted out, unprintable characters as a dot.
+/// The beginning of a text, for people: secrets masked, unprintable characters as a dot.
 fn quote(text: &str, secrets: &[String]) -> String {
     printable(&mask(text, secrets), QUOTE_CHARS_MAX)
 }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn an_envelope_is_read_whatever_its_status_and_nothing_else_is_one() {
+    fn an_envelope_is_read_at_every_status_and_nothing_else_is_one() {
         let started = |id: &str| Ok(Success::Started { task_id: id.to_owned() });
         for (action, status, body, expected) in [
             (Action::Start, 200, r#"{"Response":{"TaskId":"-gC+W.","RequestId":"r"}}"#, started("-gC+W.")),
@@ -81,7 +81,7 @@ mod tests {
             (Action::Stop, 200, r#"{"Response":{"RequestId":"r"}}"#, Ok(Success::Stopped)),
             (Action::Describe, 200, r#"{"Response":{"Status":"InProgress","RequestId":"r"}}"#, Ok(Success::Described(TaskStatus::InProgress))),
             (Action::Describe, 200, r#"{"Response":{"Status":"NotExist","RequestId":"r"}}"#, Ok(Success::Described(TaskStatus::NotExist))),
-            // An error outweighs whatever else is there, at any status.
+            // An error counts more than everything else in the envelope, at any status.
             (Action::Start, 200, r#"{"Response":{"Error":{"Code":"A.B","Message":"why"},"RequestId":"r"}}"#, rejected("A.B", "why")),
             (Action::Start, 200, r#"{"Response":{"TaskId":"t","Error":{"Code":"A.B"}}}"#, rejected("A.B", "")),
             (Action::Stop, 503, r#"{"Response":{"Error":{"Code":"A.B","Message":"why"}}}"#, rejected("A.B", "why")),

@@ -1,21 +1,21 @@
 //! What a fault means: whether to try again, and whether it proves that nothing began (DESIGN.md section 5, Retry and Doubt).
-//! One table of codes. Pure; refuses to know schedules, attempts and time. Messages are never looked at: the vendor says that
-//! they may change.
+//! One table of codes. Pure; it does not know schedules, attempts and time. It never looks at messages: the vendor says that they
+//! may change.
 
 use super::action::Fault;
 
 /// What to do about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Goes away by itself: tried again until time or attempts run out.
+    /// It goes away by itself: the request is tried again until time or attempts run out.
     Transient,
-    /// May be mended by minting or reading anew: once more, then permanent.
+    /// A new ticket or a secret that is read again may fix it: once more, then permanent.
     RetryOnce,
-    /// Nobody knows: 3 attempts.
+    /// Not known: 3 attempts.
     Unknown,
     /// The clocks disagree: the server's is taken, once.
     Clock,
-    /// A task of this robot or room runs already; whose, the state machine judges.
+    /// A task of this robot or room runs already; the state machine decides whose it is.
     TaskExists,
     /// The task is not there any more. For a stop, that is success.
     TaskGone,
@@ -29,7 +29,7 @@ pub fn classify(fault: &Fault) -> Class {
         Fault::Rejected { code, message: _ } => classify_code(code),
         // Something between us and the service answered, or nothing did.
         Fault::Status(_) | Fault::NotAnEnvelope(_) | Fault::Connect(_) | Fault::Cut(_) | Fault::Timeout => Class::Transient,
-        // A secret file may be in the middle of being replaced; a few more looks tell.
+        // Somebody may be replacing a secret file just now; a few more attempts show it.
         Fault::Unsendable(_) => Class::Unknown,
     }
 }
@@ -82,7 +82,7 @@ fn family(code: &str) -> &str {
     code.split('.').next().unwrap_or(code)
 }
 
-/// `*.FreqOverLimit` and `*.RestrictedFrequency`, in whatever family.
+/// `*.FreqOverLimit` and `*.RestrictedFrequency`, in any family.
 fn is_frequency(code: &str) -> bool {
     code.split_once('.').is_some_and(|(_, suffix)| matches!(suffix, "FreqOverLimit" | "RestrictedFrequency"))
 }
@@ -93,13 +93,13 @@ use Proof::{Doubt, Nothing};
 /// Exact codes and families: the codes of TRTC.md section 2 with the classes of DESIGN.md section 5. A code that has no row
 /// takes its family's.
 const RULES: &[(&str, Class, Proof)] = &[
-    // Capacity, limits, quota: nothing was begun, and room may come.
+    // Capacity, limits, quota: nothing began, and there may be room later.
     ("FailedOperation.RestrictedConcurrency", Transient, Nothing),
     ("LimitExceeded", Transient, Nothing),
     ("RequestLimitExceeded", Transient, Nothing),
     ("ResourceInsufficient", Transient, Nothing),
     ("UnsupportedOperation.TaskLimit", Transient, Nothing),
-    // The service stumbled, perhaps after it had begun.
+    // The service failed, perhaps after it had begun.
     ("FailedOperation.QueryTaskInfoFailed", Transient, Doubt),
     ("InternalError", Transient, Doubt),
     ("InternalError.HttpParseFailed", RetryOnce, Doubt),
@@ -108,7 +108,7 @@ const RULES: &[(&str, Class, Proof)] = &[
     // The vendor says little, and new suffixes are to be expected.
     ("FailedOperation", Unknown, Doubt),
     ("ResourceInUse", Unknown, Doubt),
-    // Who asks: authentication, permission, entitlement.
+    // The account: authentication, permission, entitlement.
     ("AuthFailure", Permanent, Nothing),
     ("AuthFailure.SignatureExpire", Clock, Nothing),
     ("AuthFailure.TokenFailure", RetryOnce, Nothing),
@@ -121,7 +121,7 @@ const RULES: &[(&str, Class, Proof)] = &[
     ("IpInBlacklist", Permanent, Nothing),
     ("IpNotInWhitelist", Permanent, Nothing),
     ("UnauthorizedOperation", Permanent, Nothing),
-    // What is asked: parameters and the request itself.
+    // The request: parameters and the form of it.
     ("ActionOffline", Permanent, Nothing),
     ("DryRunOperation", Permanent, Nothing),
     ("InvalidAction", Permanent, Nothing),
@@ -138,9 +138,9 @@ const RULES: &[(&str, Class, Proof)] = &[
     ("UnsupportedOperation", Permanent, Nothing),
     ("UnsupportedProtocol", Permanent, Nothing),
     ("UnsupportedRegion", Permanent, Nothing),
-    // The answer was too large: what it would have said may have happened.
+    // The answer was too large: the action may have happened.
     ("ResponseSizeLimitExceeded", Permanent, Doubt),
-    // What runs. `TaskExist` proves that this request began nothing; an earlier one may have.
+    // The task. `TaskExist` proves that this request began nothing; an earlier one may have.
     ("FailedOperation.TaskExist", TaskExists, Nothing),
     ("FailedOperation.TaskFinished", TaskGone, Doubt),
     ("FailedOperation.TaskNotExist", TaskGone, Doubt),
@@ -150,7 +150,7 @@ const RULES: &[(&str, Class, Proof)] = &[
 mod tests {
     use super::*;
 
-    /// Every code of TRTC.md section 2, table by table, then codes nobody has listed.
+    /// Every code of TRTC.md section 2, table by table, then codes that are listed nowhere.
     #[rustfmt::skip]
     const CODES: &[(&str, Class, Proof)] = &[
         // 2.1 StartStreamIngest

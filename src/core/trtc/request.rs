@@ -1,5 +1,5 @@
-//! From what is asked to the bytes and headers that are sent: tickets minted, body built, TC3 signed, all for one instant. Pure:
-//! the instant and the secrets are arguments. Refuses to know sockets and where secrets come from.
+//! Makes the bytes and headers that are sent from what is asked: mints tickets, builds the body, signs with TC3, all for one instant.
+//! Pure: the instant and the secrets are arguments. It does not know sockets and where secrets come from.
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -59,7 +59,7 @@ impl SignedRequest {
         (self.headers, self.body)
     }
 
-    /// What it holds that must not come back to light in an error message: whoever answers may echo it.
+    /// Returns what no error message may show: an answer may repeat what was sent.
     pub fn secrets(&self) -> &[String] {
         &self.secrets
     }
@@ -93,7 +93,7 @@ pub fn sign(
         ("x-tc-version", VERSION.to_owned()),
         ("x-tc-timestamp", now.as_second().to_string()),
         ("x-tc-region", destination.region.clone()),
-        // The answers' messages are for our operators' eyes and our logs; the default is Chinese.
+        // Our operators read the messages of the answers; the default language is Chinese.
         ("x-tc-language", "en-US".to_owned()),
     ];
     if let Some(token) = &credentials.token {

@@ -1,4 +1,4 @@
-//! What TRTC calls a room, a robot's user id and a region: their ranges, and nothing of schedules.
+//! What TRTC calls a room, a robot's user id and a region: their ranges. It does not know schedules.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub enum Room {
 }
 
 impl Room {
-    /// An integer room, or why it is none.
+    /// Returns an integer room, or why the number is not one.
     pub fn integer(id: u64) -> Result<Room, String> {
         match u32::try_from(id) {
             Ok(id) if (1..=ROOM_INTEGER_MAX).contains(&id) => Ok(Room::Integer(id)),
@@ -20,7 +20,7 @@ impl Room {
         }
     }
 
-    /// A string room, or why it is none.
+    /// Returns a string room, or why the text is not one.
     pub fn text(id: &str) -> Result<Room, String> {
         if id.is_empty() {
             return Err("a room needs a name".to_owned());

@@ -1,4 +1,4 @@
-//! The TC3-HMAC-SHA256 signature (TRTC.md section 3): pure, every step a value of its own, the time an argument. Refuses to
+//! The TC3-HMAC-SHA256 signature (TRTC.md section 3): pure, every step a value of its own, the time an argument. It does not
 //! know what it signs, HTTP clients and where secrets come from.
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,7 +11,7 @@ pub const ALGORITHM: &str = "TC3-HMAC-SHA256";
 /// The service our actions belong to, as the credential scope names it.
 pub const SERVICE: &str = "trtc";
 
-/// The `Content-Type` we send and sign. With a charset appended by a helpful HTTP library the signature would be refused.
+/// The `Content-Type` we send and sign. If an HTTP library appends a charset, the signature is refused.
 pub const CONTENT_TYPE: &str = "application/json";
 
 /// The end of every credential scope.
@@ -25,7 +25,7 @@ pub struct Covered<'a> {
     /// The signed headers, in any order and case. `content-type` and `host` must be there; like the official SDKs we sign
     /// those two and no others.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The very bytes that are sent.
+    /// Exactly the bytes that are sent.
     pub body: &'a [u8],
     /// What `X-TC-Timestamp` says. Seconds count; the fraction is dropped.
     pub signed_at: Timestamp,

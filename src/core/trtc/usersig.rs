@@ -1,5 +1,5 @@
 //! UserSig and PrivateMapKey (TRTC.md section 4): the tickets with which a robot enters a room, minted and read back. Pure: the
-//! time is an argument. Refuses to know where keys come from.
+//! time is an argument. It does not know where keys come from.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -19,8 +19,8 @@ use super::tc3::hmac_sha256;
 
 /// The privileges a PrivateMapKey of ours carries: all of them (TRTC.md section 4.2).
 ///
-/// Why not the 23 (create, enter, send audio, send video) that an anchor needs by reason: the vendor documents no minimum for
-/// an ingest robot, a missing bit would keep the robot out of its room, and nobody but the vendor ever holds the ticket.
+/// Why not the 23 (create, enter, send audio, send video) that an anchor should need: the vendor documents no minimum for an
+/// ingest robot, a missing bit would keep the robot out of its room, and only the vendor ever holds the ticket.
 pub const PRIVILEGES: u32 = 255;
 
 /// The longest ticket that [`decode`] looks at. Ours have about 300 characters; the most generous implementation (Go, which
@@ -60,7 +60,7 @@ impl Holder<'_> {
         self.ticket(key, None)
     }
 
-    /// The PrivateMapKey for a room, or why there can be none.
+    /// Returns the PrivateMapKey for a room, or why it cannot be made.
     pub fn private_map_key(&self, key: &str, room: &Room, privileges: u32) -> Result<String, String> {
         Ok(self.ticket(key, Some(&self.user_buffer(room, privileges)?)))
     }

@@ -1,4 +1,4 @@
-//! Where the API is: HTTPS, or plain HTTP to this host's own loopback. Refuses to know requests and connections.
+//! Where the API is: HTTPS, or plain HTTP to this host's own loopback. It does not know requests and connections.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint, or why the text is none.
+    /// Returns an endpoint, or why the text is not one.
     ///
     /// ```
     /// use ingestd::trtc::Endpoint;
@@ -23,8 +23,8 @@ impl Endpoint {
     /// assert!(Endpoint::parse("http://trtc.tencentcloudapi.com").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Endpoint, String> {
-        let url = Url::parse(text).map_err(|error| format!("it is no URL: {error}"))?;
-        let name = url.host_str().filter(|name| !name.is_empty()).ok_or("it names no host")?;
+        let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
+        let name = url.host_str().filter(|name| !name.is_empty()).ok_or("it does not name a host")?;
         // Checked first, so that no message below repeats a password.
         if !url.username().is_empty() || url.password().is_some() {
             return Err("an endpoint takes no user name and no password".to_owned());
@@ -104,12 +104,12 @@ mod tests {
             ("http://128.0.0.1", "loopback"),
             ("http://0.0.0.0:80", "loopback"),
             ("ftp://localhost", "not `ftp`"),
-            ("trtc.tencentcloudapi.com", "no URL"),
-            ("", "no URL"),
+            ("trtc.tencentcloudapi.com", "not a URL"),
+            ("", "not a URL"),
             ("https://me:secret@trtc.tencentcloudapi.com", "no user name"),
             ("https://trtc.tencentcloudapi.com/v1", "more than a host"),
             ("https://trtc.tencentcloudapi.com/?a", "more than a host"),
-            ("file:///etc/passwd", "names no host"),
+            ("file:///etc/passwd", "does not name a host"),
         ] {
             let error = Endpoint::parse(text).expect_err(text);
             assert!(error.contains(why) && !error.contains("secret"), "{text}: {error}");
