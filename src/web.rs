@@ -149,7 +149,7 @@ async fn history(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery
 async fn answer(
     shared: Arc<PageState>,
     query: Option<String>,
-    view: fn(&PageState, &str, Timestamp) -> Result<views::Body, Refused>,
+    view: fn(&PageState, &str, Timestamp) -> Result<views::ViewBody, Refused>,
 ) -> Response {
     let turn = Arc::clone(&shared.reads).acquire_owned().await.expect("the semaphore is never closed");
     let made = tokio::task::spawn_blocking(move || {
@@ -159,8 +159,8 @@ async fn answer(
         made
     });
     match made.await {
-        Ok(Ok(views::Body::Json(body))) => json(StatusCode::OK, body),
-        Ok(Ok(views::Body::Text(body))) => text(StatusCode::OK, body),
+        Ok(Ok(views::ViewBody::Json(body))) => json(StatusCode::OK, body),
+        Ok(Ok(views::ViewBody::Text(body))) => text(StatusCode::OK, body),
         Ok(Err(Refused::BadRequest(why))) => error(StatusCode::BAD_REQUEST, &why),
         Ok(Err(Refused::Unavailable(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
         // A panic is a bug of ours. It fails this answer, and the daemon goes on.

@@ -121,7 +121,7 @@ fn what_is_not_a_readable_file_is_reported_and_the_others_are_read() {
     assert_eq!(
         problems,
         [
-            "dangling.yaml: this symbolic link leads nowhere (mend it or remove it)",
+            "dangling.yaml: this symbolic link points to nothing (fix it or remove it)",
             &format!("device.yaml: this is a pipe, a socket or a device, not a file {RENAME}"),
             &format!("folder.yaml: this is a folder with the name of a schedule file {RENAME}"),
             "huge.yaml: the file has 95 MiB; a schedule file has not more than 64 MiB (is it a schedule? 100,000 jobs are about 20 MB)",

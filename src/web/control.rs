@@ -46,16 +46,16 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
 const VERBS: &[(&str, ReadBody)] = &[
-    ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| Action::Command(Command::Stop(target)))),
-    ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| Action::Reload { force })),
-    ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| Action::Command(Command::ConfirmClock))),
+    ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| ControlRequest::Command(Command::Stop(target)))),
+    ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| ControlRequest::Reload { force })),
+    ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| ControlRequest::Command(Command::ConfirmClock))),
 ];
 
 /// Reads the body of a verb. Errors: what is wrong with the body.
-type ReadBody = fn(&[u8]) -> Result<Action, String>;
+type ReadBody = fn(&[u8]) -> Result<ControlRequest, String>;
 
 /// What a verb asks for.
-enum Action {
+enum ControlRequest {
     /// The daemon's loop obeys it.
     Command(Command),
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
@@ -151,8 +151,8 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
     let reply = match read(&body) {
-        Ok(Action::Command(command)) => state.handle.order(Order { who, command }).await,
-        Ok(Action::Reload { force }) => (state.reloader)(who, force).await,
+        Ok(ControlRequest::Command(command)) => state.handle.order(Order { who, command }).await,
+        Ok(ControlRequest::Reload { force }) => (state.reloader)(who, force).await,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
     match reply {

@@ -31,7 +31,7 @@ const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
 const HISTORY_LIMIT_DEFAULT: u32 = 100;
 
 /// A body.
-pub(super) enum Body {
+pub(super) enum ViewBody {
     Json(String),
     Text(String),
 }
@@ -72,7 +72,7 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
 
 /// The object of `status`; with `format=table` the text for people. There is an answer also when the ledger cannot be
 /// read: then the answer says so.
-pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
+pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let app_state = &shared.app_state;
@@ -97,11 +97,11 @@ pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<
         zone_source: app_state.zones.data.source.clone(),
         zone_version: app_state.zones.data.version.clone(),
     };
-    Ok(if wants_text { Body::Text(status::text(&input)) } else { Body::Json(to_json(&StatusObject::new(&input))) })
+    Ok(if wants_text { ViewBody::Text(status::text(&input)) } else { ViewBody::Json(to_json(&StatusObject::new(&input))) })
 }
 
 /// The objects of `plan`.
-pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
+pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
     let query = Query::parse(query, &["from", "to", "count", "job"])?;
     let count = query.number("count", (1, ITEMS_MAX))?;
     let range = PlanRange::new(query.text("from"), query.text("to"), count, now, &shared.zone)?;
@@ -136,11 +136,11 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Bo
             "there are more than {ITEMS_MAX} occurrences in this range: ask for a shorter one"
         )));
     }
-    Ok(Body::Json(to_json(&ItemList { items })))
+    Ok(ViewBody::Json(to_json(&ItemList { items })))
 }
 
 /// The objects of `history`.
-pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<Body, Refused> {
+pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
     let query = Query::parse(query, &["job", "since", "outcome", "limit"])?;
     let job = match query.text("job") {
         // A job that left the schedule still has its rows. A text that cannot be a job id has no rows.
@@ -154,7 +154,7 @@ pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
     let rows = Reader::open(&shared.app_state.state_folder)?.history(&wanted)?;
-    Ok(Body::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
+    Ok(ViewBody::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
 }
 
 /// `{"items": [...]}`: a list in an object, so that something can be added beside it.

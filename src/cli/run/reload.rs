@@ -219,9 +219,9 @@ impl Reload {
         let why = format!("this schedule would drop {removed} of {jobs_before} jobs");
         let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
         let held = Diagnostic::error("held", why.clone()).at(folder).hint("if you want this: `ingestd reload --force`");
-        tracing::error!(who, "{why}: not accepted without `ingestd reload --force`");
+        tracing::error!(who, "{why}: held until `ingestd reload --force`");
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([held]));
-        format!("{why}: not accepted without `ingestd reload --force`")
+        format!("{why}: held until `ingestd reload --force`")
     }
 
     /// Whether good files were not accepted, for another reason than their content.

@@ -159,7 +159,7 @@ async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
     let rig = Rig::new(&ids, Ok(()));
     rig.write("schedules/a.yaml", &jobs(&ids[..5]));
     let why = rig.reload(false).await.expect_err("held");
-    assert_eq!(why, "this schedule would drop 7 of 12 jobs: not accepted without `ingestd reload --force`");
+    assert_eq!(why, "this schedule would drop 7 of 12 jobs: held until `ingestd reload --force`");
     let (number, jobs_in_force, rejected) = rig.in_force();
     assert_eq!((number, jobs_in_force, rejected.len()), (7, 12, 1));
     assert!(rejected[0].contains("would drop 7 of 12 jobs (if you want this: `ingestd reload --force`)"), "{rejected:?}");
