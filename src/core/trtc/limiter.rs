@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(4);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority {
     class: QueueClass,
-    priority: Reverse<u8>,
+    rank: Reverse<u8>,
     start: Timestamp,
     job: String,
 }
@@ -68,7 +68,7 @@ pub enum StopClass {
 impl Priority {
     /// A start: by class, then priority (9 first), start instant, job id.
     pub fn start(class: StartClass, priority: u8, start: Timestamp, job: impl Into<String>) -> Priority {
-        Priority { class: QueueClass::Start(class), priority: Reverse(priority), start, job: job.into() }
+        Priority { class: QueueClass::Start(class), rank: Reverse(priority), start, job: job.into() }
     }
 
     /// A stop: by class, then first come, first served.
@@ -82,7 +82,7 @@ impl Priority {
     }
 
     fn plain(class: QueueClass) -> Priority {
-        Priority { class, priority: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
+        Priority { class, rank: Reverse(0), start: Timestamp::UNIX_EPOCH, job: String::new() }
     }
 
     /// Whether it leaves only while every start of the next second still finds a slot.
