@@ -149,8 +149,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             finish(&mut next, if is_end { Outcome::EndedUnverified } else { outcome.clone() }, now)
         }
         (state @ (State::Waiting { .. } | State::Armed | State::Calling), Event::TakenBack) => {
-            next.task_id = None;
-            next.adopted = None;
+            (next.task_id, next.adopted) = (None, None);
             state.clone()
         }
         (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: WaitReason::Restart },

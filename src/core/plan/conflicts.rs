@@ -25,7 +25,7 @@ use crate::schedule::{Conflict, Job, Schedule};
 pub use clash::Clash;
 pub(super) use clash::have_one_robot;
 use sample::ClockChanges;
-use sweep::{Next, Pair, Reached, Sweep};
+use sweep::{Next, Pair, Sweep, SweepEnd};
 
 /// How far ahead conflicts are looked for.
 pub const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -169,13 +169,13 @@ impl Checker {
             moved.remove(&pair);
             self.real += 1;
             self.clashes.push(clash());
-            Next::Settled
+            Next::Decided
         });
         self.clashes.extend(moved.into_values());
         match reached {
-            Reached::TheEnd => {}
-            Reached::Stopped => self.more = true,
-            Reached::LimitReached(at, index) => {
+            SweepEnd::Complete => {}
+            SweepEnd::Stopped => self.more = true,
+            SweepEnd::LimitReached(at, index) => {
                 if self.short.as_ref().is_none_or(|(_, earliest)| at < *earliest) {
                     self.short = Some((Arc::clone(&jobs[index]), at));
                 }

@@ -13,7 +13,7 @@ use crate::schedule::{Conflict, JobId};
 /// Windows that overlap for less than this only touch: a hand-over.
 pub const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
 
-/// What counts of an occurrence that wants a room.
+/// What the rule needs to know about an occurrence that wants a room.
 #[derive(Clone, Copy, Debug)]
 pub struct Contender<'a> {
     /// Its job.
@@ -35,7 +35,7 @@ pub struct Contender<'a> {
 pub struct Contest {
     /// Who has the room.
     pub holder: RoomHolder,
-    /// What is wrong with the schedule, if nothing in it says what is meant. The room has a holder all the same.
+    /// What is wrong with the schedule, if nothing in it says what is meant. The room has a holder anyway.
     pub clash: Option<ConflictKind>,
 }
 
@@ -146,7 +146,7 @@ pub fn contest(own: &Contender<'_>, other: &Contender<'_>, have_one_robot: impl 
     Contest { holder, clash }
 }
 
-/// What is wrong with two windows of jobs that say so about others in their room.
+/// Returns what is wrong with two overlapping windows of jobs with these `conflict` settings.
 pub(super) fn clash(
     earlier: Conflict,
     later: Conflict,

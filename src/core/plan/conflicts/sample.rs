@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clash::may_have_one_robot;
-use super::sweep::{Next, Pair, Reached, Sweep};
+use super::sweep::{Next, Pair, Sweep, SweepEnd};
 use crate::calendar::{ClockChange, Trigger, clock_changes, largest, until};
 use crate::plan::Upcoming;
 use crate::schedule::{EndRule, Job};
@@ -96,13 +96,13 @@ pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mu
     for sample in samples {
         let reached = sweep.through(sample, |_, _, _, _| {
             count += 1;
-            if count > SUSPECTS_MAX { Next::Enough } else { Next::Settled }
+            if count > SUSPECTS_MAX { Next::Enough } else { Next::Decided }
         });
-        if reached != Reached::TheEnd {
+        if reached != SweepEnd::Complete {
             return None;
         }
     }
-    Some(sweep.into_settled())
+    Some(sweep.into_decided())
 }
 
 fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {

@@ -21,7 +21,7 @@ pub(super) type Pair = (usize, usize);
 /// What to do after a clash.
 pub(super) enum Next {
     /// This pair is decided.
-    Settled,
+    Decided,
     /// The pair may have a worse clash.
     GoOn,
     /// The sweep can end.
@@ -30,9 +30,9 @@ pub(super) enum Next {
 
 /// How far a sweep got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
+pub(super) enum SweepEnd {
     /// To its end, or until every pair was decided.
-    TheEnd,
+    Complete,
     /// To an instant at which this job had all its windows.
     LimitReached(Timestamp, usize),
     /// The caller stopped it.
@@ -44,7 +44,7 @@ pub(super) struct Sweep<'a> {
     jobs: &'a [Arc<Job>],
     /// The pairs to look for; `None`: all.
     wanted: Option<HashSet<Pair>>,
-    settled: HashSet<Pair>,
+    decided: HashSet<Pair>,
     windows: Vec<u32>,
     /// The robots of the jobs that allow others, without the start.
     robots: Vec<String>,
@@ -57,12 +57,12 @@ impl<'a> Sweep<'a> {
             Conflict::Allow => job.robot.fill(job.id.as_str(), &job.room),
             Conflict::Reject | Conflict::Preempt | Conflict::Yield => String::new(),
         });
-        Sweep { jobs, wanted, settled: HashSet::new(), windows: vec![0; jobs.len()], robots: robots.collect(), one_robot }
+        Sweep { jobs, wanted, decided: HashSet::new(), windows: vec![0; jobs.len()], robots: robots.collect(), one_robot }
     }
 
     /// The pairs that were decided.
-    pub(super) fn into_settled(self) -> HashSet<Pair> {
-        self.settled
+    pub(super) fn into_decided(self) -> HashSet<Pair> {
+        self.decided
     }
 
     /// Compares the windows that begin in `range` with those that are open then.
@@ -70,21 +70,21 @@ impl<'a> Sweep<'a> {
         &mut self,
         range: Range<Timestamp>,
         mut on_clash: impl FnMut(&Planned, &Planned, Pair, ConflictKind) -> Next,
-    ) -> Reached {
+    ) -> SweepEnd {
         let mut upcoming = Upcoming::open_at(self.jobs, range.start);
         let mut open: Vec<VecDeque<Planned>> = vec![VecDeque::new(); self.jobs.len()];
         // The jobs that have an open window: among many on one target they are few.
         let mut open_jobs: Vec<usize> = Vec::new();
         while let Some((index, window)) = upcoming.next_of() {
             let start = window.start.at;
-            if start >= range.end || self.wanted.as_ref().is_some_and(|wanted| wanted.len() == self.settled.len()) {
-                return Reached::TheEnd;
+            if start >= range.end || self.wanted.as_ref().is_some_and(|wanted| wanted.len() == self.decided.len()) {
+                return SweepEnd::Complete;
             }
             if window.end.at().is_some_and(|end| end <= range.start) {
                 continue;
             }
             if self.windows[index] == WINDOWS_MAX {
-                return Reached::LimitReached(start, index);
+                return SweepEnd::LimitReached(start, index);
             }
             self.windows[index] += 1;
             let mut at = 0;
@@ -101,7 +101,7 @@ impl<'a> Sweep<'a> {
                 if start >= range.start
                     && let Next::Enough = self.compare(queue, &window, (other, index), &mut on_clash)
                 {
-                    return Reached::Stopped;
+                    return SweepEnd::Stopped;
                 }
                 at += 1;
             }
@@ -110,7 +110,7 @@ impl<'a> Sweep<'a> {
             }
             open[index].push_back(window);
         }
-        Reached::TheEnd
+        SweepEnd::Complete
     }
 
     /// Compares a window with the open ones of one job, which began earlier or at the same instant.
@@ -122,7 +122,7 @@ impl<'a> Sweep<'a> {
         on_clash: &mut impl FnMut(&Planned, &Planned, Pair, ConflictKind) -> Next,
     ) -> Next {
         let pair = (other.min(index), other.max(index));
-        if self.settled.contains(&pair) || self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&pair)) {
+        if self.decided.contains(&pair) || self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&pair)) {
             return Next::GoOn;
         }
         // Its starts are in order, so that the newest is the one that may begin at the same instant.
@@ -131,8 +131,8 @@ impl<'a> Sweep<'a> {
             let Some(kind) = clash_of(earlier, window, self.one_robot) else { continue };
             match on_clash(earlier, window, pair, kind) {
                 Next::GoOn => {}
-                Next::Settled => {
-                    self.settled.insert(pair);
+                Next::Decided => {
+                    self.decided.insert(pair);
                     return Next::GoOn;
                 }
                 Next::Enough => return Next::Enough,
