@@ -90,17 +90,7 @@ impl World<'_> {
             }
             // A schedule that is accepted while the clock is wrong is accepted at a wrong time; that is not what is tested here.
             HostEvent::Reload if self.clock.error().is_zero() && self.seen.borrow().wrong_since.is_none() => {
-                self.edit();
-                let before = self.generation(self.newest() - 1);
-                let generation = self.generation(self.newest());
-                // It was prepared a while ago, or for a clock that has been set back since.
-                let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
-                let at = now - SignedDuration::from_millis(ago);
-                let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
-                let what = Command::Accept { prepared, changes: Vec::new() };
-                if self.order(handle, what).await {
-                    self.accepted(self.newest(), self.clock.now());
-                }
+                self.reload(handle, now).await;
             }
             HostEvent::Reload => {}
             HostEvent::StopJob => {
@@ -132,6 +122,19 @@ impl World<'_> {
                 let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
                 self.api.foreign(&id);
             }
+        }
+    }
+
+    async fn reload(&self, handle: Option<&Handle>, now: Timestamp) {
+        self.edit();
+        let before = self.generation(self.newest() - 1);
+        let generation = self.generation(self.newest());
+        // It was prepared a while ago, or for a clock that has been set back since.
+        let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
+        let at = now - SignedDuration::from_millis(ago);
+        let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
+        if self.order(handle, Command::Accept { prepared, changes: Vec::new() }).await {
+            self.accepted(self.newest(), self.clock.now());
         }
     }
 

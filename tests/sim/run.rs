@@ -228,6 +228,29 @@ impl World<'_> {
         known.map(|(number, until)| PastGeneration { generation: self.generation(number), until }).collect()
     }
 
+    /// Keeps what a daemon says, and ends the daemon at the notice that `daemon_run` names.
+    fn observer(&self, daemon_run: Option<&DaemonRun>) -> impl FnMut(&Notice) + Send + use<> {
+        let death = Arc::clone(&self.api.death);
+        let mut countdown = match daemon_run.map(|daemon_run| daemon_run.ending) {
+            Some(Ending::Notice(count)) => Some(count),
+            _ => None,
+        };
+        let (clock, notices, trace) = (self.clock.clone(), Arc::clone(&self.happenings), is_traced());
+        move |notice: &Notice| {
+            if trace {
+                let key = notice.key.as_ref().map(ToString::to_string).unwrap_or_default();
+                println!("{} {key}: {}", clock.truth(), notice.text);
+            }
+            notices.lock().expect("no panic under the lock").push((clock.truth(), notice.clone()));
+            if let Some(left) = &mut countdown {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    death.notify_one();
+                }
+            }
+        }
+    }
+
     /// One daemon, until it ends as `daemon_run` says; without one, until everything is over. Returns when nothing more was planned.
     async fn daemon(&self, daemon_run: Option<&DaemonRun>) -> Option<Timestamp> {
         let ledger = Ledger::open(&self.folder).expect("the ledger opens");
@@ -249,29 +272,11 @@ impl World<'_> {
             self.seen.borrow_mut().wrong_since.get_or_insert(self.clock.truth());
             self.pending.borrow_mut().push_front((self.clock.truth(), HostEvent::Confirm));
         }
-        let death = Arc::clone(&self.api.death);
-        let mut countdown = match daemon_run.map(|daemon_run| daemon_run.ending) {
-            Some(Ending::Notice(count)) => Some(count),
-            _ => None,
-        };
         self.api.state().dies_at = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Request(point, count)) => Some((point, count)),
             _ => None,
         };
-        let (clock, happenings, trace) = (self.clock.clone(), Arc::clone(&self.happenings), is_traced());
-        let observe = move |happening: &Notice| {
-            if trace {
-                let key = happening.key.as_ref().map(ToString::to_string).unwrap_or_default();
-                println!("{} {key}: {}", clock.truth(), happening.text);
-            }
-            happenings.lock().expect("no panic under the lock").push((clock.truth(), happening.clone()));
-            if let Some(left) = &mut countdown {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    death.notify_one();
-                }
-            }
-        };
+        let observe = self.observer(daemon_run);
         let rules = DaemonOptions {
             rate: NonZeroU32::new(self.plan.rate).expect("not zero"),
             require_sync: false,
