@@ -273,7 +273,7 @@ fn every_example_of_the_manual_is_accepted() {
     let [(_, file), (_, account), (_, app), (_, secret)] = reference();
     let written = |keys: &[KeyReference], indent: &str| -> String {
         let known = keys.iter().filter(|key| !key.example.is_empty());
-        known.map(|key| format!("{indent}{}: {}\n", key.name, key.example)).collect()
+        known.map(|key| format!("{indent}{}: {}\n", key.name, key.example)).collect::<Vec<_>>().concat()
     };
     let text = format!("{}account:\n{}apps:\n  main:\n{}", written(&file, ""), written(&account, "  "), written(&app, "    "));
     assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
