@@ -6,19 +6,20 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fields::{Fallback, Field, Group};
-use super::job::{Conflict, EndRule, Late, OnRemove};
-use super::problem::{Problem, shown};
+use super::job::{Conflict, Late, OnRemove};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::value_kind::{Choice, Custom, Flag, IntRange, MinDuration, Seconds, into_slot, one_or_many, one_or_many_distinct};
 use super::{moments, names, places, schema, values};
-use crate::yaml::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY_SECONDS: u64 = 86_400;
 
 /// Shorthand: a row of the table below.
 macro_rules! field {
+    ($name:literal, $group:expr, $doc:literal, $reader:expr $(,)?) => {
+        field!($name, $group, $doc, Fallback::None, $reader)
+    };
     ($name:literal, $group:expr, $doc:literal, $default:expr, $reader:expr $(,)?) => {
         Field { name: $name, group: $group, doc: $doc, default: $default, reader: &$reader }
     };
@@ -30,7 +31,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "at",
         Group::Trigger,
         "Starts every day at these wall-clock times; with days only on those.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -45,7 +45,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "once",
         Group::Trigger,
         "Starts once at each of these local dates and times.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -60,7 +59,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "cron",
         Group::Trigger,
         "Starts as Debian's cron would.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -75,14 +73,12 @@ pub(super) static FIELDS: [Field; 37] = [
         "every",
         Group::Trigger,
         "Starts in elapsed steps from local midnight, or from the start of between.",
-        Fallback::None,
         into_slot!(RawJob, Seconds(1, DAY_SECONDS), trigger.every)
     ),
     field!(
         "after",
         Group::Trigger,
         "Starts at the planned ends of another job.",
-        Fallback::None,
         into_slot!(RawJob, Custom("the name of a job", |node, _| Ok(names::of_job(node)?), schema::job_name), trigger.after)
     ),
     field!(
@@ -130,7 +126,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "from",
         Group::Alone,
         "No start comes before this local date, or date and time.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema),
@@ -141,7 +136,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "until",
         Group::Alone,
         "No start comes after this local date, which is included, or from this date and time on.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema),
@@ -152,7 +146,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "except",
         Group::Alone,
         "Local dates on which it does not start.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -182,7 +175,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "room",
         Group::Alone,
         "The room in which it plays; every job needs one.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -212,7 +204,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "stream",
         Group::Alone,
         "The media, which the vendor's cloud fetches; every job needs one.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
@@ -234,7 +225,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "length",
         Group::Alone,
         "How long the media is once through; late starts then join it, and ends can be computed.",
-        Fallback::None,
         into_slot!(RawJob, MinDuration(SECOND), length)
     ),
     field!(
@@ -255,43 +245,23 @@ pub(super) static FIELDS: [Field; 37] = [
             repeat
         )
     ),
-    field!(
-        "volume",
-        Group::Alone,
-        "Volume of the API; sent only when written.",
-        Fallback::None,
-        into_slot!(RawJob, IntRange::new(0, 200), volume)
-    ),
+    field!("volume", Group::Alone, "Volume of the API; sent only when written.", into_slot!(RawJob, IntRange::new(0, 200), volume)),
     field!(
         "tempo",
         Group::Alone,
         "Tempo of the API, the speed of playback; sent only when written.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom("0.5, 0.75, 1.0, 1.25, 1.5, 1.75 or 2.0", |node, _| Ok(places::tempo(node)?), places::tempo_schema),
             tempo
         )
     ),
-    field!(
-        "progress",
-        Group::Alone,
-        "EnableProgress of the API; sent only when written.",
-        Fallback::None,
-        into_slot!(RawJob, Flag, progress)
-    ),
-    field!(
-        "auto_push",
-        Group::Alone,
-        "AutoPush of the API; sent only when written.",
-        Fallback::None,
-        into_slot!(RawJob, Flag, auto_push)
-    ),
+    field!("progress", Group::Alone, "EnableProgress of the API; sent only when written.", into_slot!(RawJob, Flag, progress)),
+    field!("auto_push", Group::Alone, "AutoPush of the API; sent only when written.", into_slot!(RawJob, Flag, auto_push)),
     field!(
         "idle_timeout",
         Group::Alone,
         "IdleTimeout of the API, how long the cloud keeps an idle task; sent only when written.",
-        Fallback::None,
         into_slot!(RawJob, Seconds(0, 600), idle_timeout)
     ),
     field!(
@@ -313,19 +283,17 @@ pub(super) static FIELDS: [Field; 37] = [
         "for",
         Group::End,
         "Ends this long after its start, in elapsed time.",
-        Fallback::None,
         into_slot!(RawJob, MinDuration(SECOND), end.duration)
     ),
     field!(
         "to",
         Group::End,
         "Ends at the first such wall-clock time after its start, or never.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom(
                 "`HH:MM` or `HH:MM:SS`, or `never`",
-                |node, _| Ok(to(node)?),
+                |node, _| Ok(moments::end(node)?),
                 || json!({"anyOf": [{"const": "never"}, moments::time_schema()]})
             ),
             end.to
@@ -362,7 +330,7 @@ pub(super) static FIELDS: [Field; 37] = [
             conflict
         )
     ),
-    field!("retry", Group::Alone, "How a start is tried again; it merges with the defaults key by key.", Fallback::None, Retry),
+    field!("retry", Group::Alone, "How a start is tried again; it merges with the defaults key by key.", Retry),
     field!(
         "heal",
         Group::Alone,
@@ -389,7 +357,7 @@ pub(super) static FIELDS: [Field; 37] = [
         Group::Alone,
         "Only its default is accepted yet.",
         Fallback::Value("true"),
-        into_slot!(RawJob, Custom("`true`", |node, _| Ok(only_default(node)?), || json!({"const": true})), preflight)
+        into_slot!(RawJob, Custom("`true`", |node, _| Ok(values::only_true(node)?), || json!({"const": true})), preflight)
     ),
     field!(
         "enabled",
@@ -402,7 +370,6 @@ pub(super) static FIELDS: [Field; 37] = [
         "note",
         Group::Alone,
         "A text that status and plan show.",
-        Fallback::None,
         into_slot!(
             RawJob,
             Custom("a text of at most 500 characters", |node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema),
@@ -410,30 +377,3 @@ pub(super) static FIELDS: [Field; 37] = [
         )
     ),
 ];
-
-/// A value of which only the default exists yet: no field may parse and do nothing.
-fn only_default(node: &Node<'_>) -> Result<(), Problem> {
-    if values::boolean(node)? {
-        return Ok(());
-    }
-    let problem = Problem::not_supported(node.span, &shown(node.text().unwrap_or_default()));
-    Err(problem.hint("`true`, the default, is all there is; leave it out"))
-}
-
-/// `HH:MM[:SS]` or `never`.
-fn to(node: &Node<'_>) -> Result<EndRule, Problem> {
-    if node.text() == Some("never") {
-        return Ok(EndRule::Never);
-    }
-    moments::time(node).map(EndRule::To).map_err(|problem| match node.text() {
-        Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-            problem.hint(if digits {
-                "a duration goes under `for`; `to` takes a time or `never`"
-            } else {
-                "`to` takes a time or `never`"
-            })
-        }
-        _ => problem,
-    })
-}
