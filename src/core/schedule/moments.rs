@@ -5,6 +5,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 
 use serde_json::Value;
 
+use super::job::EndRule;
 use super::problem::{Problem, nearest, quote};
 use super::value_kind::text_like;
 use super::values::scalar;
@@ -78,6 +79,24 @@ pub(super) fn time(node: &Node<'_>) -> Result<Time, Problem> {
     let (text, _) = scalar(node, "a time such as `18:00`")?;
     parse_time(text)
         .map_err(|hint| Problem::of(node, "bad-time", format!("expected a time such as `18:00`, found {}", quote(text))).hint(hint))
+}
+
+/// `HH:MM[:SS]` or `never`.
+pub(super) fn end(node: &Node<'_>) -> Result<EndRule, Problem> {
+    if node.text() == Some("never") {
+        return Ok(EndRule::Never);
+    }
+    time(node).map(EndRule::To).map_err(|problem| match node.text() {
+        Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+            problem.hint(if digits {
+                "a duration goes under `for`; `to` takes a time or `never`"
+            } else {
+                "`to` takes a time or `never`"
+            })
+        }
+        _ => problem,
+    })
 }
 
 /// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.

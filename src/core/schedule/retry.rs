@@ -31,14 +31,14 @@ pub(super) static KEYS: [Key; 4] = [
         name: "first",
         doc: "The longest first delay; at most cap.",
         default: "1s",
-        reader: &into_slot!(RawRetry, MinDuration(MILLISECOND) => first),
+        reader: &into_slot!(RawRetry, MinDuration(MILLISECOND), first),
     },
-    Key { name: "cap", doc: "The longest delay.", default: "30s", reader: &into_slot!(RawRetry, MinDuration(MILLISECOND) => cap) },
+    Key { name: "cap", doc: "The longest delay.", default: "30s", reader: &into_slot!(RawRetry, MinDuration(MILLISECOND), cap) },
     Key {
         name: "attempts",
         doc: "Attempts for each start or restart; with 0 as many as the window allows.",
         default: "0",
-        reader: &into_slot!(RawRetry, IntRange::new(0, ATTEMPTS_MAX) => attempts),
+        reader: &into_slot!(RawRetry, IntRange::new(0, ATTEMPTS_MAX), attempts),
     },
     Key {
         name: "also",
@@ -46,7 +46,8 @@ pub(super) static KEYS: [Key; 4] = [
         default: "[]",
         reader: &into_slot!(
             RawRetry,
-            Custom("a list of error codes", |node, _| Ok(places::codes(node)?.into()), places::codes_schema) => also
+            Custom("a list of error codes", |node, _| Ok(places::codes(node)?.into()), places::codes_schema),
+            also
         ),
     },
 ];

@@ -6,22 +6,22 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fields::{Fallback, Field, Group};
-use super::job::EndRule;
 use super::options::Passed;
 use super::policy::{Conflict, Late, OnRemove};
-use super::problem::{Problem, quote};
 use super::raw::RawJob;
 use super::retry::Retry;
 use super::value_kind::{Choice, Custom, Flag, IntRange, MinDuration, Seconds, into_slot, one_or_many, one_or_many_distinct};
 use super::{moments, names, places, schema, values};
 use crate::trtc::{StreamUrl, start_options};
-use crate::yaml::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY_SECONDS: u64 = 86_400;
 
 /// Shorthand: a row of the table below.
 macro_rules! field {
+    ($name:literal, $group:expr, $doc:literal, $reader:expr $(,)?) => {
+        field!($name, $group, $doc, Fallback::None, $reader)
+    };
     ($name:literal, $group:expr, $doc:literal, $default:expr, $reader:expr $(,)?) => {
         Field { name: $name, group: $group, doc: $doc, default: $default, reader: &$reader }
     };
@@ -33,162 +33,233 @@ pub(super) static FIELDS: [Field; 37] = [
         "at",
         Group::Trigger,
         "Starts every day at these wall-clock times; with days only on those.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`HH:MM` or `HH:MM:SS`, or a list of these", |node, _| moments::one_or_many(node, moments::time), || one_or_many_distinct(&moments::time_schema())) => trigger.at)
+        into_slot!(
+            RawJob,
+            Custom(
+                "`HH:MM` or `HH:MM:SS`, or a list of these",
+                |node, _| moments::one_or_many(node, moments::time),
+                || one_or_many_distinct(&moments::time_schema())
+            ),
+            trigger.at
+        )
     ),
     field!(
         "once",
         Group::Trigger,
         "Starts once at each of these local dates and times.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`YYYY-MM-DD HH:MM`, with or without `:SS`, or a list of these", |node, _| moments::one_or_many(node, moments::date_time), || one_or_many_distinct(&moments::date_time_schema())) => trigger.once)
+        into_slot!(
+            RawJob,
+            Custom(
+                "`YYYY-MM-DD HH:MM`, with or without `:SS`, or a list of these",
+                |node, _| moments::one_or_many(node, moments::date_time),
+                || one_or_many_distinct(&moments::date_time_schema())
+            ),
+            trigger.once
+        )
     ),
     field!(
         "cron",
         Group::Trigger,
         "Starts as Debian's cron would.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("a cron expression in quotes: 5 fields, or 6 with leading seconds", |node, shared| Ok(shared.cron(node)?), schema::cron) => trigger.cron)
+        into_slot!(
+            RawJob,
+            Custom(
+                "a cron expression in quotes: 5 fields, or 6 with leading seconds",
+                |node, shared| Ok(shared.cron(node)?),
+                schema::cron
+            ),
+            trigger.cron
+        )
     ),
     field!(
         "every",
         Group::Trigger,
         "Starts in elapsed steps from local midnight, or from the start of between.",
-        Fallback::None,
-        into_slot!(RawJob, Seconds(1, DAY_SECONDS) => trigger.every)
+        into_slot!(RawJob, Seconds(1, DAY_SECONDS), trigger.every)
     ),
     field!(
         "after",
         Group::Trigger,
         "Starts at the planned ends of another job.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("the name of a job", |node, _| Ok(names::of_job(node)?), schema::job_name) => trigger.after)
+        into_slot!(RawJob, Custom("the name of a job", |node, _| Ok(names::of_job(node)?), schema::job_name), trigger.after)
     ),
     field!(
         "days",
         Group::Modifier(&["at", "every"]),
         "The days of the week on which at or every starts.",
         Fallback::Value("daily"),
-        into_slot!(RawJob, Custom("`mon` to `sun`, `daily`, a range such as `mon..fri`, or a list of these", |node, _| moments::days(node), || one_or_many(&moments::days_schema())) => trigger.days)
+        into_slot!(
+            RawJob,
+            Custom(
+                "`mon` to `sun`, `daily`, a range such as `mon..fri`, or a list of these",
+                |node, _| moments::days(node),
+                || one_or_many(&moments::days_schema())
+            ),
+            trigger.days
+        )
     ),
     field!(
         "between",
         Group::Modifier(&["every"]),
         "The hours of every, from the first time to before the second; they may cross midnight.",
         Fallback::Rule("the whole day"),
-        into_slot!(RawJob, Custom("two times with two dots between them: `09:00..21:00`", |node, _| Ok(moments::between(node)?), moments::between_schema) => trigger.between)
+        into_slot!(
+            RawJob,
+            Custom(
+                "two times with two dots between them: `09:00..21:00`",
+                |node, _| Ok(moments::between(node)?),
+                moments::between_schema
+            ),
+            trigger.between
+        )
     ),
     field!(
         "timezone",
         Group::Alone,
         "The zone of all times of the job.",
         Fallback::Rule("the timezone of the file"),
-        into_slot!(RawJob, Custom("an IANA name such as `Asia/Shanghai`", |node, shared| Ok(shared.zone(node)?), schema::zone) => timezone)
+        into_slot!(
+            RawJob,
+            Custom("an IANA name such as `Asia/Shanghai`", |node, shared| Ok(shared.zone(node)?), schema::zone),
+            timezone
+        )
     ),
     field!(
         "from",
         Group::Alone,
         "No start comes before this local date, or date and time.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema) => from)
+        into_slot!(
+            RawJob,
+            Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema),
+            from
+        )
     ),
     field!(
         "until",
         Group::Alone,
         "No start comes after this local date, which is included, or from this date and time on.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema) => until)
+        into_slot!(
+            RawJob,
+            Custom("`YYYY-MM-DD`, or `YYYY-MM-DD HH:MM`", |node, _| Ok(moments::bound(node)?), moments::bound_schema),
+            until
+        )
     ),
     field!(
         "except",
         Group::Alone,
         "Local dates on which it does not start.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("a date, a range `2026-10-01..2026-10-07`, the name of a calendar, or a list of these", |node, shared| shared.except(node), schema::except) => except)
+        into_slot!(
+            RawJob,
+            Custom(
+                "a date, a range `2026-10-01..2026-10-07`, the name of a calendar, or a list of these",
+                |node, shared| shared.except(node),
+                schema::except
+            ),
+            except
+        )
     ),
     field!(
         "app",
         Group::Alone,
         "The application in which it plays.",
         Fallback::Rule("the only application of the settings"),
-        into_slot!(RawJob, Custom("a name under `apps` in the settings", |node, shared| Ok(shared.intern(values::text(node, "an application's name")?)), || json!({"type": ["string", "integer"]})) => app)
+        into_slot!(
+            RawJob,
+            Custom(
+                "a name under `apps` in the settings",
+                |node, shared| Ok(shared.intern(values::text(node, "an application's name")?)),
+                || json!({"type": ["string", "integer"]})
+            ),
+            app
+        )
     ),
     field!(
         "room",
         Group::Alone,
         "The room in which it plays; every job needs one.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`42` for an integer room, `lobby` for a string room, `{id: \"42\", type: string}` for a string room of digits", |node, _| places::room(node), places::room_schema) => room)
+        into_slot!(
+            RawJob,
+            Custom(
+                "`42` for an integer room, `lobby` for a string room, `{id: \"42\", type: string}` for a string room of digits",
+                |node, _| places::room(node),
+                places::room_schema
+            ),
+            room
+        )
     ),
     field!(
         "robot",
         Group::Alone,
         "The UserId that enters the room; the text may hold {job}, {room} and {start}.",
         Fallback::Value("{job}"),
-        into_slot!(RawJob, Custom("at most 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`", |node, shared| Ok(shared.intern(places::robot(node)?)), places::robot_schema) => robot)
+        into_slot!(
+            RawJob,
+            Custom(
+                "at most 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`",
+                |node, shared| Ok(shared.intern(places::robot(node)?)),
+                places::robot_schema
+            ),
+            robot
+        )
     ),
     field!(
         "stream",
         Group::Alone,
         "The media, which the vendor's cloud fetches; every job needs one.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("an `http`, `https`, `rtmp` or `rtmps` URL", |node, shared| Ok(StreamUrl::shared(&shared.intern(places::stream(node)?))), places::stream_schema) => stream)
+        into_slot!(
+            RawJob,
+            Custom(
+                "an `http`, `https`, `rtmp` or `rtmps` URL",
+                |node, shared| Ok(StreamUrl::shared(&shared.intern(places::stream(node)?))),
+                places::stream_schema
+            ),
+            stream
+        )
     ),
     field!(
         "live",
         Group::Alone,
         "Whether the stream is a live source, in which a start cannot seek.",
         Fallback::Rule("true for rtmp and rtmps, else false"),
-        into_slot!(RawJob, Flag => live)
+        into_slot!(RawJob, Flag, live)
     ),
     field!(
         "length",
         Group::Alone,
         "How long the media is once through; late starts then join it, and ends can be computed.",
-        Fallback::None,
-        into_slot!(RawJob, MinDuration(SECOND) => length)
+        into_slot!(RawJob, MinDuration(SECOND), length)
     ),
     field!(
         "seek",
         Group::Alone,
         "Where in the media an on-time start begins; less than length, and a loop goes on from 0.",
         Fallback::Value("0s"),
-        into_slot!(RawJob, Seconds(0, u64::MAX) => seek)
+        into_slot!(RawJob, Seconds(0, u64::MAX), seek)
     ),
     field!(
         "repeat",
         Group::Alone,
         "How often the media plays; forever needs for or to.",
         Fallback::Value("1"),
-        into_slot!(RawJob, Custom("`forever`, or a whole number from 1 to 1000", |node, _| Ok(places::repeat(node)?), places::repeat_schema) => repeat)
+        into_slot!(
+            RawJob,
+            Custom("`forever`, or a whole number from 1 to 1000", |node, _| Ok(places::repeat(node)?), places::repeat_schema),
+            repeat
+        )
     ),
-    field!("volume", Group::Alone, "Volume of the API; sent only when written.", Fallback::None, Passed(&start_options::VOLUME)),
+    field!("volume", Group::Alone, "Volume of the API; sent only when written.", Passed(&start_options::VOLUME)),
     field!(
         "tempo",
         Group::Alone,
         "Tempo of the API, the speed of playback; sent only when written.",
-        Fallback::None,
         Passed(&start_options::TEMPO)
     ),
-    field!(
-        "progress",
-        Group::Alone,
-        "EnableProgress of the API; sent only when written.",
-        Fallback::None,
-        Passed(&start_options::PROGRESS)
-    ),
-    field!(
-        "auto_push",
-        Group::Alone,
-        "AutoPush of the API; sent only when written.",
-        Fallback::None,
-        Passed(&start_options::AUTO_PUSH)
-    ),
+    field!("progress", Group::Alone, "EnableProgress of the API; sent only when written.", Passed(&start_options::PROGRESS)),
+    field!("auto_push", Group::Alone, "AutoPush of the API; sent only when written.", Passed(&start_options::AUTO_PUSH)),
     field!(
         "idle_timeout",
         Group::Alone,
         "IdleTimeout of the API, how long the cloud keeps an idle task; sent only when written.",
-        Fallback::None,
         Passed(&start_options::IDLE_TIMEOUT)
     ),
     field!(
@@ -196,112 +267,102 @@ pub(super) static FIELDS: [Field; 37] = [
         Group::Alone,
         "The region that requests name, X-TC-Region.",
         Fallback::Rule("the region of the account"),
-        into_slot!(RawJob, Custom("a region such as `ap-singapore`", |node, shared| Ok(shared.intern(places::region(node)?)), places::region_schema) => region)
+        into_slot!(
+            RawJob,
+            Custom(
+                "a region such as `ap-singapore`",
+                |node, shared| Ok(shared.intern(places::region(node)?)),
+                places::region_schema
+            ),
+            region
+        )
     ),
     field!(
         "for",
         Group::End,
         "Ends this long after its start, in elapsed time.",
-        Fallback::None,
-        into_slot!(RawJob, MinDuration(SECOND) => end.duration)
+        into_slot!(RawJob, MinDuration(SECOND), end.duration)
     ),
     field!(
         "to",
         Group::End,
         "Ends at the first such wall-clock time after its start, or never.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("`HH:MM` or `HH:MM:SS`, or `never`", |node, _| Ok(to(node)?), || json!({"anyOf": [{"const": "never"}, moments::time_schema()]})) => end.to)
+        into_slot!(
+            RawJob,
+            Custom(
+                "`HH:MM` or `HH:MM:SS`, or `never`",
+                |node, _| Ok(moments::end(node)?),
+                || json!({"anyOf": [{"const": "never"}, moments::time_schema()]})
+            ),
+            end.to
+        )
     ),
     field!(
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress, restart from the beginning, or skip.",
         Fallback::Value("join"),
-        into_slot!(RawJob, Choice(Late::WORDS) => late)
+        into_slot!(RawJob, Choice(Late::WORDS), late)
     ),
     field!(
         "start_within",
         Group::Alone,
         "How long attempts go on until it is first on air.",
         Fallback::Rule("the window; 10m when its end is open"),
-        into_slot!(RawJob, MinDuration(SECOND) => start_within)
+        into_slot!(RawJob, MinDuration(SECOND), start_within)
     ),
     field!(
         "conflict",
         Group::Alone,
-        "Another show in the same room: reject is an error, preempt takes the room, yield gives way and returns, allow plays both \
-         if both say so.",
+        "Another show in the same room: reject is an error, preempt takes the room, yield gives way and returns, allow plays both if \
+         both say so.",
         Fallback::Value("reject"),
-        into_slot!(RawJob, Choice(Conflict::WORDS) => conflict)
+        into_slot!(RawJob, Choice(Conflict::WORDS), conflict)
     ),
-    field!("retry", Group::Alone, "How a start is tried again; it merges with the defaults key by key.", Fallback::None, Retry),
+    field!("retry", Group::Alone, "How a start is tried again; it merges with the defaults key by key.", Retry),
     field!(
         "heal",
         Group::Alone,
         "Whether it is put on air again when it vanishes before its end.",
         Fallback::Value("true"),
-        into_slot!(RawJob, Flag => heal)
+        into_slot!(RawJob, Flag, heal)
     ),
     field!(
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end, stop ends it at once.",
         Fallback::Value("finish"),
-        into_slot!(RawJob, Choice(OnRemove::WORDS) => on_remove)
+        into_slot!(RawJob, Choice(OnRemove::WORDS), on_remove)
     ),
     field!(
         "priority",
         Group::Alone,
         "Which start leaves first when starts queue for the rate: 9 before 0.",
         Fallback::Value("5"),
-        into_slot!(RawJob, IntRange::new(0, 9) => priority)
+        into_slot!(RawJob, IntRange::new(0, 9), priority)
     ),
     field!(
         "preflight",
         Group::Alone,
         "Only its default is accepted yet.",
         Fallback::Value("true"),
-        into_slot!(RawJob, Custom("`true`", |node, _| Ok(only_default(node)?), || json!({"const": true})) => preflight)
+        into_slot!(RawJob, Custom("`true`", |node, _| Ok(values::only_true(node)?), || json!({"const": true})), preflight)
     ),
     field!(
         "enabled",
         Group::Alone,
         "With false the job is checked and plans nothing.",
         Fallback::Value("true"),
-        into_slot!(RawJob, Flag => enabled)
+        into_slot!(RawJob, Flag, enabled)
     ),
     field!(
         "note",
         Group::Alone,
         "A text that status and plan show.",
-        Fallback::None,
-        into_slot!(RawJob, Custom("a text of at most 500 characters", |node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema) => note)
+        into_slot!(
+            RawJob,
+            Custom("a text of at most 500 characters", |node, shared| Ok(shared.intern(places::note(node)?)), places::note_schema),
+            note
+        )
     ),
 ];
-
-/// A value of which only the default exists yet: no field may parse and do nothing.
-fn only_default(node: &Node<'_>) -> Result<(), Problem> {
-    if values::boolean(node)? {
-        return Ok(());
-    }
-    let problem = Problem::not_supported(node.span, &quote(node.text().unwrap_or_default()));
-    Err(problem.hint("`true`, the default, is all there is; leave it out"))
-}
-
-/// `HH:MM[:SS]` or `never`.
-fn to(node: &Node<'_>) -> Result<EndRule, Problem> {
-    if node.text() == Some("never") {
-        return Ok(EndRule::Never);
-    }
-    moments::time(node).map(EndRule::To).map_err(|problem| match node.text() {
-        Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-            problem.hint(if digits {
-                "a duration goes under `for`; `to` takes a time or `never`"
-            } else {
-                "`to` takes a time or `never`"
-            })
-        }
-        _ => problem,
-    })
-}

@@ -45,9 +45,9 @@ pub(super) struct IntoSlot<R, K: ValueKind> {
     pub(super) slot_mut: fn(&mut R) -> &mut Slot<K::Value>,
 }
 
-/// A value of this kind goes into this slot of that raw mapping: `into_slot!(RawJob, Flag => live)`.
+/// A value of this kind goes into this slot of that raw mapping: `into_slot!(RawJob, Flag, live)`.
 macro_rules! into_slot {
-    ($raw:ty, $kind:expr => $($slot:ident).+) => {
+    ($raw:ty, $kind:expr, $($slot:ident).+ $(,)?) => {
         $crate::schedule::value_kind::IntoSlot {
             kind: $kind,
             slot: |raw: &$raw| &raw.$($slot).+,
