@@ -20,7 +20,8 @@
 //! Attempt                  waits for the instant, passes the limiter, is built and signed for *now*, and sent
 //!    | trtc                sign -> send -> Answer
 //!    v
-//! occurrence::decide       (occurrence, event, now) -> occurrence; one table, live and in recovery      pure
+//! engine                   (what has happened, now) -> writes + calls + notices                     pure
+//!    |                     for one occurrence it asks occurrence::decide: one table, live and in recovery
 //!    | ledger              record, then act
 //!    v
 //! report                   ledger + plan -> text, JSON, CSV                                pure
@@ -31,22 +32,22 @@
 //! that could do these things; for the standard library and jiff, `src/core/clippy.toml` does, and `tests/border.rs` tests each entry.
 //! The shell is this crate. It re-exports the modules of the core, so that `crate::schedule` is `ingestd_core::schedule`.
 //!
-//! The daemon is one loop that owns all state. It sleeps until the next thing to do, reads what has happened as values, asks the core,
+//! The daemon is one loop that owns all state. It sleeps until the next thing to do, collects what has happened as values, takes a step of the engine,
 //! writes the ledger, and only then lets requests be sent. Requests run as tasks of their own and come back as values, so neither a slow
 //! disk nor a slow answer delays another start.
 //!
 //! # Invariants
 //!
 //! - **Exactly one row for each planned occurrence**, named by (job, start) for ever. The row is unique in the ledger, an outcome
-//!   is final, and before the cursor everything has an outcome ([`ledger::Turn`]).
+//!   is final, and before the cursor everything has an outcome ([`engine::Write::Cursor`]).
 //! - **No start is sent without a durable row.** Sending needs a [`ledger::Attempt`]. Only a commit gives one, it cannot be cloned, and
 //!   the call consumes it. Between the armed row and the request there is no further commit: nothing but the network stands between
 //!   the clock and the request.
 //! - **"Sent, but no answer" is a case of its own.** A start is in doubt unless its fault proves that nothing began
 //!   ([`trtc::error`]); every doubt is recorded as one.
-//! - **What one turn decides is one transaction**, and no transaction is held over an await. A turn that cannot be written waits in
-//!   memory with its permissions; stops do not wait for it.
-//! - **The time is checked before it is used.** Each turn first compares the wall clock with boot time. When they disagree, starts use
+//! - **What one step decides is one transaction**, and no transaction is held over an await. A step that cannot be written waits in
+//!   memory with its permissions; stops do not wait for it. What the ledger cannot answer now is asked again, and no input is lost.
+//! - **The time is checked before it is used.** Each step first compares the wall clock with boot time. When they disagree, starts use
 //!   the one and ends the other.
 //! - **One occurrence has a room at a time**, unless both allow it. Jobs that may not meet are refused when a schedule is read
 //!   ([`plan::conflicts`]). If two meet all the same, [`occurrence::displaced_by`] says which one gives way.
@@ -64,10 +65,11 @@
 //! | [`plan`] | core | the occurrences of a range, and the end of each; conflicts and pauses; why one starts or not |
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig, limiter (core); queue, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
+//! | [`engine`] | core | what is decided between occurrences: what is owed, who has a room, whose task it is, edits, stops, the clock |
 //! | [`report`] | core | what people and programs read |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
-//! | [`ledger`] | shell | SQLite: claim, record, recover, query |
-//! | [`daemon`] | shell | the loop: arm, send, watch, heal, hand over, stop, follow edits, recover |
+//! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
+//! | [`daemon`] | shell | the loop: collect, take a step, write, send; the calls; the shutdown |
 //! | [`web`], `listener` | shell | the JSON of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
@@ -81,8 +83,8 @@
 //! - **... serde for YAML?** A deserializer stops at the first fault of a file, and an operator needs all of them.
 //! - **... a thread for the database?** The loop runs on a thread of its own already, and writes between two sleeps. A start whose time
 //!   comes meanwhile was armed before.
-//! - **... a trait for every module?** There are two, where a second implementation is real: [`clock::Clock`] and [`trtc::Api`].
-//!   SQLite is never mocked.
+//! - **... a trait for every module?** There are three, where a second implementation is real: [`clock::Clock`], [`trtc::Api`], and
+//!   [`engine::Records`] (the ledger, and the tables of `tests/engine`). SQLite is never mocked.
 
 mod listener;
 

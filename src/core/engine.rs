@@ -24,9 +24,9 @@ mod backlog;
 mod call_report;
 mod claim;
 mod clock_hold;
-mod command;
 mod contention;
 mod edits;
+mod loop_status;
 mod notice;
 mod occupancy;
 mod orphans;
@@ -44,19 +44,20 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{Key, MissedReason, State};
-use crate::trtc::PerAction;
+use crate::trtc::callback::Callback;
 use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
-pub use command::{Command, Input, Order, StopTarget};
+pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use send_flag::SendFlag;
 pub use step::{Call, Records, Reply, RowNumbers, Step};
+pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
 pub use write::{Known, Write, Writes};
 
@@ -77,21 +78,38 @@ pub struct DaemonOptions {
     pub past: Timestamp,
 }
 
-/// What only a running daemon knows of itself: for `status`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LoopStatus {
-    /// Seconds between two describes of a task on air.
-    pub watch_period_s: u64,
-    /// Requests that wait for the limiter.
-    pub queue: PerAction<usize>,
-    /// Whether somebody keeps the clock right, if anybody knows.
-    pub synchronised: Option<bool>,
-    /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.
-    pub offset_ms: Option<i64>,
-    /// Why starts are held for the clock's sake, if they are.
-    pub held: Option<String>,
-    /// What is wrong with the ledger's disk, if something is.
-    pub disk: Option<String>,
+/// An order, and who gave it.
+#[derive(Clone)]
+pub struct Order {
+    /// For the ledger: `uid 1000`, `SIGHUP`.
+    pub who: String,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// What is to be done.
+#[derive(Clone)]
+pub enum Command {
+    /// Take off the air.
+    Stop(StopTarget),
+    /// Play another schedule from now on. It was read, checked and kept already.
+    Accept {
+        /// The schedule, and what was worked out about it.
+        prepared: Box<Prepared>,
+        /// What differs from the one before, a line each.
+        changes: Vec<String>,
+    },
+    /// Believe the clock.
+    ConfirmClock,
+}
+
+/// One thing that the engine is told.
+#[derive(Clone)]
+pub enum Input {
+    /// An order.
+    Order(Order),
+    /// A callback of the vendor, its signature verified.
+    Callback(Callback),
 }
 
 /// What has come in since the last step.

@@ -1,10 +1,21 @@
 //! What an operator's `stop` does to what is on air or on its way there. Does not know who asked, and how.
 
 use super::airings::Airings;
-use super::command::StopTarget;
 use super::orphans::Orphans;
 use super::step::{Reply, Step};
 use crate::occurrence::{Event, Key, Outcome, State};
+use crate::schedule::JobId;
+
+/// What is to be taken off the air.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopTarget {
+    /// Whatever runs of a job.
+    Job(JobId),
+    /// One task, an orphan included.
+    Task(String),
+    /// Everything that runs.
+    All,
+}
 
 /// Takes off the air. The reply says what becomes of each occurrence, or that there is nothing to stop.
 pub(super) fn stop(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, target: &StopTarget) -> Reply {

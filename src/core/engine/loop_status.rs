@@ -1,0 +1,20 @@
+//! How the loop stands, as `status` shows it. Plain values; where they come from is not known here.
+
+use crate::trtc::PerAction;
+
+/// What only a running daemon knows of itself: for `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoopStatus {
+    /// Seconds between two describes of a task on air.
+    pub watch_period_s: u64,
+    /// Requests that wait for the limiter.
+    pub queue: PerAction<usize>,
+    /// Whether somebody keeps the clock right, if anybody knows.
+    pub synchronised: Option<bool>,
+    /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.
+    pub offset_ms: Option<i64>,
+    /// Why starts are held for the clock's sake, if they are.
+    pub held: Option<String>,
+    /// What is wrong with the ledger's disk, if something is.
+    pub disk: Option<String>,
+}
