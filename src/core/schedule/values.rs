@@ -91,7 +91,7 @@ pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> 
     Err(not_decimal(node, text, plain, &expected))
 }
 
-/// What is wrong with a text where a decimal number is due.
+/// What is wrong with a text where a decimal number is expected.
 fn not_decimal(node: &Node<'_>, text: &str, plain: bool, expected: &str) -> Problem {
     let problem = Problem::of(node, "bad-number", format!("expected {expected}, found {}", described(text, plain)));
     if !plain && decimal(text).is_some() {
