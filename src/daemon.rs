@@ -85,20 +85,22 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     ) -> Result<Daemon<C, A>, LedgerError> {
         let queues = Queues::new(options.rate);
         let reading = read(&clock);
-        let recovered = ledger.recover(reading.wall.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
+        // A clock that is behind asks for no more than a clock that is right.
+        let now = ledger.meta()?.committed_at.map_or(reading.wall, |committed| committed.max(reading.wall));
+        let recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
         let records = LedgerRecords::new(&ledger);
         let taken = Engine::take_over(options, reading, recovered, accepted, past, &records);
         if let Some(error) = records.into_error() {
             return Err(error);
         }
-        let TakenOver { mut engine, step, recovered_attempts } = taken;
-        queues.of(Action::Start).count_as_used(recovered_attempts);
+        let TakenOver { mut engine, step, maybe_sent } = taken;
+        queues.of(Action::Start).count_as_used(maybe_sent);
         let Step { now, writes, calls, mut notices, .. } = step;
         let (recovered_attempts, disk) = match ledger.commit(writes, now) {
             Ok(attempts) => (attempts, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
             Err(error) if error.is_passing() => {
-                engine.ledger_failed();
+                engine.ledger_failed(false);
                 let text = format!("the ledger cannot be written ({error}): nothing is started until it can");
                 notices.push(Notice { at: now, key: None, level: Level::Error, text });
                 (Vec::new(), Some(error.to_string()))

@@ -3,17 +3,17 @@
 //! values. Does not know a clock, the ledger's tables, HTTP, and how calls are run.
 //!
 //! ```text
-//! step          what one step decides: writes, calls, notices; what only the ledger knows
-//! airing        one occurrence that is not over        airings    all of them, with their tasks
-//! task_state    one task                               tasks      all of them
-//! occupancy     who is in which room                   contention who gets it
-//! orphans       callbacks that nobody could place      adoption   whose task it is
-//! answers       what calls brought back                stops, edits   orders, and another schedule
-//! agenda        what is owed: backlog, claim, prepare  clock_hold whether the clock can be believed
-//! take_over     the first step
+//! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
+//! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
+//! occupancy                    who is in which room                  contention  who gets it
+//! orphans                      callbacks that nobody could place     adoption    whose task it is
+//! claim, prepare               from the plan to an occurrence        backlog     what was missed
+//! answers                      what calls brought back               stops, edits   orders, and another schedule
+//! agenda                       what is owed                          clock_hold  whether the clock can be believed
+//! take_over                    the first step
 //! ```
 //!
-//! Each line knows those above it, and none below.
+//! A file knows files of its own line and of the lines above, and none below.
 
 mod adoption;
 mod agenda;
@@ -139,7 +139,7 @@ pub struct TakenOver {
     /// What it decided first.
     pub step: Step,
     /// How many starts the daemon before may have sent just now: they count against the rate.
-    pub recovered_attempts: usize,
+    pub maybe_sent: usize,
 }
 
 impl Engine {
@@ -160,14 +160,14 @@ impl Engine {
         airings.held = hold.reason().map(|_| MissedReason::Clock);
         let mut orphans = Orphans::default();
         let mut step = Step::new(hold.now(reading), recovered.numbers);
-        let (agenda, recovered_attempts) =
+        let (agenda, maybe_sent) =
             take_over::take_over(&mut airings, &mut orphans, &mut step, records, recovered, (accepted, past), (&hold, reading));
         if let Some(reason) = hold.reason() {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
         let numbers = step.numbers;
         let engine = Engine { airings, orphans, agenda, hold, numbers, rate, warmed_until: Timestamp::MIN };
-        TakenOver { engine, step, recovered_attempts }
+        TakenOver { engine, step, maybe_sent }
     }
 
     /// One step. `disk_is_behind`: what was decided before could not be written yet, so that nothing may be started.
@@ -220,12 +220,14 @@ impl Engine {
         contention::begin_start(&mut self.airings, key, call)
     }
 
-    /// What the last step wanted written could not be. Nothing that was claimed leaves until it can be.
-    pub fn ledger_failed(&mut self) {
+    /// The ledger could not be read or written in the last step. What is owed is not looked at again before a moment has passed.
+    /// Where the step could not be written, nothing that was claimed leaves until it can be.
+    pub fn ledger_failed(&mut self, is_written: bool) {
         self.agenda.pause(MissedReason::Disk);
-        // What is owed is not looked at again before a moment has passed.
         self.airings.held.get_or_insert(MissedReason::Disk);
-        self.airings.hold_back_claims(MissedReason::Disk);
+        if !is_written {
+            self.airings.hold_back_claims(MissedReason::Disk);
+        }
     }
 
     /// The daemon ends: every start that was not sent is taken back. Streams on air stay on air.
@@ -309,6 +311,7 @@ impl Engine {
     /// Starts are held from now on.
     fn begin_hold(&mut self, step: &mut Step, reason: &str) {
         step.notify(Level::Error, format!("starts are held: {reason}"));
+        self.agenda.forget_open();
         if let Some(earliest) = self.airings.take_back_unsent(step) {
             self.agenda.restart_at(earliest);
             step.write(Write::Cursor { at: self.agenda.cursor() });
@@ -322,7 +325,7 @@ impl Engine {
             step.write(Write::DeleteMissedSince { from: step.now });
             step.write(Write::Cursor { at: self.agenda.cursor() });
         }
-        self.agenda.start_open(&self.airings.jobs(), self.agenda.cursor(), step.now);
+        self.agenda.queue_open(&self.airings.jobs(), self.agenda.cursor(), step.now);
         self.start_open_windows(step, records);
     }
 

@@ -66,6 +66,9 @@ impl<C: Clock, A: Api> Caller<C, A> {
             return unsent(NotSent::Late);
         }
         self.until_free(blocker, key.start.max(self.clock.now())).await;
+        if flag.is_taken_back() {
+            return None;
+        }
         let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
         let Some(slot) = self.slot(queue, priority, closes).await else {
             return unsent(NotSent::Limit);
@@ -180,7 +183,7 @@ impl<C: Clock, A: Api> Caller<C, A> {
             };
             tokio::select! {
                 biased;
-                // The loop is gone: so is whoever could say more.
+                // It was taken back, or the loop is gone: nobody can say more.
                 changed = blocker.changed() => if changed.is_err() { return },
                 () = self.clock.sleep_until(due + longest) => return,
             }

@@ -51,21 +51,22 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 }
                 return Ok(attempts);
             }
-            (Ok(attempts), Some(error)) => (attempts, error),
-            (Err(error), _) => (Vec::new(), error),
+            (Ok(attempts), Some(error)) => (Some(attempts), error),
+            (Err(error), _) => (None, error),
         };
         if !error.is_passing() {
             return Err(error);
         }
-        self.engine.ledger_failed();
+        self.engine.ledger_failed(attempts.is_some());
         if self.disk.is_none() {
+            let verb = if attempts.is_some() { "read" } else { "written" };
             let text = format!(
-                "the ledger cannot be written ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
+                "the ledger cannot be {verb} ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
             );
             notices.push(Notice { at: now, key: None, level: Level::Error, text });
         }
         self.disk = Some(error.to_string());
-        Ok(attempts)
+        Ok(attempts.unwrap_or_default())
     }
 
     /// Does what a step calls for.
@@ -87,6 +88,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                         sender.send_replace(blocker);
                     }
                 }
+                // The call notices that nobody can say more.
+                Call::TakenBack { call } => drop(self.blockers.remove(&call)),
                 Call::SetClockOffset { offset_ms } => {
                     self.offset_ms = Some(offset_ms);
                     caller.api.set_clock_offset(offset_ms);

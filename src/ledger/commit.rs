@@ -3,6 +3,8 @@
 //! When the disk fails, what was decided stays here and is written with the next step that can be: streams on air must be stopped
 //! at their end whether or not that can be written down, and only what needs a durable row waits for one.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{Ledger, LedgerError};
@@ -27,6 +29,13 @@ impl Attempt {
     pub fn call(&self) -> i64 {
         self.call
     }
+}
+
+/// What a write permits: the call in this row, or the call of this attempt, whose row stands since before a restart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Permitted {
+    Call(i64),
+    Attempt(u32),
 }
 
 impl Ledger {
@@ -81,26 +90,33 @@ impl Ledger {
         writes: &[Write],
         call_of: impl Fn(&Key, u32) -> Result<i64, LedgerError>,
     ) -> Result<Vec<Attempt>, LedgerError> {
-        /// A permission, and the row of its call or which attempt it is.
-        type Permitted<'a> = (&'a Key, Result<i64, u32>);
-        let mut permitted: Vec<Permitted<'_>> = Vec::new();
+        // By key: what waits since a failed commit may have been claimed again, and the newest claim stands.
+        let mut calls: HashMap<&Key, Permitted> = HashMap::new();
+        let mut keys: Vec<&Key> = Vec::new();
         for write in writes {
             match write {
                 Write::Attempt { key, call, .. } => {
-                    // What waits since a failed commit may have been claimed again.
-                    permitted.retain(|(earlier, _)| *earlier != key);
-                    permitted.push((key, Ok(*call)));
+                    calls.insert(key, Permitted::Call(*call));
+                    keys.push(key);
                 }
-                Write::Rearm { key, attempt } => permitted.push((key, Err(*attempt))),
-                Write::Remove(key) => permitted.retain(|(earlier, _)| *earlier != key),
-                Write::Unsent { call } => permitted.retain(|(_, earlier)| *earlier != Ok(*call)),
+                Write::Rearm { key, attempt } => {
+                    calls.insert(key, Permitted::Attempt(*attempt));
+                    keys.push(key);
+                }
+                Write::Remove(key) => drop(calls.remove(key)),
+                Write::Unsent { call } => calls.retain(|_, permitted| *permitted != Permitted::Call(*call)),
                 _ => {}
             }
         }
-        let attempt = |(key, call): Permitted<'_>| {
-            let call = call.or_else(|attempt| call_of(key, attempt))?;
+        let attempt = |(key, permitted): (&Key, Permitted)| {
+            let call = match permitted {
+                Permitted::Call(call) => call,
+                Permitted::Attempt(attempt) => call_of(key, attempt)?,
+            };
             Ok(Attempt { key: key.clone(), call })
         };
-        permitted.into_iter().map(attempt).collect()
+        // In the order in which they were claimed first.
+        let in_order = keys.into_iter().filter_map(|key| calls.remove(key).map(|permitted| (key, permitted)));
+        in_order.map(attempt).collect()
     }
 }

@@ -1,13 +1,13 @@
 //! An engine under a table: each line of input is one step, and what came out is told in lines. No runtime, no clock, no ledger.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::engine::{
-    Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order, Prepared,
-    Records, Recovered, SendFlag, Step, StopTarget, TakenOver, Write,
+    Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order,
+    Prepared, Records, Recovered, SendFlag, Step, StopTarget, TakenOver, Write,
 };
 use ingestd::occurrence::{Key, NotSent, Occurrence, State, TaskPhase, TaskStep};
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
@@ -55,8 +55,10 @@ pub(crate) struct Bench {
     rows: Rows,
     schedule: Arc<Schedule>,
     generation: i64,
-    /// Starts that wait for their instant.
-    waiting: Vec<(Key, SendFlag)>,
+    /// Starts that wait for their instant and their room, by the row of their call.
+    waiting: BTreeMap<i64, (Key, SendFlag, Blocker)>,
+    /// What could not be written yet.
+    unwritten: Vec<Write>,
     wall: Timestamp,
     boot: Duration,
 }
@@ -74,7 +76,8 @@ impl Bench {
         let recovered = Recovered::default();
         let TakenOver { engine, step, .. } =
             Engine::take_over(options, reading(wall, boot), recovered, accepted, Vec::new(), &rows);
-        let mut bench = Bench { engine, rows, schedule, generation: 1, waiting: Vec::new(), wall, boot };
+        let mut bench =
+            Bench { engine, rows, schedule, generation: 1, waiting: BTreeMap::new(), unwritten: Vec::new(), wall, boot };
         bench.commit(&step);
         bench
     }
@@ -92,15 +95,48 @@ impl Bench {
         }
         self.send(self.wall);
         self.rows.is_broken = input.ends_with(", unreadable");
-        let incoming = self.incoming(input.trim_end_matches(", unreadable"));
-        let step = self.engine.step(incoming, reading(self.wall, self.boot), false, &self.rows);
-        self.commit(&step);
-        told(&step)
+        let is_full = input.ends_with(", unwritable");
+        let incoming = self.incoming(input.trim_end_matches(", unreadable").trim_end_matches(", unwritable"));
+        let is_behind = !self.unwritten.is_empty();
+        let step = self.engine.step(incoming, reading(self.wall, self.boot), is_behind, &self.rows);
+        let mut told = told(&step);
+        if is_full {
+            self.unwritten.extend(step.writes.list().iter().cloned());
+            self.engine.ledger_failed(false);
+        } else {
+            told.extend(self.commit(&step));
+        }
+        if self.rows.is_broken {
+            self.engine.ledger_failed(true);
+        }
+        told
     }
 
-    /// Makes the writes of a step stand, and lets the starts it permits begin and be sent.
-    fn commit(&mut self, step: &Step) {
-        for write in step.writes.list() {
+    /// The daemon ends: what is taken back, and what stays.
+    pub(crate) fn shut_down(&mut self, time: &str) -> Vec<String> {
+        self.step(time, "time passes");
+        let step = self.engine.shut_down(reading(self.wall, self.boot));
+        let staying = self.engine.staying_on_air(reading(self.wall, self.boot));
+        told(&step).into_iter().chain(staying.iter().map(notice)).collect()
+    }
+
+    /// Makes the writes of a step stand with those that wait, and lets the starts that they permit begin and be sent. Returns which of
+    /// them wait for their room.
+    fn commit(&mut self, step: &Step) -> Vec<String> {
+        for call in &step.calls {
+            match call {
+                Call::Block { call, blocker } => {
+                    if let Some(waiting) = self.waiting.get_mut(call) {
+                        waiting.2 = *blocker;
+                    }
+                }
+                Call::TakenBack { call } => drop(self.waiting.remove(call)),
+                _ => {}
+            }
+        }
+        let mut writes = std::mem::take(&mut self.unwritten);
+        writes.extend(step.writes.list().iter().cloned());
+        for write in &writes {
             match write {
                 Write::Record(occurrence) => drop(self.rows.keys.insert(occurrence.key.clone())),
                 Write::Remove(key) => drop(self.rows.keys.remove(key)),
@@ -108,19 +144,26 @@ impl Bench {
                 _ => {}
             }
         }
-        for write in step.writes.list() {
+        let mut blocked = Vec::new();
+        for write in &writes {
             if let Write::Attempt { key, call, .. } = write
                 && let Some(start) = self.engine.begin_start(key, *call)
             {
-                self.waiting.push((key.clone(), start.flag));
+                if start.blocker != Blocker::Nothing {
+                    blocked.push(format!("call {call} waits for {:?}", start.blocker));
+                }
+                self.waiting.insert(*call, (key.clone(), start.flag, start.blocker));
             }
         }
         self.send(step.now);
+        blocked
     }
 
-    /// Sends every start whose instant has come, unless it was taken back.
+    /// Sends every start whose instant has come and whose room is free, unless it was taken back.
     fn send(&mut self, now: Timestamp) {
-        for (_, flag) in self.waiting.extract_if(.., |(key, _)| key.start <= now) {
+        for (_, (_, flag, _)) in
+            self.waiting.extract_if(.., |_, (key, _, blocker)| key.start <= now && *blocker == Blocker::Nothing)
+        {
             flag.send();
         }
     }
@@ -163,8 +206,9 @@ impl Bench {
         let inputs = vec![order(Command::Accept { prepared, changes: vec!["changed".to_owned()] })];
         let incoming = Incoming { reports: Vec::new(), inputs };
         let step = self.engine.step(incoming, reading(self.wall, self.boot), false, &self.rows);
-        self.commit(&step);
-        told(&step)
+        let mut told = told(&step);
+        told.extend(self.commit(&step));
+        told
     }
 
     /// The answer to a start, sent when its time had come and answered now.
@@ -305,7 +349,9 @@ fn call(call: &Call) -> String {
     match call {
         Call::Task { row, step, .. } => format!("send {} of task {row}", step.action().name()),
         Call::StopOrphan { task_id, .. } => format!("send StopStreamIngest of orphan {task_id}"),
+        Call::Block { call, blocker: Blocker::Nothing } => format!("call {call} waits no longer"),
         Call::Block { call, blocker } => format!("call {call} waits for {blocker:?}"),
+        Call::TakenBack { call } => format!("call {call} is taken back"),
         Call::Warm { connections } => format!("open {connections} connections"),
         Call::SetClockOffset { offset_ms } => format!("sign {offset_ms} ms ahead"),
         Call::RereadCredentials => "read the credentials anew".to_owned(),

@@ -39,6 +39,7 @@ fn play(table: &str) -> (String, usize) {
                 bench = Some(Bench::begin(time, &jobs));
                 continue;
             }
+            (time, "shut down") => bench.as_mut().expect("it began").shut_down(time),
             (time, "accept") => bench.as_mut().expect("it began").accept(time, &jobs),
             (time, input) => bench.as_mut().expect("it began").step(time, input),
         };

@@ -97,7 +97,7 @@ fn adopt(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, callback
 
 /// An answer to a start of `key` names a task: whoever was given it by a callback gives it back.
 pub(super) fn release_adopted(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, key: &Key, task_id: &str) {
-    orphans.claimed(step, task_id);
+    orphans.gone(step, task_id);
     let was_given = |occurrence: &Occurrence| occurrence.adopted.is_some() && occurrence.task_id.as_deref() == Some(task_id);
     let mut others = airings.iter().map(|airing| &airing.occurrence).filter(|occurrence| &occurrence.key != key);
     let given = others.find(|occurrence| was_given(occurrence)).map(|occurrence| occurrence.key.clone());

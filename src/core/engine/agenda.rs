@@ -122,7 +122,9 @@ impl Agenda {
     pub(super) fn start_open_windows(&mut self, airings: &mut Airings, step: &mut Step, records: &dyn Records) -> Option<()> {
         let generation = self.generation.number;
         while let Some(OpenWindow { planned, is_job_busy }) = self.open_windows.front() {
-            if *is_job_busy {
+            if armed(planned, generation, true).start_closes().is_some_and(|closes| closes <= step.now) {
+                // It closed while nobody could say whether it has a row. What is owed of it is in the backlog.
+            } else if *is_job_busy {
                 pass_over(step, records, planned, generation, Outcome::Skipped(SkippedReason::Conflict))?;
             } else {
                 start_late(airings, step, records, planned, generation)?;
@@ -137,7 +139,8 @@ impl Agenda {
     fn fall_back(&mut self, now: Timestamp) {
         let from = self.until;
         let open = self.generation.schedule.jobs().filter_map(|job| latest_open(job, from, now));
-        self.open_windows.extend(open.map(|planned| OpenWindow { planned, is_job_busy: false }));
+        let open = open.map(|planned| OpenWindow { planned, is_job_busy: false }).collect();
+        self.queue(open);
         self.leave_behind(now);
         self.upcoming = Upcoming::new(&self.generation.schedule, now);
         self.unread = None;
@@ -160,16 +163,26 @@ impl Agenda {
         self.until = now;
     }
 
-    /// Starts what is open at `now` and has no row: what is owed since `cursor`, and of what lies before it the newest window of
-    /// each job that has nothing on air.
-    pub(super) fn start_open(&mut self, busy: &HashSet<JobId>, cursor: Timestamp, now: Timestamp) {
+    /// Queues what is open at `now`, to be started if it has no row: what is owed since `cursor`, and of what lies before it the
+    /// newest window of each job that has nothing on air.
+    pub(super) fn queue_open(&mut self, busy: &HashSet<JobId>, cursor: Timestamp, now: Timestamp) {
         let from = |job: &JobId| if busy.contains(job) { cursor } else { Timestamp::MIN };
         let open = self.generation.schedule.jobs().filter_map(|job| latest_open(job, from(&job.id), now));
-        self.open_windows.extend(open.map(|planned| OpenWindow { planned, is_job_busy: false }));
+        let open = open.map(|planned| OpenWindow { planned, is_job_busy: false }).collect();
+        self.queue(open);
     }
 
-    /// Another schedule is in force from `now` on. What is open under it and has no row is started; of a job whose earlier window
-    /// still plays, it is passed over. No work here grows with the schedule: starts are waiting.
+    /// Of several open windows of a job only the latest is started.
+    fn queue(&mut self, open: Vec<OpenWindow>) {
+        if !self.open_windows.is_empty() {
+            let jobs: HashSet<&JobId> = open.iter().map(|window| &window.planned.job.id).collect();
+            self.open_windows.retain(|window| !jobs.contains(&window.planned.job.id));
+        }
+        self.open_windows.extend(open);
+    }
+
+    /// Another schedule is in force from `now` on. What is open under it and has no row is queued to be started; of a job whose earlier
+    /// window still plays, it is queued to be passed over. No work here grows with the schedule: starts are waiting.
     pub(super) fn accept(&mut self, airings: &Airings, step: &mut Step, ready: Ready) {
         let now = step.now;
         // What was planned before, and not settled because the loop was away or starts were held, is owed all the same.
@@ -182,10 +195,10 @@ impl Agenda {
         // While the clock is held nothing is started; what is open then is started when the clock is believed.
         if airings.held != Some(MissedReason::Clock) {
             let busy = airings.jobs();
-            for planned in ready.may_be_open.values().filter_map(|job| latest_open(job, Timestamp::MIN, now)) {
-                let is_job_busy = busy.contains(&planned.job.id);
-                self.open_windows.push_back(OpenWindow { planned, is_job_busy });
-            }
+            let open = ready.may_be_open.values().filter_map(|job| latest_open(job, Timestamp::MIN, now));
+            let is_busy = |planned: &Planned| busy.contains(&planned.job.id);
+            let open = open.map(|planned| OpenWindow { is_job_busy: is_busy(&planned), planned }).collect();
+            self.queue(open);
         }
         step.write(Write::Generation { number: self.generation.number, accepted_at: now });
         step.write(Write::Cursor { at: self.cursor() });
@@ -206,6 +219,11 @@ impl Agenda {
         self.until = at;
         self.upcoming = upcoming;
         self.unread = None;
+        self.open_windows.clear();
+    }
+
+    /// Starts are held for the clock: what is open is looked for again when the clock is believed.
+    pub(super) fn forget_open(&mut self) {
         self.open_windows.clear();
     }
 

@@ -11,7 +11,7 @@ use super::call_report::Blocker;
 use super::notice::{Level, Notice};
 use super::occupancy::Occupancy;
 use super::send_flag::SendFlag;
-use super::step::{Records, Step};
+use super::step::{Call, Records, Step};
 use super::tasks::Tasks;
 use super::write::Write;
 use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
@@ -221,7 +221,10 @@ impl Airings {
         let Some(airing) = self.open.get_mut(key) else { return false };
         match &airing.call {
             Some(call) if !call.flag.take_back() => return false,
-            Some(call) => step.write(Write::Unsent { call: call.row }),
+            Some(call) => {
+                step.write(Write::Unsent { call: call.row });
+                step.calls.push(Call::TakenBack { call: call.row });
+            }
             None => {}
         }
         airing.call = None;

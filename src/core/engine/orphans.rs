@@ -19,7 +19,8 @@ const STARTED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// How far the vendor's clock may be behind ours for the same.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(2);
 
-/// Tasks of which only the end was told so far. Callbacks come out of order, but not by so many.
+/// Tasks of which the vendor told the end and that are not open here: the callback of their start may still come. Callbacks come
+/// out of order, but not by so many.
 const ENDED_MAX: usize = 1_000;
 
 /// Callbacks that may wait for an answer. More than an account can start in the time an answer takes.
@@ -168,6 +169,9 @@ impl Orphans {
             step.write(Write::OrphanGone { task_id: task_id.to_owned(), at });
             return;
         }
+        if self.ended.iter().any(|known| known == task_id) {
+            return;
+        }
         self.ended.push_back(task_id.to_owned());
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
@@ -196,8 +200,8 @@ impl Orphans {
         self.known.insert(orphan.task_id.clone(), OrphanState { orphan, next_at: None });
     }
 
-    /// An answer names the task: it is not an orphan.
-    pub(super) fn claimed(&mut self, step: &mut Step, task_id: &str) {
+    /// The task is not an orphan any more: an answer names it, or it was stopped.
+    pub(super) fn gone(&mut self, step: &mut Step, task_id: &str) {
         if self.known.remove(task_id).is_some() {
             step.write(Write::OrphanGone { task_id: task_id.to_owned(), at: step.now });
         }
@@ -229,7 +233,7 @@ impl Orphans {
             state.next_at = Some(step.now + ORPHAN_RETRY);
             return;
         }
-        self.claimed(step, task_id);
+        self.gone(step, task_id);
         step.notify(Level::Info, format!("the orphan {task_id} is off the air"));
     }
 

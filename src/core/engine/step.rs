@@ -43,6 +43,11 @@ pub enum Call {
         /// What stands there.
         blocker: Blocker,
     },
+    /// The start in this row was taken back: it must not wait any longer, for nothing of it is sent.
+    TakenBack {
+        /// The row of its call.
+        call: i64,
+    },
     /// Open so many connections for starts that are about to come.
     Warm {
         /// How many.

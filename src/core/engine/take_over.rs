@@ -104,8 +104,8 @@ pub(super) fn take_over(
     }
     let mut agenda = Agenda::new(accepted, past, cursor, now);
     if airings.held.is_none() {
-        agenda.start_open(&airings.jobs(), cursor, now);
-        // What cannot be read now is asked again in the first step.
+        agenda.queue_open(&airings.jobs(), cursor, now);
+        // What cannot be read now stays queued; the daemon that takes over gives up then.
         let _ = agenda.start_open_windows(airings, step, records);
         // Before anything leaves it is settled who has which room.
         contention::resolve(airings, step);

@@ -153,6 +153,11 @@ impl Writes {
                 let is_missed = matches!(occurrence.state, State::Done { outcome: Outcome::Missed(_) });
                 self.fresh.insert(occurrence.key.clone(), is_missed);
             }
+            Write::Update(occurrence) => {
+                if let Some(is_missed) = self.fresh.get_mut(&occurrence.key) {
+                    *is_missed = matches!(occurrence.state, State::Done { outcome: Outcome::Missed(_) });
+                }
+            }
             Write::Remove(key) => {
                 self.fresh.remove(key);
                 self.removed.insert(key.clone());
