@@ -5,6 +5,8 @@
 
 mod boot;
 mod demo;
+#[path = "../client/disguise.rs"]
+mod disguise;
 mod disk;
 mod faults;
 mod kills;
@@ -12,6 +14,10 @@ mod limit;
 mod orders;
 mod recovery;
 mod rig;
+mod secrets;
+#[path = "../client/server.rs"]
+#[expect(dead_code, reason = "the tests of the client use the rest")]
+mod server;
 mod shutdown;
 mod verbs;
 mod watching;
