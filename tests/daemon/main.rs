@@ -11,6 +11,7 @@ mod disk;
 mod faults;
 mod kills;
 mod limit;
+mod log_reader;
 mod orders;
 mod recovery;
 mod rig;
