@@ -253,7 +253,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     let context = Context { config, log };
-    log::install(log).and_then(|()| dispatch(&context, verb)).unwrap_or_else(|failure| report_failure(&failure))
+    let log_lines = match log::install(log) {
+        Ok(log_lines) => log_lines,
+        Err(failure) => return report_failure(&failure),
+    };
+    let result = dispatch(&context, verb);
+    let is_read = log_lines.close();
+    // Who does not read the log does not read this either, and it would wait for them.
+    result.unwrap_or_else(|failure| if is_read { report_failure(&failure) } else { failure.exit() })
 }
 
 /// The definition of the arguments.

@@ -12,6 +12,8 @@ use ingestd::trtc::{
 };
 use jiff::Timestamp;
 
+#[path = "client/disguise.rs"]
+mod disguise;
 #[path = "client/sandbox.rs"]
 mod sandbox;
 #[path = "client/secrets.rs"]

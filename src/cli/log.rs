@@ -1,6 +1,9 @@
-//! Log lines to stderr: text for people and for the journal, or JSON. Does not know what is logged.
+//! Log lines to stderr: text for people and for the journal, or JSON. Does not know what is logged. A reader that stops reading stops
+//! nothing here: lines wait in a queue, and those that do not fit are counted.
 //!
 //! `$INGESTD_LOG` says which lines: `info` (the default), `debug`, or by module: `info,ingestd::daemon=debug`.
+
+mod line_queue;
 
 use std::fmt;
 use std::fs::File;
@@ -19,23 +22,30 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Failure, LogFormat, colour};
 use crate::diagnostic::escape;
+use line_queue::LineQueue;
 
-/// Sends every log line of this process to stderr from now on. Called once.
+/// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
 ///
 /// Errors: `$INGESTD_LOG` is not valid.
-pub(crate) fn install(format: LogFormat) -> Result<(), Failure> {
+pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     let wanted = std::env::var("INGESTD_LOG").unwrap_or_default();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
         Failure::usage(format!("`$INGESTD_LOG` is not valid: {error}")).hint("for example `info` or `ingestd=debug`")
     })?;
+    let cannot = |error: &dyn fmt::Display| Failure::new(format!("cannot start logging: {error}"));
+    let tell = |_: &LineQueue, dropped: usize| {
+        tracing::warn!(lines = dropped, "log lines were dropped: whoever reads the log did not read for a while");
+    };
+    let queue = LineQueue::start(io::stderr(), tell).map_err(|error| cannot(&error))?;
+    let writer = queue.clone();
     // A stderr that cannot be written must not end the daemon: a message about it, written there, would panic.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
     let installed = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
         LogFormat::Text if is_journal() => lines.with_ansi(false).event_format(Lines::Journal).finish().try_init(),
         LogFormat::Text => lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().try_init(),
     };
-    installed.map_err(|error| Failure::new(format!("cannot start logging: {error}")))
+    installed.map(|()| queue).map_err(|error| cannot(&error))
 }
 
 /// Whether stderr goes to the journal: systemd names the device and the inode of the socket it gave (`systemd.exec(5)`), so

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
-use super::{Api, envelope};
+use super::{Api, SecretMask, envelope};
 
 pub mod endpoint;
 
@@ -57,6 +57,10 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The longest wait that a server can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+
+/// The longest text about a connection that is kept. Ours are shorter; a certificate may hold any number of names, and its maker writes
+/// them.
+const CAUSES_CHARS_MAX: usize = 500;
 
 /// Everything secret that requests need.
 #[derive(Clone, Debug)]
@@ -150,22 +154,22 @@ impl HttpApi {
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {
-        let secrets = request.secrets().to_vec();
+        let mask = request.mask().clone();
         let request = match self.build(request) {
             Ok(request) => request,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
         };
         let mut response = match self.client.execute(request).await {
             Ok(response) => response,
-            Err(error) => return Answer::bare(Err(fault_of(error))),
+            Err(error) => return Answer::bare(Err(fault_of(error, &mask))),
         };
         let status = response.status().as_u16();
         let server_date = date(response.headers());
         let (result, request_id) = match self.body(&mut response).await {
-            Ok(Some(body)) => envelope::read(action, status, &body, &secrets),
+            Ok(Some(body)) => envelope::read(action, status, &body, &mask),
             Ok(None) if status == 200 => (Err(Fault::NotAnEnvelope(format!("more than {} bytes", self.limits.body_bytes))), None),
             Ok(None) => (Err(Fault::Status(status)), None),
-            Err(error) => (Err(Fault::Cut(causes(error))), None),
+            Err(error) => (Err(Fault::Cut(mask.quote(&causes(error), CAUSES_CHARS_MAX))), None),
         };
         Answer {
             result,
@@ -247,10 +251,10 @@ impl Api for HttpApi {
 
 /// What a failure to get an answer proves. Only a connection that never came about, or hyper handing the request back
 /// unwritten, proves that nothing was sent.
-fn fault_of(error: reqwest::Error) -> Fault {
+fn fault_of(error: reqwest::Error, mask: &SecretMask) -> Fault {
     let unsent = error.is_connect() || handed_back(&error);
     let built = error.is_builder();
-    let why = causes(error);
+    let why = mask.quote(&causes(error), CAUSES_CHARS_MAX);
     match (unsent, built) {
         (true, _) => Fault::Connect(why),
         (false, true) => Fault::Unsendable(why),

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use ingestd::trtc::{Answer, Api, Destination, Endpoint, Fault, HttpApi, Request};
+use ingestd::trtc::{Answer, Api, AppKey, Body, Destination, Endpoint, Fault, HttpApi, Request, StreamUrl, Success};
 
+use super::disguise::{DISGUISES, STREAM, Sent, leaks, play_back};
 use super::{LIMITS, api, describe, destination, now, secrets, start, well_behaved};
 
 #[tokio::test]
@@ -71,6 +72,37 @@ async fn what_cannot_be_sent_says_why_without_telling_the_secret() {
     let answer = api.call(start(), now()).await;
     assert_eq!(fault(answer), Fault::Unsendable("the header `x-tc-token` cannot be sent".to_owned()));
     assert!(server.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_plays_a_secret_back_shows_nothing_of_it() {
+    let server = play_back();
+    let endpoint = Endpoint::parse(&server.url()).expect("loopback");
+    let api = HttpApi::new(endpoint, LIMITS, || {
+        let mut secrets = secrets();
+        secrets.credentials.token = Some("token-c41d88-7f3e9b".into());
+        secrets.apps.insert("main".to_owned(), AppKey { key: "the app's key".into(), private_map_key: true });
+        Ok(secrets)
+    })
+    .expect("it is read");
+    let mut leaking = Vec::new();
+    for (number, (name, _)) in DISGUISES.iter().enumerate() {
+        let mut request = start();
+        let Body::Start { params, .. } = &mut request.body else { panic!("a start") };
+        params.user_id = (*name).to_owned();
+        params.stream_url = StreamUrl::new(STREAM);
+        let answer = api.call(request, now()).await;
+        let sent = Sent::read(&server.arrived()[number]).expect("a start");
+        let found = leaks(&format!("{answer:?}"), &sent.secrets());
+        if !found.is_empty() {
+            leaking.push(format!("{name}: {found:?}"));
+        }
+        let is_handle = matches!(&answer.result, Ok(Success::Started { task_id }) if task_id != "t");
+        if is_handle {
+            leaking.push(format!("{name}: it is used as a handle"));
+        }
+    }
+    assert!(leaking.is_empty(), "{}", leaking.join("\n"));
 }
 
 #[tokio::test]

@@ -5,13 +5,20 @@
 
 mod boot;
 mod demo;
+#[path = "../client/disguise.rs"]
+mod disguise;
 mod disk;
 mod faults;
 mod kills;
 mod limit;
+mod log_reader;
 mod orders;
 mod recovery;
 mod rig;
+mod secrets;
+#[path = "../client/server.rs"]
+#[expect(dead_code, reason = "the tests of the client use the rest")]
+mod server;
 mod shutdown;
 mod verbs;
 mod watching;

@@ -178,11 +178,13 @@ impl Rig {
     /// Starts the daemon.
     pub(crate) fn start(&self) -> Process {
         let number = self.processes.replace(self.processes.get() + 1);
-        let output = |stream: &str| {
-            let path = self.path(&format!("{stream}-{number}"));
-            (File::create(&path).expect("writable"), path)
-        };
-        let ((stdout, _), (stderr, log)) = (output("stdout"), output("stderr"));
+        let log = self.path(&format!("stderr-{number}"));
+        self.start_logging_to(File::create(&log).expect("writable"), log)
+    }
+
+    /// The same, with a stderr that may be something else than a file.
+    pub(crate) fn start_logging_to(&self, stderr: impl Into<Stdio>, log: PathBuf) -> Process {
+        let stdout = File::create(self.path(&format!("stdout-{}", self.processes.get()))).expect("writable");
         let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
         command.arg("--config").arg(self.path("ingestd.yaml")).arg("run").env_clear();
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().expect("the program starts");

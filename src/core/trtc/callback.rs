@@ -17,7 +17,7 @@ const START: u64 = 701;
 /// A stop.
 const STOP: u64 = 702;
 /// Longest `TaskId` that is kept. The vendor's have fewer than 100 bytes.
-const TASK_ID_BYTES_MAX: usize = 256;
+pub(super) const TASK_ID_BYTES_MAX: usize = 256;
 /// The earliest and the latest `EventMsTs` that can be meant: 2020 and 2100, in milliseconds. What is beyond is another unit.
 const EVENT_MS: std::ops::Range<i64> = 1_577_836_800_000..4_102_444_800_000;
 

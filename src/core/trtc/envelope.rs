@@ -4,7 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::action::{Action, Fault, Success};
-use super::stream_url::mask;
+use super::callback::TASK_ID_BYTES_MAX;
+use super::error;
+use super::secret_mask::SecretMask;
 
 /// How much is kept of a body that is not an envelope, and of an error's message. Anybody may have written it, at any length.
 const QUOTE_CHARS_MAX: usize = 200;
@@ -12,28 +14,33 @@ const QUOTE_CHARS_MAX: usize = 200;
 /// Longest `Error.Code` and `RequestId` that are kept; the vendor's have at most about 50 characters.
 const NAME_CHARS_MAX: usize = 128;
 
-/// Reads an answer to `action`: the result, and the `RequestId` when there is one. `secrets` are masked in every text
-/// that is kept.
-pub fn read(action: Action, status: u16, body: &[u8], secrets: &[String]) -> (Result<Success, Fault>, Option<String>) {
+/// Reads an answer to `action`: the result, and the `RequestId` when there is one. `mask` hides secrets in every
+/// text that is kept.
+pub fn read(action: Action, status: u16, body: &[u8], mask: &SecretMask) -> (Result<Success, Fault>, Option<String>) {
     let foreign = || match status {
-        200 => Fault::NotAnEnvelope(quote(&String::from_utf8_lossy(body), secrets)),
+        200 => Fault::NotAnEnvelope(mask.quote(&String::from_utf8_lossy(body), QUOTE_CHARS_MAX)),
         _ => Fault::Status(status),
     };
     let Some(response) = response(body) else { return (Err(foreign()), None) };
     let text = |name: &str| response.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let request_id = text("RequestId").map(|id| printable(id, NAME_CHARS_MAX));
+    let request_id = text("RequestId").map(|id| mask.quote(id, NAME_CHARS_MAX));
     if let Some(error) = response.get("Error").filter(|error| !error.is_null()) {
         // An empty code names no fault: it could not be the reason of an outcome.
-        let code = error.get("Code").and_then(Value::as_str).map(|code| printable(code, NAME_CHARS_MAX));
+        let code = error.get("Code").and_then(Value::as_str).map(|code| masked_code(code, mask));
         let result = match code.filter(|code| !code.is_empty()) {
             Some(code) => {
-                Fault::Rejected { code, message: quote(error.get("Message").and_then(Value::as_str).unwrap_or_default(), secrets) }
+                let message = error.get("Message").and_then(Value::as_str).unwrap_or_default();
+                Fault::Rejected { code, message: mask.quote(message, QUOTE_CHARS_MAX) }
             }
             None => foreign(),
         };
         return (Err(result), request_id);
     }
-    (action.success(&response).ok_or_else(foreign), request_id)
+    let success = action.success(&response).filter(|success| match success {
+        Success::Started { task_id } => is_usable(task_id, mask),
+        Success::Stopped | Success::Described(_) => true,
+    });
+    (success.ok_or_else(foreign), request_id)
 }
 
 /// The inside of `{"Response": {...}}`. The older `{"code": ..}` of the same vendor is not an envelope of this API.
@@ -47,14 +54,20 @@ fn response(body: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// The beginning of a text, for people: secrets masked, unprintable characters as a dot.
-fn quote(text: &str, secrets: &[String]) -> String {
-    printable(&mask(text, secrets), QUOTE_CHARS_MAX)
+/// An `Error.Code` to be kept. What the table of codes knows stays as it is, so that a stream key that happens to be a common word
+/// does not change what a fault means.
+fn masked_code(code: &str, mask: &SecretMask) -> String {
+    match code.split_once('.') {
+        _ if error::is_known(code) => code.to_owned(),
+        Some((family, suffix)) if error::is_known(family) => format!("{family}.{}", mask.quote(suffix, NAME_CHARS_MAX)),
+        _ => mask.quote(code, NAME_CHARS_MAX),
+    }
 }
 
-fn printable(text: &str, chars_max: usize) -> String {
-    let shown = |character: char| if character.is_control() || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
-    text.trim().chars().take(chars_max).map(shown).collect()
+/// Whether a `TaskId` can be kept and shown. One that repeats a secret would show it for as long as the ledger is kept, and the service
+/// did not make it.
+fn is_usable(task_id: &str, mask: &SecretMask) -> bool {
+    task_id.len() <= TASK_ID_BYTES_MAX && !mask.finds(task_id)
 }
 
 #[cfg(test)]
@@ -104,25 +117,62 @@ mod tests {
             (Action::Start, 204, "", Err(Fault::Status(204))),
             (Action::Start, 429, r#"{"code":1}"#, Err(Fault::Status(429))),
         ] {
-            assert_eq!(read(action, status, body.as_bytes(), &[]).0, expected, "{action:?} {status} {body}");
+            assert_eq!(read(action, status, body.as_bytes(), &SecretMask::default()).0, expected, "{action:?} {status} {body}");
         }
     }
 
     #[test]
     fn the_request_id_comes_with_success_and_error_alike() {
         for body in [r#"{"Response":{"TaskId":"t","RequestId":"r"}}"#, r#"{"Response":{"Error":{"Code":"A"},"RequestId":"r"}}"#] {
-            assert_eq!(read(Action::Start, 200, body.as_bytes(), &[]).1.as_deref(), Some("r"));
+            assert_eq!(read(Action::Start, 200, body.as_bytes(), &SecretMask::default()).1.as_deref(), Some("r"));
         }
     }
 
     #[test]
     fn what_is_kept_is_short_printable_and_without_secrets() {
-        let secrets = ["hush-hush".to_owned(), String::new()];
+        let mut mask = SecretMask::default();
+        mask.add("hush-hush");
         let long = format!("hush-hush {}", "x".repeat(10_000));
-        let (result, _) = read(Action::Start, 200, long.as_bytes(), &secrets);
+        let (result, _) = read(Action::Start, 200, long.as_bytes(), &mask);
         assert_eq!(result, foreign(&format!("[...] {}", "x".repeat(194))));
         let body = r#"{"Response":{"Error":{"Code":"A","Message":"bad hush-hush"}}}"#;
-        assert_eq!(read(Action::Start, 200, body.as_bytes(), &secrets).0, rejected("A", "bad [...]"));
-        assert_eq!(read(Action::Start, 200, b"\xff\xfe{", &secrets).0, foreign("..{"));
+        assert_eq!(read(Action::Start, 200, body.as_bytes(), &mask).0, rejected("A", "bad [...]"));
+        assert_eq!(read(Action::Start, 200, b"\xff\xfe{", &mask).0, foreign("..{"));
+        let code = format!("{}hush-hush", "X".repeat(1 << 20));
+        let body = format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"{code}"}},"RequestId":"{code}"}}}}"#);
+        let (result, request_id) = read(Action::Start, 200, body.as_bytes(), &mask);
+        assert_eq!(result, rejected(&"X".repeat(128), &"X".repeat(200)));
+        assert_eq!(request_id, Some("X".repeat(128)));
+    }
+
+    #[test]
+    fn a_task_id_that_is_too_long_or_holds_a_secret_is_not_a_handle() {
+        let mut mask = SecretMask::default();
+        mask.add("hush-hush");
+        let result = |id: &str| read(Action::Start, 200, format!(r#"{{"Response":{{"TaskId":"{id}"}}}}"#).as_bytes(), &mask).0;
+        let longest = "x".repeat(256);
+        assert_eq!(result(&longest), Ok(Success::Started { task_id: longest.clone() }));
+        for unusable in [format!("{longest}x"), "x".repeat(900 << 10), "-g+HUSH%2DHUSH..".to_owned()] {
+            let result = result(&unusable);
+            assert!(matches!(&result, Err(Fault::NotAnEnvelope(text)) if text.len() <= 200 && !mask.finds(text)), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_key_that_is_a_common_word_does_not_change_what_a_code_means() {
+        let mut mask = SecretMask::default();
+        for word in ["internal", "parameter", "hush-hush"] {
+            mask.add(word);
+        }
+        for (code, kept) in [
+            ("InternalError", "InternalError"),
+            ("InvalidParameter.UserSig", "InvalidParameter.UserSig"),
+            ("InvalidParameter.StreamUrl", "InvalidParameter.StreamUrl"),
+            ("InvalidParameter.HUSH-HUSH", "InvalidParameter.[...]"),
+            ("hush-hush.InternalError", "[...].[...]Error"),
+        ] {
+            let body = format!(r#"{{"Response":{{"Error":{{"Code":"{code}"}}}}}}"#);
+            assert_eq!(read(Action::Start, 200, body.as_bytes(), &mask).0, rejected(kept, ""));
+        }
     }
 }

@@ -39,6 +39,11 @@ pub fn classify_code(code: &str) -> Class {
     rule(code).0
 }
 
+/// Whether a code or a family of codes is in the table.
+pub(super) fn is_known(code: &str) -> bool {
+    RULES.iter().any(|(listed, ..)| *listed == code)
+}
+
 /// Whether the fault proves that the request began nothing. A start whose fault does not is in doubt.
 pub fn proves_nothing_began(fault: &Fault) -> bool {
     match fault {

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::action::{Body, Destination, Repeat, Request, StartParams};
+use super::secret_mask::SecretMask;
 use super::start_options::AsSent;
 use super::tc3::{CONTENT_TYPE, Covered, SERVICE};
 use super::usersig::{Holder, PRIVILEGES};
@@ -38,7 +39,7 @@ pub struct AppKey {
 ///
 /// It cannot be made without signing:
 /// ```compile_fail
-/// let request = ingestd_core::trtc::request::SignedRequest { headers: Vec::new(), body: Vec::new(), secrets: Vec::new() };
+/// let request = ingestd_core::trtc::request::SignedRequest { headers: Vec::new(), body: Vec::new(), mask: Default::default() };
 /// ```
 /// nor be sent twice:
 /// ```compile_fail
@@ -50,7 +51,7 @@ pub struct AppKey {
 pub struct SignedRequest {
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-    secrets: Vec<String>,
+    mask: SecretMask,
 }
 
 impl SignedRequest {
@@ -59,9 +60,9 @@ impl SignedRequest {
         (self.headers, self.body)
     }
 
-    /// Returns what no error message may show: an answer may repeat what was sent.
-    pub fn secrets(&self) -> &[String] {
-        &self.secrets
+    /// Returns what hides its secrets in the answer, which may repeat what was sent.
+    pub fn mask(&self) -> &SecretMask {
+        &self.mask
     }
 }
 
@@ -74,19 +75,26 @@ pub fn sign(
     now: Timestamp,
 ) -> Result<SignedRequest, String> {
     let Request { destination, body } = request;
-    let (body_bytes, mut secrets) = match body {
+    let (body_bytes, mut mask) = match body {
         Body::Start { params, valid_until } => {
             let app = app.ok_or_else(|| format!("there is no key for the app `{}`", destination.app))?;
             start_body(destination, params, *valid_until, app, now)?
         }
-        other => {
-            (serde_json::to_vec(&other.without_tickets(destination.sdk_app_id)).map_err(|error| error.to_string())?, Vec::new())
-        }
+        other => (
+            serde_json::to_vec(&other.without_tickets(destination.sdk_app_id)).map_err(|error| error.to_string())?,
+            SecretMask::default(),
+        ),
     };
     let signed_headers = [("content-type", CONTENT_TYPE), ("host", host)];
     let covered = Covered { service: SERVICE, headers: &signed_headers, body: &body_bytes, signed_at: now };
+    let secret_key = credentials.secret_key.expose_secret();
+    let authorization = covered.authorization(&credentials.secret_id, secret_key);
+    mask.add(&credentials.secret_id);
+    mask.add(&covered.signature(secret_key));
+    // Its other words are in many a message of the vendor's.
+    mask.add_whole(&authorization, "[...]");
     let mut headers = vec![
-        ("authorization", covered.authorization(&credentials.secret_id, credentials.secret_key.expose_secret())),
+        ("authorization", authorization),
         ("content-type", CONTENT_TYPE.to_owned()),
         ("host", host.to_owned()),
         ("x-tc-action", body.action().name().to_owned()),
@@ -98,9 +106,9 @@ pub fn sign(
     ];
     if let Some(token) = &credentials.token {
         headers.push(("x-tc-token", token.expose_secret().to_owned()));
-        secrets.push(token.expose_secret().to_owned());
+        mask.add(token.expose_secret());
     }
-    Ok(SignedRequest { headers, body: body_bytes, secrets })
+    Ok(SignedRequest { headers, body: body_bytes, mask })
 }
 
 fn start_body(
@@ -109,7 +117,7 @@ fn start_body(
     valid_until: Timestamp,
     app: &AppKey,
     now: Timestamp,
-) -> Result<(Vec<u8>, Vec<String>), String> {
+) -> Result<(Vec<u8>, SecretMask), String> {
     let StartParams { room, user_id, stream_url, seek_second, repeat, max_duration, options } = params;
     let holder = Holder { sdk_app_id: destination.sdk_app_id, user_id, issued_at: now, valid_s: valid_s(now, valid_until)? };
     let key = app.key.expose_secret();
@@ -132,8 +140,11 @@ fn start_body(
         options: AsSent(options),
     };
     let bytes = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-    let secrets = std::iter::once(user_sig).chain(private_map_key).chain(stream_url.secrets()).collect();
-    Ok((bytes, secrets))
+    let mut mask = SecretMask::of_url(stream_url);
+    for ticket in std::iter::once(user_sig).chain(private_map_key) {
+        mask.add(&ticket);
+    }
+    Ok((bytes, mask))
 }
 
 /// `TLS.expire`: whole seconds from the whole second of `now`, rounded up.
@@ -303,10 +314,14 @@ mod tests {
         let body: Value = serde_json::from_slice(&signed.body).expect("it is JSON");
         let sent = |name: &str| body[name].as_str().map(str::to_owned).expect("a text");
         let tickets = [sent("UserSig"), sent("PrivateMapKey"), "the token".to_owned()];
-        for secret in tickets.into_iter().chain(stream_url.secrets()) {
-            assert!(signed.secrets().contains(&secret), "{secret}");
+        let (_, authorization) = signed.headers.first().expect("it is signed");
+        let (_, signature) = authorization.split_once("Signature=").expect("it holds the signature");
+        let others = [authorization, signature, &credentials(None).secret_id, stream_url.reveal(), "stream-key"].map(str::to_owned);
+        for secret in tickets.into_iter().chain(others) {
+            assert!(signed.mask().finds(&secret), "{secret}");
+            assert_eq!(signed.mask().mask(&secret).find(&secret[secret.len() - 8..]), None, "{secret}");
         }
-        assert!(signed.secrets().iter().any(|secret| secret == "stream-key"), "also where the scheme is in capitals");
+        assert_eq!(signed.mask().mask(authorization), "[...]");
     }
 
     #[test]

@@ -1,18 +1,12 @@
 //! The URL of a stream, and which parts of it are secret: user info, query and fragment, and for rtmp(s) the last path segment,
 //! which is the stream key. This file alone says so (DESIGN.md section 7). It does not know who fetches the media.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// A part that is shorter than this is not masked in other texts: it is not a secret, and the text would become unreadable.
-const SECRET_BYTES_MIN: usize = 6;
-
-/// What stands in a text where a secret was.
-const MASK: &str = "[...]";
+use super::secret_mask::SecretMask;
 
 /// Where media is fetched from: http, https, rtmp or rtmps. Every output shows it through [`StreamUrl::redacted`]; it has no
 /// `Display`.
@@ -46,26 +40,14 @@ impl StreamUrl {
         self.split().0
     }
 
-    /// Returns everything that no other text may show, the longest first: the URL itself, and each secret part that is long enough
-    /// to be one, as it is written, percent-encoded and decoded.
-    pub fn secrets(&self) -> Vec<String> {
-        let (_, parts) = self.split();
-        let decoded = parts.iter().filter_map(|part| percent_decode_str(part).decode_utf8().ok()).map(Cow::into_owned);
-        let decoded: Vec<String> = decoded.collect();
-        let whole = std::iter::once(self.0.to_string());
-        let mut secrets: Vec<String> = whole.chain(parts).chain(decoded).collect();
-        secrets.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
-        // A part must not be masked inside a longer one, which would then not be found any more.
-        secrets.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        secrets.dedup();
-        secrets
-    }
-
     /// Returns `text`, written by somebody who may repeat the URL, with the URL redacted and its secret parts masked.
     pub fn mask(&self, text: &str) -> String {
-        let long_enough = self.0.len() >= SECRET_BYTES_MIN;
-        let text = if long_enough { text.replace(self.reveal(), &self.redacted()) } else { text.to_owned() };
-        mask(&text, &self.secrets())
+        SecretMask::of_url(self).mask(text).into_owned()
+    }
+
+    /// The secret parts.
+    pub(super) fn secrets(&self) -> UrlSecrets {
+        self.split().1
     }
 
     /// Whether the scheme is rtmp or rtmps.
@@ -77,14 +59,18 @@ impl StreamUrl {
     ///
     /// The parsed URL decides. The text as it is written is shown only if it parses to the same after the cut; else what the
     /// parser makes of it is shown. Of a text that is not such a URL, nothing behind the scheme is shown.
-    fn split(&self) -> (String, Vec<String>) {
+    fn split(&self) -> (String, UrlSecrets) {
         let as_written = cut(&self.0);
         let parsed = Url::parse(&self.0).map(String::from).unwrap_or_default();
         let Some(by_parser) = cut(&parsed) else { return hide_all(&self.0) };
-        let is_same = |cut: &&Cut<'_>| Url::parse(&cut.shown).ok() == Url::parse(&by_parser.shown).ok();
+        let is_same = |cut: &&Cut| Url::parse(&cut.shown).ok() == Url::parse(&by_parser.shown).ok();
         let shown = as_written.as_ref().filter(is_same).unwrap_or(&by_parser).shown.clone();
-        let parts = as_written.iter().chain([&by_parser]).flat_map(|cut| &cut.secrets);
-        (shown, parts.map(|part| (*part).to_owned()).collect())
+        let mut secrets = by_parser.secrets;
+        if let Some(cut) = as_written {
+            secrets.values.extend(cut.secrets.values);
+            secrets.with_names.extend(cut.secrets.with_names);
+        }
+        (shown, secrets)
     }
 }
 
@@ -95,29 +81,35 @@ impl fmt::Debug for StreamUrl {
     }
 }
 
-/// Returns `text` without the secrets.
-pub(super) fn mask(text: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+/// The secret parts of a URL.
+pub(super) struct UrlSecrets {
+    /// Of which no piece may be seen: user, password, stream key, fragment, the values of the query.
+    pub(super) values: Vec<String>,
+    /// Which hold names too, and may not be seen as a whole: the user info, the query and its pairs.
+    pub(super) with_names: Vec<String>,
 }
 
 /// A URL, cut into what is shown and what is secret.
-struct Cut<'u> {
+struct Cut {
     shown: String,
-    secrets: Vec<&'u str>,
+    secrets: UrlSecrets,
 }
 
 /// Cuts a URL of the form `scheme://...`. What a URL parser writes has every separator in its place, so that nothing secret stays.
-fn cut(url: &str) -> Option<Cut<'_>> {
+fn cut(url: &str) -> Option<Cut> {
     let (scheme, rest) = url.split_once("://")?;
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (user_info, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (path, key) = if is_rtmp(scheme) { path.split_at(key_at(path)) } else { (path, "") };
-    let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-    let secrets = [user_info, key.trim_end_matches('/'), query, fragment].into_iter();
-    let secrets = secrets.chain(user_info.split(':')).chain(query.split('&')).chain(values).collect();
+    let pairs = query.split('&');
+    // What has no name is a value.
+    let values = pairs.clone().map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let values = [key.trim_end_matches('/'), fragment].into_iter().chain(user_info.split(':')).chain(values);
+    let with_names = [user_info, query].into_iter().chain(pairs);
+    let owned = |part: &str| part.to_owned();
+    let secrets = UrlSecrets { values: values.map(owned).collect(), with_names: with_names.map(owned).collect() };
     Some(Cut { shown: format!("{scheme}://{host}{path}"), secrets })
 }
 
@@ -128,12 +120,13 @@ fn key_at(path: &str) -> usize {
 }
 
 /// What is shown of a text that is not a URL of the form `scheme://...`, and what is not: all that is behind the scheme.
-fn hide_all(text: &str) -> (String, Vec<String>) {
+fn hide_all(text: &str) -> (String, UrlSecrets) {
     let is_scheme = |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-        Some((scheme, rest)) => (format!("{scheme}://"), vec![rest.to_owned()]),
-        None => (String::new(), vec![text.to_owned()]),
-    }
+    let (shown, secret) = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    (shown, UrlSecrets { values: Vec::new(), with_names: vec![secret.to_owned()] })
 }
 
 /// Whether a URL or a scheme is rtmp or rtmps, in any case.
