@@ -135,6 +135,7 @@ impl Airings {
     /// Lets the table decide, writes the row, and takes out what is over.
     pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
         let Some(airing) = self.open.get_mut(key) else { return };
+        let retry_after = event.retry_after();
         let next = match decide(&airing.occurrence, event, step.now) {
             Ok(next) => next,
             Err(illegal) => {
@@ -151,7 +152,11 @@ impl Airings {
         if is_news && next.state == State::Calling {
             claim_attempt(step, &next);
         } else if is_news {
-            step.notices.push(Notice::of(&next, step.now));
+            let mut notice = Notice::of(&next, step.now);
+            if let Some(retry_after) = retry_after {
+                notice.add_hint(&next, retry_after);
+            }
+            step.notices.push(notice);
         }
         let leaves_air =
             airing.occurrence.state == State::OnAir && matches!(next.state, State::Waiting { .. }) && next.lost_at.is_none();

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
+use super::retry::honoured;
 use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, delay, signed};
 
 /// How long `TaskExist` may be somebody else's task before the start fails.
@@ -89,19 +90,16 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
         return fail(next, now);
     }
-    let mut wait =
-        if at_once { retry_after.unwrap_or_default() } else { delay(&next.policy.retry, &next.key, next.tries, retry_after) };
+    let policy = &next.policy.retry;
+    let mut wait = if at_once { honoured(policy, retry_after) } else { delay(policy, &next.key, next.tries, retry_after) };
     if next.on_air_at.is_some() && is_paced(next, now) {
         wait = wait.max(PACE);
     }
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // One last attempt leaves just before the window closes, even if its delay would be longer.
+    // One last attempt leaves just before the window closes, even if its delay or the server's `Retry-After` is longer.
     let last = closes.map(|closes| closes - LAST_CALL);
-    let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
     let why = retry_reason(next);
     match last {
-        // An attempt before the time that the server asked for would be rejected.
-        Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
         Some(last) if until > last && now >= last => fail(next, now),
         Some(last) => State::Waiting { until: until.min(last), why },
         None => State::Waiting { until, why },

@@ -3,12 +3,15 @@
 //! to know clocks, requests under way and the ledger.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{apply_answer, apply_not_sent};
 use super::loss::apply_loss;
-use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
+use super::{
+    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, Verdict, WaitReason,
+};
 use crate::schedule::Late;
 
 /// How long a hand-over to itself waits for the answer of its own stop.
@@ -80,6 +83,16 @@ pub enum Event {
     TakenBack,
     /// The daemon found the row when it started.
     Recovered,
+}
+
+impl Event {
+    /// The `Retry-After` of the answer, if it is an answer with one.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Event::Answered { judgement: Judgement { verdict: Verdict::Again { retry_after, .. }, .. }, .. } => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// An event that the table does not have for that state: a bug of ours, or a row that something else wrote.

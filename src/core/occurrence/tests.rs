@@ -2,6 +2,7 @@
 
 mod agreement;
 mod interruptions;
+mod retries;
 mod task;
 
 use std::sync::Arc;

@@ -26,7 +26,7 @@ pub enum Verdict {
     Exists,
     /// Worth another attempt.
     Again {
-        /// Not before the server's `Retry-After`.
+        /// The server's `Retry-After`: a hint, which is honoured up to the policy's cap and the close of the window.
         retry_after: Option<Duration>,
         /// At once: the clock was corrected, or the credentials are read again.
         at_once: bool,
