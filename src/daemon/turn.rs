@@ -87,10 +87,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                         sender.send_replace(blocker);
                     }
                 }
-                Call::SetClockOffset { offset_ms } => {
-                    self.offset_ms = Some(offset_ms);
-                    caller.api.set_clock_offset(offset_ms);
-                }
+                Call::SetClockOffset { offset_ms } => caller.api.set_clock_offset(offset_ms),
                 Call::RereadCredentials => caller.api.reread_credentials(),
             }
         }

@@ -49,7 +49,7 @@ fn answer(occurrence: &Occurrence, answer: &Answer, now: Timestamp) -> Occurrenc
 }
 
 fn answer_while(occurrence: &Occurrence, answer: &Answer, now: Timestamp, robot_busy: bool) -> Occurrence {
-    let judgement = classify(occurrence, answer);
+    let judgement = classify(occurrence, answer, false);
     decide(occurrence, Event::Answered { sent_at: now, judgement, robot_busy }, now).expect("legal")
 }
 
@@ -89,7 +89,8 @@ fn each_code_is_tried_as_often_as_its_class_allows() {
         ("InvalidParameter.UserSig", 2),
         ("AuthFailure.TokenFailure", 2),
         ("InternalError.HttpParseFailed", 2),
-        ("AuthFailure.SignatureExpire", 1),
+        ("AuthFailure.SignatureExpire", 3),
+        ("FailedOperation.RequestOutdated", 3),
         ("FailedOperation", 3),
         ("NobodyKnowsThis.AtAll", 3),
         ("InternalError.InternalError", 0),

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{LastFault, Occurrence};
 use crate::trtc::error::{self, Class};
 use crate::trtc::{Answer, Fault, Success};
@@ -13,6 +11,9 @@ use crate::trtc::{Answer, Fault, Success};
 const UNKNOWN_TRIES: u32 = 3;
 /// Tries of a fault that a new signature or new credentials may fix.
 const ONCE_MORE_TRIES: u32 = 2;
+
+/// Tries of a fault that the server's clock may fix: two answers must agree on that clock, and one may be wrong.
+const CLOCK_TRIES: u32 = 3;
 
 /// What an answer to a start means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,29 +52,24 @@ pub struct Judgement {
 /// What the client must do after an answer to any action, in every state of its occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Take the server's clock: server minus here, in milliseconds.
-    TakeClock {
-        /// The difference.
-        offset_ms: i64,
-    },
+    /// Take the server's clock, once it is known.
+    TakeClock,
     /// Read the credentials again.
     RereadCredentials,
 }
 
-/// Returns what the client must do before the next request, after `answer`, which came at `answered_at`.
-pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
+/// Returns what the client must do before the next request, after `answer`.
+pub fn remedy(answer: &Answer) -> Option<Remedy> {
     let fault = answer.result.as_ref().err()?;
-    match (error::classify(fault), fault, answer.server_date) {
-        (Class::Clock, _, Some(date)) => {
-            Some(Remedy::TakeClock { offset_ms: date.as_millisecond() - answered_at.as_millisecond() })
-        }
-        (_, Fault::Rejected { code, .. }, _) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
+    match (error::classify(fault), fault) {
+        (Class::Clock, _) => Some(Remedy::TakeClock),
+        (_, Fault::Rejected { code, .. }) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
         _ => None,
     }
 }
 
-/// Classifies the answer to a start.
-pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+/// Classifies the answer to a start. `clock_was_taken`: the server's clock is taken since this answer.
+pub fn classify(occurrence: &Occurrence, answer: &Answer, clock_was_taken: bool) -> Judgement {
     let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {
@@ -94,8 +90,9 @@ pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
         Class::Transient => again,
         Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again,
         Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again,
-        Class::Clock if counted.in_a_row < ONCE_MORE_TRIES && answer.server_date.is_some() => {
-            Verdict::Again { retry_after: answer.retry_after, at_once: true }
+        // The last of the tries may be the one that shows the server's clock: then it is signed for that once.
+        Class::Clock if counted.in_a_row < CLOCK_TRIES + u32::from(clock_was_taken) => {
+            Verdict::Again { retry_after: answer.retry_after, at_once: clock_was_taken }
         }
         Class::Unknown | Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
     };

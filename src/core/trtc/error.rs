@@ -13,7 +13,7 @@ pub enum Class {
     RetryOnce,
     /// Not known: 3 attempts.
     Unknown,
-    /// The clocks disagree: the server's is taken, once.
+    /// The clocks disagree: 3 attempts, and the server's is taken when two answers agree on it.
     Clock,
     /// A task of this robot or room runs already; the state machine decides whose it is.
     TaskExists,
