@@ -135,8 +135,7 @@ impl Airings {
     /// Lets the table decide, writes the row, and takes out what is over.
     pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
         let Some(airing) = self.open.get_mut(key) else { return };
-        let retry_after = event.retry_after();
-        let next = match decide(&airing.occurrence, event, step.now) {
+        let next = match decide(&airing.occurrence, event.clone(), step.now) {
             Ok(next) => next,
             Err(illegal) => {
                 // Our bug, and no reason to take every other room down with it: it is told, and the row stays as it is.
@@ -153,8 +152,15 @@ impl Airings {
             claim_attempt(step, &next);
         } else if is_news {
             let mut notice = Notice::of(&next, step.now);
-            if let Some(retry_after) = retry_after {
+            if let Some(retry_after) = event.retry_after() {
                 notice.add_hint(&next, retry_after);
+            }
+            if matches!(next.state, State::Waiting { .. }) {
+                let is_slow = event.slows_down(&next, step.now);
+                if is_slow {
+                    notice.add_slow(airing.is_slow);
+                }
+                airing.is_slow = is_slow;
             }
             step.notices.push(notice);
         }

@@ -38,6 +38,14 @@ impl Notice {
         Notice { at: now, key: Some(occurrence.key.clone()), level, text }
     }
 
+    /// Adds that it is tried slowly from now on, or still. Somebody must look, once.
+    pub(super) fn add_slow(&mut self, was_slow: bool) {
+        if !was_slow {
+            self.level = Level::Error;
+            self.text.push_str("; it is tried slowly from now on, until its window closes");
+        }
+    }
+
     /// Adds how long the server asked to wait, and why the next attempt is made before that, if it is.
     pub(super) fn add_hint(&mut self, occurrence: &Occurrence, retry_after: Duration) {
         let State::Waiting { until, .. } = occurrence.state else { return };

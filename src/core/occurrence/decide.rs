@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{apply_answer, apply_not_sent};
+use super::answer::{apply_answer, apply_not_sent, pace_of_exists};
 use super::loss::apply_loss;
 use super::{
-    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, Verdict, WaitReason,
+    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, SkippedReason, State, Verdict,
+    WaitReason,
 };
 use crate::schedule::Late;
 
@@ -92,6 +93,17 @@ impl Event {
             Event::Answered { judgement: Judgement { verdict: Verdict::Again { retry_after, .. }, .. }, .. } => *retry_after,
             _ => None,
         }
+    }
+
+    /// Whether it is an answer after which `next`, what it led to, is tried slowly.
+    pub fn slows_down(&self, next: &Occurrence, now: Timestamp) -> bool {
+        let Event::Answered { judgement, robot_busy, .. } = self else { return false };
+        let pace = match judgement.verdict {
+            Verdict::Again { pace, .. } => pace,
+            Verdict::Exists => pace_of_exists(next, *robot_busy, now),
+            Verdict::Accepted { .. } | Verdict::Permanent => return false,
+        };
+        pace == Pace::Slow && matches!(next.state, State::Waiting { .. })
     }
 }
 

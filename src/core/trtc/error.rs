@@ -11,7 +11,7 @@ pub enum Class {
     Transient,
     /// A new ticket or a secret that is read again may fix it: once more, then permanent.
     RetryOnce,
-    /// Not known: 3 attempts.
+    /// Not known: 3 attempts, then slowly.
     Unknown,
     /// The clocks disagree: 3 attempts, and the server's is taken when two answers agree on it.
     Clock,
@@ -78,7 +78,7 @@ fn rule(code: &str) -> (Class, Proof) {
 }
 
 /// The part before the first dot.
-fn family(code: &str) -> &str {
+pub(crate) fn family(code: &str) -> &str {
     code.split('.').next().unwrap_or(code)
 }
 
