@@ -46,7 +46,6 @@ pub struct Daemon<C, A> {
     status: watch::Sender<LoopStatus>,
     /// What is wrong with the ledger's disk.
     disk: Option<String>,
-    offset_ms: Option<i64>,
     /// What could not leave before may have a room to take now.
     look_soon: bool,
     watchdog: Option<Watchdog>,
@@ -119,7 +118,6 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             observe,
             status: watch::Sender::new(LoopStatus::default()),
             disk,
-            offset_ms: None,
             look_soon: false,
             watchdog: None,
             recovered_attempts,
@@ -203,7 +201,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             watch_period_s: self.engine.watch_period().as_secs().unsigned_abs(),
             held: self.engine.clock_hold().map(str::to_owned),
             synchronised: self.caller.clock.synchronised(),
-            offset_ms: self.offset_ms,
+            offset_ms: self.engine.server_offset_ms(),
             disk: self.disk.clone(),
         };
         self.status.send_if_modified(|last| {

@@ -27,6 +27,7 @@ const LIMITS: Limits = Limits {
     connect: Duration::from_millis(700),
     answer: Duration::from_millis(1_500),
     warm: Duration::from_secs(3),
+    idle: Duration::from_secs(30),
     body_bytes: 4096,
 };
 
@@ -40,8 +41,12 @@ fn secrets() -> Secrets {
 }
 
 fn api(url: &str) -> HttpApi {
+    api_within(url, LIMITS)
+}
+
+fn api_within(url: &str, limits: Limits) -> HttpApi {
     let endpoint = Endpoint::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-    HttpApi::new(endpoint, LIMITS, || Ok(secrets())).unwrap_or_else(|error| panic!("{url}: {error}"))
+    HttpApi::new(endpoint, limits, || Ok(secrets())).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
 fn now() -> Timestamp {
@@ -242,6 +247,32 @@ async fn over_a_connection_that_was_closed_while_idle_a_request_arrives_at_most_
             other => panic!("{task_id}: {other:?}"),
         }
     }
+}
+
+/// The server closes what is idle for a while. The client closes it earlier, so no request meets a connection that is closed just
+/// then.
+#[tokio::test]
+async fn a_connection_that_is_idle_is_closed_by_the_client_before_the_server_closes_it() {
+    let (who, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |connection| {
+        while connection.read().is_some() {
+            connection.write(response("200 OK", "", br#"{"Response":{"Status":"InProgress","RequestId":"r"}}"#));
+            if let Some(by_client) = connection.idle(Duration::from_secs(5)) {
+                // The test may be over.
+                let _over = who.send(by_client);
+                return;
+            }
+        }
+    });
+    let api = api_within(&server.url(), Limits { idle: Duration::from_millis(50), ..LIMITS });
+    for connections in 1..=2 {
+        let answer = api.call(describe("task-1"), now()).await;
+        assert_eq!(answer.result, Ok(Success::Described(TaskStatus::InProgress)));
+        assert_eq!(closed.recv().await, Some(true), "the client is the one that closes");
+        assert_eq!(server.accepted(), connections);
+    }
+    // The server closes after 60 s, and our periods are 60 s.
+    assert!(Limits::STANDARD.idle <= Duration::from_secs(30));
 }
 
 #[tokio::test]

@@ -122,9 +122,9 @@ fn each_field_becomes_what_it_says() {
             "0 1s 30s 5",
         ),
         (
-            "retry: {attempts: 3, also: [FailedOperation.TaskExist]}",
+            "retry: {attempts: 3, also: [FailedOperation.NotAllowed]}",
             |job| format!("{:?}", job.policy.retry.also),
-            "[\"FailedOperation.TaskExist\"]",
+            "[\"FailedOperation.NotAllowed\"]",
         ),
         ("conflict: reject, heal: true, on_remove: finish, preflight: true", |job| job.enabled.to_string(), "true"),
         ("enabled: false, note: 42", |job| format!("{} {:?}", job.enabled, job.note), "false Some(\"42\")"),

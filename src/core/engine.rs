@@ -8,7 +8,8 @@
 //! occupancy                    who is in which room                  contention  who gets it
 //! orphans                      callbacks that nobody could place     adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
-//! answers                      what calls brought back               stops, edits   orders, and another schedule
+//! server_clock                 how the endpoint's clock differs      answers     what calls brought back
+//! stops                        orders                                edits       another schedule
 //! agenda                       what is owed                          clock_hold  whether the clock can be believed
 //! take_over                    the first step
 //! ```
@@ -32,6 +33,7 @@ mod occupancy;
 mod orphans;
 mod prepare;
 mod send_flag;
+mod server_clock;
 mod step;
 mod stops;
 mod take_over;
@@ -56,6 +58,8 @@ pub use notice::{Level, Notice};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use send_flag::SendFlag;
+use server_clock::ServerClock;
+pub use server_clock::describe_offset;
 pub use step::{Call, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
@@ -127,6 +131,7 @@ pub struct Engine {
     orphans: Orphans,
     agenda: Agenda,
     hold: ClockHold,
+    server_clock: ServerClock,
     numbers: RowNumbers,
     rate: u32,
     warmed_until: Timestamp,
@@ -166,7 +171,8 @@ impl Engine {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
         let numbers = step.numbers;
-        let engine = Engine { airings, orphans, agenda, hold, numbers, rate, warmed_until: Timestamp::MIN };
+        let server_clock = ServerClock::default();
+        let engine = Engine { airings, orphans, agenda, hold, server_clock, numbers, rate, warmed_until: Timestamp::MIN };
         TakenOver { engine, step, maybe_sent }
     }
 
@@ -181,6 +187,7 @@ impl Engine {
         if let Some(by) = self.hold.take_moved() {
             self.airings.clock_moved(&mut step, by);
             self.orphans.clock_moved(by);
+            self.server_clock.clock_moved();
         }
         if let Some(HoldChange::Held(reason)) = &change {
             self.begin_hold(&mut step, reason);
@@ -268,6 +275,11 @@ impl Engine {
         self.airings.held.is_some()
     }
 
+    /// The endpoint's clock minus this one, in milliseconds, if they differ.
+    pub fn server_offset_ms(&self) -> Option<i64> {
+        self.server_clock.offset_ms()
+    }
+
     /// Why starts are held for the clock's sake, if they are.
     pub fn clock_hold(&self) -> Option<&str> {
         self.hold.reason()
@@ -304,7 +316,7 @@ impl Engine {
     fn take_reports(&mut self, step: &mut Step, reports: Vec<CallReport>, reading: ClockReading) {
         for mut report in reports {
             report.correct_times(step.now, reading.boot);
-            answers::on_report(&mut self.airings, &mut self.orphans, step, report);
+            answers::on_report(&mut self.airings, &mut self.orphans, &mut self.server_clock, step, report);
         }
     }
 

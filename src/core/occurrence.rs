@@ -26,7 +26,7 @@ pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
 pub use verdict::describe as describe_fault;
-pub use verdict::{Judgement, Remedy, Verdict, classify, remedy};
+pub use verdict::{Judgement, Pace, Remedy, Verdict, classify, remedy};
 
 pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;

@@ -90,10 +90,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 }
                 // The call notices that nobody can say more.
                 Call::TakenBack { call } => drop(self.blockers.remove(&call)),
-                Call::SetClockOffset { offset_ms } => {
-                    self.offset_ms = Some(offset_ms);
-                    caller.api.set_clock_offset(offset_ms);
-                }
+                Call::SetClockOffset { offset_ms } => caller.api.set_clock_offset(offset_ms),
                 Call::RereadCredentials => caller.api.reread_credentials(),
             }
         }

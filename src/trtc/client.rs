@@ -35,6 +35,9 @@ pub struct Limits {
     pub answer: Duration,
     /// All of a warming.
     pub warm: Duration,
+    /// How long an unused connection is kept. The server closes it after 60 s (TRTC.md section 10), and a request that meets a
+    /// connection just then is cut: this must be well before. Before a start after a longer pause, warming opens connections.
+    pub idle: Duration,
     /// Of an answer. The vendor's have a few hundred bytes.
     pub body_bytes: usize,
 }
@@ -45,12 +48,10 @@ impl Limits {
         connect: Duration::from_secs(3),
         answer: Duration::from_secs(10),
         warm: Duration::from_secs(3),
+        idle: Duration::from_secs(30),
         body_bytes: 1 << 20,
     };
 }
-
-/// How long an unused connection is kept. Watching alone uses one every 30 s; before a start after a longer pause, warming opens some.
-const IDLE: Duration = Duration::from_mins(5);
 
 /// How often the kernel asks whether the other side is still there, so that a dead connection is known before it is needed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -103,7 +104,7 @@ impl HttpApi {
             .referer(false)
             .user_agent(concat!("ingestd/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(limits.idle)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE);
         if endpoint.is_loopback() {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -87,6 +88,17 @@ impl Connection {
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         // The client may have gone: that is what some of the tests are about.
         let _gone = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Waits for the next request at most so long. Returns who ended the connection, if somebody did: the client, or this side
+    /// because nothing came in time.
+    pub(crate) fn idle(&mut self, limit: Duration) -> Option<bool> {
+        self.stream.set_read_timeout(Some(limit)).expect("it is not zero");
+        match self.stream.peek(&mut [0]) {
+            Ok(0) => Some(true),
+            Ok(_) => None,
+            Err(_) => Some(false),
+        }
     }
 
     /// Keeps the connection open and says nothing, until the client gives up.

@@ -216,6 +216,14 @@ impl Bench {
         let key = key(job, start);
         let took = if what == "no answer" { SignedDuration::from_secs(10) } else { SignedDuration::from_millis(50) };
         let sent_at = key.start.max(self.wall - took);
+        let (what, server_date) = match what.split_once(", date ") {
+            Some((what, time)) => (what, Some(date(time))),
+            None => (what, None),
+        };
+        let (what, retry_after) = match what.split_once(", retry after ") {
+            Some((what, seconds)) => (what, Some(Duration::from_secs(seconds.parse().expect("seconds")))),
+            None => (what, None),
+        };
         let result = match what.strip_prefix("accepted ") {
             Some(task_id) => Ok(Success::Started { task_id: task_id.to_owned() }),
             None => Err(fault(what)),
@@ -226,7 +234,7 @@ impl Bench {
             sent_at,
             sent_since_boot: self.boot.saturating_sub(Duration::try_from(self.wall.duration_since(sent_at)).unwrap_or_default()),
             answered_at: self.wall,
-            answer: answer(result),
+            answer: Answer { retry_after, server_date, ..answer(result) },
             bound: None,
         }
     }
@@ -247,9 +255,15 @@ fn answer(result: Result<Success, Fault>) -> Answer {
     Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None }
 }
 
+/// A `Date`: of the day, or of another.
+fn date(time: &str) -> Timestamp {
+    time.parse().unwrap_or_else(|_| at(time))
+}
+
 fn fault(what: &str) -> Fault {
     match what {
         "no answer" => Fault::Timeout,
+        "status 503" => Fault::Status(503),
         "cannot connect" => Fault::Connect("refused".to_owned()),
         code => Fault::Rejected { code: code.to_owned(), message: "as told".to_owned() },
     }

@@ -214,7 +214,7 @@ const FITTING: &[(&str, &str)] = &[
     ("conflict", "reject;preempt;yield;allow"),
     ("late", "join;restart;skip"),
     ("start_within", "1s;20m;10d;0s;1h"),
-    ("retry", "{cap: 10s};{first: 2s, attempts: 7};{attempts: 1};{also: [FailedOperation.TaskExist]}"),
+    ("retry", "{cap: 10s};{first: 2s, attempts: 7};{attempts: 1};{also: [FailedOperation.NotAllowed]}"),
     ("priority", "0;5;9"),
     ("heal", "true;false"),
     ("on_remove", "stop;finish"),

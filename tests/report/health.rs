@@ -149,3 +149,15 @@ fn the_worst_is_told_first_and_many_alike_are_counted() {
     let (_, reasons) = assess_health(&input(LedgerView { trouble, ..LedgerView::default() }));
     assert!(reasons[0].ends_with("failed (AuthFailure.SecretIdNotFound); and 3 more, see `ingestd history`"), "{reasons:#?}");
 }
+
+#[test]
+fn a_clock_that_differs_from_the_endpoints_is_told_with_its_direction() {
+    for (offset_ms, reason) in
+        [(400_000, "this clock is 400 s behind the endpoint's"), (-3_600_000, "this clock is 3600 s ahead of the endpoint's")]
+    {
+        let mut input = input(LedgerView::default());
+        let state = LoopStatus { offset_ms: Some(offset_ms), ..LoopStatus::default() };
+        input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
+        assert_eq!(assess_health(&input), (Health::Degraded, vec![reason.to_owned()]));
+    }
+}

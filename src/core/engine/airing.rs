@@ -22,6 +22,8 @@ pub(super) struct Airing {
     pub(super) bound: Option<Timestamp>,
     /// Why its attempt was claimed and could not be sent for a while.
     pub(super) held_back: Option<MissedReason>,
+    /// Whether it is tried slowly, as was told.
+    pub(super) is_slow: bool,
 }
 
 /// A call that waits or was sent.
@@ -35,7 +37,7 @@ pub(super) struct UnderWay {
 
 impl Airing {
     pub(super) fn new(occurrence: Occurrence) -> Airing {
-        Airing { occurrence, call: None, bound: None, held_back: None }
+        Airing { occurrence, call: None, bound: None, held_back: None, is_slow: false }
     }
 
     /// Whether an attempt of it was claimed and not answered.

@@ -135,7 +135,7 @@ impl Airings {
     /// Lets the table decide, writes the row, and takes out what is over.
     pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
         let Some(airing) = self.open.get_mut(key) else { return };
-        let next = match decide(&airing.occurrence, event, step.now) {
+        let next = match decide(&airing.occurrence, event.clone(), step.now) {
             Ok(next) => next,
             Err(illegal) => {
                 // Our bug, and no reason to take every other room down with it: it is told, and the row stays as it is.
@@ -151,7 +151,18 @@ impl Airings {
         if is_news && next.state == State::Calling {
             claim_attempt(step, &next);
         } else if is_news {
-            step.notices.push(Notice::of(&next, step.now));
+            let mut notice = Notice::of(&next, step.now);
+            if let Some(retry_after) = event.retry_after() {
+                notice.add_hint(&next, retry_after);
+            }
+            if matches!(next.state, State::Waiting { .. }) {
+                let is_slow = event.slows_down(&next, step.now);
+                if is_slow {
+                    notice.add_slow(airing.is_slow);
+                }
+                airing.is_slow = is_slow;
+            }
+            step.notices.push(notice);
         }
         let leaves_air =
             airing.occurrence.state == State::OnAir && matches!(next.state, State::Waiting { .. }) && next.lost_at.is_none();

@@ -7,24 +7,31 @@ use super::airings::Airings;
 use super::call_report::CallReport;
 use super::notice::Level;
 use super::orphans::Orphans;
+use super::server_clock::{ServerClock, describe_offset};
 use super::step::{Call, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Key, NotSent, Remedy, State, Verdict, classify, remedy};
 use crate::trtc::Answer;
 
 /// Takes in what a call brought back.
-pub(super) fn on_report(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, report: CallReport) {
+pub(super) fn on_report(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    server_clock: &mut ServerClock,
+    step: &mut Step,
+    report: CallReport,
+) {
     match report {
         CallReport::Warmed => {}
         CallReport::Orphan { task_id, answer } => orphans.stop_answered(step, &task_id, &answer),
         CallReport::Unsent { key, call, reason } => on_unsent(airings, step, &key, call, reason),
         CallReport::Answered { key, call, sent_at, answered_at, answer, bound, sent_since_boot: _ } => {
-            apply_remedy(step, &answer, answered_at);
+            let clock_was_taken = apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
             step.write(Write::Answered { call, times: (sent_at, answered_at), answer: answer.clone() });
-            on_start_answered(airings, orphans, step, &key, sent_at, &answer, bound);
+            on_start_answered(airings, orphans, step, &key, (sent_at, bound), (&answer, clock_was_taken));
         }
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
-            apply_remedy(step, &answer, answered_at);
+            apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
             if let Some(task) = airings.tasks.answered(step, row, action, (sent_at, answered_at), &answer) {
                 airings.apply_task(step, &task, action);
             }
@@ -32,18 +39,22 @@ pub(super) fn on_report(airings: &mut Airings, orphans: &mut Orphans, step: &mut
     }
 }
 
-/// What an answer asks of the client, whichever action it answers: a stop must not fail for a clock that is off. Returns the offset
-/// that is to be taken, in milliseconds.
-fn apply_remedy(step: &mut Step, answer: &Answer, answered_at: Timestamp) {
-    match remedy(answer, answered_at) {
-        Some(Remedy::TakeClock { offset_ms }) => {
+/// What an answer asks of the client, whichever action it answers: a stop must not fail for a clock that is off. Returns whether the
+/// endpoint's clock is taken from now on.
+fn apply_remedy(server_clock: &mut ServerClock, step: &mut Step, answer: &Answer, times: (Timestamp, Timestamp)) -> bool {
+    server_clock.see(answer, times);
+    match remedy(answer) {
+        Some(Remedy::TakeClock) => {
+            let Some(offset_ms) = server_clock.take() else { return false };
             step.calls.push(Call::SetClockOffset { offset_ms });
-            let text = format!("this clock is {offset_ms} ms behind the endpoint's, which requests are signed for from now on");
+            let text = format!("{}, for which requests are signed from now on", describe_offset(offset_ms));
             step.notify(Level::Error, text);
+            return true;
         }
         Some(Remedy::RereadCredentials) => step.calls.push(Call::RereadCredentials),
         None => {}
     }
+    false
 }
 
 fn on_unsent(airings: &mut Airings, step: &mut Step, key: &Key, call: i64, reason: NotSent) {
@@ -61,13 +72,12 @@ fn on_start_answered(
     orphans: &mut Orphans,
     step: &mut Step,
     key: &Key,
-    sent_at: Timestamp,
-    answer: &Answer,
-    bound: Option<Timestamp>,
+    (sent_at, bound): (Timestamp, Option<Timestamp>),
+    (answer, clock_was_taken): (&Answer, bool),
 ) {
     airings.end_call(key);
     let Some(airing) = airings.get(key) else { return };
-    let judgement = classify(&airing.occurrence, answer);
+    let judgement = classify(&airing.occurrence, answer, clock_was_taken);
     let robot_busy = airings.tasks.robot_is_busy(&airing.occurrence);
     if robot_busy && judgement.verdict == Verdict::Exists {
         let occurrence = airing.occurrence.clone();

@@ -11,7 +11,7 @@ pub struct LoopStatus {
     pub queue: PerAction<usize>,
     /// Whether somebody keeps the clock right, if anybody knows.
     pub synchronised: Option<bool>,
-    /// The endpoint's clock minus this one, in milliseconds, if the endpoint found fault with this one.
+    /// The endpoint's clock minus this one, in milliseconds, while two of its answers show that they differ by more than 5 s.
     pub offset_ms: Option<i64>,
     /// Why starts are held for the clock's sake, if they are.
     pub held: Option<String>,

@@ -1,6 +1,8 @@
 //! What happened, in a line that a person can read on its own. The log, the demo and the tests take the same lines from here. Does
 //! not decide anything, and shows no URL and no secret.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, WaitReason, is_paced};
@@ -34,6 +36,27 @@ impl Notice {
     pub(super) fn of(occurrence: &Occurrence, now: Timestamp) -> Notice {
         let (level, text) = describe(occurrence, now);
         Notice { at: now, key: Some(occurrence.key.clone()), level, text }
+    }
+
+    /// Adds that it is tried slowly from now on, or still. Somebody must look, once.
+    pub(super) fn add_slow(&mut self, was_slow: bool) {
+        if !was_slow {
+            self.level = Level::Error;
+            self.text.push_str("; it is tried slowly from now on, until its window closes");
+        }
+    }
+
+    /// Adds how long the server asked to wait, and why the next attempt is made before that, if it is.
+    pub(super) fn add_hint(&mut self, occurrence: &Occurrence, retry_after: Duration) {
+        let State::Waiting { until, .. } = occurrence.state else { return };
+        let wait = Duration::try_from(until.duration_since(self.at)).unwrap_or_default();
+        let cap = occurrence.policy.retry.cap;
+        let but = match () {
+            () if wait >= retry_after => String::new(),
+            () if wait < cap => ", but the last attempt is made before its window closes".to_owned(),
+            () => format!(", but `retry.cap` allows {} s", cap.as_secs_f64()),
+        };
+        self.text = format!("{}; the server asked for {} s{but}", self.text, retry_after.as_secs());
     }
 
     /// What the end of the daemon means for an occurrence that stays on air.

@@ -7,13 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
-use super::{End, Judgement, MissedReason, Occurrence, Outcome, State, Verdict, delay, signed};
+use super::retry::honoured;
+use super::{End, Judgement, MissedReason, Occurrence, Outcome, Pace, State, Verdict, delay, signed};
 
-/// How long `TaskExist` may be somebody else's task before the start fails.
+/// How long `TaskExist` may be somebody else's task before the start is tried slowly.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// The same, while an earlier task of the robot is not verified gone: it waits longer for that.
 const BUSY_ROBOT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The shortest wait of a start that is tried slowly.
+const SLOW_MIN: Duration = Duration::from_secs(5);
 
 /// How long before its window closes the last attempt is made: enough to wake, write and send.
 const LAST_CALL: SignedDuration = SignedDuration::from_millis(100);
@@ -68,19 +72,32 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
             on_air(next, now)
         }
         Verdict::Exists => {
-            let since = *next.exists_since.get_or_insert(now);
-            let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
-            // A show that was on air does not fail because a stop does not succeed.
-            let is_own = robot_busy && next.on_air_at.is_some();
-            if !is_own && now.duration_since(since) >= patience { fail(next, now) } else { retry(next, None, false, now) }
+            next.exists_since.get_or_insert(now);
+            let pace = pace_of_exists(next, robot_busy, now);
+            retry(next, None, pace, now)
         }
-        Verdict::Again { retry_after, at_once } => retry(next, retry_after, at_once, now),
+        Verdict::Again { retry_after, pace } => retry(next, retry_after, pace, now),
         Verdict::Permanent => fail(next, now),
     }
 }
 
+/// How soon a start is tried again that was told `TaskExist`, by how long that has been so.
+pub(super) fn pace_of_exists(occurrence: &Occurrence, robot_busy: bool, now: Timestamp) -> Pace {
+    let patience = if robot_busy { BUSY_ROBOT_PATIENCE } else { FOREIGN_TASK_PATIENCE };
+    let is_long = occurrence.exists_since.is_some_and(|since| now.duration_since(since) >= patience);
+    // A show that was on air waits for a stop of its own.
+    let is_own = robot_busy && occurrence.on_air_at.is_some();
+    if is_long && !is_own { Pace::Slow } else { Pace::Backoff }
+}
+
+/// Once a minute, or a quarter of what is left of the window.
+fn slow_wait(closes: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = closes.map(|closes| Duration::try_from(closes.duration_since(now)).unwrap_or_default());
+    left.map_or(PACE, |left| (left / 4).clamp(SLOW_MIN, PACE))
+}
+
 /// Waits for the next attempt, or ends when there can be none.
-fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, now: Timestamp) -> State {
+fn retry(next: &mut Occurrence, retry_after: Option<Duration>, pace: Pace, now: Timestamp) -> State {
     if next.on_air_at.is_some() {
         next.lost_at.get_or_insert(now);
     }
@@ -89,19 +106,20 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, at_once: bool, no
     if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
         return fail(next, now);
     }
-    let mut wait =
-        if at_once { retry_after.unwrap_or_default() } else { delay(&next.policy.retry, &next.key, next.tries, retry_after) };
+    let policy = &next.policy.retry;
+    let mut wait = match pace {
+        Pace::AtOnce => honoured(policy, retry_after),
+        Pace::Backoff => delay(policy, &next.key, next.tries, retry_after),
+        Pace::Slow => slow_wait(closes, now).max(honoured(policy, retry_after)),
+    };
     if next.on_air_at.is_some() && is_paced(next, now) {
         wait = wait.max(PACE);
     }
     let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
-    // One last attempt leaves just before the window closes, even if its delay would be longer.
+    // One last attempt leaves just before the window closes, even if its delay or the server's `Retry-After` is longer.
     let last = closes.map(|closes| closes - LAST_CALL);
-    let server_wants = retry_after.and_then(|wait| now.checked_add(signed(wait)).ok());
     let why = retry_reason(next);
     match last {
-        // An attempt before the time that the server asked for would be rejected.
-        Some(last) if server_wants.is_some_and(|at| at > last) => fail(next, now),
         Some(last) if until > last && now >= last => fail(next, now),
         Some(last) => State::Waiting { until: until.min(last), why },
         None => State::Waiting { until, why },

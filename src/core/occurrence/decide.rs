@@ -3,12 +3,16 @@
 //! to know clocks, requests under way and the ledger.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{apply_answer, apply_not_sent};
+use super::answer::{apply_answer, apply_not_sent, pace_of_exists};
 use super::loss::apply_loss;
-use super::{Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
+use super::{
+    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, SkippedReason, State, Verdict,
+    WaitReason,
+};
 use crate::schedule::Late;
 
 /// How long a hand-over to itself waits for the answer of its own stop.
@@ -80,6 +84,27 @@ pub enum Event {
     TakenBack,
     /// The daemon found the row when it started.
     Recovered,
+}
+
+impl Event {
+    /// The `Retry-After` of the answer, if it is an answer with one.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Event::Answered { judgement: Judgement { verdict: Verdict::Again { retry_after, .. }, .. }, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether it is an answer after which `next`, what it led to, is tried slowly.
+    pub fn slows_down(&self, next: &Occurrence, now: Timestamp) -> bool {
+        let Event::Answered { judgement, robot_busy, .. } = self else { return false };
+        let pace = match judgement.verdict {
+            Verdict::Again { pace, .. } => pace,
+            Verdict::Exists => pace_of_exists(next, *robot_busy, now),
+            Verdict::Accepted { .. } | Verdict::Permanent => return false,
+        };
+        pace == Pace::Slow && matches!(next.state, State::Waiting { .. })
+    }
 }
 
 /// An event that the table does not have for that state: a bug of ours, or a row that something else wrote.

@@ -9,13 +9,18 @@ use super::Key;
 use crate::schedule::RetryPolicy;
 
 /// Returns the delay after attempt `attempt` (1 is the first): uniform in 0..=min(cap, first x 2^(attempt-1)), and at least what the
-/// server asked for with `Retry-After`.
+/// server asked for with `Retry-After`, as far as the cap allows.
 pub fn delay(policy: &RetryPolicy, key: &Key, attempt: u32, retry_after: Option<Duration>) -> Duration {
     let doublings = attempt.saturating_sub(1).min(32);
     let ceiling = policy.first.saturating_mul(2_u32.saturating_pow(doublings)).min(policy.cap);
     let ceiling_ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX - 1);
     let jittered = Duration::from_millis(spread(key, attempt) % (ceiling_ms + 1));
-    jittered.max(retry_after.unwrap_or_default())
+    jittered.max(honoured(policy, retry_after))
+}
+
+/// Returns how much of a `Retry-After` is waited: at most the cap. A gateway that nobody knows may have written it.
+pub(super) fn honoured(policy: &RetryPolicy, retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or_default().min(policy.cap)
 }
 
 fn spread(key: &Key, attempt: u32) -> u64 {
@@ -51,8 +56,11 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_ask_for_more() {
-        assert_eq!(delay(&policy(1, 2), &key(0), 1, Some(Duration::from_mins(1))), Duration::from_mins(1));
+    fn the_server_may_ask_for_more_up_to_the_cap() {
+        for (asked, waited) in [(20, 20), (30, 30), (31, 30), (86_400, 30)] {
+            let delay = delay(&policy(1, 30), &key(0), 1, Some(Duration::from_secs(asked)));
+            assert_eq!(delay, Duration::from_secs(waited), "{asked} s");
+        }
     }
 
     #[test]

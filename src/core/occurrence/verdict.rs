@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{LastFault, Occurrence};
 use crate::trtc::error::{self, Class};
 use crate::trtc::{Answer, Fault, Success};
 
-/// Tries of a fault with an unknown code.
+/// Tries of a fault with an unknown code, before it is tried slowly.
 const UNKNOWN_TRIES: u32 = 3;
 /// Tries of a fault that a new signature or new credentials may fix.
 const ONCE_MORE_TRIES: u32 = 2;
+
+/// Tries of a fault that the server's clock may fix: two answers must agree on that clock, and one may be wrong. When the last one
+/// shows the clock, the request is signed for it once more.
+const CLOCK_TRIES: u32 = 3;
 
 /// What an answer to a start means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +28,24 @@ pub enum Verdict {
     Exists,
     /// Worth another attempt.
     Again {
-        /// Not before the server's `Retry-After`.
+        /// The server's `Retry-After`: a hint, which is honoured up to the policy's cap and the close of the window.
         retry_after: Option<Duration>,
-        /// At once: the clock was corrected, or the credentials are read again.
-        at_once: bool,
+        /// How soon.
+        pace: Pace,
     },
     /// The same request can never succeed.
     Permanent,
+}
+
+/// How soon the next attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once: the clock was corrected.
+    AtOnce,
+    /// With exponential backoff.
+    Backoff,
+    /// Once a minute, or more often towards the close of the window: waiting has not helped so far, and may still.
+    Slow,
 }
 
 /// A verdict, with what goes into the ledger.
@@ -51,29 +64,24 @@ pub struct Judgement {
 /// What the client must do after an answer to any action, in every state of its occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Take the server's clock: server minus here, in milliseconds.
-    TakeClock {
-        /// The difference.
-        offset_ms: i64,
-    },
+    /// Take the server's clock, once it is known.
+    TakeClock,
     /// Read the credentials again.
     RereadCredentials,
 }
 
-/// Returns what the client must do before the next request, after `answer`, which came at `answered_at`.
-pub fn remedy(answer: &Answer, answered_at: Timestamp) -> Option<Remedy> {
+/// Returns what the client must do before the next request, after `answer`.
+pub fn remedy(answer: &Answer) -> Option<Remedy> {
     let fault = answer.result.as_ref().err()?;
-    match (error::classify(fault), fault, answer.server_date) {
-        (Class::Clock, _, Some(date)) => {
-            Some(Remedy::TakeClock { offset_ms: date.as_millisecond() - answered_at.as_millisecond() })
-        }
-        (_, Fault::Rejected { code, .. }, _) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
+    match (error::classify(fault), fault) {
+        (Class::Clock, _) => Some(Remedy::TakeClock),
+        (_, Fault::Rejected { code, .. }) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
         _ => None,
     }
 }
 
-/// Classifies the answer to a start.
-pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
+/// Classifies the answer to a start. `clock_was_taken`: the server's clock is taken since this answer.
+pub fn classify(occurrence: &Occurrence, answer: &Answer, clock_was_taken: bool) -> Judgement {
     let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {
@@ -84,23 +92,28 @@ pub fn classify(occurrence: &Occurrence, answer: &Answer) -> Judgement {
         Err(fault) => fault,
     };
     let counted = count(occurrence.fault.as_ref(), fault);
-    let again = Verdict::Again { retry_after: answer.retry_after, at_once: false };
-    let also = counted.code.as_ref().is_some_and(|code| occurrence.policy.retry.also.contains(code));
+    let again = |pace| Verdict::Again { retry_after: answer.retry_after, pace };
+    let also = counted.code.as_ref().is_some_and(|code| is_listed(&occurrence.policy.retry.also, code));
     let class = error::classify(fault);
     judgement.doubt = !error::proves_nothing_began(fault) && class != Class::TaskExists;
     judgement.verdict = match class {
         Class::TaskExists => Verdict::Exists,
-        _ if also => again,
-        Class::Transient => again,
-        Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again,
-        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again,
-        Class::Clock if counted.in_a_row < ONCE_MORE_TRIES && answer.server_date.is_some() => {
-            Verdict::Again { retry_after: answer.retry_after, at_once: true }
-        }
-        Class::Unknown | Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
+        Class::Clock if clock_was_taken && counted.in_a_row <= CLOCK_TRIES => again(Pace::AtOnce),
+        _ if also => again(Pace::Backoff),
+        Class::Transient => again(Pace::Backoff),
+        Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again(Pace::Backoff),
+        Class::Unknown => again(Pace::Slow),
+        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again(Pace::Backoff),
+        Class::Clock if counted.in_a_row < CLOCK_TRIES => again(Pace::Backoff),
+        Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
     };
     judgement.fault = Some(counted);
     judgement
+}
+
+/// Whether a list of codes and families has this code.
+fn is_listed(list: &[String], code: &str) -> bool {
+    list.iter().any(|listed| listed == code || listed == error::family(code))
 }
 
 fn count(last: Option<&LastFault>, fault: &Fault) -> LastFault {

@@ -144,7 +144,7 @@ pub struct OrphanObject {
 pub struct ClockObject {
     /// Whether systemd-timesyncd has set the clock; null where it does not run.
     pub synchronised: Option<bool>,
-    /// The server's clock minus this one.
+    /// The server's clock minus this one, while they differ by more than 5 s.
     pub offset_ms: Option<i64>,
     /// Why no start leaves, if the clock is held.
     pub held: Option<String>,

@@ -326,8 +326,12 @@ pub fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
 pub(super) fn codes_schema() -> Value {
     let mut code = text_like("^[A-Za-z0-9]+(\\.[A-Za-z0-9]+)*$", "write a code such as `FailedOperation.NotAllowed`", &[]);
     code["maxLength"] = CODE_BYTES_MAX.into();
+    code["not"] = json!({"const": TASK_EXIST});
     json!({"type": "array", "items": code})
 }
+
+/// The code that is no failure: it says whose the room or the robot is.
+const TASK_EXIST: &str = "FailedOperation.TaskExist";
 
 /// Longest error code, in bytes.
 const CODE_BYTES_MAX: usize = 128;
@@ -345,6 +349,10 @@ pub(super) fn codes(node: &Node<'_>) -> Result<Vec<String>, Vec<Problem>> {
     each(node, nodes, |node| {
         let text = text(node, "an error code")?;
         let shaped = text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        if text == TASK_EXIST {
+            let message = format!("expected a code of a failure, found {}, which says that a task runs already", quote(text));
+            return Err(Problem::of(node, "bad-word", message).hint("leave it out: such a start is always tried again"));
+        }
         if shaped && text.len() <= CODE_BYTES_MAX {
             Ok(text.to_owned())
         } else {

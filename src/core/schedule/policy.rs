@@ -81,7 +81,7 @@ pub struct RetryPolicy {
     /// Attempts for each start or restart; 0: as long as the window allows.
     #[serde(rename = "retry_attempts")]
     pub attempts: u32,
-    /// Codes that are retried beside the transient ones.
+    /// Codes and families of codes that are retried beside the transient ones.
     #[serde(rename = "retry_also")]
     pub also: Vec<String>,
 }

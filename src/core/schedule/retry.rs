@@ -42,7 +42,7 @@ pub(super) static KEYS: [Key; 4] = [
     },
     Key {
         name: "also",
-        doc: "Error codes that are retried beside the transient ones.",
+        doc: "Error codes, or families such as AuthFailure, that are retried beside the transient ones.",
         default: "[]",
         reader: &into_slot!(
             RawRetry,

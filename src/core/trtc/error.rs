@@ -11,9 +11,9 @@ pub enum Class {
     Transient,
     /// A new ticket or a secret that is read again may fix it: once more, then permanent.
     RetryOnce,
-    /// Not known: 3 attempts.
+    /// Not known: 3 attempts, then slowly.
     Unknown,
-    /// The clocks disagree: the server's is taken, once.
+    /// The clocks disagree: 3 attempts, and the server's is taken when two answers agree on it.
     Clock,
     /// A task of this robot or room runs already; the state machine decides whose it is.
     TaskExists,
@@ -83,7 +83,7 @@ fn rule(code: &str) -> (Class, Proof) {
 }
 
 /// The part before the first dot.
-fn family(code: &str) -> &str {
+pub(crate) fn family(code: &str) -> &str {
     code.split('.').next().unwrap_or(code)
 }
 

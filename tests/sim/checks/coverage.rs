@@ -73,6 +73,12 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let lost =
         mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
     on_air.extend(lost);
+    // A task whose TaskId was never told cannot be watched: that it vanished shows only when the show is started next.
+    let unknown = mine.iter().filter(|task| task.vanishes && !run.tasks.iter().any(|known| known.task_id == task.id));
+    on_air.extend(unknown.map(|task| {
+        let later = mine.iter().map(|other| other.started_at).filter(|started| *started > task.started_at);
+        (task.end(), later.min().unwrap_or(end))
+    }));
     // Another has the room from its start to its end, and a moment more. A doubt of another is over when that says so; a task that
     // vanishes at once is believed to be gone ten seconds after its start, seen twice.
     for other in run.others_in_room(row) {
