@@ -65,7 +65,7 @@ pub(super) fn spec(occurrence: &Occurrence) -> String {
     serde_json::to_string(&spec).expect("a struct of plain values is JSON")
 }
 
-/// A row read by [`OCCURRENCE_COLUMNS`].
+/// A row read by [`SELECT_OCCURRENCE`](super::columns::SELECT_OCCURRENCE).
 pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
     let spec = read_spec(row)?;
     let kind: String = row.get("kind")?;
