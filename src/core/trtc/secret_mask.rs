@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::stream_url::StreamUrl;
 
@@ -25,12 +26,76 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 const DECODINGS: usize = 3;
 
 /// The secrets of a request, to be hidden in the answer to it. It is a secret as a whole and has no `Debug`.
+///
+/// It is made before a request leaves, when each microsecond counts, and used after its answer came: what to look for is worked out when
+/// the first text is looked at.
 #[derive(Clone, Default)]
 pub struct SecretMask {
-    /// Every [`RUN_BYTES`] in a row of a secret, in plain form.
+    hidden: Vec<Hidden>,
+    looked_for: OnceLock<LookedFor>,
+}
+
+/// Something to hide.
+#[derive(Clone)]
+enum Hidden {
+    /// A secret, and each part of it that has 8 characters or more.
+    Secret(String),
+    /// A text where all of it stands, with what stands there instead.
+    Whole(String, String),
+    /// The secret parts of a URL.
+    Url(StreamUrl),
+}
+
+/// What is looked for in a text, in plain form.
+#[derive(Clone, Default)]
+struct LookedFor {
+    /// Every [`RUN_BYTES`] in a row of a secret.
     runs: HashSet<[u8; RUN_BYTES]>,
-    /// What is masked only as a whole, in plain form, with what stands there instead.
+    /// What is masked only as a whole, with what stands there instead.
     wholes: Vec<(Vec<u8>, String)>,
+}
+
+impl LookedFor {
+    fn new(hidden: &[Hidden]) -> LookedFor {
+        let mut looked_for = LookedFor::default();
+        for hidden in hidden {
+            match hidden {
+                Hidden::Secret(secret) => looked_for.add(secret),
+                Hidden::Whole(text, instead) => looked_for.add_whole(text, instead),
+                Hidden::Url(url) => looked_for.add_url(url),
+            }
+        }
+        looked_for
+    }
+
+    fn add(&mut self, secret: &str) {
+        let plain = plain_bytes(secret);
+        if plain.len() < RUN_BYTES {
+            self.add_whole(secret, MASK);
+        }
+        self.runs.extend(runs(&plain));
+    }
+
+    fn add_whole(&mut self, text: &str, instead: &str) {
+        let plain = plain_bytes(text);
+        if plain.len() >= SECRET_BYTES_MIN {
+            self.wholes.push((plain, instead.to_owned()));
+        }
+    }
+
+    fn add_url(&mut self, url: &StreamUrl) {
+        let redacted = url.redacted();
+        if redacted != url.reveal() {
+            self.add_whole(url.reveal(), &redacted);
+        }
+        let secrets = url.secrets();
+        for secret in secrets.values {
+            self.add(&secret);
+        }
+        for text in secrets.with_names {
+            self.add_whole(&text, MASK);
+        }
+    }
 }
 
 impl SecretMask {
@@ -43,34 +108,22 @@ impl SecretMask {
 
     /// Hides a secret, and each part of it that has 8 characters or more.
     pub fn add(&mut self, secret: &str) {
-        let plain = plain_bytes(secret);
-        if plain.len() < RUN_BYTES {
-            self.add_whole(secret, MASK);
-        }
-        self.runs.extend(runs(&plain));
+        self.hide(Hidden::Secret(secret.to_owned()));
     }
 
     /// Hides a text where all of it stands: some of its words are no secret.
     pub fn add_whole(&mut self, text: &str, instead: &str) {
-        let plain = plain_bytes(text);
-        if plain.len() >= SECRET_BYTES_MIN {
-            self.wholes.push((plain, instead.to_owned()));
-        }
+        self.hide(Hidden::Whole(text.to_owned(), instead.to_owned()));
     }
 
     /// Hides the secret parts of a URL.
     pub fn add_url(&mut self, url: &StreamUrl) {
-        let redacted = url.redacted();
-        if redacted != url.reveal() {
-            self.add_whole(url.reveal(), &redacted);
-        }
-        let secrets = url.secrets();
-        for secret in secrets.values {
-            self.add(&secret);
-        }
-        for text in secrets.with_names {
-            self.add_whole(&text, MASK);
-        }
+        self.hide(Hidden::Url(url.clone()));
+    }
+
+    fn hide(&mut self, hidden: Hidden) {
+        self.hidden.push(hidden);
+        self.looked_for = OnceLock::new();
     }
 
     /// Whether a text shows a secret.
@@ -109,16 +162,17 @@ impl SecretMask {
     /// Where secrets stand in a text, and what is shown there. In order; of two that begin at one place the longer comes first; spans
     /// that touch or overlap by runs alone are one.
     fn spans(&self, text: &str) -> Vec<(Range<usize>, &str)> {
+        let looked_for = self.looked_for.get_or_init(|| LookedFor::new(&self.hidden));
         let plain = plain(text);
         let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
         let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
         let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
-        for (whole, instead) in &self.wholes {
+        for (whole, instead) in &looked_for.wholes {
             let windows = bytes.windows(whole.len()).enumerate().filter(|(_, window)| window == whole);
             spans.extend(windows.map(|(at, _)| (place(at..at + whole.len()), instead.as_str())));
         }
         let mut run: Option<Range<usize>> = None;
-        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| self.runs.contains(window)) {
+        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| looked_for.runs.contains(window)) {
             match &mut run {
                 Some(run) if at <= run.end => run.end = at + RUN_BYTES,
                 _ => spans.extend(run.replace(at..at + RUN_BYTES).map(|run| (place(run), MASK))),
