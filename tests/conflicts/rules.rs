@@ -29,15 +29,20 @@ const SHANGHAI: &str = "Asia/Shanghai";
 const NEW_YORK: &str = "America/New_York";
 
 #[test]
-fn two_windows_meet_when_they_overlap_by_two_seconds() {
+fn two_windows_meet_when_one_begins_two_seconds_or_more_before_the_end_of_the_other() {
     for (first, second, expected) in [
         (r#"at: "18:00", for: 2h"#, r#"at: "20:00", for: 1h"#, ""),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1h"#, ""),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:59:58", for: 1h"#, "a b overlap"),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 2s"#, "a b overlap"),
-        // A window of a second is never more than a touch.
-        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s"#, ""),
-        (r#"at: "18:00", for: 2h"#, r#"at: "18:00", length: 1500ms"#, ""),
+        // A window of a second inside another takes the room too: the daemon cuts the longer one for it.
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s"#, "a b overlap"),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:58", for: 1s"#, "a b overlap"),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1s"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "18:00", length: 1500ms"#, "a b equal"),
+        (r#"at: "18:00", for: 1s"#, r#"at: "18:00", for: 1s"#, "a b equal"),
+        (r#"at: "18:00", for: 1s"#, r#"at: "18:00:01", for: 1s"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s, conflict: preempt"#, ""),
         (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:30", for: 1h"#, ""),
         (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:29", for: 1h"#, "a b overlap"),
         (r#"at: "22:00", to: "02:00""#, r#"at: "01:00", to: "01:30""#, "a b overlap"),
@@ -68,7 +73,7 @@ fn an_open_end_counts_only_when_it_begins_and_never_counts_for_ever() {
         ("once: 2026-11-30 18:00, to: never", "once: 2027-12-01 10:00", "a b overlap"),
         ("once: 2026-11-30 18:00, to: never", "once: 2026-11-30 17:00, for: 1h", ""),
         // It began months ago, and has no end.
-        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", ""),
+        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", "a b overlap"),
         ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1m", "a b overlap"),
     ] {
         assert_eq!(clashes(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
