@@ -176,7 +176,7 @@ fn hundred(stream: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_reload_leaves_a_start_that_it_does_not_change_in_the_queue() {
     let jobs = hundred("https://cdn.example.com/a.mp4");
-    let mut undisturbed = Story::begin("09:59", &jobs);
+    let undisturbed = Story::begin("09:59", &jobs);
     undisturbed.until("10:01").await;
     let mut story = Story::begin("09:59", &jobs);
     for (time, other) in [("09:59:58", "11:00"), ("10:00:00.005", "11:01"), ("10:00:02.900", "11:02")] {
