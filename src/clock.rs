@@ -19,7 +19,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Time since the host booted, suspends included: what the wall clock is held against.
     fn since_boot(&self) -> Duration;
 
-    /// Whether the wall clock is known to have been synchronised since the host booted. `None`: it is not known.
+    /// Whether the wall clock is synchronised, if somebody who knows may be asked. `None`: it is not known.
     fn synchronised(&self) -> Option<bool>;
 
     /// When the wall clock was put right last, if anybody says.
@@ -54,13 +54,30 @@ pub fn now() -> Timestamp {
 /// Where systemd-timesyncd says that it has set the clock: systemd-time-wait-sync(8) uses the same file.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
-/// What is known about the synchronisation of the clock. The kernel's own answer needs a call that no safe crate offers.
-fn synchronisation() -> Option<bool> {
-    let folder = std::path::Path::new(TIMESYNC);
-    if folder.join("synchronized").exists() {
-        return Some(true);
-    }
-    folder.exists().then_some(false)
+/// What the kernel says, whoever keeps its clock: systemd-timesyncd, chrony, ntpd-rs, ntpd. `None`: it may not be asked here. Under our
+/// own unit that is so (`ProtectClock=`), although nothing is to be set.
+#[cfg(target_os = "linux")]
+fn kernel_says() -> Option<bool> {
+    /// The kernel lets the error of a clock grow until somebody keeps it right again, up to 16 s (`NTP_PHASE_LIMIT`).
+    const UNSYNCHRONISED_US: i64 = 16_000_000;
+    let mut answer = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut answer).ok()?;
+    // As systemd-timedated judges: `STA_UNSYNC` stays set where chronyd does not keep the hardware clock.
+    Some(i64::from(answer.0.maxerror) < UNSYNCHRONISED_US)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kernel_says() -> Option<bool> {
+    None
+}
+
+/// What is known of the synchronisation: by the kernel, else by systemd-timesyncd, whose folder is there while it runs. No answer of
+/// either is no answer.
+fn synchronisation(kernel: Option<bool>, timesync: &std::path::Path) -> Option<bool> {
+    kernel.or_else(|| {
+        let is_set = timesync.join("synchronized").exists();
+        (is_set || timesync.is_dir()).then_some(is_set)
+    })
 }
 
 /// The monotonic clock since boot in microseconds, as systemd compares it; 0 on systems that have no systemd.
@@ -107,7 +124,7 @@ impl Clock for SystemClock {
     }
 
     fn synchronised(&self) -> Option<bool> {
-        synchronisation()
+        synchronisation(kernel_says(), std::path::Path::new(TIMESYNC))
     }
 
     fn synchronised_at(&self) -> Option<Timestamp> {
@@ -279,6 +296,23 @@ mod tests {
             woke.push(wait.await.expect("no panic"));
         }
         assert!(woke[3] <= woke[1] && woke[1] <= woke[2] && woke[2] <= woke[0], "{woke:?}");
+    }
+
+    #[test]
+    fn where_the_kernel_does_not_say_it_the_file_does_and_no_answer_is_unknown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [running, gone] = ["running", "gone"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&running).expect("writable");
+        for (kernel, expected) in [(Some(true), Some(true)), (Some(false), Some(false)), (None, Some(false))] {
+            assert_eq!(synchronisation(kernel, &running), expected, "timesyncd has not set it: {kernel:?}");
+        }
+        std::fs::write(running.join("synchronized"), "").expect("writable");
+        for (kernel, expected) in [(Some(true), Some(true)), (Some(false), Some(false)), (None, Some(true))] {
+            assert_eq!(synchronisation(kernel, &running), expected, "timesyncd has set it: {kernel:?}");
+        }
+        for (kernel, expected) in [(Some(true), Some(true)), (Some(false), Some(false)), (None, None)] {
+            assert_eq!(synchronisation(kernel, &gone), expected, "another keeps it, or nobody: {kernel:?}");
+        }
     }
 
     /// Sets the host's clock to the time that it shows. That is harmless, and the kernel still reports it as a change.

@@ -57,7 +57,7 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// Requests a second for each action, 1..=[`RATE_MAX`].
     pub rate: NonZeroU32,
-    /// Whether starts are held, up to 5 min, until systemd-timesyncd says that it has set the clock.
+    /// Whether starts are held, up to 5 min, until the clock is synchronised.
     pub require_sync: bool,
     /// Whether the folder of schedules is watched.
     pub watch: bool,

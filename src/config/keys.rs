@@ -69,13 +69,7 @@ pub(super) static SETTINGS: [Key; 12] = [
     key("rate", "Requests a second for each action, 1 to 1000; an ordinary account may send 20.", "20", "20", || {
         whole(1, u64::from(RATE_MAX))
     }),
-    key(
-        "require_sync",
-        "Whether starts wait, up to 5 minutes, until systemd-timesyncd has set the clock.",
-        "false",
-        "true",
-        boolean,
-    ),
+    key("require_sync", "Whether starts wait, up to 5 minutes, until the clock is synchronised.", "false", "true", boolean),
     key("watch", "Whether edits of the schedule files come into force without an order.", "true", "true", boolean),
     key("alerts", "Only its default is accepted yet.", "[]", "[]", || json!({"type": "array", "maxItems": 0})),
     key("listen_public", "Only its default is accepted yet.", "false", "false", || json!({"const": false})),

@@ -10,8 +10,8 @@
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
 //! server_clock                 how the endpoint's clock differs      answers     what calls brought back
 //! stops                        orders                                edits       another schedule
-//! agenda                       what is owed                          clock_hold  whether the clock can be believed
-//! take_over                    the first step
+//! away                         the way back after a stall            clock_hold  whether the clock can be believed
+//! agenda                       what is owed                          take_over   the first step
 //! ```
 //!
 //! A file knows files of its own line and of the lines above, and none below.
@@ -21,6 +21,7 @@ mod agenda;
 mod airing;
 mod airings;
 mod answers;
+mod away;
 mod backlog;
 mod call_report;
 mod claim;
@@ -198,7 +199,7 @@ impl Engine {
         }
         self.airings.act_on_time(&mut step);
         if change == Some(HoldChange::Released) {
-            self.end_hold(&mut step, records);
+            self.end_hold(&mut step);
         }
         for input in inputs {
             match input {
@@ -331,14 +332,13 @@ impl Engine {
     }
 
     /// The clock is believed again.
-    fn end_hold(&mut self, step: &mut Step, records: &dyn Records) {
+    fn end_hold(&mut self, step: &mut Step) {
         step.notify(Level::Info, format!("the clock is believed again, and starts go on; it shows {}", step.now));
         if self.agenda.released(step.now) {
             step.write(Write::DeleteMissedSince { from: step.now });
             step.write(Write::Cursor { at: self.agenda.cursor() });
         }
-        self.agenda.queue_open(&self.airings.jobs(), self.agenda.cursor(), step.now);
-        self.start_open_windows(step, records);
+        self.agenda.ask_all(&self.airings.jobs(), self.agenda.cursor());
     }
 
     fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> Reply {

@@ -152,6 +152,71 @@ impl Upcoming {
     }
 }
 
+/// A job whose starts up to an instant were skipped, and the first of them.
+#[derive(Clone)]
+pub struct Skipped {
+    /// The place of the job.
+    index: usize,
+    start: Start,
+}
+
+/// Going over a stretch of time without a look at each start in it.
+impl Upcoming {
+    /// The next occurrence; it stays the next.
+    pub fn first(&self) -> Option<Planned> {
+        let Reverse((_, index)) = *self.heap.peek()?;
+        self.starts[index].map(|start| planned(&self.jobs[index], start))
+    }
+
+    /// Forgets where it is: nothing is known of any job until it is skipped to an instant.
+    pub fn forget(&mut self) {
+        self.starts.fill(None);
+        self.heap = (0..self.jobs.len()).map(|index| Reverse((Timestamp::MIN, index))).collect();
+    }
+
+    /// Skips to `at` with so many jobs at most: they go on with their first start then or later. Adds to `skipped` what they leave out.
+    /// True: no job has an earlier start any more.
+    pub fn skip_to(&mut self, at: Timestamp, most: usize, skipped: &mut Vec<Skipped>) -> bool {
+        for _ in 0..most {
+            let Some(mut first) = self.heap.peek_mut() else { return true };
+            let Reverse((start, index)) = *first;
+            if start >= at {
+                return true;
+            }
+            let next = self.jobs[index].when.not_before(at);
+            let left_out = std::mem::replace(&mut self.starts[index], next);
+            skipped.extend(left_out.map(|start| Skipped { index, start }));
+            match next {
+                Some(next) => *first = Reverse((next.at, index)),
+                None => drop(std::collections::binary_heap::PeekMut::pop(first)),
+            }
+        }
+        self.peek().is_none_or(|start| start >= at)
+    }
+
+    /// Goes back over what was skipped.
+    pub fn put_back(&mut self, skipped: &[Skipped]) {
+        for Skipped { index, start } in skipped {
+            self.starts[*index] = Some(*start);
+        }
+        let starts = self.starts.iter().enumerate();
+        self.heap = starts.filter_map(|(index, start)| start.map(|start| Reverse((start.at, index)))).collect();
+    }
+
+    /// The occurrences from what was skipped on, of these jobs alone.
+    pub fn of_skipped(&self, mut skipped: Vec<Skipped>) -> Upcoming {
+        skipped.sort_unstable_by_key(|skipped| skipped.index);
+        let jobs = skipped.iter().map(|skipped| Arc::clone(&self.jobs[skipped.index])).collect();
+        let heap = skipped.iter().enumerate().map(|(index, skipped)| Reverse((skipped.start.at, index))).collect();
+        Upcoming { jobs, heap, starts: skipped.into_iter().map(|skipped| Some(skipped.start)).collect() }
+    }
+
+    /// The job of which something was skipped.
+    pub fn job_of(&self, skipped: &Skipped) -> &Arc<Job> {
+        &self.jobs[skipped.index]
+    }
+}
+
 impl Upcoming {
     /// The next occurrence, and the place of its job among the enabled ones that were given.
     fn next_of(&mut self) -> Option<(usize, Planned)> {

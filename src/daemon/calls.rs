@@ -55,8 +55,12 @@ impl<C: Clock, A: Api> Caller<C, A> {
         let booted_at = self.booted_at();
         let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
         self.while_clock_is_off(booted_at, &flag).await?;
-        // Judged now that it could first be queued: a suspend may lie between the claim and here.
-        let is_late = self.clock.now().duration_since(key.start) > LATE_AFTER;
+        // Judged once, now that it could first be queued: a suspend may lie between the claim and here. A start that an edit took
+        // back from the queue was judged before.
+        let is_late = !flag.was_punctual() && self.clock.now().duration_since(key.start) > LATE_AFTER;
+        if !is_late {
+            flag.note_punctual();
+        }
         let class = match (is_first, is_late) {
             (true, false) => StartClass::OnTime,
             (true, true) => StartClass::Late,

@@ -93,14 +93,8 @@ fn clash(one: Span, other: Span, of_one: &Planned, of_other: &Planned) -> bool {
         End::Open => span.0,
         End::Planned(_) | End::Media(_) => span.1.expect("an end"),
     };
-    let (first_ends, second_ends) = (ends(earlier, first), ends(later, second));
-    let both_open = first.end == End::Open && second.end == End::Open;
-    let meet = match (first.end == End::Open, second.end == End::Open) {
-        _ if both_open => equal,
-        (true, _) => equal && second_ends - later.0 >= 2_000,
-        (_, true) => first_ends - later.0 >= 2_000,
-        _ => first_ends.min(second_ends).saturating_sub(later.0) >= 2_000,
-    };
+    // Whoever begins has the room then, for however short a time; what is open ended is not known to last longer than its start.
+    let meet = equal || ends(earlier, first).saturating_sub(later.0) >= 2_000;
     let says = |mode| [first.job.policy.conflict == mode, second.job.policy.conflict == mode];
     let robot = |window: &Planned| window.job.robot.expand(window.job.id.as_str(), &window.job.room, window.start.at);
     let permitted = match (says(Conflict::Yield), equal) {

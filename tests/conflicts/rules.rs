@@ -29,15 +29,20 @@ const SHANGHAI: &str = "Asia/Shanghai";
 const NEW_YORK: &str = "America/New_York";
 
 #[test]
-fn two_windows_meet_when_they_overlap_by_two_seconds() {
+fn two_windows_meet_when_one_begins_two_seconds_or_more_before_the_end_of_the_other() {
     for (first, second, expected) in [
         (r#"at: "18:00", for: 2h"#, r#"at: "20:00", for: 1h"#, ""),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1h"#, ""),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:59:58", for: 1h"#, "a b overlap"),
         (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 2s"#, "a b overlap"),
-        // A window of a second is never more than a touch.
-        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s"#, ""),
-        (r#"at: "18:00", for: 2h"#, r#"at: "18:00", length: 1500ms"#, ""),
+        // A window of a second inside another takes the room too: the daemon cuts the longer one for it.
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s"#, "a b overlap"),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:58", for: 1s"#, "a b overlap"),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:59:59", for: 1s"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "18:00", length: 1500ms"#, "a b equal"),
+        (r#"at: "18:00", for: 1s"#, r#"at: "18:00", for: 1s"#, "a b equal"),
+        (r#"at: "18:00", for: 1s"#, r#"at: "18:00:01", for: 1s"#, ""),
+        (r#"at: "18:00", for: 2h"#, r#"at: "19:00", for: 1s, conflict: preempt"#, ""),
         (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:30", for: 1h"#, ""),
         (r#"at: "18:00", length: 1h, repeat: 2, seek: 30m"#, r#"at: "19:29", for: 1h"#, "a b overlap"),
         (r#"at: "22:00", to: "02:00""#, r#"at: "01:00", to: "01:30""#, "a b overlap"),
@@ -68,7 +73,7 @@ fn an_open_end_counts_only_when_it_begins_and_never_counts_for_ever() {
         ("once: 2026-11-30 18:00, to: never", "once: 2027-12-01 10:00", "a b overlap"),
         ("once: 2026-11-30 18:00, to: never", "once: 2026-11-30 17:00, for: 1h", ""),
         // It began months ago, and has no end.
-        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", ""),
+        ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1s", "a b overlap"),
         ("once: 2026-02-01 18:00, to: never", "once: 2026-12-01 10:00, for: 1m", "a b overlap"),
     ] {
         assert_eq!(clashes(SHANGHAI, &[("a", first), ("b", second)]), expected, "{first} and {second}");
@@ -128,6 +133,66 @@ fn who_allows_another_needs_a_robot_of_its_own() {
     }
     let equal = r#"at: "18:00", for: 2h, conflict: allow, robot: "x-{start}""#;
     assert_eq!(clashes(SHANGHAI, &[("a", equal), ("b", equal)]), "a b robot");
+}
+
+#[test]
+fn a_robot_that_is_the_start_of_a_job_in_another_room_is_a_conflict() {
+    for (first, second, expected) in [
+        // The first of them, at 18:00 in Shanghai, is called so.
+        ("x-{start}", "x-20261201T100000Z", "a b robot"),
+        ("{start}", "20261201T100000Z", "a b robot"),
+        ("{job}-{start}", "a-20261201T100000Z", "a b robot"),
+        ("{start}20261201T110000Z", "20261201T100000Z{start}", "a b robot"),
+        // No show begins then, or it is over when the other begins.
+        ("x-{start}", "x-20261201T100001Z", ""),
+        ("x-{start}", "x-20261331T100000Z", ""),
+        ("x-{start}", "x-20261130T100000Z", ""),
+        // It is past.
+        ("x-{start}", "x-20261101T100000Z", ""),
+        // Robots of their own.
+        ("x-{start}", "y-20261201T100000Z", ""),
+        ("x-{start}", "y-{start}", ""),
+        ("{start}20261201T110000Z", "20261201T100001Z{start}", ""),
+    ] {
+        let b = "once: 2026-12-01 19:00, for: 2h";
+        let job = |when: &str, room: &str, robot: &str| format!(r#"{when}, room: {room}, robot: "{robot}""#);
+        let a = job(r#"at: "18:00", for: 2h"#, "one", first);
+        assert_eq!(clashes(SHANGHAI, &[("a", &a), ("b", &job(b, "two", second))]), expected, "{first} and {second}");
+        assert_eq!(
+            clashes(SHANGHAI, &[("a", &a), ("b", &format!("{}, app: other", job(b, "two", second)))]),
+            "",
+            "other applications"
+        );
+        assert_eq!(
+            clashes(SHANGHAI, &[("a", &a), ("b", &format!("{}, enabled: false", job(b, "two", second)))]),
+            "",
+            "not enabled"
+        );
+    }
+    // Whatever they say about others in their rooms; whichever begins first; and what is open already.
+    for (when, expected) in [
+        ("once: 2026-12-01 17:00, for: 90m, conflict: preempt", "b a robot"),
+        ("once: 2026-12-01 18:00, for: 1s", "a b robot"),
+        ("once: 2026-11-21 18:00, to: never", "b a robot"),
+        ("once: 2026-12-01 17:00, for: 1h", ""),
+        ("once: 2026-12-01 20:00, for: 1h", ""),
+        ("once: 2026-12-01 17:00", ""),
+    ] {
+        let b = format!("{when}, room: two, robot: x-20261201T100000Z");
+        let a = r#"at: "18:00", for: 2h, room: one, robot: "x-{start}""#;
+        assert_eq!(clashes(SHANGHAI, &[("a", a), ("b", &b)]), expected, "{when}");
+    }
+    let conflicts = checked(
+        SHANGHAI,
+        &[
+            ("a", r#"at: "18:00", for: 2h, room: one, robot: "x-{start}""#),
+            ("b", "once: 2026-12-01 19:00, for: 2h, room: two, robot: x-20261201T100000Z"),
+        ],
+    );
+    let text = conflicts.diagnostics(ingestd::plan::conflicts::Strictness::Check)[0].to_string();
+    let expected = "`b` begins in the room `two` at 2026-12-01 19:00 +08:00 with the robot `x-20261201T100000Z`, while `a` has the same \
+                    robot in the room `one` from 2026-12-01 18:00 +08:00 on";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

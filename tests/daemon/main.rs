@@ -20,5 +20,6 @@ mod secrets;
 #[expect(dead_code, reason = "the tests of the client use the rest")]
 mod server;
 mod shutdown;
+mod unit;
 mod verbs;
 mod watching;

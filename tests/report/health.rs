@@ -3,7 +3,7 @@
 use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
 use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason};
-use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health};
+use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, warnings};
 use jiff::{SignedDuration, Timestamp};
 
 use super::rows::{armed, ended, fault, missed, on_air, task};
@@ -128,6 +128,23 @@ fn the_health_is_what_an_operator_would_say() {
         assert_eq!(judged, health, "{what}: {reasons:?}");
         assert_eq!(judged == Ok, reasons.is_empty(), "{what}: {reasons:?}");
         assert!(reasons.first().is_none_or(|reason| reason.starts_with(words)), "{what}: {reasons:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_nobody_keeps_right_is_a_warning_and_no_trouble() {
+    for (synchronised, expected) in [(Some(false), &["the clock is not synchronised"][..]), (Some(true), &[]), (None, &[])] {
+        let mut input = input(LedgerView::default());
+        let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };
+        state.synchronised = synchronised;
+        assert_eq!(assess_health(&input), (Health::Ok, Vec::new()), "{synchronised:?}");
+        assert_eq!(warnings(&input), expected, "{synchronised:?}");
+        let lines: String = expected.iter().map(|warning| format!("  warning: {warning}\n")).collect();
+        assert!(ingestd::report::status::text(&input).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
+        // `require_sync` holds starts for it: that is trouble.
+        let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };
+        state.held = Some("the clock was not synchronised".to_owned());
+        assert_eq!(assess_health(&input).0, Health::Failing);
     }
 }
 

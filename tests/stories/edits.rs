@@ -166,3 +166,50 @@ async fn what_began_since_a_schedule_was_prepared_is_started_and_what_ended_is_n
     }
     assert_eq!(story.rows().iter().filter(|row| row.contains("over")).count(), 0, "{:?}", story.rows());
 }
+
+/// A hundred starts at one instant that must not be late, of which 20 a second may leave.
+fn hundred(stream: &str) -> String {
+    let job = |number| format!("  j{number:03}: {{at: '10:00', for: 1h, room: {number}, late: skip, stream: {stream}}}\n");
+    (1..=100).map(job).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_leaves_a_start_that_it_does_not_change_in_the_queue() {
+    let jobs = hundred("https://cdn.example.com/a.mp4");
+    let undisturbed = Story::begin("09:59", &jobs);
+    undisturbed.until("10:01").await;
+    let mut story = Story::begin("09:59", &jobs);
+    for (time, other) in [("09:59:58", "11:00"), ("10:00:00.005", "11:01"), ("10:00:02.900", "11:02")] {
+        story.until(time).await;
+        story.reload(&format!("{jobs}  other: {{at: '{other}', for: 1h}}\n")).await;
+    }
+    story.until("10:01").await;
+    assert!(story.rows().iter().all(|row| row.ends_with("on_air")), "{:?}", story.rows());
+    assert!(story.history().iter().all(|row| row.attempts == 1), "each is claimed once");
+    assert_eq!(story.sent(), undisturbed.sent(), "each leaves when it would without a reload");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_was_punctual_is_not_late_because_an_edit_takes_it_back_from_the_queue() {
+    let mut story = Story::begin("09:59", &hundred("https://cdn.example.com/a.mp4"));
+    for (time, stream) in [("10:00:02.500", "b"), ("10:00:03.500", "c")] {
+        story.until(time).await;
+        story.reload(&hundred(&format!("https://cdn.example.com/{stream}.mp4"))).await;
+    }
+    story.until("10:01").await;
+    assert!(story.rows().iter().all(|row| row.ends_with("on_air")), "{:?}", story.rows());
+    let played = |stream: &str| {
+        let url = format!("https://cdn.example.com/{stream}.mp4");
+        story.history().iter().filter(|row| row.playout.stream.reveal() == url).count()
+    };
+    assert!(played("b") > 0 && played("c") > 0, "the edit applies to what was not sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_must_not_be_late_and_is_added_after_its_start_is_missed() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("10:00:03").await;
+    story.reload(&format!("{PROMO}  late: {{at: '10:00', for: 1h, room: hall, late: skip}}\n")).await;
+    story.until("10:01").await;
+    assert_eq!(story.rows(), ["promo 10:00 on_air", "late 10:00 missed (late)"]);
+}

@@ -212,7 +212,7 @@ async fn status_is_exactly_the_promised_object() {
     write(&mut ledger, &missed("film", start - SignedDuration::from_hours(20), Outcome::Missed(MissedReason::Down)));
     let answer = served.get("/api/v1/status").await;
     assert_eq!(answer.status, 200);
-    let top = "health reasons generation schedule clock on_air next orphans recent_trouble watch_period_s queue";
+    let top = "health reasons warnings generation schedule clock on_air next orphans recent_trouble watch_period_s queue";
     assert_eq!(keys(&answer.body), top);
     for (key, expected) in
         [("schedule", "jobs accepted_at rejected"), ("clock", "synchronised offset_ms held"), ("queue", "start stop describe")]
@@ -225,6 +225,7 @@ async fn status_is_exactly_the_promised_object() {
     let status = answer.json();
     assert_eq!(status["health"], "ok");
     assert_eq!(status["reasons"], serde_json::json!([]));
+    assert_eq!(status["warnings"], serde_json::json!([]));
     assert_eq!(status["generation"], 12);
     assert_eq!(status["schedule"], serde_json::json!({"jobs": 4, "accepted_at": "2026-11-22T08:00:00.000Z", "rejected": null}));
     assert_eq!(status["clock"], serde_json::json!({"synchronised": null, "offset_ms": null, "held": null}));

@@ -2,20 +2,23 @@
 //! stall are just a long way from the cursor to now. Does not know what becomes of an occurrence after it is armed.
 //!
 //! Two sweeps share the way. Ahead of now, starts are armed. Behind it, in the backlog, what was missed is recorded, in batches, and
-//! never while a start is near: first the show that can still go on air, then the record of those that cannot.
+//! never while a start is near: first the show that can still go on air, then the record of those that cannot. No step takes longer the
+//! more jobs there are (`away`); what must be asked of all of them is asked before the loop runs, or before it is told (`prepare`).
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::airings::Airings;
+use super::away::{Away, JobsToAsk, MayBeOpen, OpenWindow};
 use super::backlog::Backlog;
-use super::claim::{armed, latest_open, pass_over, start_late};
+use super::claim::{armed, pass_over, start_late};
 use super::prepare::{Generation, PastGeneration, Ready};
 use super::step::{Records, Step};
 use super::write::Write;
 use crate::occurrence::{MissedReason, Outcome, SkippedReason};
-use crate::plan::{Planned, Upcoming};
+use crate::plan::Upcoming;
 use crate::schedule::JobId;
 
 /// How long before its start an occurrence is armed.
@@ -24,19 +27,14 @@ pub(super) const ARM_AHEAD: SignedDuration = SignedDuration::from_secs(5);
 /// The backlog stands aside while a start is this near.
 const STAND_ASIDE: SignedDuration = SignedDuration::from_millis(100);
 
-/// A window that is open already and may have no row.
-struct OpenWindow {
-    planned: Planned,
-    /// Another window of its job plays, and it is skipped.
-    is_job_busy: bool,
-}
-
 /// How far the schedule is settled, and the sweeps that settle it.
 pub(super) struct Agenda {
     generation: Generation,
     upcoming: Upcoming,
-    /// The next start, of which nobody could say whether it has a row.
-    unread: Option<Planned>,
+    /// Set while `upcoming` is on its way to now: no start is armed before it is there.
+    away: Option<Away>,
+    /// Jobs that may have windows that are open already.
+    may_be_open: JobsToAsk,
     /// Windows that are open already, to be started before anything else. What nobody can say now is asked again.
     open_windows: VecDeque<OpenWindow>,
     /// Every start before it is armed, has a row, or is in the backlog.
@@ -66,7 +64,8 @@ impl Agenda {
         Agenda {
             generation: accepted,
             upcoming,
-            unread: None,
+            away: None,
+            may_be_open: JobsToAsk::default(),
             open_windows: VecDeque::new(),
             // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
             until: now,
@@ -89,21 +88,24 @@ impl Agenda {
     /// Settles to [`ARM_AHEAD`] of now.
     pub(super) fn advance(&mut self, airings: &mut Airings, step: &mut Step, records: &dyn Records) {
         let now = step.now;
-        if self.next_start().is_some_and(|start| start < now && self.until < now) {
-            self.fall_back(now);
+        // A stall, a suspend, a clock that was set forward.
+        let was_away = self.until < now && self.upcoming.peek().is_some_and(|start| start < now);
+        if was_away && self.away.is_none() {
+            self.away = Some(Away::owing(now, self.absent));
+        }
+        if !self.come_back() {
+            return;
         }
         if self.start_open_windows(airings, step, records).is_none() {
             return;
         }
-        while self.next_start().is_some_and(|start| start <= now + ARM_AHEAD) {
-            let Some(planned) = self.unread.take().or_else(|| self.upcoming.next()) else { break };
-            if planned.start.at < self.until {
-                continue;
-            }
-            if airings.claim(step, records, armed(&planned, self.generation.number, false)).is_none() {
-                self.unread = Some(planned);
+        while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
+            let Some(planned) = self.upcoming.first() else { break };
+            let is_settled = planned.start.at < self.until;
+            if !is_settled && airings.claim(step, records, armed(&planned, self.generation.number, false)).is_none() {
                 return;
             }
+            self.upcoming.next();
         }
         self.until = self.until.max(now + ARM_AHEAD);
         self.absent = MissedReason::Down;
@@ -113,13 +115,11 @@ impl Agenda {
         }
     }
 
-    fn next_start(&self) -> Option<Timestamp> {
-        self.unread.as_ref().map(|planned| planned.start.at).or_else(|| self.upcoming.peek())
-    }
-
-    /// Starts the windows that are open already. `None`: nobody can say now which of the rest have rows. A crash before that loses
-    /// none: the next daemon looks for open windows itself.
+    /// Asks some of the jobs that may have open windows, and starts those that are open. `None`: nobody can say now which of the rest
+    /// have rows. A crash before that loses none: the next daemon looks for open windows itself.
     pub(super) fn start_open_windows(&mut self, airings: &mut Airings, step: &mut Step, records: &dyn Records) -> Option<()> {
+        let open = self.may_be_open.ask_some(step.now);
+        self.queue(open);
         let generation = self.generation.number;
         while let Some(OpenWindow { planned, is_job_busy }) = self.open_windows.front() {
             if armed(planned, generation, true).start_closes().is_some_and(|closes| closes <= step.now) {
@@ -134,41 +134,56 @@ impl Agenda {
         Some(())
     }
 
-    /// The loop was away: a stall, a suspend, a clock that was set forward. What passed meanwhile goes to the backlog, and shows
-    /// that are still open are started first.
-    fn fall_back(&mut self, now: Timestamp) {
-        let from = self.until;
-        let open = self.generation.schedule.jobs().filter_map(|job| latest_open(job, from, now));
-        let open = open.map(|planned| OpenWindow { planned, is_job_busy: false }).collect();
-        self.queue(open);
-        self.leave_behind(now);
-        self.upcoming = Upcoming::new(&self.generation.schedule, now);
-        self.unread = None;
+    /// Takes the search on to where the loop came back. Each job that it skips is asked for a window that is still open; what passed
+    /// meanwhile goes to the backlog in the end. True: it is there.
+    fn come_back(&mut self) -> bool {
+        let Some(mut away) = self.away.take() else { return true };
+        let (known, from) = (away.skipped.len(), self.until);
+        let is_there = away.go_on(&mut self.upcoming);
+        let jobs = away.skipped[known..].iter().map(|skipped| Arc::clone(self.upcoming.job_of(skipped)));
+        self.may_be_open.add(jobs.map(|job| MayBeOpen { job, from, is_busy: false }));
+        if !is_there {
+            self.away = Some(away);
+            return false;
+        }
+        let Away { to, absent, skipped } = away;
+        if let Some(absent) = absent {
+            let passed = self.upcoming.of_skipped(skipped);
+            self.backlogs.push_back(Backlog::of(self.generation.clone(), passed, from, to, absent));
+            self.until = to;
+        }
+        true
     }
 
-    /// What lies between what is settled and `now` goes to the backlog.
-    fn leave_behind(&mut self, now: Timestamp) {
-        let from = self.until;
-        if now <= from {
+    /// Goes on with the starts of another schedule. What lies between what is settled and `now` goes to the backlog, with the search for
+    /// it: nothing is searched anew.
+    fn go_over_to(&mut self, upcoming: Upcoming, now: Timestamp) {
+        let mut before = std::mem::replace(&mut self.upcoming, upcoming);
+        let away = self.away.take();
+        if now <= self.until {
             return;
         }
-        match self.backlogs.back_mut() {
-            Some(newest)
-                if newest.until == from && newest.absent == self.absent && newest.generation.number == self.generation.number =>
-            {
-                newest.until = now;
-            }
-            _ => self.backlogs.push_back(Backlog::new(self.generation.clone(), from, now, self.absent)),
+        match away {
+            Some(Away { absent: Some(_), skipped, .. }) => before.put_back(&skipped),
+            // A reload while starts are held, or just after that.
+            Some(Away { absent: None, .. }) => before = Upcoming::new(&self.generation.schedule, self.until),
+            None => {}
         }
-        self.until = now;
+        self.backlogs.push_back(Backlog::of(self.generation.clone(), before, self.until, now, self.absent));
     }
 
-    /// Queues what is open at `now`, to be started if it has no row: what is owed since `cursor`, and of what lies before it the
+    /// Has all jobs asked for what is open, to be started if it has no row: what is owed since `cursor`, and of what lies before it the
     /// newest window of each job that has nothing on air.
-    pub(super) fn queue_open(&mut self, busy: &HashSet<JobId>, cursor: Timestamp, now: Timestamp) {
+    pub(super) fn ask_all(&mut self, busy: &HashSet<JobId>, cursor: Timestamp) {
         let from = |job: &JobId| if busy.contains(job) { cursor } else { Timestamp::MIN };
-        let open = self.generation.schedule.jobs().filter_map(|job| latest_open(job, from(&job.id), now));
-        let open = open.map(|planned| OpenWindow { planned, is_job_busy: false }).collect();
+        let jobs = self.generation.schedule.jobs();
+        self.may_be_open.add(jobs.map(|job| MayBeOpen { job: Arc::clone(job), from: from(&job.id), is_busy: false }));
+    }
+
+    /// Queues what is open at `now`. All at once: nothing else waits before the loop runs.
+    pub(super) fn queue_open(&mut self, busy: &HashSet<JobId>, cursor: Timestamp, now: Timestamp) {
+        self.ask_all(busy, cursor);
+        let open = self.may_be_open.ask_all(now);
         self.queue(open);
     }
 
@@ -181,24 +196,23 @@ impl Agenda {
         self.open_windows.extend(open);
     }
 
-    /// Another schedule is in force from `now` on. What is open under it and has no row is queued to be started; of a job whose earlier
-    /// window still plays, it is queued to be passed over. No work here grows with the schedule: starts are waiting.
+    /// Another schedule is in force from `now` on. What is open under it and has no row is to be started; of a job whose earlier window
+    /// still plays, it is to be passed over. No work here grows with the schedule: starts are waiting.
     pub(super) fn accept(&mut self, airings: &Airings, step: &mut Step, ready: Ready) {
         let now = step.now;
         // What was planned before, and not settled because the loop was away or starts were held, is owed all the same.
-        self.leave_behind(now);
+        self.go_over_to(ready.upcoming, now);
         self.generation = ready.generation;
-        self.restart(now, ready.upcoming);
+        self.begin_at(now);
         for added in &ready.added {
             step.write(Write::RecordJobSeen { job: added.to_string(), at: now });
         }
         // While the clock is held nothing is started; what is open then is started when the clock is believed.
         if airings.held != Some(MissedReason::Clock) {
             let busy = airings.jobs();
-            let open = ready.may_be_open.values().filter_map(|job| latest_open(job, Timestamp::MIN, now));
-            let is_busy = |planned: &Planned| busy.contains(&planned.job.id);
-            let open = open.map(|planned| OpenWindow { is_job_busy: is_busy(&planned), planned }).collect();
-            self.queue(open);
+            let jobs =
+                ready.may_be_open.into_iter().map(|(id, job)| MayBeOpen { job, from: Timestamp::MIN, is_busy: busy.contains(&id) });
+            self.may_be_open.add(jobs);
         }
         step.write(Write::Generation { number: self.generation.number, accepted_at: now });
         step.write(Write::Cursor { at: self.cursor() });
@@ -207,23 +221,26 @@ impl Agenda {
 
     /// From `at` on nothing is settled: a start that was taken back, a clock that had been ahead. What has a row by then keeps it.
     pub(super) fn restart_at(&mut self, at: Timestamp) {
-        self.restart(at, Upcoming::new(&self.generation.schedule, at));
+        self.begin_at(at);
+        self.upcoming.forget();
+        self.away = Some(Away::settled(at));
     }
 
-    /// The same, with the starts from then on.
-    fn restart(&mut self, at: Timestamp, upcoming: Upcoming) {
+    /// Nothing is settled from then on, and what is open is looked for by others.
+    fn begin_at(&mut self, at: Timestamp) {
         self.backlogs.retain(|backlog| backlog.cursor < at);
         for backlog in &mut self.backlogs {
             backlog.until = backlog.until.min(at);
         }
         self.until = at;
-        self.upcoming = upcoming;
-        self.unread = None;
+        self.away = None;
+        self.may_be_open.clear();
         self.open_windows.clear();
     }
 
     /// Starts are held for the clock: what is open is looked for again when the clock is believed.
     pub(super) fn forget_open(&mut self) {
+        self.may_be_open.clear();
         self.open_windows.clear();
     }
 
@@ -247,7 +264,8 @@ impl Agenda {
     }
 
     fn sweep(&mut self, airings: &Airings, step: &mut Step, records: &dyn Records) {
-        if stands_aside(step.now, airings) {
+        // What can still be started gets its row first.
+        if stands_aside(step.now, airings) || !self.may_be_open.is_empty() {
             return;
         }
         let Some(oldest) = self.backlogs.front_mut() else { return };
@@ -259,7 +277,10 @@ impl Agenda {
 
     /// When there is something to settle again.
     pub(super) fn next_wake(&self, now: Timestamp, airings: &Airings) -> Option<Timestamp> {
-        let arm = self.next_start().map(|start| start - ARM_AHEAD);
+        if self.away.is_some() || !self.may_be_open.is_empty() {
+            return Some(now);
+        }
+        let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
         let sweep = (!self.backlogs.is_empty()).then(|| if stands_aside(now, airings) { now + STAND_ASIDE } else { now });
         [arm, sweep].into_iter().flatten().min()
     }

@@ -24,6 +24,8 @@ pub(super) struct Airing {
     pub(super) held_back: Option<MissedReason>,
     /// Whether it is tried slowly, as was told.
     pub(super) is_slow: bool,
+    /// Whether its start was punctual when an edit took it back from the queue: then it is not judged again.
+    pub(super) was_punctual: bool,
 }
 
 /// A call that waits or was sent.
@@ -37,7 +39,7 @@ pub(super) struct UnderWay {
 
 impl Airing {
     pub(super) fn new(occurrence: Occurrence) -> Airing {
-        Airing { occurrence, call: None, bound: None, held_back: None, is_slow: false }
+        Airing { occurrence, call: None, bound: None, held_back: None, is_slow: false, was_punctual: false }
     }
 
     /// Whether an attempt of it was claimed and not answered.

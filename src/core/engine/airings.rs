@@ -210,6 +210,9 @@ impl Airings {
             return None;
         }
         let flag = SendFlag::default();
+        if std::mem::take(&mut airing.was_punctual) {
+            flag.note_punctual();
+        }
         airing.call = Some(UnderWay { flag: flag.clone(), row, blocker: Blocker::Nothing });
         Some((airing.occurrence.clone(), flag))
     }
@@ -242,26 +245,37 @@ impl Airings {
         airing.is_claimed()
     }
 
-    /// Takes back every start that was not sent. Returns the earliest start whose row was deleted. A start whose time has come, a
-    /// late claim, and a start that waits for its room keep their rows and wait: the cursor may stay past them.
+    /// Takes back every start that was not sent. Returns the earliest start whose row was deleted: the cursor may stay past the others.
     pub(super) fn take_back_unsent(&mut self, step: &mut Step) -> Option<Timestamp> {
         let claimed = self.iter().filter(|airing| airing.is_claimed());
         let keys: Vec<_> = claimed.map(|airing| airing.occurrence.key.clone()).collect();
-        let mut earliest: Option<Timestamp> = None;
-        for key in keys {
-            if !self.take_back(step, &key) {
-                continue;
-            }
-            let occurrence = &self.open[&key].occurrence;
-            if occurrence.state == State::Armed && !occurrence.joined && key.start >= step.now {
-                step.write(Write::Remove(key.clone()));
-                self.remove(&key);
-                earliest = Some(earliest.map_or(key.start, |start| start.min(key.start)));
-            } else {
-                self.transition(step, &key, Event::Postponed);
-            }
+        keys.into_iter().filter(|key| self.take_back_for_later(step, key)).map(|key| key.start).min()
+    }
+
+    /// Takes back one start, if it was not sent. True: its row was deleted. A start whose time has come, a late claim, and a start
+    /// that waits for its room keep their rows and wait.
+    fn take_back_for_later(&mut self, step: &mut Step, key: &Key) -> bool {
+        if !self.take_back(step, key) {
+            return false;
         }
-        earliest
+        let occurrence = &self.open[key].occurrence;
+        let is_ahead = occurrence.state == State::Armed && !occurrence.joined && key.start >= step.now;
+        if is_ahead {
+            step.write(Write::Remove(key.clone()));
+            self.remove(key);
+        } else {
+            self.transition(step, key, Event::Postponed);
+        }
+        is_ahead
+    }
+
+    /// Takes back one start that an edit changes, if it was not sent. What was punctual stays so.
+    pub(super) fn take_back_for_edit(&mut self, step: &mut Step, key: &Key) {
+        let flag = self.open.get(key).and_then(|airing| airing.call.as_ref()).map(|call| call.flag.clone());
+        self.take_back_for_later(step, key);
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.was_punctual = flag.is_some_and(|flag| flag.was_punctual());
+        }
     }
 
     // Time.

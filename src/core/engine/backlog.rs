@@ -45,6 +45,17 @@ struct Tally {
 impl Backlog {
     pub(super) fn new(generation: Generation, cursor: Timestamp, until: Timestamp, absent: MissedReason) -> Backlog {
         let upcoming = Upcoming::new(&generation.schedule, cursor);
+        Backlog::of(generation, upcoming, cursor, until, absent)
+    }
+
+    /// The same, of the starts of `upcoming`: those from the cursor on, and perhaps more after `until`.
+    pub(super) fn of(
+        generation: Generation,
+        upcoming: Upcoming,
+        cursor: Timestamp,
+        until: Timestamp,
+        absent: MissedReason,
+    ) -> Backlog {
         Backlog { generation, upcoming, unread: None, cursor, until, absent, tallies: HashMap::new() }
     }
 

@@ -1,11 +1,13 @@
 //! Conflicts of a schedule: which windows overlap in one room although the schedule does not say who has it. What
-//! counts is the target, never the job; a job's own windows count too. Pure. Does not read files.
+//! counts is the target, never the job; a job's own windows count too. And which have one robot in two rooms (`robots`). Pure. Does
+//! not read files.
 //!
 //! `precedence.rs` says whether two windows clash. A job that yields never clashes with one that does not, so the jobs
 //! of each target are two groups that are checked apart. For most groups a few sample weeks show that nothing clashes
 //! (`sample`). Only the others are searched window by window (`sweep`).
 
 mod clash;
+mod robots;
 mod sample;
 mod sweep;
 mod words;
@@ -75,6 +77,7 @@ pub fn check_conflicts(schedule: &Schedule, now: Timestamp) -> Conflicts {
         }
     }
     let mut clashes = checker.clashes;
+    clashes.extend(robots::in_two_rooms(schedule, &checker.range));
     clashes.sort_by(|one, other| {
         let places = |clash: &Clash| (clash.later.job.place.clone(), clash.earlier.job.place.clone());
         places(one).cmp(&places(other))

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{End, Planned};
 use crate::schedule::{Conflict, JobId};
 
-/// Windows that overlap for less than this only touch: a hand-over.
+/// A window that ends less than this after another begins only touches it: a hand-over.
 pub const TOUCHING: SignedDuration = SignedDuration::from_secs(2);
 
 /// What the rule needs to know about an occurrence that wants a room.
@@ -90,16 +90,14 @@ impl<'a> Contender<'a> {
         Contender { job: &job.id, start: start.at, end: *end, conflict, priority, was_on_air: false }
     }
 
-    /// Whether its window still has the room at an instant that is not before its start, and not only for the time of a
-    /// hand-over. An open end counts only at the start, because it is not known before.
+    /// Whether its window has the room at an instant that is not before its start, and not only for the time of a hand-over. At its
+    /// start every window has the room, however short it is. An open end counts only there, because it is not known before.
     pub(super) fn lasts(&self, at: Timestamp) -> bool {
-        match self.end {
-            End::Open => self.start >= at,
-            End::Planned(_) | End::Media(_) | End::Never => !self.is_ending(at),
-        }
+        self.start >= at || (self.end != End::Open && !self.is_ending(at))
     }
 
-    /// Whether both windows have the room at the later of the two starts.
+    /// Whether both windows have the room at the later of the two starts. How long the later one is does not count: the daemon
+    /// gives it the room for a second too.
     pub(super) fn overlaps(&self, other: &Contender<'_>) -> bool {
         let later_start = self.start.max(other.start);
         self.lasts(later_start) && other.lasts(later_start)

@@ -19,4 +19,9 @@ impl<'a> JobTarget<'a> {
         let name = if sdk_app_id.is_some() { None } else { job.app.as_ref().map(|app| app.name.as_ref()) };
         JobTarget { sdk_app_id, name, room: &job.room }
     }
+
+    /// The application alone.
+    pub(super) fn app(self) -> (Option<u64>, Option<&'a str>) {
+        (self.sdk_app_id, self.name)
+    }
 }

@@ -16,7 +16,7 @@ use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, Orphan, Task};
 use crate::plan::pauses::WithPauses;
 use crate::trtc::PerAction;
-pub use health::{Health, assess_health};
+pub use health::{Health, assess_health, warnings};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.
@@ -93,6 +93,8 @@ pub struct StatusObject {
     pub health: Health,
     /// Everything that is wrong, the worst first; empty when it is [`Health::Ok`].
     pub reasons: Vec<String>,
+    /// What somebody should know, although the health does not depend on it.
+    pub warnings: Vec<String>,
     /// The generation of the schedule in force.
     pub generation: i64,
     /// The schedule in force.
@@ -142,7 +144,7 @@ pub struct OrphanObject {
 /// `clock` of [`StatusObject`].
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClockObject {
-    /// Whether systemd-timesyncd has set the clock; null where it does not run.
+    /// Whether the clock is synchronised, by the kernel or else by systemd-timesyncd; null where neither says.
     pub synchronised: Option<bool>,
     /// The server's clock minus this one, while they differ by more than 5 s.
     pub offset_ms: Option<i64>,
@@ -181,6 +183,7 @@ impl StatusObject {
         StatusObject {
             health,
             reasons,
+            warnings: warnings(input),
             generation: input.generation,
             schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
             clock,

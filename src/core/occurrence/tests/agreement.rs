@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::plan::encounters::{EncounterEffect, encounters};
 use crate::plan::pauses::Pauses;
-use crate::plan::precedence::TOUCHING;
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::{Schedule, Settings, Source, read};
 
@@ -70,9 +69,9 @@ fn is_open(window: &Planned, at: Timestamp) -> bool {
     window.end.at().map_or(window.end == End::Never || window.start.at == at, |end| at < end)
 }
 
-/// Whether the plan knows when the window ends, and whether it is more than a touch.
+/// Whether the plan knows when the window ends.
 fn counts(window: &Planned) -> bool {
-    window.end.at().map_or(window.end == End::Never, |end| end.duration_since(window.start.at) >= TOUCHING)
+    window.end != End::Open
 }
 
 proptest! {
@@ -86,8 +85,8 @@ proptest! {
             let displaced = displaced_by(&occurrence(own), &occurrence(other), now);
             match encounters(&schedule, own, own.start.at).first() {
                 Some(encounter) => prop_assert_eq!(displaced, expected(encounter.effect, own, other)),
-                // The first is over, or ends within the time of a hand-over. A window that is shorter than that, or has
-                // an open end, does not count in a plan, but the daemon meets it.
+                // The first is over, or ends within the time of a hand-over. A window that has an open end does not count in a plan
+                // after its start, but the daemon meets it.
                 None if counts(own) && counts(other) => {
                     prop_assert!(matches!(displaced, None | Some(Displacement::Ends | Displacement::Yields)), "{:?}", displaced);
                 }

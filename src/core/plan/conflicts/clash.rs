@@ -71,7 +71,8 @@ pub(super) fn may_have_one_robot(one: &Planned, other: &Planned) -> bool {
     if text == other_text { !text.contains(START) || one.start.at == other.start.at } else { may_be_one(&text, &other_text) }
 }
 
-const START: &str = "{start}";
+/// The placeholder of the start in a robot.
+pub(super) const START: &str = "{start}";
 
 /// Whether two templates after `{job}` and `{room}` can come to the same text at two starts.
 pub(super) fn may_be_one(one: &str, other: &str) -> bool {

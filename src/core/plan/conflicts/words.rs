@@ -47,6 +47,9 @@ fn message(clash: &Clash) -> String {
     let room = room(&later.job);
     let is_one_job = Arc::ptr_eq(&earlier.job, &later.job);
     let at = local(&later.job, later.start.at);
+    if earlier.job.room != later.job.room {
+        return in_two_rooms(clash);
+    }
     if earlier.start.at == later.start.at {
         let meet = format!("`{first}` and `{second}` begin in the room {room} at the same instant, {at}");
         return match (clash.kind, clash.overlap()) {
@@ -74,6 +77,23 @@ fn message(clash: &Clash) -> String {
     format!("{meet}{overlap}{robot}")
 }
 
+/// One robot in two rooms.
+fn in_two_rooms(Clash { earlier, later, .. }: &Clash) -> String {
+    let (first, second) = (&earlier.job.id, &later.job.id);
+    let (other_room, room, robot) = (room(&earlier.job), room(&later.job), quote(&robot(later)));
+    let at = local(&later.job, later.start.at);
+    if earlier.start.at == later.start.at {
+        return format!(
+            "`{first}` in the room {other_room} and `{second}` in the room {room} begin at the same instant, {at}, with the same robot {robot}"
+        );
+    }
+    let since = local(&earlier.job, earlier.start.at);
+    format!(
+        "`{second}` begins in the room {room} at {at} with the robot {robot}, while `{first}` has the same robot in the room \
+         {other_room} from {since} on"
+    )
+}
+
 /// Returns how long a window goes on after an instant; `None` if it has no end.
 fn left(window: &Planned, at: Timestamp) -> Option<String> {
     match window.end {
@@ -88,6 +108,9 @@ fn hint(clash: &Clash) -> String {
     match clash.kind {
         ConflictKind::OneRobot if is_one_job => {
             "a user is in a room once: put `{start}` into the template of its `robot`".to_owned()
+        }
+        ConflictKind::OneRobot if clash.earlier.job.room != clash.later.job.room => {
+            "a user is in one room at a time: give each job a robot of its own, with `{job}` in its template".to_owned()
         }
         ConflictKind::OneRobot => "a user is in a room once: put `{job}` into the template of each `robot`".to_owned(),
         ConflictKind::TwoYielders => {

@@ -3,7 +3,7 @@
 //! | health | when |
 //! |---|---|
 //! | `failing` | the ledger cannot be read, or not written; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
-//! | `degraded` | the clock is not synchronised, or differs from the endpoint's by more than 5 s; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -61,7 +61,6 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(state.disk.as_ref().map(disk));
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
             degraded.extend(rejection(rejected));
-            degraded.extend((state.synchronised == Some(false)).then(|| "the clock is not synchronised".to_owned()));
             degraded.extend(state.offset_ms.map(describe_offset));
         }
         DaemonView::Unasked => {}
@@ -87,6 +86,14 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
     };
     failing.extend(degraded);
     (health, failing)
+}
+
+/// What somebody should know, although the health does not depend on it: what would hold starts is said there.
+pub fn warnings(input: &StatusInput) -> Vec<String> {
+    match &input.daemon {
+        DaemonView::Running { state, .. } if state.synchronised == Some(false) => vec!["the clock is not synchronised".to_owned()],
+        DaemonView::Running { .. } | DaemonView::Silent { .. } | DaemonView::Unasked => Vec::new(),
+    }
 }
 
 /// The first few, and how many more there are.

@@ -10,7 +10,7 @@ use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
 use super::advice::{advice, advice_on_code};
-use super::{DaemonView, LedgerView, StatusInput, assess_health};
+use super::{DaemonView, LedgerView, StatusInput, assess_health, warnings};
 use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
 use crate::occurrence::{End, Occurrence, State};
@@ -31,6 +31,9 @@ pub fn text(input: &StatusInput) -> String {
     line(health.name());
     for reason in &reasons {
         line(&format!("  {reason}"));
+    }
+    for warning in warnings(input) {
+        line(&format!("  warning: {warning}"));
     }
     line("");
     line(&schedule(input));
