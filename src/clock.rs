@@ -58,12 +58,11 @@ const TIMESYNC: &str = "/run/systemd/timesync";
 /// own unit that is so (`ProtectClock=`), although nothing is to be set.
 #[cfg(target_os = "linux")]
 fn kernel_says() -> Option<bool> {
-    /// The kernel lets the error of a clock grow until somebody keeps it right again, up to 16 s (`NTP_PHASE_LIMIT`).
-    const UNSYNCHRONISED_US: i64 = 16_000_000;
     let mut answer = rtime_clock::adjtime::Timex::new();
     rtime_clock::adjtime::adjtimex(&mut answer).ok()?;
-    // As systemd-timedated judges: `STA_UNSYNC` stays set where chronyd does not keep the hardware clock.
-    Some(i64::from(answer.0.maxerror) < UNSYNCHRONISED_US)
+    // The kernel lets the error grow until somebody keeps the clock right again, up to 16 s (`NTP_PHASE_LIMIT`), in microseconds.
+    // systemd-timedated judges by it too: `STA_UNSYNC` stays set where chronyd does not keep the hardware clock.
+    Some(answer.0.maxerror < 16_000_000)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -204,6 +204,7 @@ impl Upcoming {
     }
 
     /// The occurrences from what was skipped on, of these jobs alone.
+    #[must_use]
     pub fn of_skipped(&self, mut skipped: Vec<Skipped>) -> Upcoming {
         skipped.sort_unstable_by_key(|skipped| skipped.index);
         let jobs = skipped.iter().map(|skipped| Arc::clone(&self.jobs[skipped.index])).collect();

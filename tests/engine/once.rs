@@ -34,11 +34,12 @@ fn any_jobs() -> impl Strategy<Value = Vec<Option<String>>> {
 
 fn schedule(jobs: &[Option<String>]) -> Arc<Schedule> {
     let named = ["a", "b", "c"].iter().zip(jobs).filter_map(|(name, job)| job.as_ref().map(|job| (name, job)));
-    let text: String = named.map(|(name, job)| format!("  {name}: {{{job}, room: {name}}}\n")).collect();
+    let line = |(name, job): (&&str, &String)| format!("  {name}: {{{job}, room: {name}}}\n");
+    let text: String = named.map(line).collect();
     read(if text.is_empty() { "  none: {once: 2027-01-01 10:00, for: 1s}\n" } else { &text })
 }
 
-fn starts<'a>(schedule: &'a Schedule, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (&'a str, Timestamp)> {
+fn starts(schedule: &Schedule, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (&str, Timestamp)> {
     schedule.jobs().flat_map(move |job| job.when.between(from, to).map(move |start| (job.id.as_str(), start.at)))
 }
 

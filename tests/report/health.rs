@@ -139,7 +139,8 @@ fn a_clock_that_nobody_keeps_right_is_a_warning_and_no_trouble() {
         state.synchronised = synchronised;
         assert_eq!(assess_health(&input), (Health::Ok, Vec::new()), "{synchronised:?}");
         assert_eq!(warnings(&input), expected, "{synchronised:?}");
-        let lines: String = expected.iter().map(|warning| format!("  warning: {warning}\n")).collect();
+        let line = |warning: &&str| format!("  warning: {warning}\n");
+        let lines: String = expected.iter().map(line).collect();
         assert!(ingestd::report::status::text(&input).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
         // `require_sync` holds starts for it: that is trouble.
         let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };

@@ -118,10 +118,10 @@ impl<'a> Contender<'a> {
     fn displaced_by(&self, holder: &Contender<'_>) -> Displacement {
         if self.conflict == Conflict::Yield {
             Displacement::Yields
-        } else if self.is_ending(holder.start) {
-            Displacement::Ends
         } else if self.start == holder.start && !self.was_on_air {
             Displacement::Skipped
+        } else if self.is_ending(holder.start) {
+            Displacement::Ends
         } else {
             Displacement::Preempted
         }
