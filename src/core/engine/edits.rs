@@ -1,38 +1,80 @@
 //! What an edit of the schedule does to what is under way. Does not know what the edit adds: that is the agenda's.
 
+use super::airing::Edit;
 use super::airings::Airings;
 use super::claim::playout;
+use super::notice::Level;
 use super::step::Step;
-use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, State};
+use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, Playout, State, WaitReason};
 use crate::plan;
 use crate::schedule::{OnRemove, Schedule};
 
 /// Another schedule is in force: what is under way follows it. Starts that were armed and not sent lose their rows, and are armed
-/// anew under the new schedule if it has them.
-pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64) {
+/// anew under the new schedule if it has them. `who` had it accepted.
+pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64, who: &str) {
     airings.take_back_unsent(step);
     for key in airings.keys() {
-        let Some(occurrence) = airings.get(&key).map(|airing| &airing.occurrence) else { continue };
-        if occurrence.kind == Kind::Fired || matches!(occurrence.state, State::Stopping { .. }) {
+        if !follows(airings, &key) {
             continue;
         }
         match plan::find(schedule, key.job.as_str(), key.start) {
-            Some(planned) => apply_to(airings, step, &key, &planned, generation),
+            Some(planned) => apply_to(airings, step, &key, &planned, (generation, who)),
             None => remove(airings, step, &key),
         }
     }
 }
 
-fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, generation: i64) {
-    let Some(airing) = airings.get(key) else { return };
-    let before = &airing.occurrence;
-    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
-    // What is on air, or may be, keeps its source, target and robot.
-    if next.on_air_at.is_none() && !next.in_doubt && matches!(next.state, State::Waiting { .. }) {
-        next.playout = playout(&planned.job, key.start);
-        next.generation = generation;
+/// The schedule is the one that a daemon before had, and the settings may be others: an application's number and the region of jobs
+/// that name none are a part of what is sent. An edit that a show on air had not taken yet is found again, too.
+pub(super) fn apply_settings(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64) {
+    let differs = |key: &Key| {
+        let occurrence = &airings.get(key)?.occurrence;
+        let planned = plan::find(schedule, key.job.as_str(), key.start)?;
+        (playout(&planned.job, key.start) != occurrence.playout).then_some(planned)
+    };
+    let followers = airings.keys().into_iter().filter(|key| follows(airings, key));
+    let differing: Vec<_> = followers.filter_map(|key| differs(&key).map(|planned| (key, planned))).collect();
+    for (key, planned) in differing {
+        airings.take_back_one(step, &key);
+        apply_to(airings, step, &key, &planned, (generation, SETTINGS));
     }
-    if next == *before {
+}
+
+/// Who changed what is sent, where it was not an edit of the schedule.
+const SETTINGS: &str = "settings";
+
+/// What an edit gave a show that was on air or on its way there then: it is off the air by now, and takes that.
+pub(super) fn apply_kept(airings: &mut Airings, step: &mut Step) {
+    let kept = airings.iter().filter(|airing| airing.takes_edits());
+    let kept: Vec<_> = kept.filter_map(|airing| Some((airing.occurrence.clone(), airing.edit.clone()?))).collect();
+    for (before, Edit { playout, generation, who }) in kept {
+        airings.set_edit(&before.key, None);
+        let mut next = before.clone();
+        next.take_edit(playout, generation);
+        airings.update(step, next);
+        try_edited(airings, step, &before, &who);
+    }
+}
+
+fn follows(airings: &Airings, key: &Key) -> bool {
+    let is_over = |occurrence: &Occurrence| occurrence.kind == Kind::Fired || matches!(occurrence.state, State::Stopping { .. });
+    airings.get(key).is_some_and(|airing| !is_over(&airing.occurrence))
+}
+
+fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, (generation, who): (i64, &str)) {
+    let Some(airing) = airings.get(key) else { return };
+    let before = airing.occurrence.clone();
+    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
+    let sent = playout(&planned.job, key.start);
+    // What is on air, or was sent and may be, keeps its source, target and robot until it is off the air.
+    let edit = if airing.takes_edits() {
+        next.take_edit(sent, generation);
+        None
+    } else {
+        (sent != before.playout).then(|| Edit { playout: sent, generation, who: who.to_owned() })
+    };
+    airings.set_edit(key, edit);
+    if next == before {
         return;
     }
     let is_end_moved = next.end != before.end;
@@ -43,7 +85,40 @@ fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::P
     }
     if is_past {
         airings.transition(step, key, Event::Cut(Outcome::CutEdited));
+        return;
     }
+    try_edited(airings, step, &before, who);
+}
+
+/// Tries what waits after an attempt that failed again at once, if the edit changed what is sent or how it is retried.
+fn try_edited(airings: &mut Airings, step: &mut Step, before: &Occurrence, who: &str) {
+    let key = &before.key;
+    let Some(airing) = airings.get(key) else { return };
+    let next = &airing.occurrence;
+    let mut fields = before.playout.differing(&next.playout);
+    if before.policy.retry != next.policy.retry {
+        fields.push("retry");
+    }
+    let is_waiting = matches!(next.state, State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. });
+    if fields.is_empty() || !is_waiting || next.attempts == 0 {
+        return;
+    }
+    let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+    let fields = fields.join(", ");
+    let doubt = if before.in_doubt { left_behind(&before.playout, &next.playout) } else { String::new() };
+    let level = if before.in_doubt { Level::Warning } else { Level::Info };
+    step.notify_of(key, level, format!("an edit changed {fields}: it is tried again at once{doubt}"));
+    step.record_retry(key, who, &format!("an edit changed {fields}"));
+    airings.try_fixed(step, key);
+}
+
+/// What becomes of a start in doubt when the next attempt sends something else.
+fn left_behind(before: &Playout, next: &Playout) -> String {
+    if before.has_place_of(next) {
+        return format!("; an attempt without an answer may be on air, and then it plays {}", before.stream.redacted());
+    }
+    let place = format!("room {}, robot {}, region {}", before.room, before.robot, before.destination.region);
+    format!("; an attempt without an answer may be on air where it was ({place}), and is not looked for there any more")
 }
 
 /// Its job left the schedule, or its start moved.
