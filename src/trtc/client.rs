@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -77,18 +77,18 @@ pub struct Secrets {
 impl Secrets {
     /// Returns the names, as the settings have them, of those that differ.
     pub fn differing(&self, other: &Secrets) -> Vec<String> {
-        let exposed = |secret: &SecretString| secret.expose_secret().to_owned();
-        let account = |secrets: &Secrets| {
-            let Credentials { secret_id, secret_key, token } = &secrets.credentials;
-            [Some(secret_id.clone()), Some(exposed(secret_key)), token.as_ref().map(exposed)]
-        };
-        let names = ["account.secret_id", "account.secret_key", "account.token"];
-        let pairs = names.into_iter().zip(account(self).into_iter().zip(account(other)));
-        let of_account = pairs.filter(|(_, (before, now))| before != now).map(|(name, _)| name.to_owned());
-        let key = |secrets: &Secrets, app: &String| secrets.apps.get(app).map(|app| exposed(&app.key));
-        let apps = self.apps.keys().chain(other.apps.keys()).collect::<BTreeSet<_>>().into_iter();
-        let of_apps = apps.filter(|app| key(self, app) != key(other, app)).map(|app| format!("apps.{app}.secret_key"));
-        of_account.chain(of_apps).collect()
+        let (before, now) = (self.by_name(), other.by_name());
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
+    }
+
+    /// Each by its name. No copy is made: what is wiped when it is dropped stays the only one.
+    fn by_name(&self) -> BTreeMap<String, &str> {
+        let Credentials { secret_id, secret_key, token } = &self.credentials;
+        let account = [("secret_id", Some(secret_id.as_str())), ("secret_key", Some(secret_key.expose_secret()))];
+        let account = account.into_iter().chain([("token", token.as_ref().map(ExposeSecret::expose_secret))]);
+        let account = account.filter_map(|(name, secret)| Some((format!("account.{name}"), secret?)));
+        account.chain(self.apps.iter().map(|(name, app)| (format!("apps.{name}.secret_key"), app.key.expose_secret()))).collect()
     }
 }
 

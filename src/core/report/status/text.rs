@@ -44,7 +44,9 @@ pub fn text(input: &StatusInput) -> String {
         let lowered: Vec<String> = lowered.map(|(action, rate)| format!("{rate} {}s", action.word())).collect();
         if !lowered.is_empty() {
             let lowered = lowered.join(", ");
-            line(&format!("{lowered} a second may leave, and not {written_rate}: the endpoint rejects more; it rises again slowly"));
+            line(&format!(
+                "{lowered} a second may leave, and not {written_rate}: the endpoint rejects more; it rises again slowly"
+            ));
         }
     }
     match &input.ledger {
