@@ -6,6 +6,7 @@
 
 mod calls;
 mod input;
+mod rate_watch;
 mod records;
 mod shutdown;
 mod turn;
@@ -27,6 +28,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use calls::Caller;
 pub use input::{Handle, Message, Messages};
+use rate_watch::RateWatch;
 use records::LedgerRecords;
 
 /// How often it is looked whether starts are still to be held.
@@ -49,6 +51,7 @@ pub struct Daemon<C, A> {
     /// What could not leave before may have a room to take now.
     look_soon: bool,
     watchdog: Option<Watchdog>,
+    rate_watch: RateWatch,
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
     recovered_attempts: Vec<Attempt>,
 }
@@ -120,6 +123,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             disk,
             look_soon: false,
             watchdog: None,
+            rate_watch: RateWatch::new(options.rate.get() as usize),
             recovered_attempts,
         };
         debug_assert!(calls.is_empty(), "nothing is called before the daemon runs: {calls:?}");
@@ -196,12 +200,19 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         for notice in notices {
             (self.observe)(notice);
         }
+        let rate = self.caller.queues.rates();
+        if let Some(notice) = self.rate_watch.look(&rate, self.caller.clock.now()) {
+            (self.observe)(&notice);
+        }
         let status = LoopStatus {
             queue: self.caller.queues.waiting(),
+            rate,
+            written_rate: self.rate_watch.rate,
             watch_period_s: self.engine.watch_period().as_secs().unsigned_abs(),
             held: self.engine.clock_hold().map(str::to_owned),
             synchronised: self.caller.clock.synchronised(),
             offset_ms: self.engine.server_offset_ms(),
+            secrets: self.engine.secret_places(),
             disk: self.disk.clone(),
         };
         self.status.send_if_modified(|last| {

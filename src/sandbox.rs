@@ -303,6 +303,11 @@ impl Sandbox {
         self.state().endpoint.clear_faults();
     }
 
+    /// Takes another key of the account from now on, and the former no more: the key was rotated.
+    pub fn set_secret_key(&self, secret_key: &str) {
+        self.state().endpoint.set_secret_key(secret_key);
+    }
+
     /// Ends a running task as if its stream had vanished. Returns false when no task of that id runs.
     pub fn kill_task(&self, task_id: &str) -> bool {
         let mut state = self.state();

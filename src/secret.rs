@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
+use crate::trtc::advice::SecretPlace;
+
 /// Longest secret, in bytes: a temporary token is up to 4,096, and a file that is larger than this was named by mistake.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
 
@@ -37,6 +39,15 @@ impl SecretSource {
         let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
         let good = (1..=255).contains(&name.len()) && name.bytes().all(fits) && !matches!(name, "." | "..");
         good.then(|| SecretSource::Credential(name.to_owned()))
+    }
+
+    /// What an operator must know to change it.
+    pub fn place(&self) -> SecretPlace {
+        match self {
+            SecretSource::Env(_) => SecretPlace::Environment,
+            SecretSource::File(_) => SecretPlace::File,
+            SecretSource::Credential(_) => SecretPlace::Credential,
+        }
     }
 
     /// Whether there is anything at that place, readable or not. An environment variable that is empty is not there.

@@ -4,6 +4,8 @@
 
 use jiff::Timestamp;
 
+use crate::engine::SecretsRead;
+
 pub mod client;
 pub mod queue;
 
@@ -24,6 +26,6 @@ pub trait Api: Send + Sync + 'static {
     /// Takes the server's clock: every later signature and UserSig is made for `now + offset_ms`. The offset is server minus here.
     fn set_clock_offset(&self, offset_ms: i64);
 
-    /// Reads the credentials anew before the next request (a temporary token that was refused).
-    fn reread_credentials(&self);
+    /// Reads the secrets again, and uses them for every later request. What cannot be read, or takes too long, changes nothing.
+    fn reread_secrets(&self) -> impl Future<Output = SecretsRead> + Send;
 }

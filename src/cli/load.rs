@@ -19,6 +19,7 @@ use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
 use crate::schedule_files::{self, text_of};
 use crate::secret::SecretSource;
+use crate::trtc::advice::{SecretPlace, SecretPlaces};
 use crate::trtc::{AppKey, Credentials, Secrets};
 
 /// Largest settings file, in bytes. A thousand applications take a tenth of it.
@@ -170,6 +171,18 @@ pub(super) fn job<'a>(schedule: &'a Schedule, id: &str) -> Result<&'a Arc<Job>, 
     })
 }
 
+/// Where the secrets are kept, for advice.
+pub fn secret_places(settings: &Settings) -> SecretPlaces {
+    let account = &settings.account;
+    let token = match &account.token {
+        Token::Wanted(source) => Some(source),
+        Token::IfPresent(_) => None,
+    };
+    let of_account = [&account.secret_id, &account.secret_key].into_iter().chain(token).map(SecretSource::place);
+    let of_apps = settings.apps.values().map(|app| app.secret_key.place());
+    SecretPlaces { account: SecretPlace::of_all(of_account), apps: SecretPlace::of_all(of_apps) }
+}
+
 /// Reads every secret that requests need, again each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
 /// failure says which one is missing and where it was looked for.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
@@ -253,5 +266,25 @@ mod tests {
         assert_eq!(secrets.apps["main"].key.expose_secret(), "hush-app");
         assert!(secrets.apps["main"].private_map_key);
         assert!(!format!("{secrets:?}").contains("hush"));
+    }
+
+    #[test]
+    fn the_place_of_the_secrets_is_that_of_the_one_that_is_the_hardest_to_change() {
+        use SecretPlace::{Credential, Environment, File};
+        let places = |account: &str, app: &str| {
+            let text =
+                format!("account: {{{account}, region: ap-singapore}}\napps: {{main: {{sdk_app_id: 1, secret_key: {app}}}}}\n");
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("ingestd.yaml");
+            std::fs::write(&path, text).expect("writable");
+            let SecretPlaces { account, apps } = secret_places(&settings_at(&path, true).value.expect("good settings"));
+            (account, apps)
+        };
+        assert_eq!(places("secret_id: {file: id}, secret_key: {file: key}", "{credential: app}"), (File, Credential));
+        assert_eq!(places("secret_id: {env: ID}, secret_key: {credential: key}", "{file: app}"), (Credential, File));
+        assert_eq!(
+            places("secret_id: {file: id}, secret_key: {file: key}, token: {env: T}", "{env: K}"),
+            (Environment, Environment)
+        );
     }
 }

@@ -119,8 +119,9 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
-        let mut daemon = Daemon::new(clock, api, rules, ledger, generation, former, observe)
+        let secrets = load::secret_places(&settings);
+        let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+        let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);
@@ -131,7 +132,9 @@ impl Service {
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
-        let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources)));
+        let reread = reload::reread(api);
+        let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
+        let reload = Arc::new(reload);
         let app_state = AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());

@@ -115,6 +115,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView) -> Result<StatusInput, F
         accepted_at: meta.accepted_at,
         daemon,
         ledger: Ok(ledger),
+        secrets: load::secret_places(settings),
         zone_source: zones.source,
         zone_version: zones.version,
     })

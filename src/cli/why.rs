@@ -59,11 +59,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
     let job = load::job(&schedule, &job)?;
     let why = why(&schedule, job, asked).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
+    let secrets = settings.as_ref().map(load::secret_places).unwrap_or_default();
     let record = settings
         .ok_or_else(|| "without settings the place of the ledger is not known".to_owned())
         .and_then(|settings| record(&settings, &why));
     let pauses = Pauses::new(&schedule);
-    let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), now };
+    let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();
     let printed = match format {
         ObjectFormat::Table => out.write_all(input.text().as_bytes()),
@@ -98,6 +99,11 @@ fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
             row => row,
         };
         record.rows.extend(row.map(|row| (start, row)));
+    }
+    let keys: Vec<_> = record.rows.values().chain(&record.latest).map(|row| row.key.clone()).collect();
+    for key in keys {
+        let retries = reader.retries(&key)?;
+        record.retries.insert(key.start, retries);
     }
     Ok(record)
 }

@@ -8,10 +8,12 @@
 //! occupancy                    who is in which room                  contention  who gets it
 //! orphans                      callbacks that nobody could place     adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
-//! server_clock                 how the endpoint's clock differs      answers     what calls brought back
-//! stops                        orders                                edits       another schedule
+//! server_clock                 how the endpoint's clock differs      secrets     when they are read again
+//! endpoint                     whether it works                      answers     what calls brought back
+//! stops                        orders to stop                        edits       another schedule
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
-//! agenda                       what is owed                          take_over   the first step
+//! agenda                       what is owed                          order       what the engine is told
+//! take_over                    the first step
 //! ```
 //!
 //! A file knows files of its own line and of the lines above, and none below.
@@ -28,11 +30,14 @@ mod claim;
 mod clock_hold;
 mod contention;
 mod edits;
+mod endpoint;
 mod loop_status;
 mod notice;
 mod occupancy;
+mod order;
 mod orphans;
 mod prepare;
+mod secrets;
 mod send_flag;
 mod server_clock;
 mod step;
@@ -42,29 +47,29 @@ mod task_state;
 mod tasks;
 mod write;
 
-use std::num::NonZeroU32;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{Key, MissedReason, State};
-use crate::trtc::callback::Callback;
+use crate::trtc::advice::SecretPlaces;
 use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
+use endpoint::Endpoint;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
+pub use order::{Command, DaemonOptions, Incoming, Input, Order};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
+pub use secrets::SecretsRead;
 pub use send_flag::SendFlag;
-use server_clock::ServerClock;
 pub use server_clock::describe_offset;
 pub use step::{Call, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
-pub use write::{Known, Write, Writes};
+pub use write::{Known, RecordedRetry, Write, Writes};
 
 /// How long before the first of a group of starts its connections are opened.
 const WARM_AHEAD: SignedDuration = SignedDuration::from_millis(1_500);
@@ -72,67 +77,13 @@ const WARM_AHEAD: SignedDuration = SignedDuration::from_millis(1_500);
 /// Starts within this of each other count as one group whose connections are opened together.
 const WARM_GROUP: SignedDuration = SignedDuration::from_secs(1);
 
-/// What a daemon goes by, beside its schedule.
-#[derive(Clone, Copy, Debug)]
-pub struct DaemonOptions {
-    /// Requests a second for each action.
-    pub rate: NonZeroU32,
-    /// Whether starts wait, up to 5 min, for a clock that nobody has set since the host booted.
-    pub require_sync: bool,
-    /// A time that has passed for certain: a clock that shows one long before it is wrong.
-    pub past: Timestamp,
-}
-
-/// An order, and who gave it.
-#[derive(Clone)]
-pub struct Order {
-    /// For the ledger: `uid 1000`, `SIGHUP`.
-    pub who: String,
-    /// What is to be done.
-    pub command: Command,
-}
-
-/// What is to be done.
-#[derive(Clone)]
-pub enum Command {
-    /// Take off the air.
-    Stop(StopTarget),
-    /// Play another schedule from now on. It was read, checked and kept already.
-    Accept {
-        /// The schedule, and what was worked out about it.
-        prepared: Box<Prepared>,
-        /// What differs from the one before, a line each.
-        changes: Vec<String>,
-    },
-    /// Believe the clock.
-    ConfirmClock,
-}
-
-/// One thing that the engine is told.
-#[derive(Clone)]
-pub enum Input {
-    /// An order.
-    Order(Order),
-    /// A callback of the vendor, its signature verified.
-    Callback(Callback),
-}
-
-/// What has come in since the last step.
-#[derive(Default)]
-pub struct Incoming {
-    /// What calls brought back, in the order in which they ended.
-    pub reports: Vec<CallReport>,
-    /// What was said from outside, in the order in which it came.
-    pub inputs: Vec<Input>,
-}
-
 /// All state between steps.
 pub struct Engine {
     airings: Airings,
     orphans: Orphans,
     agenda: Agenda,
     hold: ClockHold,
-    server_clock: ServerClock,
+    endpoint: Endpoint,
     numbers: RowNumbers,
     rate: u32,
     warmed_until: Timestamp,
@@ -164,6 +115,7 @@ impl Engine {
         let rate = options.rate.get();
         let mut airings = Airings::new(rate);
         airings.held = hold.reason().map(|_| MissedReason::Clock);
+        airings.secrets = options.secrets;
         let mut orphans = Orphans::default();
         let mut step = Step::new(hold.now(reading), recovered.numbers);
         let (agenda, maybe_sent) =
@@ -172,8 +124,8 @@ impl Engine {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
         let numbers = step.numbers;
-        let server_clock = ServerClock::default();
-        let engine = Engine { airings, orphans, agenda, hold, server_clock, numbers, rate, warmed_until: Timestamp::MIN };
+        let endpoint = Endpoint::default();
+        let engine = Engine { airings, orphans, agenda, hold, endpoint, numbers, rate, warmed_until: Timestamp::MIN };
         TakenOver { engine, step, maybe_sent }
     }
 
@@ -188,14 +140,16 @@ impl Engine {
         if let Some(by) = self.hold.take_moved() {
             self.airings.clock_moved(&mut step, by);
             self.orphans.clock_moved(by);
-            self.server_clock.clock_moved();
+            self.endpoint.clock_moved();
         }
         if let Some(HoldChange::Held(reason)) = &change {
             self.begin_hold(&mut step, reason);
         }
         self.take_reports(&mut step, reports, reading);
+        edits::apply_kept(&mut self.airings, &mut step);
         if step.now < self.airings.last_step() {
             self.orphans.clock_went_back(step.now);
+            self.endpoint.secrets.clock_went_back(step.now);
         }
         self.airings.act_on_time(&mut step);
         if change == Some(HoldChange::Released) {
@@ -213,12 +167,14 @@ impl Engine {
             }
         }
         adoption::place_unknown(&mut self.airings, &mut self.orphans, &mut step, records);
+        edits::apply_kept(&mut self.airings, &mut step);
         self.settle(&mut step, records);
         contention::resolve(&mut self.airings, &mut step);
         // What was decided since the time was looked at leaves in the same step.
         self.airings.act_on_tasks(&mut step);
         self.airings.tasks.send(&mut step);
         self.orphans.send(&mut step);
+        self.endpoint.secrets.send(&mut step);
         self.warm(&mut step);
         self.end(step)
     }
@@ -278,7 +234,12 @@ impl Engine {
 
     /// The endpoint's clock minus this one, in milliseconds, if they differ.
     pub fn server_offset_ms(&self) -> Option<i64> {
-        self.server_clock.offset_ms()
+        self.endpoint.clock.offset_ms()
+    }
+
+    /// Where the secrets are kept.
+    pub fn secret_places(&self) -> SecretPlaces {
+        self.airings.secrets
     }
 
     /// Why starts are held for the clock's sake, if they are.
@@ -296,7 +257,8 @@ impl Engine {
         let agenda = if self.is_held() { None } else { self.agenda.next_wake(now, &self.airings) };
         let warm = self.airings.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let contention = contention::next_start(&self.airings);
-        [self.airings.next_wake(), contention, self.orphans.next_wake(), agenda, warm].into_iter().flatten().min()
+        let secrets = self.endpoint.secrets.next_wake();
+        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, agenda, warm].into_iter().flatten().min()
     }
 
     fn end(&mut self, step: Step) -> Step {
@@ -317,7 +279,7 @@ impl Engine {
     fn take_reports(&mut self, step: &mut Step, reports: Vec<CallReport>, reading: ClockReading) {
         for mut report in reports {
             report.correct_times(step.now, reading.boot);
-            answers::on_report(&mut self.airings, &mut self.orphans, &mut self.server_clock, step, report);
+            answers::on_report(&mut self.airings, &mut self.orphans, &mut self.endpoint, step, report);
         }
     }
 
@@ -346,22 +308,26 @@ impl Engine {
         let (verb, reply) = match command {
             Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target)),
             Command::Accept { prepared, changes } => {
-                self.accept(step, records, *prepared);
+                self.accept(step, records, *prepared, &who);
                 ("reload", Ok(changes))
             }
+            Command::TakeSecrets(read) => ("secrets", Ok(self.endpoint.secrets.take(&mut self.airings, step, read, Some(&who)))),
             Command::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {}", step.now)])),
         };
-        if let Ok(lines) = &reply {
+        // A change of the secrets records itself, and no change is nothing that was done.
+        if let Ok(lines) = &reply
+            && verb != "secrets"
+        {
             let (at, what, detail) = (step.now, verb.to_owned(), lines.join("\n"));
             step.write(Write::RecordAction { at, who, what, detail });
         }
         reply
     }
 
-    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared) {
+    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared, who: &str) {
         let ready = prepared.ready(step.now);
         self.orphans.learn(&ready.homes);
-        edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number);
+        edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number, who);
         self.agenda.accept(&self.airings, step, ready);
         self.start_open_windows(step, records);
     }

@@ -7,6 +7,7 @@ mod displacement;
 mod doubt;
 mod loss;
 mod outcome;
+mod playout;
 mod request;
 mod retry;
 mod task;
@@ -22,6 +23,7 @@ pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
+pub use playout::{Playout, Replaced, Target};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
@@ -32,7 +34,7 @@ pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
 use crate::schedule::JobId;
 pub use crate::schedule::Policy;
-use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl, Tempo};
+use crate::trtc::{Repeat, Tempo};
 use crate::words::words;
 
 /// The name of an occurrence. It never changes.
@@ -62,29 +64,6 @@ pub enum Kind {
 }
 
 words!(Kind { Planned = "planned", Fired = "fired", Summary = "summary" });
-
-/// What is played, where, and by which robot. An occurrence on air keeps it even if the schedule changes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Playout {
-    /// Application and region.
-    pub destination: Destination,
-    /// The room.
-    pub room: Room,
-    /// The robot's `UserId`, expanded: the same for every attempt of the occurrence.
-    pub robot: String,
-    /// The media.
-    pub stream: StreamUrl,
-    /// A live source has no position to seek to.
-    pub live: bool,
-    /// The media's length once through.
-    pub length: Option<Duration>,
-    /// `SeekSecond` of an on-time start, whole seconds.
-    pub seek: Duration,
-    /// How often it plays.
-    pub repeat: Repeat,
-    /// What is only passed through to the API.
-    pub options: StartOptions,
-}
 
 /// Why an occurrence waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,22 +147,6 @@ pub enum Adopted {
 
 words!(Adopted { FromWaiting = "waiting", FromRestart = "restart", FromOnAir = "on_air" });
 
-/// A room of an application: what two occurrences can be in conflict about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target {
-    /// The application's `SdkAppId`.
-    pub sdk_app_id: u64,
-    /// The room, with its type.
-    pub room: Room,
-}
-
-impl Playout {
-    /// Where it plays.
-    pub fn target(&self) -> Target {
-        Target { sdk_app_id: self.destination.sdk_app_id, room: self.room.clone() }
-    }
-}
-
 /// The last fault, for people and for the outcome's reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastFault {
@@ -250,6 +213,8 @@ pub struct Occurrence {
     pub confirmed_at: Option<Timestamp>,
     /// The TaskId of its newest task.
     pub task_id: Option<String>,
+    /// What an edit replaced since it was last on air.
+    pub replaced: Replaced,
     /// The last fault.
     pub fault: Option<LastFault>,
     /// The RequestId of the last answer.
@@ -292,6 +257,7 @@ impl Occurrence {
             adopted: None,
             confirmed_at: None,
             task_id: None,
+            replaced: Replaced::Nothing,
             fault: None,
             request_id: None,
         }
@@ -350,6 +316,12 @@ impl Occurrence {
         let percent = self.playout.options.tempo.unwrap_or(Tempo::NORMAL).percent();
         let played_ms = (left.as_millis() * 100).div_ceil(percent.into());
         self.key.start.checked_add(SignedDuration::from_millis(i64::try_from(played_ms).ok()?)).ok()
+    }
+
+    /// Whether `retry.attempts` allows no further attempt.
+    pub fn has_no_tries_left(&self) -> bool {
+        let most = self.policy.retry.attempts;
+        most > 0 && self.tries >= most
     }
 
     /// Whether it is over.

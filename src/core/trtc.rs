@@ -2,6 +2,7 @@
 //! PrivateMapKey, callbacks, and the rule of the limiter. It does not know sockets, schedules, occurrences and the ledger.
 
 pub mod action;
+pub mod advice;
 pub mod callback;
 pub mod envelope;
 pub mod error;

@@ -8,7 +8,7 @@ use super::input::Message;
 use super::records::LedgerRecords;
 use super::{Daemon, Mail, read};
 use crate::clock::Clock;
-use crate::engine::{Call, Incoming, Input, Level, Notice, Reply, Step};
+use crate::engine::{Call, CallReport, Incoming, Input, Level, Notice, Reply, Step};
 use crate::ledger::{Attempt, LedgerError};
 use crate::trtc::Api;
 
@@ -91,7 +91,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 // The call notices that nobody can say more.
                 Call::TakenBack { call } => drop(self.blockers.remove(&call)),
                 Call::SetClockOffset { offset_ms } => caller.api.set_clock_offset(offset_ms),
-                Call::RereadCredentials => caller.api.reread_credentials(),
+                Call::RereadSecrets => {
+                    self.calls.spawn(async move { Some(CallReport::SecretsRead(caller.api.reread_secrets().await)) });
+                }
             }
         }
     }

@@ -53,7 +53,7 @@ macro_rules! columns {
 columns! {
     /// Runs a statement with the values of an occurrence.
     OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
-        key, kind, count, end, playout: _, policy: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt, joined,
+        key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt, joined,
         exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at, task_id,
         fault, request_id,
     } => Occurrence, connection) {
@@ -63,7 +63,7 @@ columns! {
         Once kind = kind.name(),
         Once count = count,
         Each generation = generation,
-        // What is played, by which rules, and what kind of end it has.
+        // What is played, by which rules, what kind of end it has, and what edits left behind.
         Each spec = row::spec(occurrence),
         Each state = state.name(),
         Each wait_until_ms = wait(state).0,

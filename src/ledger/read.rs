@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::{FILE, Ledger, LedgerError, open_read_only, row};
-use crate::engine::{Meta, Recovered, RowNumbers};
-use crate::occurrence::{Occurrence, Orphan, Task};
+use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
+use crate::occurrence::{Key, Occurrence, Orphan, Task};
 
 // The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
 
@@ -40,6 +40,11 @@ const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
 const DOUBTS: &str = "WHERE was_in_doubt = 1 AND tried_ms >= ?1 ORDER BY tried_ms";
+
+/// The newest few of an occurrence, looked for among the newest of all.
+const RETRIES: &str = "SELECT at_ms, who, substr(detail, length(?1) + 1) AS why \
+    FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) \
+    WHERE what = 'retry' AND substr(detail, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
 
 const ORPHANS: &str = "SELECT * FROM orphan WHERE gone_ms IS NULL ORDER BY seen_ms";
 
@@ -117,6 +122,17 @@ impl Reader {
     /// now, however long ago it began.
     pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
         self.occurrences(TROUBLE, params![since.as_millisecond(), limit])
+    }
+
+    /// What gave an occurrence that failed another chance, oldest first: an edit, or other secrets.
+    pub fn retries(&self, key: &Key) -> Result<Vec<RecordedRetry>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(RETRIES)?;
+        let rows = statement.query_map([format!("{key}: ")], |row| {
+            Ok(RecordedRetry { at: row::instant(row, "at_ms")?, who: row.get("who")?, why: row.get("why")? })
+        })?;
+        let mut retries = rows.collect::<Result<Vec<_>, _>>()?;
+        retries.reverse();
+        Ok(retries)
     }
 
     /// Every task that is not known to be gone, oldest first.

@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{
-    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, Policy, State, Task, TaskPhase, WaitReason,
+    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, Policy, Replaced, State, Task, TaskPhase, WaitReason,
 };
 use crate::schedule::JobId;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
@@ -34,6 +34,11 @@ struct Spec {
     options: StartOptions,
     #[serde(flatten)]
     policy: Policy,
+    /// What an attempt in doubt sent before an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubted: Option<Box<Spec>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_moved: bool,
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -42,8 +47,17 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// The `spec` column of an occurrence.
 pub(super) fn spec(occurrence: &Occurrence) -> String {
-    let Playout { destination, room, robot, stream, live, length, seek, repeat, options } = &occurrence.playout;
-    let spec = Spec {
+    let doubted = match &occurrence.replaced {
+        Replaced::Media(sent) => Some(Box::new(spec_of(occurrence, sent))),
+        Replaced::Nothing | Replaced::Place => None,
+    };
+    let spec = Spec { doubted, was_moved: occurrence.replaced == Replaced::Place, ..spec_of(occurrence, &occurrence.playout) };
+    serde_json::to_string(&spec).expect("a struct of plain values is JSON")
+}
+
+fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
+    let Playout { destination, room, robot, stream, live, length, seek, repeat, options } = playout;
+    Spec {
         app: destination.app.clone(),
         sdk_app_id: destination.sdk_app_id,
         region: destination.region.clone(),
@@ -61,8 +75,9 @@ pub(super) fn spec(occurrence: &Occurrence) -> String {
         end: occurrence.end.name().to_owned(),
         options: *options,
         policy: occurrence.policy.clone(),
-    };
-    serde_json::to_string(&spec).expect("a struct of plain values is JSON")
+        doubted: None,
+        was_moved: false,
+    }
 }
 
 /// A row read by [`SELECT_OCCURRENCE`](super::columns::SELECT_OCCURRENCE).
@@ -101,6 +116,11 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         },
         request_id: row.get("request_id")?,
         playout: playout(&spec)?,
+        replaced: match spec.doubted.as_deref() {
+            Some(sent) => Replaced::Media(Box::new(playout(sent)?)),
+            None if spec.was_moved => Replaced::Place,
+            None => Replaced::Nothing,
+        },
         policy: spec.policy,
     })
 }
@@ -215,7 +235,7 @@ fn destination(row: &Row<'_>) -> rusqlite::Result<Destination> {
     Ok(Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? })
 }
 
-fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+pub(super) fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     instant_or_none(row, column)?.ok_or_else(|| broken(column, "null"))
 }
 

@@ -189,6 +189,11 @@ impl EndpointState {
         self.faults.prepend(faults);
     }
 
+    /// Takes another key of the account.
+    pub(super) fn set_secret_key(&mut self, secret_key: &str) {
+        secret_key.clone_into(&mut self.credentials.secret_key);
+    }
+
     pub(super) fn clear_faults(&mut self) {
         self.faults = FaultPlan::default();
     }

@@ -8,14 +8,15 @@
 //! Proxies: an encrypted endpoint is reached through `HTTPS_PROXY` when the environment names one, as operators behind a proxy
 //! expect; a loopback endpoint never is. Compression is not asked for, so that a compressed answer is not an envelope.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -23,6 +24,7 @@ use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
 use super::{Api, SecretMask, envelope};
+use crate::engine::SecretsRead;
 
 pub mod endpoint;
 
@@ -72,6 +74,24 @@ pub struct Secrets {
     pub apps: BTreeMap<String, AppKey>,
 }
 
+impl Secrets {
+    /// Returns the names, as the settings have them, of those that differ.
+    pub fn differing(&self, other: &Secrets) -> Vec<String> {
+        let (before, now) = (self.by_name(), other.by_name());
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
+    }
+
+    /// Each by its name. No copy is made: what is wiped when it is dropped stays the only one.
+    fn by_name(&self) -> BTreeMap<String, &str> {
+        let Credentials { secret_id, secret_key, token } = &self.credentials;
+        let account = [("secret_id", Some(secret_id.as_str())), ("secret_key", Some(secret_key.expose_secret()))];
+        let account = account.into_iter().chain([("token", token.as_ref().map(ExposeSecret::expose_secret))]);
+        let account = account.filter_map(|(name, secret)| Some((format!("account.{name}"), secret?)));
+        account.chain(self.apps.iter().map(|(name, app)| (format!("apps.{name}.secret_key"), app.key.expose_secret()))).collect()
+    }
+}
+
 type Source = Arc<dyn Fn() -> Result<Secrets, String> + Send + Sync>;
 
 /// The API of an endpoint. Keep it for as long as the process lives: it holds the connections.
@@ -81,15 +101,14 @@ pub struct HttpApi {
     limits: Limits,
     source: Source,
     secrets: RwLock<Arc<Secrets>>,
-    stale: AtomicBool,
-    /// One reading at a time; the others wait for its result.
-    reading: tokio::sync::Mutex<()>,
+    /// One reading at a time, also of a disk that does not answer.
+    reading: Arc<tokio::sync::Mutex<()>>,
     clock_offset_ms: AtomicI64,
 }
 
 impl HttpApi {
     /// Reads the secrets for the first time and prepares to connect. Fails when they cannot be read, or when the host has
-    /// no certificates to trust. `source` is called again after [`Api::reread_credentials`], on a thread that may wait for
+    /// no certificates to trust. `source` is called again by [`Api::reread_secrets`], on a thread that may wait for
     /// files.
     pub fn new(
         endpoint: Endpoint,
@@ -121,29 +140,32 @@ impl HttpApi {
             limits,
             source: Arc::new(source),
             secrets: RwLock::new(Arc::new(secrets)),
-            stale: AtomicBool::new(false),
-            reading: tokio::sync::Mutex::new(()),
+            reading: Arc::default(),
             clock_offset_ms: AtomicI64::new(0),
         })
     }
 
-    /// Returns the secrets, read again if that was asked for. After a reading that fails, the next request reads again.
-    async fn secrets(&self) -> Result<Arc<Secrets>, String> {
-        if self.stale.load(Ordering::Acquire) {
-            let _one_at_a_time = self.reading.lock().await;
-            if self.stale.load(Ordering::Acquire) {
-                let source = self.source.clone();
-                let read = tokio::task::spawn_blocking(move || source()).await;
-                let secrets = read.map_err(|_| "reading the credentials failed".to_owned())??;
-                *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
-                self.stale.store(false, Ordering::Release);
-            }
-        }
-        Ok(self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone())
+    /// The secrets in use.
+    fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn sign(&self, request: &Request, now: Timestamp) -> Result<SignedRequest, String> {
-        let secrets = self.secrets().await?;
+    /// Reads the secrets once more. A reading that takes too long keeps others from beginning until it ends.
+    async fn read_secrets(&self) -> Result<Secrets, String> {
+        let too_long = |_| "reading them takes too long".to_owned();
+        let one_at_a_time = timeout(self.limits.answer, Arc::clone(&self.reading).lock_owned()).await.map_err(too_long)?;
+        let source = self.source.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = source();
+            drop(one_at_a_time);
+            read
+        });
+        let read = timeout(self.limits.answer, reading).await.map_err(too_long)?;
+        read.map_err(|_| "this is a bug of ingestd: see the log".to_owned())?
+    }
+
+    fn sign(&self, request: &Request, now: Timestamp) -> Result<SignedRequest, String> {
+        let secrets = self.secrets();
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
         let mut request = request.clone();
@@ -209,11 +231,9 @@ impl HttpApi {
 impl Api for HttpApi {
     async fn call(&self, request: Request, now: Timestamp) -> Answer {
         let action = request.body.action();
-        // A secret may lie on a disk that does not answer; a call always comes back.
-        let signed = match timeout(self.limits.answer, self.sign(&request, now)).await {
-            Ok(Ok(signed)) => signed,
-            Ok(Err(why)) => return Answer::bare(Err(Fault::Unsendable(why))),
-            Err(_) => return Answer::bare(Err(Fault::Unsendable("reading the credentials takes too long".to_owned()))),
+        let signed = match self.sign(&request, now) {
+            Ok(signed) => signed,
+            Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
         };
         let exchange = timeout(self.limits.answer, self.exchange(action, signed));
         exchange.await.unwrap_or_else(|_| Answer::bare(Err(Fault::Timeout)))
@@ -245,8 +265,17 @@ impl Api for HttpApi {
         self.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
-    fn reread_credentials(&self) {
-        self.stale.store(true, Ordering::Release);
+    async fn reread_secrets(&self) -> SecretsRead {
+        let secrets = match self.read_secrets().await {
+            Ok(secrets) => secrets,
+            Err(why) => return SecretsRead::Failed { why },
+        };
+        let which = self.secrets().differing(&secrets);
+        if which.is_empty() {
+            return SecretsRead::Same;
+        }
+        *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
+        SecretsRead::Changed { which }
     }
 }
 

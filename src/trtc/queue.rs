@@ -31,6 +31,11 @@ impl Queues {
         self.0.of(action)
     }
 
+    /// Returns how many requests of each action may leave in a second now.
+    pub fn rates(&self) -> PerAction<usize> {
+        PerAction::new(|action| self.of(action).rate())
+    }
+
     /// Returns how many requests wait in each queue.
     pub fn waiting(&self) -> PerAction<usize> {
         PerAction::new(|action| self.of(action).waiting())
@@ -107,6 +112,11 @@ impl Queue {
     /// Counts so many requests as just sent: those that an earlier daemon may have sent.
     pub fn count_as_used(&self, count: usize) {
         self.shared.lock().limiter.count_as_used(count, self.shared.now());
+    }
+
+    /// How many requests may leave in a second now.
+    pub fn rate(&self) -> usize {
+        self.shared.lock().limiter.rate_at(self.shared.now())
     }
 
     /// How many requests wait.

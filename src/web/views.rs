@@ -78,6 +78,7 @@ pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<
     let app_state = &shared.app_state;
     let state = app_state.status.borrow().clone();
     let in_force = app_state.in_force.borrow().clone();
+    let secrets = state.secrets;
     let schedule = &in_force.generation.schedule;
     let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
@@ -94,6 +95,7 @@ pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<
             state,
         },
         ledger: ledger.map_err(|error| error.to_string()),
+        secrets,
         zone_source: app_state.zones.data.source.clone(),
         zone_version: app_state.zones.data.version.clone(),
     };

@@ -105,6 +105,6 @@ async fn a_token_that_expired_is_fixed_by_reading_it_again() {
     let token = move || Some(["old", "new"][reading.fetch_add(1, std::sync::atomic::Ordering::Relaxed)].to_owned());
     let api = rehearsal(|config| config.token = Some("new".to_owned()), token).await;
     assert_eq!(refused(&api.call(start(Room::Integer(42)), now()).await), (Class::RetryOnce, true));
-    api.reread_credentials();
+    api.reread_secrets().await;
     started(&api.call(start(Room::Integer(42)), now()).await);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use ingestd::engine::SecretsRead;
 use ingestd::trtc::{Answer, Api, AppKey, Body, Destination, Endpoint, Fault, HttpApi, Request, StreamUrl, Success};
 
 use super::disguise::{DISGUISES, STREAM, Sent, leaks, play_back};
@@ -21,7 +22,7 @@ async fn a_clock_offset_moves_signatures_and_tickets_alike() {
 }
 
 #[tokio::test]
-async fn credentials_are_read_again_when_asked_and_once_more_when_that_fails() {
+async fn secrets_are_read_again_when_asked_and_those_in_use_stay_when_that_fails() {
     let server = well_behaved();
     let endpoint = Endpoint::parse(&server.url()).expect("loopback");
     let readings = Arc::new(Mutex::new(0));
@@ -34,7 +35,11 @@ async fn credentials_are_read_again_when_asked_and_once_more_when_that_fails() {
                 2 => Err("`/run/token` cannot be read".to_owned()),
                 reading => {
                     let mut secrets = secrets();
-                    secrets.credentials.token = Some(format!("token-{reading}").into());
+                    secrets.credentials.token = Some(format!("token-{}", reading.min(3)).into());
+                    if *readings == 5 {
+                        let key = AppKey { key: "another".into(), private_map_key: false };
+                        secrets.apps.insert("main".to_owned(), key);
+                    }
                     Ok(secrets)
                 }
             }
@@ -45,12 +50,16 @@ async fn credentials_are_read_again_when_asked_and_once_more_when_that_fails() {
     api.call(describe("t"), now()).await;
     api.call(describe("t"), now()).await;
     assert_eq!(tokens(), ["token-1", "token-1"]);
-    api.reread_credentials();
-    assert_eq!(api.call(describe("t"), now()).await.result, Err(Fault::Unsendable("`/run/token` cannot be read".to_owned())));
-    assert_eq!(tokens().len(), 2, "nothing was sent");
+    let changed = |name: &str| SecretsRead::Changed { which: vec![name.to_owned()] };
+    assert_eq!(api.reread_secrets().await, SecretsRead::Failed { why: "`/run/token` cannot be read".to_owned() });
+    api.call(describe("t"), now()).await;
+    assert_eq!(tokens()[2..], ["token-1"], "what was read before may be good still");
+    assert_eq!(api.reread_secrets().await, changed("account.token"));
     tokio::join!(api.call(describe("t"), now()), api.call(describe("t"), now()));
-    assert_eq!(tokens()[2..], ["token-3", "token-3"]);
-    assert_eq!(*readings.lock().expect("nobody panicked"), 3);
+    assert_eq!(tokens()[3..], ["token-3", "token-3"]);
+    assert_eq!(api.reread_secrets().await, SecretsRead::Same);
+    assert_eq!(api.reread_secrets().await, changed("apps.main.secret_key"));
+    assert_eq!(*readings.lock().expect("nobody panicked"), 5, "nothing is read unless somebody asks");
 }
 
 #[tokio::test]

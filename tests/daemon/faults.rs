@@ -91,10 +91,12 @@ fn an_internal_error_is_tried_again_until_it_is_on_air() {
 }
 
 #[test]
-fn a_bad_stream_url_fails_at_once_and_the_others_go_on() {
+fn a_bad_stream_url_fails_when_its_window_closes_and_the_others_go_on() {
     let (row, calls, tasks) = of("bad-url");
     assert_eq!(*outcome(row), Outcome::Failed(Failure::Code("InvalidParameter.StreamUrl".to_owned())));
-    assert_eq!((row.attempts, row.was_in_doubt, calls.len(), tasks.len()), (1, false, 1, 0));
+    // At once, 5 s later, and in the last moment of its window of 6 s.
+    assert_eq!((row.attempts, row.was_in_doubt, calls.len(), tasks.len()), (3, false, 3, 0));
+    assert_eq!(codes(calls), [Some("InvalidParameter.StreamUrl"); 3]);
     let (calm, calls, tasks) = of("calm");
     assert_eq!(*outcome(calm), Outcome::EndedPlanned);
     assert_eq!((calm.attempts, calm.was_in_doubt, calls.len(), tasks.len()), (1, false, 1, 1));

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use ingestd::sandbox::{Answered, FaultEffect, FaultRule};
+use ingestd::trtc::Action;
 
-use super::rig::{Rig, once, soon, wait_until};
+use super::rig::{Rig, once, soon, wait_for, wait_until};
 
 const STARTS: usize = 100;
 
@@ -42,6 +43,33 @@ fn hundred_at_once(what: &str, faults: Vec<FaultRule>) {
 #[test]
 fn a_hundred_starts_at_one_instant_are_all_on_air_and_none_is_over_the_limit() {
     hundred_at_once("warm", Vec::new());
+}
+
+#[test]
+fn after_an_outage_a_hundred_starts_are_on_air_without_waiting_for_their_backoff() {
+    let rig = Rig::new(vec![FaultRule::error("InternalError").action(Action::Start)]);
+    let start = soon(3);
+    let job = |number| {
+        let once = once(start);
+        format!("  j{number:03}: {{ once: {once}, for: 5m, room: {number}, stream: https://cdn.example.com/a.mp4, length: 5m }}\n")
+    };
+    rig.jobs(&(1..=STARTS).map(job).collect::<String>());
+    let daemon = rig.started();
+    // Long enough that most wait for 10 s and more.
+    wait_for(start + Duration::from_secs(20));
+    rig.sandbox.clear_faults();
+    let back = jiff::Timestamp::now();
+    wait_until("all are on air", || {
+        let rows = rig.rows();
+        (rows.len() == STARTS && rows.iter().all(|row| row.on_air_at.is_some())).then_some(())
+    });
+    let accepted = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.answered == Answered::Ok && arrival.effect);
+    let last = accepted.filter(|arrival| arrival.action == "StartStreamIngest").map(|arrival| arrival.at).max().expect("a hundred");
+    let took = last.duration_since(back).as_millis();
+    println!("{STARTS} starts after an outage of 20 s: the last arrived {took} ms after its end");
+    assert_eq!(rig.sandbox.rejections(), 0);
+    assert!(took < 12_000, "{took} ms: the backoff alone would be 15 s and more");
+    daemon.stop();
 }
 
 #[test]

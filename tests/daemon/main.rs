@@ -9,6 +9,7 @@ mod demo;
 mod disguise;
 mod disk;
 mod faults;
+mod fixes;
 mod kills;
 mod limit;
 mod log_reader;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use ingestd::engine::{
     Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order,
-    Prepared, Records, Recovered, SendFlag, Step, StopTarget, TakenOver, Write,
+    Prepared, Records, Recovered, SecretsRead, SendFlag, Step, StopTarget, TakenOver, Write,
 };
 use ingestd::occurrence::{Key, NotSent, Occurrence, State, TaskPhase, TaskStep};
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
+use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Answer, Fault, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
@@ -71,7 +72,8 @@ impl Bench {
     /// Takes over an empty ledger at this time, with these jobs.
     pub(crate) fn begin(time: &str, jobs: &str) -> Bench {
         let (schedule, rows, wall, boot) = (read(jobs), Rows::default(), at(time), Duration::from_hours(1));
-        let options = DaemonOptions { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let (rate, secrets) = (NonZeroU32::new(20).expect("not zero"), SecretPlaces::default());
+        let options = DaemonOptions { rate, require_sync: false, past: Timestamp::MIN, secrets };
         let accepted = Generation { number: 1, schedule: Arc::clone(&schedule) };
         let recovered = Recovered::default();
         let TakenOver { engine, step, .. } =
@@ -188,6 +190,11 @@ impl Bench {
                 ["order", "stop", "all"] => incoming.inputs.push(order(Command::Stop(StopTarget::All))),
                 ["order", "stop", "task", id] => incoming.inputs.push(order(Command::Stop(StopTarget::Task(id.to_owned())))),
                 ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
+                ["orphan", task_id, ref what @ ..] => {
+                    let answer = answer(Err(fault(&what.join(" "))));
+                    incoming.reports.push(CallReport::Orphan { task_id: task_id.to_owned(), answer });
+                }
+                ["secrets", ref what @ ..] => incoming.reports.push(CallReport::SecretsRead(secrets(what))),
                 ["order", "confirm"] => incoming.inputs.push(order(Command::ConfirmClock)),
                 _ => panic!("`{part}` is not an input"),
             }
@@ -253,6 +260,15 @@ impl Bench {
 
 fn answer(result: Result<Success, Fault>) -> Answer {
     Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None }
+}
+
+/// What a reading of the secrets brought.
+fn secrets(what: &[&str]) -> SecretsRead {
+    match what {
+        ["same"] => SecretsRead::Same,
+        ["changed", which @ ..] => SecretsRead::Changed { which: which.iter().map(|name| (*name).to_owned()).collect() },
+        why => SecretsRead::Failed { why: why.join(" ") },
+    }
 }
 
 /// A `Date`: of the day, or of another.
@@ -368,7 +384,7 @@ fn call(call: &Call) -> String {
         Call::TakenBack { call } => format!("call {call} is taken back"),
         Call::Warm { connections } => format!("open {connections} connections"),
         Call::SetClockOffset { offset_ms } => format!("sign {offset_ms} ms ahead"),
-        Call::RereadCredentials => "read the credentials anew".to_owned(),
+        Call::RereadSecrets => "read the secrets again".to_owned(),
     }
 }
 

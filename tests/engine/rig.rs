@@ -13,6 +13,7 @@ use ingestd::engine::{
 };
 use ingestd::occurrence::{Key, State};
 use ingestd::schedule::Schedule;
+use ingestd::trtc::advice::SecretPlaces;
 use jiff::Timestamp;
 
 /// How often each row was recorded, less how often it was removed; and the state in which it was recorded last.
@@ -45,7 +46,12 @@ impl Rig {
     /// Takes over a new ledger.
     pub(crate) fn begin(schedule: Arc<Schedule>, now: Timestamp) -> Rig {
         let (rows, boot) = (Rows::default(), Duration::from_hours(1));
-        let options = DaemonOptions { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let options = DaemonOptions {
+            rate: NonZeroU32::new(20).expect("not zero"),
+            require_sync: false,
+            past: Timestamp::MIN,
+            secrets: SecretPlaces::default(),
+        };
         let accepted = Generation { number: 1, schedule: Arc::clone(&schedule) };
         let past = Vec::<PastGeneration>::new();
         let reading = ClockReading { wall: now, boot, synchronised: None, synchronised_at: None };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{
-    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase,
-    WaitReason,
+    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task,
+    TaskPhase, WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::start_options::{START_PARAMETERS, Takes};
@@ -147,9 +147,12 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
         adopted,
     );
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
-    let parts = (name, end(), playout(), policy(), state(), counts, doubts, (times, losses), texts);
-    parts.prop_map(|(name, end, playout, policy, state, counts, doubts, (times, losses), texts)| {
+    let sent = playout().prop_map(|sent| Replaced::Media(Box::new(sent)));
+    let played = (playout(), prop_oneof![Just(Replaced::Nothing), Just(Replaced::Place), sent]);
+    let parts = (name, end(), played, policy(), state(), counts, doubts, (times, losses), texts);
+    parts.prop_map(|(name, end, played, policy, state, counts, doubts, (times, losses), texts)| {
         let (start, job, kind) = name;
+        let (playout, replaced) = played;
         let (attempts, tries, restarts, generation) = counts;
         let (was_in_doubt, in_doubt, joined) = doubts;
         let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
@@ -182,6 +185,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             adopted,
             confirmed_at,
             task_id,
+            replaced,
             fault,
             request_id,
         };

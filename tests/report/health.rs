@@ -4,6 +4,7 @@ use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
 use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason};
 use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, warnings};
+use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rows::{armed, ended, fault, missed, on_air, task};
@@ -28,6 +29,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
             state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
         ledger: Ok(ledger),
+        secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
         zone_version: "2026b".to_owned(),
     }

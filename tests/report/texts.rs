@@ -8,6 +8,7 @@ use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
 use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Settings, Source};
+use ingestd::trtc::advice::SecretPlace;
 use ingestd::trtc::{PerAction, Repeat, Room};
 use jiff::SignedDuration;
 
@@ -84,7 +85,7 @@ on air, in UTC:
 const TROUBLE: &str = "\
 trouble in the last 24 hours, in UTC:
   05:00:00  news  main/lobby  failed (AuthFailure.SecretIdNotFound): The SecretId is not found.
-      the account's keys were refused: check `account.secret_id` and `account.secret_key`
+      the account's keys were refused: check `account.secret_id` and `account.secret_key`; a corrected file is read again by itself
   2026-11-21 22:20:00  jingle  main/lobby  missed (down), 12 times
       no daemon ran at its start: see why in the service's log
 ";
@@ -121,6 +122,25 @@ generation 12, accepted at 2026-11-22T08:00:00Z: 5 jobs
 2 starts, 0 stops and 1 describes wait for the limiter; what is on air is looked at every 30 s
 ";
     assert_eq!(text(&input), [head, ON_AIR, NEXT, TROUBLE, &footer()].join("\n"));
+}
+
+#[test]
+fn a_rate_that_is_lowered_is_shown() {
+    let mut input = input(ledger());
+    let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };
+    state.written_rate = 20;
+    state.rate = PerAction::new(|action| if action.word() == "start" { 10 } else { 20 });
+    let line = "\n10 starts a second may leave, and not 20: the endpoint rejects more; it rises again slowly\n";
+    assert!(text(&input).contains(line), "{}", text(&input));
+}
+
+#[test]
+fn a_credential_that_was_refused_is_changed_by_a_restart_and_no_reload() {
+    let mut input = input(ledger());
+    input.secrets.account = SecretPlace::Credential;
+    let told = text(&input);
+    let advice = told.lines().find(|line| line.contains("keys were refused")).expect("the advice");
+    assert!(advice.contains("`systemctl restart ingestd`, and shows stay on air") && !advice.contains("reload"), "{advice}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ingestd::daemon::Handle;
+use ingestd::engine::SecretsRead;
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Answer, Api, Body, Fault, Repeat, Request, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
@@ -367,5 +368,7 @@ impl Api for SimApi {
 
     fn set_clock_offset(&self, _offset_ms: i64) {}
 
-    fn reread_credentials(&self) {}
+    async fn reread_secrets(&self) -> SecretsRead {
+        SecretsRead::Same
+    }
 }

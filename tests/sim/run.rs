@@ -12,6 +12,7 @@ use ingestd::engine::{DaemonOptions, Generation, Notice, PastGeneration};
 use ingestd::ledger::{FILE, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
+use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
@@ -281,6 +282,7 @@ impl World<'_> {
             rate: NonZeroU32::new(self.plan.rate).expect("not zero"),
             require_sync: false,
             past: begin() - SignedDuration::from_hours(24),
+            secrets: SecretPlaces::default(),
         };
         trace_line(
             &self.clock,

@@ -1,6 +1,6 @@
 //! Edits of the schedule while it plays, and what operators stop.
 
-use ingestd::engine::{Command, StopTarget};
+use ingestd::engine::{Command, SecretsRead, StopTarget};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Fault};
 
@@ -212,4 +212,77 @@ async fn a_job_that_must_not_be_late_and_is_added_after_its_start_is_missed() {
     story.reload(&format!("{PROMO}  late: {{at: '10:00', for: 1h, room: hall, late: skip}}\n")).await;
     story.until("10:01").await;
     assert_eq!(story.rows(), ["promo 10:00 on_air", "late 10:00 missed (late)"]);
+}
+
+fn refused(code: &str, times: usize) -> InjectedFault {
+    let fault = Fault::Rejected { code: code.to_owned(), message: String::new() };
+    InjectedFault { action: Action::Start, of: "promo", fault, effect: false, times }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_show_that_is_fixed_while_nobody_is_there_is_tried_by_the_next_daemon() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.inject_fault(refused("InvalidParameter.StreamUrl", 1));
+    story.until("10:00:10").await;
+    story.stop().await;
+    story.edit("  promo: {at: '10:00', for: 1h, repeat: forever, robot: other}\n");
+    story.start();
+    story.until("10:00:11").await;
+    let sent = story.sent();
+    assert_eq!((sent.len(), sent[1].as_str()), (2, "10:00:10.000 start other lobby: t-1"), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_are_taken_by_the_next_daemon_though_the_schedule_is_the_same() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.inject_fault(refused("FailedOperation.SdkAppIdNotExist", 1));
+    story.until("10:00:10").await;
+    story.stop().await;
+    story.set_app(1_400_000_002, PROMO);
+    story.start();
+    story.until("10:00:11").await;
+    let row = &story.history()[0];
+    assert_eq!((row.attempts, row.state.name(), row.playout.destination.sdk_app_id), (2, "on_air", 1_400_000_002));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_secrets_are_read_again_and_by_the_next_daemon_too() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.inject_fault(refused("AuthFailure.SecretIdNotFound", 2));
+    story.until("10:00:20").await;
+    // The service was restarted, because a credential is read only then.
+    story.stop().await;
+    story.start();
+    story.until("10:00:21").await;
+    assert_eq!(story.sent().len(), 2, "it is tried at once, and refused again");
+    story.cloud().secrets = Some(SecretsRead::Changed { which: vec!["account.secret_id".to_owned()] });
+    story.until("10:00:35").await;
+    assert_eq!(story.rows(), ["promo 10:00 on_air"], "nobody asked: a show waits for it");
+    let reader = ingestd::ledger::Reader::open(story.folder.path()).expect("readable");
+    let retries = reader.retries(&story.history()[0].key).expect("readable");
+    let retries: Vec<_> = retries.iter().map(|retry| format!("{}: {}", retry.who, retry.why)).collect();
+    assert_eq!(
+        retries,
+        [
+            "restart: the secrets were read when the daemon began",
+            "ingestd: the secrets were read again; `account.secret_id` changed"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_an_edit_left_behind_survives_a_restart() {
+    let mut story = Story::begin("09:59", PROMO);
+    let lost = InjectedFault { action: Action::Start, of: "promo", fault: Fault::Timeout, effect: true, times: 1 };
+    story.inject_fault(lost);
+    story.until("10:00:05").await;
+    story.reload("  promo: {at: '10:00', for: 1h, repeat: forever, stream: https://cdn.example.com/other.mp4}\n").await;
+    story.until("10:00:10.015").await;
+    assert_eq!(story.history()[0].playout.stream.reveal(), "https://cdn.example.com/other.mp4");
+    story.kill().await;
+    story.start();
+    story.until("10:01").await;
+    let row = &story.history()[0];
+    let plays = row.playout.stream.reveal();
+    assert_eq!((row.state.name(), plays), ("on_air", "https://cdn.example.com/x.mp4"), "what began before the edit plays");
 }

@@ -3,5 +3,6 @@
 
 mod edits;
 mod faults;
+mod outages;
 mod rooms;
 mod story;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use ingestd::clock::Clock;
 use ingestd::daemon::{Daemon, Handle};
-use ingestd::engine::{Command, DaemonOptions, Generation, Order, PastGeneration, Prepared, Reply};
+use ingestd::engine::{Command, DaemonOptions, Generation, Order, PastGeneration, Prepared, Reply, SecretsRead};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Occurrence, State};
 use ingestd::schedule::{self, Schedule, Settings, Source};
+use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::{Action, Answer, Api, Body, Fault, Request, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -111,6 +112,8 @@ pub(crate) struct Cloud {
     /// Task, robot and room of what runs.
     pub(crate) running: Vec<(String, String, String)>,
     pub(crate) injected_faults: VecDeque<InjectedFault>,
+    /// What the next reading of the secrets brings.
+    pub(crate) secrets: Option<SecretsRead>,
     started: usize,
 }
 
@@ -205,7 +208,9 @@ impl Api for StoryApi {
 
     fn set_clock_offset(&self, _offset_ms: i64) {}
 
-    fn reread_credentials(&self) {}
+    async fn reread_secrets(&self) -> SecretsRead {
+        self.cloud().secrets.take().unwrap_or(SecretsRead::Same)
+    }
 }
 
 /// A daemon that runs.
@@ -228,8 +233,13 @@ pub(crate) struct Story {
 
 /// Reads a schedule as `run` does.
 pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
+    read_for(1_400_000_001, jobs)
+}
+
+/// The same, for an application of this number.
+fn read_for(sdk_app_id: u64, jobs: &str) -> Arc<Schedule> {
     let text = format!("timezone: UTC\ndefaults:\n  room: lobby\n  stream: https://cdn.example.com/x.mp4\njobs:\n{jobs}");
-    let settings = Settings { apps: Some([(Arc::from("main"), 1_400_000_001)].into()), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings { apps: Some([(Arc::from("main"), sdk_app_id)].into()), region: Some(Arc::from("ap-singapore")) };
     let sources = [Source { name: Arc::from("story.yaml"), text }];
     let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
     Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))
@@ -255,7 +265,12 @@ impl Story {
         let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
         let former = vec![PastGeneration { generation: accepted.clone(), until: self.clock.now() }];
         let said = Arc::clone(&self.said);
-        let rules = DaemonOptions { rate: NonZeroU32::new(20).expect("not zero"), require_sync: false, past: Timestamp::MIN };
+        let rules = DaemonOptions {
+            rate: NonZeroU32::new(20).expect("not zero"),
+            require_sync: false,
+            past: Timestamp::MIN,
+            secrets: SecretPlaces::default(),
+        };
         let observe = Box::new(move |happening: &ingestd::engine::Notice| {
             let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
             said.lock().expect("no panic").push(format!("{job}{}", happening.text));
@@ -322,6 +337,21 @@ impl Story {
         let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
         let prepared = Box::new(Prepared::new(generation, &before, at(time)));
         self.order(Command::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
+    }
+
+    /// The schedule is edited while nobody is there to take it up.
+    pub(crate) fn edit(&mut self, jobs: &str) {
+        self.generation += 1;
+        self.schedule = read(jobs);
+    }
+
+    /// The settings give the application another number.
+    pub(crate) fn set_app(&mut self, sdk_app_id: u64, jobs: &str) {
+        self.schedule = read_for(sdk_app_id, jobs);
+    }
+
+    pub(crate) fn cloud(&self) -> MutexGuard<'_, Cloud> {
+        self.api.cloud()
     }
 
     pub(crate) fn inject_fault(&self, fault: InjectedFault) {

@@ -1,6 +1,6 @@
-//! Reload: the schedule files are read again, checked, compared with what is in force, kept, and then given to the daemon. SIGHUP and
-//! the control socket do the same. If anything is wrong, the last good schedule stays in force and the status says so. Refuses to know
-//! what happens to what is on air: the daemon decides that.
+//! Reload: the schedule files and the secrets are read again. The schedule is checked, compared with what is in force, kept, and then
+//! given to the daemon. SIGHUP and the control socket do the same. If anything is wrong with it, the last good schedule stays in force
+//! and the status says so. Refuses to know what happens to what is on air: the daemon decides that.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,12 +17,13 @@ use crate::clock;
 use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::engine::{Command, Generation, Order, Prepared, Reply};
+use crate::engine::{Command, Generation, Order, Prepared, Reply, SecretsRead};
 use crate::ledger::Reader;
 use crate::ledger::sources;
 use crate::schedule::difference::Difference;
 use crate::schedule::{Schedule, Source};
 use crate::systemd::Manager;
+use crate::trtc::Api;
 use crate::web::InForce;
 use crate::web::control::Reloader;
 
@@ -49,6 +50,18 @@ pub(super) struct Reload {
     in_force: watch::Sender<InForce>,
     /// The sources in force. Held over a whole reload: one at a time.
     sources: Mutex<Vec<Source>>,
+    reread: Reread,
+}
+
+/// Reads the secrets again.
+pub(super) type Reread = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = SecretsRead> + Send>> + Send + Sync>;
+
+/// The secrets of this API.
+pub(super) fn reread<A: Api>(api: Arc<A>) -> Reread {
+    Arc::new(move || -> Pin<Box<dyn Future<Output = SecretsRead> + Send>> {
+        let api = Arc::clone(&api);
+        Box::pin(async move { api.reread_secrets().await })
+    })
 }
 
 /// What was read.
@@ -66,6 +79,7 @@ impl Reload {
         folder: PathBuf,
         (handle, manager): (Handle, Arc<Manager>),
         (first, sources): (InForce, Vec<Source>),
+        reread: Reread,
     ) -> Reload {
         Reload {
             settings_digest: settings_digest(context).ok(),
@@ -77,6 +91,7 @@ impl Reload {
             manager,
             in_force: watch::Sender::new(first),
             sources: Mutex::new(sources),
+            reread,
         }
     }
 
@@ -100,12 +115,25 @@ impl Reload {
         let mut sources = self.sources.lock().await;
         log_failure(self.manager.reloading(clock::monotonic_us()));
         let reply = self.take(&mut sources, &who, force).await;
+        let reply = self.reread_secrets(&who, reply).await;
         log_failure(self.manager.ready());
         let in_force = self.in_force.borrow().clone();
         let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
         let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
         log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
         reply
+    }
+
+    /// Reads the secrets again, whatever came of the schedule, and adds what came of that. The schedule comes first: what is tried with
+    /// other secrets should be what was edited.
+    async fn reread_secrets(&self, who: &str, reply: Reply) -> Reply {
+        let read = (self.reread)().await;
+        let told = self.handle.order(Order { who: who.to_owned(), command: Command::TakeSecrets(read) }).await;
+        let told = told.unwrap_or_else(|why| vec![why]);
+        match reply {
+            Ok(lines) => Ok(lines.into_iter().chain(told).collect()),
+            Err(why) => Err([vec![why], told].concat().join("\n")),
+        }
     }
 
     async fn take(self: &Arc<Reload>, sources: &mut Vec<Source>, who: &str, force: bool) -> Reply {

@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call_report::Blocker;
 use super::send_flag::SendFlag;
-use crate::occurrence::{End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, State, WaitReason, play_together};
+use crate::occurrence::{
+    End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, Playout, State, WaitReason, play_together,
+};
 use crate::schedule::Late;
 
 /// How long before its bound in the cloud a task is renewed.
@@ -22,10 +24,21 @@ pub(super) struct Airing {
     pub(super) bound: Option<Timestamp>,
     /// Why its attempt was claimed and could not be sent for a while.
     pub(super) held_back: Option<MissedReason>,
-    /// Whether it is tried slowly, as was told.
-    pub(super) is_slow: bool,
     /// Whether its start was punctual when an edit took it back from the queue: then it is not judged again.
     pub(super) was_punctual: bool,
+    /// For which fault it is tried slowly, as was told.
+    pub(super) told_slow: Option<String>,
+    /// What an edit has it play as soon as it is off the air.
+    pub(super) edit: Option<Edit>,
+}
+
+/// What an edit has an occurrence play.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Edit {
+    pub(super) playout: Playout,
+    /// The schedule that says so, and who had it accepted.
+    pub(super) generation: i64,
+    pub(super) who: String,
 }
 
 /// A call that waits or was sent.
@@ -39,7 +52,7 @@ pub(super) struct UnderWay {
 
 impl Airing {
     pub(super) fn new(occurrence: Occurrence) -> Airing {
-        Airing { occurrence, call: None, bound: None, held_back: None, is_slow: false, was_punctual: false }
+        Airing { occurrence, call: None, bound: None, held_back: None, told_slow: None, was_punctual: false, edit: None }
     }
 
     /// Whether an attempt of it was claimed and not answered.
@@ -55,6 +68,16 @@ impl Airing {
     /// The row of the call that is under way.
     pub(super) fn call_row(&self) -> Option<i64> {
         self.call.as_ref().map(|call| call.row)
+    }
+
+    /// Whether it is off the air, and may be tried again: what is sent next follows the schedule. A task that is only handed over to
+    /// itself keeps what it plays.
+    pub(super) fn takes_edits(&self) -> bool {
+        match self.occurrence.state {
+            State::Waiting { why: WaitReason::Restart, .. } => self.occurrence.lost_at.is_some(),
+            State::Waiting { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether both may have the room at once.
@@ -86,11 +109,8 @@ impl Airing {
             State::Waiting { .. } if is_held => self.expires_at(),
             // Claimed, and not on the disk: its permission may come too late.
             State::Armed | State::Calling if is_held && self.call.is_none() => self.expires_at(),
-            State::Waiting { until, why: WaitReason::Yield } => {
-                // Whoever has the room is asked; time says only when it is too late.
-                self.expires_at().map_or(Some(until), |expires| Some(expires.min(until)))
-            }
-            State::Waiting { until, .. } => Some(until),
+            // What waits for a room or for an edit has no time of its own; time says only when it is too late.
+            State::Waiting { until, .. } => self.expires_at().map_or(Some(until), |expires| Some(expires.min(until))),
             State::OnAir if is_held => self.end_at(),
             State::OnAir => [self.end_at(), self.renew_at()].into_iter().flatten().min(),
             _ => None,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::airing::{Airing, UnderWay};
+use super::airing::{Airing, Edit, UnderWay};
 use super::call_report::Blocker;
 use super::notice::{Level, Notice};
 use super::occupancy::Occupancy;
@@ -16,6 +16,7 @@ use super::tasks::Tasks;
 use super::write::Write;
 use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
+use crate::trtc::advice::SecretPlaces;
 
 /// All of them.
 pub(super) struct Airings {
@@ -24,6 +25,8 @@ pub(super) struct Airings {
     pub(super) tasks: Tasks,
     /// Why no start may leave, if none may.
     pub(super) held: Option<MissedReason>,
+    /// Where the secrets are kept, for advice.
+    pub(super) secrets: SecretPlaces,
     last_step: Timestamp,
 }
 
@@ -35,6 +38,7 @@ impl Airings {
             occupancy: Occupancy::default(),
             tasks: Tasks::new(rate),
             held: None,
+            secrets: SecretPlaces::default(),
             last_step: Timestamp::MIN,
         }
     }
@@ -156,11 +160,7 @@ impl Airings {
                 notice.add_hint(&next, retry_after);
             }
             if matches!(next.state, State::Waiting { .. }) {
-                let is_slow = event.slows_down(&next, step.now);
-                if is_slow {
-                    notice.add_slow(airing.is_slow);
-                }
-                airing.is_slow = is_slow;
+                airing.told_slow = notice.add_slow(&next, &event, airing.told_slow.take(), self.secrets);
             }
             step.notices.push(notice);
         }
@@ -194,6 +194,21 @@ impl Airings {
         self.occupancy.leave(&airing.occurrence);
         self.occupancy.enter(&next);
         airing.occurrence = next;
+    }
+
+    /// Keeps what an edit has an occurrence play, until it is off the air.
+    pub(super) fn set_edit(&mut self, key: &Key, edit: Option<Edit>) {
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.edit = edit;
+        }
+    }
+
+    /// What failed may be fixed: it is tried at once, and what fails then is told anew.
+    pub(super) fn try_fixed(&mut self, step: &mut Step, key: &Key) {
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.told_slow = None;
+        }
+        self.transition(step, key, Event::Fixed);
     }
 
     pub(super) fn set_bound(&mut self, key: &Key, bound: Option<Timestamp>) {
@@ -249,12 +264,21 @@ impl Airings {
     pub(super) fn take_back_unsent(&mut self, step: &mut Step) -> Option<Timestamp> {
         let claimed = self.iter().filter(|airing| airing.is_claimed());
         let keys: Vec<_> = claimed.map(|airing| airing.occurrence.key.clone()).collect();
-        keys.into_iter().filter(|key| self.take_back_for_later(step, key)).map(|key| key.start).min()
+        keys.into_iter().filter(|key| self.take_back_one(step, key)).map(|key| key.start).min()
+    }
+
+    /// Takes back one start that an edit changes, if it was not sent. What was punctual stays so.
+    pub(super) fn take_back_for_edit(&mut self, step: &mut Step, key: &Key) {
+        let flag = self.open.get(key).and_then(|airing| airing.call.as_ref()).map(|call| call.flag.clone());
+        self.take_back_one(step, key);
+        if let Some(airing) = self.open.get_mut(key) {
+            airing.was_punctual = flag.is_some_and(|flag| flag.was_punctual());
+        }
     }
 
     /// Takes back one start, if it was not sent. True: its row was deleted. A start whose time has come, a late claim, and a start
     /// that waits for its room keep their rows and wait.
-    fn take_back_for_later(&mut self, step: &mut Step, key: &Key) -> bool {
+    pub(super) fn take_back_one(&mut self, step: &mut Step, key: &Key) -> bool {
         if !self.take_back(step, key) {
             return false;
         }
@@ -267,15 +291,6 @@ impl Airings {
             self.transition(step, key, Event::Postponed);
         }
         is_ahead
-    }
-
-    /// Takes back one start that an edit changes, if it was not sent. What was punctual stays so.
-    pub(super) fn take_back_for_edit(&mut self, step: &mut Step, key: &Key) {
-        let flag = self.open.get(key).and_then(|airing| airing.call.as_ref()).map(|call| call.flag.clone());
-        self.take_back_for_later(step, key);
-        if let Some(airing) = self.open.get_mut(key) {
-            airing.was_punctual = flag.is_some_and(|flag| flag.was_punctual());
-        }
     }
 
     // Time.

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::adoption::release_adopted;
 use super::airings::Airings;
 use super::call_report::CallReport;
+use super::endpoint::Endpoint;
 use super::notice::Level;
 use super::orphans::Orphans;
-use super::server_clock::{ServerClock, describe_offset};
+use super::server_clock::describe_offset;
 use super::step::{Call, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Key, NotSent, Remedy, State, Verdict, classify, remedy};
@@ -17,21 +18,29 @@ use crate::trtc::Answer;
 pub(super) fn on_report(
     airings: &mut Airings,
     orphans: &mut Orphans,
-    server_clock: &mut ServerClock,
+    endpoint: &mut Endpoint,
     step: &mut Step,
     report: CallReport,
 ) {
     match report {
         CallReport::Warmed => {}
-        CallReport::Orphan { task_id, answer } => orphans.stop_answered(step, &task_id, &answer),
+        CallReport::SecretsRead(read) => drop(endpoint.secrets.take(airings, step, read, None)),
+        CallReport::Orphan { task_id, answer } => {
+            if remedy(&answer) == Some(Remedy::RereadSecrets) {
+                endpoint.secrets.ask(step.now);
+            }
+            orphans.stop_answered(step, &task_id, &answer);
+        }
         CallReport::Unsent { key, call, reason } => on_unsent(airings, step, &key, call, reason),
         CallReport::Answered { key, call, sent_at, answered_at, answer, bound, sent_since_boot: _ } => {
-            let clock_was_taken = apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
+            let clock_was_taken = apply_remedy(endpoint, step, &answer, (sent_at, answered_at));
             step.write(Write::Answered { call, times: (sent_at, answered_at), answer: answer.clone() });
             on_start_answered(airings, orphans, step, &key, (sent_at, bound), (&answer, clock_was_taken));
+            endpoint.start_answered(airings, step, &key, sent_at);
+            endpoint.secrets.try_refused(airings, step, &key, sent_at);
         }
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
-            apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
+            apply_remedy(endpoint, step, &answer, (sent_at, answered_at));
             if let Some(task) = airings.tasks.answered(step, row, action, (sent_at, answered_at), &answer) {
                 airings.apply_task(step, &task, action);
             }
@@ -41,17 +50,17 @@ pub(super) fn on_report(
 
 /// What an answer asks of the client, whichever action it answers: a stop must not fail for a clock that is off. Returns whether the
 /// endpoint's clock is taken from now on.
-fn apply_remedy(server_clock: &mut ServerClock, step: &mut Step, answer: &Answer, times: (Timestamp, Timestamp)) -> bool {
-    server_clock.see(answer, times);
+fn apply_remedy(endpoint: &mut Endpoint, step: &mut Step, answer: &Answer, times: (Timestamp, Timestamp)) -> bool {
+    endpoint.clock.see(answer, times);
     match remedy(answer) {
         Some(Remedy::TakeClock) => {
-            let Some(offset_ms) = server_clock.take() else { return false };
+            let Some(offset_ms) = endpoint.clock.take() else { return false };
             step.calls.push(Call::SetClockOffset { offset_ms });
             let text = format!("{}, for which requests are signed from now on", describe_offset(offset_ms));
             step.notify(Level::Error, text);
             return true;
         }
-        Some(Remedy::RereadCredentials) => step.calls.push(Call::RereadCredentials),
+        Some(Remedy::RereadSecrets) => endpoint.secrets.ask(step.now),
         None => {}
     }
     false

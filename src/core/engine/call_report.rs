@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::occurrence::{Key, NotSent, Occurrence, TaskStep};
 use crate::trtc::Answer;
 
+use super::secrets::SecretsRead;
 use super::send_flag::SendFlag;
 
 /// What stands between a start and its room. The greater is waited for longer.
@@ -82,6 +83,8 @@ pub enum CallReport {
     },
     /// Connections were opened.
     Warmed,
+    /// The secrets were read again.
+    SecretsRead(SecretsRead),
 }
 
 /// A clock that is off by less was not set.

@@ -1,54 +1,96 @@
 //! What an edit of the schedule does to what is under way. Does not know what the edit adds: that is the agenda's.
 
-use super::airing::Airing;
+use super::airing::{Airing, Edit};
 use super::airings::Airings;
 use super::claim::playout;
+use super::notice::Level;
 use super::step::Step;
-use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, State};
+use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, Playout, State, WaitReason};
 use crate::plan;
 use crate::schedule::{OnRemove, Schedule};
 
 /// Another schedule is in force: what is under way follows it. A start that is armed or queued and that the edit does not change stays
 /// as it is, in its place among those that wait for the limiter. One that it changes is taken back: before its time it loses its row,
-/// and is armed anew under the new schedule if that has it.
-pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64) {
+/// and is armed anew under the new schedule if that has it. `who` had the schedule accepted.
+pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64, who: &str) {
     for key in airings.keys() {
-        let Some(airing) = airings.get(&key) else { continue };
-        if airing.occurrence.kind == Kind::Fired || matches!(airing.occurrence.state, State::Stopping { .. }) {
+        if !follows(airings, &key) {
             continue;
         }
         let planned = plan::find(schedule, key.job.as_str(), key.start);
-        if airing.is_claimed() {
-            let is_same = planned.as_ref().is_some_and(|planned| edited(airing, planned, airing.occurrence.generation).is_none());
-            if is_same {
+        if let Some(airing) = airings.get(&key).filter(|airing| airing.is_claimed()) {
+            if planned.as_ref().is_some_and(|planned| is_same(airing, planned)) {
+                airings.set_edit(&key, None);
                 continue;
             }
             airings.take_back_for_edit(step, &key);
         }
         match planned {
-            Some(planned) => apply_to(airings, step, &key, &planned, generation),
+            Some(planned) => apply_to(airings, step, &key, &planned, (generation, who)),
             None => remove(airings, step, &key),
         }
     }
 }
 
-/// What the edit makes of it; `None`: nothing else.
-fn edited(airing: &Airing, planned: &plan::Planned, generation: i64) -> Option<Occurrence> {
-    let before = &airing.occurrence;
-    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
-    // What is on air, or may be, keeps its source, target and robot.
-    let may_change = matches!(next.state, State::Waiting { .. }) || (airing.is_claimed() && !airing.awaits_answer());
-    if next.on_air_at.is_none() && !next.in_doubt && may_change {
-        next.playout = playout(&planned.job, before.key.start);
-        next.generation = generation;
-    }
-    (next != *before).then_some(next)
+/// Whether the plan has this occurrence as it is.
+fn is_same(airing: &Airing, planned: &plan::Planned) -> bool {
+    let Occurrence { end, policy, playout: sent, key, .. } = &airing.occurrence;
+    (*end, policy, sent) == (planned.end, &planned.job.policy, &playout(&planned.job, key.start))
 }
 
-fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, generation: i64) {
+/// The schedule is the one that a daemon before had, and the settings may be others: an application's number and the region of jobs
+/// that name none are a part of what is sent. An edit that a show on air had not taken yet is found again, too.
+pub(super) fn apply_settings(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64) {
+    let differs = |key: &Key| {
+        let occurrence = &airings.get(key)?.occurrence;
+        let planned = plan::find(schedule, key.job.as_str(), key.start)?;
+        (playout(&planned.job, key.start) != occurrence.playout).then_some(planned)
+    };
+    let followers = airings.keys().into_iter().filter(|key| follows(airings, key));
+    let differing: Vec<_> = followers.filter_map(|key| differs(&key).map(|planned| (key, planned))).collect();
+    for (key, planned) in differing {
+        airings.take_back_one(step, &key);
+        apply_to(airings, step, &key, &planned, (generation, SETTINGS));
+    }
+}
+
+/// Who changed what is sent, where it was not an edit of the schedule.
+const SETTINGS: &str = "settings";
+
+/// What an edit gave a show that was on air or on its way there then: it is off the air by now, and takes that.
+pub(super) fn apply_kept(airings: &mut Airings, step: &mut Step) {
+    let kept = airings.iter().filter(|airing| airing.takes_edits());
+    let kept: Vec<_> = kept.filter_map(|airing| Some((airing.occurrence.clone(), airing.edit.clone()?))).collect();
+    for (before, Edit { playout, generation, who }) in kept {
+        airings.set_edit(&before.key, None);
+        let mut next = before.clone();
+        next.take_edit(playout, generation);
+        airings.update(step, next);
+        try_edited(airings, step, &before, &who);
+    }
+}
+
+fn follows(airings: &Airings, key: &Key) -> bool {
+    let is_over = |occurrence: &Occurrence| occurrence.kind == Kind::Fired || matches!(occurrence.state, State::Stopping { .. });
+    airings.get(key).is_some_and(|airing| !is_over(&airing.occurrence))
+}
+
+fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, (generation, who): (i64, &str)) {
     let Some(airing) = airings.get(key) else { return };
-    let Some(next) = edited(airing, planned, generation) else { return };
-    let before = &airing.occurrence;
+    let before = airing.occurrence.clone();
+    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
+    let sent = playout(&planned.job, key.start);
+    // What is on air, or was sent and may be, keeps its source, target and robot until it is off the air.
+    let edit = if airing.takes_edits() {
+        next.take_edit(sent, generation);
+        None
+    } else {
+        (sent != before.playout).then(|| Edit { playout: sent, generation, who: who.to_owned() })
+    };
+    airings.set_edit(key, edit);
+    if next == before {
+        return;
+    }
     let is_end_moved = next.end != before.end;
     let is_past = is_end_moved && next.end.at().is_some_and(|end| end <= step.now);
     airings.update(step, next.clone());
@@ -57,7 +99,40 @@ fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::P
     }
     if is_past {
         airings.transition(step, key, Event::Cut(Outcome::CutEdited));
+        return;
     }
+    try_edited(airings, step, &before, who);
+}
+
+/// Tries what waits after an attempt that failed again at once, if the edit changed what is sent or how it is retried.
+fn try_edited(airings: &mut Airings, step: &mut Step, before: &Occurrence, who: &str) {
+    let key = &before.key;
+    let Some(airing) = airings.get(key) else { return };
+    let next = &airing.occurrence;
+    let mut fields = before.playout.differing(&next.playout);
+    if before.policy.retry != next.policy.retry {
+        fields.push("retry");
+    }
+    let is_waiting = matches!(next.state, State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. });
+    if fields.is_empty() || !is_waiting || next.attempts == 0 {
+        return;
+    }
+    let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+    let fields = fields.join(", ");
+    let doubt = if before.in_doubt { left_behind(&before.playout, &next.playout) } else { String::new() };
+    let level = if before.in_doubt { Level::Warning } else { Level::Info };
+    step.notify_of(key, level, format!("an edit changed {fields}: it is tried again at once{doubt}"));
+    step.record_retry(key, who, &format!("an edit changed {fields}"));
+    airings.try_fixed(step, key);
+}
+
+/// What becomes of a start in doubt when the next attempt sends something else.
+fn left_behind(before: &Playout, next: &Playout) -> String {
+    if before.has_place_of(next) {
+        return format!("; an attempt without an answer may be on air, and then it plays {}", before.stream.redacted());
+    }
+    let place = format!("room {}, robot {}, region {}", before.room, before.robot, before.destination.region);
+    format!("; an attempt without an answer may be on air where it was ({place}), and is not looked for there any more")
 }
 
 /// Its job left the schedule, or its start moved.

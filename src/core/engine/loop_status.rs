@@ -1,6 +1,7 @@
 //! How the loop stands, as `status` shows it. Plain values; where they come from is not known here.
 
 use crate::trtc::PerAction;
+use crate::trtc::advice::SecretPlaces;
 
 /// What only a running daemon knows of itself: for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,12 +10,18 @@ pub struct LoopStatus {
     pub watch_period_s: u64,
     /// Requests that wait for the limiter.
     pub queue: PerAction<usize>,
+    /// Requests that may leave in a second now; fewer than are written while the endpoint rejects that many.
+    pub rate: PerAction<usize>,
+    /// `rate` of the settings.
+    pub written_rate: usize,
     /// Whether somebody keeps the clock right, if anybody knows.
     pub synchronised: Option<bool>,
     /// The endpoint's clock minus this one, in milliseconds, while two of its answers show that they differ by more than 5 s.
     pub offset_ms: Option<i64>,
     /// Why starts are held for the clock's sake, if they are.
     pub held: Option<String>,
+    /// Where the secrets are kept.
+    pub secrets: SecretPlaces,
     /// What is wrong with the ledger's disk, if something is.
     pub disk: Option<String>,
 }

@@ -1,11 +1,13 @@
 //! What happened, in a line that a person can read on its own. The log, the demo and the tests take the same lines from here. Does
 //! not decide anything, and shows no URL and no secret.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::occurrence::{HEALS_FAST, Key, Occurrence, Outcome, State, WaitReason, is_paced};
+use crate::occurrence::{Event, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, WaitReason, is_paced};
+use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +40,39 @@ impl Notice {
         Notice { at: now, key: Some(occurrence.key.clone()), level, text }
     }
 
-    /// Adds that it is tried slowly from now on, or still. Somebody must look, once.
-    pub(super) fn add_slow(&mut self, was_slow: bool) {
-        if !was_slow {
-            self.level = Level::Error;
-            self.text.push_str("; it is tried slowly from now on, until its window closes");
+    /// Adds that it is tried slowly after this event, and what to do about it, unless that was told of the same fault. Returns the
+    /// fault that was told, if it is tried slowly.
+    pub(super) fn add_slow(
+        &mut self,
+        next: &Occurrence,
+        event: &Event,
+        told: Option<String>,
+        secrets: SecretPlaces,
+    ) -> Option<String> {
+        if !event.slows_down(next, self.at) {
+            return None;
         }
+        let LastFault { code, message, .. } = next.fault.clone()?;
+        let advice = code.as_deref().and_then(|code| advice_on_code(code, secrets));
+        let fault = code.unwrap_or(message);
+        if told.as_ref() == Some(&fault) {
+            return told;
+        }
+        self.level = Level::Error;
+        let needs_fix = next.needs_fix();
+        if needs_fix {
+            self.text.push_str("; somebody must fix this");
+        }
+        if !next.has_no_tries_left() {
+            self.text.push_str("; it is tried slowly from now on, until its window closes");
+            if needs_fix {
+                self.text.push_str(", and at once after an edit of what is sent, or when other secrets are read");
+            }
+        }
+        if let Some(advice) = advice {
+            let _ = write!(self.text, ". What to do: {advice}");
+        }
+        Some(fault)
     }
 
     /// Adds how long the server asked to wait, and why the next attempt is made before that, if it is.
@@ -106,6 +135,10 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
         WaitReason::Retry | WaitReason::Restart => {
             let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
             let (fault, attempt) = (fault(occurrence), occurrence.attempts);
+            if occurrence.has_no_tries_left() {
+                let fixes = "an edit of what is sent or of `retry`, or other secrets, give it new ones";
+                return (Level::Error, format!("{fault} after attempt {attempt}; `retry.attempts` are used up: {fixes}{doubt}"));
+            }
             (Level::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))
         }
     }

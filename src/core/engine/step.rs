@@ -58,8 +58,8 @@ pub enum Call {
         /// The difference.
         offset_ms: i64,
     },
-    /// Read the account's credentials anew.
-    RereadCredentials,
+    /// Read the secrets again; what came of it is reported.
+    RereadSecrets,
 }
 
 /// The newest rows of calls and of tasks, written or not.
@@ -126,6 +126,12 @@ impl Step {
     /// Notes something about one occurrence.
     pub(super) fn notify_of(&mut self, key: &Key, level: Level, text: String) {
         self.notices.push(Notice { at: self.now, key: Some(key.clone()), level, text });
+    }
+
+    /// Records that something gave a show that failed another chance, and who did that.
+    pub(super) fn record_retry(&mut self, key: &Key, who: &str, why: &str) {
+        let (at, who, what) = (self.now, who.to_owned(), "retry".to_owned());
+        self.write(Write::RecordAction { at, who, what, detail: format!("{key}: {why}") });
     }
 
     /// Whether there is a row of that name, written in this step or before.

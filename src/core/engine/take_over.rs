@@ -92,16 +92,19 @@ pub(super) fn take_over(
         in_doubt += usize::from(recover(airings, orphans, step, occurrence, armed));
     }
     airings.recover_tasks(tasks, now);
-    if meta.generation != accepted.number {
+    if meta.generation == accepted.number {
+        edits::apply_settings(airings, step, &accepted.schedule, accepted.number);
+    } else {
         // An edit while nobody was there is a reload like any other.
         if meta.generation > 0 {
-            edits::apply(airings, step, &accepted.schedule, accepted.number);
+            edits::apply(airings, step, &accepted.schedule, accepted.number, "restart");
         }
         step.write(Write::Generation { number: accepted.number, accepted_at: now });
     }
     for job in accepted.schedule.jobs() {
         step.write(Write::RecordJobSeen { job: job.id.to_string(), at: now });
     }
+    try_with_new_secrets(airings, step);
     let mut agenda = Agenda::new(accepted, past, cursor, now);
     if airings.held.is_none() {
         agenda.queue_open(&airings.jobs(), cursor, now);
@@ -115,6 +118,16 @@ pub(super) fn take_over(
     step.write(Write::Cursor { at: agenda.cursor() });
     step.write(Write::CursorGeneration(agenda.cursor_generation()));
     (agenda, in_doubt)
+}
+
+/// The secrets were read when the daemon began: what failed for the former ones is tried at once.
+fn try_with_new_secrets(airings: &mut Airings, step: &mut Step) {
+    let waiting = airings.iter().filter(|airing| airing.occurrence.needs_secrets());
+    let keys: Vec<_> = waiting.map(|airing| airing.occurrence.key.clone()).collect();
+    for key in keys {
+        step.record_retry(&key, "restart", "the secrets were read when the daemon began");
+        airings.try_fixed(step, &key);
+    }
 }
 
 /// Takes over one row. True: a start of it may have been sent just now.

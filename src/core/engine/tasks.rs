@@ -185,6 +185,14 @@ impl Tasks {
         }
     }
 
+    /// Stops that failed may succeed now: each is sent at once, and not after its wait.
+    pub(super) fn hurry_stops(&mut self, now: Timestamp) {
+        let stops = self.rows.values_mut().filter(|state| matches!(state.task.phase, TaskPhase::StopWanted { .. }));
+        for state in stops {
+            state.task.next_at = state.task.next_at.min(now);
+        }
+    }
+
     /// An edit gave an occurrence another end: its tasks end with their media only where the end still follows from that.
     pub(super) fn end_with(&mut self, step: &mut Step, occurrence: &Occurrence) {
         let media_end = match occurrence.end {

@@ -122,6 +122,17 @@ pub enum Write {
     },
 }
 
+/// What gave an occurrence that failed another chance, as [`Write::RecordAction`] recorded it under the verb `retry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRetry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// How.
+    pub why: String,
+}
+
 /// What these writes say about the row of a key, before anybody looks at the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
 use super::retry::honoured;
-use super::{End, Judgement, MissedReason, Occurrence, Outcome, Pace, State, Verdict, delay, signed};
+use super::{End, Judgement, MissedReason, Occurrence, Outcome, Pace, Replaced, State, Verdict, delay, signed};
 
 /// How long `TaskExist` may be somebody else's task before the start is tried slowly.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
@@ -62,9 +62,10 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
             next.task_id = Some(task_id);
             next.adopted = None;
             next.fault = None;
+            next.replaced = Replaced::Nothing;
             on_air(next, now)
         }
-        Verdict::Exists if !robot_busy && (was_in_doubt || next.on_air_at.is_some() || (next.joined && next.attempts == 1)) => {
+        Verdict::Exists if !robot_busy && is_own_task(next, was_in_doubt) => {
             // A lost task may still run under its id; any other task that runs has an unknown id.
             if was_in_doubt || next.lost_at.is_none() {
                 next.task_id = None;
@@ -77,8 +78,15 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
             retry(next, None, pace, now)
         }
         Verdict::Again { retry_after, pace } => retry(next, retry_after, pace, now),
-        Verdict::Permanent => fail(next, now),
+        Verdict::NeedsFix => retry(next, None, Pace::Slow, now),
     }
+}
+
+/// Whether the task that `TaskExist` speaks of may be its own: of a start in doubt, or of the time when it was on air there, or of a
+/// daemon before. Where an edit has moved it since, nothing of it was begun.
+fn is_own_task(next: &Occurrence, was_in_doubt: bool) -> bool {
+    let was_there = next.on_air_at.is_some() || (next.joined && next.attempts == 1);
+    was_in_doubt || was_there && next.replaced != Replaced::Place
 }
 
 /// How soon a start is tried again that was told `TaskExist`, by how long that has been so.
@@ -96,15 +104,17 @@ fn slow_wait(closes: Option<Timestamp>, now: Timestamp) -> Duration {
     left.map_or(PACE, |left| (left / 4).clamp(SLOW_MIN, PACE))
 }
 
-/// Waits for the next attempt, or ends when there can be none.
+/// Waits for the next attempt, or ends when the window is over.
 fn retry(next: &mut Occurrence, retry_after: Option<Duration>, pace: Pace, now: Timestamp) -> State {
     if next.on_air_at.is_some() {
         next.lost_at.get_or_insert(now);
     }
-    let attempts_max = next.policy.retry.attempts;
     let closes = next.closes();
-    if (attempts_max > 0 && next.tries >= attempts_max) || closes.is_some_and(|closes| now >= closes) {
+    if closes.is_some_and(|closes| now >= closes) {
         return fail(next, now);
+    }
+    if next.has_no_tries_left() {
+        return wait_for_fix(next);
     }
     let policy = &next.policy.retry;
     let mut wait = match pace {
@@ -124,6 +134,11 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, pace: Pace, now: 
         Some(last) => State::Waiting { until: until.min(last), why },
         None => State::Waiting { until, why },
     }
+}
+
+/// Waits without an attempt. An edit or other secrets give it new tries; else it fails when its window closes.
+pub(super) fn wait_for_fix(next: &Occurrence) -> State {
+    State::Waiting { until: Timestamp::MAX, why: retry_reason(next) }
 }
 
 pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timestamp) -> State {

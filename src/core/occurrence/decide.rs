@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{apply_answer, apply_not_sent, pace_of_exists};
+use super::answer::{apply_answer, apply_not_sent, pace_of_exists, wait_for_fix};
 use super::loss::apply_loss;
 use super::{
-    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, SkippedReason, State, Verdict,
+    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, Replaced, SkippedReason, State, Verdict,
     WaitReason,
 };
 use crate::schedule::Late;
@@ -61,6 +61,10 @@ pub enum Event {
     Yield,
     /// The room is free again, or its own stop was answered.
     RoomFree,
+    /// The endpoint works again, after a trouble for which it waits.
+    EndpointBack,
+    /// What it failed for may be fixed: an edit, or other secrets. It has all its tries again, and uses the first at once.
+    Fixed,
     /// Its task's bound comes before its end: it hands over to itself.
     Renew,
     /// Its task is gone, seen first at this instant.
@@ -101,7 +105,8 @@ impl Event {
         let pace = match judgement.verdict {
             Verdict::Again { pace, .. } => pace,
             Verdict::Exists => pace_of_exists(next, *robot_busy, now),
-            Verdict::Accepted { .. } | Verdict::Permanent => return false,
+            Verdict::NeedsFix => Pace::Slow,
+            Verdict::Accepted { .. } => return false,
         };
         pace == Pace::Slow && matches!(next.state, State::Waiting { .. })
     }
@@ -160,7 +165,12 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
         (State::Waiting { .. } | State::OnAir, Event::Yield) => yield_room(&mut next),
-        (State::Waiting { until, why }, Event::RoomFree) => State::Waiting { until: now.min(*until), why: *why },
+        (State::Waiting { until, why }, Event::RoomFree | Event::EndpointBack) => {
+            State::Waiting { until: now.min(*until), why: *why }
+        }
+        (State::Waiting { until, why }, Event::Fixed) => {
+            State::Waiting { until: renew_tries(&mut next, *until, *why, now), why: *why }
+        }
         (State::Waiting { .. }, Event::Adopted { task_id }) if next.in_doubt => {
             let from = if next.on_air_at.is_none() { Adopted::FromWaiting } else { Adopted::FromRestart };
             adopt(&mut next, from, task_id, now)
@@ -223,6 +233,15 @@ pub(super) fn retry_reason(next: &Occurrence) -> WaitReason {
     if next.on_air_at.is_none() { WaitReason::Retry } else { WaitReason::Restart }
 }
 
+/// Gives it all its tries again. Returns until when it waits: it yields on, or is tried at once.
+fn renew_tries(next: &mut Occurrence, until: Timestamp, why: WaitReason, now: Timestamp) -> Timestamp {
+    (next.tries, next.exists_since) = (0, None);
+    if let Some(fault) = &mut next.fault {
+        fault.in_a_row = 0;
+    }
+    if why == WaitReason::Yield { until } else { now.max(next.key.start) }
+}
+
 /// It waits until the room is free, not until an instant.
 fn yield_room(next: &mut Occurrence) -> State {
     // It is off the air as intended.
@@ -246,6 +265,10 @@ pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
     next.in_doubt = false;
     next.exists_since = None;
     next.tries = 0;
+    if let Replaced::Media(sent) = std::mem::take(&mut next.replaced) {
+        // It was begun before the edit.
+        next.playout = *sent;
+    }
     State::OnAir
 }
 
@@ -283,7 +306,7 @@ pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
         (Some(_), End::Open, _) => Outcome::EndedMedia,
         (Some(_), _, _) => Outcome::Failed(Failure::Lost),
         (None, _, Some(code)) => Outcome::Failed(Failure::Code(code)),
-        (None, _, None) if next.in_doubt => Outcome::Failed(Failure::InDoubt),
+        (None, _, None) if next.was_in_doubt => Outcome::Failed(Failure::InDoubt),
         (None, _, None) => Outcome::Failed(Failure::Unreachable),
     };
     finish(next, outcome, now)
@@ -305,6 +328,9 @@ fn due(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
     if next.closes().is_some_and(|closes| now > closes) {
         return close(next, why, now);
     }
+    if next.has_no_tries_left() {
+        return wait_for_fix(next);
+    }
     next.attempts += 1;
     next.tries += 1;
     next.tried_at = Some(now);
@@ -321,11 +347,15 @@ fn recover(next: &mut Occurrence, now: Timestamp) -> State {
     }
     let is_first_start = next.on_air_at.is_none();
     let too_late_to_skip = next.policy.late == Late::Skip && is_first_start && now.duration_since(next.key.start) > LATE_AFTER;
-    let attempts_max = next.policy.retry.attempts;
-    let used_up = attempts_max > 0 && next.tries >= attempts_max;
-    if too_late_to_skip || used_up || next.closes().is_some_and(|closes| now >= closes) {
+    if too_late_to_skip || next.closes().is_some_and(|closes| now >= closes) {
         let failure = if is_first_start { Failure::InDoubt } else { Failure::Lost };
         return finish(next, Outcome::Failed(failure), now);
+    }
+    if next.has_no_tries_left() {
+        if !is_first_start {
+            next.lost_at.get_or_insert(now);
+        }
+        return wait_for_fix(next);
     }
     // In doubt does not mean now: a clock that went back may find the start still ahead.
     State::Waiting { until: now.max(next.key.start), why: retry_reason(next) }

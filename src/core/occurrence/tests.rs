@@ -1,6 +1,7 @@
 //! The state machine and the request, row by row.
 
 mod agreement;
+mod fixes;
 mod interruptions;
 mod retries;
 mod task;
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::schedule::{Conflict, Late};
-use crate::trtc::{Answer, Body, Fault, Success, TaskStatus};
+use crate::trtc::{Answer, Body, Destination, Fault, Room, StartOptions, StreamUrl, Success, TaskStatus};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + seconds).expect("in range")
@@ -79,9 +80,9 @@ fn an_accepted_start_is_on_air_and_its_end_stops_it() {
 }
 
 #[test]
-fn each_code_is_tried_as_often_as_its_class_allows() {
-    // Code, and how many attempts come of it when it is all that ever comes (0: as long as the window allows).
-    for (code, attempts) in [
+fn each_code_is_tried_soon_as_often_as_its_class_allows_and_fails_when_the_window_closes() {
+    // Code, and how many attempts leave in the first 50 s when it is all that ever comes (0: as long as the backoff goes on).
+    for (code, soon) in [
         ("InvalidParameter.StreamUrl", 1),
         ("AuthFailure.SecretIdNotFound", 1),
         ("UnauthorizedOperation", 1),
@@ -98,16 +99,20 @@ fn each_code_is_tried_as_often_as_its_class_allows() {
         ("FailedOperation.RestrictedConcurrency", 0),
     ] {
         let mut occurrence = answer(&example(), &rejected(code), at(0));
+        let mut sent = vec![at(0)];
         while !occurrence.is_done() && occurrence.attempts < 500 {
             let (calling, now) = wait(&occurrence);
+            sent.extend((!calling.is_done()).then_some(now));
             occurrence = if calling.is_done() { calling } else { answer(&calling, &rejected(code), now) };
         }
         assert_eq!(outcome(&occurrence), ("failed", code));
-        if attempts > 0 {
-            assert_eq!(occurrence.attempts, attempts, "{code}");
+        assert_eq!(sent.last(), Some(&(at(3570) - SignedDuration::from_millis(100))), "{code}: an open window is not given up");
+        if soon > 0 {
+            assert_eq!(sent.iter().filter(|sent| **sent < at(50)).count(), soon, "{code}");
+            assert!((60..75).contains(&sent.len()), "{code}: slowly, and not {} times", sent.len());
         } else {
-            // The window closes 30 s before its end; the mean delay is at most 15 s.
-            assert!(occurrence.attempts > 150 && occurrence.ended_at.expect("over") >= at(3569), "{code}: {occurrence:#?}");
+            // The mean delay is at most 15 s.
+            assert!(occurrence.attempts > 150, "{code}: {occurrence:#?}");
         }
     }
 }
@@ -117,12 +122,23 @@ fn attempts_and_codes_of_the_job_change_that() {
     let mut capped = example();
     Arc::make_mut(&mut capped.policy.retry).attempts = 2;
     let (calling, now) = wait(&answer(&capped, &rejected("InternalError"), at(0)));
-    let done = answer(&calling, &rejected("InternalError"), now);
+    let waiting = answer(&calling, &rejected("InternalError"), now);
+    assert_eq!(waiting.state, State::Waiting { until: Timestamp::MAX, why: WaitReason::Retry });
+    // Nothing gives it a third attempt: not a clock that was set, and not a room that is free.
+    for event in [Event::Due, Event::EndpointBack, Event::RoomFree] {
+        let next = decide(&waiting, event, at(1800)).expect("legal");
+        let next = if next == waiting { next } else { decide(&next, Event::Due, at(1800)).expect("legal") };
+        assert_eq!((next.state, next.attempts), (waiting.state.clone(), 2));
+    }
+    let done = decide(&waiting, Event::Due, at(3571)).expect("legal");
     assert_eq!((outcome(&done), done.attempts), (("failed", "InternalError"), 2));
 
     let mut lenient = example();
     Arc::make_mut(&mut lenient.policy.retry).also = vec!["InvalidParameter.StreamUrl".into()];
-    assert_eq!(answer(&lenient, &rejected("InvalidParameter.StreamUrl"), at(0)).state.name(), "waiting");
+    let State::Waiting { until, .. } = answer(&lenient, &rejected("InvalidParameter.StreamUrl"), at(0)).state else {
+        panic!("it waits")
+    };
+    assert!(until <= at(1), "{until}");
 }
 
 #[test]
@@ -202,7 +218,9 @@ fn a_row_that_was_under_way_is_recovered_in_doubt() {
     // A crash loop cannot go beyond the cap: the attempt was counted when it was claimed.
     let mut capped = example();
     Arc::make_mut(&mut capped.policy.retry).attempts = 1;
-    assert_eq!(outcome(&decide(&capped, Event::Recovered, at(1)).expect("legal")), ("failed", "in_doubt"));
+    let used_up = decide(&capped, Event::Recovered, at(1)).expect("legal");
+    assert_eq!((&used_up.state, used_up.in_doubt), (&State::Waiting { until: Timestamp::MAX, why: WaitReason::Retry }, true));
+    assert_eq!(outcome(&decide(&used_up, Event::Due, at(3571)).expect("legal")), ("failed", "in_doubt"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{LastFault, Occurrence};
+use super::{LastFault, Occurrence, State};
 use crate::trtc::error::{self, Class};
 use crate::trtc::{Answer, Fault, Success};
 
@@ -33,8 +33,9 @@ pub enum Verdict {
         /// How soon.
         pace: Pace,
     },
-    /// The same request can never succeed.
-    Permanent,
+    /// The same request cannot succeed before somebody changes something: the job, the settings, the secrets, or the account at the
+    /// vendor's. It is tried slowly, because nobody tells us of the last.
+    NeedsFix,
 }
 
 /// How soon the next attempt is made.
@@ -66,8 +67,8 @@ pub struct Judgement {
 pub enum Remedy {
     /// Take the server's clock, once it is known.
     TakeClock,
-    /// Read the credentials again.
-    RereadCredentials,
+    /// Read the secrets again.
+    RereadSecrets,
 }
 
 /// Returns what the client must do before the next request, after `answer`.
@@ -75,14 +76,15 @@ pub fn remedy(answer: &Answer) -> Option<Remedy> {
     let fault = answer.result.as_ref().err()?;
     match (error::classify(fault), fault) {
         (Class::Clock, _) => Some(Remedy::TakeClock),
-        (_, Fault::Rejected { code, .. }) if code == "AuthFailure.TokenFailure" => Some(Remedy::RereadCredentials),
+        (_, Fault::Rejected { code, .. }) if error::is_about_secrets(code) => Some(Remedy::RereadSecrets),
+        (_, Fault::Unsendable(_)) => Some(Remedy::RereadSecrets),
         _ => None,
     }
 }
 
 /// Classifies the answer to a start. `clock_was_taken`: the server's clock is taken since this answer.
 pub fn classify(occurrence: &Occurrence, answer: &Answer, clock_was_taken: bool) -> Judgement {
-    let mut judgement = Judgement { verdict: Verdict::Permanent, doubt: false, fault: None, request_id: answer.request_id.clone() };
+    let mut judgement = Judgement { verdict: Verdict::NeedsFix, doubt: false, fault: None, request_id: answer.request_id.clone() };
     let fault = match &answer.result {
         Ok(Success::Started { task_id }) => {
             judgement.verdict = Verdict::Accepted { task_id: task_id.clone() };
@@ -92,24 +94,65 @@ pub fn classify(occurrence: &Occurrence, answer: &Answer, clock_was_taken: bool)
         Err(fault) => fault,
     };
     let counted = count(occurrence.fault.as_ref(), fault);
-    let again = |pace| Verdict::Again { retry_after: answer.retry_after, pace };
-    let also = counted.code.as_ref().is_some_and(|code| is_listed(&occurrence.policy.retry.also, code));
     let class = error::classify(fault);
     judgement.doubt = !error::proves_nothing_began(fault) && class != Class::TaskExists;
     judgement.verdict = match class {
         Class::TaskExists => Verdict::Exists,
-        Class::Clock if clock_was_taken && counted.in_a_row <= CLOCK_TRIES => again(Pace::AtOnce),
-        _ if also => again(Pace::Backoff),
-        Class::Transient => again(Pace::Backoff),
-        Class::Unknown if counted.in_a_row < UNKNOWN_TRIES => again(Pace::Backoff),
-        Class::Unknown => again(Pace::Slow),
-        Class::RetryOnce if counted.in_a_row < ONCE_MORE_TRIES => again(Pace::Backoff),
-        Class::Clock if counted.in_a_row < CLOCK_TRIES => again(Pace::Backoff),
-        Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => Verdict::Permanent,
+        Class::Clock if clock_was_taken && counted.in_a_row <= CLOCK_TRIES => {
+            Verdict::Again { retry_after: answer.retry_after, pace: Pace::AtOnce }
+        }
+        class => match pace(class, &counted, &occurrence.policy.retry.also) {
+            Some(pace) => Verdict::Again { retry_after: answer.retry_after, pace },
+            None => Verdict::NeedsFix,
+        },
     };
     judgement.fault = Some(counted);
     judgement
 }
+
+/// How soon a start is tried again after a fault; `None`: somebody must change something first.
+fn pace(class: Class, fault: &LastFault, also: &[String]) -> Option<Pace> {
+    let is_listed = fault.code.as_ref().is_some_and(|code| is_listed(also, code));
+    match class {
+        _ if is_listed => Some(Pace::Backoff),
+        Class::Transient | Class::TaskExists => Some(Pace::Backoff),
+        Class::Unknown if fault.in_a_row < UNKNOWN_TRIES => Some(Pace::Backoff),
+        Class::Unknown => Some(Pace::Slow),
+        Class::RetryOnce if fault.in_a_row < ONCE_MORE_TRIES => Some(Pace::Backoff),
+        Class::Clock if fault.in_a_row < CLOCK_TRIES => Some(Pace::Backoff),
+        Class::RetryOnce | Class::Clock | Class::TaskGone | Class::Permanent => None,
+    }
+}
+
+impl Occurrence {
+    /// Whether its starts are refused until somebody changes something. What was changed since its last attempt counts as fixed.
+    pub fn needs_fix(&self) -> bool {
+        let Some(fault @ LastFault { code: Some(code), .. }) = &self.fault else { return false };
+        let is_waiting = matches!(self.state, State::Waiting { .. } | State::Calling);
+        is_waiting && fault.in_a_row > 0 && pace(error::classify_code(code), fault, &self.policy.retry.also).is_none()
+    }
+
+    /// Whether it failed for secrets that were refused, missing or not usable: others may be taken.
+    pub fn needs_secrets(&self) -> bool {
+        let is_about_secrets = |fault: &LastFault| match &fault.code {
+            Some(code) => error::is_about_secrets(code),
+            None => fault.message.starts_with(UNSENDABLE),
+        };
+        matches!(self.state, State::Waiting { .. }) && self.fault.as_ref().is_some_and(is_about_secrets)
+    }
+
+    /// Whether its last attempt failed for a trouble of the endpoint that goes away by itself, for everybody at once.
+    pub fn awaits_endpoint(&self) -> bool {
+        let is_trouble = |fault: &LastFault| match &fault.code {
+            Some(code) => error::is_endpoint_trouble(code),
+            None => !fault.message.starts_with(UNSENDABLE),
+        };
+        matches!(self.state, State::Waiting { .. }) && self.fault.as_ref().is_some_and(is_trouble)
+    }
+}
+
+/// How the message of a fault begins that kept a request from being built.
+const UNSENDABLE: &str = "cannot be sent: ";
 
 /// Whether a list of codes and families has this code.
 fn is_listed(list: &[String], code: &str) -> bool {
@@ -134,6 +177,6 @@ pub fn describe(fault: &Fault) -> (Option<String>, String) {
         Fault::Connect(reason) => (None, format!("cannot connect: {reason}")),
         Fault::Cut(reason) => (None, format!("the connection broke: {reason}")),
         Fault::Timeout => (None, "no answer in time".to_owned()),
-        Fault::Unsendable(reason) => (None, format!("cannot be sent: {reason}")),
+        Fault::Unsendable(reason) => (None, format!("{UNSENDABLE}{reason}")),
     }
 }

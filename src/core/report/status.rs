@@ -16,6 +16,7 @@ use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, Orphan, Task};
 use crate::plan::pauses::WithPauses;
 use crate::trtc::PerAction;
+use crate::trtc::advice::SecretPlaces;
 pub use health::{Health, assess_health, warnings};
 pub use text::text;
 
@@ -41,6 +42,8 @@ pub struct StatusInput {
     pub daemon: DaemonView,
     /// What the ledger says, or why it cannot be read.
     pub ledger: Result<LedgerView, String>,
+    /// Where the secrets are kept.
+    pub secrets: SecretPlaces,
     /// Where the zone data comes from: `bundled`, or a folder.
     pub zone_source: String,
     /// Its release, such as `2026f`.
@@ -113,6 +116,8 @@ pub struct StatusObject {
     pub watch_period_s: Option<u64>,
     /// Requests that wait for the limiter.
     pub queue: PerAction<Option<usize>>,
+    /// Requests that may leave in a second now, at most `rate` of the settings: less while the endpoint rejects that many.
+    pub rate: PerAction<Option<usize>>,
 }
 
 /// `schedule` of [`StatusObject`].
@@ -167,6 +172,7 @@ impl StatusObject {
             DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None),
         };
         let queue = PerAction::new(|action| state.as_ref().map(|state| *state.queue.of(action)));
+        let rate = PerAction::new(|action| state.as_ref().map(|state| *state.rate.of(action)));
         let watch_period_s = state.as_ref().map(|state| state.watch_period_s);
         let clock = state.map_or_else(ClockObject::default, |state| ClockObject {
             synchronised: state.synchronised,
@@ -193,6 +199,7 @@ impl StatusObject {
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
             watch_period_s,
             queue,
+            rate,
         }
     }
 }

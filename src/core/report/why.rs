@@ -22,6 +22,7 @@ use crate::plan::encounters::{Encounter, EncounterEffect, paused_at};
 use crate::plan::pauses::Pauses;
 use crate::plan::why::{Question, Why};
 use crate::plan::{End, Planned};
+use crate::trtc::advice::SecretPlaces;
 
 /// Starts of a date that the text shows; the rest is counted.
 const STARTS_SHOWN: usize = 20;
@@ -103,6 +104,8 @@ pub struct WhyInput<'a> {
     pub pauses: &'a Pauses<'a>,
     /// What the ledger has, or why it cannot be read.
     pub record: Result<&'a Record, &'a str>,
+    /// Where the secrets are kept.
+    pub secrets: SecretPlaces,
     /// The present.
     pub now: Timestamp,
 }
@@ -304,7 +307,8 @@ impl WhyInput<'_> {
                 } else {
                     String::new()
                 };
-                let mut lines = record::sentences(row, zone).into_iter();
+                let retries = record.retries.get(&start).map(Vec::as_slice).unwrap_or_default();
+                let mut lines = record::sentences(row, zone, self.secrets).into_iter().chain(record::retries(retries, zone));
                 let first = lines.next().map(|line| note(format!("ledger{of_another}: {line}")));
                 first.into_iter().chain(lines.map(|line| note(format!("  {line}")))).collect()
             }

@@ -9,7 +9,7 @@ use super::action::Fault;
 pub enum Class {
     /// It goes away by itself: the request is tried again until time or attempts run out.
     Transient,
-    /// A new ticket or a secret that is read again may fix it: once more, then permanent.
+    /// A new ticket or a secret that is read again may fix it: once more, then slowly.
     RetryOnce,
     /// Not known: 3 attempts, then slowly.
     Unknown,
@@ -19,7 +19,7 @@ pub enum Class {
     TaskExists,
     /// The task is not there any more. For a stop, that is success.
     TaskGone,
-    /// The same request can never succeed.
+    /// The same request cannot succeed before somebody changes something: it is tried slowly.
     Permanent,
 }
 
@@ -80,6 +80,20 @@ fn rule(code: &str) -> (Class, Proof) {
         return (Class::Transient, Proof::Nothing);
     }
     find(family(code)).unwrap_or((Class::Unknown, Proof::Doubt))
+}
+
+/// Whether a code says that the account or the application is not who it says: other secrets may be. A signature that is too old is
+/// not among them, because the clock is the reason.
+pub fn is_about_secrets(code: &str) -> bool {
+    let is_refused = matches!(family(code), "AuthFailure" | "UnauthorizedOperation") || code == "InvalidParameter.UserSig";
+    is_refused && classify_code(code) != Class::Clock
+}
+
+/// Whether a code says that the service itself failed: it fails for everybody, and works again for everybody. Limits and quotas are
+/// not among them.
+pub fn is_endpoint_trouble(code: &str) -> bool {
+    let is_failure = matches!(family(code), "InternalError" | "ServiceUnavailable" | "ResourceUnavailable");
+    is_failure && classify_code(code) == Class::Transient
 }
 
 /// The part before the first dot.
@@ -277,6 +291,41 @@ mod tests {
             assert_eq!(proves_nothing_began(&fault), proof == Nothing, "{fault:?}");
             assert_eq!(rejected_by_rate(&fault), fault == Fault::Status(429), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn every_refusal_of_who_we_are_is_about_secrets_and_a_failure_of_the_service_is_its_trouble() {
+        let named = |wanted: fn(&str) -> bool| CODES.iter().map(|(code, ..)| *code).filter(|code| wanted(code)).collect::<Vec<_>>();
+        let mut about_secrets = named(is_about_secrets);
+        about_secrets.sort_unstable();
+        about_secrets.dedup();
+        assert_eq!(
+            about_secrets,
+            [
+                "AuthFailure",
+                "AuthFailure.InvalidAuthorization",
+                "AuthFailure.InvalidSecretId",
+                "AuthFailure.MFAFailure",
+                "AuthFailure.SecretIdNotFound",
+                "AuthFailure.SignatureFailure",
+                "AuthFailure.TokenFailure",
+                "AuthFailure.UnRealNameAuthenticated",
+                "AuthFailure.UnauthorizedOperation",
+                "AuthFailure.UnsupportedOperation",
+                "InvalidParameter.UserSig",
+                "UnauthorizedOperation",
+                "UnauthorizedOperation.SdkAppId",
+            ]
+        );
+        let trouble = [
+            "InternalError.InternalError",
+            "InternalError.DBError",
+            "InternalError",
+            "ResourceUnavailable",
+            "ServiceUnavailable",
+            "InternalError.NewTrouble",
+        ];
+        assert_eq!(named(is_endpoint_trouble), trouble);
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! Why it does not count sent requests: the vendor counts arrivals. Twenty requests that took a quarter of a second and
 //! twenty quick ones sent a second later arrive together. A request has arrived when its answer is here, and we assume
 //! after 250 ms without one; its slot is free a second after that.
+//!
+//! What the vendor allows may be less than `rate`, because somebody else uses the account too. A rejection first doubles the margin
+//! for a minute: requests may have crowded on their way. If a request is rejected that left after that, the rate is halved, at most
+//! down to 1. It rises by one request a second in each 10 s without a rejection, until it is `rate` again.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +25,9 @@ const MARGIN: Duration = Duration::from_millis(250);
 
 /// How long a rejection keeps the margin doubled.
 const CAUTION: Duration = Duration::from_mins(1);
+
+/// How long without a rejection until one more request a second is tried, where the rate was lowered.
+const RISE: Duration = Duration::from_secs(10);
 
 /// How long the first of the starts of an instant waits for the others, when they are more than there are slots.
 const GATHER: Duration = Duration::from_millis(4);
@@ -128,9 +135,13 @@ impl Held {
 /// One action's queue, slots and reservations.
 #[derive(Debug)]
 pub struct Limiter {
+    /// As it is written.
     rate: usize,
+    /// What is allowed since then; it rises from there.
+    lowered: (usize, Duration),
     margin: Duration,
-    doubled_until: Duration,
+    /// Since when the margin is doubled, if it is, and until when.
+    doubled: Option<(Duration, Duration)>,
     queue: BTreeSet<Queued>,
     held: BTreeMap<SlotId, Held>,
     reserved: BTreeMap<ReservationId, Duration>,
@@ -146,8 +157,9 @@ impl Limiter {
     fn with_margin(rate: NonZeroU32, margin: Duration) -> Limiter {
         Limiter {
             rate: rate.get() as usize,
+            lowered: (rate.get() as usize, Duration::ZERO),
             margin,
-            doubled_until: Duration::ZERO,
+            doubled: None,
             queue: BTreeSet::new(),
             held: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -165,6 +177,13 @@ impl Limiter {
     /// Takes a request out of the queue; says whether it was there.
     pub fn withdraw(&mut self, queued: &Queued) -> bool {
         self.queue.remove(queued)
+    }
+
+    /// How many requests may leave in a second now: `rate`, or less while the endpoint rejects that many.
+    pub fn rate_at(&self, now: Duration) -> usize {
+        let (rate, since) = self.lowered;
+        let risen = now.saturating_sub(since).as_millis() / RISE.as_millis();
+        rate.saturating_add(usize::try_from(risen).unwrap_or(usize::MAX)).min(self.rate)
     }
 
     /// How many requests wait.
@@ -193,7 +212,7 @@ impl Limiter {
     /// Gives a slot to the head of the queue, if it may leave at `now`. Call until it gives none.
     pub fn grant(&mut self, now: Duration) -> Option<(Queued, SlotId)> {
         self.held.retain(|_, held| held.at(now));
-        if self.held.len() >= self.rate {
+        if self.held.len() >= self.rate_at(now) {
             return None;
         }
         let head = self.queue.first()?;
@@ -234,7 +253,8 @@ impl Limiter {
         }
         // A start keeps its reservation until its request is sent, so what is granted is among the reserved.
         let sent_at = |instant| self.held.values().filter(|held| matches!(held, Held::Sent { .. }) && held.at(instant)).count();
-        let is_contested = dues.iter().zip(1..).any(|(due, wanted)| wanted + sent_at((*due).max(now)) > self.rate);
+        let rate = self.rate_at(now);
+        let is_contested = dues.iter().zip(1..).any(|(due, wanted)| wanted + sent_at((*due).max(now)) > rate);
         if is_contested { dues.first().map(|due| *due + GATHER) } else { None }
     }
 
@@ -252,10 +272,15 @@ impl Limiter {
     }
 
     /// The slot's request was answered. `rejected`: by the server's own limit, which doubles the margin for a minute,
-    /// also of the requests under way.
+    /// also of the requests under way. One that was rejected although it left with the doubled margin halves the rate.
     pub fn answered(&mut self, slot: SlotId, rejected: bool, now: Duration) {
         if rejected {
-            self.doubled_until = now + CAUTION;
+            let left_at = match self.held.get(&slot) {
+                Some(Held::Sent { at, .. }) => *at,
+                // Its slot is free already: the answer was slow.
+                Some(Held::Granted) | None => Duration::ZERO,
+            };
+            self.lower(left_at, now);
             for held in self.held.values_mut() {
                 if let Held::Sent { at, free_at } = held {
                     // One that was answered has arrived: it stays as it is.
@@ -268,6 +293,20 @@ impl Limiter {
         if let Some(Held::Sent { at: _, free_at }) = self.held.get_mut(&slot) {
             *free_at = (*free_at).min(now + WINDOW);
         }
+    }
+
+    /// A request that left then was rejected.
+    fn lower(&mut self, left_at: Duration, now: Duration) {
+        let since = self.doubled.filter(|(_, until)| now < *until).map(|(since, _)| since);
+        let (_, lowered_at) = self.lowered;
+        // The rejections of one second are one: those that had left before are no news.
+        if since.is_some_and(|since| since < left_at) && lowered_at < left_at {
+            self.lowered = ((self.rate_at(now) / 2).max(1), now);
+        } else if since.is_some() && self.rate_at(now) < self.rate {
+            // It rises after 10 s without a rejection, and not before.
+            self.lowered = (self.rate_at(now), now.max(lowered_at));
+        }
+        self.doubled = Some((since.unwrap_or(now), now + CAUTION));
     }
 
     /// Counts so many slots as used just now: what a daemon sent shortly before it was restarted.
@@ -288,12 +327,12 @@ impl Limiter {
         // For each start: the slots that are held then, ours, and those of the starts before it leave one free.
         dues.iter().enumerate().all(|(before, due)| {
             let held = self.held.values().filter(|held| held.at(*due)).count();
-            held + 1 + before < self.rate
+            held + 1 + before < self.rate_at(now)
         })
     }
 
     fn margin_at(&self, now: Duration) -> Duration {
-        if now < self.doubled_until { self.margin * 2 } else { self.margin }
+        if self.doubled.is_some_and(|(_, until)| now < until) { self.margin * 2 } else { self.margin }
     }
 
     fn id(&mut self) -> u64 {

@@ -31,6 +31,8 @@ struct Rig {
     folder: TempDir,
     reload: Arc<Reload>,
     accepted: Arc<Plain<Vec<HandedOver>>>,
+    /// What the next reading of the secrets brings.
+    secrets: Arc<Plain<SecretsRead>>,
 }
 
 impl Rig {
@@ -54,7 +56,15 @@ impl Rig {
         let (log, state) = (Arc::clone(&accepted), path("state"));
         tokio::spawn(async move {
             while let Some(Message::Order(Order { who, command }, answer)) = inputs.recv().await {
-                let Command::Accept { prepared, changes } = command else { panic!("another order") };
+                let (prepared, changes) = match command {
+                    Command::Accept { prepared, changes } => (prepared, changes),
+                    Command::TakeSecrets(read) => {
+                        let lines = if read == SecretsRead::Same { vec![] } else { vec![format!("{who}: {read:?}")] };
+                        answer.send(Ok(lines)).expect("somebody waits");
+                        continue;
+                    }
+                    _ => panic!("another order"),
+                };
                 let generation = prepared.generation().clone();
                 let is_kept = sources::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
                 log.lock().expect("whole").push((who, generation.number, changes, is_kept));
@@ -75,8 +85,14 @@ impl Rig {
         };
         let context = Context { config: Some(path("ingestd.yaml")), log: LogFormat::Text };
         let manager = Arc::new(Manager::from_environment().expect("nobody to tell"));
-        let reload = Reload::new(&context, &settings, &zones, path("state"), (handle, manager), (first, sources));
-        Rig { reload: Arc::new(reload), accepted, folder }
+        let secrets = Arc::new(Plain::new(SecretsRead::Same));
+        let brought = Arc::clone(&secrets);
+        let reread: Reread = Arc::new(move || {
+            let read = std::mem::replace(&mut *brought.lock().expect("whole"), SecretsRead::Same);
+            Box::pin(async move { read })
+        });
+        let reload = Reload::new(&context, &settings, &zones, path("state"), (handle, manager), (first, sources), reread);
+        Rig { reload: Arc::new(reload), accepted, secrets, folder }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -104,6 +120,20 @@ impl Rig {
             .filter(|number| sources::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some()))
             .collect()
     }
+}
+
+#[tokio::test]
+async fn every_reload_reads_the_secrets_again_and_says_what_came_of_that() {
+    let rig = Rig::new(&["a"], Ok(()));
+    *rig.secrets.lock().expect("whole") = SecretsRead::Changed { which: vec!["account.secret_key".to_owned()] };
+    let lines = rig.reload(false).await.expect("nothing is wrong");
+    let changed = "uid 1000: Changed { which: [\"account.secret_key\"] }";
+    assert_eq!(lines, ["nothing changed: generation 7 stays in force", changed]);
+    // Also when the schedule is rejected.
+    rig.write("schedules/a.yaml", "jobs: 7\n");
+    *rig.secrets.lock().expect("whole") = SecretsRead::Failed { why: "it is empty".to_owned() };
+    let why = rig.reload(false).await.expect_err("rejected");
+    assert!(why.ends_with("\nuid 1000: Failed { why: \"it is empty\" }"), "{why}");
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ fn a_heal_returns_in_progress_and_counts_as_a_restart() {
     assert_eq!((back.state.name(), back.restarts, back.lost_at, back.on_air_at), ("on_air", 1, None, Some(at(0))));
     // What is off the air at its end is lost, with any last code.
     let refused = answer(&calling, &rejected("InvalidParameter.StreamUrl"), at(703));
-    assert_eq!(outcome(&refused), ("failed", "lost"));
+    assert_eq!(refused.state, State::Waiting { until: at(763), why: WaitReason::Restart });
+    assert_eq!(outcome(&happen(&refused, Event::Due, 3571)), ("failed", "lost"));
     // A heal whose answer says that the task runs knows which one.
     let exists = answer(&calling, &rejected("FailedOperation.TaskExist"), at(703));
     assert_eq!((exists.state.name(), exists.task_id.as_deref()), ("on_air", Some("t-1")));

@@ -1,49 +1,14 @@
 //! What an operator can do about an outcome. Does not know which occurrence had it.
 
 use crate::occurrence::{Failure, MissedReason, Outcome};
-
-/// Error codes, or their first parts, with an advice of their own, the more special before the more general (TRTC.md
-/// section 2).
-const BY_CODE: [(&str, &str); 22] = [
-    ("AuthFailure.SignatureExpire", CLOCK),
-    ("AuthFailure.TokenFailure", "the temporary keys have expired: renew `account.token` and the keys that belong to it"),
-    ("AuthFailure.UnauthorizedOperation", GRANT),
-    ("AuthFailure", "the account's keys were refused: check `account.secret_id` and `account.secret_key`"),
-    ("UnauthorizedOperation", GRANT),
-    ("IpNotInWhitelist", "the account takes no requests from this host's address: add it in the console"),
-    ("IpInBlacklist", "the account takes no requests from this host's address: allow it in the console"),
-    ("FailedOperation.NotAllowed", UNLOCK),
-    ("FailedOperation.NotRtmpFunction", UNLOCK),
-    ("FailedOperation.NotAbility", UNLOCK),
-    ("FailedOperation.RequestOutdated", CLOCK),
-    ("FailedOperation.RestrictedConcurrency", QUOTA),
-    ("FailedOperation.SdkAppIdNotExist", APP),
-    ("FailedOperation.SdkAppIdNotUnderAppId", APP),
-    ("FailedOperation.TaskExist", "another task plays as this robot: find who started it, or give the job a robot of its own"),
-    ("InvalidParameter.UserSig", "the UserSig was refused: check `secret_key` and `sdk_app_id` of the application, and the clock"),
-    ("InvalidParameter.StreamUrl", "the service does not take this stream URL: correct the job"),
-    ("InvalidParameter", "the service does not take a value of the job: see the message"),
-    ("UnsupportedOperation.TaskLimit", QUOTA),
-    (
-        "RequestLimitExceeded",
-        "too many requests at once: spread the starts, or lower `rate` if something else uses the account too",
-    ),
-    ("LimitExceeded", QUOTA),
-    ("ResourceInsufficient", "the service had no room for it: try another `region` if that goes on"),
-];
-
-const CLOCK: &str = "this host's clock is wrong: synchronise it";
-const GRANT: &str = "these keys may not do that: let their user call StartStreamIngest, StopStreamIngest and DescribeStreamIngest";
-const UNLOCK: &str = "the application's package does not include stream ingestion: have it unlocked by Tencent Cloud";
-const QUOTA: &str = "the account's quota of running tasks is used up: have it raised, or let fewer run at once";
-const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
+use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// What to do about it; `None` where there is nothing to do.
-pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
-    Some(match outcome {
-        Outcome::Failed(Failure::Code(code)) => return advice_on_code(code),
+pub(in crate::report) fn advice(outcome: &Outcome, secrets: SecretPlaces) -> Option<String> {
+    let advice = match outcome {
+        Outcome::Failed(Failure::Code(code)) => return advice_on_code(code, secrets),
         Outcome::Failed(Failure::Unreachable) => {
-            "no request reached the endpoint: check this host's network, and `account.endpoint`"
+            "no request reached the endpoint: check this host's network, and `account.endpoint`, which is read when the service starts"
         }
         Outcome::Failed(Failure::InDoubt) => "it may have been on air all the same: look into the room",
         Outcome::Failed(Failure::Lost) => "its media ended or broke off: check that the stream can be fetched",
@@ -61,35 +26,6 @@ pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
         | Outcome::CutPreempted
         | Outcome::CutRemoved
         | Outcome::CutEdited => return None,
-    })
-}
-
-/// The same of an error code.
-pub(in crate::report) fn advice_on_code(code: &str) -> Option<&'static str> {
-    let begins = |start: &str| code.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    BY_CODE.iter().find(|(start, _)| begins(start)).map(|(_, advice)| *advice)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_gets_the_advice_of_its_own_before_that_of_its_family() {
-        for (at, (code, advice)) in BY_CODE.iter().enumerate() {
-            assert_eq!(advice_on_code(code), Some(*advice), "`{code}`, entry {at}, is hidden by one before it");
-        }
-        for (code, words) in [
-            ("AuthFailure.SecretIdNotFound", Some("keys were refused")),
-            ("InvalidParameter.StrRoomId", Some("see the message")),
-            ("RequestLimitExceeded.UinLimitExceeded", Some("too many requests")),
-            ("InvalidParameterValue", None),
-            ("InternalError", None),
-            ("", None),
-        ] {
-            let advice = advice_on_code(code);
-            assert_eq!(advice.is_some(), words.is_some(), "{code}");
-            assert!(advice.unwrap_or_default().contains(words.unwrap_or_default()), "{code}: {advice:?}");
-        }
-    }
+    };
+    Some(advice.to_owned())
 }

@@ -9,13 +9,14 @@ use super::super::history::{error_message, result, short};
 use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
-use super::advice::{advice, advice_on_code};
+use super::advice::advice;
 use super::{DaemonView, LedgerView, StatusInput, assess_health, warnings};
 use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
 use crate::occurrence::{End, Occurrence, State};
 use crate::plan::{self, pauses::WithPauses};
 use crate::trtc::Repeat;
+use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// Rows of trouble that the text shows; the rest is counted.
 const TROUBLE_SHOWN: usize = 10;
@@ -37,11 +38,19 @@ pub fn text(input: &StatusInput) -> String {
     }
     line("");
     line(&schedule(input));
-    if let DaemonView::Running { state: LoopStatus { watch_period_s, queue, .. }, .. } = &input.daemon {
+    if let DaemonView::Running { state: LoopStatus { watch_period_s, queue, rate, written_rate, .. }, .. } = &input.daemon {
         let waiting: Vec<String> = queue.iter().map(|(action, count)| format!("{count} {}s", action.word())).collect();
         let (last, others) = waiting.split_last().expect("there are actions");
         let others = others.join(", ");
         line(&format!("{others} and {last} wait for the limiter; what is on air is looked at every {watch_period_s} s"));
+        let lowered = rate.iter().filter(|(_, rate)| *rate < written_rate);
+        let lowered: Vec<String> = lowered.map(|(action, rate)| format!("{rate} {}s", action.word())).collect();
+        if !lowered.is_empty() {
+            let lowered = lowered.join(", ");
+            line(&format!(
+                "{lowered} a second may leave, and not {written_rate}: the endpoint rejects more; it rises again slowly"
+            ));
+        }
     }
     match &input.ledger {
         Ok(ledger) => {
@@ -56,7 +65,7 @@ pub fn text(input: &StatusInput) -> String {
         section(&mut out, "next, in the time of its zone", &coming(next, input.now));
     }
     if let Ok(ledger) = &input.ledger {
-        section(&mut out, "trouble in the last 24 hours, in UTC", &trouble(ledger, input.now));
+        section(&mut out, "trouble in the last 24 hours, in UTC", &trouble(ledger, input.now, input.secrets));
     }
     let (version, source) = (&input.zone_version, &input.zone_source);
     let _ = writeln!(out, "\ningestd {}, zone data {version} ({source})", env!("CARGO_PKG_VERSION"));
@@ -151,7 +160,7 @@ fn coming(next: &[WithPauses], now: Timestamp) -> Vec<String> {
     }))
 }
 
-fn trouble(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
+fn trouble(ledger: &LedgerView, now: Timestamp, secrets: SecretPlaces) -> Vec<String> {
     let mut lines = Vec::new();
     for row in ledger.trouble.iter().take(TROUBLE_SHOWN) {
         let times = if row.count > 1 { format!(", {} times", row.count) } else { String::new() };
@@ -160,8 +169,8 @@ fn trouble(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
         let (start, job) = (clock(row.key.start, now), &row.key.job);
         lines.push(format!("{start}  {job}  {room}  {}{times}{message}", result(row)));
         let advice = match &row.state {
-            State::Done { outcome } => advice(outcome),
-            _ => row.fault.as_ref().and_then(|fault| fault.code.as_deref()).and_then(advice_on_code),
+            State::Done { outcome } => advice(outcome, secrets),
+            _ => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?, secrets)),
         };
         lines.extend(advice.map(|advice| format!("    {advice}")));
     }

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::super::history::{error_message, result, short};
-use super::super::status::advice::{advice, advice_on_code};
+use super::super::status::advice::advice;
 use super::{clock, moment};
+use crate::engine::RecordedRetry;
 use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
+use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// What the ledger has about a job: as much as the answer needs.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Record {
     pub began: Option<Timestamp>,
     /// When it first saw this one.
     pub first_seen: Option<Timestamp>,
+    /// What gave the rows that start then another chance.
+    pub retries: BTreeMap<Timestamp, Vec<RecordedRetry>>,
 }
 
 impl Record {
@@ -59,7 +63,7 @@ pub(super) fn phrase(row: &Occurrence) -> String {
 }
 
 /// A row in sentences, each a line: what happened, its error and what to do about it, doubt, task.
-pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
+pub(super) fn sentences(row: &Occurrence, zone: &TimeZone, secrets: SecretPlaces) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
     if row.kind == Kind::Summary {
         lines.push(format!("the row is a summary of {} starts that were missed for one reason", row.count));
@@ -88,7 +92,7 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
         let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
-    lines.extend(row_advice(row).map(|advice| format!("what to do: {advice}")));
+    lines.extend(row_advice(row, secrets).map(|advice| format!("what to do: {advice}")));
     if row.in_doubt {
         lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
     } else if row.was_in_doubt {
@@ -99,10 +103,17 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
-fn row_advice(row: &Occurrence) -> Option<&'static str> {
+/// What gave it another chance, a line each.
+pub(super) fn retries(retries: &[RecordedRetry], zone: &TimeZone) -> impl Iterator<Item = String> {
+    retries.iter().map(|RecordedRetry { at, who, why }| format!("tried again at {} by {who}: {why}", clock(zone.to_datetime(*at))))
+}
+
+fn row_advice(row: &Occurrence, secrets: SecretPlaces) -> Option<String> {
     match &row.state {
-        State::Done { outcome } => advice(outcome),
-        State::Waiting { .. } | State::Calling => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?)),
+        State::Done { outcome } => advice(outcome, secrets),
+        State::Waiting { .. } | State::Calling => {
+            row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?, secrets))
+        }
         State::Armed | State::OnAir | State::Stopping { .. } => None,
     }
 }
@@ -117,6 +128,9 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
     match &row.state {
         State::Armed => "its request is ready, or was just sent".to_owned(),
         State::Calling => "a start was sent, and its answer is awaited".to_owned(),
+        State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. } if row.has_no_tries_left() => {
+            "`retry.attempts` are used up; an edit of what is sent or of `retry`, or other secrets, give it new ones".to_owned()
+        }
         State::Waiting { until, why: WaitReason::Retry } => {
             format!("the last attempt failed, and the next leaves at {}", time(*until))
         }

@@ -1,6 +1,7 @@
 //! The limiter against a model server that counts arrivals.
 
 mod reservations;
+mod shared;
 
 use proptest::prelude::*;
 

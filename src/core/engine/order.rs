@@ -1,0 +1,70 @@
+//! What the engine is told: what a daemon goes by, orders, callbacks. Plain values; what they lead to is not known here.
+
+use std::num::NonZeroU32;
+
+use jiff::Timestamp;
+
+use super::call_report::CallReport;
+use super::prepare::Prepared;
+use super::secrets::SecretsRead;
+use super::stops::StopTarget;
+use crate::trtc::advice::SecretPlaces;
+use crate::trtc::callback::Callback;
+
+/// What a daemon goes by, beside its schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct DaemonOptions {
+    /// Requests a second for each action.
+    pub rate: NonZeroU32,
+    /// Whether starts wait, up to 5 min, for a clock that nobody has set since the host booted.
+    pub require_sync: bool,
+    /// A time that has passed for certain: a clock that shows one long before it is wrong.
+    pub past: Timestamp,
+    /// Where the secrets are kept, for advice.
+    pub secrets: SecretPlaces,
+}
+
+/// An order, and who gave it.
+#[derive(Clone)]
+pub struct Order {
+    /// For the ledger: `uid 1000`, `SIGHUP`.
+    pub who: String,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// What is to be done.
+#[derive(Clone)]
+pub enum Command {
+    /// Take off the air.
+    Stop(StopTarget),
+    /// Play another schedule from now on. It was read, checked and kept already.
+    Accept {
+        /// The schedule, and what was worked out about it.
+        prepared: Box<Prepared>,
+        /// What differs from the one before, a line each.
+        changes: Vec<String>,
+    },
+    /// Believe the clock.
+    ConfirmClock,
+    /// The secrets were read again.
+    TakeSecrets(SecretsRead),
+}
+
+/// One thing that the engine is told.
+#[derive(Clone)]
+pub enum Input {
+    /// An order.
+    Order(Order),
+    /// A callback of the vendor, its signature verified.
+    Callback(Callback),
+}
+
+/// What has come in since the last step.
+#[derive(Default)]
+pub struct Incoming {
+    /// What calls brought back, in the order in which they ended.
+    pub reports: Vec<CallReport>,
+    /// What was said from outside, in the order in which it came.
+    pub inputs: Vec<Input>,
+}
