@@ -49,7 +49,7 @@ pub(crate) fn is_server(header: &str) -> bool {
 
 /// The limits for clients. Sixty-four is more people than look at one daemon; a request is one line, and its answer is read at once.
 const LIMITS: ListenerLimits =
-    ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
+    ListenerLimits { connections: 64, share: None, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
 
 /// The most answers that are made at one time: the most threads that may be busy beside the daemon's own.
 const READS_MAX: usize = 2;
@@ -105,7 +105,7 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
         .layer(from_fn_with_state(bound, admit))
         .layer(from_fn(stamp));
     let service = TowerToHyperService::new(router);
-    listener::serve(listener, LIMITS, shutdown, |_, _| service.clone()).await;
+    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
 }
 
 /// Refuses requests for another host, and requests with a body.
