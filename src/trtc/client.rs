@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
-use super::{Api, SecretMask, envelope};
+use super::{Api, RecentSecrets, SecretMask, envelope};
 
 pub mod endpoint;
 
@@ -85,6 +85,7 @@ pub struct HttpApi {
     /// One reading at a time; the others wait for its result.
     reading: tokio::sync::Mutex<()>,
     clock_offset_ms: AtomicI64,
+    recent: Mutex<RecentSecrets>,
 }
 
 impl HttpApi {
@@ -124,6 +125,7 @@ impl HttpApi {
             stale: AtomicBool::new(false),
             reading: tokio::sync::Mutex::new(()),
             clock_offset_ms: AtomicI64::new(0),
+            recent: Mutex::default(),
         })
     }
 
@@ -155,7 +157,7 @@ impl HttpApi {
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {
-        let mask = request.mask().clone();
+        let mask = self.mask(action, &request);
         let request = match self.build(request) {
             Ok(request) => request,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
@@ -179,6 +181,16 @@ impl HttpApi {
             server_date,
             retry_after: retry_after(response.headers(), server_date),
         }
+    }
+
+    /// What is hidden in the answer: the secrets of this request, and of the starts before it.
+    fn mask(&self, action: Action, request: &SignedRequest) -> SecretMask {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mask = request.mask().clone().with_earlier(&recent);
+        if action == Action::Start {
+            recent.remember(request.mask());
+        }
+        mask
     }
 
     fn build(&self, request: SignedRequest) -> Result<reqwest::Request, String> {

@@ -1,9 +1,14 @@
 //! Hides secrets in texts that come from outside: an answer may repeat what was sent, in another case, percent-encoded or shortened.
 //! Pure; it does not know which texts there are. What is secret of a URL, [`StreamUrl`] says.
 
+mod recent;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
+
+pub use recent::RecentSecrets;
 
 use super::stream_url::StreamUrl;
 
@@ -24,6 +29,10 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 /// How often percent-encoding is undone: a proxy encodes what a client has encoded, and a third time is not seen in the field.
 const DECODINGS: usize = 3;
 
+/// So many characters in a row of an earlier secret make a handle unusable. There are many earlier secrets, and a handle that holds
+/// eight characters of one by chance is a good one.
+const HANDLE_RUN_BYTES: usize = 16;
+
 /// The secrets of a request, to be hidden in the answer to it. It is a secret as a whole and has no `Debug`.
 #[derive(Clone, Default)]
 pub struct SecretMask {
@@ -31,6 +40,8 @@ pub struct SecretMask {
     runs: HashSet<[u8; RUN_BYTES]>,
     /// What is masked only as a whole, in plain form, with what stands there instead.
     wholes: Vec<(Vec<u8>, String)>,
+    /// The secrets of earlier requests: an answer may be that to another request.
+    earlier: Vec<Arc<SecretMask>>,
 }
 
 impl SecretMask {
@@ -73,15 +84,28 @@ impl SecretMask {
         }
     }
 
-    /// Whether a text shows a secret.
+    /// The same, with the secrets of earlier requests.
+    #[must_use]
+    pub fn with_earlier(self, recent: &RecentSecrets) -> SecretMask {
+        SecretMask { earlier: recent.all(), ..self }
+    }
+
+    /// Whether a text shows a secret; of earlier requests, a long part of one.
     pub fn finds(&self, text: &str) -> bool {
-        !self.spans(text).is_empty()
+        let plain = plain(text);
+        let is_long = |(span, _): &(Range<usize>, &str)| span.len() >= HANDLE_RUN_BYTES;
+        !self.spans(&plain).is_empty() || self.earlier.iter().any(|mask| mask.spans(&plain).iter().any(is_long))
     }
 
     /// Returns the beginning of `text` without the secrets.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-        let spans = self.spans(text);
+        let plain = plain(text);
+        let mut spans = self.spans(&plain);
+        for mask in &self.earlier {
+            spans.extend(mask.spans(&plain));
+        }
+        spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -106,10 +130,9 @@ impl SecretMask {
         self.mask(text).trim().chars().take(chars_max).map(shown).collect()
     }
 
-    /// Where secrets stand in a text, and what is shown there. In order; of two that begin at one place the longer comes first; spans
-    /// that touch or overlap by runs alone are one.
-    fn spans(&self, text: &str) -> Vec<(Range<usize>, &str)> {
-        let plain = plain(text);
+    /// Where secrets of this request stand in a text, and what is shown there, in no order. Spans that touch or overlap by runs alone are
+    /// one.
+    fn spans(&self, plain: &[PlainByte]) -> Vec<(Range<usize>, &str)> {
         let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
         let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
         let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
@@ -125,7 +148,6 @@ impl SecretMask {
             }
         }
         spans.extend(run.map(|run| (place(run), MASK)));
-        spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
         spans
     }
 }
