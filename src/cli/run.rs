@@ -23,7 +23,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::Meta;
 use crate::engine::{DaemonOptions, Generation, Level, Notice, PastGeneration};
 use crate::ledger::sources;
-use crate::ledger::{Ledger, Lock};
+use crate::ledger::{Ledger, Lock, Note};
 use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
@@ -91,6 +91,9 @@ impl Service {
             .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        for Note { level, text } in ledger.notes() {
+            log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
+        }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
         let seen = FolderSnapshot::at(&settings.schedules);
@@ -121,6 +124,7 @@ impl Service {
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past() };
         let mut daemon = Daemon::new(clock, api, rules, ledger, generation, former, observe)
+            .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);
@@ -132,7 +136,8 @@ impl Service {
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
         let reload = Arc::new(Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources)));
-        let app_state = AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
+        let (in_force, status, busy) = (reload.in_force(), daemon.status(), daemon.busy());
+        let app_state = AppState { state_folder: folder, in_force, status, busy, zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { mut stop_signals, mut hang_up } = signals;

@@ -10,6 +10,7 @@ mod disguise;
 mod disk;
 mod faults;
 mod kills;
+mod ledger_file;
 mod limit;
 mod log_reader;
 mod orders;
@@ -20,5 +21,6 @@ mod secrets;
 #[expect(dead_code, reason = "the tests of the client use the rest")]
 mod server;
 mod shutdown;
+mod standing;
 mod verbs;
 mod watching;

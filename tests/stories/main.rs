@@ -4,4 +4,5 @@
 mod edits;
 mod faults;
 mod rooms;
+mod standing;
 mod story;
