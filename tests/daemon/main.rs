@@ -5,6 +5,7 @@
 
 mod boot;
 mod demo;
+mod descriptors;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
@@ -21,6 +22,7 @@ mod secrets;
 #[expect(dead_code, reason = "the tests of the client use the rest")]
 mod server;
 mod shutdown;
+mod signals;
 mod standing;
 mod verbs;
 mod watching;

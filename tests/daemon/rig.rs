@@ -340,6 +340,10 @@ impl Process {
         address.parse().expect("an address")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its arguments, as everybody on this host can read them.
     pub(crate) fn arguments(&self) -> Vec<u8> {
         fs::read(format!("/proc/{}/cmdline", self.child.id())).expect("it runs")
