@@ -2,9 +2,10 @@
 //! values, takes a step, writes the ledger, and only then lets calls leave. Does not know YAML, HTTP and how things are shown.
 //!
 //! Invariants. What one turn decides is one transaction. No start leaves without a durable row. No lock and no transaction is
-//! held over an await. Nothing here reads a clock but through [`Clock`].
+//! held over an await. Nothing here reads a clock but through [`Clock`]. Nothing here waits for a disk longer than a moment.
 
 mod calls;
+mod disk;
 mod input;
 mod rate_watch;
 mod records;
@@ -13,30 +14,34 @@ mod turn;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::engine::{
     Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice, PastGeneration,
     Step, TakenOver,
 };
+use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
 use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use calls::Caller;
+use disk::Disk;
 pub use input::{Handle, Message, Messages};
 use rate_watch::RateWatch;
-use records::LedgerRecords;
+use records::DiskRecords;
 
 /// How often it is looked whether starts are still to be held.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// A daemon, not yet running.
 pub struct Daemon<C, A> {
-    ledger: Ledger,
+    disk: Disk,
     engine: Engine,
     caller: Caller<C, A>,
     calls: JoinSet<Option<CallReport>>,
@@ -46,8 +51,13 @@ pub struct Daemon<C, A> {
     handle: Handle,
     observe: Box<dyn FnMut(&Notice) + Send>,
     status: watch::Sender<LoopStatus>,
-    /// What is wrong with the ledger's disk.
-    disk: Option<String>,
+    /// What is wrong with the ledger's disk, as was told.
+    disk_error: Option<String>,
+    /// Since when the disk does not answer, by elapsed time.
+    disk_stands_since: Option<Duration>,
+    /// Makes the disk stand in simulated time.
+    disk_gate: watch::Sender<bool>,
+    busy: Busy,
     /// What could not leave before may have a room to take now.
     look_soon: bool,
     watchdog: Option<Watchdog>,
@@ -68,6 +78,7 @@ struct Watchdog {
 struct Mail {
     reports: Vec<CallReport>,
     messages: Vec<Message>,
+    disk: Vec<Report>,
 }
 
 impl<C: Clock, A: Api> Daemon<C, A> {
@@ -80,7 +91,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         clock: C,
         api: Arc<A>,
         options: DaemonOptions,
-        mut ledger: Ledger,
+        ledger: Ledger,
         accepted: Generation,
         past: Vec<PastGeneration>,
         observe: Box<dyn FnMut(&Notice) + Send>,
@@ -90,7 +101,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         // A clock that is behind asks for no more than a clock that is right.
         let now = ledger.meta()?.committed_at.map_or(reading.wall, |committed| committed.max(reading.wall));
         let recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
-        let records = LedgerRecords::new(&ledger);
+        let (disk_gate, stands) = watch::channel(false);
+        let mut disk = Disk::here(ledger, stands);
+        let records = DiskRecords::new(&disk);
         let taken = Engine::take_over(options, reading, recovered, accepted, past, &records);
         if let Some(error) = records.into_error() {
             return Err(error);
@@ -98,7 +111,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let TakenOver { mut engine, step, maybe_sent } = taken;
         queues.of(Action::Start).count_as_used(maybe_sent);
         let Step { now, writes, calls, mut notices, .. } = step;
-        let (recovered_attempts, disk) = match ledger.commit(writes, now) {
+        let (recovered_attempts, disk_error) = match disk.commit_first(writes, now) {
             Ok(attempts) => (attempts, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
             Err(error) if error.is_passing() => {
@@ -111,7 +124,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         };
         let (handle, messages) = Handle::new();
         let mut daemon = Daemon {
-            ledger,
+            disk,
             engine,
             caller: Caller { clock, api, queues },
             calls: JoinSet::new(),
@@ -120,7 +133,10 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             handle,
             observe,
             status: watch::Sender::new(LoopStatus::default()),
-            disk,
+            disk_error,
+            disk_stands_since: None,
+            disk_gate,
+            busy: Busy::default(),
             look_soon: false,
             watchdog: None,
             rate_watch: RateWatch::new(options.rate.get() as usize),
@@ -136,6 +152,24 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// What only the running daemon knows, kept up to date.
     pub fn status(&self) -> watch::Receiver<LoopStatus> {
         self.status.subscribe()
+    }
+
+    /// Since when its loop and its ledger's disk are busy with one thing.
+    pub fn busy(&self) -> Busy {
+        self.busy.clone()
+    }
+
+    /// Writes the ledger on a thread of its own from now on. Without it a commit is made in the loop, as simulated time needs it.
+    ///
+    /// Errors: there is no thread to be had.
+    pub fn with_ledger_thread(self) -> Result<Daemon<C, A>, LedgerError> {
+        let disk = self.disk.on_thread(self.busy.disk.clone())?;
+        Ok(Daemon { disk, ..self })
+    }
+
+    /// In simulated time, where no real disk can stand: while true is sent, it does not answer.
+    pub fn simulated_disk(&self) -> watch::Sender<bool> {
+        self.disk_gate.clone()
     }
 
     /// A way to tell it something while it runs.
@@ -158,13 +192,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.start(recovered);
         let mut mail = Mail::default();
         loop {
-            self.turn(std::mem::take(&mut mail))?;
+            self.turn(std::mem::take(&mut mail)).await?;
             let wake = self.next_wake();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 Some(message) = self.messages.recv() => mail.messages.push(message),
+                report = self.disk.report() => mail.disk.push(report),
                 () = self.caller.clock.wake_at(wake) => {}
             }
             // Whatever else has come in meanwhile belongs to the same turn.
@@ -184,7 +219,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let now = self.engine.now(reading);
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
         // What holds starts may be over without anybody saying so.
-        let look = match (self.look_soon, self.engine.is_held() || self.ledger.is_behind()) {
+        let look = match (self.look_soon, self.engine.is_held() || self.disk.is_behind()) {
             (true, _) => Some(now),
             (false, true) => Some(now + LOOK_AGAIN),
             (false, false) => None,
@@ -213,7 +248,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             synchronised: self.caller.clock.synchronised(),
             offset_ms: self.engine.server_offset_ms(),
             secrets: self.engine.secret_places(),
-            disk: self.disk.clone(),
+            disk: self.disk_error.clone(),
+            ..LoopStatus::default()
         };
         self.status.send_if_modified(|last| {
             let changed = *last != status;

@@ -7,10 +7,12 @@
 mod apply;
 mod columns;
 mod commit;
+mod file;
 mod read;
 mod row;
 mod schema;
 pub mod sources;
+pub mod thread;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -21,8 +23,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::engine::Writes;
+use file::OpenFiles;
 
 pub use commit::Attempt;
+pub use file::Note;
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
 
@@ -35,8 +39,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// More than there are kinds of writes and queries.
 const STATEMENTS_CACHED: usize = 64;
 
-/// How long the daemon's writes wait for another process that writes. It is longer than a commit of that process takes, and no
-/// longer, because the same loop stops streams. What cannot be written then is written later.
+/// How long writes wait for another process that writes. It is longer than a commit of that process takes, and no longer: whoever
+/// writes here may wait for it. What cannot be written then is written later.
 const WRITER_BUSY: Duration = Duration::from_millis(20);
 
 /// Why the ledger could not be read or written.
@@ -51,10 +55,14 @@ pub struct LedgerError {
 enum ErrorKind {
     /// The disk is full, fails or is read-only, or another process holds the file.
     Passing,
+    /// The disk does not answer.
+    Stands,
     /// The file is damaged. A disk that fails for a while gives the same error.
     Damaged,
-    /// The file is not a ledger.
+    /// The file is not a ledger. Of a file that was one, somebody wrote over it.
     NotADatabase,
+    /// Another file has the name of the one that is open, or none has.
+    Replaced,
     /// Everything else: it stays until somebody changes something.
     Lasting,
 }
@@ -65,12 +73,27 @@ impl LedgerError {
         LedgerError { message, kind: ErrorKind::Lasting }
     }
 
-    /// Whether the error may go away: a disk that is full, failing or read-only, or another process that holds the file. Until then
-    /// the ledger keeps what was decided.
+    /// An answer that does not come.
+    pub(crate) fn stands() -> LedgerError {
+        LedgerError { message: "the disk does not answer".to_owned(), kind: ErrorKind::Stands }
+    }
+
+    /// Whether the answer may yet come: nothing is known to be wrong.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.kind == ErrorKind::Stands
+    }
+
+    fn replaced(message: String) -> LedgerError {
+        LedgerError { message, kind: ErrorKind::Replaced }
+    }
+
+    /// Whether the error may go away: a disk that is full, failing or read-only, another process that holds the file, or a file that
+    /// somebody took away or wrote over while it was open. Until then the ledger keeps what was decided, and a daemon runs on: nobody
+    /// else stops what is on air.
     pub fn is_passing(&self) -> bool {
         match self.kind {
-            ErrorKind::Passing | ErrorKind::Damaged => true,
-            ErrorKind::NotADatabase | ErrorKind::Lasting => false,
+            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
+            ErrorKind::Lasting => false,
         }
     }
 
@@ -90,7 +113,7 @@ impl LedgerError {
         let advice = match kind {
             // Nothing is ever started over: only the old file knows what is on air.
             ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
-            ErrorKind::Passing | ErrorKind::Lasting => "",
+            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Replaced | ErrorKind::Lasting => "",
         };
         LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
     }
@@ -120,7 +143,8 @@ impl From<rusqlite::Error> for LedgerError {
                 | ErrorCode::SystemIoFailure,
             ) => ErrorKind::Passing,
             Some(ErrorCode::DatabaseCorrupt) => ErrorKind::Damaged,
-            Some(ErrorCode::NotADatabase) => ErrorKind::NotADatabase,
+            // A table that is not there any more is of this kind.
+            Some(ErrorCode::NotADatabase | ErrorCode::Unknown) => ErrorKind::NotADatabase,
             _ => ErrorKind::Lasting,
         };
         LedgerError { message: error.to_string(), kind }
@@ -137,28 +161,65 @@ impl From<io::Error> for LedgerError {
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
+    files: OpenFiles,
+    /// What opening it found or put right.
+    notes: Vec<Note>,
     /// What was decided and could not be written yet.
     pending: Writes,
 }
 
+/// What a look at the file of an open ledger finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Why nothing that is written reaches the file with the ledger's name.
+    pub trouble: Option<String>,
+    /// What somebody should fix; it is written all the same.
+    pub warnings: Vec<String>,
+}
+
 impl Ledger {
-    /// Opens the ledger in `folder` and brings it to the newest version. Makes a new one if there is none.
+    /// Opens the ledger in `folder` and brings it to the newest version. Makes a new one if there is none. Sets the modes of its files
+    /// right if they are this user's; [`Ledger::notes`] tells of it.
     ///
-    /// Errors: it cannot be opened or written, it is not a ledger, or a newer ingestd wrote it. It never replaces a file by a new one.
+    /// Errors: it cannot be opened or written, it is not a plain file or not a ledger, or a newer ingestd wrote it. It never replaces a
+    /// file by a new one.
     pub fn open(folder: &Path) -> Result<Ledger, LedgerError> {
         let path = folder.join(FILE);
-        create_private(&path)?;
-        Ledger::open_file(&path).map_err(|error| LedgerError::file(&path, "open the ledger", error))
+        let notes = file::make_ready(folder, &path)?;
+        Ledger::open_file(&path, notes).map_err(|error| LedgerError::file(&path, "open the ledger", error))
     }
 
-    fn open_file(path: &Path) -> Result<Ledger, LedgerError> {
+    fn open_file(path: &Path, notes: Vec<Note>) -> Result<Ledger, LedgerError> {
         let mut connection = Connection::open(path)?;
         prepare(&connection)?;
         schema::migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(WRITER_BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(Ledger { connection, path: path.to_owned(), pending: Writes::default() })
+        Ok(Ledger { connection, path: path.to_owned(), files: OpenFiles::of(path)?, notes, pending: Writes::default() })
+    }
+
+    /// What was found, or put right, when it was opened.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Looks at the file as others see it: whether it is there, is a ledger still, can be opened anew, and is kept from others.
+    pub fn inspect(&self) -> Inspection {
+        let is_there = self.files.check(&self.path).and_then(|()| self.files.check_beside(&self.path));
+        let anew = is_there.and_then(|()| read_only(&self.path)).map(drop);
+        let mut warnings = file::wrong_modes(&self.path);
+        let trouble = match anew {
+            Ok(()) => None,
+            Err(error) if matches!(error.kind, ErrorKind::NotADatabase | ErrorKind::Damaged | ErrorKind::Replaced) => {
+                Some(error.to_string())
+            }
+            Err(error) => {
+                warnings.push(format!("`{}` cannot be opened by those who only read it: {error}", self.path.display()));
+                None
+            }
+        };
+        Inspection { trouble, warnings }
     }
 
     /// Its file.
@@ -176,19 +237,6 @@ fn prepare(connection: &Connection) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Makes the file with mode 0600 before SQLite opens it, so that others can never read it, not even for a moment.
-fn create_private(path: &Path) -> Result<(), LedgerError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(LedgerError::file(path, "make the ledger", error)),
-    }
-}
-
 /// The lock of a state folder: one daemon for one ledger. It is held as long as the value lives. The kernel releases it when the
 /// process ends, however it ends.
 #[derive(Debug)]
@@ -202,6 +250,7 @@ impl Lock {
     /// Errors: another process has it, or its file cannot be opened.
     pub fn take(folder: &Path) -> Result<Lock, LedgerError> {
         let path = folder.join("ingestd.lock");
+        file::require_plain(&path)?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| LedgerError::file(&path, "open the lock", error))?;
         match file.try_lock() {
@@ -216,6 +265,7 @@ impl Lock {
 
 /// Opens the ledger for reading beside a daemon that may be writing.
 fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
+    file::require_plain(path)?;
     if !path.exists() {
         return Err(LedgerError::ours(format!("there is no ledger at `{}`: has the daemon ever run?", path.display())));
     }

@@ -33,8 +33,8 @@
 //! The shell is this crate. It re-exports the modules of the core, so that `crate::schedule` is `ingestd_core::schedule`.
 //!
 //! The daemon is one loop that owns all state. It sleeps until the next thing to do, collects what has happened as values, takes a step of the engine,
-//! writes the ledger, and only then lets requests be sent. Requests run as tasks of their own and come back as values, so neither a slow
-//! disk nor a slow answer delays another start.
+//! writes the ledger, and only then lets requests be sent. Requests run as tasks of their own and come back as values, and the ledger is
+//! written on a thread of its own. So neither a slow disk nor a slow answer delays another start or a stop.
 //!
 //! # Invariants
 //!
@@ -73,6 +73,7 @@
 //! | [`web`], `listener` | shell | the JSON of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
+//! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |
 //! | [`cli`] | shell | one file for each verb; `run` is where the daemon is put together |
 //!
 //! # Why not ...
@@ -81,13 +82,16 @@
 //!   offset of the day on which a job was registered, and does not give a job its planned instant. We plan ahead, arm, and wait on a
 //!   timerfd.
 //! - **... serde for YAML?** A deserializer stops at the first fault of a file, and an operator needs all of them.
-//! - **... a thread for the database?** The loop runs on a thread of its own already, and writes between two sleeps. A start whose time
-//!   comes meanwhile was armed before.
+//! - **... a write in the loop?** A disk may stand for seconds, and the loop stops streams. So the ledger has a thread
+//!   ([`ledger::thread`]). The loop hands over what a step decides and waits for the commit, 100 ms at most. Then it goes on: nothing is
+//!   claimed before the disk answers, stops are sent all the same, and the permissions come as a report. In simulated time a commit is
+//!   made in the loop, so that the real thread decides no order.
 //! - **... a trait for every module?** There are three, where a second implementation is real: [`clock::Clock`], [`trtc::Api`], and
 //!   [`engine::Records`] (the ledger, and the tables of `tests/engine`). SQLite is never mocked.
 
 mod listener;
 
+pub mod busy;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,7 +4,8 @@
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
 //! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on
-//! threads of their own, by few at once, so that no question delays a start.
+//! threads of their own, by few at once, so that no question delays a start. `/healthz` and the status wait for neither the loop nor the
+//! ledger: they tell when one of them stands.
 
 pub mod callbacks;
 pub mod control;
@@ -30,7 +31,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
+use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Generation, LoopStatus};
@@ -48,11 +51,22 @@ pub(crate) fn is_server(header: &str) -> bool {
 }
 
 /// The limits for clients. Sixty-four is more people than look at one daemon; a request is one line, and its answer is read at once.
-const LIMITS: ListenerLimits =
-    ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(30)) };
+const LIMITS: ListenerLimits = ListenerLimits {
+    connections: 64,
+    share: None,
+    header_time: Duration::from_secs(5),
+    connection_time: Some(Duration::from_secs(30)),
+};
 
-/// The most answers that are made at one time: the most threads that may be busy beside the daemon's own.
+/// The most answers that are made at one time, and the most that read the ledger: the most threads that may be busy beside the daemon's
+/// own. The two are counted apart, because a disk that stands keeps its readers.
 const READS_MAX: usize = 2;
+
+/// How long the status waits for the ledger. Whoever asks waits for 5 s.
+const LEDGER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the history waits for it: less than a connection lasts.
+const HISTORY_WAIT: Duration = Duration::from_secs(20);
 
 /// The schedule that is in force.
 #[derive(Clone)]
@@ -73,6 +87,8 @@ pub struct AppState {
     pub in_force: watch::Receiver<InForce>,
     /// What only the running daemon knows.
     pub status: watch::Receiver<LoopStatus>,
+    /// How long its loop and its ledger's disk have been busy.
+    pub busy: Busy,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
 }
@@ -82,6 +98,7 @@ struct PageState {
     /// The zone of local times in parameters: this host's.
     zone: TimeZone,
     reads: Arc<Semaphore>,
+    ledger_reads: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
@@ -89,9 +106,10 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
     let zone = app_state.zones.local();
-    let shared = Arc::new(PageState { app_state, zone, reads: Arc::new(Semaphore::new(READS_MAX)) });
+    let places = || Arc::new(Semaphore::new(READS_MAX));
+    let shared = Arc::new(PageState { app_state, zone, reads: places(), ledger_reads: places() });
     let router = Router::new()
-        .route("/healthz", get(async || text(StatusCode::OK, "ok\n".to_owned())))
+        .route("/healthz", get(healthz))
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
         .route("/api/v1/history", get(history))
@@ -105,7 +123,7 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
         .layer(from_fn_with_state(bound, admit))
         .layer(from_fn(stamp));
     let service = TowerToHyperService::new(router);
-    listener::serve(listener, LIMITS, shutdown, |_, _| service.clone()).await;
+    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
 }
 
 /// Refuses requests for another host, and requests with a body.
@@ -133,38 +151,69 @@ fn stamped(mut response: Response) -> Response {
     response
 }
 
+/// Whether the process does its work: it asks nobody, and so never waits.
+async fn healthz(State(shared): State<Arc<PageState>>) -> Response {
+    let Busy { turn, disk } = &shared.app_state.busy;
+    let stands = |who: &str, time: Duration| format!("the {who} has been busy with one thing for {} s\n", time.as_secs());
+    let standing =
+        [turn.stands().map(|time| stands("daemon's loop", time)), disk.stands().map(|time| stands("ledger's disk", time))];
+    let standing: String = standing.into_iter().flatten().collect();
+    if standing.is_empty() { text(StatusCode::OK, "ok\n".to_owned()) } else { text(StatusCode::SERVICE_UNAVAILABLE, standing) }
+}
+
 async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
-    answer(shared, query, views::status).await
+    let now = clock::now();
+    let reads = Arc::clone(&shared.ledger_reads);
+    let read = blocking(&shared, reads, move |shared| views::read_ledger(shared, now));
+    let ledger = match timeout(LEDGER_WAIT, read).await {
+        Ok(Ok(ledger)) => ledger,
+        Ok(Err(response)) => return response,
+        Err(_) => Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs())),
+    };
+    let reads = Arc::clone(&shared.reads);
+    let made = blocking(&shared, reads, move |shared| views::status(shared, &query.unwrap_or_default(), now, ledger));
+    respond_with(made.await)
 }
 
 async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
-    answer(shared, query, views::plan).await
+    let reads = Arc::clone(&shared.reads);
+    respond_with(blocking(&shared, reads, move |shared| views::plan(shared, &query.unwrap_or_default(), clock::now())).await)
 }
 
 async fn history(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
-    answer(shared, query, views::history).await
+    let reads = Arc::clone(&shared.ledger_reads);
+    let made = blocking(&shared, reads, move |shared| views::history(shared, &query.unwrap_or_default(), clock::now()));
+    match timeout(HISTORY_WAIT, made).await {
+        Ok(made) => respond_with(made),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read: it does not answer"),
+    }
 }
 
-/// Makes an answer on a thread of its own, as soon as one is free.
-async fn answer(
-    shared: Arc<PageState>,
-    query: Option<String>,
-    view: fn(&PageState, &str, Timestamp) -> Result<views::ViewBody, Refused>,
-) -> Response {
-    let turn = Arc::clone(&shared.reads).acquire_owned().await.expect("the semaphore is never closed");
-    let made = tokio::task::spawn_blocking(move || {
-        let made = view(&shared, query.as_deref().unwrap_or_default(), clock::now());
+/// Does work that may wait for a disk on a thread of its own, as soon as one is free. Error: the answer when it panics.
+async fn blocking<T: Send + 'static>(
+    shared: &Arc<PageState>,
+    places: Arc<Semaphore>,
+    work: impl FnOnce(&PageState) -> T + Send + 'static,
+) -> Result<T, Response> {
+    let shared = Arc::clone(shared);
+    let place = places.acquire_owned().await.expect("the semaphore is never closed");
+    let done = tokio::task::spawn_blocking(move || {
+        let made = work(&shared);
         // Held until the work is done, even when the client has gone.
-        drop(turn);
+        drop(place);
         made
     });
-    match made.await {
+    // A panic is a bug of ours. It fails this answer, and the daemon goes on.
+    done.await.map_err(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug of ingestd: see the log"))
+}
+
+fn respond_with(made: Result<Result<views::ViewBody, Refused>, Response>) -> Response {
+    match made {
         Ok(Ok(views::ViewBody::Json(body))) => json(StatusCode::OK, body),
         Ok(Ok(views::ViewBody::Text(body))) => text(StatusCode::OK, body),
         Ok(Err(Refused::BadRequest(why))) => error(StatusCode::BAD_REQUEST, &why),
         Ok(Err(Refused::Unavailable(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
-        // A panic is a bug of ours. It fails this answer, and the daemon goes on.
-        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug of ingestd: see the log"),
+        Err(response) => response,
     }
 }
 

@@ -248,6 +248,7 @@ fn a_status_with_a_daemon_is_the_daemons() {
     write(&mut served.ledger(), &on_air("evening", now() - SignedDuration::from_mins(10)));
     // The ledger of the settings is another, and is not looked at.
     let (_folder, path) = settings(&served.address.to_string());
+    assert_eq!(served.busy.turn.stands(), None);
     let (code, stdout, stderr) = run(&path, &["status"]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(stdout.starts_with("ok\n") && stdout.contains("generation 12") && stdout.contains("evening"), "{stdout}");

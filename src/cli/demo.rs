@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::cli::run::{Service, runtime};
+use crate::cli::run::{Service, Signals, runtime};
 use crate::cli::{Context, Exit, Failure, load, print};
 use crate::config::RATE_DEFAULT;
 use crate::ledger::{HistoryQuery, Reader};
@@ -58,7 +58,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     }
     let folder = DemoFolder::make().map_err(|error| Failure::new(format!("cannot make a temporary folder: {error}")))?;
     let sandbox = Sandbox::new(demo_folder::sandbox(), Arc::new(crate::clock::now));
-    runtime()?.block_on(play(context, &args, &folder, &sandbox))?;
+    let runtime = runtime()?;
+    let signals = Signals::new(&runtime)?;
+    runtime.block_on(play(context, &args, &folder, &sandbox, signals))?;
     let query = HistoryQuery { limit: ROWS_MAX, ..HistoryQuery::default() };
     let rows = Reader::open(&folder.state()).and_then(|reader| reader.history(&query));
     let rows = rows.map_err(|error| Failure::new(error.to_string()))?;
@@ -72,7 +74,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &Sandbox) -> Result<(), Failure> {
+async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &Sandbox, signals: Signals) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot listen on a loopback address: {error}"));
     let endpoint = TcpListener::bind(ANY).await.map_err(cannot)?;
     let page = page(args.listen).await?;
@@ -96,7 +98,7 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
     };
     // The printer may have ended: then `end` is ready already.
     let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
-    let played = service.play(Some(page), Box::new(observe), end).await;
+    let played = service.play(signals, Some(page), Box::new(observe), end).await;
     printer.end().and(played)
 }
 

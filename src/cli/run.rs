@@ -2,16 +2,19 @@
 //! passed on. Does not know what any of them does.
 
 mod folder_snapshot;
+mod hardening;
 mod listeners;
 mod reload;
+mod signals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::cli::load;
@@ -23,7 +26,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::Meta;
 use crate::engine::{DaemonOptions, Generation, Level, Notice, PastGeneration};
 use crate::ledger::sources;
-use crate::ledger::{Ledger, Lock};
+use crate::ledger::{Ledger, Lock, Note};
 use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
@@ -33,28 +36,44 @@ use crate::zones::Zones;
 use folder_snapshot::{FolderSnapshot, watch as watch_folder};
 use listeners::Listeners;
 use reload::{Reload, log_failure};
+pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
+    let runtime = runtime()?;
+    // First of all, because a signal without a handler ends the process.
+    let signals = Signals::new(&runtime)?;
+    hardening::keep_memory_private();
+    hardening::raise_descriptors();
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
-    runtime()?.block_on(async {
+    let played = runtime.block_on(async {
         let page = match service.settings.listen {
             Some(address) => Some(listeners::listen(address, "listen").await?),
             None => None,
         };
-        service.play(page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
-    })
+        service.play(signals, page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
+    });
+    // A disk that stands must not keep the process.
+    runtime.shutdown_timeout(THREADS_END_MAX);
+    played
 }
 
+/// How long the end of the process waits for threads that read files.
+const THREADS_END_MAX: Duration = Duration::from_secs(1);
+
+/// The fewest and the most threads that calls and listeners share. Their work is small, and none of it waits for a disk.
+const WORKERS: (usize, usize) = (2, 8);
+
 /// The threads of a daemon. The loop runs on the one that blocks on it, the calls on the others: a slow disk delays neither a start
-/// nor an answer.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+/// nor an answer. Their number is ours: `$TOKIO_WORKER_THREADS` may hold anything.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let workers = std::thread::available_parallelism().map_or(WORKERS.0, usize::from).clamp(WORKERS.0, WORKERS.1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }
 
@@ -91,6 +110,9 @@ impl Service {
             .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        for Note { level, text } in ledger.notes() {
+            log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
+        }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
         let seen = FolderSnapshot::at(&settings.schedules);
@@ -103,14 +125,17 @@ impl Service {
     /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. `observe` gets everything that is recorded.
     pub(super) async fn play(
         self,
+        mut signals: Signals,
         page: Option<TcpListener>,
         observe: Box<dyn FnMut(&Notice) + Send>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
         let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
-        // First of all, because a signal without a handler ends the process.
-        let signals = Signals::new().map_err(|error| failed("wait for signals", &error))?;
+        if signals.stop_came() {
+            tracing::info!("stopped before anything was begun");
+            return Ok(());
+        }
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
@@ -122,6 +147,7 @@ impl Service {
         let secrets = load::secret_places(&settings);
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
         let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
+            .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
             let manager = Arc::clone(&manager);
@@ -135,10 +161,12 @@ impl Service {
         let reread = reload::reread(api);
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let app_state = AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), zones };
+        let app_state =
+            AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), busy: daemon.busy(), zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
-        let Signals { mut stop_signals, mut hang_up } = signals;
+        let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
+        let ignoring = tokio::spawn(others.ignore());
         let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
@@ -168,6 +196,7 @@ impl Service {
         let ended = daemon.run(until(stopped), until(hurried)).await;
         listening.abort();
         reloading.abort();
+        ignoring.abort();
         if let Some(watching) = watching {
             watching.abort();
         }
@@ -280,31 +309,4 @@ fn log(happening: &Notice) {
 /// Ready once the value is true, or can never become true.
 async fn until(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_set| *is_set).await;
-}
-
-/// SIGTERM and SIGINT stop, SIGHUP reloads.
-struct Signals {
-    stop_signals: StopSignals,
-    hang_up: Signal,
-}
-
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        let stop_signals = StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        Ok(Signals { stop_signals, hang_up: signal(SignalKind::hangup())? })
-    }
-}
-
-impl StopSignals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

@@ -18,6 +18,6 @@ pub mod usersig;
 pub use action::{Action, Answer, Body, Destination, Fault, PerAction, Repeat, Request, StartParams, Success, TaskStatus};
 pub use request::{AppKey, Credentials};
 pub use room::Room;
-pub use secret_mask::SecretMask;
+pub use secret_mask::{RecentSecrets, SecretMask};
 pub use start_options::{StartOptions, Tempo};
 pub use stream_url::StreamUrl;

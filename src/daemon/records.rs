@@ -2,19 +2,20 @@
 
 use std::cell::RefCell;
 
+use super::disk::Disk;
 use crate::engine::Records;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::LedgerError;
 use crate::occurrence::Key;
 
 /// The questions of one step. Keeps the first error, since the engine hears only that nobody can say now.
-pub(super) struct LedgerRecords<'a> {
-    ledger: &'a Ledger,
+pub(super) struct DiskRecords<'a> {
+    disk: &'a Disk,
     error: RefCell<Option<LedgerError>>,
 }
 
-impl<'a> LedgerRecords<'a> {
-    pub(super) fn new(ledger: &'a Ledger) -> LedgerRecords<'a> {
-        LedgerRecords { ledger, error: RefCell::new(None) }
+impl<'a> DiskRecords<'a> {
+    pub(super) fn new(disk: &'a Disk) -> DiskRecords<'a> {
+        DiskRecords { disk, error: RefCell::new(None) }
     }
 
     pub(super) fn into_error(self) -> Option<LedgerError> {
@@ -26,12 +27,12 @@ impl<'a> LedgerRecords<'a> {
     }
 }
 
-impl Records for LedgerRecords<'_> {
+impl Records for DiskRecords<'_> {
     fn has(&self, key: &Key, missed_counts: bool) -> Option<bool> {
-        self.keep(self.ledger.has(key, missed_counts))
+        self.keep(self.disk.has(key, missed_counts))
     }
 
     fn knows_task(&self, task_id: &str) -> Option<bool> {
-        self.keep(self.ledger.knows_task(task_id))
+        self.keep(self.disk.knows_task(task_id))
     }
 }

@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 
 use super::{Daemon, Mail, read, report_of};
 use crate::clock::Clock;
-use crate::engine::Step;
+use crate::engine::{Level, Notice, Step};
 use crate::ledger::LedgerError;
+use crate::ledger::thread::Report;
 use crate::trtc::Api;
 
 /// How long a shutdown waits for requests that were sent: their limit of time is the same.
@@ -13,8 +14,10 @@ const SHUTDOWN_WAIT: SignedDuration = SignedDuration::from_secs(10);
 
 impl<C: Clock, A: Api> Daemon<C, A> {
     pub(super) async fn shut_down(mut self, mut mail: Mail, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
+        // What is permitted now is taken back at once.
+        let mut last = self.take_reports(std::mem::take(&mut mail.disk));
         let step = self.engine.shut_down(read(&self.caller.clock));
-        let mut last = self.write_last(step);
+        last = worst(last, self.write_last(step).await);
         let deadline = self.caller.clock.now() + SHUTDOWN_WAIT;
         tokio::pin!(hurry);
         while self.engine.awaits_answers() {
@@ -22,28 +25,61 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 biased;
                 () = &mut hurry => break,
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
+                report = self.disk.report() => mail.disk.push(report),
                 () = self.caller.clock.sleep_until(deadline) => break,
             }
-            last = self.take_last(&mut mail);
+            last = worst(last, self.take_last(&mut mail).await);
         }
-        last = self.take_last(&mut mail).and(last.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }));
-        let staying = self.engine.staying_on_air(read(&self.caller.clock));
-        self.tell(&staying);
+        last = worst(last, self.take_last(&mut mail).await);
+        while self.disk.is_outstanding() {
+            tokio::select! {
+                biased;
+                () = &mut hurry => break,
+                report = self.disk.report() => mail.disk.push(report),
+                () = self.caller.clock.sleep_until(deadline) => break,
+            }
+            last = worst(last, self.take_last(&mut mail).await);
+        }
+        let mut notices = self.engine.staying_on_air(read(&self.caller.clock));
+        if self.disk.is_behind() {
+            let text = "what was decided last is not in the ledger: the next start takes over from what is there".to_owned();
+            notices.push(Notice { at: self.caller.clock.now(), key: None, level: Level::Error, text });
+        }
+        self.tell(&notices);
         self.calls.shutdown().await;
-        // A disk that fails is no reason to hurry: whatever can be written is, and what cannot is told.
         last
     }
 
-    fn take_last(&mut self, mail: &mut Mail) -> Result<(), LedgerError> {
-        let step = self.engine.take_last(std::mem::take(&mut mail.reports), read(&self.caller.clock));
-        self.write_last(step)
+    async fn take_last(&mut self, mail: &mut Mail) -> Result<(), LedgerError> {
+        let Mail { reports, disk, messages: _ } = std::mem::take(mail);
+        let first = self.take_reports(disk);
+        let step = self.engine.take_last(reports, read(&self.caller.clock));
+        worst(first, self.write_last(step).await)
     }
 
     /// Nothing is called any more.
-    fn write_last(&mut self, step: Step) -> Result<(), LedgerError> {
+    async fn write_last(&mut self, step: Step) -> Result<(), LedgerError> {
         let Step { now, writes, notices, .. } = step;
-        let written = self.ledger.commit(writes, now).map(drop);
+        let mut others = Vec::new();
+        let written = self.disk.commit(writes, now, &mut others).await;
         self.tell(&notices);
-        written
+        worst(self.take_reports(others), written.map_or(Ok(()), |written| written.map(drop)))
     }
+
+    /// Nothing that is permitted now is sent any more.
+    fn take_reports(&mut self, reports: Vec<Report>) -> Result<(), LedgerError> {
+        let mut last = Ok(());
+        for report in reports {
+            if let Report::Committed(committed) = report {
+                last = worst(last, self.disk.committed(committed).map(drop));
+            }
+        }
+        last
+    }
+}
+
+/// The first error that stays. A disk that fails is no reason to fail: whatever can be written is, and what cannot is told.
+fn worst(one: Result<(), LedgerError>, other: Result<(), LedgerError>) -> Result<(), LedgerError> {
+    let lasting = |error: LedgerError| if error.is_passing() { Ok(()) } else { Err(error) };
+    one.or_else(lasting).and(other.or_else(lasting))
 }

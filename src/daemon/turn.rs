@@ -1,72 +1,148 @@
-//! One turn of the loop: a step of the engine, one commit, and then the calls. And what a disk that fails changes in it. Does not wait
-//! for anything, and decides nothing.
+//! One turn of the loop: a step of the engine, one commit, and then the calls. And what a disk that fails or stands changes in it. Waits
+//! for nothing but the commit, and for that only a moment. Decides nothing.
 
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use super::input::Message;
-use super::records::LedgerRecords;
+use super::records::DiskRecords;
 use super::{Daemon, Mail, read};
+use crate::busy::STANDS_AFTER;
 use crate::clock::Clock;
-use crate::engine::{Call, CallReport, Incoming, Input, Level, Notice, Reply, Step};
+use crate::engine::{Call, CallReport, ClockReading, Incoming, Input, Level, Notice, Reply, Step};
+use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, LedgerError};
 use crate::trtc::Api;
+
+/// What came of the writes of a step: permissions, an error, or nothing yet.
+type Written = Option<Result<Vec<Attempt>, LedgerError>>;
 
 impl<C: Clock, A: Api> Daemon<C, A> {
     /// One turn. What could not be read is asked again in the next turn; what was decided in this one stands.
     ///
     /// Errors: the ledger cannot be read or written, and never will be.
-    pub(super) fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
+    pub(super) async fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
+        self.busy.turn.begin();
+        self.look_soon = false;
         let reading = read(&self.caller.clock);
-        let (incoming, senders) = sort(mail);
-        let records = LedgerRecords::new(&self.ledger);
-        let step = self.engine.step(incoming, reading, self.ledger.is_behind(), &records);
-        let unread = records.into_error();
-        let Step { now, writes, calls, mut notices, replies, .. } = step;
-        let committed = self.ledger.commit(writes, now);
-        let attempts = self.weigh(unread, committed, &mut notices, now)?;
+        let Mail { reports, messages, disk } = mail;
+        let mut notices = Vec::new();
+        let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
+        self.start(late);
+        let (incoming, senders) = sort(reports, messages);
+        let (step, unread) = self.step(incoming, reading);
+        let Step { now, writes, calls, notices: more, replies, .. } = step;
+        notices.extend(more);
+        let mut others = Vec::new();
+        let written = self.disk.commit(writes, now, &mut others).await;
+        let mut attempts = self.weigh(unread, written, &mut notices, now)?;
+        attempts.extend(self.take_in(others, &mut notices, now)?);
         self.make(calls);
         self.start(attempts);
         self.reply(senders, replies);
+        if let Some(time) = self.busy.turn.stands() {
+            let text =
+                format!("one turn of the loop took {} s: nothing was started and nothing was stopped meanwhile", time.as_secs());
+            notices.push(Notice { at: now, key: None, level: Level::Warning, text });
+        }
         self.tell(&notices);
         self.feed_watchdog(now);
+        self.busy.turn.end();
         Ok(())
     }
 
-    /// What may be sent after a commit, and what a disk that fails or works again means.
+    /// A step of the engine, and why the ledger could not be read in it.
+    fn step(&mut self, incoming: Incoming, reading: ClockReading) -> (Step, Option<LedgerError>) {
+        let records = DiskRecords::new(&self.disk);
+        let step = self.engine.step(incoming, reading, self.disk.is_behind(), &records);
+        (step, records.into_error())
+    }
+
+    /// Takes in what the disk reports late.
+    fn take_in(&mut self, reports: Vec<Report>, notices: &mut Vec<Notice>, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
+        let mut attempts = Vec::new();
+        for report in reports {
+            match report {
+                Report::Committed(committed) => {
+                    let written = Some(self.disk.committed(committed));
+                    attempts.extend(self.weigh(None, written, notices, now)?);
+                }
+                Report::Inspected(found) => {
+                    let warning = |text| Notice { at: now, key: None, level: Level::Warning, text };
+                    notices.extend(found.warnings.into_iter().map(warning));
+                    self.disk.set_trouble(found.trouble);
+                    self.weigh_trouble(notices, now);
+                }
+            }
+        }
+        Ok(attempts)
+    }
+
+    /// What may be sent after a commit, and what a disk that fails, stands or works again means.
     fn weigh(
         &mut self,
         unread: Option<LedgerError>,
-        committed: Result<Vec<Attempt>, LedgerError>,
+        written: Written,
         notices: &mut Vec<Notice>,
         now: Timestamp,
     ) -> Result<Vec<Attempt>, LedgerError> {
-        self.look_soon = false;
-        let (attempts, error) = match (committed, unread) {
-            (Ok(attempts), None) => {
-                self.look_soon = self.disk.is_some();
-                if self.disk.take().is_some() {
-                    let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
-                    notices.push(Notice { at: now, key: None, level: Level::Info, text });
-                }
+        let (attempts, error) = match (written, unread) {
+            (Some(Ok(attempts)), None) if !self.disk.stands() => {
+                self.disk_stands_since = None;
+                self.weigh_trouble(notices, now);
                 return Ok(attempts);
             }
-            (Ok(attempts), Some(error)) => (Some(attempts), error),
-            (Err(error), _) => (None, error),
+            (Some(Ok(attempts)), Some(error)) if !error.is_standing() => (Some(attempts), error),
+            (Some(Err(error)), _) => (None, error),
+            (written, _) => {
+                self.weigh_standing(written.is_some(), notices, now);
+                return written.unwrap_or_else(|| Ok(Vec::new()));
+            }
         };
         if !error.is_passing() {
             return Err(error);
         }
         self.engine.ledger_failed(attempts.is_some());
-        if self.disk.is_none() {
-            let verb = if attempts.is_some() { "read" } else { "written" };
+        let verb = if attempts.is_some() { "read" } else { "written" };
+        self.disk_fails(&format!("cannot be {verb} ({error})"), error.to_string(), notices, now);
+        Ok(attempts.unwrap_or_default())
+    }
+
+    /// The commit, or a question, is not answered yet. A moment is nothing to tell; what was claimed waits all the same.
+    fn weigh_standing(&mut self, is_written: bool, notices: &mut Vec<Notice>, now: Timestamp) {
+        self.engine.ledger_failed(is_written);
+        let elapsed = self.caller.clock.elapsed();
+        let since = *self.disk_stands_since.get_or_insert(elapsed);
+        let stands = elapsed.saturating_sub(since);
+        if stands >= STANDS_AFTER && self.disk_error.is_none() {
+            let text = format!("has not answered for {} s", stands.as_secs());
+            self.disk_fails(&text, format!("its disk {text}"), notices, now);
+        }
+    }
+
+    /// The disk answers: nothing is wrong, unless what it writes cannot be found again.
+    fn weigh_trouble(&mut self, notices: &mut Vec<Notice>, now: Timestamp) {
+        if let Some(trouble) = self.disk.trouble().map(str::to_owned) {
+            self.engine.ledger_failed(false);
+            self.disk_fails(&format!("is lost: {trouble}"), trouble, notices, now);
+            return;
+        }
+        if !self.disk.is_behind() && self.disk_error.take().is_some() {
+            self.look_soon = true;
+            let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
+            notices.push(Notice { at: now, key: None, level: Level::Info, text });
+        }
+    }
+
+    /// Tells once that it fails, and keeps the newest reason for the status.
+    fn disk_fails(&mut self, what: &str, error: String, notices: &mut Vec<Notice>, now: Timestamp) {
+        if self.disk_error.is_none() {
             let text = format!(
-                "the ledger cannot be {verb} ({error}): nothing is started until it can; what is on air is watched and stopped all the same"
+                "the ledger {what}: nothing is started until it can be written; what is on air is watched and stopped all the same"
             );
             notices.push(Notice { at: now, key: None, level: Level::Error, text });
         }
-        self.disk = Some(error.to_string());
-        Ok(attempts.unwrap_or_default())
+        self.disk_error = Some(error);
     }
 
     /// Does what a step calls for.
@@ -110,9 +186,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 
     fn reply(&self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<Reply>) {
+        let later = match &self.disk_error {
+            Some(error) => Some(format!("this is recorded as soon as the ledger can be written again: {error}")),
+            None if self.disk.is_behind() => Some("this is recorded as soon as the ledger's disk answers".to_owned()),
+            None => None,
+        };
         for (sender, mut reply) in senders.into_iter().zip(replies) {
-            if let (Ok(lines), Some(error)) = (&mut reply, &self.disk) {
-                lines.push(format!("this is recorded as soon as the ledger can be written again: {error}"));
+            if let Ok(lines) = &mut reply {
+                lines.extend(later.clone());
             }
             // Whoever asked may be gone; what was done is done.
             let _ = sender.send(reply);
@@ -121,9 +202,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 }
 
 /// What the engine is told, and where its replies go, in one order.
-fn sort(mail: Mail) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
+fn sort(reports: Vec<CallReport>, messages: Vec<Message>) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
     let mut senders = Vec::new();
-    let inputs = mail.messages.into_iter().map(|message| match message {
+    let inputs = messages.into_iter().map(|message| match message {
         Message::Callback(callback) => Input::Callback(callback),
         Message::Order(order, sender) => {
             senders.push(sender);
@@ -131,5 +212,5 @@ fn sort(mail: Mail) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
         }
     });
     let inputs = inputs.collect();
-    (Incoming { reports: mail.reports, inputs }, senders)
+    (Incoming { reports, inputs }, senders)
 }

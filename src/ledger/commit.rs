@@ -29,6 +29,15 @@ impl Attempt {
     pub fn call(&self) -> i64 {
         self.call
     }
+
+    /// Whether later writes take the permission back: its row goes, its call goes, or a newer claim stands.
+    pub(crate) fn is_taken_back_by(&self, later: &Writes) -> bool {
+        later.list().iter().any(|write| match write {
+            Write::Attempt { key, .. } | Write::Rearm { key, .. } | Write::Remove(key) => *key == self.key,
+            Write::Unsent { call } => *call == self.call,
+            _ => false,
+        })
+    }
 }
 
 /// What a write permits: the call in this row, or the call of this attempt, whose row stands since before a restart.
@@ -49,7 +58,8 @@ impl Ledger {
         if self.pending.is_empty() {
             return Ok(Vec::new());
         }
-        match self.apply(now) {
+        // What goes into a file that nobody finds any more is not durable.
+        match self.files.check(&self.path).and_then(|()| self.apply(now)) {
             Ok(attempts) => {
                 self.pending = Writes::default();
                 Ok(attempts)

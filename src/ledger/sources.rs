@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::require_plain;
 use crate::schedule::Source;
 
 /// The content of a file. Its field names are a released format.
@@ -33,6 +34,8 @@ fn file(folder: &Path, generation: i64) -> PathBuf {
 pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
     let path = file(folder, generation);
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
+    // A pipe would be waited for.
+    require_plain(&path).map_err(|error| io::Error::other(error.to_string()))?;
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -72,6 +75,12 @@ pub fn prune(folder: &Path, wanted: &[i64]) {
     }
 }
 
+/// Whether any are kept in a folder.
+pub(super) fn any(folder: &Path) -> bool {
+    let is_kept = |name: std::ffi::OsString| name.to_str().is_some_and(|name| name.starts_with("accepted-"));
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_kept(entry.file_name())))
+}
+
 /// Whether two sets of sources have the same names and texts.
 pub fn same(left: &[Source], right: &[Source]) -> bool {
     let key = |source: &Source| -> (Arc<str>, String) { (Arc::clone(&source.name), source.text.clone()) };
@@ -96,6 +105,8 @@ mod tests {
         prune(folder.path(), &[2]);
         assert!(load(folder.path(), 1).expect("readable").is_none());
         assert!(load(folder.path(), 2).expect("readable").is_some());
+        fs::create_dir(folder.path().join("accepted-3.json")).expect("writable");
+        assert!(load(folder.path(), 3).expect_err("no file").to_string().contains("found a folder"));
         fs::write(folder.path().join("accepted-2.json"), "{").expect("writable");
         assert!(load(folder.path(), 2).expect_err("broken").to_string().contains("accepted-2.json"));
     }

@@ -20,7 +20,8 @@ use super::exchange::Received;
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 
 /// The limits for clients. A client at full rate of all actions needs some sixty connections, and keeps them for a minute.
-const LIMITS: ListenerLimits = ListenerLimits { connections: 512, header_time: Duration::from_mins(1), connection_time: None };
+const LIMITS: ListenerLimits =
+    ListenerLimits { connections: 512, share: None, header_time: Duration::from_mins(1), connection_time: None };
 /// The longest body that is read. A start has some 2 KiB; the vendor takes 10 MB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take.

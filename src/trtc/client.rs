@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
-use super::{Api, SecretMask, envelope};
+use super::{Api, RecentSecrets, SecretMask, envelope};
 use crate::engine::SecretsRead;
 
 pub mod endpoint;
@@ -104,6 +104,7 @@ pub struct HttpApi {
     /// One reading at a time, also of a disk that does not answer.
     reading: Arc<tokio::sync::Mutex<()>>,
     clock_offset_ms: AtomicI64,
+    recent: Mutex<RecentSecrets>,
 }
 
 impl HttpApi {
@@ -142,6 +143,7 @@ impl HttpApi {
             secrets: RwLock::new(Arc::new(secrets)),
             reading: Arc::default(),
             clock_offset_ms: AtomicI64::new(0),
+            recent: Mutex::default(),
         })
     }
 
@@ -177,7 +179,7 @@ impl HttpApi {
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {
-        let mask = request.mask().clone();
+        let mask = self.mask(action, &request);
         let request = match self.build(request) {
             Ok(request) => request,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
@@ -201,6 +203,16 @@ impl HttpApi {
             server_date,
             retry_after: retry_after(response.headers(), server_date),
         }
+    }
+
+    /// What is hidden in the answer: the secrets of this request, and of the starts before it.
+    fn mask(&self, action: Action, request: &SignedRequest) -> SecretMask {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mask = request.mask().clone().with_earlier(&recent);
+        if action == Action::Start {
+            recent.remember(request.mask());
+        }
+        mask
     }
 
     fn build(&self, request: SignedRequest) -> Result<reqwest::Request, String> {

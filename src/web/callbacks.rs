@@ -26,9 +26,13 @@ use crate::trtc::callback::{Callback, verify};
 pub const PATH: &str = "/trtc/callback";
 
 /// The limits for clients. The vendor waits 5 s for an answer and sends again for a minute, so a callback that found no free
-/// connection comes again.
-const LIMITS: ListenerLimits =
-    ListenerLimits { connections: 64, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_secs(10)) };
+/// connection comes again. No address takes all places: a hundred slow connections of one do not keep the vendor out.
+const LIMITS: ListenerLimits = ListenerLimits {
+    connections: 64,
+    share: Some(32),
+    header_time: Duration::from_secs(5),
+    connection_time: Some(Duration::from_secs(10)),
+};
 /// The longest body. One of ours has 120 bytes; the longest of the vendor's other callbacks a few KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take: as long as the vendor would wait for the answer.
@@ -50,7 +54,7 @@ struct ReceiverState {
 /// Serves until `shutdown`, then finishes what is being answered.
 pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: impl Future<Output = ()>) {
     let shared = Arc::new(ReceiverState { keys, handle, refusals: Mutex::default() });
-    listener::serve(listener, LIMITS, shutdown, |_, _| {
+    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| {
         let shared = Arc::clone(&shared);
         service_fn(move |request| {
             let shared = Arc::clone(&shared);

@@ -36,8 +36,12 @@ use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::schedule::JobId;
 
 /// The limits for clients. A reload of a very large schedule takes minutes, and waits for the one before it.
-const LIMITS: ListenerLimits =
-    ListenerLimits { connections: 16, header_time: Duration::from_secs(5), connection_time: Some(Duration::from_mins(5)) };
+const LIMITS: ListenerLimits = ListenerLimits {
+    connections: 16,
+    share: None,
+    header_time: Duration::from_secs(5),
+    connection_time: Some(Duration::from_mins(5)),
+};
 /// The longest body: an order is one line.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take.
@@ -98,7 +102,7 @@ struct ControlState {
 /// Serves until `shutdown`, then finishes what is being answered.
 pub async fn serve(listener: UnixListener, handle: Handle, reloader: Reloader, shutdown: impl Future<Output = ()>) {
     let state = Arc::new(ControlState { handle, reloader });
-    listener::serve(listener, LIMITS, shutdown, |_, stream: &UnixStream| {
+    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
         let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("uid {}", peer.uid()));
         service_fn(move |request| {
@@ -161,12 +165,17 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
     }
 }
 
-/// Reads a body. An empty one means `{}`.
+/// How a message about a body begins.
+const WRONG_BODY: &str = "the body is not what this verb takes";
+
+/// Reads a body. An empty one means `{}`. Only an object names what it asks for: a list would be read by the order of our fields.
 fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, String> {
-    if body.is_empty() {
-        return Ok(T::default());
+    match body.trim_ascii().first() {
+        None => return Ok(T::default()),
+        Some(b'{') => {}
+        Some(_) => return Err(format!("{WRONG_BODY}: expected an object such as `{{\"job\": ID}}`, found another value")),
     }
-    serde_json::from_slice(body).map_err(|error| format!("the body is not what this verb takes: {}", clip(&error.to_string())))
+    serde_json::from_slice(body).map_err(|error| format!("{WRONG_BODY}: {}", clip(&error.to_string())))
 }
 
 fn stop_target(body: StopBody) -> Result<StopTarget, String> {

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::PageState;
 use super::query::{Query, clip};
+use crate::busy::BusySince;
+use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
@@ -70,17 +72,29 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
     })
 }
 
+/// What the ledger of this page knows, or why it cannot be read.
+pub(super) fn read_ledger(shared: &PageState, now: Timestamp) -> Result<LedgerView, String> {
+    let ledger = Reader::open(&shared.app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
+    ledger.map_err(|error| error.to_string())
+}
+
 /// The object of `status`; with `format=table` the text for people. There is an answer also when the ledger cannot be
 /// read: then the answer says so.
-pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
+pub(super) fn status(
+    shared: &PageState,
+    query: &str,
+    now: Timestamp,
+    ledger: Result<LedgerView, String>,
+) -> Result<ViewBody, Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let app_state = &shared.app_state;
-    let state = app_state.status.borrow().clone();
+    let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
+    let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
+    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
     let in_force = app_state.in_force.borrow().clone();
     let secrets = state.secrets;
     let schedule = &in_force.generation.schedule;
-    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     let input = StatusInput {
         now,
         generation: in_force.generation.number,
@@ -94,7 +108,7 @@ pub(super) fn status(shared: &PageState, query: &str, now: Timestamp) -> Result<
             },
             state,
         },
-        ledger: ledger.map_err(|error| error.to_string()),
+        ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),
         zone_version: app_state.zones.data.version.clone(),

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use super::server::{Arrived, Server, response};
 
@@ -80,7 +81,7 @@ fn envelope(inside: &serde_json::Value) -> Vec<u8> {
 type Disguise = fn(&Sent) -> Vec<u8>;
 
 /// Each disguise by its name, which is the name of a robot and a job too.
-pub(crate) const DISGUISES: [(&str, Disguise); 16] = [
+pub(crate) const DISGUISES: [(&str, Disguise); 18] = [
     ("upper-case", |sent| rejected("FailedOperation", &format!("bad {}", sent.user_sig.to_uppercase()))),
     ("lower-case", |sent| rejected("FailedOperation", &format!("bad {}", sent.private_map_key.to_lowercase()))),
     ("percent-encoded", |sent| rejected("FailedOperation", &format!("bad {}", percent_encoded(&sent.token)))),
@@ -103,16 +104,23 @@ pub(crate) const DISGUISES: [(&str, Disguise); 16] = [
     ("status-page", |sent| {
         response("502 Bad Gateway", "", format!("<html>{} {}</html>", sent.body, sent.authorization).as_bytes())
     }),
+    // With what an earlier start carried: another proxy's answer, or an answer that was kept.
+    ("earlier-ticket", |sent| {
+        rejected("FailedOperation", &format!("bad {} {}", sent.user_sig, sent.private_map_key.to_uppercase()))
+    }),
+    ("earlier-task-id", |sent| envelope(&serde_json::json!({ "TaskId": &sent.user_sig[..200], "RequestId": sent.user_sig }))),
 ];
 
 /// Plays each start back in the disguise that its robot names; every other request finds no task.
 pub(crate) fn play_back() -> Server {
-    Server::start(|connection| {
+    let first: OnceLock<Sent> = OnceLock::new();
+    Server::start(move |connection| {
         while let Some(arrived) = connection.read() {
             match Sent::read(&arrived) {
                 Some(sent) => {
-                    let (_, disguise) = DISGUISES.iter().find(|(name, _)| *name == sent.user_id).expect("a robot of this test");
-                    connection.write(disguise(&sent));
+                    let (name, disguise) = DISGUISES.iter().find(|(name, _)| *name == sent.user_id).expect("a robot of this test");
+                    let first = first.get_or_init(|| sent.clone());
+                    connection.write(disguise(if name.starts_with("earlier-") { first } else { &sent }));
                 }
                 None => connection.write(rejected("FailedOperation.TaskNotExist", "no such task")),
             }

@@ -94,7 +94,7 @@ async fn an_answer_that_plays_a_secret_back_shows_nothing_of_it() {
         Ok(secrets)
     })
     .expect("it is read");
-    let mut leaking = Vec::new();
+    let (mut leaking, mut secrets) = (Vec::new(), Vec::new());
     for (number, (name, _)) in DISGUISES.iter().enumerate() {
         let mut request = start();
         let Body::Start { params, .. } = &mut request.body else { panic!("a start") };
@@ -102,7 +102,9 @@ async fn an_answer_that_plays_a_secret_back_shows_nothing_of_it() {
         params.stream_url = StreamUrl::new(STREAM);
         let answer = api.call(request, now()).await;
         let sent = Sent::read(&server.arrived()[number]).expect("a start");
-        let found = leaks(&format!("{answer:?}"), &sent.secrets());
+        // Those of earlier starts too: some disguises are made of them.
+        secrets.extend(sent.secrets());
+        let found = leaks(&format!("{answer:?}"), &secrets);
         if !found.is_empty() {
             leaking.push(format!("{name}: {found:?}"));
         }

@@ -1,11 +1,12 @@
 //! The demo as a newcomer runs it: no settings, no secrets, no environment.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::rig::{get, temporary};
+use super::rig::get;
 
 fn demo(arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
@@ -21,7 +22,7 @@ fn it_shows_what_happens_and_then_what_the_ledger_says_and_leaves_nothing() {
     let (stdout, log) = (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"));
     assert_eq!(output.status.code(), Some(0), "{stdout}{log}");
     assert!(stdout.contains(&mark), "it says where its folder is: {stdout}");
-    assert_eq!(temporary(&mark), [] as [std::path::PathBuf; 0]);
+    assert_eq!(temporary(&mark), [] as [PathBuf; 0]);
     let (live, ledger) = stdout.split_once("What the ledger has recorded").expect("two parts");
     for line in
         ["joined      on air in room foyer", "trailer     on air in room cinema", "bad-url     failed (InvalidParameter.StreamUrl)"]
@@ -47,7 +48,7 @@ fn it_has_a_page_and_ends_when_it_is_interrupted() {
     kill_process(pid, Signal::INT).expect("it runs");
     assert!(lines.any(|line| line.starts_with("planned ")), "the closing line");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(temporary(&mark), [] as [std::path::PathBuf; 0]);
+    assert_eq!(temporary(&mark), [] as [PathBuf; 0]);
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn a_reader_that_goes_away_ends_it() {
     let mark = format!("ingestd-demo-{}-", child.id());
     drop(BufReader::new(child.stdout.take().expect("a pipe")).lines().next());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(temporary(&mark), [] as [std::path::PathBuf; 0]);
+    assert_eq!(temporary(&mark), [] as [PathBuf; 0]);
 }
 
 #[test]
@@ -64,4 +65,11 @@ fn it_refuses_other_addresses_than_loopback() {
     let output = demo(&["--listen", "0.0.0.0:0"]).wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected a loopback address"));
+}
+
+/// A folder of the host's temporary one, by its beginning.
+fn temporary(beginning: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(std::env::temp_dir()).expect("readable");
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    paths.filter(|path| path.file_name().is_some_and(|name| Path::new(name).to_string_lossy().starts_with(beginning))).collect()
 }

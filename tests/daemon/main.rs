@@ -5,12 +5,14 @@
 
 mod boot;
 mod demo;
+mod descriptors;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
 mod faults;
 mod fixes;
 mod kills;
+mod ledger_file;
 mod limit;
 mod log_reader;
 mod orders;
@@ -21,6 +23,8 @@ mod secrets;
 #[expect(dead_code, reason = "the tests of the client use the rest")]
 mod server;
 mod shutdown;
+mod signals;
+mod standing;
 mod unit;
 mod verbs;
 mod watching;

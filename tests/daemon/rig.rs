@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -184,9 +184,13 @@ impl Rig {
 
     /// The same, with a stderr that may be something else than a file.
     pub(crate) fn start_logging_to(&self, stderr: impl Into<Stdio>, log: PathBuf) -> Process {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_ingestd")).env_clear(), stderr, log)
+    }
+
+    /// The same by another command, which gets the arguments.
+    pub(crate) fn spawn(&self, command: &mut Command, stderr: impl Into<Stdio>, log: PathBuf) -> Process {
         let stdout = File::create(self.path(&format!("stdout-{}", self.processes.get()))).expect("writable");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
-        command.arg("--config").arg(self.path("ingestd.yaml")).arg("run").env_clear();
+        command.arg("--config").arg(self.path("ingestd.yaml")).arg("run");
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().expect("the program starts");
         Process { child, log }
     }
@@ -336,6 +340,10 @@ impl Process {
         address.parse().expect("an address")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its arguments, as everybody on this host can read them.
     pub(crate) fn arguments(&self) -> Vec<u8> {
         fs::read(format!("/proc/{}/cmdline", self.child.id())).expect("it runs")
@@ -389,11 +397,4 @@ pub(crate) fn get(page: SocketAddr, path: &str) -> String {
 /// The bytes of a text in others.
 pub(crate) fn contains(haystack: &[u8], needle: &str) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
-}
-
-/// A folder of the host's temporary one, by its beginning.
-pub(crate) fn temporary(beginning: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(std::env::temp_dir()).expect("readable");
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    paths.filter(|path| path.file_name().is_some_and(|name| Path::new(name).to_string_lossy().starts_with(beginning))).collect()
 }

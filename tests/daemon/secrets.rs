@@ -24,7 +24,9 @@ fn nothing_of_a_secret_that_an_answer_plays_back_is_seen() {
     for page in ["status", "plan", "history", "status?format=table"] {
         traces.push((page.to_owned(), get(daemon.page(), &format!("/api/v1/{page}"))));
     }
-    for verb in [&["status"][..], &["status", "--format", "json"], &["history"], &["history", "--format", "json"]] {
+    let verbs = [&["status"][..], &["history"], &["plan"], &["check"]];
+    let json = verbs.map(|verb| [verb, &["--format", "json"]].concat());
+    for verb in verbs.into_iter().chain(json.iter().map(Vec::as_slice)) {
         let (_, output, error) = rig.verb(verb);
         traces.push((verb.join(" "), output + &error));
     }

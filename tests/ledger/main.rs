@@ -3,6 +3,7 @@
 
 mod checks;
 mod crash;
+mod files;
 mod filling;
 mod migrations;
 mod questions;

@@ -5,4 +5,5 @@ mod edits;
 mod faults;
 mod outages;
 mod rooms;
+mod standing;
 mod story;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ingestd::clock::Clock;
 use ingestd::daemon::{Daemon, Handle};
-use ingestd::engine::{Command, DaemonOptions, Generation, Order, PastGeneration, Prepared, Reply, SecretsRead};
+use ingestd::engine::{Command, DaemonOptions, Generation, LoopStatus, Order, PastGeneration, Prepared, Reply, SecretsRead};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Occurrence, State};
 use ingestd::schedule::{self, Schedule, Settings, Source};
@@ -16,7 +16,7 @@ use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::{Action, Answer, Api, Body, Fault, Request, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -218,6 +218,8 @@ struct Running {
     handle: Handle,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
+    status: watch::Receiver<LoopStatus>,
+    disk_stands: watch::Sender<bool>,
 }
 
 /// A story.
@@ -277,13 +279,13 @@ impl Story {
         });
         let daemon = Daemon::new(self.clock.clone(), Arc::new(self.api.clone()), rules, ledger, accepted, former, observe);
         let daemon = daemon.expect("it starts");
-        let handle = daemon.handle();
+        let (handle, status, disk_stands) = (daemon.handle(), daemon.status(), daemon.simulated_disk());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(async move {
             let stopped = async move { drop(stopped.await) };
             daemon.run(stopped, std::future::pending()).await.expect("the ledger can be written");
         });
-        self.running = Some(Running { handle, stop, ended });
+        self.running = Some(Running { handle, stop, ended, status, disk_stands });
     }
 
     /// Ends the daemon as SIGTERM does.
@@ -322,6 +324,16 @@ impl Story {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.running.as_ref().expect("it runs").handle
+    }
+
+    /// From now on the ledger's disk does not answer; or it answers again.
+    pub(crate) fn disk_stands(&self, stands: bool) {
+        self.running.as_ref().expect("it runs").disk_stands.send_replace(stands);
+    }
+
+    /// What is wrong with the ledger, as the status shows it.
+    pub(crate) fn disk_error(&self) -> Option<String> {
+        self.running.as_ref().expect("it runs").status.borrow().disk.clone()
     }
 
     /// Another schedule is accepted.

@@ -12,3 +12,4 @@ mod filling;
 #[path = "../ledger/rows.rs"]
 mod rows;
 mod served;
+mod standing;

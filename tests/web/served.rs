@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingestd::busy::Busy;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
@@ -46,6 +47,7 @@ pub(crate) struct Served {
     pub(crate) folder: TempDir,
     pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
+    pub(crate) busy: Busy,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -75,13 +77,19 @@ impl Served {
         };
         change(&mut first);
         let in_force = watch::Sender::new(first);
-        let app_state =
-            AppState { state_folder: folder.path().to_owned(), in_force: in_force.subscribe(), status: status.subscribe(), zones };
+        let busy = Busy::default();
+        let app_state = AppState {
+            state_folder: folder.path().to_owned(),
+            in_force: in_force.subscribe(),
+            status: status.subscribe(),
+            busy: busy.clone(),
+            zones,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, app_state, async { drop(ended.await) }));
-        Served { address, folder, status, in_force, shutdown: Some(shutdown), serving }
+        Served { address, folder, status, in_force, busy, shutdown: Some(shutdown), serving }
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

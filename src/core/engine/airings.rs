@@ -224,6 +224,10 @@ impl Airings {
         if !airing.is_claimed() || airing.occurrence.wanted.is_some() {
             return None;
         }
+        if airing.occurrence.key.start > self.last_step {
+            // Its permission came in time all the same.
+            airing.held_back = None;
+        }
         let flag = SendFlag::default();
         if std::mem::take(&mut airing.was_punctual) {
             flag.note_punctual();

@@ -24,4 +24,8 @@ pub struct LoopStatus {
     pub secrets: SecretPlaces,
     /// What is wrong with the ledger's disk, if something is.
     pub disk: Option<String>,
+    /// How many seconds the loop has been busy with one turn, if that is longer than a turn may take.
+    pub loop_stands_s: Option<u64>,
+    /// The same of the ledger's disk, with one commit or query.
+    pub disk_stands_s: Option<u64>,
 }

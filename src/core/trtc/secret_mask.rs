@@ -1,12 +1,15 @@
 //! Hides secrets in texts that come from outside: an answer may repeat what was sent, in another case, percent-encoded or shortened.
 //! Pure; it does not know which texts there are. What is secret of a URL, [`StreamUrl`] says.
 
+mod recent;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::stream_url::StreamUrl;
+pub use recent::RecentSecrets;
 
 /// So many characters in a row of a secret are masked, whatever is around them. Fewer would hide common words; and who knows seven
 /// characters of a signature knows nothing.
@@ -25,6 +28,10 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 /// How often percent-encoding is undone: a proxy encodes what a client has encoded, and a third time is not seen in the field.
 const DECODINGS: usize = 3;
 
+/// So many characters in a row of an earlier secret make a handle unusable. There are many earlier secrets, and a handle that holds
+/// eight characters of one by chance is a good one.
+const HANDLE_RUN_BYTES: usize = 16;
+
 /// The secrets of a request, to be hidden in the answer to it. It is a secret as a whole and has no `Debug`.
 ///
 /// It is made before a request leaves, when each microsecond counts, and used after its answer came: what to look for is worked out when
@@ -33,6 +40,8 @@ const DECODINGS: usize = 3;
 pub struct SecretMask {
     hidden: Vec<Hidden>,
     looked_for: OnceLock<LookedFor>,
+    /// The secrets of earlier requests: an answer may be that to another request.
+    earlier: Vec<Arc<SecretMask>>,
 }
 
 /// Something to hide.
@@ -65,6 +74,11 @@ impl LookedFor {
                 Hidden::Url(url) => looked_for.add_url(url),
             }
         }
+        // What is shown instead of a URL may hold a secret of its own: a folder of the path.
+        let shown = LookedFor { runs: looked_for.runs.clone(), ..LookedFor::default() };
+        for (_, instead) in &mut looked_for.wholes {
+            *instead = replaced(instead, shown.spans(&plain(instead))).into_owned();
+        }
         looked_for
     }
 
@@ -96,6 +110,26 @@ impl LookedFor {
             self.add_whole(&text, MASK);
         }
     }
+
+    /// Where its secrets stand in a text, and what is shown there, in no order. Spans that touch or overlap by runs alone are one.
+    fn spans(&self, plain: &[PlainByte]) -> Vec<(Range<usize>, &str)> {
+        let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
+        let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
+        let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
+        for (whole, instead) in &self.wholes {
+            let windows = bytes.windows(whole.len()).enumerate().filter(|(_, window)| window == whole);
+            spans.extend(windows.map(|(at, _)| (place(at..at + whole.len()), instead.as_str())));
+        }
+        let mut run: Option<Range<usize>> = None;
+        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| self.runs.contains(window)) {
+            match &mut run {
+                Some(run) if at <= run.end => run.end = at + RUN_BYTES,
+                _ => spans.extend(run.replace(at..at + RUN_BYTES).map(|run| (place(run), MASK))),
+            }
+        }
+        spans.extend(run.map(|run| (place(run), MASK)));
+        spans
+    }
 }
 
 impl SecretMask {
@@ -121,35 +155,38 @@ impl SecretMask {
         self.hide(Hidden::Url(url.clone()));
     }
 
+    fn looked_for(&self) -> &LookedFor {
+        self.looked_for.get_or_init(|| LookedFor::new(&self.hidden))
+    }
+
     fn hide(&mut self, hidden: Hidden) {
         self.hidden.push(hidden);
         self.looked_for = OnceLock::new();
     }
 
-    /// Whether a text shows a secret.
+    /// The same, with the secrets of earlier requests.
+    #[must_use]
+    pub fn with_earlier(self, recent: &RecentSecrets) -> SecretMask {
+        SecretMask { earlier: recent.all(), ..self }
+    }
+
+    /// Whether a text shows a secret; of earlier requests, a long part of one.
     pub fn finds(&self, text: &str) -> bool {
-        !self.spans(text).is_empty()
+        let plain = plain(text);
+        let is_long = |(span, _): &(Range<usize>, &str)| span.len() >= HANDLE_RUN_BYTES;
+        let in_earlier = |mask: &Arc<SecretMask>| mask.looked_for().spans(&plain).iter().any(is_long);
+        !self.looked_for().spans(&plain).is_empty() || self.earlier.iter().any(in_earlier)
     }
 
     /// Returns the beginning of `text` without the secrets.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-        let spans = self.spans(text);
-        if spans.is_empty() {
-            return Cow::Borrowed(text);
+        let plain = plain(text);
+        let mut spans = self.looked_for().spans(&plain);
+        for mask in &self.earlier {
+            spans.extend(mask.looked_for().spans(&plain));
         }
-        let (mut masked, mut shown) = (String::with_capacity(text.len()), 0);
-        for (span, instead) in spans {
-            // Half a character is not left over.
-            let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
-            if start >= shown {
-                masked.push_str(&text[shown..start]);
-                masked.push_str(instead);
-            }
-            shown = shown.max(end);
-        }
-        masked.push_str(&text[shown..]);
-        Cow::Owned(masked)
+        replaced(text, spans)
     }
 
     /// Returns the beginning of a text for people: secrets masked, at most `chars_max` characters, those that cannot be printed as a dot.
@@ -158,30 +195,26 @@ impl SecretMask {
             |character: char| if character.is_control() || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
         self.mask(text).trim().chars().take(chars_max).map(shown).collect()
     }
+}
 
-    /// Where secrets stand in a text, and what is shown there. In order; of two that begin at one place the longer comes first; spans
-    /// that touch or overlap by runs alone are one.
-    fn spans(&self, text: &str) -> Vec<(Range<usize>, &str)> {
-        let looked_for = self.looked_for.get_or_init(|| LookedFor::new(&self.hidden));
-        let plain = plain(text);
-        let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
-        let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
-        let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
-        for (whole, instead) in &looked_for.wholes {
-            let windows = bytes.windows(whole.len()).enumerate().filter(|(_, window)| window == whole);
-            spans.extend(windows.map(|(at, _)| (place(at..at + whole.len()), instead.as_str())));
-        }
-        let mut run: Option<Range<usize>> = None;
-        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| looked_for.runs.contains(window)) {
-            match &mut run {
-                Some(run) if at <= run.end => run.end = at + RUN_BYTES,
-                _ => spans.extend(run.replace(at..at + RUN_BYTES).map(|run| (place(run), MASK))),
-            }
-        }
-        spans.extend(run.map(|run| (place(run), MASK)));
-        spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
-        spans
+/// The text with something else in these places. Of two that begin at one place the longer counts.
+fn replaced<'t>(text: &'t str, mut spans: Vec<(Range<usize>, &str)>) -> Cow<'t, str> {
+    spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
     }
+    let (mut masked, mut shown) = (String::with_capacity(text.len()), 0);
+    for (span, instead) in spans {
+        // Half a character is not left over.
+        let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
+        if start >= shown {
+            masked.push_str(&text[shown..start]);
+            masked.push_str(instead);
+        }
+        shown = shown.max(end);
+    }
+    masked.push_str(&text[shown..]);
+    Cow::Owned(masked)
 }
 
 /// A byte of a text in plain form, and where it stands in the text.

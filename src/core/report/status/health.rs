@@ -2,7 +2,7 @@
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read, or not written; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
+//! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
 //! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::super::history::{error_message, result};
 use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::describe_offset;
+use crate::engine::{LoopStatus, describe_offset};
 use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
 
 /// How long trouble that is over still counts.
@@ -59,6 +59,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
         DaemonView::Running { rejected, state, .. } => {
             let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
             failing.extend(state.disk.as_ref().map(disk));
+            failing.extend(stands(state));
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
             degraded.extend(rejection(rejected));
             degraded.extend(state.offset_ms.map(describe_offset));
@@ -94,6 +95,18 @@ pub fn warnings(input: &StatusInput) -> Vec<String> {
         DaemonView::Running { state, .. } if state.synchronised == Some(false) => vec!["the clock is not synchronised".to_owned()],
         DaemonView::Running { .. } | DaemonView::Silent { .. } | DaemonView::Unasked => Vec::new(),
     }
+}
+
+/// Who does not come to an end: the loop, or the disk, which the loop may not have told yet.
+fn stands(state: &LoopStatus) -> Vec<String> {
+    let of_loop = |seconds: u64| {
+        format!(
+            "the daemon's loop has been busy with one turn for {seconds} s: nothing is started and nothing is stopped meanwhile"
+        )
+    };
+    let of_disk = |seconds: u64| format!("the ledger's disk has not answered for {seconds} s: nothing is started until it does");
+    let disk = state.disk_stands_s.filter(|_| state.disk.is_none());
+    state.loop_stands_s.map(of_loop).into_iter().chain(disk.map(of_disk)).collect()
 }
 
 /// The first few, and how many more there are.
