@@ -11,6 +11,7 @@ mod read;
 mod row;
 mod schema;
 pub mod sources;
+mod unplaced;
 
 use std::fmt;
 use std::fs::OpenOptions;

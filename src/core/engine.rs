@@ -6,10 +6,12 @@
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
 //! occupancy                    who is in which room                  contention  who gets it
-//! orphans                      callbacks that nobody could place     adoption    whose task it is
+//! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
+//! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
 //! server_clock                 how the endpoint's clock differs      answers     what calls brought back
-//! stops                        orders                                edits       another schedule
+//! incoming                     what it is told                       edits       another schedule
+//! stops                        orders
 //! agenda                       what is owed                          clock_hold  whether the clock can be believed
 //! take_over                    the first step
 //! ```
@@ -23,13 +25,17 @@ mod airings;
 mod answers;
 mod backlog;
 mod call_report;
+mod candidates;
 mod claim;
 mod clock_hold;
 mod contention;
+mod doubts;
 mod edits;
+mod incoming;
 mod loop_status;
 mod notice;
 mod occupancy;
+mod orphan_state;
 mod orphans;
 mod prepare;
 mod send_flag;
@@ -46,13 +52,13 @@ use std::num::NonZeroU32;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{Key, MissedReason, State};
-use crate::trtc::callback::Callback;
 use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
+pub use incoming::{Command, Incoming, Input, Order};
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
 use orphans::Orphans;
@@ -60,7 +66,7 @@ pub use prepare::{Generation, PastGeneration, Prepared};
 pub use send_flag::SendFlag;
 use server_clock::ServerClock;
 pub use server_clock::describe_offset;
-pub use step::{Call, Records, Reply, RowNumbers, Step};
+pub use step::{Call, OrderReply, Receipt, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
 pub use write::{Known, Write, Writes};
@@ -80,49 +86,6 @@ pub struct DaemonOptions {
     pub require_sync: bool,
     /// A time that has passed for certain: a clock that shows one long before it is wrong.
     pub past: Timestamp,
-}
-
-/// An order, and who gave it.
-#[derive(Clone)]
-pub struct Order {
-    /// For the ledger: `uid 1000`, `SIGHUP`.
-    pub who: String,
-    /// What is to be done.
-    pub command: Command,
-}
-
-/// What is to be done.
-#[derive(Clone)]
-pub enum Command {
-    /// Take off the air.
-    Stop(StopTarget),
-    /// Play another schedule from now on. It was read, checked and kept already.
-    Accept {
-        /// The schedule, and what was worked out about it.
-        prepared: Box<Prepared>,
-        /// What differs from the one before, a line each.
-        changes: Vec<String>,
-    },
-    /// Believe the clock.
-    ConfirmClock,
-}
-
-/// One thing that the engine is told.
-#[derive(Clone)]
-pub enum Input {
-    /// An order.
-    Order(Order),
-    /// A callback of the vendor, its signature verified.
-    Callback(Callback),
-}
-
-/// What has come in since the last step.
-#[derive(Default)]
-pub struct Incoming {
-    /// What calls brought back, in the order in which they ended.
-    pub reports: Vec<CallReport>,
-    /// What was said from outside, in the order in which it came.
-    pub inputs: Vec<Input>,
 }
 
 /// All state between steps.
@@ -186,7 +149,7 @@ impl Engine {
         // First of all what nobody would say again; none of it asks the ledger.
         if let Some(by) = self.hold.take_moved() {
             self.airings.clock_moved(&mut step, by);
-            self.orphans.clock_moved(by);
+            self.orphans.doubts.clock_moved(&mut step, by);
             self.server_clock.clock_moved();
         }
         if let Some(HoldChange::Held(reason)) = &change {
@@ -203,7 +166,9 @@ impl Engine {
         for input in inputs {
             match input {
                 Input::Callback(callback) => {
-                    adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback);
+                    let is_old = clock.is_none() && self.is_old(callback.at, step.now);
+                    let receipt = adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback, is_old);
+                    step.receipts.push(receipt);
                 }
                 Input::Order(order) => {
                     let reply = self.obey(&mut step, records, order);
@@ -217,7 +182,7 @@ impl Engine {
         // What was decided since the time was looked at leaves in the same step.
         self.airings.act_on_tasks(&mut step);
         self.airings.tasks.send(&mut step);
-        self.orphans.send(&mut step);
+        self.orphans.act_on_time(&mut step, &self.airings);
         self.warm(&mut step);
         self.end(step)
     }
@@ -240,6 +205,7 @@ impl Engine {
     /// The daemon ends: every start that was not sent is taken back. Streams on air stay on air.
     pub fn shut_down(&mut self, reading: ClockReading) -> Step {
         let mut step = Step::new(self.hold.now(reading), self.numbers);
+        answers::give_up_candidates(&mut self.airings, &mut self.orphans, &mut step);
         let earliest = self.airings.take_back_unsent(&mut step);
         let cursor = self.agenda.cursor().min(earliest.unwrap_or(Timestamp::MAX));
         step.write(Write::Cursor { at: cursor });
@@ -250,6 +216,7 @@ impl Engine {
     pub fn take_last(&mut self, reports: Vec<CallReport>, reading: ClockReading) -> Step {
         let mut step = Step::new(self.hold.now(reading), self.numbers);
         self.take_reports(&mut step, reports, reading);
+        answers::give_up_candidates(&mut self.airings, &mut self.orphans, &mut step);
         self.end(step)
     }
 
@@ -298,6 +265,12 @@ impl Engine {
         [self.airings.next_wake(), contention, self.orphans.next_wake(), agenda, warm].into_iter().flatten().min()
     }
 
+    /// Whether what happened then, by the endpoint's clock, is too long ago to matter: the vendor sends a callback for a minute.
+    fn is_old(&self, at: Timestamp, now: Timestamp) -> bool {
+        let offset = SignedDuration::from_millis(self.server_clock.offset_ms().unwrap_or(0));
+        now.saturating_add(offset).unwrap_or(now).duration_since(at) > DOUBTS_SINCE
+    }
+
     fn end(&mut self, step: Step) -> Step {
         self.numbers = step.numbers;
         step
@@ -341,19 +314,20 @@ impl Engine {
         self.start_open_windows(step, records);
     }
 
-    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> Reply {
+    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> OrderReply {
         let Order { who, command } = order;
         let (verb, reply) = match command {
-            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target)),
+            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target, &who)),
             Command::Accept { prepared, changes } => {
                 self.accept(step, records, *prepared);
-                ("reload", Ok(changes))
+                ("reload", OrderReply::Now(Ok(changes)))
             }
-            Command::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {}", step.now)])),
+            Command::ConfirmClock => {
+                ("clock confirm", OrderReply::Now(Ok(vec![format!("the clock is believed: it shows {}", step.now)])))
+            }
         };
-        if let Ok(lines) = &reply {
-            let (at, what, detail) = (step.now, verb.to_owned(), lines.join("\n"));
-            step.write(Write::RecordAction { at, who, what, detail });
+        if let OrderReply::Now(Ok(lines)) = &reply {
+            step.record_action(who, verb, lines.join("\n"));
         }
         reply
     }

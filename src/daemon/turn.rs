@@ -8,7 +8,7 @@ use super::input::Message;
 use super::records::LedgerRecords;
 use super::{Daemon, Mail, read};
 use crate::clock::Clock;
-use crate::engine::{Call, Incoming, Input, Level, Notice, Reply, Step};
+use crate::engine::{Call, Incoming, Input, Level, Notice, OrderReply, Receipt, Reply, Step};
 use crate::ledger::{Attempt, LedgerError};
 use crate::trtc::Api;
 
@@ -18,16 +18,19 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// Errors: the ledger cannot be read or written, and never will be.
     pub(super) fn turn(&mut self, mail: Mail) -> Result<(), LedgerError> {
         let reading = read(&self.caller.clock);
-        let (incoming, senders) = sort(mail);
+        let (incoming, orders, callbacks) = sort(mail);
         let records = LedgerRecords::new(&self.ledger);
         let step = self.engine.step(incoming, reading, self.ledger.is_behind(), &records);
         let unread = records.into_error();
-        let Step { now, writes, calls, mut notices, replies, .. } = step;
+        let Step { now, writes, calls, mut notices, replies, late_replies, receipts, .. } = step;
         let committed = self.ledger.commit(writes, now);
+        let is_written = committed.is_ok();
         let attempts = self.weigh(unread, committed, &mut notices, now)?;
         self.make(calls);
         self.start(attempts);
-        self.reply(senders, replies);
+        self.reply(orders, replies);
+        self.reply_late(late_replies);
+        acknowledge(callbacks, receipts, is_written);
         self.tell(&notices);
         self.feed_watchdog(now);
         Ok(())
@@ -77,8 +80,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 Call::Task { row, step, destination, task_id, priority } => {
                     self.calls.spawn(async move { Some(caller.task(row, step, (destination, task_id), priority).await) });
                 }
-                Call::StopOrphan { destination, task_id } => {
-                    self.calls.spawn(async move { Some(caller.stop_orphan(destination, task_id).await) });
+                Call::Orphan { step, destination, task_id } => {
+                    self.calls.spawn(async move { Some(caller.orphan(step, destination, task_id).await) });
                 }
                 Call::Warm { connections } => {
                     self.calls.spawn(async move { Some(caller.warm(connections).await) });
@@ -107,27 +110,53 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
     }
 
-    fn reply(&self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<Reply>) {
-        for (sender, mut reply) in senders.into_iter().zip(replies) {
-            if let (Ok(lines), Some(error)) = (&mut reply, &self.disk) {
-                lines.push(format!("this is recorded as soon as the ledger can be written again: {error}"));
+    fn reply(&mut self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<OrderReply>) {
+        self.late_replies.retain(|_, sender| !sender.is_closed());
+        for (sender, reply) in senders.into_iter().zip(replies) {
+            match reply {
+                OrderReply::Now(reply) => self.send_reply(sender, reply),
+                OrderReply::Later(number) => drop(self.late_replies.insert(number, sender)),
             }
-            // Whoever asked may be gone; what was done is done.
-            let _ = sender.send(reply);
         }
+    }
+
+    fn reply_late(&mut self, replies: Vec<(u64, Reply)>) {
+        for (number, reply) in replies {
+            if let Some(sender) = self.late_replies.remove(&number) {
+                self.send_reply(sender, reply);
+            }
+        }
+    }
+
+    fn send_reply(&self, sender: oneshot::Sender<Reply>, mut reply: Reply) {
+        if let (Ok(lines), Some(error)) = (&mut reply, &self.disk) {
+            lines.push(format!("this is recorded as soon as the ledger can be written again: {error}"));
+        }
+        // Whoever asked may be gone; what was done is done.
+        let _ = sender.send(reply);
     }
 }
 
-/// What the engine is told, and where its replies go, in one order.
-fn sort(mail: Mail) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
-    let mut senders = Vec::new();
+/// Says what became of callbacks. What is not on the disk was not taken: whoever sent it sends it again, and that changes nothing twice.
+fn acknowledge(senders: Vec<oneshot::Sender<Receipt>>, receipts: Vec<Receipt>, is_written: bool) {
+    for (sender, receipt) in senders.into_iter().zip(receipts) {
+        let _ = sender.send(if is_written { receipt } else { Receipt::Refused });
+    }
+}
+
+/// What the engine is told, and where its replies and its receipts go, in one order.
+fn sort(mail: Mail) -> (Incoming, Vec<oneshot::Sender<Reply>>, Vec<oneshot::Sender<Receipt>>) {
+    let (mut orders, mut callbacks) = (Vec::new(), Vec::new());
     let inputs = mail.messages.into_iter().map(|message| match message {
-        Message::Callback(callback) => Input::Callback(callback),
+        Message::Callback(callback, sender) => {
+            callbacks.push(sender);
+            Input::Callback(callback)
+        }
         Message::Order(order, sender) => {
-            senders.push(sender);
+            orders.push(sender);
             Input::Order(order)
         }
     });
     let inputs = inputs.collect();
-    (Incoming { reports: mail.reports, inputs }, senders)
+    (Incoming { reports: mail.reports, inputs }, orders, callbacks)
 }

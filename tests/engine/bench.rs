@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ingestd::engine::{
     Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order,
-    Prepared, Records, Recovered, SendFlag, Step, StopTarget, TakenOver, Write,
+    OrderReply, Prepared, Receipt, Records, Recovered, Reply, SendFlag, Step, StopTarget, TakenOver, Write,
 };
 use ingestd::occurrence::{Key, NotSent, Occurrence, State, TaskPhase, TaskStep};
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
@@ -141,6 +141,7 @@ impl Bench {
                 Write::Record(occurrence) => drop(self.rows.keys.insert(occurrence.key.clone())),
                 Write::Remove(key) => drop(self.rows.keys.remove(key)),
                 Write::AddTask(task) => drop(self.rows.tasks.insert(task.task_id.clone())),
+                Write::OrphanGone { task_id, .. } => drop(self.rows.tasks.insert(task_id.clone())),
                 _ => {}
             }
         }
@@ -184,9 +185,17 @@ impl Bench {
                     let row = row.parse().expect("the row of a task");
                     incoming.reports.push(self.task(step, row, &what.join(" ")));
                 }
+                ["orphan", step, task_id, ref what @ ..] => {
+                    let (task_id, answer) = (task_id.to_owned(), Bench::answered(&what.join(" ")));
+                    incoming.reports.push(CallReport::Orphan { task_id, step: task_step(step), answer });
+                }
                 ["callback", task_id, news, time] => incoming.inputs.push(Input::Callback(callback(task_id, news, time))),
                 ["order", "stop", "all"] => incoming.inputs.push(order(Command::Stop(StopTarget::All))),
                 ["order", "stop", "task", id] => incoming.inputs.push(order(Command::Stop(StopTarget::Task(id.to_owned())))),
+                ["order", "stop", "task", id, "of", app] => {
+                    let target = StopTarget::TaskOf { task_id: id.to_owned(), app: app.to_owned() };
+                    incoming.inputs.push(order(Command::Stop(target)));
+                }
                 ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
                 ["order", "confirm"] => incoming.inputs.push(order(Command::ConfirmClock)),
                 _ => panic!("`{part}` is not an input"),
@@ -224,6 +233,10 @@ impl Bench {
             Some((what, seconds)) => (what, Some(Duration::from_secs(seconds.parse().expect("seconds")))),
             None => (what, None),
         };
+        let (what, candidate) = match what.split_once(", names ") {
+            Some((what, task_id)) => (what, Some(task_id.to_owned())),
+            None => (what, None),
+        };
         let result = match what.strip_prefix("accepted ") {
             Some(task_id) => Ok(Success::Started { task_id: task_id.to_owned() }),
             None => Err(fault(what)),
@@ -234,25 +247,33 @@ impl Bench {
             sent_at,
             sent_since_boot: self.boot.saturating_sub(Duration::try_from(self.wall.duration_since(sent_at)).unwrap_or_default()),
             answered_at: self.wall,
-            answer: Answer { retry_after, server_date, ..answer(result) },
+            answer: Answer { retry_after, server_date, candidate, ..answer(result) },
             bound: None,
         }
     }
 
     fn task(&self, step: &str, row: i64, what: &str) -> CallReport {
-        let step = if step == "stop" { TaskStep::Stop } else { TaskStep::Describe };
-        let result = match what {
+        let answer = Bench::answered(what);
+        CallReport::Task { row, step: task_step(step), sent_at: self.wall, answered_at: self.wall, answer }
+    }
+
+    /// The answer to a stop or a describe.
+    fn answered(what: &str) -> Answer {
+        answer(match what {
             "done" => Ok(Success::Stopped),
             "InProgress" => Ok(Success::Described(TaskStatus::InProgress)),
             "NotExist" => Ok(Success::Described(TaskStatus::NotExist)),
             code => Err(fault(code)),
-        };
-        CallReport::Task { row, step, sent_at: self.wall, answered_at: self.wall, answer: answer(result) }
+        })
     }
 }
 
+fn task_step(step: &str) -> TaskStep {
+    if step == "stop" { TaskStep::Stop } else { TaskStep::Describe }
+}
+
 fn answer(result: Result<Success, Fault>) -> Answer {
-    Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None }
+    Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None, candidate: None }
 }
 
 /// A `Date`: of the day, or of another.
@@ -295,11 +316,18 @@ fn told(step: &Step) -> Vec<String> {
     let writes = step.writes.list().iter().map(write);
     let calls = step.calls.iter().map(call);
     let notices = step.notices.iter().map(notice);
-    let replies = step.replies.iter().map(|reply| match reply {
+    let words = |reply: &Reply| match reply {
         Ok(lines) => format!("reply: {}", lines.join(" / ")),
         Err(why) => format!("refused: {why}"),
+    };
+    let replies = step.replies.iter().map(|reply| match reply {
+        OrderReply::Now(reply) => words(reply),
+        OrderReply::Later(number) => format!("reply {number} comes later"),
     });
-    writes.chain(calls).chain(notices).chain(replies).collect()
+    let late = step.late_replies.iter().map(|(number, reply)| format!("{number}: {}", words(reply)));
+    let receipts =
+        step.receipts.iter().filter(|receipt| **receipt != Receipt::Taken).map(|receipt| format!("callback: {receipt:?}"));
+    writes.chain(calls).chain(notices).chain(replies).chain(late).chain(receipts).collect()
 }
 
 fn time(at: Timestamp) -> String {
@@ -348,8 +376,18 @@ fn write(write: &Write) -> String {
             }
         ),
         Write::AddOrphan(orphan) => format!("orphan {}", orphan.task_id),
-        Write::UpdateOrphan(orphan) => format!("orphan {}: its stop is wanted", orphan.task_id),
+        Write::UpdateOrphan(orphan) if orphan.stop_wanted.is_some() => format!("orphan {}: its stop is wanted", orphan.task_id),
+        Write::UpdateOrphan(orphan) => {
+            format!("orphan {}: of {}", orphan.task_id, orphan.of.iter().map(name).collect::<Vec<_>>().join(" or "))
+        }
         Write::OrphanGone { task_id, .. } => format!("orphan {task_id} gone"),
+        Write::AddCallback(callback) => format!("callback of {}: {}", callback.task_id, callback.news.name()),
+        Write::CallbacksPlaced { task_id } => format!("callbacks of {task_id} placed"),
+        Write::AddDoubt(doubt) if doubt.was_found => {
+            format!("doubt of {} at {}: its task runs", name(&doubt.key), time(doubt.sent_at))
+        }
+        Write::AddDoubt(doubt) => format!("doubt of {} at {}", name(&doubt.key), time(doubt.sent_at)),
+        Write::DoubtSettled { key, sent_at } => format!("doubt of {} at {} settled", name(key), time(*sent_at)),
         Write::DeleteMissedSince { from } => format!("delete what is missed since {}", time(*from)),
         Write::Cursor { at } => format!("cursor {}", time(*at)),
         Write::CursorGeneration(number) => format!("cursor generation {number}"),
@@ -362,7 +400,7 @@ fn write(write: &Write) -> String {
 fn call(call: &Call) -> String {
     match call {
         Call::Task { row, step, .. } => format!("send {} of task {row}", step.action().name()),
-        Call::StopOrphan { task_id, .. } => format!("send StopStreamIngest of orphan {task_id}"),
+        Call::Orphan { step, task_id, .. } => format!("send {} of orphan {task_id}", step.action().name()),
         Call::Block { call, blocker: Blocker::Nothing } => format!("call {call} waits no longer"),
         Call::Block { call, blocker } => format!("call {call} waits for {blocker:?}"),
         Call::TakenBack { call } => format!("call {call} is taken back"),

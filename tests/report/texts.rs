@@ -70,6 +70,7 @@ fn ledger() -> LedgerView {
         trouble: vec![refused, down],
         tasks,
         orphans: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 

@@ -304,7 +304,7 @@ impl WhyInput<'_> {
                 } else {
                     String::new()
                 };
-                let mut lines = record::sentences(row, zone).into_iter();
+                let mut lines = record::sentences(row, &record.doubts, zone).into_iter();
                 let first = lines.next().map(|line| note(format!("ledger{of_another}: {line}")));
                 first.into_iter().chain(lines.map(|line| note(format!("  {line}")))).collect()
             }

@@ -3,7 +3,7 @@
 //! | health | when |
 //! |---|---|
 //! | `failing` | the ledger cannot be read, or not written; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
-//! | `degraded` | the clock is not synchronised, or differs from the endpoint's by more than 5 s; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `degraded` | the clock is not synchronised, or differs from the endpoint's by more than 5 s; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -73,10 +73,9 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(few(ledger.on_air.iter().filter_map(|row| overrun(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
-            let orphan = |orphan: &Orphan| {
-                format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {}` stops it", orphan.task_id)
-            };
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
+            let doubts = ledger.doubts.iter().filter(|doubt| input.now < doubt.until);
+            degraded.extend(few(doubts.map(|doubt| format!("`{}`: {}", doubt.key.job, doubt.describe())).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));
         }
     }
@@ -164,6 +163,18 @@ fn stop_owed_since(task: &Task) -> Option<Timestamp> {
         TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => Some(since),
         TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
     }
+}
+
+fn orphan(orphan: &Orphan) -> String {
+    let Orphan { task_id, stop_wanted, of, .. } = orphan;
+    if stop_wanted.is_some() {
+        return format!("task {task_id}, which no show has, is stopping");
+    }
+    if !of.is_empty() {
+        let jobs: Vec<String> = of.iter().map(|key| format!("`{}`", key.job)).collect();
+        return format!("task {task_id} is on air for one of {}, and is stopped when all of them are over", jobs.join(", "));
+    }
+    format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {task_id}` stops it")
 }
 
 fn unstoppable(row: &Occurrence) -> Option<String> {
