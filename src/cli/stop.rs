@@ -18,7 +18,7 @@ pub(crate) struct Args {
     target: Target,
 
     /// The application of the task, by its name in `apps`; needed only for a task that the daemon does not know
-    #[arg(long, value_name = "NAME", requires = "task")]
+    #[arg(long, value_name = "NAME", requires = "task", conflicts_with_all = ["job", "all"])]
     app: Option<String>,
 }
 

@@ -8,6 +8,7 @@ mod demo;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
+mod doubts;
 mod faults;
 mod kills;
 mod limit;

@@ -2,6 +2,7 @@
 //! is the table: scenarios of jobs, then steps with what goes in and what comes out, a line each.
 
 mod bench;
+mod told;
 
 use std::fmt::Write as _;
 use std::fs;
