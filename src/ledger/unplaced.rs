@@ -20,6 +20,9 @@ const DOUBTS: &str = "SELECT doubt.*, job, start_ms, spec, \
         (state = 'done' OR (state IN ('on_air', 'stopping') AND task_id IS NOT NULL)) AS beside \
     FROM doubt JOIN occurrence ON occurrence.id = doubt.occurrence WHERE until_ms > ?1 ORDER BY sent_ms";
 
+/// How long an orphan that is gone is remembered: 8 days.
+const GONE_KEPT_MS: i64 = 8 * 24 * 3_600 * 1_000;
+
 /// Writes one of them.
 pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     match write {
@@ -38,7 +41,10 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), Ledger
             run(connection, sql, params![orphan.task_id, ms(orphan.stop_wanted), of_shows(&orphan.of)])
         }
         Write::OrphanGone { task_id, at } => {
-            run(connection, "UPDATE orphan SET gone_ms = ?2 WHERE task_id = ?1", params![task_id, at.as_millisecond()])
+            let gone = at.as_millisecond();
+            run(connection, "UPDATE orphan SET gone_ms = ?2 WHERE task_id = ?1", params![task_id, gone])?;
+            // Nobody asks for one that is gone but a callback, and none comes so late.
+            run(connection, "DELETE FROM orphan WHERE gone_ms < ?1", [gone - GONE_KEPT_MS])
         }
         Write::AddCallback(Callback { sdk_app_id, task_id, news, at }) => {
             let sql = "INSERT INTO callback (sdk_app_id, task_id, news, at_ms) VALUES (?1, ?2, ?3, ?4)";

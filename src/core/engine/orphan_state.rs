@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::step::Call;
 use crate::occurrence::{Orphan, TaskEvent, TaskStep, describe_fault};
 use crate::trtc::error::{Class, classify};
 use crate::trtc::{Answer, TaskStatus};
@@ -88,22 +89,30 @@ impl OrphanState {
         self.last_seen = self.last_seen.min(now);
     }
 
-    /// When something is to be sent for it.
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
-        if self.orphan.stop_wanted.is_some() { self.stop_at } else { self.look_at }
+    /// When it is to be stopped.
+    pub(super) fn stop_at(&self) -> Option<Timestamp> {
+        self.stop_at.filter(|_| self.orphan.stop_wanted.is_some())
     }
 
-    /// What is to be sent now.
-    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<TaskStep> {
-        if self.next_at()? > now {
-            return None;
-        }
-        if self.orphan.stop_wanted.is_some() {
-            self.stop_at = None;
-            return Some(TaskStep::Stop);
-        }
+    /// When it is to be asked for.
+    pub(super) fn look_at(&self) -> Option<Timestamp> {
+        self.look_at.filter(|_| self.orphan.stop_wanted.is_none())
+    }
+
+    /// The stop, which is under way from now on.
+    pub(super) fn take_stop(&mut self) -> Call {
+        self.stop_at = None;
+        self.call(TaskStep::Stop)
+    }
+
+    /// The question, which is under way from now on.
+    pub(super) fn take_look(&mut self) -> Call {
         self.look_at = None;
-        Some(TaskStep::Describe)
+        self.call(TaskStep::Describe)
+    }
+
+    fn call(&self, step: TaskStep) -> Call {
+        Call::Orphan { step, destination: self.orphan.destination.clone(), task_id: self.orphan.task_id.clone() }
     }
 
     /// Takes in the answer to a stop.

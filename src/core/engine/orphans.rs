@@ -11,7 +11,7 @@ use super::candidates::Candidates;
 use super::doubts::Doubts;
 use super::notice::Level;
 use super::orphan_state::{Look, OrphanState, StopEnd};
-use super::step::{Call, Receipt, Step};
+use super::step::{Receipt, Step};
 use super::write::Write;
 use crate::occurrence::{Key, Orphan, TaskStep};
 use crate::schedule::Schedule;
@@ -37,7 +37,7 @@ const ORPHANS_MAX: usize = 1_000;
 /// How often an orphan is asked for.
 const LOOK_PERIOD: SignedDuration = SignedDuration::from_mins(5);
 
-/// The least time between two such questions, however many orphans there are.
+/// The least time between two such questions: what is on air is asked for through the same queue.
 const LOOK_APART: SignedDuration = SignedDuration::from_secs(5);
 
 /// Where the tasks of each application are, by its `SdkAppId`.
@@ -80,6 +80,8 @@ pub(super) struct Orphans {
     /// Their ends: of which task, and when.
     ended: VecDeque<(String, Timestamp)>,
     known: BTreeMap<String, OrphanState>,
+    /// When the next orphan may be asked for.
+    next_look: Timestamp,
     /// Where tasks of an application are, as the schedule says.
     homes: Homes,
     /// How many replies to orders were put off.
@@ -120,6 +122,7 @@ impl Orphans {
     /// The clock was set back.
     pub(super) fn clock_went_back(&mut self, now: Timestamp) {
         self.known.values_mut().for_each(|state| state.clock_went_back(now));
+        self.next_look = self.next_look.min(now);
         self.candidates.clock_went_back(now);
     }
 
@@ -300,19 +303,23 @@ impl Orphans {
         }
         self.doubts.tell(step, airings);
         self.candidates.send(step);
-        for state in self.known.values_mut() {
-            let Some(owed) = state.take_due(step.now) else { continue };
-            let (destination, task_id) = (state.orphan.destination.clone(), state.orphan.task_id.clone());
-            step.calls.push(Call::Orphan { step: owed, destination, task_id });
+        for state in self.known.values_mut().filter(|state| state.stop_at().is_some_and(|at| at <= step.now)) {
+            step.calls.push(state.take_stop());
+        }
+        let looks = self.known.values_mut().filter(|state| state.look_at().is_some_and(|at| at <= step.now));
+        if self.next_look <= step.now
+            && let Some(state) = looks.min_by_key(|state| state.look_at())
+        {
+            self.next_look = step.now + LOOK_APART;
+            step.calls.push(state.take_look());
         }
     }
 
     /// Takes in the answer to an orphan's stop or describe.
     pub(super) fn answered(&mut self, step: &mut Step, airings: &Airings, task_id: &str, action: TaskStep, answer: &Answer) {
-        let period = LOOK_PERIOD.max(LOOK_APART * i32::try_from(self.known.len()).unwrap_or(i32::MAX));
         let Some(state) = self.known.get_mut(task_id) else { return };
         if action == TaskStep::Describe {
-            match state.looked(answer, period, step.now) {
+            match state.looked(answer, LOOK_PERIOD, step.now) {
                 Look::Plays => {}
                 Look::Gone => {
                     self.gone(step, task_id);
@@ -358,7 +365,11 @@ impl Orphans {
 
     /// When the next one is to be stopped, or asked for.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let orphans = self.known.values().filter_map(OrphanState::next_at);
-        orphans.chain(self.candidates.next_wake()).min()
+        let stops = self.known.values().filter_map(OrphanState::stop_at);
+        let look = self.known.values().filter_map(OrphanState::look_at).min().map(|at| at.max(self.next_look));
+        stops.chain(look).chain(self.candidates.next_wake()).min()
     }
 }
+
+#[cfg(test)]
+mod tests;
