@@ -115,10 +115,9 @@ async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<
 fn stranger(head: &Parts) -> Option<(StatusCode, &'static str)> {
     let path = head.uri.path();
     if path != PATH {
-        let reason = match path.trim_end_matches('/') == PATH {
-            true => "its path has a slash at its end: write `/trtc/callback` into the console of TRTC",
-            false => "its path is not `/trtc/callback`",
-        };
+        let has_slash = path.trim_end_matches('/') == PATH;
+        let with_slash = "its path has a slash at its end: write `/trtc/callback` into the console of TRTC";
+        let reason = if has_slash { with_slash } else { "its path is not `/trtc/callback`" };
         return Some((StatusCode::NOT_FOUND, reason));
     }
     (head.method != Method::POST).then_some((StatusCode::METHOD_NOT_ALLOWED, "its method is not POST"))

@@ -148,7 +148,7 @@ fn a_start_that_is_still_in_doubt_is_told_with_what_may_play() {
     let start = Timestamp::from_second(start.as_second()).expect("in range");
     let mut row = Occurrence { was_in_doubt: true, ..ended("promo", start) };
     (row.playout.live, row.playout.repeat) = (true, Repeat::Times(1));
-    let folder = with_rows(SCHEDULE, &[row.clone()]);
+    let folder = with_rows(SCHEDULE, std::slice::from_ref(&row));
     let ask = |folder: &TempDir| why(folder.path(), &["promo", "--at", &start.to_string()]).1;
     assert!(ask(&folder).contains("a start of it was in doubt for a time"), "{}", ask(&folder));
     let mut ledger = Ledger::open(&folder.path().join("state")).expect("a ledger");

@@ -36,10 +36,10 @@ pub(super) fn on_report(
         CallReport::Answered { key, call, sent_at, answered_at, answer, bound, sent_since_boot: _ } => {
             let clock_was_taken = apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
             step.write(Write::Answered { call, times: (sent_at, answered_at), answer: answer.clone() });
-            let candidate = Candidate { call, sent_at, bound, answer, clock_was_taken, key };
+            let candidate = Candidate { key, call, sent_at, bound, answer, clock_was_taken };
             match candidate.answer.candidate.clone() {
                 Some(task_id) if may_be_new(airings, orphans, &candidate, &task_id) => {
-                    ask_for(airings, orphans, step, candidate, task_id)
+                    ask_for(airings, orphans, step, candidate, task_id);
                 }
                 _ => on_start_answered(airings, orphans, step, &candidate, false),
             }

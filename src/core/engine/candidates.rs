@@ -1,4 +1,4 @@
-//! TaskIds out of broken answers to starts. Such an answer proves nothing, but the task that it names can be asked for: if it runs, the
+//! A `TaskId` out of a broken answer to a start. Such an answer proves nothing, but the task that it names can be asked for: if it runs, the
 //! start was accepted; if it does not exist, the answer means what its fault means. Until that is known the start is not answered.
 //! Does not know what an answer means.
 

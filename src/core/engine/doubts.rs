@@ -64,7 +64,9 @@ impl Doubts {
         self.open.push_back(DoubtState { doubt, is_told: false });
         if self.open.len() > DOUBTS_MAX {
             let oldest = self.open.pop_front();
-            oldest.iter().for_each(|state| close(step, &state.doubt));
+            if let Some(oldest) = oldest {
+                close(step, &oldest.doubt);
+            }
         }
     }
 

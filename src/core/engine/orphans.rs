@@ -237,7 +237,9 @@ impl Orphans {
         if self.known.len() > ORPHANS_MAX {
             let unwanted = self.known.values().filter(|state| state.orphan.stop_wanted.is_none());
             let oldest = unwanted.min_by_key(|state| state.orphan.seen_at).map(|state| state.orphan.task_id.clone());
-            oldest.iter().for_each(|task_id| self.gone(step, task_id));
+            if let Some(oldest) = oldest {
+                self.gone(step, &oldest);
+            }
         }
     }
 

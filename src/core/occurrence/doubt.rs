@@ -57,6 +57,7 @@ impl OpenDoubt {
     }
 
     /// The same after the clock was set.
+    #[must_use]
     pub fn moved(mut self, by: SignedDuration) -> OpenDoubt {
         self.sent_at = later(self.sent_at, by);
         self.bound = self.bound.map(|bound| later(bound, by));

@@ -223,7 +223,7 @@ mod tests {
             format!("\u{feff}{good}").into_bytes(),
             format!("{good}\0").into_bytes(),
             good.as_bytes()[..good.len() - 4].to_vec(),
-            good.as_bytes()[..good.find(",").expect("a comma")].to_vec(),
+            good.as_bytes()[..good.find(',').expect("a comma")].to_vec(),
             gzip.clone(),
             gzip[..gzip.len() - 6].to_vec(),
             zlib,
