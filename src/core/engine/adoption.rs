@@ -71,17 +71,20 @@ pub(super) fn place_unknown(airings: &mut Airings, orphans: &mut Orphans, step: 
                 || unknown.callbacks.iter().any(|callback| asks(airing, callback))
         })
     };
+    let mut unknown = Vec::new();
     for callback in orphans.placeable(is_awaited) {
-        let Callback { sdk_app_id, task_id, .. } = callback.clone();
-        if airings.tasks.find(sdk_app_id, &task_id).is_none() {
-            match step.knows_task(records, &task_id) {
-                Some(true) => {}
-                Some(false) => place(airings, orphans, step, callback),
-                None => return,
-            }
+        let is_running = airings.tasks.find(callback.sdk_app_id, &callback.task_id).is_some();
+        match step.knows_task(records, &callback.task_id) {
+            Some(false) if !is_running => unknown.push(callback),
+            None if !is_running => return,
+            _ => take_out(airings, orphans, step, &callback.task_id),
         }
-        for callback in orphans.placed(step, &task_id) {
-            confirm(airings, step, &callback);
+    }
+    let ids: BTreeSet<String> = unknown.iter().map(|callback| callback.task_id.clone()).collect();
+    for callback in unknown {
+        let task_id = callback.task_id.clone();
+        if place(airings, orphans, step, callback, &ids) {
+            take_out(airings, orphans, step, &task_id);
         }
     }
     if std::mem::take(&mut orphans.may_group) {
@@ -91,18 +94,33 @@ pub(super) fn place_unknown(airings: &mut Airings, orphans: &mut Orphans, step: 
     }
 }
 
+/// It is known whose a task is: what callbacks told of it is taken in.
+fn take_out(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, task_id: &str) {
+    orphans.may_group = true;
+    for callback in orphans.placed(step, task_id) {
+        confirm(airings, step, &callback);
+    }
+}
+
 /// Gives a task to the one start it can be of, where it is the one task that this start can have begun; else it is an orphan.
-fn place(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, callback: Callback) {
+/// `placeable`: the unknown tasks that await no answer. False: another that fits as well does, and may turn out to be known.
+fn place(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, callback: Callback, placeable: &BTreeSet<String>) -> bool {
     let Callback { sdk_app_id, task_id, news: _, at } = callback;
     let keys = fitting(airings, orphans, sdk_app_id, at);
     if let Some(only) = keys.first().filter(|_| keys.len() == 1) {
-        let rivals = orphans.others(sdk_app_id, &task_id);
-        let has_rival = rivals.iter().any(|at| fitting(airings, orphans, sdk_app_id, *at) == keys);
+        let others = orphans.others(sdk_app_id, &task_id);
+        let rivals: Vec<_> = others.iter().filter(|(_, at)| fitting(airings, orphans, sdk_app_id, *at) == keys).collect();
+        if rivals.iter().any(|(id, _)| !placeable.contains(id) && orphans.get(id).is_none()) {
+            return false;
+        }
         let airing = airings.get(only).filter(|airing| is_doubt(&airing.occurrence));
         match airing.map(|airing| airing.occurrence.clone()) {
-            Some(occurrence) if !has_rival => return adopt(airings, orphans, step, &occurrence, (task_id, at)),
+            Some(occurrence) if rivals.is_empty() => {
+                adopt(airings, orphans, step, &occurrence, (task_id, at));
+                return true;
+            }
             // Its occurrence is over, or has another task. It has a name now, and whoever wants can stop it.
-            None if !has_rival => orphans.doubts.settle(step, only, at),
+            None if rivals.is_empty() => orphans.doubts.settle(step, only, at),
             _ => {}
         }
     }
@@ -110,7 +128,7 @@ fn place(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, callback
         take_back_rival(airings, orphans, step, sdk_app_id, at);
     }
     list(airings, orphans, step, sdk_app_id, (task_id, at));
-    orphans.may_group = true;
+    true
 }
 
 /// The occurrences of which a start in doubt may have begun a task of that application `at`.
@@ -187,7 +205,7 @@ fn group(orphans: &mut Orphans, step: &mut Step, sdk_app_id: u64, at: Timestamp)
             keys.extend(orphans.doubts.of(sdk_app_id, *at).map(|doubt| doubt.key.clone()));
         }
         let fits_one = |at: &Timestamp| orphans.doubts.of(sdk_app_id, *at).any(|doubt| keys.contains(&doubt.key));
-        tasks.extend(orphans.others(sdk_app_id, "").into_iter().filter(fits_one));
+        tasks.extend(orphans.others(sdk_app_id, "").into_iter().map(|(_, at)| at).filter(fits_one));
         if (keys.len(), tasks.len()) == before {
             break;
         }
@@ -195,7 +213,7 @@ fn group(orphans: &mut Orphans, step: &mut Step, sdk_app_id: u64, at: Timestamp)
     let of_group = |orphan: &&Orphan| orphan.of.is_empty() && tasks.contains(&orphan.seen_at);
     let ids: Vec<String> = orphans.listed(sdk_app_id).filter(of_group).map(|orphan| orphan.task_id.clone()).collect();
     // A task among them that nobody has placed yet may be the one too many.
-    let count = orphans.others(sdk_app_id, "").into_iter().filter(|at| tasks.contains(at)).count();
+    let count = orphans.others(sdk_app_id, "").into_iter().filter(|(_, at)| tasks.contains(at)).count();
     if keys.is_empty() || ids.len() != keys.len() || count != ids.len() || !orphans.doubts.all_found(&keys) {
         return;
     }

@@ -1,5 +1,7 @@
 //! What calls bring back, and what becomes of occurrences and tasks by it. Does not send, and does not look at the clock.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::adoption::release_adopted;
@@ -13,6 +15,7 @@ use super::step::{Call, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Key, NotSent, Orphan, Remedy, State, TaskStep, Verdict, classify, describe_fault, remedy};
 use crate::trtc::callback::TaskNews;
+use crate::trtc::error::{Class, classify as classify_fault};
 use crate::trtc::{Answer, Success};
 
 /// Takes in what a call brought back.
@@ -81,10 +84,15 @@ fn on_unsent(airings: &mut Airings, step: &mut Step, key: &Key, call: i64, reaso
     airings.transition(step, key, Event::NotSent(held_back.map_or(reason, NotSent::Held)));
 }
 
-/// Whether a broken answer names a task that nobody here has, for a start that awaits it.
+/// Whether a broken answer names a task that nobody here has, for a start that awaits it. `TaskExist` may name somebody else's: only a
+/// start in doubt can be told of its own.
 fn may_be_new(airings: &Airings, orphans: &Orphans, candidate: &Candidate, task_id: &str) -> bool {
     let Some(airing) = airings.get(&candidate.key).filter(|airing| airing.call_row() == Some(candidate.call)) else { return false };
     let app = airing.occurrence.playout.destination.sdk_app_id;
+    let is_exists = candidate.answer.result.as_ref().is_err_and(|fault| classify_fault(fault) == Class::TaskExists);
+    if is_exists && !airing.occurrence.in_doubt {
+        return false;
+    }
     airings.tasks.find(app, task_id).is_none() && !orphans.has_ended(task_id) && !orphans.candidates.contains(task_id)
 }
 
@@ -111,7 +119,13 @@ fn on_candidate_described(airings: &mut Airings, orphans: &mut Orphans, step: &m
     }
     let Some(mut candidate) = orphans.candidates.take(task_id) else { return };
     match finding {
-        Finding::Runs => candidate.answer.result = Ok(Success::Started { task_id: task_id.to_owned() }),
+        Finding::Runs => {
+            if candidate.answer.result.as_ref().is_err_and(|fault| classify_fault(fault) == Class::TaskExists) {
+                // The task that was in doubt has a name now.
+                orphans.doubts.settle_all(step, &BTreeSet::from([candidate.key.clone()]));
+            }
+            candidate.answer.result = Ok(Success::Started { task_id: task_id.to_owned() });
+        }
         Finding::Gone => orphans.gone(step, task_id),
         Finding::Unknown | Finding::Open => {
             let text = format!(

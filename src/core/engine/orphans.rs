@@ -190,14 +190,13 @@ impl Orphans {
         first
     }
 
-    /// When each other task of that application began, of which only callbacks told.
-    pub(super) fn others(&self, sdk_app_id: u64, task_id: &str) -> Vec<Timestamp> {
-        let unknown = self.unknown.iter().filter_map(|(id, unknown)| {
-            let first = unknown.callbacks.iter().min_by_key(|callback| callback.at)?;
-            (id != task_id && first.sdk_app_id == sdk_app_id).then_some(first.at)
-        });
-        let orphans = self.listed(sdk_app_id).filter(|orphan| orphan.task_id != task_id).map(|orphan| orphan.seen_at);
-        unknown.chain(orphans).collect()
+    /// Each other task of that application of which only callbacks told, with when it began.
+    pub(super) fn others(&self, sdk_app_id: u64, task_id: &str) -> Vec<(String, Timestamp)> {
+        let unknown = self.unknown.values().filter_map(|unknown| unknown.callbacks.iter().min_by_key(|callback| callback.at));
+        let unknown = unknown.filter(|first| first.sdk_app_id == sdk_app_id).map(|first| (&first.task_id, first.at));
+        let listed = self.listed(sdk_app_id).map(|orphan| (&orphan.task_id, orphan.seen_at));
+        let both: BTreeMap<&String, Timestamp> = unknown.chain(listed).filter(|(id, _)| *id != task_id).collect();
+        both.into_iter().map(|(id, at)| (id.clone(), at)).collect()
     }
 
     /// It is known now whose that task is.
