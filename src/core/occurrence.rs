@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
-pub use doubt::OpenDoubt;
+pub use doubt::{DOUBTS_KEPT, OpenDoubt};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};

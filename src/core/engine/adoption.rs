@@ -89,7 +89,9 @@ pub(super) fn place_unknown(airings: &mut Airings, orphans: &mut Orphans, step: 
     }
     if std::mem::take(&mut orphans.may_group) {
         for (sdk_app_id, at) in orphans.ungrouped() {
-            group(orphans, step, sdk_app_id, at);
+            if orphans.doubts.of(sdk_app_id, at).next().is_some() {
+                group(orphans, step, sdk_app_id, at);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Starts that were sent and not proved either way, and whose task nobody can name: kept until a task is found to be of them, or
 //! until no such task can play any more. Does not know callbacks.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use super::airings::Airings;
 use super::notice::Level;
 use super::step::Step;
 use super::write::Write;
-use crate::occurrence::{Key, Occurrence, OpenDoubt, State};
+use crate::occurrence::{DOUBTS_KEPT, Key, Occurrence, OpenDoubt, State};
 
 /// Doubts that are remembered. Far more than may fit one callback.
 const DOUBTS_MAX: usize = 1_000;
@@ -62,11 +62,11 @@ impl Doubts {
         let doubt = OpenDoubt::new(occurrence, sent_at);
         step.write(Write::AddDoubt(Box::new(doubt.clone())));
         self.open.push_back(DoubtState { doubt, is_told: false });
-        if self.open.len() > DOUBTS_MAX {
-            let oldest = self.open.pop_front();
-            if let Some(oldest) = oldest {
-                close(step, &oldest.doubt);
-            }
+        let is_its = |state: &DoubtState| state.doubt.key == occurrence.key;
+        let is_full = self.open.len() > DOUBTS_MAX || self.open.iter().filter(|state| is_its(state)).count() > DOUBTS_KEPT;
+        let oldest = self.open.iter().position(|state| is_its(state) || self.open.len() > DOUBTS_MAX).filter(|_| is_full);
+        if let Some(oldest) = oldest.and_then(|oldest| self.open.remove(oldest)) {
+            close(step, &oldest.doubt);
         }
     }
 
@@ -127,16 +127,22 @@ impl Doubts {
         }
     }
 
-    /// Tells of each doubt, once, that its task may play on although its occurrence is over or has another; and forgets those whose
+    /// Tells of the doubts of each occurrence, once, that a task may play on although it is over or has another; and forgets those whose
     /// tasks cannot play any more.
     pub(super) fn tell(&mut self, step: &mut Step, airings: &Airings) {
         let now = step.now;
         self.close_where(step, |doubt| doubt.until <= now && is_beside(airings, &doubt.key));
+        let mut untold: BTreeMap<Key, Vec<&OpenDoubt>> = BTreeMap::new();
         for state in self.open.iter_mut().filter(|state| !state.is_told && is_beside(airings, &state.doubt.key)) {
             state.is_told = true;
-            let doubt = &state.doubt;
-            let advice = format!("`ingestd stop --task ID --app {}` stops it once its TaskId is known", doubt.destination.app);
-            step.notify_of(&doubt.key, Level::Error, format!("{}; {advice}", doubt.describe()));
+            untold.entry(state.doubt.key.clone()).or_default().push(&state.doubt);
+        }
+        for (key, doubts) in untold {
+            let app = doubts.first().map(|doubt| doubt.destination.app.as_str()).unwrap_or_default();
+            let advice = format!("`ingestd stop --task ID --app {app}` stops it once its TaskId is known");
+            if let Some(text) = OpenDoubt::describe(&doubts) {
+                step.notify_of(&key, Level::Error, format!("{text}; {advice}"));
+            }
         }
     }
 

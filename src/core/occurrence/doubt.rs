@@ -7,7 +7,7 @@ use super::{Key, Occurrence, State};
 use crate::trtc::{Destination, Room};
 
 /// How many doubts of an occurrence are remembered: callbacks come within seconds, and attempts are seconds apart.
-const DOUBTS_KEPT: usize = 10;
+pub const DOUBTS_KEPT: usize = 10;
 
 /// How long a task that nothing ends may play: as long as its UserSig holds.
 const UNBOUND_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -65,16 +65,23 @@ impl OpenDoubt {
         self
     }
 
-    /// What may play, where, and until when, in words.
-    pub fn describe(&self) -> String {
-        let OpenDoubt { room, robot, sent_at, bound, until, .. } = self;
-        let task = if self.was_found { "its task has no known TaskId, and" } else { "a task that nobody can name" };
+    /// What may play by the starts of one occurrence that are in doubt, oldest first: where, and until when, in words. Nothing for none.
+    pub fn describe(doubts: &[&OpenDoubt]) -> Option<String> {
+        let first = doubts.first()?;
+        let last = doubts.iter().max_by_key(|doubt| doubt.until)?;
+        let OpenDoubt { room, robot, sent_at, bound, until, .. } = last;
+        let was_found = doubts.iter().any(|doubt| doubt.was_found);
+        let task = if was_found { "its task has no known TaskId, and" } else { "a task that nobody can name" };
+        let starts = match doubts.len() {
+            1 => format!("a start sent at {sent_at:.0} was not answered"),
+            count => format!("{count} starts, the first sent at {:.0}, were not answered", first.sent_at),
+        };
         let until = match bound {
             Some(bound) => format!("the cloud ends it by {bound:.0}"),
             None if until.duration_since(*sent_at) < UNBOUND_MAX => format!("it ends with its media, by {until:.0}"),
             None => "it has no bound in the cloud".to_owned(),
         };
-        format!("a start sent at {sent_at:.0} was not answered: {task} may play in room {room} as robot {robot}; {until}")
+        Some(format!("{starts}: {task} may play in room {room} as robot {robot}; {until}"))
     }
 }
 

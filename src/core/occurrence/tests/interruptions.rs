@@ -194,19 +194,20 @@ fn of_two_in_a_room_the_rule_decides_which_one_leaves() {
 fn a_doubt_says_what_may_play_and_until_when() {
     let mut show = example();
     let of = |show: &Occurrence| OpenDoubt::new(show, at(1));
+    let told = |show: &Occurrence| OpenDoubt::describe(&[&of(show)]).expect("one");
     assert_eq!((of(&show).bound, of(&show).until), (Some(at(3661)), at(3661)));
-    assert!(
-        of(&show).describe().ends_with("room lobby as robot promo; the cloud ends it by 2026-11-18T12:07:41Z"),
-        "{}",
-        of(&show).describe()
-    );
+    assert!(told(&show).ends_with(&format!("in room lobby as robot promo; the cloud ends it by {}", at(3661))), "{}", told(&show));
     show.playout.repeat = Repeat::Times(1);
     // Ten minutes of media, a second late, and the longest idle time.
     assert_eq!((of(&show).bound, of(&show).until), (None, at(1201)));
-    assert!(of(&show).describe().contains("it ends with its media, by "), "{}", of(&show).describe());
+    assert!(told(&show).contains("it ends with its media, by "), "{}", told(&show));
     show.playout.live = true;
     assert_eq!((of(&show).bound, of(&show).until), (None, at(1) + SignedDuration::from_hours(8 * 24)));
-    assert!(of(&show).describe().ends_with("it has no bound in the cloud"), "{}", of(&show).describe());
+    assert!(told(&show).ends_with("it has no bound in the cloud"), "{}", told(&show));
+    let several = [OpenDoubt::new(&show, at(1)), OpenDoubt::new(&show, at(20))];
+    let text = OpenDoubt::describe(&several.iter().collect::<Vec<_>>()).expect("two");
+    assert!(text.starts_with(&format!("2 starts, the first sent at {}, were not answered: ", at(1))), "{text}");
+    assert_eq!(OpenDoubt::describe(&[]), None);
 }
 
 /// A loop whose start was not answered, and whose task a callback named.

@@ -9,6 +9,8 @@
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
 //! always red. It stays in `recent_trouble` for a day and in the ledger for good.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -16,7 +18,7 @@ use super::super::history::{error_message, result};
 use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::describe_offset;
-use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
+use crate::occurrence::{End, Key, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
 
 /// How long trouble that is over still counts.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
@@ -75,7 +77,10 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
             let doubts = ledger.doubts.iter().filter(|doubt| input.now < doubt.until);
-            degraded.extend(few(doubts.map(|doubt| format!("`{}`: {}", doubt.key.job, doubt.describe())).collect()));
+            let mut of_shows: BTreeMap<&Key, Vec<&OpenDoubt>> = BTreeMap::new();
+            doubts.for_each(|doubt| of_shows.entry(&doubt.key).or_default().push(doubt));
+            let reason = |(key, doubts): (&Key, Vec<&OpenDoubt>)| Some(format!("`{}`: {}", key.job, OpenDoubt::describe(&doubts)?));
+            degraded.extend(few(of_shows.into_iter().filter_map(reason).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone)
     } else if row.was_in_doubt && open.is_empty() {
         lines.push("a start of it was in doubt for a time".to_owned());
     }
-    lines.extend(open.into_iter().map(|doubt| format!("still in doubt: {}", doubt.describe())));
+    lines.extend(OpenDoubt::describe(&open).map(|text| format!("still in doubt: {text}")));
     let region = &row.playout.destination.region;
     lines.extend(row.task_id.as_ref().map(|task| format!("task {task}, in {region}")));
     lines
