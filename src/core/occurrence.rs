@@ -11,7 +11,7 @@ mod request;
 mod retry;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 use std::time::Duration;

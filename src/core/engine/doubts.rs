@@ -170,3 +170,32 @@ fn is_beside(airings: &Airings, key: &Key) -> bool {
 fn is_covered(occurrence: &Occurrence) -> bool {
     matches!(occurrence.state, State::OnAir | State::Stopping { .. }) && occurrence.task_id.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::RowNumbers;
+    use crate::occurrence::tests::example;
+
+    #[test]
+    fn a_show_keeps_its_last_doubts_and_pushes_no_other_out() {
+        let (mut doubts, now) = (Doubts::default(), example().key.start);
+        let mut step = Step::new(now, RowNumbers::default());
+        let mut other = example();
+        other.key.start = now - SignedDuration::from_hours(1);
+        doubts.add(&mut step, &other, now);
+        let kept = i64::try_from(DOUBTS_KEPT).expect("few");
+        for second in 0..kept + 5 {
+            doubts.add(&mut step, &example(), now + SignedDuration::from_secs(second));
+            doubts.add(&mut step, &example(), now + SignedDuration::from_secs(second));
+        }
+        let sent = |key: &Key| -> Vec<i64> {
+            let its = doubts.open.iter().filter(|state| &state.doubt.key == key);
+            its.map(|state| state.doubt.sent_at.duration_since(now).as_secs()).collect()
+        };
+        assert_eq!(sent(&example().key), (5..kept + 5).collect::<Vec<_>>());
+        assert_eq!(sent(&other.key), [0]);
+        let closed = step.writes.list().iter().filter(|write| matches!(write, Write::DoubtSettled { .. })).count();
+        assert_eq!(closed, 5);
+    }
+}
