@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::engine::{
     Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice, PastGeneration,
-    Step, TakenOver,
+    Reply, Step, TakenOver,
 };
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
@@ -48,6 +48,8 @@ pub struct Daemon<C, A> {
     /// To each start under way, by the row of its call: what stands between it and its room.
     blockers: HashMap<i64, watch::Sender<Blocker>>,
     messages: Messages,
+    /// To orders whose reply comes with a later turn, by its number.
+    late_replies: HashMap<u64, oneshot::Sender<Reply>>,
     handle: Handle,
     observe: Box<dyn FnMut(&Notice) + Send>,
     status: watch::Sender<LoopStatus>,
@@ -130,6 +132,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             calls: JoinSet::new(),
             blockers: HashMap::new(),
             messages,
+            late_replies: HashMap::new(),
             handle,
             observe,
             status: watch::Sender::new(LoopStatus::default()),

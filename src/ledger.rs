@@ -13,6 +13,7 @@ mod row;
 mod schema;
 pub mod sources;
 pub mod thread;
+mod unplaced;
 
 use std::fmt;
 use std::fs::OpenOptions;

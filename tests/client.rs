@@ -12,6 +12,8 @@ use ingestd::trtc::{
 };
 use jiff::Timestamp;
 
+#[path = "client/broken.rs"]
+mod broken;
 #[path = "client/disguise.rs"]
 mod disguise;
 #[path = "client/sandbox.rs"]

@@ -86,6 +86,7 @@ fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
     let job = why.job.id.as_str();
     let mut record = Record {
         latest: reader.latest(job, why.at)?,
+        doubts: reader.doubts(clock::now())?,
         cursor: reader.meta()?.cursor,
         began: reader.first_seen(None)?,
         first_seen: reader.first_seen(Some(job))?,

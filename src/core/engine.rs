@@ -6,7 +6,8 @@
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
 //! occupancy                    who is in which room                  contention  who gets it
-//! orphans                      callbacks that nobody could place     adoption    whose task it is
+//! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
+//! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
 //! server_clock                 how the endpoint's clock differs      secrets     when they are read again
 //! endpoint                     whether it works                      answers     what calls brought back
@@ -26,15 +27,18 @@ mod answers;
 mod away;
 mod backlog;
 mod call_report;
+mod candidates;
 mod claim;
 mod clock_hold;
 mod contention;
+mod doubts;
 mod edits;
 mod endpoint;
 mod loop_status;
 mod notice;
 mod occupancy;
 mod order;
+mod orphan_state;
 mod orphans;
 mod prepare;
 mod secrets;
@@ -66,7 +70,7 @@ pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
 pub use send_flag::SendFlag;
 pub use server_clock::describe_offset;
-pub use step::{Call, Records, Reply, RowNumbers, Step};
+pub use step::{Call, OrderReply, Receipt, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
 pub use write::{Known, RecordedRetry, Write, Writes};
@@ -139,7 +143,7 @@ impl Engine {
         // First of all what nobody would say again; none of it asks the ledger.
         if let Some(by) = self.hold.take_moved() {
             self.airings.clock_moved(&mut step, by);
-            self.orphans.clock_moved(by);
+            self.orphans.doubts.clock_moved(&mut step, by);
             self.endpoint.clock_moved();
         }
         if let Some(HoldChange::Held(reason)) = &change {
@@ -158,7 +162,9 @@ impl Engine {
         for input in inputs {
             match input {
                 Input::Callback(callback) => {
-                    adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback);
+                    let is_old = clock.is_none() && self.is_old(callback.at, step.now);
+                    let receipt = adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback, is_old);
+                    step.receipts.push(receipt);
                 }
                 Input::Order(order) => {
                     let reply = self.obey(&mut step, records, order);
@@ -173,8 +179,8 @@ impl Engine {
         // What was decided since the time was looked at leaves in the same step.
         self.airings.act_on_tasks(&mut step);
         self.airings.tasks.send(&mut step);
-        self.orphans.send(&mut step);
         self.endpoint.secrets.send(&mut step);
+        self.orphans.act_on_time(&mut step, &self.airings);
         self.warm(&mut step);
         self.end(step)
     }
@@ -197,6 +203,7 @@ impl Engine {
     /// The daemon ends: every start that was not sent is taken back. Streams on air stay on air.
     pub fn shut_down(&mut self, reading: ClockReading) -> Step {
         let mut step = Step::new(self.hold.now(reading), self.numbers);
+        answers::give_up_candidates(&mut self.airings, &mut self.orphans, &mut step);
         let earliest = self.airings.take_back_unsent(&mut step);
         let cursor = self.agenda.cursor().min(earliest.unwrap_or(Timestamp::MAX));
         step.write(Write::Cursor { at: cursor });
@@ -207,6 +214,7 @@ impl Engine {
     pub fn take_last(&mut self, reports: Vec<CallReport>, reading: ClockReading) -> Step {
         let mut step = Step::new(self.hold.now(reading), self.numbers);
         self.take_reports(&mut step, reports, reading);
+        answers::give_up_candidates(&mut self.airings, &mut self.orphans, &mut step);
         self.end(step)
     }
 
@@ -261,6 +269,12 @@ impl Engine {
         [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, agenda, warm].into_iter().flatten().min()
     }
 
+    /// Whether what happened then, by the endpoint's clock, is too long ago to matter: the vendor sends a callback for a minute.
+    fn is_old(&self, at: Timestamp, now: Timestamp) -> bool {
+        let offset = SignedDuration::from_millis(self.endpoint.clock.offset_ms().unwrap_or(0));
+        now.saturating_add(offset).unwrap_or(now).duration_since(at) > DOUBTS_SINCE
+    }
+
     fn end(&mut self, step: Step) -> Step {
         self.numbers = step.numbers;
         step
@@ -303,23 +317,27 @@ impl Engine {
         self.agenda.ask_all(&self.airings.jobs(), self.agenda.cursor());
     }
 
-    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> Reply {
+    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> OrderReply {
         let Order { who, command } = order;
         let (verb, reply) = match command {
-            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target)),
+            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target, &who)),
             Command::Accept { prepared, changes } => {
                 self.accept(step, records, *prepared, &who);
-                ("reload", Ok(changes))
+                ("reload", OrderReply::Now(Ok(changes)))
             }
-            Command::TakeSecrets(read) => ("secrets", Ok(self.endpoint.secrets.take(&mut self.airings, step, read, Some(&who)))),
-            Command::ConfirmClock => ("clock confirm", Ok(vec![format!("the clock is believed: it shows {}", step.now)])),
+            Command::TakeSecrets(read) => {
+                let lines = self.endpoint.secrets.take(&mut self.airings, step, read, Some(&who));
+                ("secrets", OrderReply::Now(Ok(lines)))
+            }
+            Command::ConfirmClock => {
+                ("clock confirm", OrderReply::Now(Ok(vec![format!("the clock is believed: it shows {}", step.now)])))
+            }
         };
         // A change of the secrets records itself, and no change is nothing that was done.
-        if let Ok(lines) = &reply
+        if let OrderReply::Now(Ok(lines)) = &reply
             && verb != "secrets"
         {
-            let (at, what, detail) = (step.now, verb.to_owned(), lines.join("\n"));
-            step.write(Write::RecordAction { at, who, what, detail });
+            step.record_action(who, verb, lines.join("\n"));
         }
         reply
     }

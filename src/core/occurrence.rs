@@ -12,7 +12,7 @@ mod request;
 mod retry;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 use std::time::Duration;
@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
+pub use doubt::{DOUBTS_KEPT, OpenDoubt};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use playout::{Playout, Replaced, Target};

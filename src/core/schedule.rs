@@ -68,6 +68,7 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
     jobs: BTreeMap<JobId, Arc<Job>>,
+    settings: Settings,
 }
 
 impl Schedule {
@@ -79,6 +80,13 @@ impl Schedule {
     /// The job of that id.
     pub fn job(&self, id: &str) -> Option<&Arc<Job>> {
         self.jobs.get(id)
+    }
+
+    /// The applications of the settings: name, `SdkAppId` and the account's region. None where no region is known.
+    pub fn apps(&self) -> impl Iterator<Item = (&str, u64, &str)> {
+        let apps = self.settings.apps.iter().flatten();
+        let region = self.settings.region.as_deref();
+        apps.filter_map(move |(name, sdk_app_id)| Some((name.as_ref(), *sdk_app_id, region?)))
     }
 
     /// How many jobs.

@@ -120,13 +120,17 @@ impl<C: Clock, A: Api> Caller<C, A> {
         CallReport::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
     }
 
-    /// Sends the stop of a task that nobody here started.
-    pub(super) async fn stop_orphan(self, destination: Destination, task_id: String) -> CallReport {
-        let slot = self.queues.of(Action::Stop).acquire(Priority::stop(StopClass::Planned)).await;
+    /// Sends a stop or a describe of a task that no occurrence has.
+    pub(super) async fn orphan(self, step: TaskStep, destination: Destination, task_id: String) -> CallReport {
+        let (body, priority) = match step {
+            TaskStep::Stop => (Body::Stop { task_id: task_id.clone() }, Priority::stop(StopClass::Planned)),
+            TaskStep::Describe => (Body::Describe { task_id: task_id.clone() }, Priority::describe()),
+        };
+        let slot = self.queues.of(body.action()).acquire(priority).await;
         let sent_at = self.clock.now();
-        let answer = self.api.call(Request { destination, body: Body::Stop { task_id: task_id.clone() } }, sent_at).await;
+        let answer = self.api.call(Request { destination, body }, sent_at).await;
         settle(slot, &answer);
-        CallReport::Orphan { task_id, answer }
+        CallReport::Orphan { task_id, step, answer }
     }
 
     /// Opens connections for starts that are about to come.

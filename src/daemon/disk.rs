@@ -159,7 +159,7 @@ impl Disk {
 
     /// As [`Ledger::knows_task`].
     pub(super) fn knows_task(&self, task_id: &str) -> Result<bool, LedgerError> {
-        if self.waiting.adds_task(task_id) { Ok(true) } else { self.ask(|place| place.knows_task(task_id)) }
+        if self.waiting.knows_task(task_id) { Ok(true) } else { self.ask(|place| place.knows_task(task_id)) }
     }
 
     /// Nobody is asked while a commit is not answered: the answer would come no sooner.

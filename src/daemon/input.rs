@@ -1,8 +1,9 @@
-//! The way into a running daemon: a bounded channel that carries what the engine is told, and brings back what came of an order.
+//! The way into a running daemon: a bounded channel that carries what the engine is told, and brings back what came of an order or of
+//! a callback. Does not know what they mean.
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Order, Reply};
+use crate::engine::{Order, Receipt, Reply};
 use crate::trtc::callback::Callback;
 
 /// How many messages may wait for the loop, which takes all of them in one turn.
@@ -12,8 +13,8 @@ const WAITING_MAX: usize = 1_024;
 pub enum Message {
     /// An order, and where its reply goes.
     Order(Order, oneshot::Sender<Reply>),
-    /// A callback of the vendor, its signature verified.
-    Callback(Callback),
+    /// A callback of the vendor, its signature verified, and where it is said what became of it.
+    Callback(Callback, oneshot::Sender<Receipt>),
 }
 
 /// A way to tell a running daemon something. Clones lead to the same one.
@@ -41,8 +42,10 @@ impl Handle {
         reply.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Hands on a callback. False: it could not be taken now; the vendor sends it again.
-    pub fn callback(&self, callback: Callback) -> bool {
-        self.messages.try_send(Message::Callback(callback)).is_ok()
+    /// Hands on a callback. Returns where it is said what became of it, once that is on the disk; a daemon that ends first says nothing.
+    /// `None`: too much waits already.
+    pub fn callback(&self, callback: Callback) -> Option<oneshot::Receiver<Receipt>> {
+        let (sender, receipt) = oneshot::channel();
+        self.messages.try_send(Message::Callback(callback, sender)).ok().map(|()| receipt)
     }
 }

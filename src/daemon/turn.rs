@@ -9,7 +9,7 @@ use super::records::DiskRecords;
 use super::{Daemon, Mail, read};
 use crate::busy::STANDS_AFTER;
 use crate::clock::Clock;
-use crate::engine::{Call, CallReport, ClockReading, Incoming, Input, Level, Notice, Reply, Step};
+use crate::engine::{Call, CallReport, ClockReading, Incoming, Input, Level, Notice, OrderReply, Receipt, Reply, Step};
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, LedgerError};
 use crate::trtc::Api;
@@ -29,9 +29,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut notices = Vec::new();
         let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
         self.start(late);
-        let (incoming, senders) = sort(reports, messages);
+        let (incoming, orders, callbacks) = sort(reports, messages);
         let (step, unread) = self.step(incoming, reading);
-        let Step { now, writes, calls, notices: more, replies, .. } = step;
+        let Step { now, writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
         notices.extend(more);
         let mut others = Vec::new();
         let written = self.disk.commit(writes, now, &mut others).await;
@@ -39,7 +39,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         attempts.extend(self.take_in(others, &mut notices, now)?);
         self.make(calls);
         self.start(attempts);
-        self.reply(senders, replies);
+        self.reply(orders, replies);
+        self.reply_late(late_replies);
+        acknowledge(callbacks, receipts, !self.disk.is_behind());
         if let Some(time) = self.busy.turn.stands() {
             let text =
                 format!("one turn of the loop took {} s: nothing was started and nothing was stopped meanwhile", time.as_secs());
@@ -153,8 +155,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 Call::Task { row, step, destination, task_id, priority } => {
                     self.calls.spawn(async move { Some(caller.task(row, step, (destination, task_id), priority).await) });
                 }
-                Call::StopOrphan { destination, task_id } => {
-                    self.calls.spawn(async move { Some(caller.stop_orphan(destination, task_id).await) });
+                Call::Orphan { step, destination, task_id } => {
+                    self.calls.spawn(async move { Some(caller.orphan(step, destination, task_id).await) });
                 }
                 Call::Warm { connections } => {
                     self.calls.spawn(async move { Some(caller.warm(connections).await) });
@@ -185,32 +187,61 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
     }
 
-    fn reply(&self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<Reply>) {
+    fn reply(&mut self, senders: Vec<oneshot::Sender<Reply>>, replies: Vec<OrderReply>) {
+        self.late_replies.retain(|_, sender| !sender.is_closed());
+        for (sender, reply) in senders.into_iter().zip(replies) {
+            match reply {
+                OrderReply::Now(reply) => self.send_reply(sender, reply),
+                OrderReply::Later(number) => drop(self.late_replies.insert(number, sender)),
+            }
+        }
+    }
+
+    fn reply_late(&mut self, replies: Vec<(u64, Reply)>) {
+        for (number, reply) in replies {
+            if let Some(sender) = self.late_replies.remove(&number) {
+                self.send_reply(sender, reply);
+            }
+        }
+    }
+
+    fn send_reply(&self, sender: oneshot::Sender<Reply>, mut reply: Reply) {
         let later = match &self.disk_error {
             Some(error) => Some(format!("this is recorded as soon as the ledger can be written again: {error}")),
             None if self.disk.is_behind() => Some("this is recorded as soon as the ledger's disk answers".to_owned()),
             None => None,
         };
-        for (sender, mut reply) in senders.into_iter().zip(replies) {
-            if let Ok(lines) = &mut reply {
-                lines.extend(later.clone());
-            }
-            // Whoever asked may be gone; what was done is done.
-            let _ = sender.send(reply);
+        if let Ok(lines) = &mut reply {
+            lines.extend(later);
         }
+        // Whoever asked may be gone; what was done is done.
+        let _ = sender.send(reply);
     }
 }
 
-/// What the engine is told, and where its replies go, in one order.
-fn sort(reports: Vec<CallReport>, messages: Vec<Message>) -> (Incoming, Vec<oneshot::Sender<Reply>>) {
-    let mut senders = Vec::new();
+/// Says what became of callbacks. What is not on the disk was not taken: whoever sent it sends it again, and that changes nothing twice.
+fn acknowledge(senders: Vec<oneshot::Sender<Receipt>>, receipts: Vec<Receipt>, is_written: bool) {
+    for (sender, receipt) in senders.into_iter().zip(receipts) {
+        let _ = sender.send(if is_written { receipt } else { Receipt::Refused });
+    }
+}
+
+/// What the engine is told, and where its replies and its receipts go, in one order.
+fn sort(
+    reports: Vec<CallReport>,
+    messages: Vec<Message>,
+) -> (Incoming, Vec<oneshot::Sender<Reply>>, Vec<oneshot::Sender<Receipt>>) {
+    let (mut orders, mut callbacks) = (Vec::new(), Vec::new());
     let inputs = messages.into_iter().map(|message| match message {
-        Message::Callback(callback) => Input::Callback(callback),
+        Message::Callback(callback, sender) => {
+            callbacks.push(sender);
+            Input::Callback(callback)
+        }
         Message::Order(order, sender) => {
-            senders.push(sender);
+            orders.push(sender);
             Input::Order(order)
         }
     });
     let inputs = inputs.collect();
-    (Incoming { reports, inputs }, senders)
+    (Incoming { reports, inputs }, orders, callbacks)
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::columns::{self, ms};
-use super::{Attempt, Ledger, LedgerError};
+use super::{Attempt, Ledger, LedgerError, unplaced};
 use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
@@ -34,9 +34,10 @@ impl Ledger {
         Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
     }
 
-    /// Whether there is a row of that task.
+    /// Whether there is a row of that task, or of an orphan that is gone.
     pub(super) fn holds_task(&self, task_id: &str) -> Result<bool, LedgerError> {
-        Ok(self.connection.prepare_cached("SELECT 1 FROM task WHERE task_id = ?1")?.exists([task_id])?)
+        let sql = "SELECT 1 FROM task WHERE task_id = ?1 UNION ALL SELECT 1 FROM orphan WHERE task_id = ?1 AND gone_ms IS NOT NULL";
+        Ok(self.connection.prepare_cached(sql)?.exists([task_id])?)
     }
 }
 
@@ -76,20 +77,13 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         }
         Write::AddTask(task) => columns::insert_task(connection, task),
         Write::UpdateTask(task) => columns::update_task(connection, task),
-        Write::AddOrphan(orphan) => {
-            let sql = "INSERT INTO orphan (task_id, app, sdk_app_id, region, seen_ms, likely_job) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                ON CONFLICT (task_id) DO NOTHING";
-            let to = &orphan.destination;
-            let (app_id, seen) = (app_id(to.sdk_app_id), orphan.seen_at.as_millisecond());
-            run(connection, sql, params![orphan.task_id, to.app, app_id, to.region, seen, orphan.likely_job])
-        }
-        Write::UpdateOrphan(orphan) => {
-            let sql = "UPDATE orphan SET stop_wanted_ms = ?2 WHERE task_id = ?1";
-            run(connection, sql, params![orphan.task_id, ms(orphan.stop_wanted)])
-        }
-        Write::OrphanGone { task_id, at } => {
-            run(connection, "UPDATE orphan SET gone_ms = ?2 WHERE task_id = ?1", params![task_id, at.as_millisecond()])
-        }
+        Write::AddOrphan(_)
+        | Write::UpdateOrphan(_)
+        | Write::OrphanGone { .. }
+        | Write::AddCallback(_)
+        | Write::CallbacksPlaced { .. }
+        | Write::AddDoubt(_)
+        | Write::DoubtSettled { .. } => unplaced::apply(connection, write),
         Write::DeleteMissedSince { from } => {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
             run(connection, sql, [from.as_millisecond()])
@@ -112,7 +106,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
     }
 }
 
-fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), LedgerError> {
+pub(super) fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), LedgerError> {
     connection.prepare_cached(sql)?.execute(parameters)?;
     Ok(())
 }

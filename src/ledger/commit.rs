@@ -89,9 +89,9 @@ impl Ledger {
         }
     }
 
-    /// Whether a task of that id was ever ours.
+    /// Whether a task of that id was ever ours, or an orphan that is gone.
     pub fn knows_task(&self, task_id: &str) -> Result<bool, LedgerError> {
-        if self.pending.adds_task(task_id) { Ok(true) } else { self.holds_task(task_id) }
+        if self.pending.knows_task(task_id) { Ok(true) } else { self.holds_task(task_id) }
     }
 
     /// The permissions that these writes give: one for each call that is not taken back by a later one. Asked in the transaction

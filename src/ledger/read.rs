@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
-use super::{FILE, Ledger, LedgerError, open_read_only, row};
+use super::{FILE, Ledger, LedgerError, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
-use crate::occurrence::{Key, Occurrence, Orphan, Task};
+use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Task};
 
 // The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
 
@@ -39,14 +39,10 @@ const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
-const DOUBTS: &str = "WHERE was_in_doubt = 1 AND tried_ms >= ?1 ORDER BY tried_ms";
-
 /// The newest few of an occurrence, looked for among the newest of all.
 const RETRIES: &str = "SELECT at_ms, who, substr(detail, length(?1) + 1) AS why \
     FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) \
     WHERE what = 'retry' AND substr(detail, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
-
-const ORPHANS: &str = "SELECT * FROM orphan WHERE gone_ms IS NULL ORDER BY seen_ms";
 
 /// What `history` asks for.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +138,12 @@ impl Reader {
 
     /// Every orphan that is not known to be gone, oldest first.
     pub fn orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
-        open_orphans(&self.connection)
+        unplaced::orphans(&self.connection)
+    }
+
+    /// Every start in doubt whose task may play now, after its occurrence or beside another task of it, oldest first.
+    pub fn doubts(&self, now: Timestamp) -> Result<Vec<OpenDoubt>, LedgerError> {
+        unplaced::doubts(&self.connection, now, true)
     }
 
     /// What the ledger remembers beside its rows.
@@ -156,16 +157,16 @@ impl Reader {
 }
 
 impl Ledger {
-    /// What a new daemon takes over. Occurrences of which a start was in doubt are among it, over or not, if the newest was tried since
-    /// `doubts_since`: a callback may yet name its task.
+    /// What a new daemon takes over. Starts in doubt are among it whose task may play after `doubts_since`: a callback may yet name it.
     pub fn recover(&self, doubts_since: Timestamp) -> Result<Recovered, LedgerError> {
         let newest = |sql: &str| self.connection.query_row(sql, [], |row| row.get(0));
         Ok(Recovered {
             meta: self.meta()?,
             occurrences: occurrences(&self.connection, OPEN, [])?,
             tasks: open_tasks(&self.connection)?,
-            orphans: open_orphans(&self.connection)?,
-            doubts: occurrences(&self.connection, DOUBTS, [doubts_since.as_millisecond()])?,
+            orphans: unplaced::orphans(&self.connection)?,
+            doubts: unplaced::doubts(&self.connection, doubts_since, false)?,
+            callbacks: unplaced::callbacks(&self.connection)?,
             numbers: RowNumbers {
                 call: newest("SELECT coalesce(max(id), 0) FROM call")?,
                 task: newest("SELECT coalesce(max(id), 0) FROM task")?,
@@ -177,12 +178,6 @@ impl Ledger {
     pub fn meta(&self) -> Result<Meta, LedgerError> {
         meta(&self.connection)
     }
-}
-
-fn open_orphans(connection: &Connection) -> Result<Vec<Orphan>, LedgerError> {
-    let mut statement = connection.prepare_cached(ORPHANS)?;
-    let rows = statement.query_map([], row::orphan)?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
@@ -234,8 +229,6 @@ mod tests {
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
-            (of_occurrences(DOUBTS), "SEARCH occurrence USING INDEX occurrence_doubt (tried_ms>?)"),
-            (ORPHANS.to_owned(), "SCAN orphan USING INDEX orphan_open"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),
         ] {
             let mut statement = ledger.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");

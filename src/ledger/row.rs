@@ -1,4 +1,4 @@
-//! Occurrences, tasks and orphans from their rows, and the JSON of an occurrence's `spec`. It does not know transactions. A row
+//! Occurrences and tasks from their rows, and the JSON of an occurrence's `spec`. It does not know transactions. A row
 //! that cannot be read is an error with its place, never a guess: the ledger is what tells what aired.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{
-    Adopted, End, Key, Kind, LastFault, Occurrence, Orphan, Outcome, Playout, Policy, Replaced, State, Task, TaskPhase, WaitReason,
+    Adopted, End, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task, TaskPhase, WaitReason,
 };
 use crate::schedule::JobId;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
@@ -142,7 +142,7 @@ fn adopted(row: &Row<'_>) -> rusqlite::Result<Option<Adopted>> {
     name.map(|name| Adopted::from_name(&name).ok_or_else(|| broken("adopted", &name))).transpose()
 }
 
-fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
     let job: String = row.get("job")?;
     Ok(Key { start: instant(row, "start_ms")?, job: JobId::parse(&job).ok_or_else(|| broken("job", &job))? })
 }
@@ -218,39 +218,36 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-/// The orphan of a row of `orphan`.
-pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
-    Ok(Orphan {
-        task_id: row.get("task_id")?,
-        destination: destination(row)?,
-        seen_at: instant(row, "seen_ms")?,
-        likely_job: row.get("likely_job")?,
-        stop_wanted: instant_or_none(row, "stop_wanted_ms")?,
-    })
+/// The playout of a row with a `spec`.
+pub(super) fn playout_of(row: &Row<'_>) -> rusqlite::Result<Playout> {
+    playout(&read_spec(row)?)
 }
 
-fn destination(row: &Row<'_>) -> rusqlite::Result<Destination> {
+pub(super) fn destination(row: &Row<'_>) -> rusqlite::Result<Destination> {
+    Ok(Destination { app: row.get("app")?, sdk_app_id: sdk_app_id(row)?, region: row.get("region")? })
+}
+
+pub(super) fn sdk_app_id(row: &Row<'_>) -> rusqlite::Result<u64> {
     let sdk_app_id: i64 = row.get("sdk_app_id")?;
-    let sdk_app_id = u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))?;
-    Ok(Destination { app: row.get("app")?, sdk_app_id, region: row.get("region")? })
+    u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))
 }
 
 pub(super) fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     instant_or_none(row, column)?.ok_or_else(|| broken(column, "null"))
 }
 
-fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
     let value: Option<i64> = row.get(column)?;
     value.map(|value| from_millisecond(value).ok_or_else(|| broken(column, &value.to_string()))).transpose()
 }
 
 /// The instant that was written as `value`. The calendar's last instant needs a rule of its own: its milliseconds are past jiff's
 /// last whole second, and jiff does not read them.
-fn from_millisecond(value: i64) -> Option<Timestamp> {
+pub(super) fn from_millisecond(value: i64) -> Option<Timestamp> {
     if value == Timestamp::MAX.as_millisecond() { Some(Timestamp::MAX) } else { Timestamp::from_millisecond(value).ok() }
 }
 
-fn broken(column: &str, value: &str) -> rusqlite::Error {
+pub(super) fn broken(column: &str, value: &str) -> rusqlite::Error {
     let message = format!("the ledger holds `{value}` as {column}, which no version of ingestd writes");
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, message.into())
 }

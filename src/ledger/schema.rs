@@ -8,7 +8,7 @@ use crate::occurrence::Outcome;
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -286,8 +286,32 @@ BEGIN
 END;
 ";
 
+/// What must survive a crash of what nobody could place: callbacks that were answered, starts whose task has no name, and the shows that
+/// an orphan is one of.
+const V4: &str = "
+CREATE TABLE callback (
+    id         INTEGER PRIMARY KEY,
+    sdk_app_id INTEGER NOT NULL,
+    task_id    TEXT    NOT NULL CHECK (length(task_id) > 0),
+    news       TEXT    NOT NULL CHECK (length(news) > 0),
+    at_ms      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX callback_of_task ON callback (task_id);
+
+CREATE TABLE doubt (
+    occurrence INTEGER NOT NULL REFERENCES occurrence (id) ON DELETE CASCADE,
+    sent_ms    INTEGER NOT NULL,
+    bound_ms   INTEGER,
+    until_ms   INTEGER NOT NULL,
+    was_found  INTEGER NOT NULL CHECK (was_found IN (0, 1)),
+    UNIQUE (occurrence, sent_ms)
+) STRICT;
+
+ALTER TABLE orphan ADD COLUMN of_shows TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(of_shows));
+";
+
 /// The newest version that this program knows.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and adds the reasons that this program knows and the file

@@ -6,7 +6,8 @@
 //! request goes out on a new one, for the first time.
 //!
 //! Proxies: an encrypted endpoint is reached through `HTTPS_PROXY` when the environment names one, as operators behind a proxy
-//! expect; a loopback endpoint never is. Compression is not asked for, so that a compressed answer is not an envelope.
+//! expect; a loopback endpoint never is. Compression is not asked for, so that a compressed answer to a start is not an envelope; like
+//! every broken answer it is looked through for a TaskId, which can be asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -18,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
@@ -178,7 +179,8 @@ impl HttpApi {
         sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
     }
 
-    async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {
+    /// `until`: when the answer must be there. What has come of a body by then is looked through all the same.
+    async fn exchange(&self, action: Action, request: SignedRequest, until: Instant) -> Answer {
         let mask = self.mask(action, &request);
         let request = match self.build(request) {
             Ok(request) => request,
@@ -190,18 +192,24 @@ impl HttpApi {
         };
         let status = response.status().as_u16();
         let server_date = date(response.headers());
-        let (result, request_id) = match self.body(&mut response).await {
-            Ok(Some(body)) => envelope::read(action, status, &body, &mask),
-            Ok(None) if status == 200 => (Err(Fault::NotAnEnvelope(format!("more than {} bytes", self.limits.body_bytes))), None),
-            Ok(None) => (Err(Fault::Status(status)), None),
-            Err(error) => (Err(Fault::Cut(mask.quote(&causes(error), CAUSES_CHARS_MAX))), None),
+        let mut body = Vec::new();
+        let (result, request_id) = match timeout_at(until, self.body(&mut response, &mut body)).await {
+            Ok(Ok(true)) => envelope::read(action, status, &body, &mask),
+            Ok(Ok(false)) if status == 200 => {
+                (Err(Fault::NotAnEnvelope(format!("more than {} bytes", self.limits.body_bytes))), None)
+            }
+            Ok(Ok(false)) => (Err(Fault::Status(status)), None),
+            Ok(Err(error)) => (Err(Fault::Cut(mask.quote(&causes(error), CAUSES_CHARS_MAX))), None),
+            Err(_) => (Err(Fault::Timeout), None),
         };
+        let is_broken = action == Action::Start && result.is_err();
         Answer {
             result,
             http_status: Some(status),
             request_id,
             server_date,
             retry_after: retry_after(response.headers(), server_date),
+            candidate: if is_broken { envelope::candidate(&body, &mask) } else { None },
         }
     }
 
@@ -227,16 +235,15 @@ impl HttpApi {
         self.client.post(self.endpoint.url()).headers(map).body(body).build().map_err(causes)
     }
 
-    /// The whole body, or nothing if it is larger than we read.
-    async fn body(&self, response: &mut reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-        let mut body = Vec::new();
+    /// Reads the body. False: it is larger than we read, and there is more.
+    async fn body(&self, response: &mut reqwest::Response, body: &mut Vec<u8>) -> Result<bool, reqwest::Error> {
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > self.limits.body_bytes {
-                return Ok(None);
+                return Ok(false);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Some(body))
+        Ok(true)
     }
 }
 
@@ -247,7 +254,8 @@ impl Api for HttpApi {
             Ok(signed) => signed,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
         };
-        let exchange = timeout(self.limits.answer, self.exchange(action, signed));
+        let until = Instant::now() + self.limits.answer;
+        let exchange = timeout_at(until, self.exchange(action, signed, until));
         exchange.await.unwrap_or_else(|_| Answer::bare(Err(Fault::Timeout)))
     }
 

@@ -1,6 +1,9 @@
 //! The listener for the vendor's callbacks, the only one that the internet can reach: `POST /trtc/callback`. The signature is verified
 //! over the bytes as they came, before anything is parsed. Refuses to know what a callback changes: the daemon knows. A refused
 //! callback has no effect but a line in the log, which holds its length and the reason, and nothing of its content.
+//!
+//! Status 200 promises that what the callback says is on the disk, or changes nothing: the vendor does not send it again. Everything
+//! that could not be settled in [`RECEIPT_TIME_MAX`] is answered 503, and comes again.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,6 +14,7 @@ use axum::body::Body;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{error, json};
 use crate::daemon::Handle;
+use crate::engine::Receipt;
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::trtc::callback::{Callback, verify};
 
@@ -37,10 +42,14 @@ const LIMITS: ListenerLimits = ListenerLimits {
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take: as long as the vendor would wait for the answer.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
-/// Lines that refusals write in each [`QUOTA_PERIOD`], so that nobody outside can fill the disk with them.
-const QUOTA: u32 = 30;
-/// See [`QUOTA`].
-const QUOTA_PERIOD: Duration = Duration::from_mins(1);
+/// How long the daemon may take to write down what a callback says. The vendor waits 5 s.
+const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Lines about refused callbacks: so many in each period, so that nobody outside can fill the disk with them.
+const OF_REFUSALS: Quota = Quota { lines: 30, period: Duration::from_mins(1), name: "minute" };
+/// Lines about requests that are no callbacks. Scanners send many, and must not hide what is wrong with callbacks.
+const OF_STRANGERS: Quota = Quota { lines: 10, period: Duration::from_mins(1), name: "minute" };
+/// Lines about callbacks that change nothing. The vendor may send very many.
+const OF_NO_EFFECT: Quota = Quota { lines: 1, period: Duration::from_hours(1), name: "hour" };
 
 /// The key of each application's callbacks, by its `SdkAppId`.
 pub type Keys = BTreeMap<u64, SecretString>;
@@ -48,12 +57,18 @@ pub type Keys = BTreeMap<u64, SecretString>;
 struct ReceiverState {
     keys: Keys,
     handle: Handle,
-    refusals: Mutex<Refusals>,
+    refusals: LineCount,
+    strangers: LineCount,
+    other_groups: LineCount,
+    old: LineCount,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
 pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: impl Future<Output = ()>) {
-    let shared = Arc::new(ReceiverState { keys, handle, refusals: Mutex::default() });
+    let count = LineCount::new;
+    let (refusals, strangers) = (count(OF_REFUSALS), count(OF_STRANGERS));
+    let (other_groups, old) = (count(OF_NO_EFFECT), count(OF_NO_EFFECT));
+    let shared = Arc::new(ReceiverState { keys, handle, refusals, strangers, other_groups, old });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| {
         let shared = Arc::clone(&shared);
         service_fn(move |request| {
@@ -66,15 +81,15 @@ pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: 
 
 async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    if head.uri.path() != PATH {
-        return error(StatusCode::NOT_FOUND, "there is no such path here");
-    }
-    if head.method != Method::POST {
-        let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "a callback has the method POST");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    let announced = only(&head.headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+    if let Some((status, reason)) = stranger(&head) {
+        shared.strangers.warn(announced, status, reason);
+        let mut response = error(status, reason);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        }
         return response;
     }
-    let announced = only(&head.headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
     let body = match timeout(BODY_TIME_MAX, read_body(body, BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(NoBody::TooLong)) => {
@@ -90,15 +105,26 @@ async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<
     };
     match Callback::parse(sdk_app_id, &body) {
         Ok(Some(callback)) => {
-            tracing::debug!(sdk_app_id, task = callback.task_id, news = ?callback.news, "callback");
-            if !shared.handle.callback(callback) {
-                return shared.refuse(StatusCode::SERVICE_UNAVAILABLE, length, "the daemon is busy");
+            if let Err(reason) = shared.hand_on(callback).await {
+                return shared.refuse(StatusCode::SERVICE_UNAVAILABLE, length, reason);
             }
         }
-        Ok(None) => tracing::debug!(sdk_app_id, length, "a callback of another kind: nothing to do"),
+        Ok(None) => shared.other_groups.info(length, "a callback of another kind than a task's start or stop changes nothing"),
         Err(reason) => return shared.refuse(StatusCode::BAD_REQUEST, length, reason),
     }
     json(StatusCode::OK, "{\"code\":0}".to_owned())
+}
+
+/// Why a request is no callback, whatever its body says.
+fn stranger(head: &Parts) -> Option<(StatusCode, &'static str)> {
+    let path = head.uri.path();
+    if path != PATH {
+        let has_slash = path.trim_end_matches('/') == PATH;
+        let with_slash = "its path has a slash at its end: write `/trtc/callback` into the console of TRTC";
+        let reason = if has_slash { with_slash } else { "its path is not `/trtc/callback`" };
+        return Some((StatusCode::NOT_FOUND, reason));
+    }
+    (head.method != Method::POST).then_some((StatusCode::METHOD_NOT_ALLOWED, "its method is not POST"))
 }
 
 impl ReceiverState {
@@ -110,30 +136,82 @@ impl ReceiverState {
         if verify(key.expose_secret(), body, sign) { Ok(sdk_app_id) } else { Err("its signature is wrong") }
     }
 
+    /// Hands a callback to the daemon, and waits until what it says is on the disk. Errors: why it must be sent again.
+    async fn hand_on(&self, callback: Callback) -> Result<(), &'static str> {
+        tracing::debug!(sdk_app_id = callback.sdk_app_id, task = callback.task_id, news = ?callback.news, "callback");
+        let receipt = self.handle.callback(callback).ok_or("the daemon is busy")?;
+        match timeout(RECEIPT_TIME_MAX, receipt).await {
+            Ok(Ok(Receipt::Taken)) => Ok(()),
+            Ok(Ok(Receipt::Old)) => {
+                self.old.info(None, "a callback of something that happened more than 15 min ago changes nothing");
+                Ok(())
+            }
+            Ok(Ok(Receipt::Refused)) => Err("it cannot be recorded now"),
+            Ok(Err(_)) => Err("the daemon is shutting down"),
+            Err(_) => Err("it was not recorded in time"),
+        }
+    }
+
     /// `length`: of the body, as far as it is known.
     fn refuse(&self, status: StatusCode, length: Option<usize>, reason: &str) -> Response<Body> {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match refusals.count(Instant::now()) {
-            count if count < QUOTA => tracing::warn!(length, status = status.as_u16(), "callback refused: {reason}"),
-            QUOTA => tracing::warn!("callback refused: {reason}; further refusals of this minute are not logged"),
-            _ => {}
-        }
+        self.refusals.warn(length, status, reason);
         error(status, reason)
     }
 }
 
-/// How many refusals this period has seen.
+/// How many lines may be written in a period.
+#[derive(Clone, Copy)]
+struct Quota {
+    lines: u32,
+    period: Duration,
+    name: &'static str,
+}
+
+/// Lines of one kind, and how many this period has seen.
+struct LineCount {
+    quota: Quota,
+    period: Mutex<Period>,
+}
+
+impl LineCount {
+    fn new(quota: Quota) -> LineCount {
+        LineCount { quota, period: Mutex::default() }
+    }
+
+    /// How many lines were wanted in this period before this one.
+    fn count(&self) -> u32 {
+        self.period.lock().unwrap_or_else(PoisonError::into_inner).count(self.quota.period, Instant::now())
+    }
+
+    fn warn(&self, length: Option<usize>, status: StatusCode, reason: &str) {
+        let (count, Quota { lines, name, .. }) = (self.count(), self.quota);
+        match count {
+            count if count < lines => tracing::warn!(length, status = status.as_u16(), "callback refused: {reason}"),
+            count if count == lines => {
+                tracing::warn!("callback refused: {reason}; further refusals of this {name} are not logged");
+            }
+            _ => {}
+        }
+    }
+
+    fn info(&self, length: Option<usize>, text: &str) {
+        if self.count() < self.quota.lines {
+            tracing::info!(length, "{text}; this is logged once an {}", self.quota.name);
+        }
+    }
+}
+
 #[derive(Default)]
-struct Refusals {
+struct Period {
     since: Option<Instant>,
     count: u32,
 }
 
-impl Refusals {
+impl Period {
     /// Counts one more, and returns how many were before it.
-    fn count(&mut self, now: Instant) -> u32 {
-        if self.since.is_none_or(|since| now.duration_since(since) >= QUOTA_PERIOD) {
-            *self = Refusals { since: Some(now), count: 0 };
+    fn count(&mut self, length: Duration, now: Instant) -> u32 {
+        if self.since.is_none_or(|since| now.duration_since(since) >= length) {
+            *self = Period { since: Some(now), count: 0 };
         }
         self.count += 1;
         self.count - 1
@@ -152,10 +230,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_counted_anew_each_minute() {
-        let mut refusals = Refusals::default();
+    fn lines_are_counted_anew_in_each_period() {
+        let mut period = Period::default();
         let begin = Instant::now();
-        assert_eq!([0, 1, 59].map(|second| refusals.count(begin + Duration::from_secs(second))), [0, 1, 2]);
-        assert_eq!([60, 61].map(|second| refusals.count(begin + Duration::from_secs(second))), [0, 1]);
+        let mut count = |second| period.count(Duration::from_mins(1), begin + Duration::from_secs(second));
+        assert_eq!([0, 1, 59].map(&mut count), [0, 1, 2]);
+        assert_eq!([60, 61].map(&mut count), [0, 1]);
     }
 }

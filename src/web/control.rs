@@ -113,12 +113,14 @@ pub async fn serve(listener: UnixListener, handle: Handle, reloader: Reloader, s
     .await;
 }
 
-/// The body of `/v1/stop`: exactly one of them.
+/// The body of `/v1/stop`: exactly one of them; with `task` also the name of its application, which need only be there where nobody
+/// here knows the task.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StopBody {
     job: Option<String>,
     task: Option<String>,
+    app: Option<String>,
     all: Option<bool>,
 }
 
@@ -180,11 +182,14 @@ fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, String> {
 
 fn stop_target(body: StopBody) -> Result<StopTarget, String> {
     match body {
-        StopBody { job: Some(job), task: None, all: None } => {
+        StopBody { job: Some(job), task: None, app: None, all: None } => {
             JobId::parse(&job).map(StopTarget::Job).ok_or_else(|| format!("`{}` is not a job id", clip(&job)))
         }
-        StopBody { job: None, task: Some(task), all: None } if !task.is_empty() => Ok(StopTarget::Task(task)),
-        StopBody { job: None, task: None, all: Some(true) } => Ok(StopTarget::All),
+        StopBody { job: None, task: Some(task), app, all: None } if !task.is_empty() => Ok(match app {
+            Some(app) => StopTarget::TaskOf { task_id: task, app },
+            None => StopTarget::Task(task),
+        }),
+        StopBody { job: None, task: None, app: None, all: Some(true) } => Ok(StopTarget::All),
         _ => Err("expected what to stop: `{\"job\": ID}`, `{\"task\": ID}` or `{\"all\": true}`".to_owned()),
     }
 }

@@ -68,6 +68,7 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
             trouble: reader.trouble(now - TROUBLE_REACH, TROUBLE_MAX)?,
             tasks: reader.tasks()?,
             orphans: reader.orphans()?,
+            doubts: reader.doubts(now)?,
         })
     })
 }

@@ -9,6 +9,7 @@ mod descriptors;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
+mod doubts;
 mod faults;
 mod fixes;
 mod kills;

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::engine::{
-    Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Level, Notice, Order,
-    Prepared, Records, Recovered, SecretsRead, SendFlag, Step, StopTarget, TakenOver, Write,
+    Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Order, Prepared, Records,
+    Recovered, SecretsRead, SendFlag, Step, StopTarget, TakenOver, Write,
 };
-use ingestd::occurrence::{Key, NotSent, Occurrence, State, TaskPhase, TaskStep};
+use ingestd::occurrence::{Key, NotSent, TaskStep};
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
 use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Answer, Fault, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
+
+use super::told::{notice, told};
 
 /// An instant of the day of every table: `10:00`, `10:00:05` or `10:00:00.250`.
 pub(crate) fn at(time: &str) -> Timestamp {
@@ -143,6 +145,7 @@ impl Bench {
                 Write::Record(occurrence) => drop(self.rows.keys.insert(occurrence.key.clone())),
                 Write::Remove(key) => drop(self.rows.keys.remove(key)),
                 Write::AddTask(task) => drop(self.rows.tasks.insert(task.task_id.clone())),
+                Write::OrphanGone { task_id, .. } => drop(self.rows.tasks.insert(task_id.clone())),
                 _ => {}
             }
         }
@@ -186,14 +189,18 @@ impl Bench {
                     let row = row.parse().expect("the row of a task");
                     incoming.reports.push(self.task(step, row, &what.join(" ")));
                 }
+                ["orphan", step, task_id, ref what @ ..] => {
+                    let (task_id, answer) = (task_id.to_owned(), Bench::answered(&what.join(" ")));
+                    incoming.reports.push(CallReport::Orphan { task_id, step: task_step(step), answer });
+                }
                 ["callback", task_id, news, time] => incoming.inputs.push(Input::Callback(callback(task_id, news, time))),
                 ["order", "stop", "all"] => incoming.inputs.push(order(Command::Stop(StopTarget::All))),
                 ["order", "stop", "task", id] => incoming.inputs.push(order(Command::Stop(StopTarget::Task(id.to_owned())))),
-                ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
-                ["orphan", task_id, ref what @ ..] => {
-                    let answer = answer(Err(fault(&what.join(" "))));
-                    incoming.reports.push(CallReport::Orphan { task_id: task_id.to_owned(), answer });
+                ["order", "stop", "task", id, "of", app] => {
+                    let target = StopTarget::TaskOf { task_id: id.to_owned(), app: app.to_owned() };
+                    incoming.inputs.push(order(Command::Stop(target)));
                 }
+                ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
                 ["secrets", ref what @ ..] => incoming.reports.push(CallReport::SecretsRead(secrets(what))),
                 ["order", "confirm"] => incoming.inputs.push(order(Command::ConfirmClock)),
                 _ => panic!("`{part}` is not an input"),
@@ -231,6 +238,10 @@ impl Bench {
             Some((what, seconds)) => (what, Some(Duration::from_secs(seconds.parse().expect("seconds")))),
             None => (what, None),
         };
+        let (what, candidate) = match what.split_once(", names ") {
+            Some((what, task_id)) => (what, Some(task_id.to_owned())),
+            None => (what, None),
+        };
         let result = match what.strip_prefix("accepted ") {
             Some(task_id) => Ok(Success::Started { task_id: task_id.to_owned() }),
             None => Err(fault(what)),
@@ -241,25 +252,33 @@ impl Bench {
             sent_at,
             sent_since_boot: self.boot.saturating_sub(Duration::try_from(self.wall.duration_since(sent_at)).unwrap_or_default()),
             answered_at: self.wall,
-            answer: Answer { retry_after, server_date, ..answer(result) },
+            answer: Answer { retry_after, server_date, candidate, ..answer(result) },
             bound: None,
         }
     }
 
     fn task(&self, step: &str, row: i64, what: &str) -> CallReport {
-        let step = if step == "stop" { TaskStep::Stop } else { TaskStep::Describe };
-        let result = match what {
+        let answer = Bench::answered(what);
+        CallReport::Task { row, step: task_step(step), sent_at: self.wall, answered_at: self.wall, answer }
+    }
+
+    /// The answer to a stop or a describe.
+    fn answered(what: &str) -> Answer {
+        answer(match what {
             "done" => Ok(Success::Stopped),
             "InProgress" => Ok(Success::Described(TaskStatus::InProgress)),
             "NotExist" => Ok(Success::Described(TaskStatus::NotExist)),
             code => Err(fault(code)),
-        };
-        CallReport::Task { row, step, sent_at: self.wall, answered_at: self.wall, answer: answer(result) }
+        })
     }
 }
 
+fn task_step(step: &str) -> TaskStep {
+    if step == "stop" { TaskStep::Stop } else { TaskStep::Describe }
+}
+
 fn answer(result: Result<Success, Fault>) -> Answer {
-    Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None }
+    Answer { result, http_status: Some(200), request_id: None, server_date: None, retry_after: None, candidate: None }
 }
 
 /// What a reading of the secrets brought.
@@ -304,96 +323,4 @@ fn callback(task_id: &str, news: &str, time: &str) -> Callback {
 
 fn order(command: Command) -> Input {
     Input::Order(Order { who: "uid 1000".to_owned(), command })
-}
-
-/// What came out of a step. Times are those of the day; rows of calls and tasks are written as their numbers.
-fn told(step: &Step) -> Vec<String> {
-    let writes = step.writes.list().iter().map(write);
-    let calls = step.calls.iter().map(call);
-    let notices = step.notices.iter().map(notice);
-    let replies = step.replies.iter().map(|reply| match reply {
-        Ok(lines) => format!("reply: {}", lines.join(" / ")),
-        Err(why) => format!("refused: {why}"),
-    });
-    writes.chain(calls).chain(notices).chain(replies).collect()
-}
-
-fn time(at: Timestamp) -> String {
-    let text = at.strftime("%H:%M:%S%.f").to_string();
-    text.strip_suffix(":00").map_or(text.clone(), str::to_owned)
-}
-
-fn name(key: &Key) -> String {
-    format!("{} {}", key.job, time(key.start))
-}
-
-fn row(occurrence: &Occurrence) -> String {
-    let state = match &occurrence.state {
-        State::Waiting { why, .. } => format!("waiting ({})", why.name()),
-        State::Stopping { outcome } => format!("stopping ({}, {})", outcome.name(), outcome.reason()),
-        State::Done { outcome } => format!("{} ({})", outcome.name(), outcome.reason()),
-        state => state.name().to_owned(),
-    };
-    let doubt = if occurrence.in_doubt { ", in doubt" } else { "" };
-    let wanted = if occurrence.wanted.is_some() { ", its stop is wanted" } else { "" };
-    format!("{} {state}{doubt}{wanted}", name(&occurrence.key))
-}
-
-fn write(write: &Write) -> String {
-    match write {
-        Write::Record(occurrence) => format!("record {}", row(occurrence)),
-        Write::Summarise(occurrence) => format!("summary of {}: {}", occurrence.count, row(occurrence)),
-        Write::Update(occurrence) => format!("update {}", row(occurrence)),
-        Write::Remove(key) => format!("remove {}", name(key)),
-        Write::Attempt { key, call, attempt } => format!("permit call {call}: attempt {attempt} of {}", name(key)),
-        Write::Rearm { key, .. } => format!("permit again: {}", name(key)),
-        Write::Answered { call, .. } => format!("call {call} answered"),
-        Write::Unsent { call } => format!("call {call} unsent"),
-        Write::Called { call, task, action, .. } => format!("call {call}: {} of task {}", action.name(), task.row),
-        Write::AddTask(task) => format!("task {}: {} of {}", task.row, task.task_id, name(&task.key)),
-        Write::UpdateTask(task) => format!(
-            "task {}: {}",
-            task.row,
-            match task.phase {
-                TaskPhase::Watched { missing_since: None } => "watched",
-                TaskPhase::Watched { .. } => "missing",
-                TaskPhase::StopWanted { .. } => "its stop is wanted",
-                TaskPhase::Verifying { .. } => "stopped, to be verified",
-                TaskPhase::Gone { verified: true, .. } => "gone",
-                TaskPhase::Gone { .. } => "gone, unverified",
-            }
-        ),
-        Write::AddOrphan(orphan) => format!("orphan {}", orphan.task_id),
-        Write::UpdateOrphan(orphan) => format!("orphan {}: its stop is wanted", orphan.task_id),
-        Write::OrphanGone { task_id, .. } => format!("orphan {task_id} gone"),
-        Write::DeleteMissedSince { from } => format!("delete what is missed since {}", time(*from)),
-        Write::Cursor { at } => format!("cursor {}", time(*at)),
-        Write::CursorGeneration(number) => format!("cursor generation {number}"),
-        Write::Generation { number, .. } => format!("generation {number}"),
-        Write::RecordJobSeen { job, .. } => format!("job {job} seen"),
-        Write::RecordAction { who, what, .. } => format!("action: {what} by {who}"),
-    }
-}
-
-fn call(call: &Call) -> String {
-    match call {
-        Call::Task { row, step, .. } => format!("send {} of task {row}", step.action().name()),
-        Call::StopOrphan { task_id, .. } => format!("send StopStreamIngest of orphan {task_id}"),
-        Call::Block { call, blocker: Blocker::Nothing } => format!("call {call} waits no longer"),
-        Call::Block { call, blocker } => format!("call {call} waits for {blocker:?}"),
-        Call::TakenBack { call } => format!("call {call} is taken back"),
-        Call::Warm { connections } => format!("open {connections} connections"),
-        Call::SetClockOffset { offset_ms } => format!("sign {offset_ms} ms ahead"),
-        Call::RereadSecrets => "read the secrets again".to_owned(),
-    }
-}
-
-fn notice(notice: &Notice) -> String {
-    let who = notice.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
-    let level = match notice.level {
-        Level::Info => "info",
-        Level::Warning => "warning",
-        Level::Error => "error",
-    };
-    format!("{level}: {who}{}", notice.text)
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod once;
 mod rig;
+mod told;
 
 use std::fmt::Write as _;
 use std::fs;

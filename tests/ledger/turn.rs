@@ -43,7 +43,7 @@ impl Turn<'_> {
     }
 
     pub(crate) fn knows_task(&mut self, task_id: &str) -> Result<bool, LedgerError> {
-        if self.writes.adds_task(task_id) { Ok(true) } else { self.ledger.knows_task(task_id) }
+        if self.writes.knows_task(task_id) { Ok(true) } else { self.ledger.knows_task(task_id) }
     }
 
     pub(crate) fn record(&mut self, occurrence: &Occurrence) -> Result<bool, LedgerError> {

@@ -2,7 +2,9 @@
 
 use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
-use ingestd::occurrence::{End, Failure, MissedReason, Occurrence, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason};
+use ingestd::occurrence::{
+    End, Failure, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason,
+};
 use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, warnings};
 use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
@@ -179,5 +181,45 @@ fn a_clock_that_differs_from_the_endpoints_is_told_with_its_direction() {
         let state = LoopStatus { offset_ms: Some(offset_ms), ..LoopStatus::default() };
         input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
         assert_eq!(assess_health(&input), (Health::Degraded, vec![reason.to_owned()]));
+    }
+}
+
+#[test]
+fn a_doubt_beside_a_good_end_degrades_until_its_task_can_play_no_more() {
+    let row = Occurrence { was_in_doubt: true, ..on_air("promo", minutes(-10)) };
+    let doubt = OpenDoubt::new(&row, minutes(-10));
+    let view = |doubt: &OpenDoubt| {
+        input(LedgerView {
+            on_air: vec![row.clone()],
+            tasks: vec![task(&row)],
+            doubts: vec![doubt.clone()],
+            ..LedgerView::default()
+        })
+    };
+    let (health, reasons) = assess_health(&view(&doubt));
+    assert_eq!(health, Health::Degraded);
+    let [reason] = &reasons[..] else { panic!("one reason: {reasons:#?}") };
+    for words in ["`promo`: a start sent at 2026-11-22T09:50:00Z was not answered", "room lobby", "robot promo"] {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    assert_eq!(assess_health(&view(&OpenDoubt { until: now(), ..doubt })).0, Health::Ok);
+}
+
+#[test]
+fn an_orphan_says_who_stops_it() {
+    let key = super::rows::key("promo", minutes(-10));
+    let destination = on_air("promo", minutes(-10)).playout.destination;
+    let orphan =
+        Orphan { task_id: "t-1".to_owned(), destination, seen_at: now(), likely_job: None, stop_wanted: None, of: Vec::new() };
+    for (orphan, reason) in [
+        (orphan.clone(), "an orphan is on air, which this daemon did not start: `ingestd stop --task t-1` stops it"),
+        (
+            Orphan { of: vec![key], ..orphan.clone() },
+            "task t-1 is on air for one of `promo`, and is stopped when all of them are over",
+        ),
+        (Orphan { stop_wanted: Some(now()), ..orphan }, "task t-1, which no show has, is stopping"),
+    ] {
+        let view = input(LedgerView { orphans: vec![orphan], ..LedgerView::default() });
+        assert_eq!(assess_health(&view), (Health::Degraded, vec![reason.to_owned()]));
     }
 }

@@ -71,6 +71,7 @@ fn ledger() -> LedgerView {
         trouble: vec![refused, down],
         tasks,
         orphans: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ingestd::daemon::Message;
 use ingestd::daemon::{Handle, Messages};
+use ingestd::engine::Receipt;
 use ingestd::sandbox::{
     CallbackTarget, Delivery, Disturbance, FaultEffect, FaultPlan, FaultRule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID,
 };
@@ -61,7 +62,10 @@ impl Rig {
     /// The next callback that reaches the daemon.
     async fn received(&mut self) -> Callback {
         match timeout(PATIENCE, self.inputs.recv()).await.expect("a callback in time") {
-            Some(Message::Callback(callback)) => callback,
+            Some(Message::Callback(callback, receipt)) => {
+                receipt.send(Receipt::Taken).expect("the listener waits");
+                callback
+            }
             Some(Message::Order(..)) | None => panic!("no callback"),
         }
     }

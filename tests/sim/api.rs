@@ -177,7 +177,7 @@ impl SimApi {
                 let now = server.clock.truth();
                 let mut state = server.state();
                 let callback = Callback { sdk_app_id: APP_ID, task_id, news, at };
-                if state.handle.as_ref().is_some_and(|handle| handle.callback(callback)) {
+                if state.handle.as_ref().is_some_and(|handle| handle.callback(callback).is_some()) {
                     state.callbacks_received.push((now, job));
                 }
             });

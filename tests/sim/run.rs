@@ -56,6 +56,8 @@ pub(crate) struct Run {
     pub(crate) rows: Vec<Occurrence>,
     pub(crate) tasks: Vec<TaskRow>,
     pub(crate) orphans: Vec<String>,
+    /// Orphans that are known to be one of several tasks of shows.
+    pub(crate) grouped: Vec<String>,
     pub(crate) ordered: Vec<String>,
     pub(crate) api: SimApi,
     pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
@@ -172,7 +174,8 @@ impl World<'_> {
             generations: seen.accepted.iter().map(span).collect(),
             rows,
             tasks: task_rows(&ledger),
-            orphans: orphans(&ledger),
+            orphans: orphans(&ledger, "SELECT task_id FROM orphan"),
+            grouped: orphans(&ledger, "SELECT task_id FROM orphan WHERE of_shows <> '[]'"),
             ordered: seen.ordered,
             api: self.api,
             impairments: seen.impairments,
@@ -362,8 +365,8 @@ fn task_rows(ledger: &rusqlite::Connection) -> Vec<TaskRow> {
     rows.expect("it runs").map(|row| row.expect("it reads")).collect()
 }
 
-fn orphans(ledger: &rusqlite::Connection) -> Vec<String> {
-    let mut statement = ledger.prepare("SELECT task_id FROM orphan").expect("it prepares");
+fn orphans(ledger: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = ledger.prepare(sql).expect("it prepares");
     let rows = statement.query_map([], |row| row.get(0));
     rows.expect("it runs").map(|row| row.expect("it reads")).collect()
 }

@@ -39,13 +39,14 @@ async fn a_callback_names_the_task_of_a_doubt() {
     story.inject_fault(timeout(true, 1));
     story.until("10:00:01").await;
     // It comes while the answer is still awaited, twice.
-    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.500")));
-    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.500")));
+    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.500")).is_some());
+    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.500")).is_some());
     story.until("11:30").await;
     assert_eq!(story.sent(), ["10:00:00.000 start promo lobby: Timeout", "11:00:00.000 stop t-1: ok"]);
     let row = &story.history()[0];
     assert_eq!((row.confirmed_at, row.was_in_doubt, row.attempts), (Some(at("10:00:00.500")), true, 1));
-    assert_eq!(story.rows(), ["promo 10:00 ended (planned)"]);
+    // Only the callback says that it was ours.
+    assert_eq!(story.rows(), ["promo 10:00 ended (unverified)"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +63,7 @@ async fn without_a_callback_the_doubt_is_on_air_without_a_task_id() {
 async fn a_task_that_this_daemon_did_not_start_is_an_orphan_until_an_operator_stops_it() {
     let story = Story::begin("09:59", PROMO);
     story.until("10:10").await;
-    assert!(story.handle().callback(callback("stranger", TaskNews::Started, "10:09:59")));
+    assert!(story.handle().callback(callback("stranger", TaskNews::Started, "10:09:59")).is_some());
     story.until("10:10:01").await;
     let orphans = || ingestd::ledger::Reader::open(story.folder.path()).and_then(|reader| reader.orphans()).expect("readable");
     assert_eq!((orphans().len(), orphans()[0].task_id.as_str()), (1, "stranger"));
@@ -74,8 +75,8 @@ async fn a_task_that_this_daemon_did_not_start_is_an_orphan_until_an_operator_st
     assert_eq!(story.sent(), ["10:10:01.000 stop stranger: FailedOperation.TaskFinished"]);
     assert!(orphans().is_empty());
     // Its end and its start come in the wrong order: nothing is left to do.
-    assert!(story.handle().callback(callback("other", TaskNews::Stopped, "10:11:02")));
-    assert!(story.handle().callback(callback("other", TaskNews::Started, "10:11:01")));
+    assert!(story.handle().callback(callback("other", TaskNews::Stopped, "10:11:02")).is_some());
+    assert!(story.handle().callback(callback("other", TaskNews::Started, "10:11:01")).is_some());
     story.until("10:12").await;
     assert!(orphans().is_empty());
 }
@@ -91,10 +92,10 @@ async fn a_second_daemon_is_as_sure_as_the_first() {
     // The row was armed and may have been sent: the same robot is sent again, and the answer is that it exists.
     assert_eq!(story.rows(), ["promo 10:00 on_air"]);
     assert!(story.history()[0].was_in_doubt);
-    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.400")));
+    assert!(story.handle().callback(callback("t-1", TaskNews::Started, "10:00:00.400")).is_some());
     story.until("11:30").await;
     assert_eq!(story.sent().last().map(String::as_str), Some("11:00:00.000 stop t-1: ok"));
-    assert_eq!(story.rows(), ["promo 10:00 ended (planned)"]);
+    assert_eq!(story.rows(), ["promo 10:00 ended (unverified)"]);
 }
 
 #[tokio::test(start_paused = true)]

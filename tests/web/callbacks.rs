@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ingestd::daemon::Message;
-use ingestd::daemon::{Handle, Messages};
+use ingestd::daemon::{Handle, Message};
+use ingestd::engine::Receipt;
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::web::callbacks;
 use secrecy::SecretString;
@@ -42,27 +42,45 @@ impl io::Write for Log {
     }
 }
 
+/// What the daemon says to every callback; `None`: it drops it.
+type Says = Option<Receipt>;
+
 /// The listener, with this test in the daemon's place.
 struct CallbackServer {
     address: SocketAddr,
-    handle: Handle,
-    inputs: Messages,
+    taken: Arc<Mutex<Vec<Callback>>>,
+    says: Arc<Mutex<Says>>,
     log: Log,
     _logged: DefaultGuard,
 }
 
 impl CallbackServer {
     async fn open() -> CallbackServer {
+        let (handle, mut inputs) = Handle::new();
+        let (taken, says) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Some(Receipt::Taken))));
+        let server = CallbackServer::serving(handle, (Arc::clone(&taken), Arc::clone(&says))).await;
+        tokio::spawn(async move {
+            while let Some(message) = inputs.recv().await {
+                let Message::Callback(callback, receipt) = message else { panic!("an order") };
+                taken.lock().expect("whole").push(callback);
+                if let Some(says) = *says.lock().expect("whole") {
+                    let _ = receipt.send(says);
+                }
+            }
+        });
+        server
+    }
+
+    async fn serving(handle: Handle, (taken, says): (Arc<Mutex<Vec<Callback>>>, Arc<Mutex<Says>>)) -> CallbackServer {
         let log = Log::default();
         let page = log.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || page.clone()).with_ansi(false).finish();
         let logged = tracing::subscriber::set_default(lines);
-        let (handle, inputs) = Handle::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let keys = [(APP, SecretString::from(KEY)), (APP + 1, SecretString::from("another"))].into();
-        tokio::spawn(callbacks::serve(listener, keys, handle.clone(), std::future::pending()));
-        CallbackServer { address, handle, inputs, log, _logged: logged }
+        tokio::spawn(callbacks::serve(listener, keys, handle, std::future::pending()));
+        CallbackServer { address, taken, says, log, _logged: logged }
     }
 
     /// Posts a body with these further headers.
@@ -80,15 +98,8 @@ impl CallbackServer {
     }
 
     /// What reached the daemon.
-    fn effect(&mut self) -> Vec<Callback> {
-        let mut callbacks = Vec::new();
-        while let Ok(input) = self.inputs.try_recv() {
-            match input {
-                Message::Callback(callback) => callbacks.push(callback),
-                Message::Order(..) => panic!("an order"),
-            }
-        }
-        callbacks
+    fn effect(&self) -> Vec<Callback> {
+        std::mem::take(&mut self.taken.lock().expect("whole"))
     }
 
     fn log(&self) -> String {
@@ -123,7 +134,7 @@ async fn slow_connections(server: &CallbackServer, from: &str, count: usize) -> 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn five_hundred_slow_connections_do_not_keep_the_vendor_out() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let slow = slow_connections(&server, "127.0.0.2", 500).await;
     let begin = Instant::now();
     assert_eq!(server.signed(GOOD.as_bytes()).await.status, 200);
@@ -134,7 +145,7 @@ async fn five_hundred_slow_connections_do_not_keep_the_vendor_out() {
 
 #[tokio::test]
 async fn slow_connections_of_a_proxy_that_the_vendor_comes_through_lose_their_places() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let slow = slow_connections(&server, "127.0.0.1", 500).await;
     let body = GOOD.as_bytes();
     let head = format!(
@@ -162,7 +173,7 @@ async fn slow_connections_of_a_proxy_that_the_vendor_comes_through_lose_their_pl
 
 #[tokio::test]
 async fn what_the_vendor_signed_reaches_the_daemon() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let stop = GOOD.replace("701,", "702,").replace("\"1701937900013\"", "1701937900014");
     for body in [GOOD, &stop] {
         let answer = server.signed(body.as_bytes()).await;
@@ -181,13 +192,43 @@ async fn what_the_vendor_signed_reaches_the_daemon() {
     assert_eq!(server.effect()[0].sdk_app_id, APP + 1);
     // Rooms and media call at the same address; there is nothing to do about them.
     assert_eq!(server.signed(b"{\"EventGroupId\":1,\"EventType\":103,\"EventInfo\":{\"RoomId\":1}}").await.status, 200);
+    for _ in 0..5 {
+        let other = b"{\"EventGroupId\":9,\"CallbackTs\":1701937900012,\"Payload\":{\"Status\":3}}";
+        assert_eq!(server.signed(other).await.status, 200);
+    }
     assert_eq!(server.effect(), []);
-    assert_eq!(server.log(), "");
+    let log = server.log();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("INFO") && log.contains("another kind") && log.contains("once an hour"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_is_answered_200_only_when_it_is_on_the_disk_or_changes_nothing() {
+    let server = CallbackServer::open().await;
+    for (says, status, words) in [
+        (Some(Receipt::Taken), 200, ""),
+        (Some(Receipt::Old), 200, "more than 15 min ago changes nothing"),
+        (Some(Receipt::Refused), 503, "it cannot be recorded now"),
+        (None, 503, "the daemon is shutting down"),
+    ] {
+        *server.says.lock().expect("whole") = says;
+        assert_eq!(server.signed(GOOD.as_bytes()).await.status, status, "{says:?}");
+        assert_eq!(server.effect().len(), 1);
+        assert!(server.log().contains(words), "{}", server.log());
+    }
+    assert_eq!(server.log().lines().count(), 3, "{}", server.log());
+    // A loop that stands: it is not waited for longer than the vendor waits.
+    let (handle, _inputs) = Handle::new();
+    let stands = CallbackServer::serving(handle, (Arc::clone(&server.taken), Arc::clone(&server.says))).await;
+    let begun = Instant::now();
+    assert_eq!(stands.signed(GOOD.as_bytes()).await.status, 503);
+    assert!((2..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(stands.log().contains("it was not recorded in time"), "{}", stands.log());
 }
 
 #[tokio::test]
 async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let right = sign(KEY, GOOD.as_bytes());
     let lower = right.to_lowercase();
     for (headers, reason) in [
@@ -219,7 +260,7 @@ async fn what_is_not_signed_as_it_should_be_is_refused_before_it_is_parsed() {
 
 #[tokio::test]
 async fn what_is_signed_and_no_callback_is_refused_too() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let deep = format!("{{\"hush\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
     let instant = GOOD.replace("1701937900013", "99999999999999");
     for (body, reason) in [
@@ -239,7 +280,7 @@ async fn what_is_signed_and_no_callback_is_refused_too() {
 
 #[tokio::test]
 async fn other_paths_and_methods_lead_nowhere() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     for (line, status) in [
         ("GET /trtc/callback", 405),
         ("PUT /trtc/callback", 405),
@@ -257,6 +298,22 @@ async fn other_paths_and_methods_lead_nowhere() {
         assert_eq!(answer.header("allow").is_some(), status == 405, "{line}");
     }
     assert_eq!(server.effect(), []);
+    let log = server.log();
+    for (words, count) in [("its method is not POST", 2), ("a slash at its end: write `/trtc/callback`", 1), ("its path is not", 4)]
+    {
+        assert_eq!(log.lines().filter(|line| line.contains("WARN") && line.contains(words)).count(), count, "{words}: {log}");
+    }
+    // A scanner neither fills the log nor hides what is wrong with callbacks.
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        stream.write_all(b"GET /hush-scan HTTP/1.1\r\nHost: a.example\r\n\r\n").await.expect("written");
+        assert_eq!(Response::read(&mut stream).await.status, 404);
+    }
+    assert_eq!(server.post("", b"hush").await.status, 401);
+    let log = server.log();
+    assert_eq!(log.lines().count(), 12, "{log}");
+    assert!(log.contains("further refusals of this minute are not logged") && log.contains("it names no application"), "{log}");
+    assert!(!log.contains("hush"), "{log}");
 }
 
 /// Sends ten megabytes, announced or in pieces, until the other side closes. Returns what came back.
@@ -286,7 +343,7 @@ async fn send_ten_megabytes(address: SocketAddr, announced: bool) -> String {
 
 #[tokio::test]
 async fn ten_megabytes_are_not_read_however_many_send_them() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let peak_before = peak_kib();
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..96 {
@@ -316,7 +373,7 @@ fn peak_kib() -> u64 {
 /// Simulated time: where nothing but a timer is waited for, it is over at once.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up_and_so_is_a_client_that_says_nothing() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     let (whole, begun) = (GOOD.len(), &GOOD[..50]);
     let head = format!("POST /trtc/callback HTTP/1.1\r\nHost: a.example\r\n{}", headers(APP, KEY, GOOD.as_bytes()));
     for (sent, status) in
@@ -344,19 +401,27 @@ async fn a_body_that_does_not_come_is_given_up_and_so_is_a_client_that_says_noth
 
 #[tokio::test]
 async fn a_daemon_that_cannot_take_it_has_the_vendor_send_it_again() {
-    let mut server = CallbackServer::open().await;
+    let (handle, mut inputs) = Handle::new();
+    let server = CallbackServer::serving(handle.clone(), Default::default()).await;
     let one = Callback { sdk_app_id: APP, task_id: "x".to_owned(), news: TaskNews::Started, at: jiff::Timestamp::UNIX_EPOCH };
-    let taken = (0..10_000).take_while(|_| server.handle.callback(one.clone())).count();
+    let taken = (0..10_000).map_while(|_| handle.callback(one.clone())).count();
     assert!(taken < 10_000, "what waits for the daemon is bounded");
     assert_eq!(server.signed(GOOD.as_bytes()).await.status, 503);
-    assert_eq!(server.effect().len(), taken);
-    assert_eq!(server.signed(GOOD.as_bytes()).await.status, 200);
-    assert_eq!(server.effect().len(), 1);
+    assert!(server.log().contains("the daemon is busy"), "{}", server.log());
+    for _ in 0..taken {
+        inputs.try_recv().expect("it waits");
+    }
+    let answered = async {
+        let Some(Message::Callback(_, receipt)) = inputs.recv().await else { panic!("no callback") };
+        receipt.send(Receipt::Taken).expect("the listener waits");
+    };
+    let (answer, ()) = tokio::join!(server.signed(GOOD.as_bytes()), answered);
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
 async fn unsigned_requests_cannot_fill_the_log() {
-    let mut server = CallbackServer::open().await;
+    let server = CallbackServer::open().await;
     for _ in 0..50 {
         assert_eq!(server.post("", b"hush").await.status, 401);
     }

@@ -75,6 +75,7 @@ fn name(what: &Command) -> String {
     match what {
         Command::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
         Command::Stop(StopTarget::Task(task)) => format!("stop task {task}"),
+        Command::Stop(StopTarget::TaskOf { task_id, app }) => format!("stop task {task_id} of {app}"),
         Command::Stop(StopTarget::All) => "stop all".to_owned(),
         Command::ConfirmClock => "confirm".to_owned(),
         _ => "another order".to_owned(),
@@ -91,6 +92,7 @@ async fn each_order_reaches_the_daemon_with_the_user_who_gave_it() {
     for (path, body, expected) in [
         ("/v1/stop", "{\"job\": \"evening-promo\"}", "stop job evening-promo"),
         ("/v1/stop", "{\"task\": \"-m+a/b..\"}", "stop task -m+a/b.."),
+        ("/v1/stop", "{\"task\": \"-m+a/b..\", \"app\": \"main\"}", "stop task -m+a/b.. of main"),
         ("/v1/stop", "{\"all\": true}", "stop all"),
         ("/v1/reload", "", "reload false"),
         ("/v1/reload", "{}", "reload false"),
@@ -128,6 +130,8 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
         ("/v1/stop", "{\"all\": false}", 400, "expected what to stop"),
         ("/v1/stop", "{\"task\": \"\"}", 400, "expected what to stop"),
         ("/v1/stop", "{\"job\": \"a\", \"all\": true}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"job\": \"a\", \"app\": \"main\"}", 400, "expected what to stop"),
+        ("/v1/stop", "{\"app\": \"main\"}", 400, "expected what to stop"),
         ("/v1/stop", "{\"job\": \"No Job\"}", 400, "`No Job` is not a job id"),
         ("/v1/stop", "{\"jobs\": \"a\"}", 400, "unknown field `jobs`"),
         ("/v1/stop", "{\"job\": 5}", 400, "the body is not what this verb takes"),

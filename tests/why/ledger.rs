@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::Ledger;
-use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, State, WaitReason};
+use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, State, WaitReason};
+use ingestd::trtc::Repeat;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -138,4 +139,24 @@ fn a_ledger_that_cannot_be_read_leaves_the_schedule() {
     assert_eq!(code, Some(0));
     assert!(stdout.starts_with("yes: `promo` was to start at Thu 2025-11-27 18:00 +01:00, on until 20:00\n"), "{stdout}");
     assert!(stdout.contains("\n  by the schedule alone: "), "{stdout}");
+}
+
+#[test]
+fn a_start_that_is_still_in_doubt_is_told_with_what_may_play() {
+    // It was sent to a live source, which nothing ends: it is told for eight days.
+    let start = Timestamp::now() - SignedDuration::from_mins(30);
+    let start = Timestamp::from_second(start.as_second()).expect("in range");
+    let mut row = Occurrence { was_in_doubt: true, ..ended("promo", start) };
+    (row.playout.live, row.playout.repeat) = (true, Repeat::Times(1));
+    let folder = with_rows(SCHEDULE, std::slice::from_ref(&row));
+    let ask = |folder: &TempDir| why(folder.path(), &["promo", "--at", &start.to_string()]).1;
+    assert!(ask(&folder).contains("a start of it was in doubt for a time"), "{}", ask(&folder));
+    let mut ledger = Ledger::open(&folder.path().join("state")).expect("a ledger");
+    let mut writes = Writes::default();
+    writes.push(Write::AddDoubt(Box::new(OpenDoubt::new(&row, start))));
+    ledger.commit(writes, Timestamp::now()).expect("committed");
+    drop(ledger);
+    let told = ask(&folder);
+    assert!(told.contains("still in doubt: a start sent at ") && told.contains("it has no bound in the cloud"), "{told}");
+    assert!(told.contains("in room lobby as robot promo") && !told.contains("for a time"), "{told}");
 }

@@ -74,10 +74,12 @@ pub enum CallReport {
         /// What came back.
         answer: Answer,
     },
-    /// A stop of an orphan was sent.
+    /// A stop or a describe of a task that no occurrence has was sent.
     Orphan {
-        /// The orphan.
+        /// The task.
         task_id: String,
+        /// Which of the two.
+        step: TaskStep,
         /// What came back.
         answer: Answer,
     },

@@ -182,8 +182,13 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
         | Outcome::CutEdited
         | Outcome::Skipped(_) => (Level::Info, text),
         Outcome::EndedUnverified => {
-            let bound = "nobody could verify that it is off the air";
-            (Level::Error, format!("{text}: {bound}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
+            let why = match (&occurrence.task_id, occurrence.adopted) {
+                (Some(task_id), Some(_)) => {
+                    format!("only a callback named task {task_id}, so its own task may be another and play on")
+                }
+                _ => "nobody could verify that it is off the air".to_owned(),
+            };
+            (Level::Error, format!("{text}: {why}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
         }
         Outcome::Failed(_) => {
             let doubt = if occurrence.was_in_doubt { "; an attempt without an answer may be on air all the same" } else { "" };

@@ -13,6 +13,26 @@ use crate::trtc::limiter::Priority;
 /// What came of an order: lines for whoever gave it; or why it was refused.
 pub type Reply = Result<Vec<String>, String>;
 
+/// When the reply to an order comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderReply {
+    /// With its step.
+    Now(Reply),
+    /// With a later step, as [`Step::late_replies`] under this number.
+    Later(u64),
+}
+
+/// What becomes of a callback. Whoever sent it may hear that it was taken only after the step is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It was taken in, and what it says is among the writes of the step.
+    Taken,
+    /// It tells of something too long ago, and changes nothing.
+    Old,
+    /// It could not be taken in now: it must be sent again.
+    Refused,
+}
+
 /// Something the daemon is to do after the step was written, or when it could not be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
@@ -29,8 +49,10 @@ pub enum Call {
         /// When it may leave, among others.
         priority: Priority,
     },
-    /// Stop a task that nobody here started.
-    StopOrphan {
+    /// Stop or describe a task that no occurrence has.
+    Orphan {
+        /// Which of the two.
+        step: TaskStep,
         /// Where it is.
         destination: Destination,
         /// Its handle.
@@ -95,7 +117,11 @@ pub struct Step {
     /// What happened, in words.
     pub notices: Vec<Notice>,
     /// Replies to the orders of this step, in their order.
-    pub replies: Vec<Reply>,
+    pub replies: Vec<OrderReply>,
+    /// Replies to orders of earlier steps, by their numbers.
+    pub late_replies: Vec<(u64, Reply)>,
+    /// What became of the callbacks of this step, in their order.
+    pub receipts: Vec<Receipt>,
     pub(super) numbers: RowNumbers,
 }
 
@@ -104,18 +130,33 @@ pub trait Records {
     /// Whether there is a row of that name, open or done. A row that says `missed` counts only where `missed_counts`.
     fn has(&self, key: &Key, missed_counts: bool) -> Option<bool>;
 
-    /// Whether a task of that id was ever ours.
+    /// Whether a task of that id was ever ours, or an orphan that is gone.
     fn knows_task(&self, task_id: &str) -> Option<bool>;
 }
 
 impl Step {
     /// A step in which nothing was decided yet.
     pub(super) fn new(now: Timestamp, numbers: RowNumbers) -> Step {
-        Step { now, writes: Writes::default(), calls: Vec::new(), notices: Vec::new(), replies: Vec::new(), numbers }
+        Step {
+            now,
+            writes: Writes::default(),
+            calls: Vec::new(),
+            notices: Vec::new(),
+            replies: Vec::new(),
+            late_replies: Vec::new(),
+            receipts: Vec::new(),
+            numbers,
+        }
     }
 
     pub(super) fn write(&mut self, write: Write) {
         self.writes.push(write);
+    }
+
+    /// Records what an operator, or the daemon in its own right, did.
+    pub(super) fn record_action(&mut self, who: String, what: &str, detail: String) {
+        let (at, what) = (self.now, what.to_owned());
+        self.write(Write::RecordAction { at, who, what, detail });
     }
 
     /// Notes something that concerns no single occurrence.
@@ -144,8 +185,8 @@ impl Step {
         }
     }
 
-    /// Whether a task of that id was ever ours.
+    /// Whether a task of that id was ever ours, or an orphan that is gone.
     pub(super) fn knows_task(&self, records: &dyn Records, task_id: &str) -> Option<bool> {
-        if self.writes.adds_task(task_id) { Some(true) } else { records.knows_task(task_id) }
+        if self.writes.knows_task(task_id) { Some(true) } else { records.knows_task(task_id) }
     }
 }

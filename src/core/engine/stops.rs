@@ -2,9 +2,10 @@
 
 use super::airings::Airings;
 use super::orphans::Orphans;
-use super::step::{Reply, Step};
+use super::step::{OrderReply, Step};
 use crate::occurrence::{Event, Key, Outcome, State};
 use crate::schedule::JobId;
+use crate::trtc::callback::is_task_id;
 
 /// What is to be taken off the air.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,34 +14,83 @@ pub enum StopTarget {
     Job(JobId),
     /// One task, an orphan included.
     Task(String),
+    /// One task of an application, known or not.
+    TaskOf {
+        /// The task.
+        task_id: String,
+        /// The name of the application in the settings.
+        app: String,
+    },
     /// Everything that runs.
     All,
 }
 
 /// Takes off the air. The reply says what becomes of each occurrence, or that there is nothing to stop.
-pub(super) fn stop(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, target: &StopTarget) -> Reply {
+pub(super) fn stop(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, target: &StopTarget, who: &str) -> OrderReply {
     let mut keys = airings.keys();
     match target {
         StopTarget::All => {}
         StopTarget::Job(job) => keys.retain(|key| &key.job == job),
-        StopTarget::Task(task_id) => {
-            let is_its = |key: &Key| airings.get(key).is_some_and(|airing| airing.occurrence.task_id.as_ref() == Some(task_id));
-            keys.retain(is_its);
-            if keys.is_empty() {
-                return if airings.tasks.want_stop_of(step, task_id) || orphans.want_stop(step, task_id) {
-                    Ok(vec![format!("task {task_id}: stopping")])
-                } else {
-                    Err(format!("no task {task_id} is known to run"))
-                };
-            }
-        }
+        StopTarget::Task(task_id) => return stop_task(airings, orphans, step, (task_id, None), who),
+        StopTarget::TaskOf { task_id, app } => return stop_task(airings, orphans, step, (task_id, Some(app)), who),
     }
+    let reply = stop_all(airings, step, &keys);
+    OrderReply::Now(reply.ok_or_else(|| match target {
+        StopTarget::Job(job) => format!("nothing of `{job}` is on air or on its way there"),
+        _ => "nothing is on air or on its way there".to_owned(),
+    }))
+}
+
+/// Stops one task. With the name of its application it need not be known.
+fn stop_task(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    step: &mut Step,
+    (task_id, app): (&str, Option<&String>),
+    who: &str,
+) -> OrderReply {
+    let refused = |why: String| OrderReply::Now(Err(why));
+    if !is_task_id(task_id) {
+        return refused(
+            "expected a TaskId of 1 to 256 visible ASCII characters: copy it from the callback, the console or the log".to_owned(),
+        );
+    }
+    let of_app = |found: &str| app.filter(|app| *app != found).map(|app| format!("task {task_id} is of `{found}`, not of `{app}`"));
+    let is_its = |key: &Key| airings.get(key).is_some_and(|airing| airing.occurrence.task_id.as_deref() == Some(task_id));
+    let keys: Vec<Key> = airings.keys().into_iter().filter(is_its).collect();
+    let its_app = keys.first().and_then(|key| airings.get(key)).map(|airing| airing.occurrence.playout.destination.app.as_str());
+    let its_app = its_app
+        .or_else(|| airings.tasks.app_of(task_id))
+        .or_else(|| orphans.get(task_id).map(|orphan| orphan.destination.app.as_str()));
+    if let Some(why) = its_app.and_then(of_app) {
+        return refused(why);
+    }
+    if let Some(lines) = stop_all(airings, step, &keys) {
+        return OrderReply::Now(Ok(lines));
+    }
+    if airings.tasks.want_stop_of(step, task_id) || orphans.want_stop(step, task_id) {
+        return OrderReply::Now(Ok(vec![format!("task {task_id}: stopping")]));
+    }
+    let Some(app) = app else {
+        let how = format!("if it runs all the same, name its application: `ingestd stop --task {task_id} --app NAME`");
+        return refused(format!("no task {task_id} is known to run; {how}"));
+    };
+    let Some(home) = orphans.homes().find(|home| &home.app == app).cloned() else {
+        let names: Vec<String> = orphans.homes().map(|home| format!("`{}`", home.app)).collect();
+        return refused(format!("there is no application `{app}`: the applications are {}", names.join(", ")));
+    };
+    step.record_action(
+        who.to_owned(),
+        "stop",
+        format!("task {task_id} of `{app}`, which is not known here: StopStreamIngest is sent"),
+    );
+    OrderReply::Later(orphans.stop_unknown(step, task_id, home, who))
+}
+
+/// Stops what is named. `None`: there is nothing to stop.
+fn stop_all(airings: &mut Airings, step: &mut Step, keys: &[Key]) -> Option<Vec<String>> {
     let lines: Vec<_> = keys.iter().filter_map(|key| stop_one(airings, step, key)).collect();
-    match (lines.is_empty(), target) {
-        (false, _) => Ok(lines),
-        (true, StopTarget::Job(job)) => Err(format!("nothing of `{job}` is on air or on its way there")),
-        (true, StopTarget::All | StopTarget::Task(_)) => Err("nothing is on air or on its way there".to_owned()),
-    }
+    (!lines.is_empty()).then_some(lines)
 }
 
 fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key) -> Option<String> {

@@ -12,9 +12,10 @@ use super::orphans::{Orphans, homes};
 use super::prepare::{Generation, PastGeneration};
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
-use crate::occurrence::{Event, Occurrence, Orphan, State, Task};
+use crate::occurrence::{Event, Occurrence, OpenDoubt, Orphan, State, Task};
+use crate::trtc::callback::Callback;
 
-/// How long callbacks about a start may be on their way: starts in doubt that were tried since then are asked of the ledger.
+/// How long callbacks about a start may be on their way: what they tell of a time before that is too old to be told now.
 pub const DOUBTS_SINCE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the ledger remembers beside its rows.
@@ -43,8 +44,10 @@ pub struct Recovered {
     pub tasks: Vec<Task>,
     /// Every orphan that is not known to be gone.
     pub orphans: Vec<Orphan>,
-    /// Every occurrence, over or not, of which a start was in doubt and the newest was tried since [`DOUBTS_SINCE`].
-    pub doubts: Vec<Occurrence>,
+    /// Every start in doubt whose task may play still.
+    pub doubts: Vec<OpenDoubt>,
+    /// Callbacks about tasks that nobody could place yet.
+    pub callbacks: Vec<Callback>,
     /// The newest rows.
     pub numbers: RowNumbers,
 }
@@ -70,7 +73,7 @@ pub(super) fn take_over(
     (accepted, past): (Generation, Vec<PastGeneration>),
     (hold, reading): (&ClockHold, ClockReading),
 ) -> (Agenda, usize) {
-    let Recovered { meta, occurrences, tasks, orphans: known, doubts, numbers: _ } = recovered;
+    let Recovered { meta, occurrences, tasks, orphans: known, doubts, callbacks, numbers: _ } = recovered;
     let now = step.now;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
@@ -80,12 +83,8 @@ pub(super) fn take_over(
         (true, None) => Armed::Again,
     };
     let cursor = meta.cursor.unwrap_or(now);
-    orphans.recover(known, now);
-    for doubt in doubts {
-        for sent_at in &doubt.doubts {
-            orphans.note_doubt(&doubt, *sent_at);
-        }
-    }
+    orphans.recover(known, callbacks, now);
+    orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
     let mut in_doubt = 0;
     for occurrence in occurrences {
@@ -139,13 +138,17 @@ fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurr
         return false;
     }
     airings.add(occurrence.clone());
+    orphans.doubts.is_open_again(&occurrence);
     if is_ahead && armed == Armed::Again {
         step.write(Write::Rearm { key, attempt: occurrence.attempts });
         return false;
     }
     let was_under_way = matches!(occurrence.state, State::Armed | State::Calling);
-    if was_under_way || occurrence.in_doubt {
-        orphans.note_doubt(&occurrence, occurrence.tried_at.unwrap_or(key.start));
+    if was_under_way {
+        orphans.doubts.add(step, &occurrence, occurrence.tried_at.unwrap_or(key.start));
+    } else if occurrence.in_doubt && !orphans.doubts.has(&key) {
+        // A version that kept no doubts wrote it.
+        orphans.doubts.reopen(step, &occurrence);
     }
     airings.transition(step, &key, Event::Recovered);
     was_under_way

@@ -166,6 +166,11 @@ impl Tasks {
         is_there
     }
 
+    /// The application of the task of that id, if it is not gone.
+    pub(super) fn app_of(&self, task_id: &str) -> Option<&str> {
+        self.rows.values().map(|state| &state.task).find(|task| task.task_id == task_id).map(|task| task.destination.app.as_str())
+    }
+
     fn stop_where(&mut self, step: &mut Step, which: impl Fn(&Task) -> bool, hands_over: bool) {
         let rows = self.rows.iter().filter(|(_, state)| which(&state.task)).map(|(row, _)| *row).collect();
         self.stop_rows(step, rows, hands_over);

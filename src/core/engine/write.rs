@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::occurrence::{Key, Occurrence, Orphan, Outcome, State, Task};
+use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Outcome, State, Task};
+use crate::trtc::callback::Callback;
 use crate::trtc::{Action, Answer};
 
 /// One thing to write.
@@ -70,7 +71,7 @@ pub enum Write {
     AddTask(Box<Task>),
     /// Where a task stands. Crash before: what is owed to it is owed again.
     UpdateTask(Box<Task>),
-    /// A task that nobody claims. Crash before: it is forgotten, unless the vendor tells of it again.
+    /// A task that nobody claims; one that was gone is there again. Crash before: the vendor got no answer, and tells of it again.
     AddOrphan(Orphan),
     /// What is wanted of an orphan. Crash before: the operator gets no reply, and asks again.
     UpdateOrphan(Orphan),
@@ -80,6 +81,22 @@ pub enum Write {
         task_id: String,
         /// When.
         at: Timestamp,
+    },
+    /// What a callback says of a task that nobody here knows yet. Crash before: the vendor got no answer, and sends it again.
+    AddCallback(Callback),
+    /// It is known whose that task is, or that it is over. Crash before: it is decided again.
+    CallbacksPlaced {
+        /// The task.
+        task_id: String,
+    },
+    /// A start that is in doubt, or what became known of one. Crash before: its call has no answer, and it is in doubt.
+    AddDoubt(Box<OpenDoubt>),
+    /// A start is in doubt no more. Crash before: it is listed a little longer.
+    DoubtSettled {
+        /// The occurrence.
+        key: Key,
+        /// When the request left.
+        sent_at: Timestamp,
     },
     /// Every `missed` row that starts at or after `from` goes: a clock that was ahead had settled what was still to come. Crash
     /// before: the clock is judged again.
@@ -215,8 +232,12 @@ impl Writes {
         }
     }
 
-    /// Whether the task of that id is first written among them.
-    pub fn adds_task(&self, task_id: &str) -> bool {
-        self.list.iter().any(|write| matches!(write, Write::AddTask(task) if task.task_id == task_id))
+    /// Whether the task of that id is first written among them, or is an orphan that they say is gone.
+    pub fn knows_task(&self, task_id: &str) -> bool {
+        self.list.iter().any(|write| match write {
+            Write::AddTask(task) => task.task_id == task_id,
+            Write::OrphanGone { task_id: gone, .. } => gone == task_id,
+            _ => false,
+        })
     }
 }

@@ -66,8 +66,9 @@ fn apply_verdict(next: &mut Occurrence, sent_at: Timestamp, judgement: Judgement
             on_air(next, now)
         }
         Verdict::Exists if !robot_busy && is_own_task(next, was_in_doubt) => {
-            // A lost task may still run under its id; any other task that runs has an unknown id.
-            if was_in_doubt || next.lost_at.is_none() {
+            // A lost task may still run under its id; any other task that runs has an unknown id. What only a callback named and
+            // is gone was another's.
+            if next.adopted.take().is_some() || was_in_doubt || next.lost_at.is_none() {
                 next.task_id = None;
             }
             on_air(next, now)

@@ -1,11 +1,93 @@
-//! When requests left that may have started a task: a callback is compared with these times. Does not decide a doubt.
+//! When requests left that may have started a task: a callback is compared with these times. And what such a request may have left
+//! on air. Does not decide a doubt.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Occurrence, State};
+use super::{Key, Occurrence, State};
+use crate::trtc::{Destination, Room};
 
 /// How many doubts of an occurrence are remembered: callbacks come within seconds, and attempts are seconds apart.
-const DOUBTS_KEPT: usize = 10;
+pub const DOUBTS_KEPT: usize = 10;
+
+/// How long a task that nothing ends may play: as long as its UserSig holds.
+const UNBOUND_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// How long a task may idle after its media: `IdleTimeout` is at most 600 s (TRTC.md section 1.1).
+const IDLE_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+/// A start that was sent, and of which it is not known whether it began a task. Nobody can name that task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenDoubt {
+    /// The occurrence.
+    pub key: Key,
+    /// The account's application and region.
+    pub destination: Destination,
+    /// Where the task would play.
+    pub room: Room,
+    /// Its robot.
+    pub robot: String,
+    /// When the request left.
+    pub sent_at: Timestamp,
+    /// When the cloud ends such a task by itself, if it does.
+    pub bound: Option<Timestamp>,
+    /// Until when such a task may play at most.
+    pub until: Timestamp,
+    /// Whether a later start was told `TaskExist`: then there is a task.
+    pub was_found: bool,
+}
+
+impl OpenDoubt {
+    /// The doubt about the start of `occurrence` that left at `sent_at`.
+    pub fn new(occurrence: &Occurrence, sent_at: Timestamp) -> OpenDoubt {
+        let bound = occurrence.bound_if_sent_at(sent_at);
+        let late = sent_at.duration_since(occurrence.key.start).max(SignedDuration::ZERO);
+        let media = || occurrence.content_end()?.checked_add(late + IDLE_MAX).ok();
+        let until = bound.or_else(media).unwrap_or_else(|| later(sent_at, UNBOUND_MAX));
+        let playout = &occurrence.playout;
+        OpenDoubt {
+            key: occurrence.key.clone(),
+            destination: playout.destination.clone(),
+            room: playout.room.clone(),
+            robot: playout.robot.clone(),
+            sent_at,
+            bound,
+            until,
+            was_found: false,
+        }
+    }
+
+    /// The same after the clock was set.
+    #[must_use]
+    pub fn moved(mut self, by: SignedDuration) -> OpenDoubt {
+        self.sent_at = later(self.sent_at, by);
+        self.bound = self.bound.map(|bound| later(bound, by));
+        self.until = later(self.until, by);
+        self
+    }
+
+    /// What may play by the starts of one occurrence that are in doubt, oldest first: where, and until when, in words. Nothing for none.
+    pub fn describe(doubts: &[&OpenDoubt]) -> Option<String> {
+        let first = doubts.first()?;
+        let last = doubts.iter().max_by_key(|doubt| doubt.until)?;
+        let OpenDoubt { room, robot, sent_at, bound, until, .. } = last;
+        let was_found = doubts.iter().any(|doubt| doubt.was_found);
+        let task = if was_found { "its task has no known TaskId, and" } else { "a task that nobody can name" };
+        let starts = match doubts.len() {
+            1 => format!("a start sent at {sent_at:.0} was not answered"),
+            count => format!("{count} starts, the first sent at {:.0}, were not answered", first.sent_at),
+        };
+        let until = match bound {
+            Some(bound) => format!("the cloud ends it by {bound:.0}"),
+            None if until.duration_since(*sent_at) < UNBOUND_MAX => format!("it ends with its media, by {until:.0}"),
+            None => "it has no bound in the cloud".to_owned(),
+        };
+        Some(format!("{starts}: {task} may play in room {room} as robot {robot}; {until}"))
+    }
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(at)
+}
 
 impl Occurrence {
     /// Records that a request that left at `sent_at` may have started a task.

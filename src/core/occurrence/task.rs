@@ -96,8 +96,10 @@ pub struct Orphan {
     pub seen_at: Timestamp,
     /// The job that most likely started it.
     pub likely_job: Option<String>,
-    /// Since when an operator wants it stopped.
+    /// Since when it is to be stopped: an operator wants it, or all that it can be of are over.
     pub stop_wanted: Option<Timestamp>,
+    /// The occurrences that it is one of, where as many tasks as these are unknown: it is stopped when all of them are over.
+    pub of: Vec<Key>,
 }
 
 /// What to do for a task now.

@@ -20,7 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// A loop of ten-minute media, on air for an hour.
-fn example() -> Occurrence {
+pub(crate) fn example() -> Occurrence {
     let playout = Playout {
         destination: Destination { app: "main".into(), sdk_app_id: 1_400_000_001, region: "ap-singapore".into() },
         room: Room::Text("lobby".into()),

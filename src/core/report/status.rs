@@ -13,7 +13,7 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
-use crate::occurrence::{Occurrence, Orphan, Task};
+use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task};
 use crate::plan::pauses::WithPauses;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
@@ -86,6 +86,8 @@ pub struct LedgerView {
     pub tasks: Vec<Task>,
     /// Every orphan.
     pub orphans: Vec<Orphan>,
+    /// Every start in doubt whose task may play now, after its occurrence or beside another task of it.
+    pub doubts: Vec<OpenDoubt>,
 }
 
 /// The status as programs read it. The keys and their order are the contract; every key is always there, and what only

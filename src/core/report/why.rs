@@ -308,7 +308,8 @@ impl WhyInput<'_> {
                     String::new()
                 };
                 let retries = record.retries.get(&start).map(Vec::as_slice).unwrap_or_default();
-                let mut lines = record::sentences(row, zone, self.secrets).into_iter().chain(record::retries(retries, zone));
+                let told = record::sentences(row, &record.doubts, zone, self.secrets);
+                let mut lines = told.into_iter().chain(record::retries(retries, zone));
                 let first = lines.next().map(|line| note(format!("ledger{of_another}: {line}")));
                 first.into_iter().chain(lines.map(|line| note(format!("  {line}")))).collect()
             }

@@ -348,7 +348,7 @@ impl Reader<'_> {
         // What stands once and is used twice, through a default, an alias or a merge key, is told once.
         self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
         let good = !any_error(&self.diagnostics);
-        let schedule = good.then_some(Schedule { jobs: self.jobs });
+        let schedule = good.then(|| Schedule { jobs: self.jobs, settings: self.settings.clone() });
         Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
     }
 }

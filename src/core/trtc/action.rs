@@ -269,11 +269,14 @@ pub struct Answer {
     pub server_date: Option<Timestamp>,
     /// The server's `Retry-After`, in whole seconds.
     pub retry_after: Option<Duration>,
+    /// The `TaskId` in an answer to a start that is no success: broken, cut, or an error that names a task all the same. It proves
+    /// nothing, but can be asked for.
+    pub candidate: Option<String>,
 }
 
 impl Answer {
     /// Returns an answer of which only the result is known.
     pub fn bare(result: Result<Success, Fault>) -> Answer {
-        Answer { result, http_status: None, request_id: None, server_date: None, retry_after: None }
+        Answer { result, http_status: None, request_id: None, server_date: None, retry_after: None, candidate: None }
     }
 }

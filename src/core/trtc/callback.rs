@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::words::words;
+
 /// The group of stream ingest. (The vendor's field table says 4, and means 7: its own example does.)
 const GROUP: u64 = 7;
 /// A start.
@@ -34,6 +36,8 @@ pub enum TaskNews {
     Stopped,
 }
 
+words!(TaskNews { Started = "started", StartFailed = "start_failed", StartAgain = "start_again", Stopped = "stopped" });
+
 /// A callback, its signature verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
@@ -45,6 +49,11 @@ pub struct Callback {
     pub news: TaskNews,
     /// When, by the vendor's clock: `EventMsTs`.
     pub at: Timestamp,
+}
+
+/// Whether a text can be a `TaskId`.
+pub fn is_task_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TASK_ID_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether `sign`, the header of that name, is the signature of these very bytes under this key. Takes as long for a signature that
@@ -67,9 +76,13 @@ impl Callback {
         if !body.is_object() {
             return Err("it is not an object");
         }
+        // The group is judged before anything else: other groups have other fields, and may lack `EventType` (TRTC.md section 10).
         let group = body["EventGroupId"].as_u64().ok_or("`EventGroupId` is not a number")?;
+        if group != GROUP {
+            return Ok(None);
+        }
         let kind = body["EventType"].as_u64().ok_or("`EventType` is not a number")?;
-        if group != GROUP || !matches!(kind, START | STOP) {
+        if !matches!(kind, START | STOP) {
             return Ok(None);
         }
         let info = &body["EventInfo"];
@@ -81,7 +94,7 @@ impl Callback {
             _ => return Ok(None),
         };
         let task_id = info["TaskId"].as_str().ok_or("`TaskId` is not a text")?;
-        if task_id.is_empty() || task_id.len() > TASK_ID_BYTES_MAX || !task_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_task_id(task_id) {
             return Err("`TaskId` is empty, longer than 256 bytes, or not visible ASCII");
         }
         Ok(Some(Callback { sdk_app_id, task_id: task_id.to_owned(), news, at: instant(&info["EventMsTs"])? }))
@@ -155,6 +168,9 @@ mod tests {
             (INGEST.replace("1701937900013", "\"1701937900013\""), Some(callback(TaskNews::Started))),
             (INGEST.replace(":7,", ":4,"), None),
             (INGEST.replace(":701,", ":703,"), None),
+            // Another group may lack `EventType`, and have its `Status` elsewhere.
+            ("{\"EventGroupId\":9,\"CallbackTs\":1,\"Payload\":{\"Status\":0}}".to_owned(), None),
+            (INGEST.replace(":7,", ":4,").replace(":701,", ":\"701\",").replace("\"xx\"", "7"), None),
             (DOCUMENTED.to_owned(), None),
             (INGEST.replace("{\"EventGroupId", "{\"Later\":[{}],\"EventGroupId"), Some(callback(TaskNews::Started))),
         ] {

@@ -190,3 +190,55 @@ fn of_two_in_a_room_the_rule_decides_which_one_leaves() {
     let over = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..show("early", 1800, Reject) };
     assert_eq!(displaced_by(&show("late", 0, Yield), &over, at(1900)), None, "a room is free as soon as its show is being stopped");
 }
+
+#[test]
+fn a_doubt_says_what_may_play_and_until_when() {
+    let mut show = example();
+    let of = |show: &Occurrence| OpenDoubt::new(show, at(1));
+    let told = |show: &Occurrence| OpenDoubt::describe(&[&of(show)]).expect("one");
+    assert_eq!((of(&show).bound, of(&show).until), (Some(at(3661)), at(3661)));
+    assert!(told(&show).ends_with(&format!("in room lobby as robot promo; the cloud ends it by {}", at(3661))), "{}", told(&show));
+    show.playout.repeat = Repeat::Times(1);
+    // Ten minutes of media, a second late, and the longest idle time.
+    assert_eq!((of(&show).bound, of(&show).until), (None, at(1201)));
+    assert!(told(&show).contains("it ends with its media, by "), "{}", told(&show));
+    show.playout.live = true;
+    assert_eq!((of(&show).bound, of(&show).until), (None, at(1) + SignedDuration::from_hours(8 * 24)));
+    assert!(told(&show).ends_with("it has no bound in the cloud"), "{}", told(&show));
+    let several = [OpenDoubt::new(&show, at(1)), OpenDoubt::new(&show, at(20))];
+    let text = OpenDoubt::describe(&several.iter().collect::<Vec<_>>()).expect("two");
+    assert!(text.starts_with(&format!("2 starts, the first sent at {}, were not answered: ", at(1))), "{text}");
+    assert_eq!(OpenDoubt::describe(&[]), None);
+}
+
+/// A loop whose start was not answered, and whose task a callback named.
+fn adopted() -> Occurrence {
+    let waiting = answer(&example(), &Answer::bare(Err(Fault::Timeout)), at(0));
+    happen(&waiting, Event::Adopted { task_id: "t-9".into() }, 11)
+}
+
+#[test]
+fn an_adopted_task_that_no_answer_named_ends_unverified_however_it_ends() {
+    let stopping = happen(&adopted(), Event::End, 3600);
+    let settled = |verified| happen(&stopping, Event::StopSettled { at: at(3601), verified }, 3602);
+    assert_eq!((outcome(&settled(true)), outcome(&settled(false))), (("ended", "unverified"), ("ended", "unverified")));
+    assert_eq!(outcome(&happen(&stopping, Event::Gone { at: at(3601) }, 3602)), ("ended", "unverified"));
+    assert_eq!(outcome(&happen(&adopted(), Event::Gone { at: at(3590) }, 3592)), ("ended", "unverified"));
+    let yielding = happen(&adopted(), Event::Yield, 1000);
+    assert_eq!(outcome(&happen(&yielding, Event::End, 3600)), ("ended", "unverified"));
+    // What was cut was cut, whoever's it was.
+    let cut = happen(&adopted(), Event::Cut(Outcome::CutOperator), 1000);
+    assert_eq!(outcome(&happen(&cut, Event::StopSettled { at: at(1001), verified: true }, 1002)), ("cut", "operator"));
+}
+
+#[test]
+fn an_answer_that_names_a_task_makes_the_end_verified_again_and_task_exist_forgets_what_was_adopted() {
+    let lost = happen(&adopted(), Event::Gone { at: at(1000) }, 1002);
+    let calling = happen(&lost, Event::Due, 1002);
+    let healed = answer(&calling, &accepted(), at(1003));
+    let stopping = happen(&healed, Event::End, 3600);
+    assert_eq!(outcome(&happen(&stopping, Event::StopSettled { at: at(3601), verified: true }, 3602)), ("ended", "planned"));
+    // The adopted task is gone, and one of this robot runs: it was another, and has no name.
+    let exists = answer(&calling, &rejected("FailedOperation.TaskExist"), at(1003));
+    assert_eq!((exists.state.name(), exists.task_id, exists.adopted), ("on_air", None, None));
+}

@@ -3,11 +3,13 @@
 //! | health | when |
 //! |---|---|
 //! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
-//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
 //! always red. It stays in `recent_trouble` for a day and in the ledger for good.
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -16,7 +18,7 @@ use super::super::history::{error_message, result};
 use super::{DaemonView, LedgerView, StatusInput};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{LoopStatus, describe_offset};
-use crate::occurrence::{End, MissedReason, Occurrence, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
+use crate::occurrence::{End, Key, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
 
 /// How long trouble that is over still counts.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
@@ -73,10 +75,12 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(few(ledger.on_air.iter().filter_map(|row| overrun(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
-            let orphan = |orphan: &Orphan| {
-                format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {}` stops it", orphan.task_id)
-            };
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
+            let doubts = ledger.doubts.iter().filter(|doubt| input.now < doubt.until);
+            let mut of_shows: BTreeMap<&Key, Vec<&OpenDoubt>> = BTreeMap::new();
+            doubts.for_each(|doubt| of_shows.entry(&doubt.key).or_default().push(doubt));
+            let reason = |(key, doubts): (&Key, Vec<&OpenDoubt>)| Some(format!("`{}`: {}", key.job, OpenDoubt::describe(&doubts)?));
+            degraded.extend(few(of_shows.into_iter().filter_map(reason).collect()));
             degraded.extend(echo(&ledger.trouble, input.now));
         }
     }
@@ -184,6 +188,18 @@ fn stop_owed_since(task: &Task) -> Option<Timestamp> {
         TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => Some(since),
         TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
     }
+}
+
+fn orphan(orphan: &Orphan) -> String {
+    let Orphan { task_id, stop_wanted, of, .. } = orphan;
+    if stop_wanted.is_some() {
+        return format!("task {task_id}, which no show has, is stopping");
+    }
+    if !of.is_empty() {
+        let jobs: Vec<String> = of.iter().map(|key| format!("`{}`", key.job)).collect();
+        return format!("task {task_id} is on air for one of {}, and is stopped when all of them are over", jobs.join(", "));
+    }
+    format!("an orphan is on air, which this daemon did not start: `ingestd stop --task {task_id}` stops it")
 }
 
 fn unstoppable(row: &Occurrence) -> Option<String> {

@@ -9,7 +9,7 @@ use super::super::history::{error_message, result, short};
 use super::super::status::advice::advice;
 use super::{clock, moment};
 use crate::engine::RecordedRetry;
-use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, Outcome, SkippedReason, State, WaitReason};
+use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// What the ledger has about a job: as much as the answer needs.
@@ -17,6 +17,8 @@ use crate::trtc::advice::{SecretPlaces, advice_on_code};
 pub struct Record {
     /// Rows by the starts for which they stand.
     pub rows: BTreeMap<Timestamp, Occurrence>,
+    /// Starts in doubt whose task may play now, after its occurrence or beside another task of it.
+    pub doubts: Vec<OpenDoubt>,
     /// The newest row that starts at the instant or before.
     pub latest: Option<Occurrence>,
     /// Every occurrence that starts before it has a row or needs none; `None` in a new ledger.
@@ -63,7 +65,7 @@ pub(super) fn phrase(row: &Occurrence) -> String {
 }
 
 /// A row in sentences, each a line: what happened, its error and what to do about it, doubt, task.
-pub(super) fn sentences(row: &Occurrence, zone: &TimeZone, secrets: SecretPlaces) -> Vec<String> {
+pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone, secrets: SecretPlaces) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", phrase(row), meaning(row, zone))];
     if row.kind == Kind::Summary {
         lines.push(format!("the row is a summary of {} starts that were missed for one reason", row.count));
@@ -93,11 +95,13 @@ pub(super) fn sentences(row: &Occurrence, zone: &TimeZone, secrets: SecretPlaces
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
     lines.extend(row_advice(row, secrets).map(|advice| format!("what to do: {advice}")));
+    let open: Vec<_> = doubts.iter().filter(|doubt| doubt.key == row.key).collect();
     if row.in_doubt {
         lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
-    } else if row.was_in_doubt {
+    } else if row.was_in_doubt && open.is_empty() {
         lines.push("a start of it was in doubt for a time".to_owned());
     }
+    lines.extend(OpenDoubt::describe(&open).map(|text| format!("still in doubt: {text}")));
     let region = &row.playout.destination.region;
     lines.extend(row.task_id.as_ref().map(|task| format!("task {task}, in {region}")));
     lines
