@@ -5,6 +5,7 @@
 //! ```text
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
+//! task_notices                 what is said of requests for tasks    evidence    what shows that a show was on air
 //! occupancy                    who is in which room                  contention  who gets it
 //! orphans                      callbacks that nobody could place     adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
@@ -27,6 +28,7 @@ mod claim;
 mod clock_hold;
 mod contention;
 mod edits;
+mod evidence;
 mod loop_status;
 mod notice;
 mod occupancy;
@@ -37,6 +39,7 @@ mod server_clock;
 mod step;
 mod stops;
 mod take_over;
+mod task_notices;
 mod task_state;
 mod tasks;
 mod write;
@@ -170,8 +173,7 @@ impl Engine {
         if let Some(reason) = hold.reason() {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
-        let numbers = step.numbers;
-        let server_clock = ServerClock::default();
+        let (numbers, server_clock) = (step.numbers, ServerClock::default());
         let engine = Engine { airings, orphans, agenda, hold, server_clock, numbers, rate, warmed_until: Timestamp::MIN };
         TakenOver { engine, step, maybe_sent }
     }
@@ -388,13 +390,10 @@ impl Engine {
             // The clock was set back.
             self.warmed_until = step.now;
         }
-        let Some(first) = self.airings.next_armed(self.warmed_until.max(step.now)) else { return };
-        if step.now < first - WARM_AHEAD {
-            return;
-        }
-        let group_end = first + WARM_GROUP;
-        self.warmed_until = group_end;
-        let connections = self.airings.armed_between(first, group_end).min(self.rate as usize);
+        let next = self.airings.next_armed(self.warmed_until.max(step.now));
+        let Some(first) = next.filter(|first| *first - WARM_AHEAD <= step.now) else { return };
+        self.warmed_until = first + WARM_GROUP;
+        let connections = self.airings.armed_between(first, self.warmed_until).min(self.rate as usize);
         step.calls.push(Call::Warm { connections });
     }
 }

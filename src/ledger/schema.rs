@@ -8,7 +8,7 @@ use crate::occurrence::Outcome;
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -286,8 +286,26 @@ BEGIN
 END;
 ";
 
+/// What shows that a show was on air, and what is wrong with the requests for its task. A row of an older program does not say. The
+/// index of trouble gets what was on air by the first answer alone.
+const V4: &str = "
+ALTER TABLE occurrence ADD COLUMN evidence TEXT
+    CHECK (evidence IS NULL OR (evidence IN ('confirmed', 'seen', 'unpulled', 'unseen') AND on_air_ms IS NOT NULL));
+ALTER TABLE occurrence ADD COLUMN unseen_losses INTEGER CHECK (unseen_losses IS NULL OR unseen_losses >= 1);
+ALTER TABLE occurrence ADD COLUMN task_fault TEXT CHECK (task_fault IS NULL OR json_valid(task_fault));
+ALTER TABLE task ADD COLUMN seen_ms INTEGER;
+ALTER TABLE task ADD COLUMN was_seen INTEGER NOT NULL DEFAULT 0 CHECK (was_seen IN (0, 1));
+ALTER TABLE task ADD COLUMN is_unseen INTEGER NOT NULL DEFAULT 0 CHECK (is_unseen IN (0, 1));
+ALTER TABLE task ADD COLUMN unpulled_ms INTEGER;
+ALTER TABLE task ADD COLUMN stop_fault TEXT CHECK (stop_fault IS NULL OR json_valid(stop_fault));
+ALTER TABLE task ADD COLUMN describe_fault TEXT CHECK (describe_fault IS NULL OR json_valid(describe_fault));
+DROP INDEX occurrence_trouble;
+CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
+    WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen'));
+";
+
 /// The newest version that this program knows.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and adds the reasons that this program knows and the file

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader, VERSION};
-use ingestd::occurrence::{Adopted, Occurrence, Outcome};
+use ingestd::occurrence::{Adopted, Evidence, Occurrence, Outcome, TaskFault};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -17,8 +17,11 @@ const V1: &str = include_str!("../fixtures/ledger/v1.sql");
 /// A ledger as version 2 wrote it.
 const V2: &str = include_str!("../fixtures/ledger/v2.sql");
 
-/// A ledger as version 3 writes it.
+/// A ledger as version 3 wrote it.
 const V3: &str = include_str!("../fixtures/ledger/v3.sql");
+
+/// A ledger as version 4 writes it.
+const V4: &str = include_str!("../fixtures/ledger/v4.sql");
 
 /// What version 3 dropped: no program ever wrote it. The one row of `alert` in the fixtures was written by hand.
 const DROPPED: [&str; 9] = [
@@ -72,8 +75,8 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 #[test]
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(VERSION, 3, "a newer version needs a fixture of its own");
-    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V3)));
+    assert_eq!(VERSION, 4, "a newer version needs a fixture of its own");
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V4)));
 }
 
 /// Each column of each table, with all its values in the order of the rows.
@@ -97,7 +100,7 @@ fn values(connection: &Connection) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_value_of_every_released_file_comes_through_every_migration() {
-    for script in [V1, V2, V3] {
+    for script in [V1, V2, V3, V4] {
         let folder = tempfile::tempdir().expect("a folder");
         let before = values(&file_of(folder.path(), script));
         assert!(before["occurrence.id"].len() == 10 && before["task.id"].len() == 3 && !before["call.id"].is_empty());
@@ -188,6 +191,23 @@ fn what_only_version_2_knows_comes_back() {
 }
 
 #[test]
+fn what_only_version_4_knows_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V4));
+    let ledger = Ledger::open(folder.path()).expect("it loads");
+    let recovered = ledger.recover(jiff::Timestamp::MIN).expect("readable");
+    let row = |job: &str| recovered.occurrences.iter().find(|row| row.key.job.as_str() == job).expect("it is open");
+    let code = |fault: &Option<TaskFault>| fault.as_ref().and_then(|fault| fault.code.clone());
+    assert_eq!((row("on-air").evidence, row("on-air").unseen_losses), (Some(Evidence::Seen), 0));
+    assert_eq!((row("stopping").evidence, row("stopping").unseen_losses), (Some(Evidence::Unpulled), 2));
+    assert_eq!(code(&row("stopping").task_fault).as_deref(), Some("UnauthorizedOperation"));
+    let [on_air, stopping] = &recovered.tasks[..] else { panic!("{:?}", recovered.tasks) };
+    assert_eq!((on_air.was_seen, on_air.is_unseen, on_air.unpulled_at), (true, true, None));
+    assert_eq!(code(&on_air.describe_fault).as_deref(), Some("AuthFailure.SignatureFailure"));
+    assert_eq!((stopping.unpulled_at.is_some(), code(&stopping.stop_fault).as_deref()), (true, Some("UnauthorizedOperation")));
+}
+
+#[test]
 fn a_ledger_of_version_1_loads_with_everything_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V1));
@@ -243,7 +263,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 3)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 4)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -255,7 +275,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V3));
+    drop(file_of(folder.path(), V4));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::airing::Airing;
 use super::airings::Airings;
+use super::evidence;
 use super::notice::Level;
 use super::orphans::{Orphans, Unknown, fits};
 use super::step::{Records, Step};
@@ -15,26 +16,13 @@ use jiff::Timestamp;
 /// Takes in a callback.
 pub(super) fn on_callback(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, callback: Callback) {
     if airings.tasks.find(callback.sdk_app_id, &callback.task_id).is_some() {
-        confirm(airings, step, &callback);
+        evidence::on_known_task(airings, step, &callback);
     } else if callback.news == TaskNews::Stopped {
         orphans.ended(step, &callback.task_id, callback.at);
     } else {
         let app = callback.sdk_app_id;
         let under_way = || airings.iter().filter(|airing| is_of(app, &airing.occurrence) && airing.awaits_answer());
         orphans.keep(callback, || under_way().filter_map(Airing::call_row).collect());
-    }
-}
-
-/// What a callback says of a task that is known.
-fn confirm(airings: &mut Airings, step: &mut Step, callback: &Callback) {
-    let Callback { sdk_app_id, task_id, news, at } = callback;
-    airings.tasks.on_callback(*sdk_app_id, task_id, *news, step.now);
-    let Some(task) = airings.tasks.find(*sdk_app_id, task_id) else { return };
-    let Some(airing) = airings.get(&task.key) else { return };
-    let is_current = airing.occurrence.task_id.as_ref() == Some(task_id);
-    if *news == TaskNews::Started && is_current && airing.occurrence.confirmed_at.is_none() {
-        let next = Occurrence { confirmed_at: Some(*at), ..airing.occurrence.clone() };
-        airings.update(step, next);
     }
 }
 
@@ -64,7 +52,7 @@ pub(super) fn place_unknown(airings: &mut Airings, orphans: &mut Orphans, step: 
             }
         }
         for callback in orphans.placed(&task_id) {
-            confirm(airings, step, &callback);
+            evidence::on_known_task(airings, step, &callback);
         }
     }
 }

@@ -17,6 +17,9 @@ use super::write::Write;
 use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 
+/// While something is on air there is a step at each look. After a longer pause, that it was not seen meanwhile says nothing.
+const STALL: SignedDuration = SignedDuration::from_secs(60);
+
 /// All of them.
 pub(super) struct Airings {
     open: BTreeMap<Key, Airing>,
@@ -271,6 +274,9 @@ impl Airings {
         if step.now < self.last_step {
             self.clock_went_back(step.now);
         }
+        if step.now.duration_since(self.last_step) >= STALL {
+            self.tasks.watch_anew(step.now);
+        }
         self.last_step = step.now;
         let events: Vec<_> = self.iter().filter_map(|airing| airing.event_of_time(self.held, step.now)).collect();
         for (key, event) in events {
@@ -295,10 +301,10 @@ impl Airings {
         let event = match (&airing.occurrence.state, task.phase) {
             // It hands over to itself, and its stop was answered.
             (State::Waiting { why: WaitReason::Restart, .. }, _) if action == TaskStep::Stop => Event::RoomFree,
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.was_stopped => {
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.stop_wanted_at.is_some() => {
                 Event::StopSettled { at, verified }
             }
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at },
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at, was_seen: task.was_seen },
             _ => return,
         };
         self.transition(step, &task.key, event);

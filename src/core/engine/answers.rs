@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::adoption::release_adopted;
 use super::airings::Airings;
 use super::call_report::CallReport;
+use super::evidence;
 use super::notice::Level;
 use super::orphans::Orphans;
 use super::server_clock::{ServerClock, describe_offset};
@@ -32,9 +33,7 @@ pub(super) fn on_report(
         }
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
             apply_remedy(server_clock, step, &answer, (sent_at, answered_at));
-            if let Some(task) = airings.tasks.answered(step, row, action, (sent_at, answered_at), &answer) {
-                airings.apply_task(step, &task, action);
-            }
+            evidence::on_task_answered(airings, step, (row, action), (sent_at, answered_at), &answer);
         }
     }
 }

@@ -6,12 +6,12 @@ fn on_air() -> Occurrence {
     answer(&example(), &accepted(), at(0))
 }
 
-fn happen(occurrence: &Occurrence, event: Event, seconds: i64) -> Occurrence {
+pub(super) fn happen(occurrence: &Occurrence, event: Event, seconds: i64) -> Occurrence {
     decide(occurrence, event, at(seconds)).expect("legal")
 }
 
 fn gone(occurrence: &Occurrence, seconds: i64) -> Occurrence {
-    happen(occurrence, Event::Gone { at: at(seconds) }, seconds + 2)
+    happen(occurrence, Event::Gone { at: at(seconds), was_seen: true }, seconds + 2)
 }
 
 #[test]

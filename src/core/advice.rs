@@ -1,10 +1,11 @@
-//! What an operator can do about an outcome. Does not know which occurrence had it.
+//! What an operator can do about an outcome, an error code, or a request that fails. Does not know which occurrence had it, and how
+//! it is told: the log, `status` and `why` say the same.
 
-use crate::occurrence::{Failure, MissedReason, Outcome};
+use crate::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, State, TaskFault};
 
 /// Error codes, or their first parts, with an advice of their own, the more special before the more general (TRTC.md
 /// section 2).
-const BY_CODE: [(&str, &str); 22] = [
+const BY_CODE: &[(&str, &str)] = &[
     ("AuthFailure.SignatureExpire", CLOCK),
     ("AuthFailure.TokenFailure", "the temporary keys have expired: renew `account.token` and the keys that belong to it"),
     ("AuthFailure.UnauthorizedOperation", GRANT),
@@ -25,6 +26,10 @@ const BY_CODE: [(&str, &str); 22] = [
     ("InvalidParameter", "the service does not take a value of the job: see the message"),
     ("UnsupportedOperation.TaskLimit", QUOTA),
     (
+        "UnsupportedRegion",
+        "the service does not take this request in the region: write another `region`; what runs there ends in the vendor's console",
+    ),
+    (
         "RequestLimitExceeded",
         "too many requests at once: spread the starts, or lower `rate` if something else uses the account too",
     ),
@@ -36,10 +41,11 @@ const CLOCK: &str = "this host's clock is wrong: synchronise it";
 const GRANT: &str = "these keys may not do that: let their user call StartStreamIngest, StopStreamIngest and DescribeStreamIngest";
 const UNLOCK: &str = "the application's package does not include stream ingestion: have it unlocked by Tencent Cloud";
 const QUOTA: &str = "the account's quota of running tasks is used up: have it raised, or let fewer run at once";
+const NO_ANSWER: &str = "the service itself did not answer: check this host's network, a proxy in between, and `account.endpoint`";
 const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
 
 /// What to do about it; `None` where there is nothing to do.
-pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
+fn advice(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Failed(Failure::Code(code)) => return advice_on_code(code),
         Outcome::Failed(Failure::Unreachable) => {
@@ -65,9 +71,39 @@ pub(in crate::report) fn advice(outcome: &Outcome) -> Option<&'static str> {
 }
 
 /// The same of an error code.
-pub(in crate::report) fn advice_on_code(code: &str) -> Option<&'static str> {
+pub(crate) fn advice_on_code(code: &str) -> Option<&'static str> {
     let begins = |start: &str| code.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     BY_CODE.iter().find(|(start, _)| begins(start)).map(|(_, advice)| *advice)
+}
+
+/// The same of a fault of a task's requests. One without a code did not come from the service.
+pub(crate) fn advice_on_task_fault(fault: &TaskFault) -> Option<&'static str> {
+    fault.code.as_deref().map_or(Some(NO_ANSWER), advice_on_code)
+}
+
+/// What to do about a row; `None` where there is nothing to do, or nothing is known.
+pub(crate) fn row_advice(row: &Occurrence) -> Option<&'static str> {
+    let of_start = || row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?));
+    let of_task = || row.task_fault.as_ref().and_then(advice_on_task_fault);
+    match &row.state {
+        State::Done { outcome } => {
+            let of_evidence = || row.evidence.filter(|_| row.evidence_note().is_some()).and_then(advice_on_evidence);
+            advice(outcome).or_else(of_evidence)
+        }
+        State::Waiting { .. } | State::Calling => of_start(),
+        State::OnAir if row.evidence == Some(Evidence::Unpulled) => advice_on_evidence(Evidence::Unpulled),
+        State::OnAir | State::Stopping { .. } => of_task(),
+        State::Armed => None,
+    }
+}
+
+/// The same of a show that nobody is known to have seen.
+fn advice_on_evidence(evidence: Evidence) -> Option<&'static str> {
+    match evidence {
+        Evidence::Unpulled => Some("TRTC could not pull its media: check that its URL can be reached from there"),
+        Evidence::Unseen => Some("nobody said that it played: check that its media can be fetched, and look into the room"),
+        Evidence::Confirmed | Evidence::Seen => None,
+    }
 }
 
 #[cfg(test)]
