@@ -8,6 +8,7 @@ mod demo;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
+mod evidence;
 mod faults;
 mod kills;
 mod limit;

@@ -2,6 +2,7 @@
 //! simulation finds by chance is played here on purpose, to the millisecond.
 
 mod edits;
+mod evidence;
 mod faults;
 mod rooms;
 mod story;
