@@ -52,6 +52,8 @@ and has one effect:
   delay: 2s             the answer leaves later, the effect is at once
   cold_delay: 150ms     the first request on a connection arrives later
   vanish: 20s           the task ends by itself after that time
+  accept: true          it seems to work, and nothing happens: a start gives the id of a task that never
+                        runs, a stop leaves its task on air, a describe says InProgress
   late: 20s             a callback leaves later
   repeat: 2             a callback is delivered so many times more
   swap: true            a callback is delivered behind the next one

@@ -5,6 +5,7 @@
 //! ```text
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
+//! task_notices                 what is said of requests for tasks    evidence    what shows that a show was on air
 //! occupancy                    who is in which room                  contention  who gets it
 //! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
 //! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
@@ -34,6 +35,7 @@ mod contention;
 mod doubts;
 mod edits;
 mod endpoint;
+mod evidence;
 mod loop_status;
 mod notice;
 mod occupancy;
@@ -47,6 +49,7 @@ mod server_clock;
 mod step;
 mod stops;
 mod take_over;
+mod task_notices;
 mod task_state;
 mod tasks;
 mod write;
@@ -119,7 +122,7 @@ impl Engine {
         let rate = options.rate.get();
         let mut airings = Airings::new(rate);
         airings.held = hold.reason().map(|_| MissedReason::Clock);
-        airings.secrets = options.secrets;
+        airings.tasks.secrets = options.secrets;
         let mut orphans = Orphans::default();
         let mut step = Step::new(hold.now(reading), recovered.numbers);
         let (agenda, maybe_sent) =
@@ -247,7 +250,7 @@ impl Engine {
 
     /// Where the secrets are kept.
     pub fn secret_places(&self) -> SecretPlaces {
-        self.airings.secrets
+        self.airings.tasks.secrets
     }
 
     /// Why starts are held for the clock's sake, if they are.
@@ -372,13 +375,10 @@ impl Engine {
             // The clock was set back.
             self.warmed_until = step.now;
         }
-        let Some(first) = self.airings.next_armed(self.warmed_until.max(step.now)) else { return };
-        if step.now < first - WARM_AHEAD {
-            return;
-        }
-        let group_end = first + WARM_GROUP;
-        self.warmed_until = group_end;
-        let connections = self.airings.armed_between(first, group_end).min(self.rate as usize);
+        let next = self.airings.next_armed(self.warmed_until.max(step.now));
+        let Some(first) = next.filter(|first| *first - WARM_AHEAD <= step.now) else { return };
+        self.warmed_until = first + WARM_GROUP;
+        let connections = self.airings.armed_between(first, self.warmed_until).min(self.rate as usize);
         step.calls.push(Call::Warm { connections });
     }
 }

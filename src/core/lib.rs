@@ -5,6 +5,7 @@
 //! terminal is among its dependencies. `clippy.toml` beside this file refuses what the standard library and jiff have
 //! (clocks, files, sockets, threads, the process).
 
+mod advice;
 pub mod calendar;
 pub mod diagnostic;
 pub mod engine;

@@ -5,12 +5,15 @@ mod answer;
 mod decide;
 mod displacement;
 mod doubt;
+mod evidence;
 mod loss;
 mod outcome;
 mod playout;
 mod request;
 mod retry;
 mod task;
+mod task_fault;
+mod task_step;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verdict;
@@ -22,12 +25,15 @@ use jiff::{SignedDuration, Timestamp};
 pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
 pub use doubt::{DOUBTS_KEPT, OpenDoubt};
+pub use evidence::{Evidence, UNSEEN_LOSSES_MAX};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use playout::{Playout, Replaced, Target};
 pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
-pub use task::{Orphan, Task, TaskEvent, TaskPhase, TaskStep};
+pub use task::{Look, Orphan, Task, TaskPhase};
+pub use task_fault::TaskFault;
+pub use task_step::{TaskEvent, TaskStep};
 pub use verdict::describe as describe_fault;
 pub use verdict::{Judgement, Pace, Remedy, Verdict, classify, remedy};
 
@@ -212,6 +218,12 @@ pub struct Occurrence {
     pub adopted: Option<Adopted>,
     /// When a callback confirmed it.
     pub confirmed_at: Option<Timestamp>,
+    /// What shows that it was on air; none, if it never was, or if an older program wrote the row.
+    pub evidence: Option<Evidence>,
+    /// How many of its tasks vanished one after the other, each before it was seen.
+    pub unseen_losses: u32,
+    /// What its task's describes fail with, or what its stops failed with last.
+    pub task_fault: Option<TaskFault>,
     /// The TaskId of its newest task.
     pub task_id: Option<String>,
     /// What an edit replaced since it was last on air.
@@ -257,6 +269,9 @@ impl Occurrence {
             heals: Vec::new(),
             adopted: None,
             confirmed_at: None,
+            evidence: None,
+            unseen_losses: 0,
+            task_fault: None,
             task_id: None,
             replaced: Replaced::Nothing,
             fault: None,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{LedgerError, apply, row};
-use crate::occurrence::{Adopted, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
+use crate::occurrence::{Adopted, Evidence, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
 
 /// What an UPDATE does to a column. An INSERT writes every column.
 #[derive(Clone, Copy)]
@@ -25,6 +25,8 @@ enum Written {
     First,
     /// It keeps the greatest value.
     Most,
+    /// It keeps its newest value: nothing that comes after it changes nothing.
+    Newest,
 }
 
 /// Makes the table of columns, and the function that runs a statement with the values of a row and returns how many rows changed.
@@ -53,9 +55,9 @@ macro_rules! columns {
 columns! {
     /// Runs a statement with the values of an occurrence.
     OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
-        key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt, joined,
-        exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at, task_id,
-        fault, request_id,
+        key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt,
+        joined, exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at,
+        evidence, unseen_losses, task_fault, task_id, fault, request_id,
     } => Occurrence, connection) {
         Key job = key.job.as_str(),
         Key start_ms = key.start.as_millisecond(),
@@ -93,14 +95,18 @@ columns! {
         Each heals = row::instants(heals),
         Each doubts = row::instants(doubts),
         Each adopted = adopted.map(Adopted::name),
+        Each evidence = evidence.map(Evidence::name),
+        Each unseen_losses = Some(*unseen_losses).filter(|losses| *losses > 0),
+        Each task_fault = task_fault.as_ref().map(row::task_fault),
     }
 }
 
 columns! {
     /// Runs a statement with the values of a task. Its room and its robot are in the `spec` of its
-    /// occurrence; `stop_wanted_ms` says whether it was stopped; when it is looked at next is decided again after a restart.
+    /// occurrence; when it is looked at next is decided again after a restart.
     TASK: fn run_task(Task {
-        row, task_id, destination, key, room: _, robot: _, started_at, bound, media_end, phase, next_at: _, alerted, was_stopped: _,
+        row, task_id, destination, key, room: _, robot: _, started_at, bound, media_end, phase, next_at: _, alerted, stop_wanted_at,
+        seen_at, watched_from: _, was_seen, is_unseen, unpulled_at, stop_fault, describe_fault, look: _,
     } => Task, connection) {
         Key id = row,
         Once occurrence = apply::id(connection, key)?,
@@ -112,12 +118,18 @@ columns! {
         Each bound_ms = ms(*bound),
         Each media_end_ms = ms(*media_end),
         // A stop that was wanted once stays wanted.
-        First stop_wanted_ms = ms(stop(*phase).wanted),
+        First stop_wanted_ms = ms(stop_wanted_at.or(stop(*phase).wanted)),
         Most stop_tries = stop(*phase).tries,
-        First stopped_ms = ms(stop(*phase).stopped),
+        Newest stopped_ms = ms(stop(*phase).stopped),
         Each gone_ms = gone(*phase).map(|(at, _)| at.as_millisecond()),
         Each verified = gone(*phase).map(|(_, verified)| verified),
         Each alerted = alerted,
+        Each seen_ms = seen_at.as_millisecond(),
+        Each was_seen = was_seen,
+        Each is_unseen = is_unseen,
+        Each unpulled_ms = ms(*unpulled_at),
+        Each stop_fault = stop_fault.as_ref().map(row::task_fault),
+        Each describe_fault = describe_fault.as_ref().map(row::task_fault),
     }
 }
 
@@ -201,6 +213,7 @@ fn update(table: &str, columns: &[(&str, Written)]) -> String {
         Written::Each => Some(format!("{name} = :{name}")),
         Written::First => Some(format!("{name} = coalesce({name}, :{name})")),
         Written::Most => Some(format!("{name} = max({name}, :{name})")),
+        Written::Newest => Some(format!("{name} = coalesce(:{name}, {name})")),
     });
     let keys = columns.iter().filter(|(_, written)| matches!(written, Written::Key)).map(|(name, _)| format!("{name} = :{name}"));
     let [changes, keys] = [changes.collect::<Vec<_>>().join(", "), keys.collect::<Vec<_>>().join(" AND ")];

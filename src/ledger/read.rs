@@ -24,9 +24,13 @@ const HISTORY_OF_OUTCOME: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND outcom
 
 const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
 
-/// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row.
+/// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row. A show that is stopped before it can be
+/// looked at twice is no trouble; one that vanishes before that is.
 const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_trouble \
-        WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified') AND coalesce(ended_ms, start_ms) >= ?1) \
+        WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen')) \
+            AND coalesce(ended_ms, start_ms) >= ?1 \
+            AND (outcome IN ('failed', 'missed') OR reason = 'unverified' OR (state = 'done' AND outcome IN ('ended', 'cut') \
+                AND (evidence = 'unpulled' OR reason = 'media' OR ended_ms - on_air_ms >= 10000)))) \
     OR id IN (SELECT id FROM occurrence INDEXED BY occurrence_open \
         WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))) \
     ORDER BY start_ms DESC, job LIMIT ?2";
@@ -114,8 +118,8 @@ impl Reader {
         self.occurrences(ON_AIR, [])
     }
 
-    /// What went wrong, newest first: what failed, was missed or ended unverified since `since`, and everything that is tried again
-    /// now, however long ago it began.
+    /// What went wrong, newest first: what failed, was missed, ended unverified, or was on air for 10 s and never seen there, since
+    /// `since`; and everything that is tried again now, however long ago it began.
     pub fn trouble(&self, since: Timestamp, limit: u32) -> Result<Vec<Occurrence>, LedgerError> {
         self.occurrences(TROUBLE, params![since.as_millisecond(), limit])
     }

@@ -9,7 +9,8 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{
-    Adopted, End, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task, TaskPhase, WaitReason,
+    Adopted, End, Evidence, Key, Kind, LastFault, Look, Occurrence, Outcome, Playout, Policy, Replaced, State, Task, TaskFault,
+    TaskPhase, TaskStep, WaitReason,
 };
 use crate::schedule::JobId;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
@@ -109,6 +110,9 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         doubts: read_instants(row, "doubts")?,
         adopted: adopted(row)?,
         confirmed_at: instant_or_none(row, "confirmed_ms")?,
+        evidence: evidence(row)?,
+        unseen_losses: row.get::<_, Option<u32>>("unseen_losses")?.unwrap_or_default(),
+        task_fault: read_task_fault(row, "task_fault")?,
         task_id: row.get("task_id")?,
         fault: match fault_message {
             Some(message) => Some(LastFault { code: row.get("error_code")?, message, in_a_row: row.get("error_in_a_row")? }),
@@ -140,6 +144,44 @@ fn read_instants(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<Timestamp>
 fn adopted(row: &Row<'_>) -> rusqlite::Result<Option<Adopted>> {
     let name: Option<String> = row.get("adopted")?;
     name.map(|name| Adopted::from_name(&name).ok_or_else(|| broken("adopted", &name))).transpose()
+}
+
+fn evidence(row: &Row<'_>) -> rusqlite::Result<Option<Evidence>> {
+    let name: Option<String> = row.get("evidence")?;
+    name.map(|name| Evidence::from_name(&name).ok_or_else(|| broken("evidence", &name))).transpose()
+}
+
+/// A fault of a task's requests, as the columns `task_fault`, `stop_fault` and `describe_fault` hold it.
+#[derive(Serialize, Deserialize)]
+struct FaultSpec {
+    action: String,
+    code: Option<String>,
+    message: String,
+    since_ms: i64,
+    in_a_row: u32,
+}
+
+/// The columns of a task's faults.
+pub(super) fn task_fault(fault: &TaskFault) -> String {
+    let TaskFault { step, code, message, since, in_a_row } = fault;
+    let spec = FaultSpec {
+        action: step.action().word().to_owned(),
+        code: code.clone(),
+        message: message.clone(),
+        since_ms: since.as_millisecond(),
+        in_a_row: *in_a_row,
+    };
+    serde_json::to_string(&spec).expect("a struct of plain values is JSON")
+}
+
+fn read_task_fault(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<TaskFault>> {
+    let Some(text) = row.get::<_, Option<String>>(column)? else { return Ok(None) };
+    let read = |text: &str| {
+        let FaultSpec { action, code, message, since_ms, in_a_row } = serde_json::from_str(text).ok()?;
+        let step = [TaskStep::Stop, TaskStep::Describe].into_iter().find(|step| step.action().word() == action)?;
+        Some(TaskFault { step, code, message, since: from_millisecond(since_ms)?, in_a_row })
+    };
+    read(&text).map(Some).ok_or_else(|| broken(column, &text))
 }
 
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
@@ -211,10 +253,19 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         started_at,
         bound: instant_or_none(row, "bound_ms")?,
         media_end: instant_or_none(row, "media_end_ms")?,
-        was_stopped: wanted.is_some(),
+        stop_wanted_at: wanted,
         phase,
         next_at: started_at,
         alerted: row.get("alerted")?,
+        // A file that an older program wrote does not say when it was seen.
+        seen_at: instant_or_none(row, "seen_ms")?.unwrap_or(started_at),
+        watched_from: started_at,
+        was_seen: row.get("was_seen")?,
+        is_unseen: row.get("is_unseen")?,
+        unpulled_at: instant_or_none(row, "unpulled_ms")?,
+        stop_fault: read_task_fault(row, "stop_fault")?,
+        describe_fault: read_task_fault(row, "describe_fault")?,
+        look: Look::NotNext,
     })
 }
 

@@ -287,7 +287,8 @@ END;
 ";
 
 /// What must survive a crash of what nobody could place: callbacks that were answered, starts whose task has no name, and the shows that
-/// an orphan is one of.
+/// an orphan is one of. And what shows that a show was on air, and what is wrong with the requests for its task: a row of an older program
+/// does not say. The index of trouble gets what was on air by the first answer alone.
 const V4: &str = "
 CREATE TABLE callback (
     id         INTEGER PRIMARY KEY,
@@ -308,6 +309,20 @@ CREATE TABLE doubt (
 ) STRICT;
 
 ALTER TABLE orphan ADD COLUMN of_shows TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(of_shows));
+
+ALTER TABLE occurrence ADD COLUMN evidence TEXT
+    CHECK (evidence IS NULL OR (evidence IN ('confirmed', 'seen', 'unpulled', 'unseen') AND on_air_ms IS NOT NULL));
+ALTER TABLE occurrence ADD COLUMN unseen_losses INTEGER CHECK (unseen_losses IS NULL OR unseen_losses >= 1);
+ALTER TABLE occurrence ADD COLUMN task_fault TEXT CHECK (task_fault IS NULL OR json_valid(task_fault));
+ALTER TABLE task ADD COLUMN seen_ms INTEGER;
+ALTER TABLE task ADD COLUMN was_seen INTEGER NOT NULL DEFAULT 0 CHECK (was_seen IN (0, 1));
+ALTER TABLE task ADD COLUMN is_unseen INTEGER NOT NULL DEFAULT 0 CHECK (is_unseen IN (0, 1));
+ALTER TABLE task ADD COLUMN unpulled_ms INTEGER;
+ALTER TABLE task ADD COLUMN stop_fault TEXT CHECK (stop_fault IS NULL OR json_valid(stop_fault));
+ALTER TABLE task ADD COLUMN describe_fault TEXT CHECK (describe_fault IS NULL OR json_valid(describe_fault));
+DROP INDEX occurrence_trouble;
+CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
+    WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen'));
 ";
 
 /// The newest version that this program knows.

@@ -14,7 +14,7 @@ use crate::trtc::{Action, PerAction, tc3};
 use super::authentication::{self, Head, KnownCredentials};
 use super::callback_queue::{CallbackEvent, CallbackQueue};
 use super::exchange::{ErrorReply, Received};
-use super::faults::{Disturbance, FaultPlan, Replacement, RequestView};
+use super::faults::{Disturbance, FaultPlan, Injected, Replacement, RequestView};
 use super::parameters::{self, CheckedAction, CheckedRequest};
 use super::rate::Window;
 use super::tasks::{Asker, SandboxTask, TaskBook};
@@ -210,17 +210,17 @@ impl EndpointState {
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
         let injected = self.faults.apply(&view(action, &subject));
-        let (success, (answered, reply)) = match injected.replace {
+        let (success, (answered, reply)) = match injected.replace.clone() {
             Some((with, done)) => {
-                let processed = done.then(|| self.process(received, over_rate, injected.vanish, now));
+                let processed = done.then(|| self.process(received, over_rate, &injected, now));
                 (processed.and_then(Result::ok), self.replace(with))
             }
-            None => match self.process(received, over_rate, injected.vanish, now) {
+            None => match self.process(received, over_rate, &injected, now) {
                 Ok(success) => (Some(success.clone()), (Answered::Ok, self.envelope(success))),
                 Err(error) => (None, self.refuse(&error)),
             },
         };
-        let effect = success.is_some();
+        let effect = success.is_some() && !injected.accept;
         if let Some(Value::String(task_id)) = success.as_ref().and_then(|success| success.get("TaskId")) {
             subject.task_id = Some(task_id.clone());
         }
@@ -242,13 +242,7 @@ impl EndpointState {
     }
 
     /// Every check in the order of the module's documentation, then the effect.
-    fn process(
-        &mut self,
-        received: &Received,
-        over_rate: bool,
-        vanish: Option<Duration>,
-        now: Timestamp,
-    ) -> Result<Value, ErrorReply> {
+    fn process(&mut self, received: &Received, over_rate: bool, injected: &Injected, now: Timestamp) -> Result<Value, ErrorReply> {
         if received.too_long {
             return Err(ErrorReply::new("RequestSizeLimitExceeded", "the body is longer than the sandbox reads"));
         }
@@ -261,7 +255,12 @@ impl EndpointState {
         let CheckedRequest { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
         let asker = Asker { sdk_app_id, region: &head.region };
         match what {
-            CheckedAction::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, vanish, now)? })),
+            CheckedAction::Start(params) if injected.accept => {
+                Ok(json!({ "TaskId": self.tasks.start_nothing(asker, *params, now) }))
+            }
+            CheckedAction::Stop(_) if injected.accept => Ok(json!({})),
+            CheckedAction::Describe(_) if injected.accept => Ok(json!({ "Status": "InProgress" })),
+            CheckedAction::Start(params) => Ok(json!({ "TaskId": self.tasks.start(asker, *params, injected.vanish, now)? })),
             CheckedAction::Stop(task_id) => self.tasks.stop(asker, &task_id, now).map(|()| json!({})),
             CheckedAction::Describe(task_id) => {
                 let runs = self.tasks.runs(asker, &task_id, now).unwrap_or(false);

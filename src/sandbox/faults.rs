@@ -29,6 +29,9 @@ pub enum FaultEffect {
     ColdDelay(Duration),
     /// The task that the request starts ends by itself this long after its start.
     Vanish(Duration),
+    /// The answer says that it worked, and nothing happens: a start gives the id of a task that never runs, a stop leaves its task
+    /// on air, a describe says `InProgress`. Every check of the sandbox is made before that.
+    Accept,
     /// A callback goes another way than it should.
     Disturb(Disturbance),
     /// Something else in place of the answer.
@@ -109,6 +112,8 @@ pub(super) struct Injected {
     pub(super) delay: Duration,
     /// How long after its start the task ends.
     pub(super) vanish: Option<Duration>,
+    /// Whether the action only seems to take effect.
+    pub(super) accept: bool,
     /// What replaces the answer, and whether the action takes effect.
     pub(super) replace: Option<(Replacement, bool)>,
 }
@@ -172,6 +177,12 @@ impl FaultPlan {
                     let after = *after;
                     if view.action == Some(Action::Start) && injected.vanish.is_none() && rule.fires(view) {
                         injected.vanish = Some(after);
+                    }
+                }
+                FaultEffect::Accept => {
+                    if rule.fires(view) {
+                        injected.accept = true;
+                        return injected;
                     }
                 }
                 FaultEffect::Replace { with, done } => {

@@ -35,6 +35,7 @@
 //! | `delay: 2s` | the answer leaves later; the action takes effect at once |
 //! | `cold_delay: 150ms` | the request arrives later, if it is the first on its connection |
 //! | `vanish: 20s` | the task that a start makes ends by itself after that time |
+//! | `accept: true` | the answer says that it worked, and nothing happens: a start gives the id of a task that never runs, a stop leaves its task on air, a describe says `InProgress` |
 //! | `late: 20s` | a callback leaves later |
 //! | `repeat: 2` | a callback is delivered so many times more |
 //! | `swap: true` | a callback is delivered behind the next one |
@@ -71,8 +72,8 @@ const COUNT_MAX: u64 = 1_000_000_000;
 /// The keys that choose requests.
 const CHOICES: [&str; 8] = ["action", "event", "room", "robot", "after", "every", "times", "probability"];
 /// The keys that are an effect: exactly one in a rule.
-const EFFECTS: [&str; 12] =
-    ["error", "status", "body", "hang", "cut", "delay", "cold_delay", "vanish", "late", "repeat", "swap", "drop"];
+const EFFECTS: [&str; 13] =
+    ["error", "status", "body", "hang", "cut", "delay", "cold_delay", "vanish", "accept", "late", "repeat", "swap", "drop"];
 /// Those of them that concern callbacks; the others concern requests.
 const DISTURBANCES: [&str; 4] = ["late", "repeat", "swap", "drop"];
 /// The keys that only go with certain others.
@@ -230,6 +231,7 @@ fn read_effect(entries: &[Entry<'_>], effect: &Entry<'_>) -> Result<FaultEffect,
         }
         "delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(FaultEffect::Delay),
         "cold_delay" => values::duration(value, SHORTEST..=DELAY_MAX).map(FaultEffect::ColdDelay),
+        "accept" => values::choice(value, &[("true", ())]).map(|()| FaultEffect::Accept),
         "late" => values::duration(value, SHORTEST..=DELAY_MAX).map(|late| FaultEffect::Disturb(Disturbance::Late(late))),
         "repeat" => values::integer(value, 1..=REPEATS_MAX).map(|more| FaultEffect::Disturb(Disturbance::Repeat(more))),
         "swap" => values::choice(value, &[("true", ())]).map(|()| FaultEffect::Disturb(Disturbance::Swap)),

@@ -156,6 +156,16 @@ impl TaskBook {
         Ok(task_id)
     }
 
+    /// Answers the id of a task that has ended already, and that no callback tells of.
+    pub(super) fn start_nothing(&mut self, asker: Asker<'_>, params: StartParams, now: Timestamp) -> String {
+        self.end_those_that_are_over(now);
+        let task_id = self.mint();
+        let (sdk_app_id, region) = (asker.sdk_app_id, asker.region.to_owned());
+        let (bound, ended) = (None, Some((now, EndReason::Vanished)));
+        self.keep_ended(SandboxTask { task_id: task_id.clone(), sdk_app_id, region, params, started_at: now, bound, ended });
+        task_id
+    }
+
     /// Stops a running task.
     pub(super) fn stop(&mut self, asker: Asker<'_>, task_id: &str, now: Timestamp) -> Result<(), ErrorReply> {
         match self.runs(asker, task_id, now) {
@@ -206,6 +216,10 @@ impl TaskBook {
         if let Some((at, _)) = task.ended {
             self.news.ended(&task, at);
         }
+        self.keep_ended(task);
+    }
+
+    fn keep_ended(&mut self, task: SandboxTask) {
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }

@@ -10,6 +10,7 @@ mod descriptors;
 mod disguise;
 mod disk;
 mod doubts;
+mod evidence;
 mod faults;
 mod fixes;
 mod kills;

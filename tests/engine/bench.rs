@@ -298,9 +298,11 @@ fn date(time: &str) -> Timestamp {
 fn fault(what: &str) -> Fault {
     match what {
         "no answer" => Fault::Timeout,
-        "status 503" => Fault::Status(503),
         "cannot connect" => Fault::Connect("refused".to_owned()),
-        code => Fault::Rejected { code: code.to_owned(), message: "as told".to_owned() },
+        other => match other.strip_prefix("status ") {
+            Some(status) => Fault::Status(status.parse().expect("a status")),
+            None => Fault::Rejected { code: other.to_owned(), message: "as told".to_owned() },
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! What came out of a step of the engine, a line each. Does not know what went in.
 
 use ingestd::engine::{Blocker, Call, Level, Notice, OrderReply, Receipt, Reply, Step, Write};
-use ingestd::occurrence::{Key, Occurrence, State, TaskPhase};
+use ingestd::occurrence::{Key, Occurrence, State, Task, TaskPhase};
 use jiff::Timestamp;
 
 /// What came out of a step. Times are those of the day; rows of calls and tasks are written as their numbers.
@@ -41,7 +41,8 @@ fn row(occurrence: &Occurrence) -> String {
     };
     let doubt = if occurrence.in_doubt { ", in doubt" } else { "" };
     let wanted = if occurrence.wanted.is_some() { ", its stop is wanted" } else { "" };
-    format!("{} {state}{doubt}{wanted}", name(&occurrence.key))
+    let unseen = occurrence.evidence_note().map(|note| format!(", {note}")).unwrap_or_default();
+    format!("{} {state}{doubt}{wanted}{unseen}", name(&occurrence.key))
 }
 
 fn write(write: &Write) -> String {
@@ -56,18 +57,7 @@ fn write(write: &Write) -> String {
         Write::Unsent { call } => format!("call {call} unsent"),
         Write::Called { call, task, action, .. } => format!("call {call}: {} of task {}", action.name(), task.row),
         Write::AddTask(task) => format!("task {}: {} of {}", task.row, task.task_id, name(&task.key)),
-        Write::UpdateTask(task) => format!(
-            "task {}: {}",
-            task.row,
-            match task.phase {
-                TaskPhase::Watched { missing_since: None } => "watched",
-                TaskPhase::Watched { .. } => "missing",
-                TaskPhase::StopWanted { .. } => "its stop is wanted",
-                TaskPhase::Verifying { .. } => "stopped, to be verified",
-                TaskPhase::Gone { verified: true, .. } => "gone",
-                TaskPhase::Gone { .. } => "gone, unverified",
-            }
-        ),
+        Write::UpdateTask(task) => format!("task {}: {}{}", task.row, phase(task.phase), trouble(task)),
         Write::AddOrphan(orphan) => format!("orphan {}", orphan.task_id),
         Write::UpdateOrphan(orphan) if orphan.stop_wanted.is_some() => format!("orphan {}: its stop is wanted", orphan.task_id),
         Write::UpdateOrphan(orphan) => {
@@ -88,6 +78,26 @@ fn write(write: &Write) -> String {
         Write::RecordJobSeen { job, .. } => format!("job {job} seen"),
         Write::RecordAction { who, what, .. } => format!("action: {what} by {who}"),
     }
+}
+
+fn phase(phase: TaskPhase) -> &'static str {
+    match phase {
+        TaskPhase::Watched { missing_since: None } => "watched",
+        TaskPhase::Watched { .. } => "missing",
+        TaskPhase::StopWanted { .. } => "its stop is wanted",
+        TaskPhase::Verifying { .. } => "stopped, to be verified",
+        TaskPhase::Gone { verified: true, .. } => "gone",
+        TaskPhase::Gone { .. } => "gone, unverified",
+    }
+}
+
+/// What is wrong with a task and with its requests.
+fn trouble(task: &Task) -> String {
+    let faults = [&task.stop_fault, &task.describe_fault].into_iter().flatten();
+    let faults = faults.map(|fault| format!(", {} times {} ({})", fault.in_a_row, fault.kind(), fault.step.action().word()));
+    let states = [(task.is_unseen, ", unseen"), (task.unpulled_at.is_some(), ", unpulled"), (task.outlives_stop(), ", runs on")];
+    let states = states.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word.to_owned());
+    faults.chain(states).collect()
 }
 
 fn call(call: &Call) -> String {

@@ -144,6 +144,11 @@ fn an_impossible_occurrence_is_refused() {
         ("a wanted outcome has a known reason", &[("state", "'calling'"), ("wanted_outcome", "'cut'"), ("wanted_reason", "'planned'")], Some(NOT_ALLOWED)),
         ("only an attempt under way has a wanted outcome", &[("on_air_ms", "1"), ("wanted_outcome", "'cut'"), ("wanted_reason", "'edited'")], Some("state IN ('armed', 'calling')")),
         ("wanted", &[("state", "'calling'"), ("wanted_outcome", "'cut'"), ("wanted_reason", "'edited'")], None),
+        ("evidence is known", &[("on_air_ms", "1"), ("evidence", "'odd'")], Some("evidence IN ('confirmed', 'seen', 'unpulled', 'unseen')")),
+        ("evidence is of what was on air", &[("state", "'armed'"), ("evidence", "'seen'")], Some("on_air_ms IS NOT NULL")),
+        ("losses are counted from 1", &[("on_air_ms", "1"), ("unseen_losses", "0")], Some("unseen_losses >= 1")),
+        ("a fault of its task is JSON", &[("on_air_ms", "1"), ("task_fault", "'{'")], Some("json_valid(task_fault)")),
+        ("seen", &[("on_air_ms", "1"), ("evidence", "'seen'"), ("unseen_losses", "1"), ("task_fault", "'{}'")], None),
         ("stopping", &[("on_air_ms", "1"), ("state", "'stopping'"), ("outcome", "'cut'"), ("reason", "'edited'")], None),
     ]);
 }
@@ -162,6 +167,10 @@ fn an_impossible_task_or_call_is_refused() {
         ("what is verified is gone", &[("verified", "1")], Some("(verified IS NULL) = (gone_ms IS NULL)")),
         ("gone", &[("gone_ms", "5"), ("verified", "0")], None),
         ("an alert was raised or not", &[("alerted", "2")], Some("alerted IN (0, 1)")),
+        ("it was seen or not", &[("was_seen", "2")], Some("was_seen IN (0, 1)")),
+        ("it is unseen or not", &[("is_unseen", "2")], Some("is_unseen IN (0, 1)")),
+        ("what its stops fail with is JSON", &[("stop_fault", "'{'")], Some("json_valid(stop_fault)")),
+        ("what its describes fail with is JSON", &[("describe_fault", "'{'")], Some("json_valid(describe_fault)")),
     ]);
     check("call", &CALL, &[
         ("the ordinary call", &[], None),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader, VERSION};
-use ingestd::occurrence::{Adopted, Occurrence, Outcome};
+use ingestd::occurrence::{Adopted, Evidence, Occurrence, Outcome, TaskFault};
 use ingestd::trtc::callback::TaskNews;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -208,6 +208,23 @@ fn what_only_version_4_knows_comes_back() {
     let before = doubt.until - jiff::SignedDuration::from_secs(1);
     assert_eq!(reader.doubts(before).expect("readable"), recovered.doubts);
     assert_eq!(reader.doubts(doubt.until).expect("readable"), []);
+}
+
+#[test]
+fn what_version_4_knows_of_what_was_seen_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V4));
+    let ledger = Ledger::open(folder.path()).expect("it loads");
+    let recovered = ledger.recover(jiff::Timestamp::MIN).expect("readable");
+    let row = |job: &str| recovered.occurrences.iter().find(|row| row.key.job.as_str() == job).expect("it is open");
+    let code = |fault: &Option<TaskFault>| fault.as_ref().and_then(|fault| fault.code.clone());
+    assert_eq!((row("on-air").evidence, row("on-air").unseen_losses), (Some(Evidence::Seen), 0));
+    assert_eq!((row("stopping").evidence, row("stopping").unseen_losses), (Some(Evidence::Unpulled), 2));
+    assert_eq!(code(&row("stopping").task_fault).as_deref(), Some("UnauthorizedOperation"));
+    let [on_air, stopping] = &recovered.tasks[..] else { panic!("{:?}", recovered.tasks) };
+    assert_eq!((on_air.was_seen, on_air.is_unseen, on_air.unpulled_at), (true, true, None));
+    assert_eq!(code(&on_air.describe_fault).as_deref(), Some("AuthFailure.SignatureFailure"));
+    assert_eq!((stopping.unpulled_at.is_some(), code(&stopping.stop_fault).as_deref()), (true, Some("UnauthorizedOperation")));
 }
 
 #[test]

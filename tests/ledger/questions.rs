@@ -1,7 +1,7 @@
 //! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
-use ingestd::occurrence::{Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
+use ingestd::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::filling::write;
@@ -109,6 +109,32 @@ fn trouble_is_what_failed_lately_and_whatever_is_tried_again_now() {
     assert_eq!(names(&reader.trouble(hours(-24), 2).expect("readable")), ["failed", "missed"]);
     let on_air = reader.on_air().expect("readable");
     assert_eq!(names(&on_air), ["running"]);
+}
+
+#[test]
+fn a_show_that_nobody_saw_on_air_is_trouble_unless_there_was_no_time_to_look() {
+    let (folder, mut ledger) = ledger();
+    let row = |job: &str, evidence, seconds: i64| {
+        let row = ended(job, hours(-1));
+        let ended_at = row.on_air_at.map(|from| from + SignedDuration::from_secs(seconds));
+        Occurrence { evidence, ended_at, ..row }
+    };
+    let rows = [
+        row("a-unseen", Some(Evidence::Unseen), 600),
+        row("b-short", Some(Evidence::Unseen), 8),
+        Occurrence { state: State::Done { outcome: Outcome::EndedMedia }, ..row("b-vanished", Some(Evidence::Unseen), 5) },
+        row("c-unpulled", Some(Evidence::Unpulled), 8),
+        row("d-seen", Some(Evidence::Seen), 600),
+        row("e-confirmed", Some(Evidence::Confirmed), 600),
+        row("f-old", None, 600),
+        Occurrence { evidence: Some(Evidence::Unseen), ..on_air("g-running", hours(-1)) },
+        Occurrence { state: State::Done { outcome: Outcome::CutOperator }, ..row("h-cut", Some(Evidence::Unseen), 600) },
+    ];
+    for row in &rows {
+        write(&mut ledger, row);
+    }
+    let reader = Reader::open(folder.path()).expect("readable");
+    assert_eq!(names(&reader.trouble(hours(-24), 100).expect("readable")), ["a-unseen", "b-vanished", "c-unpulled", "h-cut"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{
-    Adopted, End, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task,
-    TaskPhase, WaitReason,
+    Adopted, End, Evidence, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task,
+    TaskFault, TaskPhase, TaskStep, WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::start_options::{START_PARAMETERS, Takes};
@@ -75,6 +75,17 @@ fn playout() -> impl Strategy<Value = Playout> {
 /// A value of an enum, by its table of words.
 fn of_words<T: Copy + std::fmt::Debug + 'static>(words: &'static [(&'static str, T)]) -> impl Strategy<Value = T> {
     select(words).prop_map(|(_, value)| value)
+}
+
+fn task_fault() -> impl Strategy<Value = TaskFault> {
+    let step = select(vec![TaskStep::Stop, TaskStep::Describe]);
+    (step, fault(), instant()).prop_map(|(step, LastFault { code, message, in_a_row }, since)| TaskFault {
+        step,
+        code,
+        message,
+        since,
+        in_a_row,
+    })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -147,10 +158,11 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
         adopted,
     );
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
+    let seen = (option::of(of_words(Evidence::WORDS)), 0..4_u32, option::of(task_fault()));
     let sent = playout().prop_map(|sent| Replaced::Media(Box::new(sent)));
     let played = (playout(), prop_oneof![Just(Replaced::Nothing), Just(Replaced::Place), sent]);
-    let parts = (name, end(), played, policy(), state(), counts, doubts, (times, losses), texts);
-    parts.prop_map(|(name, end, played, policy, state, counts, doubts, (times, losses), texts)| {
+    let parts = (name, end(), played, policy(), state(), counts, doubts, (times, losses, seen), texts);
+    parts.prop_map(|(name, end, played, policy, state, counts, doubts, (times, losses, seen), texts)| {
         let (start, job, kind) = name;
         let (playout, replaced) = played;
         let (attempts, tries, restarts, generation) = counts;
@@ -158,6 +170,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
         let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
         let (wanted, tried_at, lost_at, heals, doubts, adopted) = losses;
         let (task_id, fault, request_id) = texts;
+        let (evidence, unseen_losses, task_fault) = seen;
         let row = Occurrence {
             key: Key { start, job: JobId::parse(&job).expect("a job id") },
             kind,
@@ -184,6 +197,9 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             doubts,
             adopted,
             confirmed_at,
+            evidence,
+            unseen_losses,
+            task_fault,
             task_id,
             replaced,
             fault,
@@ -209,6 +225,7 @@ fn possible(mut row: Occurrence) -> Occurrence {
         _ => {}
     }
     row.lost_at = row.lost_at.filter(|_| row.on_air_at.is_some());
+    row.evidence = row.evidence.filter(|_| row.on_air_at.is_some());
     row
 }
 
@@ -277,12 +294,28 @@ fn every_phase_of_a_task_comes_back() {
         let (_folder, mut ledger) = ledger();
         let row = on_air("promo", start);
         let number = write(&mut ledger, &row).expect("a task");
-        let mut task = Task { row: number, phase: written, media_end: None, alerted: true, ..task(&row) };
+        let fault = |step, code: Option<&str>| {
+            let (code, message) = (code.map(str::to_owned), "as told".to_owned());
+            Some(TaskFault { step, code, message, since: later, in_a_row: 8 })
+        };
+        let mut task = Task {
+            row: number,
+            phase: written,
+            media_end: None,
+            alerted: true,
+            seen_at: later,
+            was_seen: true,
+            is_unseen: true,
+            unpulled_at: Some(later),
+            stop_fault: fault(TaskStep::Stop, Some("UnauthorizedOperation")),
+            describe_fault: fault(TaskStep::Describe, None),
+            ..task(&row)
+        };
         let mut turn = ledger.turn();
         turn.update_task(&task).expect("updated");
         turn.commit(start).expect("committed");
         task.phase = read;
-        task.was_stopped = !matches!(read, TaskPhase::Watched { .. });
+        task.stop_wanted_at = (!task.is_watched()).then_some(later);
         assert_eq!(ledger.recover(Timestamp::MIN).expect("readable").tasks, [task.clone()]);
         let reader = Reader::open(ledger.path().parent().expect("a folder")).expect("readable");
         assert_eq!(reader.tasks().expect("readable"), [task]);
@@ -307,5 +340,10 @@ fn a_task_that_is_gone_is_not_recovered_and_a_stop_is_never_forgotten() {
     let later = start + SignedDuration::from_mins(1);
     assert_eq!(update(TaskPhase::StopWanted { since: later, tries: 0 }), [wanted]);
     assert_eq!(update(TaskPhase::Watched { missing_since: None }), [wanted]);
+    // Of two stops that were accepted the newest counts, also when the task was seen to run since.
+    let verifying = |stopped_at| TaskPhase::Verifying { stopped_at, tries: 0 };
+    assert_eq!(update(verifying(start)), [verifying(start)]);
+    assert_eq!(update(verifying(later)), [verifying(later)]);
+    assert_eq!(update(TaskPhase::StopWanted { since: later, tries: 2 }), [verifying(later)]);
     assert_eq!(update(TaskPhase::Gone { at: later, verified: true }), []);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingestd::occurrence::{End, Key, LastFault, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
+use ingestd::occurrence::{End, Key, LastFault, Look, Occurrence, Outcome, Playout, Policy, State, Task, TaskPhase};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
 use jiff::{SignedDuration, Timestamp};
@@ -75,6 +75,14 @@ pub(crate) fn task(occurrence: &Occurrence) -> Task {
         phase: TaskPhase::Watched { missing_since: None },
         next_at: started_at,
         alerted: false,
-        was_stopped: false,
+        stop_wanted_at: None,
+        seen_at: started_at,
+        watched_from: started_at,
+        was_seen: false,
+        is_unseen: false,
+        unpulled_at: None,
+        stop_fault: None,
+        describe_fault: None,
+        look: Look::NotNext,
     }
 }

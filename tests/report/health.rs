@@ -3,7 +3,8 @@
 use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
 use ingestd::occurrence::{
-    End, Failure, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, SkippedReason, State, Task, TaskPhase, WaitReason,
+    End, Evidence, Failure, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, SkippedReason, State, Task, TaskFault, TaskPhase,
+    TaskStep, WaitReason,
 };
 use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, warnings};
 use ingestd::trtc::advice::SecretPlaces;
@@ -79,6 +80,52 @@ fn open(row: Occurrence, end: End) -> Occurrence {
     Occurrence { end, ..row }
 }
 
+fn task_fault(step: TaskStep, code: Option<&str>, message: &str) -> TaskFault {
+    TaskFault { step, code: code.map(str::to_owned), message: message.to_owned(), since: minutes(-1), in_a_row: 3 }
+}
+
+fn seconds(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+fn stop_refused(since: i64) -> StatusInput {
+    let row = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("promo", minutes(-120)) };
+    let phase = TaskPhase::StopWanted { since: seconds(-since), tries: 4 };
+    let stop_fault = Some(task_fault(TaskStep::Stop, Some("UnauthorizedOperation"), "as told"));
+    let task = Task { phase, stop_fault, ..task(&row) };
+    of_air(row, vec![task])
+}
+
+/// Wanted and accepted so many seconds ago, and seen to run so many seconds after that.
+fn stop_accepted(since: i64, seen_after: i64, describe_fault: Option<TaskFault>) -> StatusInput {
+    let row = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("promo", minutes(-120)) };
+    let phase = TaskPhase::Verifying { stopped_at: seconds(-since), tries: 4 };
+    let (stop_wanted_at, seen_at) = (Some(seconds(-since)), seconds(seen_after - since));
+    let task = Task { phase, stop_wanted_at, seen_at, describe_fault, ..task(&row) };
+    of_air(row, vec![task])
+}
+
+fn unseen(jobs: &[&str], is_unseen: bool, fault: TaskFault) -> StatusInput {
+    let rows: Vec<_> = jobs.iter().map(|job| on_air(job, minutes(-10))).collect();
+    let of = |row| Task { seen_at: minutes(-2), is_unseen, describe_fault: Some(fault.clone()), ..task(row) };
+    let tasks = rows.iter().map(of).collect();
+    input(LedgerView { on_air: rows, tasks, ..LedgerView::default() })
+}
+
+fn unpulled() -> StatusInput {
+    let row = on_air("promo", minutes(-10));
+    let task = Task { unpulled_at: Some(minutes(-2)), ..task(&row) };
+    of_air(row, vec![task])
+}
+
+/// A filler that yields the room, while its task plays on.
+fn earlier_task() -> StatusInput {
+    let row = on_air("promo", minutes(-120));
+    let stop_fault = Some(task_fault(TaskStep::Stop, Some("UnauthorizedOperation"), "as told"));
+    let task = Task { phase: TaskPhase::StopWanted { since: minutes(-2), tries: 4 }, stop_fault, ..task(&row) };
+    input(LedgerView { tasks: vec![task], ..LedgerView::default() })
+}
+
 #[test]
 #[rustfmt::skip]
 fn the_health_is_what_an_operator_would_say() {
@@ -94,7 +141,7 @@ fn the_health_is_what_an_operator_would_say() {
     let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };
     let unasked = StatusInput { daemon: DaemonView::Unasked, ..input(LedgerView::default()) };
     let unreadable = StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) };
-    let cases = [
+    let cases = vec![
         ("nothing at all", input(LedgerView::default()), Ok, ""),
         ("on air as planned", of_air(later.clone(), vec![task(&later)]), Ok, ""),
         ("a start that is refused", of_trouble(waiting(WaitReason::Retry)), Failing, "`promo` is off the air after 3 attempts: no answer in time"),
@@ -119,6 +166,20 @@ fn the_health_is_what_an_operator_would_say() {
         ("ended, and nobody saw it leave", of_trouble(unverified), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: ended (unverified)"),
         ("a stop that was just sent", stopping(now() - SignedDuration::from_secs(20)), Ok, ""),
         ("a stop that does not come through", stopping(minutes(-1)), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be"),
+        ("a stop that is refused", stop_refused(20), Degraded, "`promo` should be off the air, and its stop is refused: UnauthorizedOperation (as told); it may still play"),
+        ("a stop that is refused for a minute", stop_refused(60), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
+        ("a stop that was accepted and has no effect", stop_accepted(20, 5, None), Ok, ""),
+        ("the same for a minute", stop_accepted(60, 50, None), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop was accepted, and the endpoint says that it still plays"),
+        ("a stop that was accepted and cannot be verified", stop_accepted(60, -600, Some(task_fault(TaskStep::Describe, None, "no answer in time"))), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop was accepted, and the look at it fails: no answer in time"),
+        ("a look that failed", unseen(&["promo"], false, task_fault(TaskStep::Describe, Some("InternalError"), "as told")), Ok, ""),
+        ("not seen for too long", unseen(&["promo"], true, task_fault(TaskStep::Describe, Some("InternalError"), "as told")), Degraded, "`promo` has not been seen on air since 2026-11-22T09:58:00Z: InternalError (as told)"),
+        ("a look that is refused for good", unseen(&["promo"], false, task_fault(TaskStep::Describe, Some("AuthFailure.SignatureFailure"), "as told")), Degraded, "`promo` cannot be looked at: AuthFailure.SignatureFailure (as told)"),
+        ("the same for many shows", unseen(&["a", "b", "c", "d", "e", "f", "g"], true, task_fault(TaskStep::Describe, Some("AuthFailure.SignatureFailure"), "as told")), Degraded, "`a`, `b`, `c`, `d`, `e` and 2 more have not been seen on air since 2026-11-22T09:58:00Z: AuthFailure.SignatureFailure (as told)"),
+        ("media that cannot be pulled", unpulled(), Degraded, "TRTC cannot pull the media of `promo` since 2026-11-22T09:58:00Z"),
+        ("vanished once before it was seen", of_air(Occurrence { unseen_losses: 1, ..later.clone() }, vec![task(&later)]), Ok, ""),
+        ("vanished twice before it was seen", of_air(Occurrence { unseen_losses: 2, ..later.clone() }, vec![task(&later)]), Degraded, "`promo` has vanished 2 times before it was seen on air"),
+        ("ended a little ago, and was never pulled", of_trouble(Occurrence { evidence: Some(Evidence::Unpulled), ..ended("promo", minutes(-130)) }), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: ended (planned), its media could not be pulled"),
+        ("an earlier task whose stop does not come through", earlier_task(), Failing, "an earlier task of `promo` should be off the air since 2026-11-22T09:58:00Z and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
         ("on air beyond its end", of_air(on_air("promo", minutes(-125)), vec![]), Failing, "`promo` should be off the air since 2026-11-22T09:55:00Z"),
         ("media that runs a little over its length", of_air(open(later.clone(), End::Media(minutes(-5))), vec![]), Ok, ""),
         ("on air and not to be stopped", of_air(nameless, vec![]), Degraded, "`promo` is on air without a task id, so it cannot be stopped from here"),
@@ -151,6 +212,27 @@ fn a_clock_that_nobody_keeps_right_is_a_warning_and_no_trouble() {
         state.held = Some("the clock was not synchronised".to_owned());
         assert_eq!(assess_health(&input).0, Health::Failing);
     }
+}
+
+#[test]
+fn stops_that_are_refused_alike_are_one_reason() {
+    let rows: Vec<_> = ["a", "b", "c"].iter().map(|job| on_air(job, minutes(-120))).collect();
+    let fault = |code| Some(task_fault(TaskStep::Stop, code, "as told"));
+    let of = |row, stop_fault| Task { phase: TaskPhase::StopWanted { since: seconds(-5), tries: 1 }, stop_fault, ..task(row) };
+    let tasks = vec![
+        of(&rows[0], fault(Some("UnsupportedRegion"))),
+        of(&rows[1], fault(Some("UnsupportedRegion"))),
+        of(&rows[2], fault(None)),
+    ];
+    let (health, reasons) = assess_health(&input(LedgerView { on_air: rows, tasks, ..LedgerView::default() }));
+    assert_eq!(health, Health::Degraded);
+    assert_eq!(
+        reasons,
+        [
+            "`c` should be off the air, and its stop fails: as told; it may still play",
+            "`a` and `b` should be off the air, and their stops are refused: UnsupportedRegion (as told); they may still play",
+        ]
+    );
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use ingestd::engine::LoopStatus;
-use ingestd::occurrence::{End, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, WaitReason};
+use ingestd::occurrence::{
+    End, Evidence, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, TaskFault, TaskPhase, TaskStep,
+    WaitReason,
+};
 use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
-use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
+use ingestd::report::status::{DaemonView, LedgerView, StatusInput, StatusObject, text};
 use ingestd::schedule::{Settings, Source};
 use ingestd::trtc::advice::SecretPlace;
 use ingestd::trtc::{PerAction, Repeat, Room};
@@ -209,10 +212,73 @@ START                 JOB     ROOM        RESULT                                
     assert_eq!(told, expected.lines().collect::<Vec<_>>());
 }
 
+fn refused_stop() -> TaskFault {
+    let (code, message) = (Some("UnauthorizedOperation".to_owned()), "no".to_owned());
+    TaskFault { step: TaskStep::Stop, code, message, since: minutes(-1), in_a_row: 4 }
+}
+
+#[test]
+fn what_is_known_of_the_air_is_told_beside_the_outcome() {
+    let of = |evidence, task_fault| Occurrence { evidence, task_fault, ..ended("promo", minutes(-130)) };
+    let running = |evidence| Occurrence { evidence, ..on_air("promo", minutes(-5)) };
+    let cut = |evidence| Occurrence { state: State::Done { outcome: Outcome::CutOperator }, ..of(evidence, None) };
+    for (row, result, note) in [
+        (of(Some(Evidence::Confirmed), None), "ended (planned)", ""),
+        (of(Some(Evidence::Seen), None), "ended (planned)", ""),
+        // An older program did not record it.
+        (of(None, None), "ended (planned)", ""),
+        (of(Some(Evidence::Unseen), None), "ended (planned), never seen on air", ""),
+        (of(Some(Evidence::Unpulled), None), "ended (planned), its media could not be pulled", ""),
+        (cut(Some(Evidence::Unseen)), "cut (operator), never seen on air", ""),
+        (running(Some(Evidence::Unseen)), "on air", ""),
+        (running(Some(Evidence::Unpulled)), "on air", "its media cannot be pulled"),
+        (of(Some(Evidence::Seen), Some(refused_stop())), "ended (planned)", "its stop was refused: UnauthorizedOperation (no)"),
+        (
+            Occurrence { task_fault: Some(refused_stop()), ..running(None) },
+            "on air",
+            "its stop is refused: UnauthorizedOperation (no)",
+        ),
+    ] {
+        let table = table([&row]);
+        assert_eq!((&table.rows[0][3][..], &table.rows[0][7][..]), (result, note));
+    }
+    // The endpoint may quote the URL.
+    let fault = TaskFault { message: format!("no such task of {}", super::rows::STREAM), ..refused_stop() };
+    let row = Occurrence { task_fault: Some(fault), ..running(None) };
+    let told = format!("{:?} {:?}", table([&row]).rows, HistoryObject::new(&row));
+    assert!(!told.contains("hush") && told.contains("no such task"), "{told}");
+}
+
+#[test]
+fn what_stops_says_how_far_it_is() {
+    let row = Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("promo", minutes(-30)) };
+    let phase = |phase, stop_fault, seen_at| Task { phase, stop_fault, seen_at, stop_wanted_at: Some(minutes(-1)), ..task(&row) };
+    let wanted = TaskPhase::StopWanted { since: minutes(-1), tries: 1 };
+    let verifying = TaskPhase::Verifying { stopped_at: minutes(-1), tries: 1 };
+    for (task, words, stop) in [
+        (phase(wanted, None, minutes(-2)), "is stopping ", "\"stop\":\"wanted\""),
+        (phase(wanted, Some(refused_stop()), minutes(-2)), "is stopping: its stop is refused ", "\"stop\":\"wanted\""),
+        (
+            phase(verifying, None, minutes(-2)),
+            "is stopping: its stop was accepted, and it is not seen gone yet ",
+            "\"stop\":\"accepted\"",
+        ),
+        (phase(verifying, None, minutes(0)), "is stopping: its stop was accepted, and it still plays ", "\"stop\":\"accepted\""),
+    ] {
+        let input = input(LedgerView { on_air: vec![row.clone()], tasks: vec![task], ..LedgerView::default() });
+        let told = text(&input);
+        assert!(told.contains(words), "{words}: {told}");
+        let json = serde_json::to_string(&StatusObject::new(&input)).expect("JSON");
+        assert!(json.contains(stop) && json.contains("\"unseen_since\":null,\"unpulled_since\":null"), "{json}");
+    }
+}
+
 #[test]
 fn a_line_of_csv_has_the_keys_of_the_json() {
     let row = Occurrence {
         was_in_doubt: true,
+        evidence: Some(Evidence::Seen),
+        task_fault: Some(refused_stop()),
         fault: Some(fault(Some("InternalError"), "try, \"again\"\nlater")),
         ..ended("promo", now())
     };
@@ -227,7 +293,7 @@ fn a_line_of_csv_has_the_keys_of_the_json() {
     assert_eq!(
         csv_line(&object.csv()),
         "promo,2026-11-22T10:00:00.000Z,2026-11-22T12:00:00.000Z,planned,done,ended,planned,5,2026-11-22T10:00:00.005Z,\
-        2026-11-22T10:00:00.040Z,2026-11-22T12:00:00.000Z,1,0,true,-task+of.promo,,main,ap-singapore,lobby,string,promo,\
-        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,7,1"
+        2026-11-22T10:00:00.040Z,2026-11-22T12:00:00.000Z,1,0,true,-task+of.promo,,seen,main,ap-singapore,lobby,string,promo,\
+        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,stop: UnauthorizedOperation (no),7,1"
     );
 }

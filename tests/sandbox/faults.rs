@@ -155,6 +155,24 @@ async fn a_task_whose_id_no_client_knows_can_vanish_too() {
 }
 
 #[tokio::test]
+async fn an_action_that_only_seems_to_work_has_no_effect() {
+    let accept = |action| FaultRule::new(FaultEffect::Accept).action(action).times(1);
+    let rig = with(accept(Action::Start)).await;
+    let never_ran = rig.start(&Ask::start().field("RepeatNum", -1)).await;
+    assert_eq!(rig.status(&never_ran).await, "NotExist");
+    assert_eq!(rig.code(&Ask::stop(&never_ran)).await, "FailedOperation.TaskFinished");
+    let task_id = rig.start(&Ask::start().field("RepeatNum", -1)).await;
+    rig.sandbox.inject(FaultPlan::new(vec![accept(Action::Stop), accept(Action::Describe).after(1)]));
+    assert_eq!(rig.code(&Ask::stop(&task_id)).await, "ok");
+    assert_eq!(rig.status(&task_id).await, "InProgress");
+    assert_eq!(rig.code(&Ask::stop(&task_id)).await, "ok");
+    assert_eq!(rig.status(&task_id).await, "InProgress", "that is not so");
+    assert_eq!(rig.status(&task_id).await, "NotExist");
+    let effects: Vec<_> = rig.sandbox.arrivals().iter().map(|arrival| arrival.effect).collect();
+    assert_eq!(effects, [false, true, false, true, false, true, true, false, true]);
+}
+
+#[tokio::test]
 async fn rules_find_the_room_and_the_robot_of_a_task() {
     let rig =
         with(FaultRule::error("FailedOperation.QueryTaskInfoFailed").action(Action::Describe).room("10000").robot("robot_1")).await;

@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod edits;
+mod evidence;
 mod faults;
 mod outages;
 mod rooms;

@@ -11,7 +11,7 @@ use super::rows::{armed, ended, fault, missed, on_air};
 use super::served::{Served, now, schedule};
 
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
-    task_id confirmed_at app region room room_type robot stream error_code error_message request_id generation count";
+    task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count";
 
 const PLAN_KEYS: &str = "job start end local_start timezone app sdk_app_id room room_type robot stream region dst pauses after";
 
@@ -67,9 +67,9 @@ async fn history_has_exactly_the_promised_objects() {
             "state": "done", "outcome": "ended", "reason": "planned", "late_ms": 5,
             "first_sent_at": "2026-11-22T10:00:00.005Z", "on_air_at": "2026-11-22T10:00:00.040Z",
             "ended_at": "2026-11-22T12:00:00.000Z", "attempts": 2, "restarts": 0, "in_doubt": true, "task_id": "-task+of.promo",
-            "confirmed_at": null, "app": "main", "region": "ap-singapore", "room": "lobby", "room_type": "string",
+            "confirmed_at": null, "evidence": null, "app": "main", "region": "ap-singapore", "room": "lobby", "room_type": "string",
             "robot": "promo", "stream": "https://cdn.example.com/promo.mp4", "error_code": "InternalError", "error_message": "x",
-            "request_id": "6b8b4567-0000", "generation": 7, "count": 1,
+            "request_id": "6b8b4567-0000", "task_fault": null, "generation": 7, "count": 1,
         })
     );
     assert_eq!((&items[1]["state"], &items[1]["outcome"], &items[1]["reason"]), (&"stopping".into(), &().into(), &().into()));
@@ -219,7 +219,8 @@ async fn status_is_exactly_the_promised_object() {
     {
         assert_eq!(keys(value_of(&answer.body, key)), expected);
     }
-    for (key, expected) in [("on_air", HISTORY_KEYS), ("next", PLAN_KEYS), ("recent_trouble", HISTORY_KEYS)] {
+    let on_air_keys = format!("{HISTORY_KEYS} stop unseen_since unpulled_since");
+    for (key, expected) in [("on_air", on_air_keys.as_str()), ("next", PLAN_KEYS), ("recent_trouble", HISTORY_KEYS)] {
         assert_eq!(keys(value_of(&answer.body, key).trim_start_matches('[')), expected, "{key}");
     }
     let status = answer.json();

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::airing::Airing;
 use super::airings::Airings;
 use super::doubts::fits;
+use super::evidence;
 use super::notice::Level;
 use super::orphans::{Orphans, Unknown};
 use super::step::{Receipt, Records, Step};
@@ -30,7 +31,7 @@ pub(super) fn on_callback(
         return Receipt::Old;
     }
     if airings.tasks.find(app, &callback.task_id).is_some() {
-        confirm(airings, step, &callback);
+        evidence::on_known_task(airings, step, &callback);
         return Receipt::Taken;
     }
     if callback.news == TaskNews::Stopped {
@@ -42,19 +43,6 @@ pub(super) fn on_callback(
     }
     let under_way = || airings.iter().filter(|airing| is_of(app, &airing.occurrence) && airing.awaits_answer());
     orphans.keep(step, callback, || under_way().filter_map(Airing::call_row).collect())
-}
-
-/// What a callback says of a task that is known.
-fn confirm(airings: &mut Airings, step: &mut Step, callback: &Callback) {
-    let Callback { sdk_app_id, task_id, news, at } = callback;
-    airings.tasks.on_callback(*sdk_app_id, task_id, *news, step.now);
-    let Some(task) = airings.tasks.find(*sdk_app_id, task_id) else { return };
-    let Some(airing) = airings.get(&task.key) else { return };
-    let is_current = airing.occurrence.task_id.as_ref() == Some(task_id);
-    if *news == TaskNews::Started && is_current && airing.occurrence.confirmed_at.is_none() {
-        let next = Occurrence { confirmed_at: Some(*at), ..airing.occurrence.clone() };
-        airings.update(step, next);
-    }
 }
 
 /// Decides about unknown tasks for which no answer is awaited any more. What the ledger cannot say now is asked again.
@@ -100,7 +88,7 @@ pub(super) fn place_unknown(airings: &mut Airings, orphans: &mut Orphans, step: 
 fn take_out(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, task_id: &str) {
     orphans.may_group = true;
     for callback in orphans.placed(step, task_id) {
-        confirm(airings, step, &callback);
+        evidence::on_known_task(airings, step, &callback);
     }
 }
 

@@ -16,7 +16,9 @@ use super::tasks::Tasks;
 use super::write::Write;
 use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
-use crate::trtc::advice::SecretPlaces;
+
+/// While something is on air there is a step at each look. After a longer pause, that it was not seen meanwhile says nothing.
+const STALL: SignedDuration = SignedDuration::from_secs(60);
 
 /// All of them.
 pub(super) struct Airings {
@@ -25,8 +27,6 @@ pub(super) struct Airings {
     pub(super) tasks: Tasks,
     /// Why no start may leave, if none may.
     pub(super) held: Option<MissedReason>,
-    /// Where the secrets are kept, for advice.
-    pub(super) secrets: SecretPlaces,
     last_step: Timestamp,
 }
 
@@ -38,7 +38,6 @@ impl Airings {
             occupancy: Occupancy::default(),
             tasks: Tasks::new(rate),
             held: None,
-            secrets: SecretPlaces::default(),
             last_step: Timestamp::MIN,
         }
     }
@@ -160,7 +159,7 @@ impl Airings {
                 notice.add_hint(&next, retry_after);
             }
             if matches!(next.state, State::Waiting { .. }) {
-                airing.told_slow = notice.add_slow(&next, &event, airing.told_slow.take(), self.secrets);
+                airing.told_slow = notice.add_slow(&next, &event, airing.told_slow.take(), self.tasks.secrets);
             }
             step.notices.push(notice);
         }
@@ -304,6 +303,9 @@ impl Airings {
         if step.now < self.last_step {
             self.clock_went_back(step.now);
         }
+        if step.now.duration_since(self.last_step) >= STALL {
+            self.tasks.watch_anew(step.now);
+        }
         self.last_step = step.now;
         let events: Vec<_> = self.iter().filter_map(|airing| airing.event_of_time(self.held, step.now)).collect();
         for (key, event) in events {
@@ -328,10 +330,10 @@ impl Airings {
         let event = match (&airing.occurrence.state, task.phase) {
             // It hands over to itself, and its stop was answered.
             (State::Waiting { why: WaitReason::Restart, .. }, _) if action == TaskStep::Stop => Event::RoomFree,
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.was_stopped => {
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.stop_wanted_at.is_some() => {
                 Event::StopSettled { at, verified }
             }
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at },
+            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at, was_seen: task.was_seen },
             _ => return,
         };
         self.transition(step, &task.key, event);

@@ -9,13 +9,14 @@ use super::airings::Airings;
 use super::call_report::CallReport;
 use super::candidates::{Candidate, Finding};
 use super::endpoint::Endpoint;
+use super::evidence;
 use super::notice::Level;
 use super::orphans::Orphans;
 use super::server_clock::describe_offset;
 use super::step::{Call, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Key, NotSent, Orphan, Remedy, State, TaskStep, Verdict, classify, describe_fault, remedy};
-use crate::trtc::callback::TaskNews;
+use crate::trtc::callback::{Callback, TaskNews};
 use crate::trtc::error::{Class, classify as classify_fault};
 use crate::trtc::{Answer, Success};
 
@@ -58,9 +59,7 @@ pub(super) fn on_report(
         }
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
             apply_remedy(endpoint, step, &answer, (sent_at, answered_at));
-            if let Some(task) = airings.tasks.answered(step, row, action, (sent_at, answered_at), &answer) {
-                airings.apply_task(step, &task, action);
-            }
+            evidence::on_task_answered(airings, step, (row, action), (sent_at, answered_at), &answer);
         }
     }
 }
@@ -185,7 +184,15 @@ fn on_start_answered(airings: &mut Airings, orphans: &mut Orphans, step: &mut St
         airings.tasks.add(step, &before, task_id.clone(), *bound, media_end);
         if has_ended {
             // The callback of its end came first: it is described at once.
-            airings.tasks.on_callback(before.playout.destination.sdk_app_id, &task_id, TaskNews::Stopped, step.now);
+            airings.tasks.on_callback(
+                step,
+                &Callback {
+                    sdk_app_id: before.playout.destination.sdk_app_id,
+                    task_id: task_id.clone(),
+                    news: TaskNews::Stopped,
+                    at: step.now,
+                },
+            );
         }
     }
     let is_exists = judgement.verdict == Verdict::Exists;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::occurrence::{Event, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, WaitReason, is_paced};
+use crate::occurrence::{
+    Event, Failure, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, UNSEEN_LOSSES_MAX, WaitReason, is_paced,
+};
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// How much it matters.
@@ -129,6 +131,12 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
                 format!("lost: it has vanished {} times within minutes, and is tried once a minute from now", HEALS_FAST + 1);
             (Level::Error, text)
         }
+        WaitReason::Restart if !was_tried && occurrence.unseen_losses == UNSEEN_LOSSES_MAX => {
+            let text = format!(
+                "has vanished {UNSEEN_LOSSES_MAX} times before it was seen on air: can its media be fetched? It is put on air again"
+            );
+            (Level::Error, text)
+        }
         WaitReason::Restart if !was_tried => {
             (Level::Warning, "vanished, and is put on air again where it would be by now".to_owned())
         }
@@ -161,6 +169,9 @@ fn on_air(occurrence: &Occurrence, place: &str) -> String {
 
 fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
     let text = format!("{} ({})", outcome.name(), outcome.reason());
+    // It may sound as if it had been on air, and nobody saw it there.
+    let note = occurrence.evidence_note();
+    let text = note.map_or(text.clone(), |note| format!("{text}, {note}"));
     match outcome {
         Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
             if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() =>
@@ -180,7 +191,7 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
         | Outcome::CutPreempted
         | Outcome::CutRemoved
         | Outcome::CutEdited
-        | Outcome::Skipped(_) => (Level::Info, text),
+        | Outcome::Skipped(_) => (if note.is_some() { Level::Warning } else { Level::Info }, text),
         Outcome::EndedUnverified => {
             let why = match (&occurrence.task_id, occurrence.adopted) {
                 (Some(task_id), Some(_)) => {
@@ -188,14 +199,21 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
                 }
                 _ => "nobody could verify that it is off the air".to_owned(),
             };
-            (Level::Error, format!("{text}: {why}; room {}, robot {}", occurrence.playout.room, occurrence.playout.robot))
+            let (room, robot) = (&occurrence.playout.room, &occurrence.playout.robot);
+            let fault = occurrence.task_fault.as_ref();
+            let fault = fault.map_or(String::new(), |fault| format!("; {} failed: {}", fault.step.action().name(), fault.words()));
+            (Level::Error, format!("{text}: {why}; room {room}, robot {robot}{fault}"))
         }
         Outcome::Failed(_) => {
             let doubt = if occurrence.was_in_doubt { "; an attempt without an answer may be on air all the same" } else { "" };
             let attempts =
                 if occurrence.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", occurrence.attempts) };
             // The code is the reason already.
-            let why = occurrence.fault.as_ref().map_or("no answer was recorded", |fault| fault.message.as_str());
+            let unknown = match outcome {
+                Outcome::Failed(Failure::Lost) => "it vanished, and was off the air at its end",
+                _ => "no answer was recorded",
+            };
+            let why = occurrence.fault.as_ref().map_or(unknown, |fault| fault.message.as_str());
             (Level::Error, format!("{text} after {attempts}: {why}{doubt}"))
         }
         Outcome::Missed(_) if occurrence.count > 1 => (Level::Error, format!("{text}: {} occurrences", occurrence.count)),

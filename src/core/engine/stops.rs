@@ -107,7 +107,10 @@ fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key) -> Option<String>
             airings.transition(step, key, cut);
             what
         }
-        State::Stopping { .. } => "stopping already".to_owned(),
+        State::Stopping { .. } => {
+            let states = airings.tasks.stop_states(key).join("; ");
+            if states.is_empty() { "stopping already".to_owned() } else { format!("stopping already: {states}") }
+        }
         State::Waiting { .. } => {
             airings.transition(step, key, cut);
             "was waiting for another attempt, and is not started again".to_owned()

@@ -9,18 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::call_report::Blocker;
 use super::notice::Level;
 use super::step::{Call, Step};
-use super::task_state::{HandOver, TaskState};
+use super::task_notices::{self, ToldFaults};
+use super::task_state::{HandOver, TaskState, fault_kind, is_task, is_worth_a_write};
 use super::write::Write;
-use crate::occurrence::{End, Key, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
+use crate::occurrence::{End, Key, Look, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
 use crate::trtc::Answer;
-use crate::trtc::callback::TaskNews;
+use crate::trtc::advice::SecretPlaces;
+use crate::trtc::callback::{Callback, TaskNews};
 use crate::trtc::limiter::{Priority, StopClass};
 
 /// Each task on air is described this often, unless there are very many.
 const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
-
-/// How long the vendor may try to pull the media after it said that it could not.
-const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// All of them that are not known to be gone.
 pub(super) struct Tasks {
@@ -29,11 +28,21 @@ pub(super) struct Tasks {
     of_key: HashMap<Key, Vec<i64>>,
     of_target: HashMap<Target, Vec<i64>>,
     rate: u32,
+    told: ToldFaults,
+    /// Where the secrets are kept, for advice.
+    pub(super) secrets: SecretPlaces,
 }
 
 impl Tasks {
     pub(super) fn new(rate: u32) -> Tasks {
-        Tasks { rows: BTreeMap::new(), of_key: HashMap::new(), of_target: HashMap::new(), rate }
+        Tasks {
+            rows: BTreeMap::new(),
+            of_key: HashMap::new(),
+            of_target: HashMap::new(),
+            rate,
+            told: ToldFaults::default(),
+            secrets: SecretPlaces::default(),
+        }
     }
 
     /// 30 s, stretched so that all describes together take at most half of the limit.
@@ -64,10 +73,18 @@ impl Tasks {
             phase: TaskPhase::Watched { missing_since: None },
             next_at: step.now,
             alerted: false,
-            was_stopped: false,
+            stop_wanted_at: None,
+            seen_at: step.now,
+            watched_from: step.now,
+            was_seen: false,
+            is_unseen: false,
+            unpulled_at: None,
+            stop_fault: None,
+            describe_fault: None,
+            look: Look::NotNext,
         };
         step.write(Write::AddTask(Box::new(task.clone())));
-        task.next_at = task.first_watch(self.watch_period());
+        task.next_at = task.first_watch();
         self.insert(task);
     }
 
@@ -81,8 +98,8 @@ impl Tasks {
         let interval = self.watch_period() / count;
         let mut at = now;
         for state in self.rows.values_mut() {
-            state.task.next_at = now;
-            if matches!(state.task.phase, TaskPhase::Watched { .. }) {
+            state.task.take_over(now);
+            if state.task.is_watched() {
                 state.task.next_at = at;
                 at += interval;
             }
@@ -99,16 +116,24 @@ impl Tasks {
         let state = self.rows.remove(&row)?;
         forget(&mut self.of_key, &state.task.key, row);
         forget(&mut self.of_target, &target(&state.task), row);
+        let kinds = || self.rows.values().map(|state| fault_kind(&state.task));
+        self.told.keep(|kind| kinds().any(|other| other == Some(kind)));
         Some(state)
     }
 
     /// The clock was set, and the cloud counts on.
     pub(super) fn clock_moved(&mut self, step: &mut Step, by: SignedDuration) {
+        self.watch_anew(step.now);
         for state in self.rows.values_mut() {
             let Some(bound) = state.task.bound else { continue };
             state.task.bound = bound.checked_add(by).ok();
             write(step, state);
         }
+    }
+
+    /// That a task was not seen before now says nothing.
+    pub(super) fn watch_anew(&mut self, now: Timestamp) {
+        self.rows.values_mut().for_each(|state| state.task.watched_from = now);
     }
 
     /// The clock was set back.
@@ -123,7 +148,7 @@ impl Tasks {
     pub(super) fn stop_overrunning(&mut self, step: &mut Step, occurrence: &Occurrence) {
         let now = step.now;
         let is_over = |task: &Task| task.media_end.is_some_and(|end| end <= now) && task.key != occurrence.key;
-        let watched = |task: &Task| matches!(task.phase, TaskPhase::Watched { .. }) && task.robot == occurrence.playout.robot;
+        let watched = |task: &Task| task.is_watched() && task.robot == occurrence.playout.robot;
         self.stop_where(step, |task| is_over(task) && watched(task), true);
     }
 
@@ -131,7 +156,7 @@ impl Tasks {
     pub(super) fn robot_is_busy(&self, occurrence: &Occurrence) -> bool {
         let app = occurrence.playout.destination.sdk_app_id;
         let same_robot = |task: &Task| task.robot == occurrence.playout.robot && task.destination.sdk_app_id == app;
-        let is_earlier = |task: &Task| task.key != occurrence.key || !matches!(task.phase, TaskPhase::Watched { .. });
+        let is_earlier = |task: &Task| task.key != occurrence.key || !task.is_watched();
         self.rows.values().any(|state| is_earlier(&state.task) && same_robot(&state.task))
     }
 
@@ -210,6 +235,11 @@ impl Tasks {
         }
     }
 
+    /// The task of that row, if it is not gone.
+    pub(super) fn get(&self, row: i64) -> Option<&Task> {
+        self.rows.get(&row).map(|state| &state.task)
+    }
+
     /// The task of that id and application, if it is not gone.
     pub(super) fn find(&self, sdk_app_id: u64, task_id: &str) -> Option<&Task> {
         self.rows.values().map(|state| &state.task).find(|task| is_task(task, sdk_app_id, task_id))
@@ -224,21 +254,35 @@ impl Tasks {
         write(step, &state);
     }
 
-    /// A callback says something about a task: it is described now, and not half a minute later.
-    pub(super) fn on_callback(&mut self, sdk_app_id: u64, task_id: &str, news: TaskNews, now: Timestamp) {
-        for state in self.rows.values_mut().filter(|state| is_task(&state.task, sdk_app_id, task_id)) {
-            state.unpulled = match news {
-                TaskNews::Started => None,
-                TaskNews::StartFailed => state.unpulled.or(Some(now)),
-                TaskNews::StartAgain | TaskNews::Stopped => state.unpulled,
-            };
-            if matches!(state.task.phase, TaskPhase::Watched { .. } | TaskPhase::Verifying { .. }) {
-                state.task.next_at = state.task.next_at.min(now);
-            }
-        }
+    /// How far the stops of an occurrence's tasks have come, in words.
+    pub(super) fn stop_states(&self, key: &Key) -> Vec<String> {
+        let rows = self.of_key.get(key).into_iter().flatten().filter_map(|row| self.rows.get(row));
+        rows.filter_map(|state| task_notices::stop_state(&state.task, self.secrets)).collect()
     }
 
-    /// Takes in an answer. Returns the task when something became of it that its occurrence must know.
+    /// A callback says something about a task: it is described now, and not half a minute later. Returns whether it is newer than
+    /// what is known of its media.
+    pub(super) fn on_callback(&mut self, step: &mut Step, callback: &Callback) -> bool {
+        let Callback { sdk_app_id, task_id, news, at } = callback;
+        let mut is_news = false;
+        for state in self.rows.values_mut().filter(|state| is_task(&state.task, *sdk_app_id, task_id)) {
+            let before = (state.task.unpulled_at, state.task.was_seen);
+            match news {
+                TaskNews::Started => state.media_is_pulled(step, *at),
+                TaskNews::StartFailed => is_news |= state.media_is_not_pulled(step, *at),
+                TaskNews::StartAgain | TaskNews::Stopped => {}
+            }
+            if (state.task.unpulled_at, state.task.was_seen) != before {
+                write(step, state);
+            }
+            if matches!(state.task.phase, TaskPhase::Watched { .. } | TaskPhase::Verifying { .. }) {
+                state.task.next_at = state.task.next_at.min(step.now);
+            }
+        }
+        is_news
+    }
+
+    /// Takes in an answer. Returns the task, and whether something became of it that its occurrence must know.
     pub(super) fn answered(
         &mut self,
         step: &mut Step,
@@ -246,7 +290,7 @@ impl Tasks {
         action: TaskStep,
         times: (Timestamp, Timestamp),
         answer: &Answer,
-    ) -> Option<Task> {
+    ) -> Option<(Task, bool)> {
         let period = self.watch_period();
         let state = self.rows.get_mut(&row)?;
         match action {
@@ -256,35 +300,56 @@ impl Tasks {
             }
             TaskStep::Describe => state.describing = false,
         }
-        let before = state.task.phase;
-        state.task.take(action.answered(answer), period, step.now);
-        // A describe that changed nothing is not worth a row.
-        if action == TaskStep::Describe && state.task.phase == before {
-            return None;
-        }
-        let attempt = match before {
-            TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. } => tries.max(1),
-            TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => 1,
-        };
-        let (call, task) = (step.numbers.next_call(), Box::new(state.task.clone()));
-        step.write(Write::Called { call, task, action: action.action(), attempt, times, answer: answer.clone() });
-        write(step, state);
+        let before = state.task.clone();
+        state.task.answered(action, answer, period, step.now);
         let task = state.task.clone();
+        // A describe that changed nothing is not worth a row.
+        let has_changed = action == TaskStep::Stop || task.phase != before.phase;
+        if has_changed {
+            let attempt = match before.phase {
+                TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. } => tries.max(1),
+                TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => 1,
+            };
+            let (call, row) = (step.numbers.next_call(), Box::new(task.clone()));
+            step.write(Write::Called { call, task: row, action: action.action(), attempt, times, answer: answer.clone() });
+        }
+        if has_changed || is_worth_a_write(&before, &task) {
+            write(step, state);
+        }
+        self.tell_answer(step, action, &before, &task, answer);
         if task.is_gone() {
             self.remove(row);
         }
-        Some(task)
+        Some((task, has_changed))
+    }
+
+    /// Says what is new in an answer.
+    fn tell_answer(&mut self, step: &mut Step, action: TaskStep, before: &Task, task: &Task, answer: &Answer) {
+        match (action, action.answered(answer)) {
+            (TaskStep::Stop, TaskEvent::Failed(_)) => task_notices::stop_failed(step, (before, task), answer, self.secrets),
+            (TaskStep::Stop, _) => task_notices::stop_accepted(step, before),
+            (TaskStep::Describe, TaskEvent::Failed(_)) => self.told.look_failed(step, task, self.secrets),
+            (TaskStep::Describe, _) if before.describe_fault.is_some() || before.is_unseen => {
+                let kind = fault_kind(before);
+                let is_last = !self.rows.values().any(|state| fault_kind(&state.task) == kind && kind.is_some());
+                self.told.seen_again(step, before, is_last);
+            }
+            (TaskStep::Describe, _) => {}
+        }
     }
 
     /// Decides what is to be sent now. Returns the tasks that their bound settled.
     pub(super) fn act_on_time(&mut self, step: &mut Step) -> Vec<Task> {
         let now = step.now;
         let mut settled = Vec::new();
+        let period = self.watch_period();
         for state in self.rows.values_mut() {
-            let (id, key) = (&state.task.task_id, &state.task.key);
-            if state.unpulled.take_if(|since| now.duration_since(*since) >= PULL_PATIENCE).is_some() {
-                let text = format!("TRTC cannot pull the media of task {id}: can its URL be reached from there?");
-                step.notify_of(key, Level::Error, text);
+            if state.pull_alert_at.take_if(|at| *at <= now).is_some() {
+                task_notices::unpulled(step, &state.task, Level::Error);
+            }
+            if state.task.unseen_due(period, now) {
+                self.told.unseen(step, &state.task, self.secrets);
+                write(step, state);
             }
             if state.is_busy() || state.owed.is_some() || state.task.next_at > now {
                 continue;
@@ -292,9 +357,7 @@ impl Tasks {
             state.owed = state.task.due(now);
             let alerts = state.task.alert_due(now);
             if alerts {
-                let text =
-                    format!("task {} is not verified off the air a minute after its end; ingestd keeps trying", state.task.task_id);
-                step.notify_of(&state.task.key, Level::Error, text);
+                task_notices::not_stopped(step, &state.task, self.secrets);
             }
             if alerts || state.task.is_gone() {
                 write(step, state);
@@ -333,17 +396,14 @@ impl Tasks {
     /// When the next one is to be described, stopped or told of.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let described = self.rows.values().filter(|state| !state.is_busy()).map(|state| state.task.next_at);
-        let unpulled = self.rows.values().filter_map(|state| Some(state.unpulled? + PULL_PATIENCE));
-        described.chain(unpulled).min()
+        let period = self.watch_period();
+        let told = self.rows.values().flat_map(|state| [state.pull_alert_at, state.task.unseen_at(period)]).flatten();
+        described.chain(told).min()
     }
 }
 
 fn write(step: &mut Step, state: &TaskState) {
     step.write(Write::UpdateTask(Box::new(state.task.clone())));
-}
-
-fn is_task(task: &Task, sdk_app_id: u64, task_id: &str) -> bool {
-    task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id
 }
 
 fn target(task: &Task) -> Target {

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::answer::{apply_answer, apply_not_sent, pace_of_exists, wait_for_fix};
 use super::loss::apply_loss;
 use super::{
-    Adopted, End, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, Replaced, SkippedReason, State, Verdict,
-    WaitReason,
+    Adopted, End, Evidence, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, Replaced, SkippedReason,
+    State, Verdict, WaitReason,
 };
 use crate::schedule::Late;
 
@@ -71,6 +71,8 @@ pub enum Event {
     Gone {
         /// When it was first seen gone.
         at: Timestamp,
+        /// Whether anybody said before that it runs, beside the answer that accepted it.
+        was_seen: bool,
     },
     /// Its task's stop succeeded, or was given up.
     StopSettled {
@@ -196,7 +198,10 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             Some(_) => State::Stopping { outcome },
             None => finish(&mut next, outcome, now),
         },
-        (State::OnAir, Event::Gone { at }) => apply_loss(&mut next, at, now),
+        (State::OnAir, Event::Gone { at, was_seen }) => {
+            next.unseen_losses = if was_seen { 0 } else { next.unseen_losses.saturating_add(1) };
+            apply_loss(&mut next, at, now)
+        }
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
             let is_end = outcome.name() == "ended";
             let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
@@ -206,7 +211,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::OnAir, Event::StopSettled { at, verified }) => {
             finish(&mut next, if verified { Outcome::EndedMedia } else { Outcome::EndedUnverified }, at)
         }
-        (State::Stopping { outcome }, Event::Gone { at }) => finish(&mut next, outcome.clone(), at),
+        (State::Stopping { outcome }, Event::Gone { at, .. }) => finish(&mut next, outcome.clone(), at),
         // What waits, is on air or is stopping goes on unchanged.
         (state @ (State::Waiting { .. } | State::OnAir | State::Stopping { .. }), Event::Recovered) => state.clone(),
         (state, event) => return Err(IllegalTransition { state: state.name(), event: format!("{event:?}") }),
@@ -263,6 +268,7 @@ fn ended(occurrence: &Occurrence) -> Outcome {
 pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
     next.restarts += u32::from(next.on_air_at.is_some());
     next.on_air_at.get_or_insert(now);
+    next.evidence.get_or_insert(Evidence::Unseen);
     next.lost_at = None;
     next.in_doubt = false;
     next.exists_since = None;
@@ -288,14 +294,19 @@ fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
         Some(from @ (Adopted::FromWaiting | Adopted::FromRestart)) => {
             next.in_doubt = true;
             if from == Adopted::FromWaiting {
-                next.on_air_at = None;
+                (next.on_air_at, next.evidence) = (None, None);
             } else {
+                // What another's task showed is not known of its own.
+                next.evidence = next.evidence.filter(|evidence| *evidence != Evidence::Confirmed);
                 next.restarts = next.restarts.saturating_sub(1);
                 next.lost_at = Some(now);
             }
             State::Waiting { until: now, why: retry_reason(next) }
         }
-        Some(Adopted::FromOnAir) | None => State::OnAir,
+        Some(Adopted::FromOnAir) | None => {
+            next.evidence = Some(Evidence::Unseen);
+            State::OnAir
+        }
     }
 }
 

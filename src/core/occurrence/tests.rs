@@ -1,6 +1,7 @@
 //! The state machine and the request, row by row.
 
 mod agreement;
+mod evidence;
 mod fixes;
 mod interruptions;
 mod retries;
@@ -226,7 +227,9 @@ fn a_row_that_was_under_way_is_recovered_in_doubt() {
 #[test]
 fn what_the_table_does_not_know_is_refused_by_name() {
     let done = decide(&example(), Event::NotSent(NotSent::Late), at(0)).expect("legal");
-    for event in [Event::Due, Event::End, Event::Recovered, Event::Gone { at: at(1) }, Event::NotSent(NotSent::Late)] {
+    for event in
+        [Event::Due, Event::End, Event::Recovered, Event::Gone { at: at(1), was_seen: true }, Event::NotSent(NotSent::Late)]
+    {
         assert_eq!(decide(&done, event, at(2)).expect_err("an outcome is final").state, "done");
     }
     assert_eq!(

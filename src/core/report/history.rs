@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::plan::place;
 use super::table::Table;
 use super::time::instant;
-use crate::occurrence::{Occurrence, State};
+use crate::occurrence::{Evidence, Occurrence, State, TaskStep};
 
 /// One row as programs read it. The keys and their order are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +46,10 @@ pub struct HistoryObject {
     pub task_id: Option<String>,
     /// When a callback said that it plays; null where callbacks are off, or none came.
     pub confirmed_at: Option<String>,
+    /// What shows that it was on air: `confirmed` (a callback said so), `seen` (a Describe said `InProgress`), `unpulled` (a callback
+    /// said that its media cannot be pulled, and nothing took that back) or `unseen` (its start was accepted, and nothing more was
+    /// said). Null when it never was on air, and in rows of a version that did not record it.
+    pub evidence: Option<&'static str>,
     /// The name of the application.
     pub app: String,
     /// The region.
@@ -64,9 +68,26 @@ pub struct HistoryObject {
     pub error_message: Option<String>,
     /// The RequestId of the last answer.
     pub request_id: Option<String>,
+    /// What the describes of its task fail with, or what its stops failed with last; null when nothing is wrong with them.
+    pub task_fault: Option<TaskFaultObject>,
     /// The generation of the schedule it came from.
     pub generation: i64,
     /// How many occurrences it stands for; more than 1 only for summaries.
+    pub count: u32,
+}
+
+/// `task_fault` of [`HistoryObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TaskFaultObject {
+    /// `stop` or `describe`.
+    pub action: &'static str,
+    /// The vendor's code; null when none came.
+    pub code: Option<String>,
+    /// Its message, or ours.
+    pub message: String,
+    /// When it came first.
+    pub since: String,
+    /// How many times in a row it came. It is written when it is a power of two, so that it may be nearly twice as many.
     pub count: u32,
 }
 
@@ -96,6 +117,7 @@ impl HistoryObject {
             in_doubt: occurrence.was_in_doubt,
             task_id: occurrence.task_id.clone(),
             confirmed_at: occurrence.confirmed_at.map(instant),
+            evidence: occurrence.evidence.map(Evidence::name),
             app: playout.destination.app.clone(),
             region: playout.destination.region.clone(),
             room: playout.room.to_string(),
@@ -105,10 +127,41 @@ impl HistoryObject {
             error_code: occurrence.fault.as_ref().and_then(|fault| fault.code.clone()),
             error_message: error_message(occurrence),
             request_id: occurrence.request_id.clone(),
+            task_fault: occurrence.task_fault.as_ref().map(|fault| TaskFaultObject {
+                action: fault.step.action().word(),
+                code: fault.code.clone(),
+                message: playout.stream.mask(&fault.message),
+                since: instant(fault.since),
+                count: fault.in_a_row,
+            }),
             generation: occurrence.generation,
             count: occurrence.count,
         }
     }
+}
+
+impl TaskFaultObject {
+    /// In one text: `stop: CODE (message)`.
+    fn words(&self) -> String {
+        let TaskFaultObject { action, code, message, .. } = self;
+        match code {
+            Some(code) => format!("{action}: {code} ({message})"),
+            None => format!("{action}: {message}"),
+        }
+    }
+}
+
+/// What is wrong with the requests for its task, in words: `its stop is refused: CODE (message)`.
+pub(super) fn task_fault_words(occurrence: &Occurrence) -> Option<String> {
+    let fault = occurrence.task_fault.as_ref()?;
+    let stopped = occurrence.is_done() && fault.step == TaskStep::Stop;
+    let verb = match (stopped, fault.code.is_some()) {
+        (true, true) => "was refused",
+        (true, false) => "failed",
+        (false, _) => fault.verb(),
+    };
+    let what = if fault.step == TaskStep::Stop { "its stop" } else { "the look at it" };
+    Some(occurrence.playout.stream.mask(&format!("{what} {verb}: {}", fault.words())))
 }
 
 /// The last fault's message. The vendor may quote the URL that it was sent, so the URL is redacted here as everywhere.
@@ -119,11 +172,12 @@ pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
 
 /// The first line of CSV: the keys of [`HistoryObject`].
 pub const CSV_NAMES: &str = "job,start,end,kind,state,outcome,reason,late_ms,first_sent_at,on_air_at,ended_at,attempts,restarts,\
-    in_doubt,task_id,confirmed_at,app,region,room,room_type,robot,stream,error_code,error_message,request_id,generation,count";
+    in_doubt,task_id,confirmed_at,evidence,app,region,room,room_type,robot,stream,error_code,error_message,request_id,task_fault,\
+    generation,count";
 
 impl HistoryObject {
     /// The values under [`CSV_NAMES`]; what is null is empty.
-    pub fn csv(&self) -> [Cow<'_, str>; 27] {
+    pub fn csv(&self) -> [Cow<'_, str>; 29] {
         let text = |text: &Option<String>| Cow::from(text.clone().unwrap_or_default());
         [
             (&self.job).into(),
@@ -142,6 +196,7 @@ impl HistoryObject {
             self.in_doubt.to_string().into(),
             text(&self.task_id),
             text(&self.confirmed_at),
+            self.evidence.unwrap_or_default().into(),
             (&self.app).into(),
             (&self.region).into(),
             (&self.room).into(),
@@ -151,6 +206,7 @@ impl HistoryObject {
             text(&self.error_code),
             text(&self.error_message),
             text(&self.request_id),
+            self.task_fault.as_ref().map(TaskFaultObject::words).unwrap_or_default().into(),
             self.generation.to_string().into(),
             self.count.to_string().into(),
         ]
@@ -187,7 +243,10 @@ fn row(occurrence: &Occurrence) -> [String; 8] {
 /// The outcome with its reason, or else the state.
 pub(super) fn result(occurrence: &Occurrence) -> String {
     match &occurrence.state {
-        State::Done { outcome } => format!("{} ({})", outcome.name(), outcome.reason()),
+        State::Done { outcome } => {
+            let note = occurrence.evidence_note().map(|note| format!(", {note}")).unwrap_or_default();
+            format!("{} ({}){note}", outcome.name(), outcome.reason())
+        }
         State::Waiting { why, .. } => format!("waiting ({})", why.name()),
         State::OnAir => "on air".to_owned(),
         state => state.name().to_owned(),
@@ -236,6 +295,10 @@ fn note(occurrence: &Occurrence) -> String {
     if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() {
         notes.push("no task id".to_owned());
     }
+    if !occurrence.is_done() && occurrence.evidence == Some(Evidence::Unpulled) {
+        notes.push("its media cannot be pulled".to_owned());
+    }
+    notes.extend(task_fault_words(occurrence));
     notes.extend(error_message(occurrence));
     notes.join("; ")
 }

@@ -1,8 +1,8 @@
 //! How the daemon stands, as `status` shows it: the JSON object of the contract, and the text for people. Both are made
 //! of the same plain values, from a running daemon or from the ledger alone. Does not know where the values come from.
 
-pub(super) mod advice;
 mod health;
+mod task_reasons;
 mod text;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
-use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task};
+use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
 use crate::plan::pauses::WithPauses;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
@@ -107,7 +107,7 @@ pub struct StatusObject {
     /// The clock.
     pub clock: ClockObject,
     /// What is on air; null when the ledger cannot be read.
-    pub on_air: Option<Vec<HistoryObject>>,
+    pub on_air: Option<Vec<OnAirObject>>,
     /// What comes next.
     pub next: Option<Vec<PlanObject>>,
     /// Tasks that no occurrence owns, known from callbacks. Null when the ledger cannot be read.
@@ -120,6 +120,36 @@ pub struct StatusObject {
     pub queue: PerAction<Option<usize>>,
     /// Requests that may leave in a second now, at most `rate` of the settings: less while the endpoint rejects that many.
     pub rate: PerAction<Option<usize>>,
+}
+
+/// One of `on_air` of [`StatusObject`]: what `history` prints, and what is known of its newest task.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnAirObject {
+    /// The row. Its `task_fault` says what is wrong with stops and describes.
+    #[serde(flatten)]
+    pub row: HistoryObject,
+    /// How far its stop has come: null when none is wanted, `wanted` until one is accepted, `accepted` until it is seen gone.
+    pub stop: Option<&'static str>,
+    /// When it was last seen on air, if that is too long ago: 90 s, or three watch periods. Null while it is seen.
+    pub unseen_since: Option<String>,
+    /// Since when TRTC cannot pull its media; null when no callback says so.
+    pub unpulled_since: Option<String>,
+}
+
+impl OnAirObject {
+    fn new(row: &Occurrence, tasks: &[Task]) -> OnAirObject {
+        let task = tasks.iter().rfind(|task| task.key == row.key);
+        OnAirObject {
+            row: HistoryObject::new(row),
+            stop: task.and_then(|task| match task.phase {
+                TaskPhase::StopWanted { .. } => Some("wanted"),
+                TaskPhase::Verifying { .. } => Some("accepted"),
+                TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
+            }),
+            unseen_since: task.filter(|task| task.is_unseen).map(|task| instant(task.seen_at)),
+            unpulled_since: task.and_then(|task| task.unpulled_at).map(instant),
+        }
+    }
 }
 
 /// `schedule` of [`StatusObject`].
@@ -195,7 +225,7 @@ impl StatusObject {
             generation: input.generation,
             schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
             clock,
-            on_air: ledger.map(|ledger| objects(&ledger.on_air)),
+            on_air: ledger.map(|ledger| ledger.on_air.iter().map(|row| OnAirObject::new(row, &ledger.tasks)).collect()),
             next,
             orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),

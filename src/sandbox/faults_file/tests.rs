@@ -21,6 +21,7 @@ faults:
   - { delay: 2s }
   - { cold_delay: 150ms }
   - { vanish: 20s }
+  - { action: stop, accept: true }
   - { event: started, late: 20s }
   - { event: failed, repeat: 2 }
   - { event: again, room: lobby, swap: true }
@@ -43,6 +44,7 @@ faults:
         FaultRule::new(FaultEffect::Delay(Duration::from_secs(2))),
         FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150))),
         FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20))),
+        FaultRule::new(FaultEffect::Accept).action(Action::Stop),
         disturb(Disturbance::Late(Duration::from_secs(20))).event(TaskNews::Started),
         disturb(Disturbance::Repeat(2)).event(TaskNews::StartFailed),
         disturb(Disturbance::Swap).event(TaskNews::StartAgain).room("lobby"),

@@ -92,7 +92,7 @@ fn an_edit_that_moves_a_show_leaves_the_doubt_where_it_was() {
         assert_eq!((on_air.state.name(), on_air.replaced), ("on_air", Replaced::Nothing), "{place}");
     }
     // The same of a show that vanished: its task is not where it is now.
-    let lost = happen(&answer(&example(), &accepted(), at(0)), Event::Gone { at: at(100) }, 102);
+    let lost = happen(&answer(&example(), &accepted(), at(0)), Event::Gone { at: at(100), was_seen: true }, 102);
     let mut moved = lost.clone();
     moved.take_edit(Playout { robot: "other".into(), ..lost.playout.clone() }, 2);
     let exists = answer(&happen(&moved, Event::Due, 103), &rejected("FailedOperation.TaskExist"), at(103));

@@ -6,12 +6,12 @@ fn on_air() -> Occurrence {
     answer(&example(), &accepted(), at(0))
 }
 
-fn happen(occurrence: &Occurrence, event: Event, seconds: i64) -> Occurrence {
+pub(super) fn happen(occurrence: &Occurrence, event: Event, seconds: i64) -> Occurrence {
     decide(occurrence, event, at(seconds)).expect("legal")
 }
 
 fn gone(occurrence: &Occurrence, seconds: i64) -> Occurrence {
-    happen(occurrence, Event::Gone { at: at(seconds) }, seconds + 2)
+    happen(occurrence, Event::Gone { at: at(seconds), was_seen: true }, seconds + 2)
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn an_adopted_task_that_no_answer_named_ends_unverified_however_it_ends() {
     let stopping = happen(&adopted(), Event::End, 3600);
     let settled = |verified| happen(&stopping, Event::StopSettled { at: at(3601), verified }, 3602);
     assert_eq!((outcome(&settled(true)), outcome(&settled(false))), (("ended", "unverified"), ("ended", "unverified")));
-    assert_eq!(outcome(&happen(&stopping, Event::Gone { at: at(3601) }, 3602)), ("ended", "unverified"));
-    assert_eq!(outcome(&happen(&adopted(), Event::Gone { at: at(3590) }, 3592)), ("ended", "unverified"));
+    assert_eq!(outcome(&happen(&stopping, Event::Gone { at: at(3601), was_seen: true }, 3602)), ("ended", "unverified"));
+    assert_eq!(outcome(&happen(&adopted(), Event::Gone { at: at(3590), was_seen: true }, 3592)), ("ended", "unverified"));
     let yielding = happen(&adopted(), Event::Yield, 1000);
     assert_eq!(outcome(&happen(&yielding, Event::End, 3600)), ("ended", "unverified"));
     // What was cut was cut, whoever's it was.
@@ -233,7 +233,7 @@ fn an_adopted_task_that_no_answer_named_ends_unverified_however_it_ends() {
 
 #[test]
 fn an_answer_that_names_a_task_makes_the_end_verified_again_and_task_exist_forgets_what_was_adopted() {
-    let lost = happen(&adopted(), Event::Gone { at: at(1000) }, 1002);
+    let lost = happen(&adopted(), Event::Gone { at: at(1000), was_seen: true }, 1002);
     let calling = happen(&lost, Event::Due, 1002);
     let healed = answer(&calling, &accepted(), at(1003));
     let stopping = happen(&healed, Event::End, 3600);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn task() -> Task {
+pub(super) fn task() -> Task {
     Task {
         row: 1,
         task_id: "t-1".into(),
@@ -16,7 +16,15 @@ fn task() -> Task {
         phase: TaskPhase::Watched { missing_since: None },
         next_at: at(30),
         alerted: false,
-        was_stopped: false,
+        stop_wanted_at: None,
+        seen_at: at(0),
+        watched_from: at(0),
+        was_seen: false,
+        is_unseen: false,
+        unpulled_at: None,
+        stop_fault: None,
+        describe_fault: None,
+        look: Look::NotNext,
     }
 }
 
@@ -31,7 +39,7 @@ fn a_task_is_gone_after_two_looks_2_s_apart_and_not_when_young() {
     assert_eq!((task.is_gone(), task.next_at), (false, at(40)));
     task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(40));
     assert_eq!((task.is_gone(), task.next_at), (false, at(42)));
-    task.take(TaskEvent::Failed, PERIOD, at(42));
+    task.take(TaskEvent::Failed(TaskStep::Describe), PERIOD, at(42));
     assert!(!task.is_gone());
     task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(44));
     assert_eq!(task.phase, TaskPhase::Gone { at: at(40), verified: true });
@@ -44,18 +52,23 @@ fn a_stop_is_tried_until_it_is_taken_and_then_verified() {
     assert_eq!(task.next_at, at(100));
     let mut now = 100;
     let mut waits = Vec::new();
-    for _ in 0..10 {
-        assert_eq!(task.due(at(now)), Some(TaskStep::Stop));
-        task.take(TaskEvent::Failed, PERIOD, at(now));
+    let mut last = now;
+    while waits.len() < 10 {
+        let step = task.due(at(now)).expect("it goes on");
+        task.take(TaskEvent::Failed(step), PERIOD, at(now));
         let next = task.next_at.as_second() - at(0).as_second();
-        waits.push(next - now);
+        // From the second minute on it is looked at between two stops.
+        if step == TaskStep::Describe || task.look == Look::NotNext {
+            waits.push(next - last);
+            last = next;
+        }
         now = next;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 30, 60, 60, 60, 60]);
     assert!(task.alert_due(at(now)) && !task.alert_due(at(now)));
     assert_eq!(task.due(at(now)), Some(TaskStep::Stop));
     task.take(TaskEvent::Stopped, PERIOD, at(now));
-    assert_eq!((task.due(task.next_at), task.was_stopped), (Some(TaskStep::Describe), true));
+    assert_eq!((task.due(task.next_at), task.stop_wanted_at), (Some(TaskStep::Describe), Some(at(100))));
     task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(now + 1));
     assert_eq!(task.phase, TaskPhase::Gone { at: at(now), verified: true });
 }
@@ -65,9 +78,9 @@ fn a_loop_that_cannot_be_stopped_is_believed_gone_after_its_bound_once_somebody_
     let mut task = task();
     task.take(TaskEvent::StopWanted, PERIOD, at(4000));
     assert_eq!(task.due(at(4000)), Some(TaskStep::Stop));
-    task.take(TaskEvent::Failed, PERIOD, at(4000));
+    task.take(TaskEvent::Failed(TaskStep::Stop), PERIOD, at(4000));
     assert_eq!(task.due(at(4001)), Some(TaskStep::Stop));
-    task.take(TaskEvent::Failed, PERIOD, at(4001));
+    task.take(TaskEvent::Failed(TaskStep::Stop), PERIOD, at(4001));
     assert_eq!(task.due(at(4003)), None);
     assert_eq!(task.phase, TaskPhase::Gone { at: at(3660), verified: false });
 }
@@ -84,4 +97,165 @@ fn media_is_not_cut_on_the_dot_but_30_s_later() {
     }
     task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(130));
     assert!(task.is_stop_wanted());
+}
+
+const STOP_REFUSED: TaskEvent = TaskEvent::Failed(TaskStep::Stop);
+const LOOK_REFUSED: TaskEvent = TaskEvent::Failed(TaskStep::Describe);
+const RUNS: TaskEvent = TaskEvent::Described(TaskStatus::InProgress);
+const IS_GONE: TaskEvent = TaskEvent::Described(TaskStatus::NotExist);
+
+/// Without a bound, as a live source is.
+fn live() -> Task {
+    Task { bound: None, ..task() }
+}
+
+/// Does what is due, with these answers to stops and describes, until it is gone or the time has come. Returns the stops, as
+/// seconds.
+fn play(task: &mut Task, from: i64, until: i64, stop: TaskEvent, describe: impl Fn(i64) -> TaskEvent) -> Vec<i64> {
+    let (mut now, mut stops) = (from, Vec::new());
+    while now <= until && !task.is_gone() {
+        match task.due(at(now)) {
+            Some(TaskStep::Stop) => {
+                stops.push(now);
+                task.take(stop, PERIOD, at(now));
+            }
+            Some(TaskStep::Describe) => task.take(describe(now), PERIOD, at(now)),
+            None => break,
+        }
+        now = task.next_at.as_second() - at(0).as_second();
+    }
+    stops
+}
+
+#[test]
+fn a_task_is_looked_at_5_s_after_its_start() {
+    assert_eq!(live().first_watch(), at(5));
+    assert_eq!(Task { media_end: Some(at(3)), ..live() }.first_watch(), at(3));
+}
+
+#[test]
+fn a_task_that_is_not_seen_for_90_s_or_three_watch_periods_is_told_once() {
+    for (period, patience) in [(30, 90), (20, 90), (100, 300)] {
+        let period = SignedDuration::from_secs(period);
+        let mut task = live();
+        assert_eq!(task.unseen_at(period), Some(at(patience)), "from its accepting answer");
+        task.take(RUNS, period, at(40));
+        assert_eq!((task.seen_at, task.was_seen), (at(40), true));
+        task.take(LOOK_REFUSED, period, at(70));
+        assert_eq!((task.unseen_at(period), task.unseen_due(period, at(39 + patience))), (Some(at(40 + patience)), false));
+        assert!(task.unseen_due(period, at(40 + patience)) && !task.unseen_due(period, at(41 + patience)));
+        assert_eq!((task.is_unseen, task.unseen_at(period)), (true, None));
+        task.take(RUNS, period, at(500));
+        assert_eq!((task.is_unseen, task.unseen_at(period)), (false, Some(at(500 + patience))));
+    }
+}
+
+#[test]
+fn a_daemon_that_takes_over_has_time_to_look() {
+    let mut task = live();
+    task.take_over(at(5000));
+    assert_eq!((task.seen_at, task.unseen_at(PERIOD)), (at(0), Some(at(5090))));
+    // One that must be stopped is not watched.
+    task.take(TaskEvent::StopWanted, PERIOD, at(5000));
+    assert_eq!(task.unseen_at(PERIOD), None);
+}
+
+#[test]
+fn a_stop_that_nobody_can_verify_is_given_up_after_10_minutes_or_at_the_bound() {
+    for (bound, expected) in [
+        (None, TaskPhase::Gone { at: at(100), verified: false }),
+        (Some(at(160)), TaskPhase::Gone { at: at(160), verified: false }),
+        (Some(at(9000)), TaskPhase::Gone { at: at(100), verified: false }),
+    ] {
+        let mut task = Task { bound, ..task() };
+        task.take(TaskEvent::StopWanted, PERIOD, at(100));
+        let stops = play(&mut task, 100, 5000, TaskEvent::Stopped, |_| LOOK_REFUSED);
+        assert_eq!((stops, task.phase), (vec![100], expected));
+    }
+}
+
+#[test]
+fn a_stop_without_effect_is_sent_again_once_a_minute_and_never_given_up() {
+    for bound in [None, Some(at(160))] {
+        let mut task = Task { bound, ..task() };
+        task.take(TaskEvent::StopWanted, PERIOD, at(100));
+        let stops = play(&mut task, 100, 4000, TaskEvent::Stopped, |_| RUNS);
+        assert!(!task.is_gone() && task.outlives_stop(), "{:?}", task.phase);
+        assert_eq!(&stops[..3], [100, 162, 224], "{stops:?}");
+        assert!(stops.windows(2).all(|pair| (60..=62).contains(&(pair[1] - pair[0]))), "{stops:?}");
+        assert!(task.alert_due(at(4000)), "it should be off the air since a minute");
+        // When nobody says that it runs any more, time decides.
+        let from = task.next_at.as_second() - at(0).as_second();
+        play(&mut task, from, 9000, TaskEvent::Stopped, |_| LOOK_REFUSED);
+        assert!(matches!(task.phase, TaskPhase::Gone { at: ended, verified: false } if ended > at(4000)), "{:?}", task.phase);
+    }
+}
+
+#[test]
+fn the_end_of_a_stop_without_effect_is_the_first_notexist() {
+    let mut task = live();
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    play(&mut task, 100, 5000, TaskEvent::Stopped, |now| if now < 110 { RUNS } else { IS_GONE });
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(116), verified: true });
+    // A stop that had its effect ended it when it was answered, whenever it was asked.
+    let mut task = live();
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    play(&mut task, 100, 5000, TaskEvent::Stopped, |now| if now < 150 { LOOK_REFUSED } else { IS_GONE });
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(100), verified: true });
+    // Of two stops the second had an effect.
+    let mut task = live();
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    play(&mut task, 100, 5000, TaskEvent::Stopped, |now| if now < 163 { RUNS } else { IS_GONE });
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(162), verified: true });
+    // And it was gone by its bound at the latest, if it was not seen after that.
+    let mut task = Task { bound: Some(at(90)), ..task };
+    task.phase = TaskPhase::Verifying { stopped_at: at(100), tries: 1 };
+    task.seen_at = at(60);
+    task.take(IS_GONE, PERIOD, at(101));
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(90), verified: true });
+}
+
+#[test]
+fn a_task_whose_stop_is_refused_for_ever_is_looked_at_and_found_gone() {
+    let mut task = live();
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    let stops = play(&mut task, 100, 5000, STOP_REFUSED, |now| if now < 400 { RUNS } else { IS_GONE });
+    assert_eq!(&stops[..8], [100, 101, 103, 107, 115, 131, 161, 221], "{stops:?}");
+    let TaskPhase::Gone { at: ended, verified: true } = task.phase else { panic!("{:?}", task.phase) };
+    assert!((at(400)..at(470)).contains(&ended), "{ended}");
+    // As long as it is seen, it is not given up, whatever its bound says.
+    let mut task = Task { bound: Some(at(160)), ..live() };
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    play(&mut task, 100, 5000, STOP_REFUSED, |_| RUNS);
+    assert!(!task.is_gone());
+}
+
+#[test]
+fn media_that_should_be_over_is_stopped_if_nobody_can_say_whether_it_runs() {
+    let mut task = Task { media_end: Some(at(100)), ..live() };
+    let mut now = 90;
+    while !task.is_stop_wanted() {
+        assert!(now <= 130, "{:?}", task.phase);
+        task.take(LOOK_REFUSED, PERIOD, at(now));
+        now = task.next_at.as_second() - at(0).as_second();
+    }
+    assert_eq!(now, 130);
+}
+
+#[test]
+fn what_requests_fail_with_is_kept_until_one_succeeds() {
+    let refused = |code: &str| Answer::bare(Err(Fault::Rejected { code: code.to_owned(), message: "no".to_owned() }));
+    let mut task = live();
+    for (second, code, in_a_row) in [(30, "UnauthorizedOperation", 1), (60, "UnauthorizedOperation", 2), (90, "InternalError", 1)] {
+        task.answered(TaskStep::Describe, &refused(code), PERIOD, at(second));
+        let fault = task.describe_fault.clone().expect("it failed");
+        assert_eq!((fault.code.as_deref(), fault.in_a_row), (Some(code), in_a_row));
+    }
+    task.answered(TaskStep::Describe, &Answer::bare(Ok(Success::Described(TaskStatus::InProgress))), PERIOD, at(120));
+    assert_eq!(task.describe_fault, None);
+    task.take(TaskEvent::StopWanted, PERIOD, at(200));
+    task.answered(TaskStep::Stop, &refused("UnsupportedRegion"), PERIOD, at(200));
+    assert_eq!(task.stop_fault.as_ref().map(TaskFault::kind), Some("UnsupportedRegion"));
+    task.answered(TaskStep::Stop, &refused("FailedOperation.TaskFinished"), PERIOD, at(201));
+    assert_eq!(task.stop_fault, None, "it is over, which is what was wanted");
 }

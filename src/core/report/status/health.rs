@@ -2,8 +2,8 @@
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air, and that is not verified |
-//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; a show failed, was missed or ended unverified, and its window closed less than an hour ago |
+//! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air for a minute, and that is not verified |
+//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; a show that should be on air now was missed; one is on air that cannot be stopped from here; the stop of one is refused, from the first refusal; one has not been seen on air for 90 s or three watch periods, or cannot be looked at until somebody fixes something; TRTC cannot pull the media of one; one vanished twice before it was seen; a show failed, was missed, ended unverified or was never seen on air, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -15,16 +15,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::super::history::{error_message, result};
-use super::{DaemonView, LedgerView, StatusInput};
+use super::{DaemonView, LedgerView, StatusInput, task_reasons};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{LoopStatus, describe_offset};
-use crate::occurrence::{End, Key, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase, WaitReason};
+use crate::occurrence::{End, Key, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, WaitReason};
 
 /// How long trouble that is over still counts.
 const ECHO: SignedDuration = SignedDuration::from_hours(1);
-
-/// A stop takes a few seconds; what takes longer is a fault. The daemon raises its alert then too.
-const STOP_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Reasons of one kind that are listed one by one.
 const ALIKE_MAX: usize = 5;
@@ -72,7 +69,11 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
         Err(error) => failing.push(format!("the ledger cannot be read: {error}")),
         Ok(ledger) => {
             failing.extend(few(ledger.trouble.iter().filter_map(|row| failing_start(row, ledger, input.now)).collect()));
-            failing.extend(few(ledger.on_air.iter().filter_map(|row| overrun(row, ledger, input.now)).collect()));
+            failing.extend(few(task_reasons::overruns(ledger, input.now)));
+            degraded.extend(few(task_reasons::refused_stops(ledger, input.now)));
+            degraded.extend(few(task_reasons::unseen(ledger)));
+            degraded.extend(task_reasons::unpulled(ledger));
+            degraded.extend(few(ledger.on_air.iter().filter_map(task_reasons::vanishing).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
             degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
@@ -169,25 +170,6 @@ fn is_wanted(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> bool {
         End::Never => true,
     };
     is_open && !ledger.on_air.iter().any(|other| other.key.job == row.key.job && other.key.start > row.key.start)
-}
-
-/// A show that should be off the air, and is not known to be.
-fn overrun(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
-    let owed_since = ledger.tasks.iter().filter(|task| task.key == row.key).filter_map(stop_owed_since).min();
-    let since = match (&row.state, row.end) {
-        (State::Stopping { .. }, _) => owed_since?,
-        (State::OnAir, End::Planned(end)) => end,
-        _ => return None,
-    };
-    let is_late = now.duration_since(since) >= STOP_PATIENCE;
-    is_late.then(|| format!("`{}` should be off the air since {since:.0} and is not known to be", row.key.job))
-}
-
-fn stop_owed_since(task: &Task) -> Option<Timestamp> {
-    match task.phase {
-        TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. } => Some(since),
-        TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
-    }
 }
 
 fn orphan(orphan: &Orphan) -> String {

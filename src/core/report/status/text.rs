@@ -5,18 +5,18 @@ use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::history::{error_message, result, short};
+use super::super::history::{error_message, result, short, task_fault_words};
 use super::super::plan::place;
 use super::super::table::Table;
 use super::super::time::local;
-use super::advice::advice;
 use super::{DaemonView, LedgerView, StatusInput, assess_health, warnings};
+use crate::advice::row_advice;
 use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
-use crate::occurrence::{End, Occurrence, State};
+use crate::occurrence::{End, Occurrence, State, TaskPhase};
 use crate::plan::{self, pauses::WithPauses};
 use crate::trtc::Repeat;
-use crate::trtc::advice::{SecretPlaces, advice_on_code};
+use crate::trtc::advice::SecretPlaces;
 
 /// Rows of trouble that the text shows; the rest is counted.
 const TROUBLE_SHOWN: usize = 10;
@@ -103,7 +103,7 @@ fn on_air(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
     columns(ledger.on_air.iter().map(|row| {
         let room = place(Some(&row.playout.destination.app), &row.playout.room);
         let since = row.on_air_at.map(|at| format!("since {}", clock(at, now))).unwrap_or_default();
-        [row.key.job.to_string(), room, since, left(row, now), bound(row, ledger, now)]
+        [row.key.job.to_string(), room, since, left(row, ledger, now), bound(row, ledger, now)]
     }))
 }
 
@@ -114,9 +114,15 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// How long it still runs.
-fn left(row: &Occurrence, now: Timestamp) -> String {
+fn left(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     if let State::Stopping { .. } = row.state {
-        return "is stopping".to_owned();
+        let task = ledger.tasks.iter().rfind(|task| task.key == row.key);
+        return match task.map(|task| (task.phase, task.outlives_stop(), &task.stop_fault)) {
+            Some((TaskPhase::StopWanted { .. }, false, Some(fault))) => format!("is stopping: its stop {}", fault.verb()),
+            Some((_, true, _)) => "is stopping: its stop was accepted, and it still plays".to_owned(),
+            Some((TaskPhase::Verifying { .. }, ..)) => "is stopping: its stop was accepted, and it is not seen gone yet".to_owned(),
+            _ => "is stopping".to_owned(),
+        };
     }
     match row.end {
         End::Planned(end) if end <= now => format!("should have ended at {}", clock(end, now)),
@@ -164,15 +170,12 @@ fn trouble(ledger: &LedgerView, now: Timestamp, secrets: SecretPlaces) -> Vec<St
     let mut lines = Vec::new();
     for row in ledger.trouble.iter().take(TROUBLE_SHOWN) {
         let times = if row.count > 1 { format!(", {} times", row.count) } else { String::new() };
-        let message = error_message(row).map(|message| format!(": {message}")).unwrap_or_default();
+        let message = error_message(row).or_else(|| task_fault_words(row));
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
         let room = place(Some(&row.playout.destination.app), &row.playout.room);
         let (start, job) = (clock(row.key.start, now), &row.key.job);
         lines.push(format!("{start}  {job}  {room}  {}{times}{message}", result(row)));
-        let advice = match &row.state {
-            State::Done { outcome } => advice(outcome, secrets),
-            _ => row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?, secrets)),
-        };
-        lines.extend(advice.map(|advice| format!("    {advice}")));
+        lines.extend(row_advice(row, secrets).map(|advice| format!("    {advice}")));
     }
     if let more @ 1.. = ledger.trouble.len().saturating_sub(TROUBLE_SHOWN) {
         lines.push(format!("and {more} more: see `ingestd history`"));

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::history::{error_message, result, short};
-use super::super::status::advice::advice;
+use super::super::history::{error_message, result, short, task_fault_words};
 use super::{clock, moment};
+use crate::advice::row_advice;
 use crate::engine::RecordedRetry;
-use crate::occurrence::{Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
-use crate::trtc::advice::{SecretPlaces, advice_on_code};
+use crate::occurrence::{Evidence, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
+use crate::trtc::advice::SecretPlaces;
 
 /// What the ledger has about a job: as much as the answer needs.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +94,13 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
         let code = fault.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
         lines.push(format!("last error: {code}{}", error_message(row).unwrap_or_default()));
     }
+    if let (Some(words), Some(fault)) = (task_fault_words(row), &row.task_fault) {
+        let count = if fault.in_a_row == 1 { "once".to_owned() } else { format!("{} times", fault.in_a_row) };
+        lines.push(format!("{words}, {count} since {}", clock(zone.to_datetime(fault.since))));
+    }
+    if !row.is_done() && row.evidence == Some(Evidence::Unpulled) {
+        lines.push("TRTC cannot pull its media".to_owned());
+    }
     lines.extend(row_advice(row, secrets).map(|advice| format!("what to do: {advice}")));
     let open: Vec<_> = doubts.iter().filter(|doubt| doubt.key == row.key).collect();
     if row.in_doubt {
@@ -110,16 +117,6 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
 /// What gave it another chance, a line each.
 pub(super) fn retries(retries: &[RecordedRetry], zone: &TimeZone) -> impl Iterator<Item = String> {
     retries.iter().map(|RecordedRetry { at, who, why }| format!("tried again at {} by {who}: {why}", clock(zone.to_datetime(*at))))
-}
-
-fn row_advice(row: &Occurrence, secrets: SecretPlaces) -> Option<String> {
-    match &row.state {
-        State::Done { outcome } => advice(outcome, secrets),
-        State::Waiting { .. } | State::Calling => {
-            row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?, secrets))
-        }
-        State::Armed | State::OnAir | State::Stopping { .. } => None,
-    }
 }
 
 fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
@@ -141,11 +138,20 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
         State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
         State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", time(*until)),
         State::OnAir => span,
-        State::Stopping { .. } => format!("{span}, and stopping"),
+        State::Stopping { .. } => format!("{span}, and stopping: it is not known to be off the air"),
         State::Done { outcome } => match cause(outcome) {
-            cause if row.on_air_at.is_some() => format!("{span}; {cause}"),
+            cause if row.on_air_at.is_some() => format!("{span}; {cause}{}", unseen(row)),
             cause => cause.to_owned(),
         },
+    }
+}
+
+/// What is to be said beside the cause, where nobody saw it on air.
+fn unseen(row: &Occurrence) -> &'static str {
+    match row.evidence.filter(|_| row.evidence_note().is_some()) {
+        Some(Evidence::Unpulled) => "; but TRTC said that it cannot pull its media, and never took that back",
+        Some(Evidence::Unseen) => "; but only the answer to its start says that it was on air",
+        Some(Evidence::Confirmed | Evidence::Seen) | None => "",
     }
 }
 
