@@ -2,6 +2,7 @@
 //! simulation finds by chance is played here on purpose, to the millisecond.
 
 mod callbacks;
+mod clock;
 mod edits;
 mod evidence;
 mod faults;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ingestd::clock::Clock;
+use ingestd::clock::Clock as _;
 use ingestd::daemon::{Daemon, Handle};
 use ingestd::engine::{Command, DaemonOptions, Generation, LoopStatus, Order, PastGeneration, Prepared, Reply, SecretsRead};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
@@ -18,7 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+
+use crate::clock::StoryClock;
 
 /// The day of every story.
 const DAY: &str = "2026-12-01";
@@ -27,69 +28,6 @@ const DAY: &str = "2026-12-01";
 pub(crate) fn at(time: &str) -> Timestamp {
     let time = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
     format!("{DAY}T{time}Z").parse().expect("an instant")
-}
-
-/// A clock that a story sets.
-#[derive(Clone)]
-pub(crate) struct StoryClock {
-    origin: Instant,
-    shared: Arc<Mutex<(Timestamp, Option<bool>)>>,
-    synchronised_at: Arc<Mutex<Option<Timestamp>>>,
-    set: Arc<tokio::sync::Notify>,
-}
-
-impl StoryClock {
-    fn new(start: Timestamp) -> StoryClock {
-        StoryClock {
-            origin: Instant::now(),
-            shared: Arc::new(Mutex::new((start, None))),
-            synchronised_at: Arc::default(),
-            set: Arc::default(),
-        }
-    }
-
-    /// Sets the wall clock, as an operator or a time server would.
-    pub(crate) fn set(&self, by: SignedDuration) {
-        self.shared.lock().expect("no panic").0 += by;
-        self.set.notify_waiters();
-    }
-
-    pub(crate) fn synchronise(&self, synchronised: Option<bool>) {
-        self.shared.lock().expect("no panic").1 = synchronised;
-        *self.synchronised_at.lock().expect("no panic") = Some(self.now());
-        self.set.notify_waiters();
-    }
-}
-
-impl Clock for StoryClock {
-    fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.origin.elapsed()).expect("a story lasts days");
-        self.shared.lock().expect("no panic").0 + elapsed
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.origin.elapsed()
-    }
-
-    fn since_boot(&self) -> Duration {
-        self.origin.elapsed()
-    }
-
-    fn synchronised(&self) -> Option<bool> {
-        self.shared.lock().expect("no panic").1
-    }
-
-    fn synchronised_at(&self) -> Option<Timestamp> {
-        *self.synchronised_at.lock().expect("no panic")
-    }
-
-    async fn wake_at(&self, at: Timestamp) {
-        let wait = Duration::try_from(at.min(self.now() + SignedDuration::from_hours(24 * 3650)).duration_since(self.now()));
-        tokio::select! {
-            () = tokio::time::sleep(wait.unwrap_or_default()) => {}
-            () = self.set.notified() => {}
-        }
-    }
 }
 
 /// What becomes of a request, instead of what a calm cloud does.

@@ -1,11 +1,16 @@
 //! One task that TRTC runs for us: what is to be sent for it, and what is under way. Does not know other tasks.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::notice::Level;
 use super::step::Step;
 use super::task_notices;
-use crate::occurrence::{Look, Task, TaskFault, TaskStep};
+use super::write::Write;
+use crate::occurrence::{Look, Target, Task, TaskFault, TaskPhase, TaskStep};
+use crate::trtc::limiter::{Priority, StopClass};
 
 /// How long the vendor may try to pull the media after it said that it could not, before somebody must look.
 const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -71,6 +76,18 @@ impl TaskState {
         let holds_back = !self.task.is_stop_wanted() || self.task.look != Look::NotNext;
         self.stopping || (self.describing && holds_back)
     }
+
+    /// When a step of it may leave, among others.
+    pub(super) fn priority(&self, owed: TaskStep) -> Priority {
+        match (owed, self.task.phase) {
+            (TaskStep::Describe, _) => Priority::describe(),
+            (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if self.hand_over == HandOver::Awaited => {
+                Priority::stop(StopClass::HandOver)
+            }
+            (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Priority::stop(StopClass::Planned),
+            (TaskStep::Stop, _) => Priority::stop(StopClass::Again),
+        }
+    }
 }
 
 /// Whether a row must say what a look changed, beside its phase.
@@ -93,4 +110,24 @@ pub(super) fn fault_kind(task: &Task) -> Option<&str> {
 /// Whether it is the task of that id and application.
 pub(super) fn is_task(task: &Task, sdk_app_id: u64, task_id: &str) -> bool {
     task.task_id == task_id && task.destination.sdk_app_id == sdk_app_id
+}
+
+/// Writes its row.
+pub(super) fn write(step: &mut Step, state: &TaskState) {
+    step.write(Write::UpdateTask(Box::new(state.task.clone())));
+}
+
+/// Where it plays.
+pub(super) fn target(task: &Task) -> Target {
+    Target { sdk_app_id: task.destination.sdk_app_id, room: task.room.clone() }
+}
+
+/// Takes a row out of an index.
+pub(super) fn forget<K: Eq + Hash>(index: &mut HashMap<K, Vec<i64>>, key: &K, row: i64) {
+    if let Some(rows) = index.get_mut(key) {
+        rows.retain(|known| *known != row);
+        if rows.is_empty() {
+            index.remove(key);
+        }
+    }
 }

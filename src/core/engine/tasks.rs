@@ -2,7 +2,6 @@
 //! occurrence.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,13 +9,12 @@ use super::call_report::Blocker;
 use super::notice::Level;
 use super::step::{Call, Step};
 use super::task_notices::{self, ToldFaults};
-use super::task_state::{HandOver, TaskState, fault_kind, is_task, is_worth_a_write};
+use super::task_state::{HandOver, TaskState, fault_kind, forget, is_task, is_worth_a_write, target, write};
 use super::write::Write;
 use crate::occurrence::{End, Key, Look, Occurrence, Target, Task, TaskEvent, TaskPhase, TaskStep};
 use crate::trtc::Answer;
 use crate::trtc::advice::SecretPlaces;
 use crate::trtc::callback::{Callback, TaskNews};
-use crate::trtc::limiter::{Priority, StopClass};
 
 /// Each task on air is described this often, unless there are very many.
 const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(30);
@@ -380,14 +378,7 @@ impl Tasks {
                 TaskStep::Stop => state.stopping = true,
                 TaskStep::Describe => state.describing = true,
             }
-            let priority = match (owed, state.task.phase) {
-                (TaskStep::Describe, _) => Priority::describe(),
-                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) if state.hand_over == HandOver::Awaited => {
-                    Priority::stop(StopClass::HandOver)
-                }
-                (TaskStep::Stop, TaskPhase::StopWanted { tries: 0 | 1, .. }) => Priority::stop(StopClass::Planned),
-                (TaskStep::Stop, _) => Priority::stop(StopClass::Again),
-            };
+            let priority = state.priority(owed);
             let (destination, task_id) = (state.task.destination.clone(), state.task.task_id.clone());
             step.calls.push(Call::Task { row: *row, step: owed, destination, task_id, priority });
         }
@@ -399,22 +390,5 @@ impl Tasks {
         let period = self.watch_period();
         let told = self.rows.values().flat_map(|state| [state.pull_alert_at, state.task.unseen_at(period)]).flatten();
         described.chain(told).min()
-    }
-}
-
-fn write(step: &mut Step, state: &TaskState) {
-    step.write(Write::UpdateTask(Box::new(state.task.clone())));
-}
-
-fn target(task: &Task) -> Target {
-    Target { sdk_app_id: task.destination.sdk_app_id, room: task.room.clone() }
-}
-
-fn forget<K: Eq + Hash>(index: &mut HashMap<K, Vec<i64>>, key: &K, row: i64) {
-    if let Some(rows) = index.get_mut(key) {
-        rows.retain(|known| *known != row);
-        if rows.is_empty() {
-            index.remove(key);
-        }
     }
 }
