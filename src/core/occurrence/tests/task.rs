@@ -85,3 +85,15 @@ fn media_is_not_cut_on_the_dot_but_30_s_later() {
     task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(130));
     assert!(task.is_stop_wanted());
 }
+
+#[test]
+fn a_task_that_began_while_the_clock_was_ahead_is_seen_to_be_gone() {
+    let mut task = Task { started_at: at(5_000), bound: Some(at(9_000)), media_end: Some(at(5_120)), ..task() };
+    let back = SignedDuration::from_secs(-4_900);
+    task.clock_moved(back);
+    assert_eq!((task.started_at, task.bound, task.media_end), (at(100), Some(at(4_100)), Some(at(220))));
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(110));
+    assert_eq!(task.next_at, at(112), "it does not wait until the time comes again");
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(112));
+    assert!(task.is_gone());
+}
