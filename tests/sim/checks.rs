@@ -1,8 +1,12 @@
 //! What must be true after every run, whatever went wrong in it. Each checker works out the rules for itself, from DESIGN: it knows
 //! of the code under test only the ledger, the plan of a schedule, and what it sent.
 
+mod accepted;
 mod air;
+mod answers;
 mod coverage;
+mod exists;
+mod position;
 mod rows;
 mod sends;
 
@@ -12,6 +16,27 @@ use ingestd::occurrence::{Occurrence, Outcome, State};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::run::{Impairment, Run};
+
+// What is to hold and does not yet: each becomes true with what makes it so.
+
+/// An edit that corrects what is sent takes up a show that failed.
+const EDITS_REOPEN: bool = false;
+
+/// When a show ended is what was seen of its task, and not when its stop was answered.
+const ENDS_ARE_SEEN: bool = false;
+
+/// A start that is tried again after the clock was set back waits for its instant.
+const RETRIES_WAIT_FOR_THE_START: bool = false;
+
+/// Whether an answer with this code lets the secrets be read again. To come: every `AuthFailure`, and `InvalidParameter.UserSig`.
+fn rereads(code: &str) -> bool {
+    code == "AuthFailure.TokenFailure"
+}
+
+/// Whether a show that failed for this is not tried again. To come: none but that is, until its window closes.
+fn stays_failed(reason: &str) -> bool {
+    ["AuthFailure.", "InvalidParameter."].iter().any(|family| reason.starts_with(family))
+}
 
 /// What was found wrong.
 #[derive(Default)]
@@ -67,6 +92,12 @@ impl Run {
         self.impairments.iter().any(|(_, begin, end)| *begin <= to && from <= *end)
     }
 
+    /// The same, where the clock is judged by what is to be believed of it.
+    fn is_blind(&self, from: Timestamp, to: Timestamp) -> bool {
+        let is_other = |why: &Impairment| *why != Impairment::Clock || !self.belief.is_clear;
+        self.impairments.iter().any(|(why, begin, end)| is_other(why) && *begin <= to && from <= *end)
+    }
+
     fn is_impaired_by(&self, why: Impairment, from: Timestamp, to: Timestamp) -> bool {
         self.impairments.iter().any(|(reason, begin, end)| *reason == why && *begin <= to && from <= *end)
     }
@@ -88,6 +119,13 @@ impl Run {
         self.rows.iter().filter(move |other| other.playout.room == row.playout.room && other.key != row.key)
     }
 
+    /// Whether an edit ever took a job to another room than a row's: it may have waited for that one.
+    fn was_moved(&self, row: &Occurrence) -> bool {
+        let room = row.playout.room.to_string();
+        let mut jobs = self.generations.iter().flat_map(|span| &span.jobs);
+        jobs.any(|job| job.id == row.key.job.as_str() && job.room != room)
+    }
+
     /// Every conflict rule that a job ever had.
     fn conflicts(&self, job: &str) -> Vec<&'static str> {
         let jobs = self.generations.iter().flat_map(|span| &span.jobs);
@@ -107,6 +145,16 @@ impl Run {
         self.row(&send.subject, claim.start)
     }
 
+    /// How many starts come at once: those of an instant, or nearly, and all that a clock passed over when it was set.
+    fn crowd_at(&self, start: Timestamp, by: Timestamp) -> usize {
+        let Some(due) = self.belief.start_due(start, by).filter(|due| *due != start) else { return self.crowd(start) };
+        let is_near = |other: &&Occurrence| {
+            let other = self.belief.start_due(other.key.start, by + seconds(1));
+            other.is_some_and(|other| other <= due + seconds(1) && due - seconds(6) <= other)
+        };
+        self.rows.iter().filter(is_near).count()
+    }
+
     /// How many starts share an instant, or nearly.
     fn crowd(&self, start: Timestamp) -> usize {
         self.rows.iter().filter(|row| row.key.start <= start + seconds(1) && start - seconds(6) <= row.key.start).count()
@@ -119,6 +167,10 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     sends::check(run, &mut faults);
     air::check(run, &mut faults);
     coverage::check(run, &mut faults);
+    position::check(run, &mut faults);
+    accepted::check(run, &mut faults);
+    answers::check(run, &mut faults);
+    exists::check(run, &mut faults);
     // Each checker reports three faults at most, not hundreds.
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     faults.0.retain(|text| {

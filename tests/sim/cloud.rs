@@ -24,6 +24,8 @@ pub(crate) struct SimTask {
     pub(crate) ends_at: Timestamp,
     pub(crate) stopped_at: Option<Timestamp>,
     pub(crate) vanishes: bool,
+    /// Its media cannot be pulled, at first or ever.
+    pub(crate) is_unpulled: bool,
 }
 
 impl SimTask {
@@ -147,6 +149,7 @@ impl Cloud {
             ends_at: now + lasts,
             stopped_at: None,
             vanishes: vanishes && lasts < media,
+            is_unpulled: false,
         });
         Ok(Success::Started { task_id: id })
     }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::random::Random;
 use crate::scenario::begin;
+use crate::troubles::Troubles;
 
 /// What `TaskExist` is keyed on: the vendor does not say (DESIGN section 5, Doubt).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,13 +132,22 @@ pub(crate) struct Plan {
     pub(crate) callbacks: bool,
     pub(crate) daemon_runs: Vec<DaemonRun>,
     pub(crate) host_events: Vec<(Timestamp, HostEvent)>,
+    pub(crate) troubles: Troubles,
 }
 
 impl Plan {
     /// Nothing goes wrong.
     pub(crate) fn without_faults(exist: Exist) -> Plan {
-        let (fault_rates, rate) = (FaultRates::NONE, 20);
-        Plan { exist, fault_rates, outages: Vec::new(), rate, callbacks: false, daemon_runs: Vec::new(), host_events: Vec::new() }
+        Plan {
+            exist,
+            fault_rates: FaultRates::NONE,
+            outages: Vec::new(),
+            rate: 20,
+            callbacks: false,
+            daemon_runs: Vec::new(),
+            host_events: Vec::new(),
+            troubles: Troubles::default(),
+        }
     }
 
     pub(crate) fn has_steps(&self) -> bool {
@@ -157,7 +167,7 @@ impl Plan {
 
     /// Whether every request was answered, rightly and soon.
     pub(crate) fn is_fault_free(&self) -> bool {
-        self.fault_rates.is_fault_free() && self.outages.is_empty()
+        self.fault_rates.is_fault_free() && self.outages.is_empty() && self.troubles.is_fault_free()
     }
 }
 

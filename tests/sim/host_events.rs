@@ -9,8 +9,11 @@ use ingestd::engine::{Command, Generation, Order, Prepared, StopTarget};
 use ingestd::schedule::{JobId, Schedule};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::belief::ClockChange;
 use crate::faults::{FaultRates, HostEvent, unsigned};
 use crate::run::{Impairment, World, connect, trace_line};
+use crate::troubles::Troubles;
+use crate::variety::prepared_ago;
 
 impl World<'_> {
     pub(crate) fn see_clock(&self) {
@@ -37,6 +40,13 @@ impl World<'_> {
         }
     }
 
+    /// The clock was set, or somebody says that it is right.
+    fn note_clock(&self, is_confirmed: bool) {
+        let is_confirmed = is_confirmed || self.clock.synchronised() == Some(true);
+        let change = ClockChange { at: self.clock.truth(), error: self.clock.error(), is_confirmed };
+        self.seen.borrow_mut().clock_changes.push(change);
+    }
+
     async fn order(&self, handle: Option<&Handle>, command: Command) -> bool {
         let Some(handle) = handle else { return false };
         let reply = handle.order(Order { who: "sim".into(), command }).await;
@@ -54,13 +64,18 @@ impl World<'_> {
             HostEvent::Step(by) => {
                 self.seen.borrow_mut().wrong_since.get_or_insert(now);
                 self.clock.step(by);
+                self.note_clock(false);
             }
             HostEvent::Right => {
                 self.clock.step(-self.clock.error());
                 self.clock.synchronise(None);
+                self.note_clock(false);
             }
             HostEvent::Confirm => {
                 let is_confirmed = self.order(handle, Command::ConfirmClock).await;
+                if is_confirmed && self.plan.has_steps() {
+                    self.note_clock(true);
+                }
                 if !is_confirmed && self.clock.error().is_zero() {
                     // No daemon was there.
                     self.pending.borrow_mut().push_front((now + SignedDuration::from_secs(2), HostEvent::Confirm));
@@ -71,7 +86,10 @@ impl World<'_> {
                     }
                 }
             }
-            HostEvent::Synchronised => self.clock.synchronise(Some(true)),
+            HostEvent::Synchronised => {
+                self.clock.synchronise(Some(true));
+                self.note_clock(true);
+            }
             HostEvent::Suspend(length) => {
                 self.add_impairment(Impairment::Stalled, now, now + length);
                 self.clock.suspend(unsigned(length));
@@ -118,20 +136,21 @@ impl World<'_> {
             HostEvent::StopAll => {
                 self.order(handle, Command::Stop(StopTarget::All)).await;
             }
-            HostEvent::Foreign => {
-                let id = format!("foreign-{}", self.random.borrow_mut().below(1_000_000));
-                self.api.foreign(&id);
-            }
+            HostEvent::Foreign => self.api.foreign(&format!("foreign-{}", self.random.borrow_mut().below(1_000_000))),
         }
     }
 
     async fn reload(&self, handle: Option<&Handle>, now: Timestamp) {
-        self.edit();
+        // It was prepared a while ago, or for a clock that has been set back since.
+        let ago = match self.options.varied {
+            true => prepared_ago(&mut self.extra.borrow_mut()),
+            false if self.newest() % 3 == 2 => SignedDuration::from_millis(-500),
+            false => SignedDuration::from_millis(2_500),
+        };
+        self.edit(ago);
         let before = self.generation(self.newest() - 1);
         let generation = self.generation(self.newest());
-        // It was prepared a while ago, or for a clock that has been set back since.
-        let ago = if generation.number % 3 == 0 { -500 } else { 2_500 };
-        let at = now - SignedDuration::from_millis(ago);
+        let at = now - ago;
         let prepared = Box::new(Prepared::new(generation, &before.schedule, at));
         if self.order(handle, Command::Accept { prepared, changes: Vec::new() }).await {
             self.accepted(self.newest(), self.clock.now());
@@ -144,7 +163,10 @@ impl World<'_> {
         if self.seen.borrow().wrong_since.is_some() {
             self.apply(Some(handle), HostEvent::Confirm).await;
         }
-        self.api.state().cloud.fault_rates = FaultRates::NONE;
+        {
+            let mut state = self.api.state();
+            (state.cloud.fault_rates, state.troubles) = (FaultRates::NONE, Troubles::default());
+        }
         let settled = self.clock.now();
         let quiet = Generation { number: self.newest() + 1, schedule: Arc::new(Schedule::default()) };
         let before = self.generation(self.newest());
@@ -157,7 +179,8 @@ impl World<'_> {
         let last = last.map_or(settled, |last| Timestamp::from_millisecond(last).expect("an instant"));
         self.clock.until(last.max(settled) + SignedDuration::from_secs(100)).await;
         self.order(Some(handle), Command::Stop(StopTarget::All)).await;
-        for _ in 0..8 {
+        // A stop that was accepted without effect is waited for longest.
+        for _ in 0..24 {
             let open = "SELECT (SELECT count(*) FROM occurrence WHERE state <> 'done') \
                 + (SELECT count(*) FROM task WHERE gone_ms IS NULL)";
             if ask(open) == Some(0) {

@@ -10,12 +10,11 @@ use crate::scenario::{Play, ScenarioOptions, SimJob};
 
 fn job(id: String, trigger: &str, play: Play) -> SimJob {
     let (room, trigger) = (format!("room-{id}"), trigger.to_owned());
-    let (fields, conflict) = (Vec::new(), "reject");
-    SimJob { id, trigger, play, room, shares_robot: false, bad: false, fields, conflict, version: 1 }
+    SimJob { id, trigger, play, room, ..SimJob::new("reject") }
 }
 
 fn calm(jobs: Vec<SimJob>, length: SignedDuration) -> Run {
-    let options = ScenarioOptions { conflicts: false, crowd: false, minutes: length.as_mins() };
+    let options = ScenarioOptions { conflicts: false, crowd: false, minutes: length.as_mins(), varied: false };
     let run = run(0, jobs, Plan::without_faults(Exist::RoomUser), options, length);
     let faults = checks::all(&run);
     assert!(faults.is_empty(), "{}", faults.join("\n"));

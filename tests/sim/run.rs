@@ -16,10 +16,12 @@ use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
+use crate::belief::{Belief, ClockChange};
 use crate::clock::SimClock;
 use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
+use crate::variety;
 
 /// A schedule that was in force, by what the daemon's clock showed.
 pub(crate) struct GenerationSpan {
@@ -62,6 +64,7 @@ pub(crate) struct Run {
     pub(crate) api: SimApi,
     pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) boots: Vec<Timestamp>,
+    pub(crate) belief: Belief,
     pub(crate) happenings: Vec<(Timestamp, Notice)>,
     /// When it was over, truly.
     pub(crate) over: Timestamp,
@@ -83,6 +86,8 @@ pub(crate) struct World<'a> {
     pub(crate) schedules: RefCell<Vec<(Arc<Schedule>, Vec<SimJob>)>>,
     pub(crate) seen: RefCell<Seen>,
     pub(crate) random: RefCell<Random>,
+    /// Of what later worlds have.
+    pub(crate) extra: RefCell<Random>,
     pub(crate) options: ScenarioOptions,
     pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Notice)>>>,
 }
@@ -95,6 +100,7 @@ pub(crate) struct Seen {
     pub(crate) wrong_since: Option<Timestamp>,
     pub(crate) ordered: Vec<String>,
     pub(crate) boots: Vec<Timestamp>,
+    pub(crate) clock_changes: Vec<ClockChange>,
     pub(crate) latest: Option<Timestamp>,
     pub(crate) earliest: Option<Timestamp>,
 }
@@ -136,6 +142,7 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
             schedules: RefCell::new(vec![(read(&text(&jobs)), jobs)]),
             seen: RefCell::default(),
             random: RefCell::new(Random::for_purpose(seed, 4)),
+            extra: RefCell::new(Random::for_purpose(seed, 8)),
             options,
             happenings: Arc::default(),
             plan: &plan,
@@ -154,7 +161,7 @@ impl World<'_> {
                 self.inject(None, back).await;
                 self.add_impairment(Impairment::Down, from, self.clock.truth());
                 if daemon_run.edited {
-                    self.edit();
+                    self.edit(SignedDuration::ZERO);
                 }
             }
         }
@@ -179,6 +186,7 @@ impl World<'_> {
             ordered: seen.ordered,
             api: self.api,
             impairments: seen.impairments,
+            belief: Belief::new(&seen.clock_changes, &seen.boots),
             boots: seen.boots,
             happenings,
             over,
@@ -207,11 +215,14 @@ impl World<'_> {
         i64::try_from(self.schedules.borrow().len()).expect("few")
     }
 
-    /// Somebody edits the schedule; it is accepted sooner or later.
-    pub(crate) fn edit(&self) {
+    /// Somebody edits the schedule; it is accepted sooner or later. It was prepared `ago`.
+    pub(crate) fn edit(&self, ago: SignedDuration) {
         let mut schedules = self.schedules.borrow_mut();
         let number = u32::try_from(schedules.len() + 1).expect("few");
-        let jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.options);
+        let mut jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.options);
+        if self.options.varied {
+            variety::edit(&mut self.extra.borrow_mut(), &mut jobs, number, self.clock.truth(), ago);
+        }
         schedules.push((read(&text(&jobs)), jobs));
     }
 
@@ -292,6 +303,7 @@ impl World<'_> {
             &format!("a daemon begins, generation {newest}: {:?}", daemon_run.map(|daemon_run| daemon_run.ending)),
         );
         self.seen.borrow_mut().boots.push(self.clock.truth());
+        self.api.state().begin_daemon(self.clock.truth());
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let daemon = Daemon::new(clock, api, rules, ledger, self.generation(newest), former, Box::new(observe));
         let daemon = daemon.expect("it starts");

@@ -44,6 +44,10 @@ pub(crate) struct SimJob {
     pub(crate) room: String,
     pub(crate) shares_robot: bool,
     pub(crate) bad: bool,
+    /// Of media that repeats without end: its length, where it begins, and how fast it plays, in percent.
+    pub(crate) length: Option<i64>,
+    pub(crate) seek: i64,
+    pub(crate) tempo: i64,
     pub(crate) fields: Vec<String>,
     pub(crate) conflict: &'static str,
     pub(crate) version: u32,
@@ -55,6 +59,8 @@ pub(crate) struct ScenarioOptions {
     pub(crate) conflicts: bool,
     pub(crate) crowd: bool,
     pub(crate) minutes: i64,
+    /// Whether edits are frequent, and more than the first worlds had.
+    pub(crate) varied: bool,
 }
 
 fn clock_time(seconds: i64) -> String {
@@ -136,8 +142,7 @@ fn job(random: &mut Random, id: String, rooms: &[String], options: ScenarioOptio
         shares_robot: conflict != "allow" && random.percent(25),
         bad: random.percent(3),
         fields,
-        conflict,
-        version: 1,
+        ..SimJob::new(conflict)
     }
 }
 
@@ -162,10 +167,7 @@ pub(crate) fn jobs(random: &mut Random, options: ScenarioOptions) -> Vec<SimJob>
             play: Play::Loop { minutes, seconds: 0 },
             room: rooms[0].clone(),
             shares_robot: random.percent(20),
-            bad: false,
-            fields: Vec::new(),
-            conflict: "yield",
-            version: 1,
+            ..SimJob::new("yield")
         };
         jobs.push(filler);
     }
@@ -190,11 +192,30 @@ fn ends(job: &SimJob) -> bool {
 }
 
 impl SimJob {
-    fn url(&self) -> String {
+    /// One that does nothing special, to be given a name, a time and a place.
+    pub(crate) fn new(conflict: &'static str) -> SimJob {
+        SimJob {
+            id: String::new(),
+            trigger: String::new(),
+            play: Play::Never,
+            room: String::new(),
+            shares_robot: false,
+            bad: false,
+            length: None,
+            seek: 0,
+            tempo: 100,
+            fields: Vec::new(),
+            conflict,
+            version: 1,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
         let Self { id, version, .. } = self;
         let really = match self.play {
             Play::Single { really, .. } | Play::Open { really } => really,
             Play::Loop { .. } => 0,
+            Play::Never if self.length.is_some() => 0,
             Play::Live { .. } | Play::Never => return format!("rtmp://live.example.com/{id}/key{version}"),
         };
         let word = if self.bad { "forbidden" } else { "media" };
@@ -208,6 +229,15 @@ impl SimJob {
         field(format!("stream: {}", self.url()));
         if self.shares_robot {
             field("robot: bot-{room}".into());
+        }
+        if let Some(length) = self.length {
+            field(format!("length: {length}s"));
+        }
+        if self.seek > 0 {
+            field(format!("seek: {}s", self.seek));
+        }
+        if self.tempo != 100 {
+            field(format!("tempo: {}.{:02}", self.tempo / 100, self.tempo % 100));
         }
         match self.play {
             Play::Loop { minutes, seconds } => {
@@ -223,6 +253,11 @@ impl SimJob {
             }
             Play::Open { .. } | Play::Live { minutes: None } => {}
             Play::Live { minutes: Some(minutes) } => field(format!("for: {minutes}m")),
+            // Media that repeats, or a live source.
+            Play::Never if self.length.is_some() => {
+                field("repeat: forever".into());
+                field("to: never".into());
+            }
             Play::Never => field("to: never".into()),
         }
         field(format!("conflict: {}", self.conflict));

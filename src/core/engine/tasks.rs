@@ -91,7 +91,8 @@ impl Tasks {
     pub(super) fn recover(&mut self, tasks: Vec<Task>, now: Timestamp) {
         let count = i32::try_from(tasks.len().max(1)).unwrap_or(i32::MAX);
         for task in tasks {
-            self.insert(task);
+            // One that began while the clock was ahead is no younger than now.
+            self.insert(Task { started_at: task.started_at.min(now), ..task });
         }
         let interval = self.watch_period() / count;
         let mut at = now;
@@ -123,8 +124,7 @@ impl Tasks {
     pub(super) fn clock_moved(&mut self, step: &mut Step, by: SignedDuration) {
         self.watch_anew(step.now);
         for state in self.rows.values_mut() {
-            let Some(bound) = state.task.bound else { continue };
-            state.task.bound = bound.checked_add(by).ok();
+            state.task.clock_moved(by);
             write(step, state);
         }
     }

@@ -183,6 +183,13 @@ impl Task {
         }
     }
 
+    /// Moves what the cloud counts by the time that passes, after the clock was set by so much.
+    pub fn clock_moved(&mut self, by: SignedDuration) {
+        for at in [Some(&mut self.started_at), self.bound.as_mut(), self.media_end.as_mut()].into_iter().flatten() {
+            *at = at.checked_add(by).unwrap_or(*at);
+        }
+    }
+
     /// Handles a clock that was set back: a step whose time is now far ahead is made at once, and what was seen before
     /// is forgotten.
     pub fn clock_went_back(&mut self, now: Timestamp) {

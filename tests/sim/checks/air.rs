@@ -1,16 +1,20 @@
 //! What the cloud saw, against what was to be on air: no room taken twice except where that is excused, and every end kept.
 
+use ingestd::occurrence::{End, Outcome, State};
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sends::stop_was_troubled;
 use super::{Faults, line, outcome, seconds};
 use crate::cloud::SimTask;
-use crate::run::Run;
+use crate::endpoint::Send;
+use crate::run::{Impairment, Run};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     no_room_is_taken_twice(run, faults);
     every_end_is_kept(run, faults);
+    no_end_comes_early(run, faults);
+    what_has_no_end_is_renewed(run, faults);
     nothing_is_left_on_air(run, faults);
     what_the_daemon_did_not_start_is_left_alone(run, faults);
 }
@@ -68,7 +72,7 @@ fn stops_before(run: &Run, at: Timestamp) -> usize {
 
 fn every_end_is_kept(run: &Run, faults: &mut Faults) {
     let name = "every end is kept";
-    if run.plan.has_steps() {
+    if !run.belief.is_clear {
         return;
     }
     let tasks = run.api.state().cloud.tasks.clone();
@@ -76,7 +80,12 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         let Some(row) = run.tasks.iter().find(|row| row.task_id == task.id) else { continue };
         let Some(row) = run.row(&row.job, row.start) else { continue };
         let Some(end) = row.end.at() else { continue };
-        let runs_out = matches!(row.end, ingestd::occurrence::End::Media(_));
+        let runs_out = matches!(row.end, End::Media(_));
+        // When media ends by itself no clock of ours says.
+        if runs_out && run.plan.has_steps() {
+            continue;
+        }
+        let Some(end) = run.belief.end_due(end, if run.plan.has_steps() { task.started_at } else { end }) else { continue };
         // Media is described at its end, and stopped half a minute later.
         let mut due = end + if runs_out { seconds(36) } else { seconds(3) };
         // A late start that plays from the beginning ends later by as much.
@@ -90,10 +99,11 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         for span in run.generations.iter().filter(|span| span.from <= task.end() + seconds(60)) {
             due = due.max(span.from + seconds(3) + more);
         }
-        let mut impairments: Vec<_> = run.impairments.iter().map(|(_, from, to)| (*from, *to)).collect();
+        let blind = run.impairments.iter().filter(|(why, ..)| *why != Impairment::Clock);
+        let mut impairments: Vec<_> = blind.map(|(_, from, to)| (*from, *to)).collect();
         impairments.sort_unstable();
         for (_, to) in impairments.iter().filter(|(_, to)| end <= *to) {
-            if run.is_impaired(due, due) || *to <= due {
+            if run.is_blind(due, due) || *to <= due {
                 due = due.max(*to + seconds(3) + more);
             }
         }
@@ -105,9 +115,10 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         if row.was_in_doubt || super::reason(row) == "edited" {
             continue;
         }
-        let stops: Vec<_> = {
+        let (stops, was_accepted): (Vec<_>, bool) = {
             let state = run.api.state();
-            state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task.id).map(|send| send.at).collect()
+            let stops = || state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task.id);
+            (stops().map(|send| send.at).collect(), stops().any(|send| send.was_idle))
         };
         if !stop_was_troubled(run, &task.id) && (!runs_out || run.plan.is_fault_free()) {
             faults.add(name, format!("{late:?} late, stops at {stops:?}: {task:?}: {}", line(row)));
@@ -115,12 +126,68 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         }
         // A stop that fails is tried again: soon at first, then once a minute.
         let mut last = due;
-        for stop in stops.into_iter().chain([task.end()]) {
+        // One that was accepted is only asked about.
+        let over = (!was_accepted).then_some(task.end());
+        for stop in stops.into_iter().chain(over) {
             let away = run.is_impaired(last, stop);
             if stop.duration_since(last) > seconds(75) && !away && !runs_out {
                 faults.add(name, format!("no stop between {last} and {stop}: {task:?}: {}", line(row)));
             }
             last = last.max(stop);
+        }
+    }
+}
+
+/// A show that came to its planned end was not stopped before that, by the time that is believed.
+fn no_end_comes_early(run: &Run, faults: &mut Faults) {
+    if !run.belief.is_clear {
+        return;
+    }
+    let state = run.api.state();
+    for row in &run.rows {
+        let State::Done { outcome: Outcome::EndedPlanned } = &row.state else { continue };
+        let (End::Planned(end), Some(task_id)) = (row.end, &row.task_id) else { continue };
+        // Whoever yields is stopped before it returns, and may find its window closed.
+        if run.conflicts(row.key.job.as_str()).contains(&"yield") {
+            continue;
+        }
+        let stop = state.sends.iter().find(|send| send.action == Action::Stop && &send.subject == task_id);
+        // Windows that touch are handed over at the later start.
+        let touches = |other: &ingestd::occurrence::Occurrence| other.key.start < end && end < other.key.start + seconds(2);
+        let due = if run.others_in_room(row).any(touches) { end - seconds(2) } else { end };
+        let due = run.belief.end_due(due, Timestamp::MIN);
+        // What the cloud would end before that is carried over: a task that runs on, or a loop of which a set clock says so.
+        let task = state.cloud.tasks.iter().find(|task| &task.id == task_id);
+        let is_carried = |stop: &Send, due: Timestamp| {
+            let is_loop = task.and_then(|task| state.sends.get(task.send)).is_some_and(|send| send.is_loop);
+            task.is_some_and(|task| task.ends_at < due) || is_loop && run.belief.was_set_back(stop.at)
+        };
+        if let (Some(stop), Some(due)) = (stop, due)
+            && stop.at < due
+            && !is_carried(stop, due)
+        {
+            faults.add("no end comes early", format!("{} early: {}", due.duration_since(stop.at), line(row)));
+        }
+    }
+}
+
+/// A task that ran into its bound in the cloud, while its show was to go on and a daemon was there in the ten minutes before.
+fn what_has_no_end_is_renewed(run: &Run, faults: &mut Faults) {
+    let name = "what outlives its bound is renewed";
+    let state = run.api.state();
+    for task in state.cloud.tasks.iter().filter(|task| task.stopped_at.is_none() && !task.vanishes) {
+        let Some(send) = state.sends.get(task.send) else { continue };
+        let bound = task.ends_at;
+        if send.max_duration != Some(10_080) || bound > run.over || run.is_impaired(bound - seconds(600), bound) {
+            continue;
+        }
+        let Some(known) = run.tasks.iter().find(|known| known.task_id == task.id) else { continue };
+        let Some(row) = run.row(&known.job, known.start) else { continue };
+        let goes_on = row.ended_at.is_none_or(|ended| ended > bound);
+        let was_to_go_on = row.end.at().is_none_or(|end| end > bound) && goes_on;
+        let was_stopped = state.sends.iter().any(|send| send.action == Action::Stop && send.subject == task.id);
+        if was_to_go_on && !was_stopped {
+            faults.add(name, format!("{task:?}: {}", line(row)));
         }
     }
 }
@@ -143,15 +210,26 @@ fn nothing_is_left_on_air(run: &Run, faults: &mut Faults) {
     }
 }
 
-fn what_the_daemon_did_not_start_is_left_alone(run: &Run, faults: &mut Faults) {
+/// Whether a stop is of a task that the daemon did start, of which it never learned, and whose end has come: as many unknown tasks as
+/// doubts may be stopped together.
+fn is_of_a_doubt(run: &Run, stop: &Send) -> bool {
     let state = run.api.state();
-    for send in state.sends.iter().filter(|send| send.action == Action::Stop) {
+    let Some(task) = state.cloud.tasks.iter().find(|task| task.id == stop.subject) else { return false };
+    let sent = state.sends.get(task.send).and_then(|send| send.claims.first().map(|claim| (&send.subject, claim.start)));
+    let row = sent.and_then(|(job, start)| run.row(job, start));
+    row.is_some_and(|row| row.was_in_doubt && row.end.at().is_some_and(|end| end <= stop.wall))
+}
+
+fn what_the_daemon_did_not_start_is_left_alone(run: &Run, faults: &mut Faults) {
+    let stops: Vec<_> = run.api.state().sends.iter().filter(|send| send.action == Action::Stop).cloned().collect();
+    for send in &stops {
         let is_ours = run.tasks.iter().any(|row| row.task_id == send.subject && row.stop_wanted.is_some());
         let is_orphan = run.orphans.contains(&send.subject);
         let is_ordered = is_orphan && run.ordered.contains(&send.subject);
         // As many tasks as starts in doubt: they are stopped when all these shows are over.
         let is_grouped = run.grouped.contains(&send.subject);
-        if !is_ours && !is_ordered && !is_grouped {
+        let is_doubtful = is_orphan && is_of_a_doubt(run, send);
+        if !is_ours && !is_ordered && !is_grouped && !is_doubtful {
             faults.add("what the daemon did not start is left alone", format!("{send:?}"));
         }
     }

@@ -1,7 +1,7 @@
 //! What is to be on air is on air: where requests are answered, a show that repeats is in its room from its start to its end, except
 //! for the time that healing, yielding and taking over need.
 
-use ingestd::occurrence::Occurrence;
+use ingestd::occurrence::{End, Occurrence};
 use ingestd::trtc::Repeat;
 use jiff::{SignedDuration, Timestamp};
 
@@ -46,9 +46,11 @@ fn without(span: Span, mut others: Vec<Span>) -> Vec<Span> {
 }
 
 fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) {
-    let Some(end) = row.end.at() else { return };
+    // A show without an end is to be on air until nothing is planned any more, its renewals included.
+    let has_no_end = row.end == End::Never && outcome(row) == "cut";
+    let Some(end) = row.end.at().or(row.ended_at.filter(|_| has_no_end).map(|ended| ended.min(run.settled))) else { return };
     let is_endless = row.playout.live || row.playout.repeat == Repeat::Forever;
-    let is_over = outcome(row) == "ended" || reason(row) == "lost";
+    let is_over = outcome(row) == "ended" || reason(row) == "lost" || has_no_end;
     // With `heal: false` a loss is for good, and with few attempts it may be.
     // And what is there without a TaskId cannot be watched.
     if !is_endless

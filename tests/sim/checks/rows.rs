@@ -10,8 +10,8 @@ use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, outcome, reason, seconds};
-use crate::api::AnswerKind;
 use crate::cloud::SimTask;
+use crate::endpoint::{AnswerKind, Received};
 use crate::run::{GenerationSpan, Impairment, Run};
 use crate::scenario::begin;
 
@@ -131,7 +131,8 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         let mut since = Timestamp::MIN;
         for index in sends {
             let left = &state.sends[index];
-            let callbacks_received = state.callbacks_received.iter().any(|(at, of)| of == job && since < *at && *at <= left.at);
+            let is_between = |received: &Received| received.job == job && since < received.at && received.at <= left.at;
+            let callbacks_received = state.callbacks_received.iter().any(is_between);
             in_a_row = if callbacks_received { 1 } else { in_a_row + 1 };
             if in_a_row > cap {
                 faults.add(name, format!("more than {cap}, the last at {}: {}", left.at, line(row)));
@@ -158,17 +159,18 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         // What was open when a schedule was accepted could not be started on time.
         let was_owed = was_owed(run, row);
         let near = |why: Impairment| run.is_impaired_by(why, start - seconds(6), start + seconds(8));
+        let clock = !run.belief.is_clear || run.belief.passed_over(start - seconds(6), start + seconds(8));
         let excused = match why {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
-            MissedReason::Clock => run.plan.has_steps(),
+            MissedReason::Clock => clock || near(Impairment::Down) || near(Impairment::Stalled),
             // A clock that is set while nothing can be written passes over starts.
-            MissedReason::Disk => near(Impairment::Disk) || run.plan.has_steps(),
+            MissedReason::Disk => near(Impairment::Disk) || clock,
             // It was the latest open window when the room's other show was over, or a reload took it back.
             _ => {
                 near(Impairment::Down)
                     || near(Impairment::Stalled)
                     || near(Impairment::Disk)
-                    || run.plan.has_steps()
+                    || clock
                     || !was_owed
                     || took_back(run, start)
             }
@@ -179,7 +181,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         // An occurrence that waits for the room may get it just when the daemon cannot see.
         let closes = row.end.at().unwrap_or(run.settled);
         let is_blind_yielder = row.policy.conflict == Conflict::Yield && run.is_impaired(start, closes);
-        let waited = run.others_in_room(row).count() > 0 && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
+        let was_shared = run.others_in_room(row).count() > 0 || run.was_moved(row);
+        let waited = was_shared && (*why == MissedReason::Limit || is_late_yielder || is_blind_yielder);
         if !excused && !waited {
             faults.add(name, format!("a daemon was there: {}", line(row)));
         }

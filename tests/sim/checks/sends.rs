@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use ingestd::occurrence::Occurrence;
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Faults, line, seconds};
-use crate::api::{AnswerKind, Send};
+use super::{Faults, RETRIES_WAIT_FOR_THE_START, line, seconds};
+use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
 use crate::run::{Run, TaskRow};
 
@@ -31,32 +32,39 @@ fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
     let name = "nothing leaves too early or too late";
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
         let [claim] = send.claims.as_slice() else { continue };
-        if send.wall < claim.start && !run.plan.has_steps() {
+        // A request goes by the clock as it is then, set or not; only what was on air may be before its start again.
+        let is_early_again = claim.was_on_air || claim.attempts > 1 && !RETRIES_WAIT_FOR_THE_START;
+        if send.wall < claim.start && !(run.plan.has_steps() && is_early_again) {
             faults.add(name, format!("early: {send:?}"));
         }
-        let Some(end) = claim.end else { continue };
+        let Some(end) = claim.end else {
+            if send.is_loop && send.max_duration != Some(10_080) {
+                faults.add(name, format!("it has no end, and its MaxDuration is not the longest: {send:?}"));
+            }
+            continue;
+        };
         // Worked out here and not asked of the row: the rule is what is checked.
         let stretch = seconds(30).min(end.duration_since(claim.start) / 4);
-        if send.wall > end - stretch && !run.plan.has_steps() {
+        if send.wall > end - stretch {
             faults.add(name, format!("in the last stretch: {send:?}"));
         }
         if send.is_loop {
             let minutes = send.max_duration.map_or(1_000_000, i64::from);
             let bound = send.wall + SignedDuration::from_mins(minutes);
             let late = bound.duration_since(end);
-            if (late > SignedDuration::from_mins(2) || late.is_negative()) && !run.plan.has_steps() && minutes < 10_080 {
+            if (late > SignedDuration::from_mins(2) || late.is_negative()) && minutes != 10_080 {
                 faults.add(name, format!("its MaxDuration is wrong by {late:?}: {send:?}"));
             }
         }
     }
 }
 
-/// Whether the stop of a task was refused, lost, or answered late.
+/// Whether the stop of a task was refused, lost, answered late, or accepted without effect.
 pub(super) fn stop_was_troubled(run: &Run, task_id: &str) -> bool {
     let state = run.api.state();
     let stops: Vec<&Send> = state.sends.iter().filter(|send| send.action == Action::Stop && send.subject == task_id).collect();
     stops.iter().any(|send| match &send.answered {
-        Some((at, AnswerKind::Stopped)) => at.duration_since(send.at) > SignedDuration::from_millis(700),
+        Some((at, AnswerKind::Stopped)) => send.was_idle || at.duration_since(send.at) > SignedDuration::from_millis(700),
         _ => true,
     })
 }
@@ -66,24 +74,40 @@ fn room_of(run: &Run, task: &TaskRow) -> Option<String> {
     run.row(&task.job, task.start).map(|row| row.playout.room.to_string())
 }
 
-fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
-    let name = "an undisturbed start is on time";
-    if run.plan.has_steps() {
-        return;
-    }
-    let mut first: BTreeMap<(String, Timestamp), Timestamp> = BTreeMap::new();
+/// When the first start of each occurrence left, and whether it was surely its own.
+fn first_sends(run: &Run) -> BTreeMap<(String, Timestamp), (Timestamp, bool)> {
+    let mut first = BTreeMap::new();
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
-        if let [claim] = send.claims.as_slice() {
-            first.entry((send.subject.clone(), claim.start)).or_insert(send.at);
+        let is_sure = send.claims.len() == 1;
+        for claim in &send.claims {
+            first.entry((send.subject.clone(), claim.start)).or_insert((send.at, is_sure));
         }
     }
-    for ((job, start), sent) in first {
-        let Some(row) = run.row(&job, start) else { continue };
+    first
+}
+
+fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
+    let name = "an undisturbed start is on time";
+    if !run.belief.is_clear {
+        return;
+    }
+    for ((job, key_start), (sent, is_sure)) in first_sends(run) {
+        let Some(row) = run.row(&job, key_start) else { continue };
         // Two windows of a job that are tried at once cannot be distinguished by what was sent.
-        let sent = row.first_sent_at.map_or(sent, |first| first.min(sent));
+        let sent = match row.first_sent_at {
+            _ if !is_sure && run.plan.has_steps() => continue,
+            Some(recorded) if !is_sure => recorded,
+            Some(recorded) if !run.plan.has_steps() => recorded.min(sent),
+            _ => sent,
+        };
+        // From here on by the true clock.
+        let Some(start) = run.belief.start_due(key_start, sent) else {
+            faults.add(name, format!("sent at {sent}, and no clock that was believed had shown its start: {}", line(row)));
+            continue;
+        };
         let late = sent.duration_since(start);
         let mut allowed = SignedDuration::from_millis(50);
-        let crowd = i32::try_from(run.crowd(start)).unwrap_or(i32::MAX);
+        let crowd = i32::try_from(run.crowd_at(key_start, sent)).unwrap_or(i32::MAX);
         let rate = i32::try_from(run.plan.rate).unwrap_or(1);
         if crowd >= rate {
             allowed += seconds(1) * crowd / rate * 3 / 2 + seconds(2);
@@ -116,7 +140,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let crosses = {
             let state = run.api.state();
             let room = row.playout.room.to_string();
-            let is_other = |send: &&Send| !send.claims.iter().all(|claim| send.subject == job && claim.start == start);
+            let is_other = |send: &&Send| !send.claims.iter().all(|claim| send.subject == job && claim.start == key_start);
             let is_near = |send: &&Send| send.at <= sent && send.answered.as_ref().is_none_or(|(at, _)| *at >= start);
             state
                 .sends
@@ -137,15 +161,30 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
                 allowed += seconds(15);
             }
         }
+        // A show that began while the clock was ahead plays on, and none of the rules says which of the two has the room.
+        let is_from_ahead =
+            |other: &Occurrence| other.key.start > key_start && played_between(run, other, start - seconds(60), sent);
+        if run.plan.has_steps() && run.others_in_room(row).any(is_from_ahead) {
+            allowed += seconds(15);
+        }
         // An occurrence that yields, or starts while another ends, waits for the room.
-        let waits = run.conflicts(&job).contains(&"yield") && run.others_in_room(row).count() > 0;
-        let was_owed = super::rows::was_owed(run, row);
-        let disturbed = run.is_impaired(start - seconds(6), start + allowed);
+        let waits = run.conflicts(&job).contains(&"yield") && (run.others_in_room(row).count() > 0 || run.was_moved(row));
+        let disturbed = run.is_blind(start - seconds(6), start + allowed);
         let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
-        if late > allowed && !waits && was_owed && !disturbed && !accepted {
+        if late > allowed && !waits && super::rows::was_owed(run, row) && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
     }
+}
+
+/// Whether a task of an occurrence played between two times, or nobody could see that it did not.
+fn played_between(run: &Run, row: &Occurrence, from: Timestamp, to: Timestamp) -> bool {
+    let is_its = |task: &TaskRow| task.job == row.key.job.as_str() && task.start == row.key.start;
+    let is_blind = !run.plan.troubles.is_fault_free();
+    let state = run.api.state();
+    let played =
+        |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.started_at <= to && (is_blind || from <= task.end()));
+    run.tasks.iter().any(|task| is_its(task) && played(&task.task_id))
 }
 
 fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {

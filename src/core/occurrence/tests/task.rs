@@ -259,3 +259,15 @@ fn what_requests_fail_with_is_kept_until_one_succeeds() {
     task.answered(TaskStep::Stop, &refused("FailedOperation.TaskFinished"), PERIOD, at(201));
     assert_eq!(task.stop_fault, None, "it is over, which is what was wanted");
 }
+
+#[test]
+fn a_task_that_began_while_the_clock_was_ahead_is_seen_to_be_gone() {
+    let mut task = Task { started_at: at(5_000), bound: Some(at(9_000)), media_end: Some(at(5_120)), ..task() };
+    let back = SignedDuration::from_secs(-4_900);
+    task.clock_moved(back);
+    assert_eq!((task.started_at, task.bound, task.media_end), (at(100), Some(at(4_100)), Some(at(220))));
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(110));
+    assert_eq!(task.next_at, at(112), "it does not wait until the time comes again");
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(112));
+    assert!(task.is_gone());
+}

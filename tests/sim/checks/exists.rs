@@ -1,0 +1,64 @@
+//! What `TaskExist` is read as. The cloud plays four readings of it, and the rule holds under each as far as the API lets anyone know: after
+//! a doubt the task is the show's own, unless an earlier task of its robot is not known to be gone, in whatever room.
+
+use ingestd::occurrence::Occurrence;
+use ingestd::trtc::Action;
+use jiff::Timestamp;
+
+use super::{Faults, line, outcome, reason, seconds};
+use crate::cloud::SimTask;
+use crate::endpoint::{AnswerKind, Send, State};
+use crate::run::Run;
+
+pub(super) fn check(run: &Run, faults: &mut Faults) {
+    if run.plan.has_steps() {
+        return;
+    }
+    let state = run.api.state();
+    for row in &run.rows {
+        let starts: Vec<&Send> = state.sends.iter().filter(|send| is_of(send, row)).collect();
+        for (index, send) in starts.iter().enumerate() {
+            let Some((at, AnswerKind::Exists)) = &send.answered else { continue };
+            // A stop is seen to have taken effect some time after it did.
+            let may_be_busy = robot_is_busy(run, &state, row, *at, *at - seconds(60));
+            let is_busy = robot_is_busy(run, &state, row, *at, *at + seconds(1));
+            let was_in_doubt = starts[..index].iter().any(|other| matches!(other.answered, None | Some((_, AnswerKind::Doubt))));
+            let plays =
+                state.cloud.tasks.iter().any(|task| is_its(&state, task, row) && task.started_at < send.at && task.is_live(*at));
+            if plays && was_in_doubt && !may_be_busy && outcome(row) == "failed" && reason(row) == "FailedOperation.TaskExist" {
+                faults.add("what exists after a doubt is its own", line(row));
+            }
+            // Nothing of it ever played, and the daemon knew whose the robot was.
+            let never_played = !state.cloud.tasks.iter().any(|task| is_its(&state, task, row));
+            let is_then = row.on_air_at.is_some_and(|on_air| *at <= on_air && on_air <= *at + seconds(1));
+            if never_played && is_busy && is_then && row.task_id.is_none() && !run.is_impaired(*at - seconds(1), *at + seconds(1)) {
+                faults.add("a robot that is busy elsewhere is waited for", format!("at {at}: {}", line(row)));
+            }
+        }
+    }
+}
+
+fn is_of(send: &Send, row: &Occurrence) -> bool {
+    let is_claim = matches!(send.claims.as_slice(), [claim] if claim.start == row.key.start);
+    send.action == Action::Start && send.subject == row.key.job.as_str() && is_claim
+}
+
+/// Whether an occurrence's start began a task.
+fn is_its(state: &State, task: &SimTask, row: &Occurrence) -> bool {
+    state
+        .sends
+        .get(task.send)
+        .is_some_and(|send| send.subject == row.key.job.as_str() && send.claims.iter().any(|claim| claim.start == row.key.start))
+}
+
+/// Whether a task of another show with the same robot was known, and gone no earlier than `until`.
+fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, until: Timestamp) -> bool {
+    let has_robot = |id: &str| {
+        let mut tasks = state.cloud.tasks.iter();
+        tasks.any(|task| task.id == id && task.robot == row.playout.robot && task.started_at + seconds(1) < at)
+    };
+    run.tasks.iter().any(|known| {
+        let is_other = known.job != row.key.job.as_str() || known.start != row.key.start;
+        is_other && known.gone.is_none_or(|gone| gone > until) && has_robot(&known.task_id)
+    })
+}
