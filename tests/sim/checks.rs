@@ -17,25 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::run::{Impairment, Run};
 
-// What is to hold and does not yet: each becomes true with what makes it so.
-
-/// An edit that corrects what is sent takes up a show that failed.
-const EDITS_REOPEN: bool = false;
-
-/// When a show ended is what was seen of its task, and not when its stop was answered.
-const ENDS_ARE_SEEN: bool = false;
-
-/// A start that is tried again after the clock was set back waits for its instant.
-const RETRIES_WAIT_FOR_THE_START: bool = false;
-
-/// Whether an answer with this code lets the secrets be read again. To come: every `AuthFailure`, and `InvalidParameter.UserSig`.
+/// Whether an answer with this code lets the secrets be read again.
 fn rereads(code: &str) -> bool {
-    code == "AuthFailure.TokenFailure"
-}
-
-/// Whether a show that failed for this is not tried again. To come: none but that is, until its window closes.
-fn stays_failed(reason: &str) -> bool {
-    ["AuthFailure.", "InvalidParameter."].iter().any(|family| reason.starts_with(family))
+    code.starts_with("AuthFailure.") || code == "InvalidParameter.UserSig"
 }
 
 /// What was found wrong.

@@ -153,3 +153,13 @@ impl Airing {
         Some(if starts_over { end.checked_add(late).unwrap_or(Timestamp::MAX) } else { end })
     }
 }
+
+/// Whether a change is worth a line. What waits for the same thing for a shorter time is not.
+pub(super) fn is_news(before: &Occurrence, next: &Occurrence) -> bool {
+    let waits_for = |state: &State| match state {
+        State::Waiting { why, .. } => Some(*why),
+        _ => None,
+    };
+    let waits_on = waits_for(&next.state).is_some_and(|why| waits_for(&before.state) == Some(why));
+    next.state != before.state && !waits_on
+}

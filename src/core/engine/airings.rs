@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::airing::{Airing, Edit, UnderWay};
+use super::airing::{Airing, Edit, UnderWay, is_news};
 use super::call_report::Blocker;
 use super::notice::{Level, Notice};
 use super::occupancy::Occupancy;
@@ -179,6 +179,10 @@ impl Airings {
             // What takes the room, or comes back to it, waits for this stop.
             let hands_over = leaves_air || self.occupancy.is_contested(&target);
             self.tasks.want_stop(step, key, hands_over);
+            if is_stopped && !self.tasks.has_task_of(key) {
+                // It was seen gone before: it is not stopped again.
+                self.transition(step, key, Event::StopSettled { at: step.now, verified: true });
+            }
         }
     }
 
@@ -386,14 +390,4 @@ pub(super) fn record(step: &mut Step, records: &dyn Records, occurrence: &Occurr
 fn claim_attempt(step: &mut Step, occurrence: &Occurrence) {
     let call = step.numbers.next_call();
     step.write(Write::Attempt { key: occurrence.key.clone(), call, attempt: occurrence.attempts });
-}
-
-/// Whether a change is worth a line. What waits for the same thing for a shorter time is not.
-fn is_news(before: &Occurrence, next: &Occurrence) -> bool {
-    let waits_for = |state: &State| match state {
-        State::Waiting { why, .. } => Some(*why),
-        _ => None,
-    };
-    let waits_on = waits_for(&next.state).is_some_and(|why| waits_for(&before.state) == Some(why));
-    next.state != before.state && !waits_on
 }

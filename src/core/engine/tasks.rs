@@ -252,6 +252,11 @@ impl Tasks {
         write(step, &state);
     }
 
+    /// Whether an occurrence has a task that is not seen gone.
+    pub(super) fn has_task_of(&self, key: &Key) -> bool {
+        self.of_key.contains_key(key)
+    }
+
     /// How far the stops of an occurrence's tasks have come, in words.
     pub(super) fn stop_states(&self, key: &Key) -> Vec<String> {
         let rows = self.of_key.get(key).into_iter().flatten().filter_map(|row| self.rows.get(row));

@@ -126,7 +126,8 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, pace: Pace, now: 
     if next.on_air_at.is_some() && is_paced(next, now) {
         wait = wait.max(PACE);
     }
-    let until = now.checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
+    // A clock that went back may find the start still ahead.
+    let until = now.max(next.key.start).checked_add(signed(wait)).unwrap_or(Timestamp::MAX);
     // One last attempt leaves just before the window closes, even if its delay or the server's `Retry-After` is longer.
     let last = closes.map(|closes| closes - LAST_CALL);
     let why = retry_reason(next);

@@ -165,6 +165,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             if had_no_chance { State::Done { outcome: Outcome::Missed(reason) } } else { close(&mut next, *why, now) }
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
+        (State::Waiting { .. }, Event::Cut(outcome)) if next.gave_way() => State::Stopping { outcome },
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
         (State::Waiting { .. } | State::OnAir, Event::Yield) => yield_room(&mut next),
         (State::Waiting { until, why }, Event::RoomFree | Event::EndpointBack) => {
@@ -331,7 +332,8 @@ fn close(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
         (WaitReason::Yield, None) if !next.in_doubt => State::Done { outcome: Outcome::Skipped(SkippedReason::Conflict) },
         // It was claimed late, taken back, and never sent.
         (_, None) if next.attempts == 0 && !next.in_doubt => State::Done { outcome: Outcome::Missed(MissedReason::Late) },
-        // It was off the air because another had the room, or to hand over to itself.
+        // It was off the air because another had the room, or to hand over to itself. That its task is gone is not verified here.
+        (_, Some(_)) if next.gave_way() => State::Stopping { outcome: Outcome::EndedPlanned },
         (_, Some(_)) if next.lost_at.is_none() => finish(next, Outcome::EndedPlanned, now),
         _ => fail(next, now),
     }

@@ -7,7 +7,7 @@ use ingestd::occurrence::End;
 use ingestd::plan::{Planned, Upcoming};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EDITS_REOPEN, Faults, line, outcome, reason, seconds};
+use super::{Faults, line, outcome, reason, seconds};
 use crate::run::{GenerationSpan, Run};
 use crate::scenario::{SimJob, begin};
 
@@ -19,9 +19,7 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     for (index, span) in run.generations.iter().enumerate().skip(1) {
         let until = run.generations.get(index + 1).map_or(run.settled, |next| next.from);
         what_is_open_is_taken_up(run, span, until, faults);
-        if EDITS_REOPEN {
-            an_edit_fixes_what_failed(run, &run.generations[index - 1], span, until, faults);
-        }
+        an_edit_fixes_what_failed(run, &run.generations[index - 1], span, until, faults);
     }
 }
 

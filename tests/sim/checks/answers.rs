@@ -9,7 +9,7 @@ use ingestd::trtc::Action;
 use ingestd::trtc::callback::TaskNews;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ENDS_ARE_SEEN, Faults, line, outcome, reason, rereads, seconds, stays_failed};
+use super::{Faults, line, outcome, rereads, seconds};
 use crate::endpoint::{AnswerKind, Claim, Send};
 use crate::run::Run;
 
@@ -20,9 +20,7 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     a_show_is_tried_to_the_last(run, faults);
     no_wait_is_too_long(run, faults);
     an_end_is_verified(run, faults);
-    if ENDS_ARE_SEEN {
-        no_show_ends_before_it_was_seen(run, faults);
-    }
+    no_show_ends_before_it_was_seen(run, faults);
 }
 
 /// After an answer that refuses a key, while the file has a new one, nothing is signed with the old one.
@@ -34,8 +32,8 @@ fn a_new_key_is_read(run: &Run, faults: &mut Faults) {
     let Some(refused) = refused.filter_map(|send| send.answered.as_ref().map(|(at, _)| *at)).filter(is_refusal).min() else {
         return;
     };
-    // The loop may stand still just then.
-    let from = run.stalled_until(refused) + SignedDuration::from_millis(300);
+    // They are read at most every 5 s, and the loop may stand still just then.
+    let from = run.stalled_until(refused + seconds(5)) + SignedDuration::from_millis(300);
     if let Some(old) = state.sends.iter().find(|send| send.key == 0 && send.at > from) {
         faults.add("a key that was replaced is read again", format!("refused at {refused}, {rotation:?}: {old:?}"));
     }
@@ -96,7 +94,7 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     for row in run.rows.iter().filter(|row| outcome(row) == "failed" && row.on_air_at.is_none()) {
         let Some(end) = row.end.at() else { continue };
-        if row.policy.retry.attempts > 0 || stays_failed(reason(row)) || run.others_in_room(row).count() > 0 {
+        if row.policy.retry.attempts > 0 || run.others_in_room(row).count() > 0 {
             continue;
         }
         let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);

@@ -7,7 +7,7 @@ use ingestd::occurrence::Occurrence;
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Faults, RETRIES_WAIT_FOR_THE_START, line, seconds};
+use super::{Faults, line, seconds};
 use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
 use crate::run::{Run, TaskRow};
@@ -33,8 +33,7 @@ fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
         let [claim] = send.claims.as_slice() else { continue };
         // A request goes by the clock as it is then, set or not; only what was on air may be before its start again.
-        let is_early_again = claim.was_on_air || claim.attempts > 1 && !RETRIES_WAIT_FOR_THE_START;
-        if send.wall < claim.start && !(run.plan.has_steps() && is_early_again) {
+        if send.wall < claim.start && !(run.plan.has_steps() && claim.was_on_air) {
             faults.add(name, format!("early: {send:?}"));
         }
         let Some(end) = claim.end else {

@@ -90,7 +90,11 @@ fn a_yielder_waits_for_the_room_and_not_for_a_time() {
     let free = happen(&yielding, Event::RoomFree, 200);
     let back = answer(&happen(&free, Event::Due, 200), &accepted(), at(201));
     assert_eq!((back.state.name(), back.restarts, back.attempts), ("on_air", 1, 2));
-    assert_eq!(outcome(&happen(&yielding, Event::Due, 3571)), ("ended", "planned"));
+    // Its window closes meanwhile: that its task is gone is still to be seen.
+    let closed = happen(&yielding, Event::Due, 3571);
+    assert_eq!(closed.state, State::Stopping { outcome: Outcome::EndedPlanned });
+    let settled = |verified| happen(&closed, Event::StopSettled { at: at(3580), verified }, 3580);
+    assert_eq!((outcome(&settled(true)), outcome(&settled(false))), (("ended", "planned"), ("ended", "unverified")));
     // Its start was taken back unsent, and never made.
     let never = happen(&example(), Event::Yield, 0);
     assert_eq!((never.attempts, outcome(&happen(&never, Event::Due, 3571))), (0, ("skipped", "conflict")));
@@ -225,7 +229,8 @@ fn an_adopted_task_that_no_answer_named_ends_unverified_however_it_ends() {
     assert_eq!(outcome(&happen(&stopping, Event::Gone { at: at(3601), was_seen: true }, 3602)), ("ended", "unverified"));
     assert_eq!(outcome(&happen(&adopted(), Event::Gone { at: at(3590), was_seen: true }, 3592)), ("ended", "unverified"));
     let yielding = happen(&adopted(), Event::Yield, 1000);
-    assert_eq!(outcome(&happen(&yielding, Event::End, 3600)), ("ended", "unverified"));
+    let closed = happen(&yielding, Event::End, 3600);
+    assert_eq!(outcome(&happen(&closed, Event::StopSettled { at: at(3600), verified: true }, 3600)), ("ended", "unverified"));
     // What was cut was cut, whoever's it was.
     let cut = happen(&adopted(), Event::Cut(Outcome::CutOperator), 1000);
     assert_eq!(outcome(&happen(&cut, Event::StopSettled { at: at(1001), verified: true }, 1002)), ("cut", "operator"));
