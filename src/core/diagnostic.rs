@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use draw::render;
 
-/// How bad it is. An error keeps a schedule from being accepted; a warning does not.
+/// How bad it is. An error keeps a schedule from being accepted; a warning and a note do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -19,6 +19,8 @@ pub enum Severity {
     Error,
     /// Valid, but probably not intended.
     Warning,
+    /// Valid, and ordinary; somebody may want to know it.
+    Note,
 }
 
 impl fmt::Display for Severity {
@@ -26,6 +28,7 @@ impl fmt::Display for Severity {
         formatter.write_str(match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         })
     }
 }
@@ -130,7 +133,7 @@ pub fn offset(value: usize) -> u32 {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Error or warning.
+    /// Error, warning or note.
     pub severity: Severity,
     /// A stable name of the kind of problem, in kebab case: `unknown-key`.
     pub code: &'static str,

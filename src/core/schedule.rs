@@ -21,16 +21,18 @@ mod retry;
 mod robots;
 pub mod schema;
 mod shared;
+mod stream_template;
 mod table;
 pub mod value_kind;
 pub mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use job::{App, EndRule, Job, JobId, RobotTemplate};
 pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
+pub use stream_template::StreamTemplate;
 
 use crate::diagnostic::Diagnostic;
 pub use crate::trtc::StreamUrl;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub apps: Option<BTreeMap<Arc<str>, u64>>,
     /// The account's region.
     pub region: Option<Arc<str>>,
+    /// The names of the secrets that streams may refer to; `None` when no settings were at hand.
+    pub secrets: Option<BTreeSet<Arc<str>>>,
 }
 
 /// What came of reading all sources.

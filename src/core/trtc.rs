@@ -20,3 +20,4 @@ pub use room::Room;
 pub use secret_mask::SecretMask;
 pub use start_options::{StartOptions, Tempo};
 pub use stream_url::StreamUrl;
+pub(crate) use stream_url::as_url_part;

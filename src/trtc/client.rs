@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -70,6 +71,16 @@ pub struct Secrets {
     pub credentials: Credentials,
     /// By the application's name in the settings.
     pub apps: BTreeMap<String, AppKey>,
+    /// Those to which streams refer, by name; or why one cannot be read.
+    pub streams: BTreeMap<String, Result<SecretString, String>>,
+}
+
+impl Secrets {
+    /// Returns the secret of that name. Errors: why there is none.
+    fn stream(&self, name: &str) -> Result<&SecretString, String> {
+        let secret = self.streams.get(name).ok_or_else(|| format!("the settings have no secret `{name}`"))?;
+        secret.as_ref().map_err(Clone::clone)
+    }
 }
 
 type Source = Arc<dyn Fn() -> Result<Secrets, String> + Send + Sync>;
@@ -147,11 +158,22 @@ impl HttpApi {
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
         let mut request = request.clone();
-        if let Body::Start { valid_until, .. } = &mut request.body {
+        let mut of_stream = Vec::new();
+        if let Body::Start { params, valid_until } = &mut request.body {
+            let url = params.stream_url.clone();
+            let found: Result<Vec<_>, String> = url.secret_names().map(|name| secrets.stream(name)).collect();
+            // One that is missing may be there when the next request is sent.
+            of_stream = found.inspect_err(|_| self.reread_credentials())?;
+            params.stream_url = url.filled(|name| secrets.stream(name).ok().cloned())?;
             // The caller gives it by this host's clock; the endpoint checks it by its own.
             *valid_until = valid_until.saturating_add(offset).unwrap_or(Timestamp::MAX);
         }
-        sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
+        let app = secrets.apps.get(&request.destination.app);
+        let mut signed = sign(&request, self.endpoint.host(), &secrets.credentials, app, now)?;
+        for secret in of_stream {
+            signed.hide(secret);
+        }
+        Ok(signed)
     }
 
     async fn exchange(&self, action: Action, request: SignedRequest) -> Answer {

@@ -229,7 +229,11 @@ pub(crate) struct Story {
 /// Reads a schedule as `run` does.
 pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
     let text = format!("timezone: UTC\ndefaults:\n  room: lobby\n  stream: https://cdn.example.com/x.mp4\njobs:\n{jobs}");
-    let settings = Settings { apps: Some([(Arc::from("main"), 1_400_000_001)].into()), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some([(Arc::from("main"), 1_400_000_001)].into()),
+        region: Some(Arc::from("ap-singapore")),
+        secrets: None,
+    };
     let sources = [Source { name: Arc::from("story.yaml"), text }];
     let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
     Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))

@@ -35,6 +35,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let mut group = Group::with_title(level.primary_title(escape(&diagnostic.message)).id(diagnostic.code));
     let related = diagnostic.related.iter().map(|(place, role)| (place, role.as_str()));

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::raw::RawJob;
 use super::values::format_duration;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Severity, Span};
 use crate::trtc::Repeat;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
@@ -104,6 +104,14 @@ impl Linter {
     }
 }
 
+/// What is true of every ordinary relay, loop or night show: it is told to whoever asks, and does not hide the warnings.
+const NOTES: [&str; 3] = ["no-cloud-bound", "clock-change", "loop-too-long"];
+
+/// How bad a problem of that code is that the linter found.
+pub(super) fn severity(code: &str) -> Severity {
+    if NOTES.contains(&code) { Severity::Note } else { Severity::Warning }
+}
+
 /// Where the trigger's value stands.
 fn trigger_span(raw: &RawJob) -> Span {
     fields::written(raw, |group| group == Group::Trigger).first().map_or_else(Span::default, |(_, written)| written.span)
@@ -118,7 +126,7 @@ fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
 fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
     let mut problems = Vec::new();
     let stream = if raw.stream.written { raw.stream.span } else { key };
-    if !raw.live.written && !job.live && is_playlist(job.stream.reveal()) {
+    if !raw.live.written && !job.live && is_playlist(job.stream.written().reveal()) {
         let problem = Problem::at(
             stream,
             "playlist",

@@ -1,11 +1,14 @@
 //! What is played and where, from YAML nodes: rooms, robots' templates, stream URLs, tempo, regions, names. Refuses to know the
 //! other fields of a job: what only holds between two fields is judged elsewhere.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use url::Url;
 
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, quote};
+use super::stream_template::StreamTemplate;
 use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, needs_escape};
@@ -138,15 +141,16 @@ const SCHEMES_KNOWN: [&str; 4] = ["http", "https", "rtmp", "rtmps"];
 pub(super) fn stream_schema() -> Value {
     let any_case =
         |scheme: &str| scheme.chars().flat_map(|letter| ['[', letter.to_ascii_uppercase(), letter, ']']).collect::<String>();
-    let pattern = format!("^({})://[^\\s/][^\\s]*$", SCHEMES_KNOWN.map(any_case).join("|"));
+    let rest = StreamTemplate::schema_pattern();
+    let pattern = format!("^({})://(?!/){rest}$", SCHEMES_KNOWN.map(any_case).join("|"));
     let form = "write an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces";
     let mut schema = text_like(&pattern, form, &["https://cdn.example.com/promo.mp4"]);
     schema["maxLength"] = URL_BYTES_MAX.into();
     schema
 }
 
-/// A stream URL, returned as written. Messages never repeat it: it may hold a password or a stream key.
-pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
+/// A stream URL, with what stands between its braces. Messages never repeat it: it may hold a password or a stream key.
+pub(super) fn stream(node: &Node<'_>, intern: impl FnOnce(&str) -> Arc<str>) -> Result<StreamTemplate, Problem> {
     const SCHEMES: &str = "expected an `http`, `https`, `rtmp` or `rtmps` URL";
     let (text, _) = scalar(node, "a URL")?;
     let wrong = |message: String| Problem::of(node, "bad-stream", message);
@@ -168,8 +172,9 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
         return Err(wrong(format!("{SCHEMES}, found the scheme {}", quote(scheme))));
     }
-    match Url::parse(text) {
-        Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(text),
+    let template = StreamTemplate::parse(&intern(text)).map_err(|(message, hint)| wrong(message).hint(hint))?;
+    match Url::parse(template.example().reveal()) {
+        Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(template),
         Ok(_) => Err(wrong("the URL names no host".to_owned())),
         Err(error) => Err(wrong(format!("not a URL: {error}"))),
     }

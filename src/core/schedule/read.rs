@@ -10,14 +10,14 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::chains::{Chained, link};
 use super::combine::{chain_has_no_dates, combine};
 use super::job::{Job, JobId, RobotTemplate};
-use super::linter::{Linter, WarningSpans};
+use super::linter::{self, Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::policy::RetryPolicy;
 use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
-use super::schema::TOP_LEVEL;
+use super::schema::{PASSED_OVER, TOP_LEVEL};
 use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
@@ -212,6 +212,8 @@ impl Reader<'_> {
                     self.report(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
+                // A home for YAML anchors.
+                key if key.starts_with(PASSED_OVER) => {}
                 "defaults" => self.defaults(&file, &entry, &mut wide),
                 "jobs" => jobs = Some(entry),
                 _ => self.report(&file, vec![unknown_top_level(&entry)]),
@@ -307,7 +309,11 @@ impl Reader<'_> {
             Err(more) => problems.extend(more),
         }
         let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
-        for (problem, severity) in severities.chain(warnings.into_iter().map(|problem| (problem, Severity::Warning))) {
+        let warnings = warnings.into_iter().map(|problem| {
+            let severity = linter::severity(problem.code);
+            (problem, severity)
+        });
+        for (problem, severity) in severities.chain(warnings) {
             let (problem, job) = blamed(problem, wide, key, name);
             self.diagnostics.push(file.diagnostic(problem, severity, job));
         }
@@ -359,7 +365,7 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
     if !wide.inherited(problem.span) {
         return (problem, Some(job));
     }
-    if matches!(problem.code, "unknown-app" | "region") {
+    if matches!(problem.code, "unknown-app" | "unknown-secret" | "region") {
         return (problem, None);
     }
     problem.related.push((problem.span, "this default"));
@@ -384,7 +390,11 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
     }
     match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
         Some(hint) => problem.hint(hint),
-        None if entry.value.entries().is_some() => problem.hint("a job goes under `jobs`"),
-        None => problem.hint("the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`"),
+        None if entry.value.entries().is_some() => {
+            problem.hint("a job goes under `jobs`; a mapping that only holds YAML anchors has a key that begins with `x-`")
+        }
+        None => problem.hint(
+            "the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`; a key that begins with `x-` is passed over",
+        ),
     }
 }

@@ -65,6 +65,11 @@ impl LookedFor {
                 Hidden::Url(url) => looked_for.add_url(url),
             }
         }
+        // What is shown instead of a URL may hold a secret of its own: a folder of the path.
+        let shown = LookedFor { runs: looked_for.runs.clone(), ..LookedFor::default() };
+        for (_, instead) in &mut looked_for.wholes {
+            *instead = shown.mask(instead).into_owned();
+        }
         looked_for
     }
 
@@ -96,6 +101,49 @@ impl LookedFor {
             self.add_whole(&text, MASK);
         }
     }
+
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+        let spans = self.spans(text);
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let (mut masked, mut shown) = (String::with_capacity(text.len()), 0);
+        for (span, instead) in spans {
+            // Half a character is not left over.
+            let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
+            if start >= shown {
+                masked.push_str(&text[shown..start]);
+                masked.push_str(instead);
+            }
+            shown = shown.max(end);
+        }
+        masked.push_str(&text[shown..]);
+        Cow::Owned(masked)
+    }
+
+    /// Where secrets stand in a text, and what is shown there. In order; of two that begin at one place the longer comes first; spans
+    /// that touch or overlap by runs alone are one.
+    fn spans(&self, text: &str) -> Vec<(Range<usize>, &str)> {
+        let plain = plain(text);
+        let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
+        let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
+        let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
+        for (whole, instead) in &self.wholes {
+            let windows = bytes.windows(whole.len()).enumerate().filter(|(_, window)| window == whole);
+            spans.extend(windows.map(|(at, _)| (place(at..at + whole.len()), instead.as_str())));
+        }
+        let mut run: Option<Range<usize>> = None;
+        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| self.runs.contains(window)) {
+            match &mut run {
+                Some(run) if at <= run.end => run.end = at + RUN_BYTES,
+                _ => spans.extend(run.replace(at..at + RUN_BYTES).map(|run| (place(run), MASK))),
+            }
+        }
+        spans.extend(run.map(|run| (place(run), MASK)));
+        spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
+        spans
+    }
 }
 
 impl SecretMask {
@@ -121,6 +169,10 @@ impl SecretMask {
         self.hide(Hidden::Url(url.clone()));
     }
 
+    fn looked_for(&self) -> &LookedFor {
+        self.looked_for.get_or_init(|| LookedFor::new(&self.hidden))
+    }
+
     fn hide(&mut self, hidden: Hidden) {
         self.hidden.push(hidden);
         self.looked_for = OnceLock::new();
@@ -128,28 +180,12 @@ impl SecretMask {
 
     /// Whether a text shows a secret.
     pub fn finds(&self, text: &str) -> bool {
-        !self.spans(text).is_empty()
+        !self.looked_for().spans(text).is_empty()
     }
 
     /// Returns the beginning of `text` without the secrets.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-        let spans = self.spans(text);
-        if spans.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let (mut masked, mut shown) = (String::with_capacity(text.len()), 0);
-        for (span, instead) in spans {
-            // Half a character is not left over.
-            let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
-            if start >= shown {
-                masked.push_str(&text[shown..start]);
-                masked.push_str(instead);
-            }
-            shown = shown.max(end);
-        }
-        masked.push_str(&text[shown..]);
-        Cow::Owned(masked)
+        self.looked_for().mask(text)
     }
 
     /// Returns the beginning of a text for people: secrets masked, at most `chars_max` characters, those that cannot be printed as a dot.
@@ -157,30 +193,6 @@ impl SecretMask {
         let shown =
             |character: char| if character.is_control() || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
         self.mask(text).trim().chars().take(chars_max).map(shown).collect()
-    }
-
-    /// Where secrets stand in a text, and what is shown there. In order; of two that begin at one place the longer comes first; spans
-    /// that touch or overlap by runs alone are one.
-    fn spans(&self, text: &str) -> Vec<(Range<usize>, &str)> {
-        let looked_for = self.looked_for.get_or_init(|| LookedFor::new(&self.hidden));
-        let plain = plain(text);
-        let bytes: Vec<u8> = plain.iter().map(|byte| byte.value).collect();
-        let place = |found: Range<usize>| plain[found.start].place.start..plain[found.end - 1].place.end;
-        let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
-        for (whole, instead) in &looked_for.wholes {
-            let windows = bytes.windows(whole.len()).enumerate().filter(|(_, window)| window == whole);
-            spans.extend(windows.map(|(at, _)| (place(at..at + whole.len()), instead.as_str())));
-        }
-        let mut run: Option<Range<usize>> = None;
-        for (at, _) in runs(&bytes).enumerate().filter(|(_, window)| looked_for.runs.contains(window)) {
-            match &mut run {
-                Some(run) if at <= run.end => run.end = at + RUN_BYTES,
-                _ => spans.extend(run.replace(at..at + RUN_BYTES).map(|run| (place(run), MASK))),
-            }
-        }
-        spans.extend(run.map(|run| (place(run), MASK)));
-        spans.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
-        spans
     }
 }
 
