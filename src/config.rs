@@ -19,7 +19,7 @@ use crate::diagnostic::{self, Diagnostic, LineIndex, Place};
 use crate::schedule::problem::Problem;
 use crate::schedule::{self, Source, places};
 use crate::secret::SecretSource;
-use crate::trtc::Endpoint;
+use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
 pub use keys::{KeyReference, reference, schema};
 use settings_reader::{Fields, SettingsReader};
@@ -110,6 +110,7 @@ impl Settings {
             apps: Some(self.apps.iter().map(|(name, app)| (Arc::clone(name), app.sdk_app_id)).collect()),
             region: Some(Arc::clone(&self.account.region)),
             secrets: Some(self.secrets.keys().cloned().collect()),
+            site: Site::of_host(self.account.endpoint.host()),
         }
     }
 
@@ -261,11 +262,12 @@ fn account(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Account> 
         Some(source) => Token::Wanted(source),
         None => Token::IfPresent(usual("TENCENTCLOUD_TOKEN")),
     };
-    let region = fields.get("region").and_then(|node| region(reader, node));
     let endpoint = match fields.get("endpoint") {
         Some(node) => endpoint(reader, node),
         None => Some(Endpoint::parse(ENDPOINT_DEFAULT).expect("our own constant is an endpoint")),
     };
+    let site = endpoint.as_ref().and_then(|endpoint| Site::of_host(endpoint.host()));
+    let region = fields.get("region").and_then(|node| region(reader, site, node));
     Some(Account { secret_id, secret_key, token, region: region?, endpoint: endpoint? })
 }
 
@@ -289,9 +291,9 @@ fn rate(reader: &mut SettingsReader<'_>, fields: &Fields<'_, '_>) -> Option<NonZ
     Some(rate)
 }
 
-fn region(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> {
+fn region(reader: &mut SettingsReader<'_>, site: Option<Site>, node: &Node<'_>) -> Option<Arc<str>> {
     let region = reader.take(node, "region", places::region(node))?;
-    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, node.span) {
+    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, site, node.span) {
         reader.warning(span, code, message).hint(hint.unwrap_or_default());
     }
     Some(Arc::from(region))
@@ -301,7 +303,15 @@ fn region(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> 
 fn endpoint(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Endpoint> {
     let text = reader.text(node, "endpoint", "a URL")?;
     let why = match Endpoint::parse(text) {
-        Ok(endpoint) => return Some(endpoint),
+        Ok(endpoint) => {
+            // A loopback endpoint is a rehearsal.
+            if !endpoint.is_loopback() && Site::of_host(endpoint.host()).is_none() {
+                reader.warning(node.span, "other-endpoint", "`endpoint` is not one of TRTC's, and gets signed requests").hint(
+                    format!("TRTC's are `{ENDPOINT_DEFAULT}`, `https://trtc.intl.tencentcloudapi.com` and these with a region"),
+                );
+            }
+            return Some(endpoint);
+        }
         Err(why) => why,
     };
     let host = text.split_once("://").map_or(text, |(_, host)| host);

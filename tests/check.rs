@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h/a.mp4\"}\n";
+const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h.example/a.mp4\"}\n";
 const BAD: &str =
-    "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h/a.mp4?token=hush\", live: yes}\n";
+    "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h.example/a.mp4?token=hush\", live: yes}\n";
 
 /// A folder with settings, a folder of schedules beside them, and the files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -79,7 +79,7 @@ fn json_is_one_object_a_line_with_every_key() {
 
 #[test]
 fn conflicts_are_judged_once_everything_else_is_right() {
-    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h/a.mp4\"}\n  \
+    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h.example/a.mp4\"}\n  \
         news: {at: \"19:00\", for: 1h, room: lobby, stream: \"https://h/n.mp4\"}\n";
     let folder = folder(&[("a.yaml", &format!("timezone: Asia/Shanghai\njobs:\n{jobs}"))]);
     let arguments = ["a.yaml", "--format", "json", "--config", "ingestd.yaml"];
@@ -99,7 +99,7 @@ fn conflicts_are_judged_once_everything_else_is_right() {
 
 #[test]
 fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
-    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h/a.mp4\", for: 5s}\njobs:\n  \
+    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h.example/a.mp4\", for: 5s}\njobs:\n  \
         tick: {every: 10s}\n  other: {cron: \"5 0 * * * *\"}\n";
     let folder = folder(&[("a.yaml", jobs)]);
     let output = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);

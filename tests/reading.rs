@@ -13,7 +13,7 @@ fn settings() -> Settings {
     Settings {
         apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
         region: Some(Arc::from("ap-singapore")),
-        secrets: None,
+        ..Settings::default()
     }
 }
 

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
         region: Some(Arc::from("ap-singapore")),
         secrets: Some(BTreeSet::new()),
+        site: None,
     }
 }
 
@@ -156,7 +157,7 @@ fn paths_that_are_not_there_or_given_twice_are_told_or_read_once() {
 fn a_file_that_cannot_be_loaded_leaves_no_schedule_and_no_false_alarm() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("calendars.yaml"), b"calendars: {holidays: 2026-10-01} # \xff\n").expect("writable");
-    let good = "timezone: UTC\njobs: {a: {at: '18:00', room: r, stream: 'https://h/a.mp4', except: holidays}}\n";
+    let good = "timezone: UTC\njobs: {a: {at: '18:00', room: r, stream: 'https://h.example/a.mp4', except: holidays}}\n";
     std::fs::write(folder.path().join("jobs.yaml"), good).expect("writable");
     let (_, reading) = read_paths(&[folder.path().to_owned()]);
     assert!(reading.schedule.is_none(), "jobs might be missing");

@@ -35,6 +35,7 @@ pub use read::{read, read_beside};
 pub use stream_template::StreamTemplate;
 
 use crate::diagnostic::Diagnostic;
+use crate::trtc::Site;
 pub use crate::trtc::StreamUrl;
 
 /// A schedule file: its name, as messages show it, and its text.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub region: Option<Arc<str>>,
     /// The names of the secrets that streams may refer to; `None` when no settings were at hand.
     pub secrets: Option<BTreeSet<Arc<str>>>,
+    /// The vendor's site that the settings ask; `None`: none were at hand, or the endpoint is a rehearsal's.
+    pub site: Option<Site>,
 }
 
 /// What came of reading all sources.

@@ -62,7 +62,7 @@ pub(super) fn judge(bytes: &[u8]) -> Result<bool, String> {
     let settings = Settings {
         apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
         region: Some(Arc::from("ap-singapore")),
-        secrets: None,
+        ..Settings::default()
     };
     let sources = [source];
     let reading = read(&sources, &settings, &ZONES, now());

@@ -102,7 +102,7 @@ pub(crate) fn read(text: &str) -> Arc<Schedule> {
     let settings = Settings {
         apps: Some([(Arc::from("main"), 1_400_000_001)].into()),
         region: Some(Arc::from("ap-singapore")),
-        secrets: None,
+        ..Settings::default()
     };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = schedule::read(&sources, &settings, &zones, begin());

@@ -232,7 +232,7 @@ pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
     let settings = Settings {
         apps: Some([(Arc::from("main"), 1_400_000_001)].into()),
         region: Some(Arc::from("ap-singapore")),
-        secrets: None,
+        ..Settings::default()
     };
     let sources = [Source { name: Arc::from("story.yaml"), text }];
     let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));

@@ -42,7 +42,7 @@ pub fn read_beside(
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
-        linter: Linter::new(now),
+        linter: Linter::new(now, settings.site),
         no_dates: Arc::new(Dates::default()),
         plain_robot: RobotTemplate::new("{job}"),
         retry: Arc::default(),
