@@ -9,6 +9,7 @@ use ingestd::diagnostic::{Diagnostic, Severity, any_error, render};
 use ingestd::plan::conflicts::{Strictness, check_conflicts};
 use ingestd::schedule::{Reading, Settings, Source, read};
 use ingestd::schedule_files;
+use ingestd::trtc::Site;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use proptest::prelude::*;
@@ -77,6 +78,24 @@ fn the_examples_are_good_together() {
     let shown: Vec<Diagnostic> = problems.into_iter().filter(|problem| problem.severity != Severity::Note).collect();
     assert!(shown.is_empty(), "an example has an error or a warning: {}", drawn(&shown, &sources));
     assert!(sources.len() >= 5);
+}
+
+#[test]
+fn an_ordinary_schedule_has_no_warning() {
+    let mut settings = settings();
+    settings.secrets = Some(BTreeSet::from([Arc::from("cam-1")]));
+    let files: Vec<PathBuf> =
+        std::fs::read_dir("tests/fixtures/ordinary").expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    for site in [None, Some(Site::Mainland), Some(Site::International)] {
+        settings.site = site;
+        for file in &files {
+            let (sources, reading) = schedule_files::read(std::slice::from_ref(file), &settings, &TimeZoneDatabase::bundled(), now());
+            let mut problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
+            problems.retain(|problem| problem.severity != Severity::Note);
+            assert!(problems.is_empty() && reading.schedule.is_some(), "{site:?}: {}", drawn(&problems, &sources));
+        }
+    }
+    assert!(files.len() >= 30, "only {}", files.len());
 }
 
 /// A folder with these files, and what `schedule_files::load` makes of it: names within the folder, and messages.
