@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h.example/a.mp4\"}\n";
-const BAD: &str =
-    "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h.example/a.mp4?token=hush\", live: yes}\n";
+const BAD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h.example/a.mp4?token=hush\", live: yes}\n";
 
 /// A folder with settings, a folder of schedules beside them, and the files.
 fn folder(files: &[(&str, &str)]) -> TempDir {

@@ -89,7 +89,8 @@ fn an_ordinary_schedule_has_no_warning() {
     for site in [None, Some(Site::Mainland), Some(Site::International)] {
         settings.site = site;
         for file in &files {
-            let (sources, reading) = schedule_files::read(std::slice::from_ref(file), &settings, &TimeZoneDatabase::bundled(), now());
+            let (sources, reading) =
+                schedule_files::read(std::slice::from_ref(file), &settings, &TimeZoneDatabase::bundled(), now());
             let mut problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
             problems.retain(|problem| problem.severity != Severity::Note);
             assert!(problems.is_empty() && reading.schedule.is_some(), "{site:?}: {}", drawn(&problems, &sources));

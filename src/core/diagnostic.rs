@@ -1,6 +1,7 @@
 //! What is wrong with a file, where, and how to fix it. Knows spans and words. Does not know YAML, schedules, or the
 //! source of the text.
 
+mod collected;
 mod draw;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use collected::Collected;
 pub use draw::render;
 
 /// How bad it is. An error keeps a schedule from being accepted; a warning and a note do not.
@@ -34,7 +36,7 @@ impl fmt::Display for Severity {
 }
 
 /// A stretch of one file's text, as byte offsets. Compact, because every YAML node carries one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The first byte.
     pub start: u32,

@@ -21,7 +21,7 @@ use super::schema::{PASSED_OVER, TOP_LEVEL};
 use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
-use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
+use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::yaml::{self, Entry, Kind};
 
 /// Reads all sources at once. Returns every problem of every file, in the order of the files and of their lines.
@@ -50,9 +50,10 @@ pub fn read_beside(
         chained: BTreeMap::new(),
         job_places: HashMap::new(),
         jobs_named: 0,
-        diagnostics: problems,
+        diagnostics: Collected::default(),
     };
-    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
+    reader.diagnostics.extend(problems);
+    reader.shared.calendars_may_lack = reader.diagnostics.any_error();
     let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
     for file in &files {
         reader.calendars(file);
@@ -118,7 +119,7 @@ struct Reader<'r> {
     chained: BTreeMap<JobId, Chained>,
     job_places: HashMap<JobId, Place>,
     jobs_named: usize,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Collected,
 }
 
 impl Reader<'_> {
@@ -341,21 +342,23 @@ impl Reader<'_> {
         let some_lack = self.shared.calendars_may_lack;
         self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.linter));
         self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
-        if !any_error(&self.diagnostics) && self.jobs.is_empty() {
-            self.diagnostics.push(Diagnostic::warning("no-jobs", "no file has a job: nothing will go on air"));
+        let all_off = !self.jobs.is_empty() && self.jobs.values().all(|job| !job.enabled);
+        if !self.diagnostics.any_error() && (self.jobs.is_empty() || all_off) {
+            let why = if all_off { "every job is switched off" } else { "no file has a job" };
+            self.diagnostics.push(Diagnostic::warning("no-jobs", format!("{why}: nothing will go on air")));
         }
+        let good = !self.diagnostics.any_error();
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
             let place = diagnostic.place.as_ref();
             let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
             (file, place.map(|place| place.span.start), diagnostic.code)
         };
-        self.diagnostics.sort_by_key(key);
-        // What stands once and is used twice, through a default, an alias or a merge key, is told once.
-        self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
-        let good = !any_error(&self.diagnostics);
+        let (mut diagnostics, more) = self.diagnostics.into_parts();
+        diagnostics.sort_by_key(key);
+        diagnostics.extend(more);
         let schedule = good.then_some(Schedule { jobs: self.jobs });
-        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
+        Reading { schedule, diagnostics, jobs: self.jobs_named }
     }
 }
 
