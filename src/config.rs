@@ -6,6 +6,7 @@
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
 mod keys;
+mod named;
 mod settings_reader;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::diagnostic::{self, Diagnostic, LineIndex, Place, Span};
+use crate::diagnostic::{self, Diagnostic, LineIndex, Place};
 use crate::schedule::problem::Problem;
-use crate::schedule::{self, JobId, Source, places};
+use crate::schedule::{self, Source, places};
 use crate::secret::SecretSource;
-use crate::trtc::Endpoint;
-use crate::yaml::{self, Entry, Node};
+use crate::trtc::{Endpoint, Site};
+use crate::yaml::{self, Node};
 pub use keys::{KeyReference, reference, schema};
 use settings_reader::{Fields, SettingsReader};
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub account: Account,
     /// The applications, by the name that jobs use; at least one.
     pub apps: BTreeMap<Arc<str>, App>,
+    /// The secrets to which streams refer, by name.
+    pub secrets: BTreeMap<Arc<str>, SecretSource>,
     /// The folder of the schedule files.
     pub schedules: PathBuf,
     /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
@@ -106,6 +109,8 @@ impl Settings {
         schedule::Settings {
             apps: Some(self.apps.iter().map(|(name, app)| (Arc::clone(name), app.sdk_app_id)).collect()),
             region: Some(Arc::clone(&self.account.region)),
+            secrets: Some(self.secrets.keys().cloned().collect()),
+            site: Site::of_host(self.account.endpoint.host()),
         }
     }
 
@@ -203,7 +208,11 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
     };
     let account = fields.get("account").and_then(|node| account(reader, node));
     let wants_keys = matches!(callbacks, Some(Some(_)));
-    let apps = fields.get("apps").and_then(|node| apps(reader, node, wants_keys));
+    let apps = fields.get("apps").and_then(|node| named::apps(reader, node, wants_keys));
+    let secrets = match fields.get("secrets") {
+        Some(node) => named::secrets(reader, node),
+        None => Some(BTreeMap::new()),
+    };
     let schedules = match fields.get("schedules") {
         Some(node) => reader.path(node, "schedules"),
         None => Some(reader.folder.join("schedules")),
@@ -233,6 +242,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
     Some(Settings {
         account: account?,
         apps: apps?,
+        secrets: secrets?,
         schedules: schedules?,
         state: state?,
         listen: listen?,
@@ -252,71 +262,18 @@ fn account(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Account> 
         Some(source) => Token::Wanted(source),
         None => Token::IfPresent(usual("TENCENTCLOUD_TOKEN")),
     };
-    let region = fields.get("region").and_then(|node| region(reader, node));
     let endpoint = match fields.get("endpoint") {
         Some(node) => endpoint(reader, node),
         None => Some(Endpoint::parse(ENDPOINT_DEFAULT).expect("our own constant is an endpoint")),
     };
+    let site = endpoint.as_ref().and_then(|endpoint| Site::of_host(endpoint.host()));
+    let region = fields.get("region").and_then(|node| region(reader, site, node));
     Some(Account { secret_id, secret_key, token, region: region?, endpoint: endpoint? })
 }
 
 /// The variables that every SDK of Tencent Cloud reads.
 fn usual(name: &str) -> SecretSource {
     SecretSource::Env(name.to_owned())
-}
-
-/// `wants_keys`: callbacks are on, so each application needs the key that verifies them.
-fn apps(reader: &mut SettingsReader<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeMap<Arc<str>, App>> {
-    let entries = reader.map(node, "`apps`")?;
-    if entries.is_empty() {
-        reader.error(node.span, "missing-key", "`apps` names no application");
-    }
-    let mut apps: BTreeMap<Arc<str>, App> = BTreeMap::new();
-    let mut places: BTreeMap<u64, Span> = BTreeMap::new();
-    for entry in entries {
-        reader.name(entry);
-        if JobId::parse(&entry.key).is_none() {
-            reader
-                .error(entry.key_span, "bad-name", "this cannot be the name of an application")
-                .hint("use 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first");
-        }
-        if let Some(app) = app(reader, entry) {
-            if let Some(first) = places.insert(app.sdk_app_id, entry.key_span) {
-                let first = reader.place(first);
-                reader
-                    .error(entry.key_span, "same-app", format!("`sdk_app_id` {} has two names", app.sdk_app_id))
-                    .related(first, "the first one")
-                    .hint("two names would hide that two jobs play into one room: keep one");
-            }
-            if wants_keys && app.callback_key.is_none() {
-                reader
-                    .error(entry.key_span, "missing-key", "`callbacks` are on, and this application has no `callback_key`")
-                    .hint("write where the key is kept that the console of TRTC shows beside the address of the callbacks");
-            }
-            apps.insert(Arc::from(entry.key.as_ref()), app);
-        }
-    }
-    Some(apps)
-}
-
-fn app(reader: &mut SettingsReader<'_>, entry: &Entry<'_>) -> Option<App> {
-    let what = if settings_reader::looks_like_a_setting(&entry.key) {
-        format!("`apps.{}`", entry.key)
-    } else {
-        "an application".to_owned()
-    };
-    let fields = reader.fields(&entry.value, &what, &keys::APP, &[])?;
-    let sdk_app_id = fields.get("sdk_app_id").and_then(|node| reader.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
-    let secret_key = reader.secret(&fields, "secret_key");
-    let private_map_key = match fields.get("private_map_key") {
-        Some(node) => reader.boolean(node, "private_map_key"),
-        None => Some(false),
-    };
-    let callback_key = match fields.get("callback_key") {
-        Some(_) => reader.secret(&fields, "callback_key").map(Some),
-        None => Some(None),
-    };
-    Some(App { sdk_app_id: sdk_app_id?, secret_key: secret_key?, private_map_key: private_map_key?, callback_key: callback_key? })
 }
 
 fn rate(reader: &mut SettingsReader<'_>, fields: &Fields<'_, '_>) -> Option<NonZeroU32> {
@@ -334,9 +291,9 @@ fn rate(reader: &mut SettingsReader<'_>, fields: &Fields<'_, '_>) -> Option<NonZ
     Some(rate)
 }
 
-fn region(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> {
+fn region(reader: &mut SettingsReader<'_>, site: Option<Site>, node: &Node<'_>) -> Option<Arc<str>> {
     let region = reader.take(node, "region", places::region(node))?;
-    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, node.span) {
+    if let Some(Problem { code, message, hint, span, .. }) = places::unlisted_region(region, site, node.span) {
         reader.warning(span, code, message).hint(hint.unwrap_or_default());
     }
     Some(Arc::from(region))
@@ -346,7 +303,15 @@ fn region(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> 
 fn endpoint(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Endpoint> {
     let text = reader.text(node, "endpoint", "a URL")?;
     let why = match Endpoint::parse(text) {
-        Ok(endpoint) => return Some(endpoint),
+        Ok(endpoint) => {
+            // A loopback endpoint is a rehearsal.
+            if !endpoint.is_loopback() && Site::of_host(endpoint.host()).is_none() {
+                reader.warning(node.span, "other-endpoint", "`endpoint` is not one of TRTC's, and gets signed requests").hint(
+                    format!("TRTC's are `{ENDPOINT_DEFAULT}`, `https://trtc.intl.tencentcloudapi.com` and these with a region"),
+                );
+            }
+            return Some(endpoint);
+        }
         Err(why) => why,
     };
     let host = text.split_once("://").map_or(text, |(_, host)| host);

@@ -27,7 +27,11 @@ fn reading(files: &[&str]) -> Reading {
         ),
     };
     let sources: Vec<_> = files.iter().enumerate().map(source).collect();
-    let settings = Settings { apps: Some(BTreeMap::from([(Arc::from("main"), 1)])), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some(BTreeMap::from([(Arc::from("main"), 1)])),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    };
     read(&sources, &settings, &TimeZoneDatabase::bundled(), instant(NOW))
 }
 

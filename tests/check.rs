@@ -5,9 +5,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h/a.mp4\"}\n";
-const BAD: &str =
-    "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h/a.mp4?token=hush\", live: yes}\n";
+const GOOD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://h.example/a.mp4\"}\n";
+const BAD: &str = "timezone: Asia/Shanghai\njobs:\n  promo: {at: \"18:00\", rooom: lobby, stream: \"https://h.example/a.mp4?token=hush\", live: yes}\n";
 
 /// A folder with settings, a folder of schedules beside them, and the files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -37,7 +36,11 @@ fn good_files_are_silent_but_for_the_summary() {
     let output = check(folder.path(), &["--config", "ingestd.yaml"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(text(&output.stdout), "");
-    assert_eq!(text(&output.stderr), "1 file, 1 job: no errors, no warnings\n");
+    let told = text(&output.stderr);
+    let (summary, starts) = told.split_once('\n').expect("two lines");
+    assert_eq!(summary, "1 file, 1 job: no errors, no warnings");
+    let first = starts.strip_prefix("1 start in the next 24 hours, the first of `promo` at ").expect(starts);
+    assert!(first.ends_with(" 18:00:00 +08:00\n") && first.len() == "2026-11-28 18:00:00 +08:00\n".len(), "{first}");
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn json_is_one_object_a_line_with_every_key() {
 
 #[test]
 fn conflicts_are_judged_once_everything_else_is_right() {
-    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h/a.mp4\"}\n  \
+    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h.example/a.mp4\"}\n  \
         news: {at: \"19:00\", for: 1h, room: lobby, stream: \"https://h/n.mp4\"}\n";
     let folder = folder(&[("a.yaml", &format!("timezone: Asia/Shanghai\njobs:\n{jobs}"))]);
     let arguments = ["a.yaml", "--format", "json", "--config", "ingestd.yaml"];
@@ -95,7 +98,7 @@ fn conflicts_are_judged_once_everything_else_is_right() {
 
 #[test]
 fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
-    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h/a.mp4\", for: 5s}\njobs:\n  \
+    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h.example/a.mp4\", for: 5s}\njobs:\n  \
         tick: {every: 10s}\n  other: {cron: \"5 0 * * * *\"}\n";
     let folder = folder(&[("a.yaml", jobs)]);
     let output = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);
@@ -104,7 +107,27 @@ fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("conflicts in the room `lobby` are looked for until 2"), "{said}");
     assert!(lines[0].ends_with(" only: `tick` has 20000 windows by then"), "{said}");
-    assert_eq!(lines[1..], ["1 file, 2 jobs: no errors, no warnings"]);
+    assert_eq!(lines[1], "1 file, 2 jobs: no errors, no warnings");
+    assert!(lines[2].contains(" starts in the next 24 hours, the first of `"), "{said}");
+}
+
+#[test]
+fn notes_are_counted_and_shown_to_whoever_asks_and_what_is_off_is_said() {
+    let jobs = "timezone: Asia/Shanghai\njobs:\n  relay: {at: \"18:00\", for: 1h, room: a, stream: \"rtmp://h/a/b\"}\n  \
+        off: {at: \"18:00\", for: 1h, room: b, stream: \"rtmp://h/a/b\", enabled: false}\n";
+    let folder = folder(&[("a.yaml", jobs)]);
+    let summary = "1 file, 2 jobs, 1 of them off: no errors, no warnings, 1 note (`-v` shows them)\n";
+    for (arguments, shown) in [(&[][..], 0), (&["-v"], 1), (&["--format", "json"], 1)] {
+        let output = check(folder.path(), &[&["a.yaml", "--config", "ingestd.yaml"][..], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(text(&output.stdout).matches("no-cloud-bound").count(), shown, "{output:?}");
+        assert!(text(&output.stderr).starts_with(summary), "{output:?}");
+        assert!(text(&output.stderr).contains("\n1 start in the next 24 hours, the first of `relay` at "), "{output:?}");
+    }
+    let none = jobs.replace("18:00\", for: 1h, room: a", "18:00\", until: \"2020-01-01\", for: 1h, room: a");
+    std::fs::write(folder.path().join("a.yaml"), none).expect("writable");
+    let output = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);
+    assert!(text(&output.stderr).ends_with("\nno start in the next 24 hours\n"), "{output:?}");
 }
 
 #[test]
@@ -117,7 +140,7 @@ fn settings_resolve_applications_and_without_them_a_warning_says_so() {
     let unknown = check(folder.path(), &["a.yaml"]);
     assert_eq!(unknown.status.code(), Some(0), "{unknown:?}");
     assert!(text(&unknown.stdout).contains("warning[no-settings]"), "{unknown:?}");
-    assert_eq!(text(&unknown.stderr), "1 file, 1 job: no errors, 1 warning\n");
+    assert!(text(&unknown.stderr).starts_with("1 file, 1 job: no errors, 1 warning\n"), "{unknown:?}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ const STARTED: &str = r#"{"Response":{"TaskId":"-gC+W.","RequestId":"r-1"}}"#;
 
 fn secrets() -> Secrets {
     Secrets {
+        streams: BTreeMap::new(),
         credentials: Credentials { secret_id: "AKIDTEST".to_owned(), secret_key: "the secret key".into(), token: None },
         apps: BTreeMap::from([("main".to_owned(), AppKey { key: "the app's key".into(), private_map_key: false })]),
     }

@@ -10,7 +10,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
 fn settings() -> Settings {
-    Settings { apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])), region: Some(Arc::from("ap-singapore")) }
+    Settings {
+        apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    }
 }
 
 fn now() -> Timestamp {
@@ -87,9 +91,13 @@ fn each_field_becomes_what_it_says() {
         ("robot: \"{job}-{start}\"", robot, "a-19700101T000000Z"),
         ("", |job| job.region.as_deref().unwrap_or("none").to_owned(), "ap-singapore"),
         ("region: ap-mumbai", |job| job.region.as_deref().unwrap_or("none").to_owned(), "ap-mumbai"),
-        ("stream: \"RTMPS://h/app/key\"", |job| format!("{} {}", job.live, job.stream.reveal()), "true RTMPS://h/app/key"),
-        ("stream: \"https://h/节目.mp4\"", |job| job.stream.reveal().to_owned(), "https://h/节目.mp4"),
-        ("stream: \"http://[::1]:8080/a?b=c#d\"", |job| job.stream.reveal().to_owned(), "http://[::1]:8080/a?b=c#d"),
+        (
+            "stream: \"RTMPS://h/app/key\"",
+            |job| format!("{} {}", job.live, job.stream.written().reveal()),
+            "true RTMPS://h/app/key",
+        ),
+        ("stream: \"https://h/节目.mp4\"", |job| job.stream.written().reveal().to_owned(), "https://h/节目.mp4"),
+        ("stream: \"http://[::1]:8080/a?b=c#d\"", |job| job.stream.written().reveal().to_owned(), "http://[::1]:8080/a?b=c#d"),
         ("live: true", |job| job.live.to_string(), "true"),
         ("length: 1m30s", |job| format!("{:?}", job.length), "Some(90s)"),
         ("length: 1d2h3m4s5ms", |job| format!("{:?}", job.length), "Some(93784.005s)"),
@@ -146,8 +154,8 @@ fn defaults_apply_by_groups_and_retry_key_by_key() {
     assert_eq!(job("").when.zone.iana_name(), Some("Asia/Tokyo"));
     assert_eq!(job("timezone: Europe/London").when.zone.iana_name(), Some("Europe/London"));
     let own = job("every: 1h");
-    assert!(matches!(own.when.trigger, Trigger::Every { between: None, days, .. } if days == ingestd::calendar::Weekdays::DAILY));
-    assert!(matches!(job("at: 18:00").when.trigger, Trigger::At { days, .. } if days == ingestd::calendar::Weekdays::DAILY));
+    assert!(matches!(own.when.trigger, Trigger::Every { between: None, days, .. } if days == ingestd::calendar::Days::DAILY));
+    assert!(matches!(job("at: 18:00").when.trigger, Trigger::At { days, .. } if days == ingestd::calendar::Days::DAILY));
     assert!(matches!(job("to: 20:00").end, EndRule::To(_)));
     let retry = Arc::clone(&job("retry: {attempts: 1}").policy.retry);
     assert_eq!((retry.first.as_secs(), retry.cap.as_secs(), retry.attempts), (2, 30, 1));

@@ -1,14 +1,15 @@
 //! The schedule language as its users meet it: the examples are good, and every bad file is told what is wrong with it, where,
 //! and how to fix it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingestd::diagnostic::{Diagnostic, any_error, render};
+use ingestd::diagnostic::{Diagnostic, Severity, any_error, render};
 use ingestd::plan::conflicts::{Strictness, check_conflicts};
 use ingestd::schedule::{Reading, Settings, Source, read};
 use ingestd::schedule_files;
+use ingestd::trtc::Site;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use proptest::prelude::*;
@@ -19,7 +20,12 @@ fn now() -> Timestamp {
 }
 
 fn settings() -> Settings {
-    Settings { apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])), region: Some(Arc::from("ap-singapore")) }
+    Settings {
+        apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
+        region: Some(Arc::from("ap-singapore")),
+        secrets: Some(BTreeSet::new()),
+        site: None,
+    }
 }
 
 /// Loads and reads paths below the repository, named as they would be from its root.
@@ -69,8 +75,28 @@ fn every_bad_file_is_told_what_its_golden_text_says() {
 fn the_examples_are_good_together() {
     let (sources, reading) = read_paths(&[PathBuf::from("schedules")]);
     let problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
-    assert!(!any_error(&problems), "{}", drawn(&problems, &sources));
+    let shown: Vec<Diagnostic> = problems.into_iter().filter(|problem| problem.severity != Severity::Note).collect();
+    assert!(shown.is_empty(), "an example has an error or a warning: {}", drawn(&shown, &sources));
     assert!(sources.len() >= 5);
+}
+
+#[test]
+fn an_ordinary_schedule_has_no_warning() {
+    let mut settings = settings();
+    settings.secrets = Some(BTreeSet::from([Arc::from("cam-1")]));
+    let files: Vec<PathBuf> =
+        std::fs::read_dir("tests/fixtures/ordinary").expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    for site in [None, Some(Site::Mainland), Some(Site::International)] {
+        settings.site = site;
+        for file in &files {
+            let (sources, reading) =
+                schedule_files::read(std::slice::from_ref(file), &settings, &TimeZoneDatabase::bundled(), now());
+            let mut problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
+            problems.retain(|problem| problem.severity != Severity::Note);
+            assert!(problems.is_empty() && reading.schedule.is_some(), "{site:?}: {}", drawn(&problems, &sources));
+        }
+    }
+    assert!(files.len() >= 30, "only {}", files.len());
 }
 
 /// A folder with these files, and what `schedule_files::load` makes of it: names within the folder, and messages.
@@ -151,7 +177,7 @@ fn paths_that_are_not_there_or_given_twice_are_told_or_read_once() {
 fn a_file_that_cannot_be_loaded_leaves_no_schedule_and_no_false_alarm() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("calendars.yaml"), b"calendars: {holidays: 2026-10-01} # \xff\n").expect("writable");
-    let good = "timezone: UTC\njobs: {a: {at: '18:00', room: r, stream: 'https://h/a.mp4', except: holidays}}\n";
+    let good = "timezone: UTC\njobs: {a: {at: '18:00', room: r, stream: 'https://h.example/a.mp4', except: holidays}}\n";
     std::fs::write(folder.path().join("jobs.yaml"), good).expect("writable");
     let (_, reading) = read_paths(&[folder.path().to_owned()]);
     assert!(reading.schedule.is_none(), "jobs might be missing");

@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Context, Exit, Failure, load};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Severity, any_error, render};
 use crate::plan::conflicts::{Conflicts, Strictness, check_conflicts};
+use crate::schedule::{Job, Schedule};
 use crate::schedule_files;
 use crate::zones::Zones;
 
@@ -26,6 +29,10 @@ pub(crate) struct Args {
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
+
+    /// Show notes too: what is true of many an ordinary job, such as a live source without a bound in the cloud
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// How problems are printed.
@@ -57,6 +64,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     diagnostics.extend(conflicts.iter().flat_map(|conflicts| conflicts.diagnostics(Strictness::Check)));
     let mut out = context.stdout();
     let mut print = |diagnostic: &Diagnostic| match args.format {
+        Format::Table if diagnostic.severity == Severity::Note && !args.verbose => Ok(()),
         Format::Table => out.write_all(render(std::slice::from_ref(diagnostic), &texts, context.colour_stdout()).as_bytes()),
         Format::Json => writeln!(out, "{}", diagnostic.json()),
     };
@@ -65,12 +73,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     if let Some(shortfall) = conflicts.as_ref().and_then(Conflicts::shortfall) {
         let _ = writeln!(io::stderr(), "{shortfall}");
     }
-    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), reading.jobs, &diagnostics));
+    let off = reading.schedule.iter().flat_map(Schedule::jobs).filter(|job| !job.enabled).count();
+    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), (reading.jobs, off), &diagnostics));
+    if let Some(schedule) = reading.schedule.as_ref().filter(|_| !any_error(&diagnostics)) {
+        let _ = writeln!(io::stderr(), "{}", next_day(schedule, now));
+    }
     Ok(if any_error(&diagnostics) { Exit::Problem } else { Exit::Good })
 }
 
-/// `3 files, 12 jobs: no errors, 1 warning`.
-fn summary(files: usize, jobs: usize, diagnostics: &[Diagnostic]) -> String {
+/// `3 files, 12 jobs, 1 of them off: no errors, 1 warning, 2 notes (-v shows them)`.
+fn summary(files: usize, (jobs, off): (usize, usize), diagnostics: &[Diagnostic]) -> String {
     let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let counted = |count: usize, noun: &str| match count {
         0 => format!("no {noun}s"),
@@ -78,7 +90,38 @@ fn summary(files: usize, jobs: usize, diagnostics: &[Diagnostic]) -> String {
         count => format!("{count} {noun}s"),
     };
     let (errors, warnings) = (counted(of(Severity::Error), "error"), counted(of(Severity::Warning), "warning"));
-    format!("{}, {}: {errors}, {warnings}", counted(files, "file"), counted(jobs, "job"))
+    let off = if off == 0 { String::new() } else { format!(", {off} of them off") };
+    let notes = match of(Severity::Note) {
+        0 => String::new(),
+        count => format!(", {} (`-v` shows them)", counted(count, "note")),
+    };
+    format!("{}, {}{off}: {errors}, {warnings}{notes}", counted(files, "file"), counted(jobs, "job"))
+}
+
+/// Starts that are counted: a job may start each second, and there may be very many jobs.
+const STARTS_MAX: usize = 1_000_000;
+
+/// `12 starts in the next 24 hours, the first of \`news\` at 2026-11-28 18:00:00 +08:00`.
+fn next_day(schedule: &Schedule, now: Timestamp) -> String {
+    let end = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+    let mut count = 0;
+    let mut first: Option<(Timestamp, &Job)> = None;
+    for job in schedule.jobs().filter(|job| job.enabled) {
+        let mut starts = job.when.between(now, end);
+        let Some(start) = starts.next() else { continue };
+        count += 1 + starts.take(STARTS_MAX - count.min(STARTS_MAX)).count();
+        if first.is_none_or(|(at, _)| start.at < at) {
+            first = Some((start.at, job));
+        }
+    }
+    let Some((at, job)) = first else { return "no start in the next 24 hours".to_owned() };
+    let starts = match count {
+        1 => "1 start".to_owned(),
+        count if count > STARTS_MAX => format!("more than {STARTS_MAX} starts"),
+        count => format!("{count} starts"),
+    };
+    let at = at.to_zoned(job.when.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    format!("{starts} in the next 24 hours, the first of `{}` at {at}", job.id)
 }
 
 #[cfg(test)]
@@ -87,8 +130,11 @@ mod tests {
 
     #[test]
     fn the_summary_counts_in_words() {
+        let note = Diagnostic { severity: Severity::Note, ..Diagnostic::warning("x", "x") };
+        let counted = "1 file, 3 jobs, 1 of them off: no errors, no warnings, 1 note (`-v` shows them)";
+        assert_eq!(summary(1, (3, 1), &[note]), counted);
         let diagnostics = [Diagnostic::error("x", "x"), Diagnostic::warning("x", "x"), Diagnostic::warning("x", "x")];
-        assert_eq!(summary(1, 12, &diagnostics), "1 file, 12 jobs: 1 error, 2 warnings");
-        assert_eq!(summary(2, 0, &[]), "2 files, no jobs: no errors, no warnings");
+        assert_eq!(summary(1, (12, 0), &diagnostics), "1 file, 12 jobs: 1 error, 2 warnings");
+        assert_eq!(summary(2, (0, 0), &[]), "2 files, no jobs: no errors, no warnings");
     }
 }

@@ -67,7 +67,7 @@ fn read(folder: &Path, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure>
 fn print(out: &mut impl Write, rows: &[Occurrence], format: Format) -> std::io::Result<()> {
     match format {
         Format::Table if rows.is_empty() => writeln!(out, "no row matches"),
-        Format::Table => super::table::print(out, table(rows)),
+        Format::Table => super::table::print(out, &table(rows)),
         Format::Json => rows.iter().try_for_each(|row| {
             serde_json::to_writer(&mut *out, &HistoryObject::new(row))?;
             out.write_all(b"\n")

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
-use crate::diagnostic::{self, Diagnostic, Place};
+use crate::diagnostic::{self, Diagnostic, Place, Severity};
 use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
@@ -43,8 +43,9 @@ impl<T> Loaded<T> {
         diagnostic::render(&self.diagnostics, &texts, colour)
     }
 
-    /// Prints errors and warnings to stderr; the thing, unless there was an error: then exit 78.
-    pub fn accept(self, context: &Context) -> Result<Option<T>, Failure> {
+    /// Prints errors and warnings to stderr, and no notes; the thing, unless there was an error: then exit 78.
+    pub fn accept(mut self, context: &Context) -> Result<Option<T>, Failure> {
+        self.diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
         // If stderr is closed there is no other place to write it to.
         let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
         if diagnostic::any_error(&self.diagnostics) { Err(Failure::Explained(Exit::Configuration)) } else { Ok(self.value) }
@@ -137,7 +138,8 @@ pub(super) fn load_schedule(
 
 /// The schedule without its warnings: only their number is printed, because they would hide the rest.
 pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
-    match (loaded.value, loaded.diagnostics.len()) {
+    let is_warning = |problem: &&Diagnostic| problem.severity == Severity::Warning;
+    match (loaded.value, loaded.diagnostics.iter().filter(is_warning).count()) {
         (Some(schedule), 0) => Ok(schedule),
         (Some(schedule), count) => {
             warn(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
@@ -202,7 +204,10 @@ pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
         let key = named(&format!("`apps.{name}.secret_key`"), &app.secret_key)?;
         Ok((name.to_string(), AppKey { key, private_map_key: app.private_map_key }))
     };
-    Ok(Secrets { credentials, apps: settings.apps.iter().map(key).collect::<Result<_, _>>()? })
+    // A show whose secret is missing must not keep the others off the air.
+    let stream = |(name, source): (&Arc<str>, &SecretSource)| (name.to_string(), named(&format!("`secrets.{name}`"), source));
+    let apps = settings.apps.iter().map(key).collect::<Result<_, _>>()?;
+    Ok(Secrets { credentials, apps, streams: settings.secrets.iter().map(stream).collect() })
 }
 
 /// Fetches the keys that verify callbacks, by `SdkAppId`. The message of a failure says which one is missing and where it was looked
@@ -231,7 +236,6 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Severity;
 
     #[test]
     fn settings_that_nobody_named_may_be_absent_but_not_unreadable() {

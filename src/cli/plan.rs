@@ -145,7 +145,7 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
 fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, mut table: PlanTable) -> io::Result<()> {
     let mut occurrences = occurrences.peekable();
     while occurrences.peek().is_some() {
-        super::table::print(out, table.part(occurrences.by_ref().take(TABLE_ROWS)))?;
+        super::table::print(out, &table.part(occurrences.by_ref().take(TABLE_ROWS)))?;
     }
     Ok(())
 }

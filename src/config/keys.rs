@@ -38,9 +38,10 @@ const fn needed(name: &'static str, doc: &'static str, example: &'static str, sc
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 12] = [
+pub(super) static SETTINGS: [Key; 13] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
+    key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
     key("schedules", "The folder of the schedule files, relative to this file.", "schedules", "schedules", path),
     key(
         "state",
@@ -200,6 +201,10 @@ fn apps() -> Value {
         "propertyNames": schema::name_schema(),
         "additionalProperties": keys(&APP),
     })
+}
+
+fn secrets() -> Value {
+    json!({"type": "object", "propertyNames": schema::name_schema(), "additionalProperties": secret()})
 }
 
 fn path() -> Value {

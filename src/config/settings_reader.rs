@@ -148,7 +148,11 @@ impl<'f> SettingsReader<'f> {
 
     /// Where a secret is kept; nothing when the key is not written, or not right.
     pub(super) fn secret(&mut self, fields: &Fields<'_, '_>, key: &str) -> Option<SecretSource> {
-        let node = fields.get(key)?;
+        self.secret_source(fields.get(key)?, key)
+    }
+
+    /// The same from its node.
+    pub(super) fn secret_source(&mut self, node: &Node<'_>, key: &str) -> Option<SecretSource> {
         let written = node.entries().map_or_else(|| node.text(), |entries| entries.first().and_then(|entry| entry.value.text()));
         let plain_text = node.text().is_some() && !node.is_null();
         if plain_text || written.is_some_and(looks_like_a_secret) {

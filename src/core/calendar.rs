@@ -21,7 +21,7 @@ pub use chain::{Chain, Link, TO_MAX};
 pub use changes::{ClockChange, clock_changes};
 pub use changes::{largest, until};
 pub use cron::{CronField, CronPattern};
-pub use dates::{DateRange, Dates, Weekdays};
+pub use dates::{DateRange, Dates, Days, Weekdays, Weeks};
 pub use refusals::{RuleRefusal, day};
 pub use search::resolve;
 
@@ -34,7 +34,7 @@ pub enum Trigger {
         /// The wall-clock times.
         times: Vec<Time>,
         /// The days, by the written date.
-        days: Weekdays,
+        days: Days,
     },
     /// Exactly these wall-clock instants (sorted, without repeats, at least one).
     Once(Vec<DateTime>),
@@ -47,7 +47,7 @@ pub enum Trigger {
         /// From the first (inclusive) to the second (exclusive); a second not after the first is on the next day.
         between: Option<(Time, Time)>,
         /// The days, by the date of local midnight or on which `between` began.
-        days: Weekdays,
+        days: Days,
     },
     /// The planned end of each start of something else.
     After(Arc<Chain>),

@@ -1,6 +1,7 @@
 //! What is wrong with a file, where, and how to fix it. Knows spans and words. Does not know YAML, schedules, or the
 //! source of the text.
 
+mod collected;
 mod draw;
 
 use std::borrow::Cow;
@@ -9,9 +10,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use collected::Collected;
 pub use draw::render;
 
-/// How bad it is. An error keeps a schedule from being accepted; a warning does not.
+/// How bad it is. An error keeps a schedule from being accepted; a warning and a note do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -19,6 +21,8 @@ pub enum Severity {
     Error,
     /// Valid, but probably not intended.
     Warning,
+    /// Valid, and ordinary; somebody may want to know it.
+    Note,
 }
 
 impl fmt::Display for Severity {
@@ -26,12 +30,13 @@ impl fmt::Display for Severity {
         formatter.write_str(match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         })
     }
 }
 
 /// A stretch of one file's text, as byte offsets. Compact, because every YAML node carries one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The first byte.
     pub start: u32,
@@ -130,7 +135,7 @@ pub fn offset(value: usize) -> u32 {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Error or warning.
+    /// Error, warning or note.
     pub severity: Severity,
     /// A stable name of the kind of problem, in kebab case: `unknown-key`.
     pub code: &'static str,

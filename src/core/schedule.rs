@@ -21,18 +21,21 @@ mod retry;
 mod robots;
 pub mod schema;
 mod shared;
+mod stream_template;
 mod table;
 pub mod value_kind;
 pub mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use job::{App, EndRule, Job, JobId, RobotTemplate};
 pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
+pub use stream_template::StreamTemplate;
 
 use crate::diagnostic::Diagnostic;
+use crate::trtc::Site;
 pub use crate::trtc::StreamUrl;
 
 /// A schedule file: its name, as messages show it, and its text.
@@ -51,6 +54,10 @@ pub struct Settings {
     pub apps: Option<BTreeMap<Arc<str>, u64>>,
     /// The account's region.
     pub region: Option<Arc<str>>,
+    /// The names of the secrets that streams may refer to; `None` when no settings were at hand.
+    pub secrets: Option<BTreeSet<Arc<str>>>,
+    /// The vendor's site that the settings ask; `None`: none were at hand, or the endpoint is a rehearsal's.
+    pub site: Option<Site>,
 }
 
 /// What came of reading all sources.

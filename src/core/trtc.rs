@@ -10,6 +10,7 @@ pub mod limiter;
 pub mod request;
 pub mod room;
 mod secret_mask;
+mod site;
 pub mod start_options;
 mod stream_url;
 pub mod tc3;
@@ -19,5 +20,7 @@ pub use action::{Action, Answer, Body, Destination, Fault, PerAction, Repeat, Re
 pub use request::{AppKey, Credentials};
 pub use room::Room;
 pub use secret_mask::{RecentSecrets, SecretMask};
+pub use site::Site;
 pub use start_options::{StartOptions, Tempo};
 pub use stream_url::StreamUrl;
+pub(crate) use stream_url::as_url_part;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -73,9 +73,17 @@ pub struct Secrets {
     pub credentials: Credentials,
     /// By the application's name in the settings.
     pub apps: BTreeMap<String, AppKey>,
+    /// Those to which streams refer, by name; or why one cannot be read.
+    pub streams: BTreeMap<String, Result<SecretString, String>>,
 }
 
 impl Secrets {
+    /// Returns the secret of that name. Errors: why there is none.
+    fn stream(&self, name: &str) -> Result<&SecretString, String> {
+        let secret = self.streams.get(name).ok_or_else(|| format!("the settings have no secret `{name}`"))?;
+        secret.as_ref().map_err(Clone::clone)
+    }
+
     /// Returns the names, as the settings have them, of those that differ.
     pub fn differing(&self, other: &Secrets) -> Vec<String> {
         let (before, now) = (self.by_name(), other.by_name());
@@ -89,7 +97,10 @@ impl Secrets {
         let account = [("secret_id", Some(secret_id.as_str())), ("secret_key", Some(secret_key.expose_secret()))];
         let account = account.into_iter().chain([("token", token.as_ref().map(ExposeSecret::expose_secret))]);
         let account = account.filter_map(|(name, secret)| Some((format!("account.{name}"), secret?)));
-        account.chain(self.apps.iter().map(|(name, app)| (format!("apps.{name}.secret_key"), app.key.expose_secret()))).collect()
+        let apps = self.apps.iter().map(|(name, app)| (format!("apps.{name}.secret_key"), app.key.expose_secret()));
+        let streams = self.streams.iter().filter_map(|(name, secret)| Some((name, secret.as_ref().ok()?)));
+        let streams = streams.map(|(name, secret)| (format!("secrets.{name}"), secret.expose_secret()));
+        account.chain(apps).chain(streams).collect()
     }
 }
 
@@ -172,11 +183,21 @@ impl HttpApi {
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
         let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
         let mut request = request.clone();
-        if let Body::Start { valid_until, .. } = &mut request.body {
+        let mut of_stream = Vec::new();
+        if let Body::Start { params, valid_until } = &mut request.body {
+            let url = params.stream_url.clone();
+            let found: Result<Vec<_>, String> = url.secret_names().map(|name| secrets.stream(name)).collect();
+            of_stream = found?;
+            params.stream_url = url.filled(|name| secrets.stream(name).ok().cloned())?;
             // The caller gives it by this host's clock; the endpoint checks it by its own.
             *valid_until = valid_until.saturating_add(offset).unwrap_or(Timestamp::MAX);
         }
-        sign(&request, self.endpoint.host(), &secrets.credentials, secrets.apps.get(&request.destination.app), now)
+        let app = secrets.apps.get(&request.destination.app);
+        let mut signed = sign(&request, self.endpoint.host(), &secrets.credentials, app, now)?;
+        for secret in of_stream {
+            signed.hide(secret);
+        }
+        Ok(signed)
     }
 
     /// `until`: when the answer must be there. What has come of a body by then is looked through all the same.

@@ -10,7 +10,7 @@ mod tables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd::calendar::{CronPattern, Dates, Dst, Trigger, Weekdays, When};
+use ingestd::calendar::{CronPattern, Dates, Days, Dst, Trigger, When};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -38,19 +38,20 @@ fn trigger(text: &str) -> Trigger {
     let mut words = rest.split(' ');
     let time = |word: &str| word.parse::<Time>().expect(word);
     match kind {
-        "at" => Trigger::At { times: words.map(time).collect(), days: Weekdays::DAILY },
+        "at" => Trigger::At { times: words.map(time).collect(), days: Days::DAILY },
         "once" => Trigger::Once(words.map(|word| word.parse::<DateTime>().expect(word)).collect()),
         "cron" => Trigger::Cron(Arc::new(CronPattern::parse(rest).expect(rest))),
         "every" => {
             let step = Duration::from_secs(words.next().and_then(|word| word.parse().ok()).expect(text));
             let between = words.next().map(|first| (time(first), time(words.next().expect(text))));
-            Trigger::Every { step, between, days: Weekdays::DAILY }
+            Trigger::Every { step, between, days: Days::DAILY }
         }
         _ => panic!("no trigger: {text}"),
     }
 }
 
-fn on_days(trigger: Trigger, days: Weekdays) -> Trigger {
+fn on_days(trigger: Trigger, days: impl Into<Days>) -> Trigger {
+    let days = days.into();
     match trigger {
         Trigger::At { times, .. } => Trigger::At { times, days },
         Trigger::Every { step, between, .. } => Trigger::Every { step, between, days },

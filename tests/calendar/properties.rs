@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ingestd::calendar::{CronPattern, Start, Trigger, Weekdays, When};
+use ingestd::calendar::{CronPattern, Days, Start, Trigger, Weekdays, Weeks, When};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp};
@@ -50,11 +50,27 @@ fn time() -> impl Strategy<Value = Time> {
     prop_oneof![3 => quarter, 1 => any]
 }
 
-fn days() -> impl Strategy<Value = Weekdays> {
-    prop_oneof![Just(127_u8), 1..128_u8].prop_map(|bits| {
+fn days() -> impl Strategy<Value = Days> {
+    let weekdays = prop_oneof![Just(127_u8), 1..128_u8].prop_map(|bits| {
         let days = super::WEEK.into_iter().filter(|day| bits & (1 << day.to_monday_zero_offset()) != 0);
         days.fold(Weekdays::NONE, Weekdays::with)
-    })
+    });
+    let weeks = prop_oneof![
+        3 => Just(None),
+        1 => (1..5_u8, 0..60_i64).prop_map(|(step, days)| Weeks::new(step, FIRST_WEEK.checked_add(Span::new().days(days)).expect("in range")))
+    ];
+    (weekdays, weeks).prop_map(|(weekdays, weeks)| Days { weekdays, weeks })
+}
+
+/// From around here on the weeks are counted.
+const FIRST_WEEK: Date = Date::constant(2024, 2, 20);
+
+/// Whether a date is one of the days: by its weekday, and by the number of Mondays since the first week.
+fn is_on(days: Days, date: Date) -> bool {
+    let Some(weeks) = days.weeks else { return days.weekdays.contains(date.weekday()) };
+    let monday = |date: Date| date.tomorrow().expect("in range").nth_weekday(-1, jiff::civil::Weekday::Monday).expect("in range");
+    let apart = monday(date).since((jiff::Unit::Day, monday(weeks.monday()))).expect("in range").get_days();
+    days.weekdays.contains(date.weekday()) && apart % (7 * i32::from(weeks.step())) == 0
 }
 
 fn cron_text() -> impl Strategy<Value = String> {
@@ -128,12 +144,12 @@ fn model_of_every(
     zone: &TimeZone,
     step: Duration,
     between: Option<(Time, Time)>,
-    days: Weekdays,
+    days: Days,
     from: Timestamp,
     to: Timestamp,
 ) -> BTreeSet<Timestamp> {
     let mut starts = BTreeSet::new();
-    for date in dates_near(zone, from, to).into_iter().filter(|date| days.contains(date.weekday())) {
+    for date in dates_near(zone, from, to).into_iter().filter(|date| is_on(days, *date)) {
         let next = date.tomorrow().expect("in range");
         let first_instant = |date: Date| match zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0)).offset() {
             AmbiguousOffset::Gap { .. } => gap_end(zone, date.at(0, 0, 0, 0)),
@@ -157,7 +173,7 @@ fn model_of_every(
 fn model(when: &When, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
     match &when.trigger {
         Trigger::At { times, days } => {
-            let on = dates_near(&when.zone, from, to).into_iter().filter(|date| days.contains(date.weekday()));
+            let on = dates_near(&when.zone, from, to).into_iter().filter(|date| is_on(*days, *date));
             let written = on.flat_map(|date| times.iter().map(move |time| date.to_datetime(*time)));
             written.map(|written| compatible(&when.zone, written)).filter(|at| (from..to).contains(at)).collect()
         }

@@ -29,7 +29,7 @@ async fn rehearsal(change: impl FnOnce(&mut SandboxConfig), token: impl Fn() -> 
         let token = token().map(Into::into);
         let credentials = Credentials { secret_id: secret_id.clone(), secret_key: secret_key.clone().into(), token };
         let app = AppKey { key: WELL_KNOWN_APP_KEY.into(), private_map_key };
-        Ok(Secrets { credentials, apps: BTreeMap::from([("main".to_owned(), app)]) })
+        Ok(Secrets { credentials, streams: BTreeMap::new(), apps: BTreeMap::from([("main".to_owned(), app)]) })
     };
     HttpApi::new(endpoint, LIMITS, secrets).expect("they are read")
 }

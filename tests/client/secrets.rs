@@ -1,11 +1,13 @@
 //! Credentials, tickets and the clock they are made for, as the other side of a socket sees them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ingestd::engine::SecretsRead;
-use ingestd::trtc::{Answer, Api, AppKey, Body, Destination, Endpoint, Fault, HttpApi, Request, StreamUrl, Success};
+use ingestd::trtc::{Answer, Api, AppKey, Body, Destination, Endpoint, Fault, HttpApi, Request, Secrets, StreamUrl, Success};
 
 use super::disguise::{DISGUISES, STREAM, Sent, leaks, play_back};
+use super::server::{Server, response};
 use super::{LIMITS, api, describe, destination, now, secrets, start, well_behaved};
 
 #[tokio::test]
@@ -129,4 +131,49 @@ async fn an_encrypted_endpoint_is_trusted_as_the_host_says() {
         Err(_) => "another fault",
     };
     assert_eq!(Ok(shown), std::env::var("INGESTD_HTTPS_EXPECTED").as_deref(), "{result:?}");
+}
+
+/// A start whose stream refers to two secrets.
+fn start_by_reference() -> Request {
+    let Request { destination, body } = start();
+    let Body::Start { mut params, valid_until } = body else { panic!("it is a start") };
+    params.stream_url = StreamUrl::new("https://media.example.com/{secret:folder}/show.mp4?sign={secret:sign}");
+    Request { destination, body: Body::Start { params, valid_until } }
+}
+
+#[tokio::test]
+async fn a_secret_of_the_settings_is_filled_in_when_it_is_sent_and_may_come_later() {
+    // The server says what it got: nothing of it may be seen in the answer.
+    let server = Server::start(|connection| {
+        if let Some(arrived) = connection.read() {
+            let body: serde_json::Value = serde_json::from_slice(&arrived.body).expect("JSON");
+            let said = format!("cannot pull {}", body["StreamUrl"].as_str().expect("a text"));
+            let error = serde_json::json!({"Response": {"Error": {"Code": "InternalError", "Message": said}, "RequestId": "r"}});
+            connection.write(&response("200 OK", "", error.to_string().as_bytes()));
+        }
+    });
+    let readings = std::sync::atomic::AtomicUsize::new(0);
+    let source = move || {
+        let is_first = readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        let folder = if is_first { Err("`secrets.folder`: it is not there".to_owned()) } else { Ok("hush-folder".into()) };
+        let streams = BTreeMap::from([("folder".to_owned(), folder), ("sign".to_owned(), Ok("hush&/sign".into()))]);
+        Ok(Secrets { streams, ..secrets() })
+    };
+    let endpoint = Endpoint::parse(&server.url()).expect("an endpoint");
+    let api = HttpApi::new(endpoint, LIMITS, source).expect("it can be made");
+    let missing = api.call(start_by_reference(), now()).await.result.expect_err("a secret is missing");
+    assert_eq!(missing, Fault::Unsendable("`secrets.folder`: it is not there".to_owned()));
+    assert_eq!(api.reread_secrets().await, SecretsRead::Changed { which: vec!["secrets.folder".to_owned()] });
+    let answer = api.call(start_by_reference(), now()).await;
+    let Err(Fault::Rejected { message, .. }) = &answer.result else { panic!("{answer:?}") };
+    let arrived = server.arrived();
+    assert_eq!(arrived.len(), 1, "what lacks a secret is not sent");
+    let body = String::from_utf8_lossy(&arrived[0].body).into_owned();
+    assert!(body.contains("https://media.example.com/hush-folder/show.mp4?sign=hush%26%2Fsign"), "{body}");
+    assert!(!message.contains("hush"), "{message}");
+    let unknown = StreamUrl::new("https://h/{secret:other}");
+    let Request { destination, body: Body::Start { mut params, valid_until } } = start() else { panic!("it is a start") };
+    params.stream_url = unknown;
+    let answer = api.call(Request { destination, body: Body::Start { params, valid_until } }, now()).await;
+    assert_eq!(answer.result, Err(Fault::Unsendable("the settings have no secret `other`".to_owned())));
 }

@@ -25,7 +25,7 @@ fn instant(text: &str) -> Timestamp {
 fn schedule(text: &str) -> Schedule {
     let source = Source { name: Arc::from("test.yaml"), text: text.to_owned() };
     let apps = [("main", 1), ("alias", 1), ("other", 2)].map(|(name, id)| (Arc::from(name), id));
-    let settings = Settings { apps: Some(BTreeMap::from(apps)), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings { apps: Some(BTreeMap::from(apps)), region: Some(Arc::from("ap-singapore")), ..Settings::default() };
     let reading = read(&[source], &settings, &TimeZoneDatabase::bundled(), instant(NOW));
     reading.schedule.unwrap_or_else(|| panic!("{:?}\n{text}", reading.diagnostics))
 }

@@ -29,7 +29,7 @@ pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
     let defaults = "timezone: UTC\ndefaults: {room: lobby, stream: 'https://cdn.example.com/a.mp4'}\n";
     let sources = [Source { name: Arc::from("a.yaml"), text: format!("{defaults}jobs:\n{jobs}") }];
     let apps = Some([(Arc::from("main"), 1_400_000_001)].into());
-    let settings = Settings { apps, region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings { apps, region: Some(Arc::from("ap-singapore")), ..Settings::default() };
     let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
     Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))
 }

@@ -59,8 +59,11 @@ pub(super) fn judge(bytes: &[u8]) -> Result<bool, String> {
             return told(&[problem], &[]).map(|()| false);
         }
     };
-    let settings =
-        Settings { apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some(BTreeMap::from([(Arc::from("main"), 1_400_000_001)])),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    };
     let sources = [source];
     let reading = read(&sources, &settings, &ZONES, now());
     ensure!(

@@ -1,4 +1,5 @@
-"""Compares `ingestd plan` with other people's calendars: `cron` with cronsim, `at` and `to` with Python's zoneinfo.
+"""Compares `ingestd plan` with other people's calendars: `cron` with cronsim, `at` and `to` with Python's zoneinfo, and `weeks`
+with dateutil's rrule.
 
     python3 -m venv target/oracles && target/oracles/bin/pip install -r tests/oracles/requirements.txt
     cargo build && target/oracles/bin/python tests/oracles/plan.py 20000
@@ -28,6 +29,7 @@ from datetime import date, datetime, time, timedelta, timezone
 try:
     import tzdata
     from cronsim import CronSim, CronSimError
+    from dateutil import rrule
 except ImportError as missing:
     sys.exit(f"{missing}: see the head of this file for what to install")
 
@@ -144,7 +146,9 @@ def starts_a_day(text):
     return product
 
 
-Case = collections.namedtuple("Case", "name kind zone text to begin end")
+Case = collections.namedtuple("Case", "name kind zone text to begin end weeks")
+
+DAYS = "mon tue wed thu fri sat sun".split()
 
 
 def case(chance, number, places):
@@ -160,8 +164,12 @@ def case(chance, number, places):
         kind, rare = "at", chance.random() < 0.2
         text = " ".join(sorted({random_time(chance) for _ in range(chance.randint(1, 4))}))
         to = random_time(chance)
+    weeks = None
+    if kind == "at" and chance.random() < 0.4:
+        weeks = (chance.randint(1, 6), sorted(chance.sample(range(7), chance.randint(1, 7))))
+        rare = True
     length = chance.randint(30, 400) if rare else 6 if kind == "at" or starts_a_day(text) <= 200 else 3
-    return Case(f"j{number}", kind, zone, text, to, begin, begin + length * DAY)
+    return Case(f"j{number}", kind, zone, text, to, begin, begin + length * DAY, weeks)
 
 
 def random_time(chance):
@@ -196,8 +204,9 @@ def expected_at(case, zone):
     """(start, end, mark) of `at` with `to`."""
     found = {}
     on = case.begin.date() - 3 * DAY
+    dates = dates_by_rrule(case)
     while on <= case.end.date() + DAY:
-        for text in case.text.split():
+        for text in case.text.split() if dates is None or on in dates else []:
             written = datetime.combine(on, time.fromisoformat(text))
             at = instant(written, zone)
             moved = mark(written, zone)
@@ -213,6 +222,18 @@ def expected_at(case, zone):
             end, end_mark = end_after(at, written, case.to, zone)
             rows.append((at, end, moved or end_mark))
     return rows
+
+
+def dates_by_rrule(case):
+    """The dates of `weeks` and `days`: every n-th week from that of the first date. None: every date."""
+    if not case.weeks:
+        return None
+    step, days = case.weeks
+    # Whole weeks from the first on: what lies before it in its own week is kept out by `from`.
+    first = datetime.combine(case.begin.date() - case.begin.weekday() * DAY, time())
+    last = datetime.combine(case.end.date() + 7 * DAY, time())
+    rule = rrule.rrule(rrule.WEEKLY, dtstart=first, until=last, interval=step, wkst=rrule.MO, byweekday=days)
+    return {at.date() for at in rule}
 
 
 class Endless(Exception):
@@ -355,6 +376,8 @@ def kind_of(case, zone):
 
 def job_text(case):
     trigger = f'cron: "{case.text}"' if case.kind == "cron" else f"at: {json.dumps(case.text.split())}"
+    if case.weeks:
+        trigger += f", weeks: {case.weeks[0]}, days: {json.dumps([DAYS[day] for day in case.weeks[1]])}"
     end = f'to: "{case.to}"' if case.to else "for: 1s"
     return (f'  {case.name}: {{{trigger}, timezone: {case.zone}, from: "{case.begin:%Y-%m-%d %H:%M}", '
             f'until: "{case.end:%Y-%m-%d %H:%M}", room: {case.name}, stream: "https://cdn.example.com/a.mp4", {end}}}\n')
@@ -444,12 +467,13 @@ def main():
             verdict = judge(one, rows[one.name])
             compared += len(rows[one.name])
             tally[one.kind, "cases"] += 1
+            tally["weeks", "cases"] += bool(one.weeks)
             if verdict in KINDS:
                 tally["kind", verdict] += 1
             elif verdict:
                 faults += 1
-                print(f"fault: {one.zone} `{one.text}` to {one.to}, {one.begin} to {one.end}: {verdict}", flush=True)
-    print(f"{tally['cron', 'cases']} cron and {tally['at', 'cases']} at cases, {compared} starts, {faults} faults")
+                print(f"fault: {one.zone} `{one.text}` to {one.to}, weeks {one.weeks}, {one.begin} to {one.end}: {verdict}", flush=True)
+    print(f"{tally['cron', 'cases']} cron and {tally['at', 'cases']} at cases ({tally['weeks', 'cases']} with weeks), {compared} starts, {faults} faults")
     for kind, why in KINDS.items():
         print(f"  {tally['kind', kind]} of `{kind}`: {why}")
     sys.exit(1 if faults else 0)

@@ -241,7 +241,7 @@ def told_by_check(judge, folder, settings, file):
 
 
 # What a field needs beside it, where that is no date.
-CARRIERS = {"at": {}, "once": {}, "cron": {}, "every": {}, "after": {}, "days": {"at": "'18:00'"}, "between": {"every": "1h"}}
+CARRIERS = {"at": {}, "once": {}, "cron": {}, "every": {}, "after": {}, "days": {"at": "'18:00'"}, "weeks": {"at": "'18:00'", "days": "sat", "from": "2026-11-28"}, "between": {"every": "1h"}}
 
 
 def values(judge, folder):

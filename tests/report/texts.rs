@@ -28,7 +28,11 @@ jobs:
 
 fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
-    let settings = Settings { apps: Some([(std::sync::Arc::from("main"), 1)].into()), region: Some(std::sync::Arc::from("r")) };
+    let settings = Settings {
+        apps: Some([(std::sync::Arc::from("main"), 1)].into()),
+        region: Some(std::sync::Arc::from("r")),
+        ..Settings::default()
+    };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
     let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));

@@ -28,7 +28,7 @@ fn client(rig: &Rig) -> HttpApi {
             Credentials { secret_id: WELL_KNOWN_SECRET_ID.to_owned(), secret_key: WELL_KNOWN_SECRET_KEY.into(), token: None };
         let apps =
             BTreeMap::from([("main".to_owned(), key(WELL_KNOWN_APP_KEY, false)), ("strict".to_owned(), key(STRICT_APP_KEY, true))]);
-        Ok(Secrets { credentials, apps })
+        Ok(Secrets { credentials, streams: BTreeMap::new(), apps })
     };
     HttpApi::new(endpoint, Limits { answer: ANSWER_TIME, ..Limits::STANDARD }, secrets).expect("a client")
 }

@@ -108,7 +108,11 @@ pub(crate) struct Seen {
 /// Reads a schedule as `run` does.
 pub(crate) fn read(text: &str) -> Arc<Schedule> {
     let sources = [Source { name: Arc::from("sim.yaml"), text: text.to_owned() }];
-    let settings = Settings { apps: Some([(Arc::from("main"), 1_400_000_001)].into()), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some([(Arc::from("main"), 1_400_000_001)].into()),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    };
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = schedule::read(&sources, &settings, &zones, begin());
     let errors: Vec<_> =

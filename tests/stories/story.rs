@@ -179,7 +179,11 @@ pub(crate) fn read(jobs: &str) -> Arc<Schedule> {
 /// The same, for an application of this number.
 fn read_for(sdk_app_id: u64, jobs: &str) -> Arc<Schedule> {
     let text = format!("timezone: UTC\ndefaults:\n  room: lobby\n  stream: https://cdn.example.com/x.mp4\njobs:\n{jobs}");
-    let settings = Settings { apps: Some([(Arc::from("main"), sdk_app_id)].into()), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some([(Arc::from("main"), sdk_app_id)].into()),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    };
     let sources = [Source { name: Arc::from("story.yaml"), text }];
     let reading = schedule::read(&sources, &settings, &jiff::tz::TimeZoneDatabase::bundled(), at("00:00"));
     Arc::new(reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics)))

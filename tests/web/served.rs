@@ -35,7 +35,7 @@ jobs:
 pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
     let source = Source { name: Arc::from("test.yaml"), text: text.to_owned() };
     let apps = [(Arc::from("main"), 1_400_000_001)].into();
-    let settings = Settings { apps: Some(apps), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings { apps: Some(apps), region: Some(Arc::from("ap-singapore")), ..Settings::default() };
     let now = "2026-11-22T00:00:00Z".parse().expect("an instant");
     let reading = ingestd::schedule::read(&[source], &settings, &zones.database, now);
     reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics))

@@ -191,12 +191,14 @@ impl Reload {
             tracing::info!(generation = number, "{change}");
         }
         lines.extend(shown);
-        // Only warnings are left of what was found in a good schedule.
-        for warning in &loaded.diagnostics {
+        // No error is left in a good schedule, and its notes are for `check -v`.
+        let warnings: Vec<_> = loaded.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).collect();
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        if !loaded.diagnostics.is_empty() {
-            lines.push(format!("{} warnings: `ingestd check` shows them", loaded.diagnostics.len()));
+        let warnings = warnings.len();
+        if warnings > 0 {
+            lines.push(format!("{warnings} warnings: `ingestd check` shows them"));
         }
         Ok(lines)
     }
@@ -232,6 +234,7 @@ impl Reload {
             match problem.severity {
                 Severity::Error => tracing::error!("{problem}"),
                 Severity::Warning => tracing::warn!("{problem}"),
+                Severity::Note => tracing::info!("{problem}"),
             }
         }
         let stays = "the schedule was rejected; the last good one stays in force";

@@ -90,7 +90,7 @@ impl When {
     /// Whether its starts repeat every seven days, if no clock changes and without its bounds and exceptions.
     pub fn is_weekly(&self) -> bool {
         match &self.trigger {
-            Trigger::At { .. } | Trigger::Every { .. } => true,
+            Trigger::At { days, .. } | Trigger::Every { days, .. } => days.weeks.is_none(),
             Trigger::Cron(pattern) => pattern.is_weekly(),
             Trigger::Once(_) => false,
             Trigger::After(chain) => chain.root().is_weekly(),
@@ -121,7 +121,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::calendar::{CronPattern, Dates, Weekdays};
+    use crate::calendar::{CronPattern, Dates, Days};
 
     fn cron(text: &str) -> Trigger {
         Trigger::Cron(Arc::new(CronPattern::parse(text).expect(text)))
@@ -130,11 +130,11 @@ mod tests {
     fn every(seconds: u64, between: Option<(i8, i8)>) -> Trigger {
         let time = |hour| Time::constant(hour, 0, 0, 0);
         let between = between.map(|(begin, end)| (time(begin), time(end)));
-        Trigger::Every { step: Duration::from_secs(seconds), between, days: Weekdays::DAILY }
+        Trigger::Every { step: Duration::from_secs(seconds), between, days: Days::DAILY }
     }
 
     fn at(hours: &[i8]) -> Trigger {
-        Trigger::At { times: hours.iter().map(|hour| Time::constant(*hour, 0, 0, 0)).collect(), days: Weekdays::DAILY }
+        Trigger::At { times: hours.iter().map(|hour| Time::constant(*hour, 0, 0, 0)).collect(), days: Days::DAILY }
     }
 
     #[test]

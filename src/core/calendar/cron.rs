@@ -70,6 +70,9 @@ impl CronPattern {
     /// Reads an expression. The error says which field is wrong and what that field takes; it is the tail of a message.
     pub fn parse(text: &str) -> Result<CronPattern, String> {
         let text = text.trim();
+        if let Some((name, _)) = text.split_once('=').filter(|(name, _)| matches!(*name, "CRON_TZ" | "TZ")) {
+            return Err(format!("a cron expression has no `{name}=`: write the zone as `timezone: ...` beside `cron`"));
+        }
         let expression = without_nickname(text)?;
         let mut fields: Vec<&str> = expression.split_whitespace().collect();
         match fields.len() {
@@ -80,6 +83,7 @@ impl CronPattern {
         for (index, field) in fields.iter().enumerate() {
             check_field(index, field)?;
         }
+        check_quartz(&fields)?;
         let starred = |index: usize| fields[index].starts_with(['*', '?']);
         // Debian: a day field that begins with a star does not restrict, so the other decides alone (AND); else either
         // may (OR).
@@ -217,6 +221,9 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
         if item.is_empty() {
             return wrong("has an empty item");
         }
+        if let Some(parts) = wrapped(index, item) {
+            return wrong(&format!("is a range past its end: write `{parts}`"));
+        }
         let names: &[&str] = match index {
             MONTH => &MONTHS,
             DAY_OF_WEEK => &WEEKDAYS,
@@ -240,6 +247,40 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
         return wrong("has both `L` and `LW`, and only one is allowed");
     }
     Ok(())
+}
+
+/// A range that goes past the last value of its field and on from the first, as the two ranges that it is meant to be.
+fn wrapped(index: usize, item: &str) -> Option<String> {
+    let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
+    let (first, last) = range.split_once('-')?;
+    let value = |text: &str| {
+        let named = |names: &[&str], from: usize| names.iter().position(|name| *name == text).map(|at| at + from);
+        match index {
+            MONTH => named(&MONTHS, 1),
+            DAY_OF_WEEK => named(&WEEKDAYS, 0),
+            _ => None,
+        }
+        .or_else(|| text.parse().ok())
+    };
+    let (low, high) = [("0", "59"), ("0", "59"), ("0", "23"), ("1", "31"), ("JAN", "DEC"), ("MON", "SUN")][index];
+    let (from, to) = (value(first)?, value(last)?);
+    // Sunday ends a week of names as well as it begins one.
+    let to = if index == DAY_OF_WEEK && to == 0 { 7 } else { to };
+    let step = step.map_or_else(String::new, |step| format!("/{step}"));
+    let part = |first: &str, last: &str| if first == last { first.to_owned() } else { format!("{first}-{last}{step}") };
+    (from > to).then(|| format!("{},{}", part(first, high), part(low, last)))
+}
+
+/// Refuses the weekdays of Quartz: there 1 is Sunday, and a `?` stands in one of the two fields of days.
+fn check_quartz(fields: &[&str]) -> Result<(), String> {
+    let weekday = fields[DAY_OF_WEEK];
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let has_number = weekday.split([',', '-']).any(|part| is_number(part.split(['/', '#', 'L']).next().unwrap_or_default()));
+    if fields[DAY_OF_MONTH] != "?" || !has_number {
+        return Ok(());
+    }
+    let mondays = "in Quartz, which has the `?`, 1 is Sunday; here and in Debian's cron it is Monday";
+    Err(format!("the day-of-week field {} has a number beside `?`: {mondays}; write names: `MON-FRI`", quote(weekday)))
 }
 
 /// Returns which field croner refused, since its own message does not say. Each field is tried alone, in an expression
@@ -324,7 +365,7 @@ mod tests {
             ("0 0 */13 * FRI", "2026-11-27 2027-01-01"),
             ("0 0 13 * */5", "2026-11-13 2026-12-13"),
             ("0 0 13 * +FRI", "2026-11-13 2027-08-13"),
-            ("0 0 ? * 1", "2026-11-02 2026-11-09"),
+            ("0 0 ? * MON", "2026-11-02 2026-11-09"),
         ] {
             assert_eq!(dates(text, from, 2).join(" "), expected, "{text}");
         }
@@ -380,7 +421,13 @@ mod tests {
             ("* * L,LW * *", "only one"),
             ("* * * * 5#6", "day-of-week field `5#6`"),
             ("* * L-3 * *", "day-of-month field `L-3`"),
-            ("22-2 * * * *", "minute field `22-2`"),
+            ("22-2 * * * *", "write `22-59,0-2`"),
+            ("0 22-2 * * *", "write `22-23,0-2`"),
+            ("0 0 * NOV-FEB *", "write `NOV-DEC,JAN-FEB`"),
+            ("0 0 * * SAT-MON", "write `SAT-SUN,MON`"),
+            ("0 0 12 ? * 2-6", "1 is Sunday"),
+            ("0 0 ? * 1", "write names: `MON-FRI`"),
+            ("CRON_TZ=Asia/Shanghai 0 9 * * *", "has no `CRON_TZ=`"),
             ("@reboot", "`@daily`"),
             ("H * * * *", "`H` in the minute field"),
         ] {

@@ -1,8 +1,10 @@
-//! Sets of days: weekdays, and excepted dates, with the name of the calendar they come from. Does not know jobs.
+//! Sets of days: weekdays of each week or of every n-th, and excepted dates, with the name of the calendar they come from. Does
+//! not know jobs.
 
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Span;
 use jiff::civil::{Date, Weekday};
 
 /// A set of weekdays.
@@ -40,6 +42,91 @@ impl fmt::Display for Weekdays {
             (1, [only]) => formatter.write_str(NAMES[*only]),
             (count @ 3.., [first]) => write!(formatter, "{}..{}", NAMES[*first], NAMES[(first + count - 1) % 7]),
             _ => write!(formatter, "[{}]", days.iter().map(|day| NAMES[*day]).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// Every n-th ISO week, from Monday to Sunday, counted from one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weeks {
+    step: u8,
+    monday: Date,
+}
+
+impl Weeks {
+    /// Returns every `step`-th week (2 to 52) counted from the week of `date`. `None`: every week, or a date at the edge of the years
+    /// that jiff knows.
+    pub fn new(step: u8, date: Date) -> Option<Weeks> {
+        let monday = date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset())).ok()?;
+        (step > 1).then_some(Weeks { step, monday })
+    }
+
+    /// Every how many weeks.
+    pub fn step(&self) -> u8 {
+        self.step
+    }
+
+    /// The Monday of the week from which it is counted.
+    pub fn monday(&self) -> Date {
+        self.monday
+    }
+
+    /// How many weeks after the week of `date` the next one comes; 0: it is one.
+    fn ahead(&self, date: Date) -> i64 {
+        let days = (date - self.monday).get_days();
+        (-i64::from(days.div_euclid(7))).rem_euclid(self.step.into())
+    }
+}
+
+/// The days on which a trigger starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// Of each week that counts.
+    pub weekdays: Weekdays,
+    /// The weeks that count; `None`: all of them.
+    pub weeks: Option<Weeks>,
+}
+
+impl From<Weekdays> for Days {
+    fn from(weekdays: Weekdays) -> Days {
+        Days { weekdays, weeks: None }
+    }
+}
+
+impl Days {
+    /// Every day.
+    pub const DAILY: Days = Days { weekdays: Weekdays::DAILY, weeks: None };
+
+    /// Whether `date` is one of them.
+    pub fn contains(&self, date: Date) -> bool {
+        self.weekdays.contains(date.weekday()) && self.is_in_week(date)
+    }
+
+    /// Whether the week of `date` counts.
+    pub fn is_in_week(&self, date: Date) -> bool {
+        self.weeks.is_none_or(|weeks| weeks.ahead(date) == 0)
+    }
+
+    /// The first of them at `date` or later.
+    pub fn not_before(&self, date: Date) -> Option<Date> {
+        let ahead = |days: i64| date.checked_add(Span::new().days(days)).ok();
+        let in_seven = |from: Date| {
+            let days = (0..7_i64).find(|days| self.weekdays.contains(from.weekday().wrapping_add(*days)))?;
+            from.checked_add(Span::new().days(days)).ok()
+        };
+        let found = in_seven(date)?;
+        let Some(weeks) = self.weeks else { return Some(found) };
+        match weeks.ahead(found) {
+            0 => Some(found),
+            // From the Monday of the next week that counts.
+            _ => {
+                let weekday = i64::from(date.weekday().to_monday_zero_offset());
+                let wait = match weeks.ahead(date) {
+                    0 => weeks.step.into(),
+                    wait => wait,
+                };
+                in_seven(ahead(7 * wait - weekday)?)
+            }
         }
     }
 }
@@ -155,6 +242,35 @@ mod tests {
             let days = days.iter().fold(Weekdays::NONE, |set, day: &usize| set.with(WEEK[*day]));
             assert_eq!(days.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn every_second_week_begins_on_monday_and_counts_from_the_week_of_a_date() {
+        // Friday of ISO week 48.
+        let from = date(2026, 11, 27);
+        let weekdays = [Weekday::Monday, Weekday::Sunday].into_iter().fold(Weekdays::NONE, Weekdays::with);
+        let days = Days { weekdays, weeks: Weeks::new(2, from) };
+        let mut found = Vec::new();
+        let mut at = date(2026, 11, 2);
+        while found.len() < 6 {
+            at = days.not_before(at).expect("a date");
+            found.push(at.to_string());
+            at = at.tomorrow().expect("a date");
+        }
+        assert_eq!(found, ["2026-11-09", "2026-11-15", "2026-11-23", "2026-11-29", "2026-12-07", "2026-12-13"]);
+        // Over the year's end, week 53 included, and far back: what is found is what is contained.
+        let mut at = date(2020, 1, 1);
+        for _ in 0..3_000 {
+            let next = days.not_before(at).expect("a date");
+            let mut each = at;
+            while each < next {
+                assert!(!days.contains(each), "{each} is passed over");
+                each = each.tomorrow().expect("a date");
+            }
+            assert!(days.contains(next), "{next}");
+            at = at.tomorrow().expect("a date");
+        }
+        assert_eq!(Weeks::new(1, from), None, "every week");
     }
 
     #[test]

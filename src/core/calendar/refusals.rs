@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp};
 use super::date_starts::window;
 use super::search::DATES_BEFORE;
 use super::wall;
-use super::{CronField, DateRange, Dates, Start, Trigger, Weekdays, When};
+use super::{CronField, DateRange, Dates, Days, Start, Trigger, Weeks, When};
 
 /// Most times of a date that are checked, when none of them is a start.
 const TIMES_MAX: usize = 100;
@@ -24,6 +24,8 @@ pub enum RuleRefusal {
     Until(Timestamp),
     /// `days` has no such date: that on which the time was written, or on which the window of `every` began.
     Days(Date),
+    /// The week of the date is not one of `weeks`.
+    Weeks(Date, Weeks),
     /// `except` names the date: the first range that does.
     Except(Date, DateRange),
     /// These fields of the cron expression do not fit the date.
@@ -107,8 +109,8 @@ impl When {
     /// The same times, on every day.
     fn without_dates(&self) -> When {
         let trigger = match &self.trigger {
-            Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Weekdays::DAILY },
-            Trigger::Every { step, between, .. } => Trigger::Every { step: *step, between: *between, days: Weekdays::DAILY },
+            Trigger::At { times, .. } => Trigger::At { times: times.clone(), days: Days::DAILY },
+            Trigger::Every { step, between, .. } => Trigger::Every { step: *step, between: *between, days: Days::DAILY },
             other @ (Trigger::Once(_) | Trigger::Cron(_) | Trigger::After(_)) => other.clone(),
         };
         When { trigger, zone: self.zone.clone(), from: None, until: None, except: Arc::new(Dates::default()) }
@@ -145,7 +147,9 @@ impl When {
     fn not_on(&self, date: Date) -> Option<RuleRefusal> {
         match &self.trigger {
             Trigger::At { days, .. } | Trigger::Every { days, .. } => {
-                (!days.contains(date.weekday())).then_some(RuleRefusal::Days(date))
+                let is_weekday = days.weekdays.contains(date.weekday());
+                let weeks = days.weeks.filter(|_| !days.is_in_week(date)).map(|weeks| RuleRefusal::Weeks(date, weeks));
+                if is_weekday { weeks } else { Some(RuleRefusal::Days(date)) }
             }
             Trigger::Cron(pattern) => {
                 let mismatches = pattern.mismatches_of_date(date);

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::date_starts::{ClockChangeRule, earlier, end_after, first_once, first_step, first_written, window};
 use super::wall::{self, DAY_SECONDS};
-use super::{Dst, Start, Trigger, Weekdays, When};
+use super::{Dst, Start, Trigger, When};
 
 /// Nothing starts between an instant and this long after it.
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
@@ -137,7 +137,7 @@ impl When {
     /// The first date from `date` to `last` that the trigger's days allow.
     fn next_date(&self, date: Date, last: Date) -> Option<Date> {
         match &self.trigger {
-            Trigger::At { days, .. } | Trigger::Every { days, .. } => next_weekday(*days, date).filter(|date| *date <= last),
+            Trigger::At { days, .. } | Trigger::Every { days, .. } => days.not_before(date).filter(|date| *date <= last),
             Trigger::Cron(pattern) => pattern.next_date(date, last),
             Trigger::Once(_) | Trigger::After(_) => None,
         }
@@ -192,11 +192,6 @@ impl When {
         let (end, dst) = end_after(&self.zone, start.at.as_second(), start.written, to)?;
         Some((wall::timestamp(end)?, dst))
     }
-}
-
-fn next_weekday(days: Weekdays, date: Date) -> Option<Date> {
-    let ahead = (0..7_i64).find(|ahead| days.contains(date.weekday().wrapping_add(*ahead)))?;
-    date.checked_add(jiff::Span::new().days(ahead)).ok()
 }
 
 pub(super) fn seconds(step: Duration) -> i64 {

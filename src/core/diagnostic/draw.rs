@@ -12,8 +12,11 @@ use super::{Diagnostic, Place, Severity, Span, escape, needs_escape};
 
 /// Places of one file that are this near each other, in bytes, are drawn in one piece.
 const NEAR: u32 = 2_048;
-/// Longest piece that is drawn, in bytes. For a longer one (a file of one very long line) only the place is named.
+/// Longest piece that is drawn, in bytes; the renderer cuts lines that are wider than a screen.
 const PIECE_MAX: usize = 16_384;
+/// Of a line that is longer, so many bytes before a place and after it are drawn.
+const PART_BEFORE: usize = 60;
+const PART_AFTER: usize = 120;
 
 /// Draws diagnostics as a compiler does. `texts` holds the text of each file by name; a place whose text is not there is
 /// named without its line. The output ends each diagnostic with a blank line. What a URL may hold as a secret (user info,
@@ -35,13 +38,15 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<Arc<str>, &'a str>) ->
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let mut group = Group::with_title(level.primary_title(escape(&diagnostic.message)).id(diagnostic.code));
     let related = diagnostic.related.iter().map(|(place, role)| (place, role.as_str()));
     for piece in pieces(diagnostic.place.iter().map(|place| (place, "")).chain(related).collect()) {
-        group = match drawn(&piece, texts) {
-            Some(snippet) => group.element(snippet),
-            None => group.element(origin(piece[0].0)),
+        group = match (drawn(&piece, texts), cut_out(piece[0].0, texts)) {
+            (Some(snippet), _) => group.element(snippet),
+            (None, Some(part)) => group.element(origin(piece[0].0)).element(part),
+            (None, None) => group.element(origin(piece[0].0)),
         };
     }
     if let Some(hint) = &diagnostic.hint {
@@ -98,6 +103,25 @@ fn drawn<'a>(piece: &[Marked<'a>], texts: &BTreeMap<Arc<str>, &'a str>) -> Optio
         snippet = snippet.annotation(if role.is_empty() { annotation } else { annotation.label(*role) });
     }
     Some(snippet)
+}
+
+/// A part of a very long line, around a place. The renderer could only say at which column of the part it is.
+fn cut_out<'a>(place: &Place, texts: &BTreeMap<Arc<str>, &'a str>) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let text = texts.get(&place.file).filter(|_| place.line > 0)?;
+    let at = (place.span.start as usize).min(text.len());
+    let earliest = text.ceil_char_boundary(at.saturating_sub(PART_BEFORE));
+    let latest = text.floor_char_boundary((at + PART_AFTER).min(text.len()));
+    let at = text.floor_char_boundary(at);
+    let start = text[earliest..at].rfind('\n').map_or(earliest, |newline| earliest + newline + 1);
+    let end = text[at..latest].find('\n').map_or(latest, |newline| at + newline);
+    // What is cut off may hold the beginning of an address, without which nobody can tell what is secret in the rest.
+    let words = text[start..end].split(|letter: char| letter.is_whitespace());
+    if words.clone().any(|word| word.contains(['/', '?', '@'])) {
+        return None;
+    }
+    let part = escape_all(Cow::Borrowed(text[start..end].trim_end_matches('\r')));
+    let annotation = AnnotationKind::Primary.span(visible(&part, place.span, start));
+    Some(Snippet::source(part).line_start(place.line as usize).fold(true).annotation(annotation))
 }
 
 /// A span the renderer can draw: inside the window, on character boundaries, on one line, at least one byte if there is one.

@@ -112,7 +112,7 @@ pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {
         destination,
         room: job.room.clone(),
         robot: job.robot.expand(job.id.as_str(), &job.room, start),
-        stream: job.stream.clone(),
+        stream: job.stream_at(start),
         live: job.live,
         length: job.length,
         seek: job.seek,

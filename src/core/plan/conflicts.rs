@@ -36,7 +36,7 @@ pub const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 pub const NEAR: SignedDuration = SignedDuration::from_hours(35 * 24);
 
 /// Most pairs of jobs that are reported, without those of clock changes. A wrong default may make millions of them.
-const CLASHES_MAX: usize = 1_000;
+const CLASHES_MAX: usize = 200;
 
 /// Jobs of which every pair is listed.
 const LISTED_MAX: usize = 100;

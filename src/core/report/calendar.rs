@@ -35,7 +35,8 @@ pub fn event(occurrence: &Planned, now: Timestamp, reveal: bool) -> String {
         End::Open => Some("X-INGESTD-END:OPEN".to_owned()),
         End::Never => Some("X-INGESTD-END:NEVER".to_owned()),
     };
-    let stream = if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
+    let stream = job.stream_at(start);
+    let stream = if reveal { stream.reveal().to_owned() } else { stream.redacted() };
     let description = job.note.iter().map(|note| note.trim_end()).chain([stream.as_str()]).collect::<Vec<_>>().join("\n");
     let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
     let lines = [

@@ -59,14 +59,17 @@ pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
 
 /// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
 fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
-    let stream = |job: &Job| if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() };
+    let stream = |one: &Planned| {
+        let stream = one.job.stream_at(one.start.at);
+        if reveal { stream.reveal().to_owned() } else { stream.redacted() }
+    };
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
     let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {
             "end" => (end(before), end(after)),
             "app" | "room" => (target(&before.job), target(&after.job)),
             "robot" => (robot(before), robot(after)),
-            "stream" => (stream(&before.job), stream(&after.job)),
+            "stream" => (stream(before), stream(after)),
             _ => return (*field).to_owned(),
         };
         if old == new { (*field).to_owned() } else { format!("{field} -> {new}") }

@@ -72,6 +72,7 @@ impl PlanObject {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
+        let stream = job.stream_at(start);
         PlanObject {
             job: job.id.to_string(),
             start: instant(start),
@@ -83,7 +84,7 @@ impl PlanObject {
             room: job.room.to_string(),
             room_type: job.room.type_name(),
             robot: job.robot.expand(job.id.as_str(), &job.room, start),
-            stream: if reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() },
+            stream: if reveal { stream.reveal().to_owned() } else { stream.redacted() },
             region: job.region.as_ref().map(ToString::to_string),
             dst: occurrence.dst.map(crate::calendar::Dst::name),
             pauses: listed.pauses.as_ref().map(|pauses| pauses.iter().map(PauseObject::new).collect()),
@@ -175,6 +176,7 @@ impl PlanTable {
     fn row(&self, listed: &WithPauses) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
+        let stream = job.stream_at(occurrence.start.at);
         [
             start(occurrence),
             end(occurrence),
@@ -183,7 +185,7 @@ impl PlanTable {
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
             listed.pauses.as_ref().map_or_else(String::new, |pauses| cell(occurrence, pauses)),
-            if self.reveal { job.stream.reveal().to_owned() } else { job.stream.redacted() },
+            if self.reveal { stream.reveal().to_owned() } else { stream.redacted() },
         ]
     }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::job::{EndRule, Job, JobId};
-use super::linter::{Linter, WarningSpans};
+use super::linter::{Linter, WarningSpans, severity};
 use super::problem::{did_you_mean, quote};
 use crate::calendar::{Chain, Link, Trigger, When};
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Place};
 
 /// Most jobs that follow one another. A day of clips of five minutes is 288.
 const CHAIN_MAX: usize = 1_000;
@@ -146,7 +146,7 @@ impl Linker {
         for problem in linter.time_warnings(&job, spans) {
             let place = if problem.span == to.span { &to } else { &trigger };
             self.diagnostics.push(Diagnostic {
-                severity: Severity::Warning,
+                severity: severity(problem.code),
                 code: problem.code,
                 message: problem.message,
                 place: Some(place.clone()),

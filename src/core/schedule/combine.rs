@@ -10,7 +10,6 @@ use super::problem::Problem;
 use super::raw::{RawJob, Slot, Written};
 use super::values::format_duration;
 use crate::diagnostic::Span;
-use crate::trtc::StreamUrl;
 use jiff::civil::{DateTime, Time};
 
 /// Judges the pairs. A pair that is refused loses its values, so that nothing else is said of it. `inherited` says whether
@@ -60,6 +59,10 @@ fn days_and_between(raw: &mut RawJob) -> Option<Problem> {
         trigger.days.value = None;
         let hint = if names.contains(&"cron") { "the expression's last field names its days" } else { "remove it" };
         return Some(Problem::at(trigger.days.key, "misplaced", "`days` goes with `at` or `every` only").hint(hint));
+    }
+    if trigger.weeks.written && !days_fit {
+        trigger.weeks.value = None;
+        return Some(Problem::at(trigger.weeks.key, "misplaced", "`weeks` goes with `at` or `every` only").hint("remove it"));
     }
     if trigger.between.written && !names.is_empty() && !names.contains(&"every") {
         trigger.between.value = None;
@@ -141,7 +144,7 @@ pub(super) fn is_live(raw: &RawJob) -> Option<bool> {
     if raw.live.written {
         return raw.live.value;
     }
-    raw.stream.value.as_ref().map(StreamUrl::is_rtmp)
+    raw.stream.value.as_ref().map(|stream| stream.written().is_rtmp())
 }
 
 /// A default of `seek` or `length` is for the media of a file; it does not apply to a live source among them.

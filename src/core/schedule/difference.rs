@@ -113,7 +113,7 @@ mod tests {
         let text = format!("timezone: UTC\ndefaults: {{app: main, region: ap-singapore, at: '18:00', for: 1h}}\njobs:\n{jobs}");
         let source = Source { name: Arc::from("a.yaml"), text };
         let apps = Some([(Arc::from("main"), 1)].into());
-        let settings = Settings { apps, region: None };
+        let settings = Settings { apps, region: None, ..Settings::default() };
         let reading = read(&[source], &settings, &TimeZoneDatabase::bundled(), Timestamp::UNIX_EPOCH);
         reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics))
     }

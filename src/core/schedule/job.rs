@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 
 use super::policy::Policy;
+use super::stream_template::StreamTemplate;
 use crate::calendar::When;
 use crate::diagnostic::Place;
 use crate::trtc::{Repeat, Room, StartOptions, StreamUrl, Tempo};
@@ -127,7 +128,7 @@ pub struct Job {
     /// The robot.
     pub robot: RobotTemplate,
     /// The media.
-    pub stream: StreamUrl,
+    pub stream: StreamTemplate,
     /// Whether the media is a live source; a start never seeks in one.
     pub live: bool,
     /// The media's length once through, at least 1 s.
@@ -149,6 +150,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Returns the media of the occurrence that starts at `start`.
+    pub fn stream_at(&self, start: Timestamp) -> StreamUrl {
+        self.stream.expand(&self.id, &self.room, || start.to_zoned(self.when.zone.clone()))
+    }
+
     /// Returns how long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.
     /// `None` when it is live, has no known length, or is repeated for ever.
     pub fn media_length(&self) -> Option<Duration> {

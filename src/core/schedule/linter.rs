@@ -1,5 +1,10 @@
 //! What is legal and probably not meant: the second judgement of a job that is valid. Refuses to know files.
 
+mod media;
+mod patterns;
+mod urls;
+mod vendor;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +16,21 @@ use jiff::{SignedDuration, Timestamp};
 use super::combine::show_wall;
 use super::fields::{self, Group};
 use super::job::{EndRule, Job};
-use super::places::{is_playlist, unlisted_region};
 use super::problem::Problem;
 use super::raw::RawJob;
-use super::values::format_duration;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
-use crate::diagnostic::Span;
-use crate::trtc::Repeat;
+use crate::diagnostic::{Severity, Span};
+use crate::trtc::Site;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// The longest that the API plays a loop: `MaxDuration` is at most 10,080 minutes.
-const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 /// Most starts that are looked at near one clock change. More stand there only for patterns that a change cannot move.
 const STARTS_NEAR_CHANGE_MAX: usize = 64;
 
 /// Judges jobs one after the other, remembering what is the same for all jobs of a zone.
 pub(super) struct Linter {
     now: Timestamp,
+    site: Option<Site>,
     changes: HashMap<String, Arc<[ClockChange]>>,
 }
 
@@ -50,9 +52,9 @@ impl WarningSpans {
 }
 
 impl Linter {
-    /// For schedules read at `now`.
-    pub(super) fn new(now: Timestamp) -> Linter {
-        Linter { now, changes: HashMap::new() }
+    /// For schedules read at `now`, of which requests go to this site.
+    pub(super) fn new(now: Timestamp, site: Option<Site>) -> Linter {
+        Linter { now, site, changes: HashMap::new() }
     }
 
     /// Everything that is odd about `job`. A job that is switched off is left in peace.
@@ -60,11 +62,11 @@ impl Linter {
         if !job.enabled {
             return Vec::new();
         }
-        let key = job.place.span;
         let mut problems = Vec::new();
-        problems.extend(region(job, raw));
-        problems.extend(media(job, raw, key));
-        problems.extend(long_loop(job, raw, key));
+        problems.extend(vendor::problems(job, raw, self.site));
+        problems.extend(media::problems(job, raw, self.now));
+        problems.extend(urls::problems(job, if raw.stream.written { raw.stream.span } else { job.place.span }, self.now));
+        problems.extend(patterns::problems(&job.when.trigger, trigger_span(raw)));
         // Of a job that follows another nothing is known of its times yet.
         if job.after.is_none() {
             problems.extend(self.time_warnings(job, WarningSpans::of(job, raw)));
@@ -104,67 +106,24 @@ impl Linter {
     }
 }
 
+/// What is true of every ordinary relay, loop or night show: it is told to whoever asks, and does not hide the warnings.
+const NOTES: [&str; 3] = ["no-cloud-bound", "clock-change", "loop-too-long"];
+
+/// How bad a problem of that code is that the linter found.
+pub(super) fn severity(code: &str) -> Severity {
+    if NOTES.contains(&code) { Severity::Note } else { Severity::Warning }
+}
+
 /// Where the trigger's value stands.
 fn trigger_span(raw: &RawJob) -> Span {
     fields::written(raw, |group| group == Group::Trigger).first().map_or_else(Span::default, |(_, written)| written.span)
 }
 
-fn region(job: &Job, raw: &RawJob) -> Option<Problem> {
-    let region = job.region.as_deref()?;
-    // The account's region is the settings' matter: one warning there, not one for each job here.
-    if raw.region.written { unlisted_region(region, raw.region.span) } else { None }
-}
-
-fn media(job: &Job, raw: &RawJob, key: Span) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let stream = if raw.stream.written { raw.stream.span } else { key };
-    if !raw.live.written && !job.live && is_playlist(job.stream.reveal()) {
-        let problem = Problem::at(
-            stream,
-            "playlist",
-            "`stream`: an `.m3u8` playlist may be live or a recording, and `live` does not say which",
-        );
-        problems.push(problem.hint("write `live: true` or `live: false`"));
-    }
-    if job.live && job.repeat != Repeat::Forever {
-        let problem = Problem::at(
-            key,
-            "no-cloud-bound",
-            "a live source has no bound in the cloud: if this host is gone at its end, it stays on air",
-        );
-        problems.push(problem.hint("someone must then stop it by hand; `status` lists such streams"));
-    }
-    if !job.live && job.repeat != Repeat::Times(1) && job.length.is_none() {
-        let span = if raw.repeat.written { raw.repeat.span } else { key };
-        let problem = Problem::at(
-            span,
-            "no-length",
-            "`repeat` without `length`: a late start or a restart cannot tell where the show is, so it begins anew",
-        );
-        problems.push(problem.hint("add `length`, how long the media is once through"));
-    }
-    problems
-}
-
-/// A loop that outlives the longest that the cloud plays.
-fn long_loop(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
-    let (field, value, slot) = match job.end {
-        EndRule::For(length) if length > LOOP_MAX => ("for", format_duration(length), raw.end.duration.span),
-        EndRule::Never => ("to", "never".to_owned(), raw.end.to.span),
-        _ => return None,
-    };
-    if job.repeat != Repeat::Forever {
-        return None;
-    }
-    let message = format!(
-        "`{field}`: `{value}` with `repeat: forever`: the API plays a loop for 7 days at most, so ten minutes before that it is \
-         handed over to itself, with a short break"
-    );
-    let span = if slot == Span::default() { key } else { slot };
-    Some(
-        Problem::at(span, "loop-too-long", message)
-            .hint("this is fine if you mean it; windows of a day each break when you want it"),
-    )
+/// What stands behind the last dot of the last part of a URL's path, without query and fragment; empty: no dot.
+fn ending(url: &str) -> &str {
+    let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 /// A job of which no start lies ahead.

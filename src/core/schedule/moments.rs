@@ -87,6 +87,10 @@ pub(super) fn end(node: &Node<'_>) -> Result<EndRule, Problem> {
         return Ok(EndRule::Never);
     }
     time(node).map(EndRule::To).map_err(|problem| match node.text() {
+        Some(text) if next_day(text).is_some() => {
+            let written = next_day(text).unwrap_or_default();
+            problem.hint(format!("write `{written}`: an end that is not after its start is on the next day"))
+        }
         Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let digits = text.bytes().any(|byte| byte.is_ascii_digit());
             problem.hint(if digits {
@@ -97,6 +101,14 @@ pub(super) fn end(node: &Node<'_>) -> Result<EndRule, Problem> {
         }
         _ => problem,
     })
+}
+
+/// `25:30`, a time of the day after as broadcasters count, as a clock shows it.
+fn next_day(text: &str) -> Option<String> {
+    let (hour, rest) = text.split_once(':')?;
+    let hour = hour.parse::<u8>().ok().filter(|hour| (24..48).contains(hour))?;
+    let time = format!("{:02}:{rest}", hour - 24);
+    parse_time(&time).ok().map(|_| time)
 }
 
 /// `YYYY-MM-DD HH:MM` or `YYYY-MM-DD HH:MM:SS`.

@@ -1,16 +1,19 @@
 //! What is played and where, from YAML nodes: rooms, robots' templates, stream URLs, tempo, regions, names. Refuses to know the
 //! other fields of a job: what only holds between two fields is judged elsewhere.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use url::Url;
 
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, quote};
+use super::stream_template::StreamTemplate;
 use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, needs_escape};
 use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
-use crate::trtc::{Repeat, Room, Tempo};
+use crate::trtc::{Repeat, Room, Site, Tempo};
 use crate::yaml::{Kind, Node};
 
 /// Longest stream URL. The API's limit is not documented; this is what common servers take for a request line.
@@ -138,15 +141,16 @@ const SCHEMES_KNOWN: [&str; 4] = ["http", "https", "rtmp", "rtmps"];
 pub(super) fn stream_schema() -> Value {
     let any_case =
         |scheme: &str| scheme.chars().flat_map(|letter| ['[', letter.to_ascii_uppercase(), letter, ']']).collect::<String>();
-    let pattern = format!("^({})://[^\\s/][^\\s]*$", SCHEMES_KNOWN.map(any_case).join("|"));
+    let rest = StreamTemplate::schema_pattern();
+    let pattern = format!("^({})://(?=[^/]){rest}$", SCHEMES_KNOWN.map(any_case).join("|"));
     let form = "write an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces";
     let mut schema = text_like(&pattern, form, &["https://cdn.example.com/promo.mp4"]);
     schema["maxLength"] = URL_BYTES_MAX.into();
     schema
 }
 
-/// A stream URL, returned as written. Messages never repeat it: it may hold a password or a stream key.
-pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
+/// A stream URL, with what stands between its braces. Messages never repeat it: it may hold a password or a stream key.
+pub(super) fn stream(node: &Node<'_>, intern: impl FnOnce(&str) -> Arc<str>) -> Result<StreamTemplate, Problem> {
     const SCHEMES: &str = "expected an `http`, `https`, `rtmp` or `rtmps` URL";
     let (text, _) = scalar(node, "a URL")?;
     let wrong = |message: String| Problem::of(node, "bad-stream", message);
@@ -168,17 +172,12 @@ pub(super) fn stream<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
         return Err(wrong(format!("{SCHEMES}, found the scheme {}", quote(scheme))));
     }
-    match Url::parse(text) {
-        Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(text),
+    let template = StreamTemplate::parse(&intern(text)).map_err(|(message, hint)| wrong(message).hint(hint))?;
+    match Url::parse(template.example().reveal()) {
+        Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(template),
         Ok(_) => Err(wrong("the URL names no host".to_owned())),
         Err(error) => Err(wrong(format!("not a URL: {error}"))),
     }
-}
-
-/// Whether the URL's path, without query and fragment, is an HLS playlist.
-pub(super) fn is_playlist(url: &str) -> bool {
-    let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];
-    path.get(path.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".m3u8"))
 }
 
 /// What may stand in a template between braces.
@@ -306,19 +305,17 @@ pub fn region<'n>(node: &'n Node<'_>) -> Result<&'n str, Problem> {
     Err(Problem::of(node, "bad-region", format!("expected a region such as `ap-singapore`, found {}", quote(text))))
 }
 
-/// A warning about a region that the vendor does not list for all that we do.
-pub fn unlisted_region(region: &str, span: Span) -> Option<Problem> {
-    if REGIONS_OF_ALL_ACTIONS.contains(&region) {
+/// A warning about a region that the vendor does not list for all that we do. `site`: where requests go, if that is known.
+pub fn unlisted_region(region: &str, site: Option<Site>, span: Span) -> Option<Problem> {
+    let (listed, whose) =
+        site.map_or((&REGIONS_OF_ALL_ACTIONS[..], String::new()), |site| (site.regions(), format!(" on its {} site", site.name())));
+    if listed.contains(&region) {
         return None;
     }
-    let problem = Problem::at(
-        span,
-        "region",
-        format!("`region`: the vendor does not list {} for start, stop and describe alike", quote(region)),
-    );
-    Some(problem.hint(format!(
+    let message = format!("`region`: the vendor does not list {} for start, stop and describe alike{whose}", quote(region));
+    Some(Problem::at(span, "region", message).hint(format!(
         "a task started there may be one that cannot be stopped; listed are {}",
-        one_of(&REGIONS_OF_ALL_ACTIONS).replace(" or ", " and ")
+        one_of(listed).replace(" or ", " and ")
     )))
 }
 

@@ -12,9 +12,10 @@ use super::moments::Bound;
 use super::options::RawOptions;
 use super::policy::{Conflict, Late, OnRemove};
 use super::problem::Problem;
+use super::stream_template::StreamTemplate;
 use crate::calendar::{CronPattern, Dates, Weekdays};
 use crate::diagnostic::Span;
-use crate::trtc::{Repeat, Room, StreamUrl};
+use crate::trtc::{Repeat, Room};
 use crate::yaml::Entry;
 
 /// One field: not written, written badly (which has been told), or written well.
@@ -77,6 +78,7 @@ pub(super) struct RawTrigger {
     pub(super) every: Slot<Duration>,
     pub(super) after: Slot<JobId>,
     pub(super) days: Slot<Weekdays>,
+    pub(super) weeks: Slot<u8>,
     pub(super) between: Slot<(Time, Time)>,
 }
 
@@ -111,7 +113,7 @@ pub(super) struct RawJob {
     pub(super) app: Slot<Arc<str>>,
     pub(super) room: Slot<Room>,
     pub(super) robot: Slot<Arc<str>>,
-    pub(super) stream: Slot<StreamUrl>,
+    pub(super) stream: Slot<StreamTemplate>,
     pub(super) live: Slot<bool>,
     pub(super) length: Slot<Duration>,
     pub(super) seek: Slot<Duration>,

@@ -10,18 +10,18 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::chains::{Chained, link};
 use super::combine::{chain_has_no_dates, combine};
 use super::job::{Job, JobId, RobotTemplate};
-use super::linter::{Linter, WarningSpans};
+use super::linter::{self, Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::policy::RetryPolicy;
 use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
-use super::schema::TOP_LEVEL;
+use super::schema::{PASSED_OVER, TOP_LEVEL};
 use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
-use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span, any_error};
+use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::yaml::{self, Entry, Kind};
 
 /// Reads all sources at once. Returns every problem of every file, in the order of the files and of their lines.
@@ -42,7 +42,7 @@ pub fn read_beside(
     let mut reader = Reader {
         settings,
         shared: Shared::new(zones, now),
-        linter: Linter::new(now),
+        linter: Linter::new(now, settings.site),
         no_dates: Arc::new(Dates::default()),
         plain_robot: RobotTemplate::new("{job}"),
         retry: Arc::default(),
@@ -50,9 +50,10 @@ pub fn read_beside(
         chained: BTreeMap::new(),
         job_places: HashMap::new(),
         jobs_named: 0,
-        diagnostics: problems,
+        diagnostics: Collected::default(),
     };
-    reader.shared.calendars_may_lack = any_error(&reader.diagnostics);
+    reader.diagnostics.extend(problems);
+    reader.shared.calendars_may_lack = reader.diagnostics.any_error();
     let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
     for file in &files {
         reader.calendars(file);
@@ -118,7 +119,7 @@ struct Reader<'r> {
     chained: BTreeMap<JobId, Chained>,
     job_places: HashMap<JobId, Place>,
     jobs_named: usize,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Collected,
 }
 
 impl Reader<'_> {
@@ -212,6 +213,8 @@ impl Reader<'_> {
                     self.report(&file, problems.into_iter().map(|problem| problem.in_field("timezone")).collect());
                 }
                 "calendars" => {}
+                // A home for YAML anchors.
+                key if key.starts_with(PASSED_OVER) => {}
                 "defaults" => self.defaults(&file, &entry, &mut wide),
                 "jobs" => jobs = Some(entry),
                 _ => self.report(&file, vec![unknown_top_level(&entry)]),
@@ -307,7 +310,11 @@ impl Reader<'_> {
             Err(more) => problems.extend(more),
         }
         let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
-        for (problem, severity) in severities.chain(warnings.into_iter().map(|problem| (problem, Severity::Warning))) {
+        let warnings = warnings.into_iter().map(|problem| {
+            let severity = linter::severity(problem.code);
+            (problem, severity)
+        });
+        for (problem, severity) in severities.chain(warnings) {
             let (problem, job) = blamed(problem, wide, key, name);
             self.diagnostics.push(file.diagnostic(problem, severity, job));
         }
@@ -335,21 +342,23 @@ impl Reader<'_> {
         let some_lack = self.shared.calendars_may_lack;
         self.diagnostics.extend(link(chained, &mut self.jobs, &self.job_places, some_lack, &mut self.linter));
         self.diagnostics.extend(robots::shared_over_targets(self.jobs.values()));
-        if !any_error(&self.diagnostics) && self.jobs.is_empty() {
-            self.diagnostics.push(Diagnostic::warning("no-jobs", "no file has a job: nothing will go on air"));
+        let all_off = !self.jobs.is_empty() && self.jobs.values().all(|job| !job.enabled);
+        if !self.diagnostics.any_error() && (self.jobs.is_empty() || all_off) {
+            let why = if all_off { "every job is switched off" } else { "no file has a job" };
+            self.diagnostics.push(Diagnostic::warning("no-jobs", format!("{why}: nothing will go on air")));
         }
+        let good = !self.diagnostics.any_error();
         let order: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, source)| (source.name.as_ref(), at)).collect();
         let key = |diagnostic: &Diagnostic| {
             let place = diagnostic.place.as_ref();
             let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
             (file, place.map(|place| place.span.start), diagnostic.code)
         };
-        self.diagnostics.sort_by_key(key);
-        // What stands once and is used twice, through a default, an alias or a merge key, is told once.
-        self.diagnostics.dedup_by(|one, other| (one.code, &one.place, &one.message) == (other.code, &other.place, &other.message));
-        let good = !any_error(&self.diagnostics);
+        let (mut diagnostics, more) = self.diagnostics.into_parts();
+        diagnostics.sort_by_key(key);
+        diagnostics.extend(more);
         let schedule = good.then(|| Schedule { jobs: self.jobs, settings: self.settings.clone() });
-        Reading { schedule, diagnostics: self.diagnostics, jobs: self.jobs_named }
+        Reading { schedule, diagnostics, jobs: self.jobs_named }
     }
 }
 
@@ -359,7 +368,7 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
     if !wide.inherited(problem.span) {
         return (problem, Some(job));
     }
-    if matches!(problem.code, "unknown-app" | "region") {
+    if matches!(problem.code, "unknown-app" | "unknown-secret" | "region") {
         return (problem, None);
     }
     problem.related.push((problem.span, "this default"));
@@ -384,7 +393,11 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
     }
     match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
         Some(hint) => problem.hint(hint),
-        None if entry.value.entries().is_some() => problem.hint("a job goes under `jobs`"),
-        None => problem.hint("the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`"),
+        None if entry.value.entries().is_some() => {
+            problem.hint("a job goes under `jobs`; a mapping that only holds YAML anchors has a key that begins with `x-`")
+        }
+        None => problem.hint(
+            "the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`; a key that begins with `x-` is passed over",
+        ),
     }
 }

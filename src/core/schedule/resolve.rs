@@ -15,7 +15,7 @@ use super::policy::{Policy, RetryPolicy};
 use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
 use super::{fields, robots};
-use crate::calendar::{Dates, Trigger, Weekdays, When};
+use crate::calendar::{Dates, Days, Trigger, Weekdays, Weeks, When};
 use crate::diagnostic::{Place, Span};
 use crate::trtc::{Repeat, Room};
 
@@ -44,6 +44,7 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
     let trigger = trigger(raw, key, &mut problems);
     let room = required(&raw.room, "room", "a number or a name", key, &mut problems);
     let stream = required(&raw.stream, "stream", "the URL of the media", key, &mut problems);
+    unknown_secrets(raw, context, &mut problems);
     let app = app(raw, context, &mut problems);
     let robot = room.as_ref().and_then(|room| robot(raw, context, room, &mut problems));
     let repeat = raw.repeat.value.unwrap_or(Repeat::Times(1));
@@ -93,8 +94,12 @@ fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: S
 fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigger> {
     let written = &raw.trigger;
     if triggers(raw).is_empty() {
-        let part = if written.days.written { "`days`" } else { "`between`" };
-        let hint = if written.days.written || written.between.written {
+        let part = match () {
+            () if written.days.written => Some("`days`"),
+            () if written.weeks.written => Some("`weeks`"),
+            () => written.between.written.then_some("`between`"),
+        };
+        let hint = if let Some(part) = part {
             format!(
                 "{part} belongs to a trigger: a job that writes it drops the trigger of the file's `defaults`, so write `at` or `every` beside it"
             )
@@ -104,7 +109,7 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
         problems.push(Problem::at(key, "missing", "this job has no trigger: nothing says when it starts").hint(hint));
         return None;
     }
-    let days = written.days.value.unwrap_or(Weekdays::DAILY);
+    let days = days(raw, key, problems)?;
     if let Some(times) = &written.at.value {
         return Some(Trigger::At { times: times.clone(), days });
     }
@@ -119,6 +124,37 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
         return Some(Trigger::Once(Vec::new()));
     }
     written.every.value.map(|step| Trigger::Every { step, between: written.between.value, days })
+}
+
+/// The days of `at` and of `every`.
+fn days(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Days> {
+    let weekdays = raw.trigger.days.value.unwrap_or(Weekdays::DAILY);
+    let step = raw.trigger.weeks.value.unwrap_or(1);
+    if step == 1 {
+        return Some(Days { weekdays, weeks: None });
+    }
+    let mut missing = |is_missing: bool, name: &str, hint: &str| {
+        if is_missing {
+            let message = format!("expected `{name}` beside `weeks: {step}`, found none");
+            problems.push(Problem::at(key, "missing", message).hint(hint.to_owned()));
+        }
+        is_missing
+    };
+    let no_days = missing(
+        !raw.trigger.days.written,
+        "days",
+        "add the days of the week: `days: sat`; or `days: daily` for all seven days of each such week",
+    );
+    let no_from =
+        missing(!raw.from.written, "from", "add a date of the first week: `from: 2026-11-28`; the weeks are counted from it");
+    if no_days || no_from {
+        return None;
+    }
+    let date = raw.from.value.map(|from| match from {
+        Bound::Date(date) => date,
+        Bound::DateTime(wall) => wall.date(),
+    });
+    Some(Days { weekdays, weeks: Weeks::new(step, date?) })
 }
 
 fn when(raw: &RawJob, trigger: Trigger, context: &JobContext<'_>) -> When {
@@ -166,6 +202,19 @@ fn app(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) -> O
             problems.push(problem.hint(format!("add `app: ...`; the settings have {}", listed(names()))));
             None
         }
+    }
+}
+
+/// The secrets to which the stream refers and that the settings do not have.
+fn unknown_secrets(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) {
+    let Some((known, stream)) = context.settings.secrets.as_ref().zip(raw.stream.value.as_ref()) else { return };
+    for name in stream.written().secret_names().filter(|name| !known.contains(*name)) {
+        let names = || known.iter().map(AsRef::as_ref);
+        let hint = did_you_mean(name, names()).unwrap_or_else(|| {
+            format!("add it there: `secrets: {{{name}: {{file: PATH}}}}`; the settings have {}", listed(names()))
+        });
+        let message = format!("`stream`: the settings have no secret {}", quote(name));
+        problems.push(Problem::at(raw.stream.span, "unknown-secret", message).hint(hint));
     }
 }
 

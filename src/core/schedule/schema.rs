@@ -33,6 +33,9 @@ pub(super) static TOP_LEVEL: [Top; 4] = [
     Top { name: "jobs", doc: "What plays where and when, by name. Names are unique over all files.", schema: jobs },
 ];
 
+/// A key of a file that begins with this is passed over.
+pub(super) const PASSED_OVER: &str = "x-";
+
 /// A name of a job or a calendar, but for its first character.
 const NAME_REST: &str = "[a-z0-9_-]{0,31}";
 
@@ -48,6 +51,7 @@ pub fn schema(zones: &TimeZoneDatabase) -> Value {
     let mut schema = mapping(TOP_LEVEL.iter().map(|top| (top.name, top.doc, (top.schema)())), &[]);
     // An empty file is a warning only.
     schema["type"] = json!(["object", "null"]);
+    schema["patternProperties"] = json!({format!("^{PASSED_OVER}"): {}});
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
     schema["title"] = "A schedule file of ingestd".into();
     schema["description"] = "What goes on air where, when, and until when.".into();

@@ -12,7 +12,7 @@ use super::raw::RawJob;
 use super::retry::Retry;
 use super::value_kind::{Choice, Custom, Flag, IntRange, MinDuration, Seconds, into_slot, one_or_many, one_or_many_distinct};
 use super::{moments, names, places, schema, values};
-use crate::trtc::{StreamUrl, start_options};
+use crate::trtc::start_options;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY_SECONDS: u64 = 86_400;
@@ -28,7 +28,7 @@ macro_rules! field {
 }
 
 /// Every field, in the order of the manual. The reader, the JSON Schema and the manual go by this table.
-pub(super) static FIELDS: [Field; 37] = [
+pub(super) static FIELDS: [Field; 38] = [
     field!(
         "at",
         Group::Trigger,
@@ -97,6 +97,13 @@ pub(super) static FIELDS: [Field; 37] = [
             ),
             trigger.days
         )
+    ),
+    field!(
+        "weeks",
+        Group::Modifier(&["at", "every"]),
+        "Starts in every n-th ISO week only, counted from the week of from; needs days and from.",
+        Fallback::Value("1"),
+        into_slot!(RawJob, IntRange::new(1, 52), trigger.weeks)
     ),
     field!(
         "between",
@@ -205,12 +212,12 @@ pub(super) static FIELDS: [Field; 37] = [
     field!(
         "stream",
         Group::Alone,
-        "The media, which the vendor's cloud fetches; every job needs one.",
+        "The media, which the vendor's cloud fetches; every job needs one. The URL may hold {date}, {start:%Y-%m-%d_%H}, {job} and {room}.",
         into_slot!(
             RawJob,
             Custom(
                 "an `http`, `https`, `rtmp` or `rtmps` URL",
-                |node, shared| Ok(StreamUrl::shared(&shared.intern(places::stream(node)?))),
+                |node, shared| Ok(places::stream(node, |text| shared.intern(text))?),
                 places::stream_schema
             ),
             stream

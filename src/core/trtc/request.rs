@@ -60,6 +60,11 @@ impl SignedRequest {
         (self.headers, self.body)
     }
 
+    /// Hides one more secret that it holds.
+    pub fn hide(&mut self, secret: &SecretString) {
+        self.mask.add(secret.expose_secret());
+    }
+
     /// Returns what hides its secrets in the answer, which may repeat what was sent.
     pub fn mask(&self) -> &SecretMask {
         &self.mask

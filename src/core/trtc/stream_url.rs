@@ -1,8 +1,12 @@
 //! The URL of a stream, and which parts of it are secret: user info, query and fragment, and for rtmp(s) the last path segment,
 //! which is the stream key. This file alone says so (DESIGN.md section 7). It does not know who fetches the media.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use url::Url;
 
@@ -50,6 +54,31 @@ impl StreamUrl {
         self.split().1
     }
 
+    /// Returns how a URL refers to a secret of the settings, which is filled in when a request is sent and not before.
+    pub fn secret_reference(name: &str) -> String {
+        format!("{REFERENCE}{name}}}")
+    }
+
+    /// The names of the secrets that it refers to.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.0.split(REFERENCE).skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+    }
+
+    /// Returns the URL with its secrets in their places, each percent-encoded as one part of a URL.
+    ///
+    /// Errors: the name of a secret that `secret` does not have.
+    pub fn filled(&self, secret: impl Fn(&str) -> Option<SecretString>) -> Result<StreamUrl, String> {
+        let mut parts = self.0.split(REFERENCE);
+        let mut url = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let Some((name, rest)) = part.split_once('}') else { break };
+            let secret = secret(name).ok_or_else(|| name.to_owned())?;
+            url.push_str(&as_url_part(secret.expose_secret()));
+            url.push_str(rest);
+        }
+        Ok(StreamUrl::new(&url))
+    }
+
     /// Whether the scheme is rtmp or rtmps.
     pub fn is_rtmp(&self) -> bool {
         is_rtmp(&self.0)
@@ -73,6 +102,9 @@ impl StreamUrl {
         (shown, secrets)
     }
 }
+
+/// How a reference to a secret begins; it ends with a brace.
+const REFERENCE: &str = "{secret:";
 
 /// A stream URL may hold a secret, so that debugging shows it as every output does.
 impl fmt::Debug for StreamUrl {
@@ -129,6 +161,23 @@ fn hide_all(text: &str) -> (String, UrlSecrets) {
     (shown, UrlSecrets { values: Vec::new(), with_names: vec![secret.to_owned()] })
 }
 
+/// Returns a text as one part of a path or a query: what means something else there is percent-encoded.
+pub(crate) fn as_url_part(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        if is_plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(encoded)
+}
+
 /// Whether a URL or a scheme is rtmp or rtmps, in any case.
 fn is_rtmp(url: &str) -> bool {
     url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtmp"))
@@ -174,6 +223,19 @@ mod tests {
             assert_eq!(url.redacted(), shown, "{}", url.reveal());
             assert_eq!(format!("{url:?}"), format!("StreamUrl({shown})"));
         }
+    }
+
+    #[test]
+    fn secrets_of_the_settings_are_filled_in_encoded_and_a_missing_one_is_named() {
+        let url = StreamUrl::new("rtmp://h/app/{secret:cam-1}?sign={secret:sign}&n=1");
+        assert_eq!(url.secret_names().collect::<Vec<_>>(), ["cam-1", "sign"]);
+        let secret = |name: &str| (name == "cam-1").then(|| SecretString::from("a/b?c".to_owned()));
+        assert_eq!(url.filled(secret).map(|url| url.redacted()), Err("sign".to_owned()));
+        let secret = |name: &str| Some(SecretString::from(if name == "sign" { "x&y" } else { "a-b" }.to_owned()));
+        assert_eq!(url.filled(secret).expect("both are there").reveal(), "rtmp://h/app/a-b?sign=x%26y&n=1");
+        assert_eq!(url.redacted(), "rtmp://h/app/");
+        let in_path = StreamUrl::new("https://h/{secret:folder}/a.mp4");
+        assert_eq!(in_path.redacted(), "https://h/{secret:folder}/a.mp4");
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl<'a> Builder<'a, '_> {
                             Diagnostic::error("duplicate-key", format!("{} is written twice in this mapping", quote(&name)))
                                 .at(self.index.place(self.file, key_span))
                                 .related(self.index.place(self.file, first), "first written here")
-                                .hint("keep one of the two");
+                                .hint(if name == "<<" { TWO_MERGES } else { "keep one of the two" });
                         self.problems.push(problem);
                     } else {
                         if let Some(seen) = seen {
@@ -286,6 +286,9 @@ impl<'a> Builder<'a, '_> {
         }
     }
 }
+
+/// What to do about a second `<<` in one mapping.
+const TWO_MERGES: &str = "write one list: `<<: [*a, *b]`; where both have a key, the first one counts";
 
 /// Where a key was written before, if it was. A large mapping gets a table at its first look.
 fn first_written<'a>(entries: &[Entry<'a>], seen: &mut Option<HashMap<Cow<'a, str>, Span>>, name: &str) -> Option<Span> {

@@ -30,7 +30,11 @@ fn schedule(first: &str, second: &str) -> Schedule {
     let defaults = r#"defaults: {room: lobby, app: main, stream: "https://cdn.example.com/a.mp4"}"#;
     let text = format!("timezone: UTC\n{defaults}\njobs:\n  first: {{{first}}}\n  second: {{{second}}}\n");
     let source = Source { name: Arc::from("test.yaml"), text: text.clone() };
-    let settings = Settings { apps: Some(BTreeMap::from([(Arc::from("main"), 1)])), region: Some(Arc::from("ap-singapore")) };
+    let settings = Settings {
+        apps: Some(BTreeMap::from([(Arc::from("main"), 1)])),
+        region: Some(Arc::from("ap-singapore")),
+        ..Settings::default()
+    };
     let reading = read(&[source], &settings, &TimeZoneDatabase::bundled(), READ_AT.parse().expect("an instant"));
     reading.schedule.unwrap_or_else(|| panic!("{:?}\n{text}", reading.diagnostics))
 }

@@ -37,6 +37,10 @@ fn refused(job: &Job, refusal: &RuleRefusal, at: Timestamp, is_date: bool) -> Re
         RuleRefusal::From(from) => ("from", format!("`from`: no start before {}", moment(*from, zone))),
         RuleRefusal::Until(until) => ("until", format!("`until`: no start from {} on", moment(*until, zone))),
         RuleRefusal::Days(date) => ("days", format!("`days: {}`: {}{}", days(job), a_day(*date), window_note(job, *date, at))),
+        RuleRefusal::Weeks(date, weeks) => {
+            let text = format!("`weeks: {}`: the week of {date} is not one of them{}", weeks.step(), window_note(job, *date, at));
+            ("weeks", format!("{text}; they are counted from the week of `from`, which begins on {}", weeks.monday()))
+        }
         RuleRefusal::Except(date, range) => ("except", format!("{}{}", excepted(*date, range), window_note(job, *date, at))),
         RuleRefusal::CronDate(date, fields) => ("cron", format!("`{trigger}`: {}", cron_date(*date, fields))),
         RuleRefusal::CronTime(local, fields) => {
@@ -80,10 +84,15 @@ pub(super) fn start_reasons(occurrence: &Planned, asked: Question) -> Vec<Reason
     };
     let mut reasons = vec![Reason::new(trigger_name(job), Says::Yes, names)];
     if let Trigger::At { days, .. } | Trigger::Every { days, .. } = &when.trigger
-        && *days != crate::calendar::Weekdays::DAILY
+        && *days != crate::calendar::Days::DAILY
     {
-        let fits = if days.contains(date.weekday()) { weekday(date) } else { "the day on which its window began".to_owned() };
-        reasons.push(Reason::new("days", Says::Yes, format!("`days: {days}` has {fits}")));
+        let weekdays = days.weekdays;
+        let fits = if weekdays.contains(date.weekday()) { weekday(date) } else { "the day on which its window began".to_owned() };
+        reasons.push(Reason::new("days", Says::Yes, format!("`days: {weekdays}` has {fits}")));
+        if let Some(weeks) = days.weeks {
+            let text = format!("`weeks: {}` has this week, counted from the week of {}", weeks.step(), weeks.monday());
+            reasons.push(Reason::new("weeks", Says::Yes, text));
+        }
     }
     if let Some(from) = when.from {
         reasons.push(Reason::new("from", Says::Yes, format!("`from` comes before it: {}", moment(from, zone))));
@@ -215,7 +224,7 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
 
 fn days(job: &Job) -> String {
     match &job.when.trigger {
-        Trigger::At { days, .. } | Trigger::Every { days, .. } => days.to_string(),
+        Trigger::At { days, .. } | Trigger::Every { days, .. } => days.weekdays.to_string(),
         Trigger::Once(_) | Trigger::Cron(_) | Trigger::After(_) => "daily".to_owned(),
     }
 }
