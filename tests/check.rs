@@ -78,8 +78,8 @@ fn json_is_one_object_a_line_with_every_key() {
 
 #[test]
 fn conflicts_are_judged_once_everything_else_is_right() {
-    let jobs = "  promo: {at: \"18:00\", for: 2h, room: lobby, stream: \"https://h.example/a.mp4\"}\n  \
-        news: {at: \"19:00\", for: 1h, room: lobby, stream: \"https://h/n.mp4\"}\n";
+    let jobs = "  promo: {at: \"18:00\", length: 2h, room: lobby, stream: \"https://h.example/a.mp4\"}\n  \
+        news: {at: \"19:00\", length: 1h, room: lobby, stream: \"https://h.example/n.mp4\"}\n";
     let folder = folder(&[("a.yaml", &format!("timezone: Asia/Shanghai\njobs:\n{jobs}"))]);
     let arguments = ["a.yaml", "--format", "json", "--config", "ingestd.yaml"];
     let output = check(folder.path(), &arguments);
@@ -98,7 +98,7 @@ fn conflicts_are_judged_once_everything_else_is_right() {
 
 #[test]
 fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
-    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h.example/a.mp4\", for: 5s}\njobs:\n  \
+    let jobs = "timezone: UTC\ndefaults: {room: lobby, stream: \"https://h.example/a.mp4\", length: 5s}\njobs:\n  \
         tick: {every: 10s}\n  other: {cron: \"5 0 * * * *\"}\n";
     let folder = folder(&[("a.yaml", jobs)]);
     let output = check(folder.path(), &["a.yaml", "--config", "ingestd.yaml"]);
@@ -113,8 +113,8 @@ fn how_far_conflicts_were_looked_for_is_said_when_it_is_not_all_the_way() {
 
 #[test]
 fn notes_are_counted_and_shown_to_whoever_asks_and_what_is_off_is_said() {
-    let jobs = "timezone: Asia/Shanghai\njobs:\n  relay: {at: \"18:00\", for: 1h, room: a, stream: \"rtmp://h/a/b\"}\n  \
-        off: {at: \"18:00\", for: 1h, room: b, stream: \"rtmp://h/a/b\", enabled: false}\n";
+    let jobs = "timezone: Asia/Shanghai\njobs:\n  relay: {at: \"18:00\", for: 1h, room: a, stream: \"rtmp://live.example.com/a/b\"}\n  \
+        off: {at: \"18:00\", for: 1h, room: b, stream: \"rtmp://live.example.com/a/b\", enabled: false}\n";
     let folder = folder(&[("a.yaml", jobs)]);
     let summary = "1 file, 2 jobs, 1 of them off: no errors, no warnings, 1 note (`-v` shows them)\n";
     for (arguments, shown) in [(&[][..], 0), (&["-v"], 1), (&["--format", "json"], 1)] {

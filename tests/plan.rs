@@ -196,10 +196,9 @@ fn a_filler_is_one_row_with_its_pauses() {
     assert!(lines[2].ends_with(",ap-singapore,,,"), "{lines:?}");
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
- START                       END                  JOB     ROOM        DST     PAUSES                           STREAM
- 2026-12-01 04:00:00 -05:00  2026-12-02 04:00:00  filler  main/foyer          18:00:00 to 18:01:30 news        https://cdn.example.com/a.mp4
-                                                                              23:30:00 relay
- 2026-12-01 18:00:00 -05:00  18:01:30             news    main/foyer                                           https://cdn.example.com/a.mp4
+ START                       END                  JOB     ROOM        DST     PAUSES                                     STREAM
+ 2026-12-01 04:00:00 -05:00  2026-12-02 04:00:00  filler  main/foyer          18:00:00 to 18:01:30 news, 23:30:00 relay  https://cdn.example.com/a.mp4
+ 2026-12-01 18:00:00 -05:00  18:01:30             news    main/foyer                                                     https://cdn.example.com/a.mp4
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
 }

@@ -119,8 +119,8 @@ fn a_wrong_default_is_not_reported_a_million_times() {
     }
     let conflicts = check_conflicts(&super::schedule(&text), instant(NOW));
     let reported = conflicts.diagnostics(Strictness::Run);
-    assert_eq!((reported.len(), conflicts.more), (1_001, true));
+    assert_eq!((reported.len(), conflicts.more), (201, true));
     let last = reported.last().expect("some");
-    assert_eq!(last.message, "more than 1000 pairs of jobs conflict, and the others were not looked for");
+    assert_eq!(last.message, "more than 200 pairs of jobs conflict, and the others were not looked for");
     assert_eq!(last.severity, Severity::Error);
 }

@@ -102,7 +102,9 @@ fn a_key_that_is_rotated_while_a_show_is_on_air_stops_it_on_time() {
     let (ended, _) = task.ended.expect("it was stopped");
     let late = ended.duration_since(row.end.at().expect("an end")).as_millis();
     assert!(late < 4_000, "{late} ms after its end: {}", daemon.log());
-    let refused = |arrival: &&ingestd::sandbox::Arrival| arrival.action == "StopStreamIngest" && arrival.answered != Answered::Ok;
-    wait_until("the stop was refused once", || (rig.sandbox.arrivals().iter().filter(refused).count() >= 1).then_some(()));
+    let refused = |arrival: &&ingestd::sandbox::Arrival| arrival.action != "StartStreamIngest" && arrival.answered != Answered::Ok;
+    wait_until("a look or the stop was refused once", || {
+        (rig.sandbox.arrivals().iter().filter(refused).count() >= 1).then_some(())
+    });
     daemon.stop();
 }

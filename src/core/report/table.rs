@@ -28,12 +28,13 @@ impl Table {
         self.drawn(&self.widths())
     }
 
-    /// Its lines, one for each row, at most `width` characters wide where that can be: columns in which no row has anything are left
-    /// out, and the cells of others are cut, those at the right first, with an ellipsis. What a column keeps is never cut.
+    /// Its lines, one for each row, at most `width` characters wide where that can be: columns that keep nothing and in which no row has
+    /// anything are left out, and the cells of others are cut, those at the right first, with an ellipsis. What a column keeps is never cut.
     pub fn fitted(&self, width: usize) -> Vec<String> {
         let mut widths = self.widths();
         for (column, column_width) in widths.iter_mut().enumerate() {
-            if self.rows.iter().all(|row| row.get(column).is_none_or(String::is_empty)) && !self.rows.is_empty() {
+            let is_empty = self.rows.iter().all(|row| row.get(column).is_none_or(String::is_empty));
+            if is_empty && !self.rows.is_empty() && column >= self.min_widths.len() {
                 *column_width = 0;
             }
         }
@@ -60,6 +61,10 @@ impl Table {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(one_line(cell).width());
             }
+        }
+        // What is printed in parts has the same columns in each.
+        for (width, least) in widths.iter_mut().zip(&self.min_widths) {
+            *width = (*width).max(*least);
         }
         widths
     }

