@@ -1,12 +1,14 @@
 //! Cron expressions as bit sets. The grammar is croner's, without the forms that croner accepts although they are
 //! mistakes. `search.rs` decides when an expression fires. Does not know zones and instants.
 
+mod habits;
 mod mismatches;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
 use crate::diagnostic::{escape, quote};
+use habits::{check_quartz, without_nickname, wrapped};
 
 pub use mismatches::CronField;
 
@@ -54,17 +56,6 @@ const DAY_OF_WEEK: usize = 5;
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-
-/// Debian's nicknames. `@reboot` is not one of them: the instant of a boot cannot be planned.
-const NICKNAMES: [(&str, &str); 7] = [
-    ("@YEARLY", "0 0 1 1 *"),
-    ("@ANNUALLY", "0 0 1 1 *"),
-    ("@MONTHLY", "0 0 1 * *"),
-    ("@WEEKLY", "0 0 * * 0"),
-    ("@DAILY", "0 0 * * *"),
-    ("@MIDNIGHT", "0 0 * * *"),
-    ("@HOURLY", "0 * * * *"),
-];
 
 impl CronPattern {
     /// Reads an expression. The error says which field is wrong and what that field takes; it is the tail of a message.
@@ -198,19 +189,6 @@ fn monday_offset(weekday: Weekday) -> usize {
     usize::try_from(weekday.to_monday_zero_offset()).expect("0 to 6")
 }
 
-/// The expression a nickname stands for, in upper case as croner reads it.
-fn without_nickname(text: &str) -> Result<String, String> {
-    let upper = text.to_uppercase();
-    if !upper.starts_with('@') {
-        return Ok(upper);
-    }
-    if let Some((_, expression)) = NICKNAMES.iter().find(|(name, _)| *name == upper) {
-        return Ok((*expression).to_owned());
-    }
-    let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| format!("`{}`", name.to_lowercase())).collect();
-    Err(format!("{} is not a nickname we know: {}", quote(text), names.join(", ")))
-}
-
 /// Refuses what croner accepts although it is a mistake: an empty item of a list, a name in a field that has none
 /// (croner replaces names in the whole text before it looks at fields), and the modifiers whose meaning croner drops.
 fn check_field(index: usize, field: &str) -> Result<(), String> {
@@ -247,40 +225,6 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
         return wrong("has both `L` and `LW`, and only one is allowed");
     }
     Ok(())
-}
-
-/// A range that goes past the last value of its field and on from the first, as the two ranges that it is meant to be.
-fn wrapped(index: usize, item: &str) -> Option<String> {
-    let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
-    let (first, last) = range.split_once('-')?;
-    let value = |text: &str| {
-        let named = |names: &[&str], from: usize| names.iter().position(|name| *name == text).map(|at| at + from);
-        match index {
-            MONTH => named(&MONTHS, 1),
-            DAY_OF_WEEK => named(&WEEKDAYS, 0),
-            _ => None,
-        }
-        .or_else(|| text.parse().ok())
-    };
-    let (low, high) = [("0", "59"), ("0", "59"), ("0", "23"), ("1", "31"), ("JAN", "DEC"), ("MON", "SUN")][index];
-    let (from, to) = (value(first)?, value(last)?);
-    // Sunday ends a week of names as well as it begins one.
-    let to = if index == DAY_OF_WEEK && to == 0 { 7 } else { to };
-    let step = step.map_or_else(String::new, |step| format!("/{step}"));
-    let part = |first: &str, last: &str| if first == last { first.to_owned() } else { format!("{first}-{last}{step}") };
-    (from > to).then(|| format!("{},{}", part(first, high), part(low, last)))
-}
-
-/// Refuses the weekdays of Quartz: there 1 is Sunday, and a `?` stands in one of the two fields of days.
-fn check_quartz(fields: &[&str]) -> Result<(), String> {
-    let weekday = fields[DAY_OF_WEEK];
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let has_number = weekday.split([',', '-']).any(|part| is_number(part.split(['/', '#', 'L']).next().unwrap_or_default()));
-    if fields[DAY_OF_MONTH] != "?" || !has_number {
-        return Ok(());
-    }
-    let mondays = "in Quartz, which has the `?`, 1 is Sunday; here and in Debian's cron it is Monday";
-    Err(format!("the day-of-week field {} has a number beside `?`: {mondays}; write names: `MON-FRI`", quote(weekday)))
 }
 
 /// Returns which field croner refused, since its own message does not say. Each field is tried alone, in an expression

@@ -309,12 +309,8 @@ impl Reader<'_> {
             Ok(_) => {}
             Err(more) => problems.extend(more),
         }
-        let severities = problems.into_iter().map(|problem| (problem, Severity::Error));
-        let warnings = warnings.into_iter().map(|problem| {
-            let severity = linter::severity(problem.code);
-            (problem, severity)
-        });
-        for (problem, severity) in severities.chain(warnings) {
+        let errors = problems.into_iter().map(|problem| (Severity::Error, problem));
+        for (severity, problem) in errors.chain(warnings.into_iter().map(|problem| (linter::severity(problem.code), problem))) {
             let (problem, job) = blamed(problem, wide, key, name);
             self.diagnostics.push(file.diagnostic(problem, severity, job));
         }
