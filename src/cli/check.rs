@@ -101,7 +101,7 @@ fn summary(files: usize, (jobs, off): (usize, usize), diagnostics: &[Diagnostic]
 /// Starts that are counted: a job may start each second, and there may be very many jobs.
 const STARTS_MAX: usize = 1_000_000;
 
-/// `12 starts in the next 24 hours, the first of \`news\` at 2026-11-28 18:00:00 +08:00`.
+/// Returns how many starts come in a day, and the first of them, with its date, time and offset.
 fn next_day(schedule: &Schedule, now: Timestamp) -> String {
     let end = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
     let mut count = 0;

@@ -149,7 +149,7 @@ async fn a_secret_of_the_settings_is_filled_in_when_it_is_sent_and_may_come_late
             let body: serde_json::Value = serde_json::from_slice(&arrived.body).expect("JSON");
             let said = format!("cannot pull {}", body["StreamUrl"].as_str().expect("a text"));
             let error = serde_json::json!({"Response": {"Error": {"Code": "InternalError", "Message": said}, "RequestId": "r"}});
-            connection.write(&response("200 OK", "", error.to_string().as_bytes()));
+            connection.write(response("200 OK", "", error.to_string().as_bytes()));
         }
     });
     let readings = std::sync::atomic::AtomicUsize::new(0);

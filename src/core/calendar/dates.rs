@@ -62,17 +62,17 @@ impl Weeks {
     }
 
     /// Every how many weeks.
-    pub fn step(&self) -> u8 {
+    pub fn step(self) -> u8 {
         self.step
     }
 
     /// The Monday of the week from which it is counted.
-    pub fn monday(&self) -> Date {
+    pub fn monday(self) -> Date {
         self.monday
     }
 
     /// How many weeks after the week of `date` the next one comes; 0: it is one.
-    fn ahead(&self, date: Date) -> i64 {
+    fn ahead(self, date: Date) -> i64 {
         let days = (date - self.monday).get_days();
         (-i64::from(days.div_euclid(7))).rem_euclid(self.step.into())
     }
@@ -116,18 +116,16 @@ impl Days {
         };
         let found = in_seven(date)?;
         let Some(weeks) = self.weeks else { return Some(found) };
-        match weeks.ahead(found) {
-            0 => Some(found),
-            // From the Monday of the next week that counts.
-            _ => {
-                let weekday = i64::from(date.weekday().to_monday_zero_offset());
-                let wait = match weeks.ahead(date) {
-                    0 => weeks.step.into(),
-                    wait => wait,
-                };
-                in_seven(ahead(7 * wait - weekday)?)
-            }
+        if weeks.ahead(found) == 0 {
+            return Some(found);
         }
+        // From the Monday of the next week that counts.
+        let weekday = i64::from(date.weekday().to_monday_zero_offset());
+        let wait = match weeks.ahead(date) {
+            0 => weeks.step.into(),
+            wait => wait,
+        };
+        in_seven(ahead(7 * wait - weekday)?)
     }
 }
 

@@ -183,8 +183,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         // Its end came first: it has no task of its own to stop.
         (State::Stopping { outcome }, Event::TakenBack) => {
             next.task_id = None;
-            let is_end = outcome.name() == "ended";
-            finish(&mut next, if is_end { Outcome::EndedUnverified } else { outcome.clone() }, now)
+            finish(&mut next, unverified(outcome), now)
         }
         (state @ (State::Waiting { .. } | State::Armed | State::Calling), Event::TakenBack) => {
             (next.task_id, next.adopted) = (None, None);
@@ -204,9 +203,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             apply_loss(&mut next, at, now)
         }
         (State::Stopping { outcome }, Event::StopSettled { at, verified }) => {
-            let is_end = outcome.name() == "ended";
-            let outcome = if is_end && !verified { Outcome::EndedUnverified } else { outcome.clone() };
-            finish(&mut next, outcome, at)
+            finish(&mut next, if verified { outcome.clone() } else { unverified(outcome) }, at)
         }
         // A task that is stopped because its media ran over its length was on air until its media ended.
         (State::OnAir, Event::StopSettled { at, verified }) => {
@@ -220,10 +217,14 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
     Ok(next)
 }
 
+/// The outcome of what nobody saw gone: an end becomes unverified, a cut stays one.
+fn unverified(outcome: &Outcome) -> Outcome {
+    if outcome.name() == "ended" { Outcome::EndedUnverified } else { outcome.clone() }
+}
+
 /// Ends the occurrence. A task that only a callback named may have been another's, so nobody can vouch for such an end.
 pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
-    let is_end = outcome.name() == "ended";
-    let outcome = if is_end && next.adopted.is_some() { Outcome::EndedUnverified } else { outcome };
+    let outcome = if next.adopted.is_some() { unverified(&outcome) } else { outcome };
     next.ended_at = Some(at);
     next.in_doubt = false;
     next.wanted = None;

@@ -104,9 +104,10 @@ fn two_day_fields(day: &str, weekday: &str, span: Span) -> Option<Problem> {
         return None;
     }
     let fields = format!("`{day}` (day of the month) and `{weekday}` (day of the week)");
-    let message = match day.starts_with('*') || weekday.starts_with('*') {
-        true => format!("`cron`: {fields} are both set, and one begins with a star: it starts only on days that fit both"),
-        false => format!("`cron`: {fields} are both set: it starts on days that fit either, as in Debian's cron"),
+    let message = if day.starts_with('*') || weekday.starts_with('*') {
+        format!("`cron`: {fields} are both set, and one begins with a star: it starts only on days that fit both")
+    } else {
+        format!("`cron`: {fields} are both set: it starts on days that fit either, as in Debian's cron")
     };
     Some(Problem::at(span, "two-day-fields", message).hint("set one of them to `*`; `at` with `days` and `except` says more"))
 }
