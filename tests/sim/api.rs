@@ -277,9 +277,10 @@ impl Api for SimApi {
     }
 
     async fn reread_secrets(&self) -> SecretsRead {
-        match self.state().read_key(self.clock.truth()) {
-            true => SecretsRead::Changed { which: vec!["account.secret_key".to_owned()] },
-            false => SecretsRead::Same,
+        if self.state().read_key(self.clock.truth()) {
+            SecretsRead::Changed { which: vec!["account.secret_key".to_owned()] }
+        } else {
+            SecretsRead::Same
         }
     }
 }
