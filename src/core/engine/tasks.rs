@@ -82,7 +82,7 @@ impl Tasks {
             look: Look::NotNext,
         };
         step.write(Write::AddTask(Box::new(task.clone())));
-        task.next_at = task.first_watch();
+        task.next_at = task.first_watch(occurrence.end.at());
         self.insert(task);
     }
 

@@ -378,9 +378,11 @@ impl Task {
         media.map_or(periodic, |at| at.min(periodic))
     }
 
-    /// The first watch of a task that has just started.
-    pub fn first_watch(&self) -> Timestamp {
-        self.next_watch(FIRST_LOOK, self.started_at)
+    /// The first watch of a task that has just started, for a show that ends at `end`: one that is short is looked at half-way, or
+    /// nobody could say that it was on air.
+    pub fn first_watch(&self, end: Option<Timestamp>) -> Timestamp {
+        let half = end.map_or(FIRST_LOOK, |end| end.duration_since(self.started_at) / 2);
+        self.next_watch(half.clamp(SignedDuration::ZERO, FIRST_LOOK), self.started_at)
     }
 }
 

@@ -128,9 +128,11 @@ fn play(task: &mut Task, from: i64, until: i64, stop: TaskEvent, describe: impl 
 }
 
 #[test]
-fn a_task_is_looked_at_5_s_after_its_start() {
-    assert_eq!(live().first_watch(), at(5));
-    assert_eq!(Task { media_end: Some(at(3)), ..live() }.first_watch(), at(3));
+fn a_task_is_looked_at_5_s_after_its_start_and_before_its_end() {
+    assert_eq!(live().first_watch(Some(at(3600))), at(5));
+    assert_eq!(Task { media_end: Some(at(3)), ..live() }.first_watch(Some(at(3600))), at(3));
+    assert_eq!(live().first_watch(Some(at(4))), at(2), "half-way through a show that is over before");
+    assert_eq!(live().first_watch(Some(at(-1))), at(0), "its start was accepted after its end");
 }
 
 #[test]
