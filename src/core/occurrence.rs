@@ -340,10 +340,10 @@ impl Occurrence {
         most > 0 && self.tries >= most
     }
 
-    /// Whether it was taken off the air for another show, or to hand over to itself. That its task is gone is verified by others.
-    pub fn gave_way(&self) -> bool {
-        let is_waiting = matches!(self.state, State::Waiting { .. });
-        is_waiting && self.on_air_at.is_some() && self.lost_at.is_none() && self.task_id.is_some()
+    /// Whether its task may play although it is not on air: it was taken off the air for another show, or to hand over to itself,
+    /// and a stop can fail. Who has the tasks knows whether it is gone.
+    pub fn may_play_on(&self) -> bool {
+        self.on_air_at.is_some() && self.task_id.is_some()
     }
 
     /// Whether it is over.

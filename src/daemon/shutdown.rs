@@ -20,10 +20,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         last = worst(last, self.write_last(step).await);
         let deadline = self.caller.clock.now() + SHUTDOWN_WAIT;
         tokio::pin!(hurry);
+        let mut is_hurried = false;
         while self.engine.awaits_answers() {
             tokio::select! {
                 biased;
-                () = &mut hurry => break,
+                () = &mut hurry => {
+                    is_hurried = true;
+                    break;
+                }
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 report = self.disk.report() => mail.disk.push(report),
                 () = self.caller.clock.sleep_until(deadline) => break,
@@ -31,7 +35,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             last = worst(last, self.take_last(&mut mail).await);
         }
         last = worst(last, self.take_last(&mut mail).await);
-        while self.disk.is_outstanding() {
+        // What has ended is not asked again.
+        while !is_hurried && self.disk.is_outstanding() {
             tokio::select! {
                 biased;
                 () = &mut hurry => break,

@@ -234,10 +234,15 @@ impl HttpApi {
         }
     }
 
-    /// What is hidden in the answer: the secrets of this request, and of the starts before it.
+    /// What is hidden in the answer: the secrets of this request, of the starts before it, and of all streams: what was started
+    /// before this daemon is stopped and described by it.
     fn mask(&self, action: Action, request: &SignedRequest) -> SecretMask {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mask = request.mask().clone().with_earlier(&recent);
+        let mut mask = request.mask().clone();
+        for secret in self.secrets().streams.values().flatten() {
+            mask.add(secret.expose_secret());
+        }
+        let mask = mask.with_earlier(&recent);
         if action == Action::Start {
             recent.remember(request.mask());
         }

@@ -140,6 +140,16 @@ async fn a_yielding_show_whose_stop_is_refused_is_trouble_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_yielding_show_that_nobody_saw_gone_ends_unverified() {
+    let jobs = "  filler: {at: '09:30', for: 1h, repeat: forever, length: 10m, conflict: yield}\n  show: {at: '10:00', for: 40m, repeat: forever}\n";
+    let story = Story::begin("09:59", jobs);
+    story.until("09:59:30").await;
+    story.inject_fault(refused(Action::Describe, "UnsupportedRegion", 1000));
+    story.until("10:31").await;
+    assert_eq!(story.rows()[0], "filler 09:30 ended (unverified)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn neither_a_restart_nor_a_clock_that_is_set_makes_a_show_unseen() {
     let mut story = Story::begin("09:59", RELAY);
     story.until("10:10").await;

@@ -28,6 +28,8 @@ pub(super) struct Airing {
     pub(super) was_punctual: bool,
     /// For which fault it is tried slowly, as was told.
     pub(super) told_slow: Option<String>,
+    /// Whether a task of it, stopped while it gave way, was given up before anybody saw it gone.
+    pub(super) was_given_up: bool,
     /// What an edit has it play as soon as it is off the air.
     pub(super) edit: Option<Edit>,
 }
@@ -52,7 +54,16 @@ pub(super) struct UnderWay {
 
 impl Airing {
     pub(super) fn new(occurrence: Occurrence) -> Airing {
-        Airing { occurrence, call: None, bound: None, held_back: None, told_slow: None, was_punctual: false, edit: None }
+        Airing {
+            occurrence,
+            call: None,
+            bound: None,
+            held_back: None,
+            told_slow: None,
+            was_punctual: false,
+            was_given_up: false,
+            edit: None,
+        }
     }
 
     /// Whether an attempt of it was claimed and not answered.

@@ -133,6 +133,20 @@ impl Airings {
         self.tasks.recover(tasks, now);
     }
 
+    /// Ends what was stopping when the daemon before ended, and has no task any more.
+    pub(super) fn settle_all(&mut self, step: &mut Step) {
+        let stopping = self.iter().filter(|airing| matches!(airing.occurrence.state, State::Stopping { .. }));
+        let keys: Vec<_> =
+            stopping.map(|airing| airing.occurrence.key.clone()).filter(|key| !self.tasks.has_task_of(key)).collect();
+        for key in keys {
+            // Nobody here knows what was seen of it.
+            if let Some(airing) = self.open.get_mut(&key) {
+                airing.was_given_up = true;
+            }
+            self.settle(step, &key, step.now);
+        }
+    }
+
     // Changing one.
 
     /// Lets the table decide, writes the row, and takes out what is over.
@@ -179,10 +193,18 @@ impl Airings {
             // What takes the room, or comes back to it, waits for this stop.
             let hands_over = leaves_air || self.occupancy.is_contested(&target);
             self.tasks.want_stop(step, key, hands_over);
-            if is_stopped && !self.tasks.has_task_of(key) {
-                // It was seen gone before: it is not stopped again.
-                self.transition(step, key, Event::StopSettled { at: step.now, verified: true });
-            }
+            self.settle(step, key, step.now);
+        }
+    }
+
+    /// Ends what is stopping and has no task any more, at `at`: it is not stopped again.
+    fn settle(&mut self, step: &mut Step, key: &Key, at: Timestamp) {
+        if let Some(airing) = self.open.get(key)
+            && matches!(airing.occurrence.state, State::Stopping { .. })
+            && !self.tasks.has_task_of(key)
+        {
+            let verified = !airing.was_given_up;
+            self.transition(step, key, Event::StopSettled { at, verified });
         }
     }
 
@@ -327,8 +349,14 @@ impl Airings {
 
     /// Tells an occurrence what became of its task after `action` was answered.
     pub(super) fn apply_task(&mut self, step: &mut Step, task: &Task, action: TaskStep) {
-        let Some(airing) = self.open.get(&task.key) else { return };
+        let Some(airing) = self.open.get_mut(&task.key) else { return };
+        let is_on_air = airing.occurrence.state == State::OnAir;
+        airing.was_given_up |= !is_on_air && matches!(task.phase, TaskPhase::Gone { verified: false, .. });
         if airing.occurrence.task_id.as_ref() != Some(&task.task_id) {
+            // An earlier one of it, that was the last to be seen gone.
+            if let TaskPhase::Gone { at, .. } = task.phase {
+                self.settle(step, &task.key, at);
+            }
             return;
         }
         let event = match (&airing.occurrence.state, task.phase) {

@@ -91,6 +91,7 @@ pub(super) fn take_over(
         in_doubt += usize::from(recover(airings, orphans, step, occurrence, armed));
     }
     airings.recover_tasks(tasks, now);
+    airings.settle_all(step);
     if meta.generation == accepted.number {
         edits::apply_settings(airings, step, &accepted.schedule, accepted.number);
     } else {

@@ -37,6 +37,7 @@ pub(super) fn apply_answer(
         // Its end came meanwhile, and it was not on air.
         State::Waiting { .. } if wanted.name() == "ended" => fail(next, now),
         state @ State::Done { .. } if wanted.name() == "ended" => state,
+        State::Waiting { .. } if next.may_play_on() => State::Stopping { outcome: wanted },
         _ => finish(next, wanted, now),
     }
 }
@@ -148,8 +149,10 @@ pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timest
     if next.on_air_at.is_some() {
         // It is too late for a restart.
         return match reason {
+            NotSent::ContentOver if next.may_play_on() => State::Stopping { outcome: Outcome::EndedMedia },
             NotSent::ContentOver => finish(next, Outcome::EndedMedia, now),
             _ if next.lost_at.is_some() || next.end == End::Open => fail(next, now),
+            _ if next.may_play_on() => State::Stopping { outcome: Outcome::EndedPlanned },
             _ => finish(next, Outcome::EndedPlanned, now),
         };
     }

@@ -165,7 +165,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             if had_no_chance { State::Done { outcome: Outcome::Missed(reason) } } else { close(&mut next, *why, now) }
         }
         (State::Waiting { why, .. }, Event::End) => close(&mut next, *why, now),
-        (State::Waiting { .. }, Event::Cut(outcome)) if next.gave_way() => State::Stopping { outcome },
+        (State::Waiting { .. }, Event::Cut(outcome)) if next.may_play_on() => State::Stopping { outcome },
         (State::Waiting { .. }, Event::Cut(outcome)) => finish(&mut next, outcome, now),
         (State::Waiting { .. } | State::OnAir, Event::Yield) => yield_room(&mut next),
         (State::Waiting { until, why }, Event::RoomFree | Event::EndpointBack) => {
@@ -186,7 +186,10 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             finish(&mut next, unverified(outcome), now)
         }
         (state @ (State::Waiting { .. } | State::Armed | State::Calling), Event::TakenBack) => {
-            (next.task_id, next.adopted) = (None, None);
+            // It waits on as it did, and another's task no longer vouches for it.
+            let lost_at = next.lost_at;
+            take_back(&mut next, now);
+            next.lost_at = lost_at.filter(|_| next.on_air_at.is_some());
             state.clone()
         }
         (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: WaitReason::Restart },
@@ -334,7 +337,7 @@ fn close(next: &mut Occurrence, why: WaitReason, now: Timestamp) -> State {
         // It was claimed late, taken back, and never sent.
         (_, None) if next.attempts == 0 && !next.in_doubt => State::Done { outcome: Outcome::Missed(MissedReason::Late) },
         // It was off the air because another had the room, or to hand over to itself. That its task is gone is not verified here.
-        (_, Some(_)) if next.gave_way() => State::Stopping { outcome: Outcome::EndedPlanned },
+        (_, Some(_)) if next.lost_at.is_none() && next.may_play_on() => State::Stopping { outcome: Outcome::EndedPlanned },
         (_, Some(_)) if next.lost_at.is_none() => finish(next, Outcome::EndedPlanned, now),
         _ => fail(next, now),
     }

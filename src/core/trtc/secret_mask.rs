@@ -75,7 +75,8 @@ impl LookedFor {
             }
         }
         // What is shown instead of a URL may hold a secret of its own: a folder of the path.
-        let shown = LookedFor { runs: looked_for.runs.clone(), ..LookedFor::default() };
+        let short = looked_for.wholes.iter().filter(|(_, instead)| instead == MASK).cloned().collect();
+        let shown = LookedFor { runs: looked_for.runs.clone(), wholes: short };
         for (_, instead) in &mut looked_for.wholes {
             *instead = replaced(instead, shown.spans(&plain(instead))).into_owned();
         }

@@ -117,6 +117,33 @@ fn a_renewal_waits_for_its_own_stop_but_not_for_ever() {
 }
 
 #[test]
+fn no_end_of_what_gave_way_is_told_before_its_task_is_seen_gone() {
+    let calling = happen(&happen(&on_air(), Event::Renew, 100), Event::Due, 115);
+    for reason in [NotSent::Late, NotSent::Limit] {
+        assert_eq!(happen(&calling, Event::NotSent(reason), 3571).state, State::Stopping { outcome: Outcome::EndedPlanned });
+    }
+    let over = happen(&calling, Event::NotSent(NotSent::ContentOver), 600);
+    assert_eq!(over.state, State::Stopping { outcome: Outcome::EndedMedia });
+    // Its own task still has the robot.
+    let exists = rejected("FailedOperation.TaskExist");
+    let waiting = answer_while(&calling, &exists, at(115), true);
+    let cut = State::Stopping { outcome: Outcome::CutOperator };
+    assert_eq!(happen(&waiting, Event::Cut(Outcome::CutOperator), 117).state, cut);
+    let wanted = happen(&calling, Event::Cut(Outcome::CutOperator), 115);
+    assert_eq!(answer_while(&wanted, &exists, at(116), true).state, cut);
+}
+
+#[test]
+fn a_task_that_is_taken_back_vouches_for_nothing_while_another_show_has_the_room() {
+    let waiting = answer(&example(), &Answer::bare(Err(Fault::Timeout)), at(0));
+    let adopted = happen(&waiting, Event::Adopted { task_id: "t-9".into() }, 11);
+    let yielding = happen(&adopted, Event::Yield, 100);
+    let back = happen(&yielding, Event::TakenBack, 110);
+    assert_eq!((&back.state, back.on_air_at, back.evidence, back.in_doubt), (&yielding.state, None, None, true));
+    assert_eq!(outcome(&happen(&back, Event::Due, 3571)), ("failed", "in_doubt"));
+}
+
+#[test]
 fn what_is_wanted_of_an_attempt_under_way_waits_for_its_answer() {
     let wanted = happen(&example(), Event::Cut(Outcome::CutOperator), 1);
     assert_eq!(wanted.state, State::Armed);
