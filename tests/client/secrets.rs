@@ -177,3 +177,20 @@ async fn a_secret_of_the_settings_is_filled_in_when_it_is_sent_and_may_come_late
     let answer = api.call(Request { destination, body: Body::Start { params, valid_until } }, now()).await;
     assert_eq!(answer.result, Err(Fault::Unsendable("the settings have no secret `other`".to_owned())));
 }
+
+#[tokio::test]
+async fn what_a_daemon_before_started_shows_no_secret_either() {
+    let server = Server::start(|connection| {
+        if connection.read().is_some() {
+            let said = "cannot pull https://media.example.com/hush-folder/show.mp4?sign=hush%26%2Fsign";
+            let error = serde_json::json!({"Response": {"Error": {"Code": "InternalError", "Message": said}, "RequestId": "r"}});
+            connection.write(response("200 OK", "", error.to_string().as_bytes()));
+        }
+    });
+    let streams = BTreeMap::from([("folder".to_owned(), Ok("hush-folder".into())), ("sign".to_owned(), Ok("hush&/sign".into()))]);
+    let source = move || Ok(Secrets { streams: streams.clone(), ..secrets() });
+    let api = HttpApi::new(Endpoint::parse(&server.url()).expect("an endpoint"), LIMITS, source).expect("it can be made");
+    let answer = api.call(describe("t"), now()).await;
+    let Err(Fault::Rejected { message, .. }) = &answer.result else { panic!("{answer:?}") };
+    assert!(message.contains("cannot pull") && !message.contains("hush"), "{message}");
+}
