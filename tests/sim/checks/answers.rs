@@ -134,10 +134,12 @@ fn no_wait_is_too_long(run: &Run, faults: &mut Faults) {
         answered.insert(key, send.answered.as_ref().map_or(Timestamp::MAX, |(at, _)| *at));
         let Some(before) = before.filter(|_| !claim.was_on_air) else { continue };
         let Some(row) = run.row(key.0, key.1) else { continue };
+        // Whoever has no attempts left waits for other secrets.
+        let is_used_up = row.policy.retry.attempts > 0;
         // Whoever yields waits for the room; and what an edit takes up again was not waiting.
         let is_edited = run.generations.iter().any(|span| before <= span.from && span.from <= send.at);
         let yields = run.conflicts(key.0).contains(&"yield");
-        if send.at.duration_since(before) > WAIT_MAX && !yields && !is_edited && !run.is_impaired(before, send.at) {
+        if send.at.duration_since(before) > WAIT_MAX && !yields && !is_edited && !is_used_up && !run.is_impaired(before, send.at) {
             faults.add("no wait is too long", format!("answered at {before}, and tried again at {}: {}", send.at, line(row)));
         }
     }

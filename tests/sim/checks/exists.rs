@@ -25,7 +25,14 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
             let was_in_doubt = starts[..index].iter().any(|other| matches!(other.answered, None | Some((_, AnswerKind::Doubt))));
             let plays =
                 state.cloud.tasks.iter().any(|task| is_its(&state, task, row) && task.started_at < send.at && task.is_live(*at));
-            if plays && was_in_doubt && !may_be_busy && outcome(row) == "failed" && reason(row) == "FailedOperation.TaskExist" {
+            // What an edit moved has begun nothing in its new room, whatever plays as its robot.
+            if plays
+                && was_in_doubt
+                && !run.was_moved(row)
+                && !may_be_busy
+                && outcome(row) == "failed"
+                && reason(row) == "FailedOperation.TaskExist"
+            {
                 faults.add("what exists after a doubt is its own", line(row));
             }
             // Nothing of it ever played, and the daemon knew whose the robot was.

@@ -128,12 +128,18 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             continue;
         }
         let mut in_a_row = 0;
+        let mut refused_with = "";
         let mut since = Timestamp::MIN;
         for index in sends {
             let left = &state.sends[index];
             let is_between = |received: &Received| received.job == job && since < received.at && received.at <= left.at;
             let callbacks_received = state.callbacks_received.iter().any(is_between);
-            in_a_row = if callbacks_received { 1 } else { in_a_row + 1 };
+            // Other secrets give new tries to what was refused for the former ones.
+            let other_secrets = super::rereads(refused_with) && has_other_secrets(run, since, left.at);
+            in_a_row = if callbacks_received || other_secrets { 1 } else { in_a_row + 1 };
+            if !left.code.is_empty() {
+                refused_with = left.code.as_str();
+            }
             if in_a_row > cap {
                 faults.add(name, format!("more than {cap}, the last at {}: {}", left.at, line(row)));
                 break;
@@ -144,6 +150,12 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             since = left.at;
         }
     }
+}
+
+/// Whether secrets were read between two starts that are not those of the first: by a daemon that began, or after a rotation.
+fn has_other_secrets(run: &Run, since: Timestamp, to: Timestamp) -> bool {
+    let rotated = run.plan.troubles.rotation.is_some_and(|rotation| rotation.in_file_at <= to);
+    rotated || run.is_impaired_by(Impairment::Down, since, to)
 }
 
 /// A show is missed only where no daemon was there at its start, or could not start it; and of those, what could still be started

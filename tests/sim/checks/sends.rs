@@ -32,8 +32,9 @@ fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
     let name = "nothing leaves too early or too late";
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
         let [claim] = send.claims.as_slice() else { continue };
-        // A request goes by the clock as it is then, set or not; only what was on air may be before its start again.
-        if send.wall < claim.start && !(run.plan.has_steps() && claim.was_on_air) {
+        // A request goes by the clock as it is then, set or not; only what was begun may be before its start again.
+        let was_begun = claim.was_on_air || claim.attempts > 1;
+        if send.wall < claim.start && !(run.plan.has_steps() && was_begun) {
             faults.add(name, format!("early: {send:?}"));
         }
         let Some(end) = claim.end else {
@@ -96,6 +97,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let sent = match row.first_sent_at {
             _ if !is_sure && run.plan.has_steps() => continue,
             Some(recorded) if !is_sure => recorded,
+            None if !is_sure => continue,
             Some(recorded) if !run.plan.has_steps() => recorded.min(sent),
             _ => sent,
         };
@@ -170,6 +172,8 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let waits = run.conflicts(&job).contains(&"yield") && (run.others_in_room(row).count() > 0 || run.was_moved(row));
         let disturbed = run.is_blind(start - seconds(6), start + allowed);
         let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
+        // Into which room an edit put it, and when the room's show was told to go, is not worked out here.
+        let waits = waits || run.was_moved(row);
         if late > allowed && !waits && super::rows::was_owed(run, row) && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
