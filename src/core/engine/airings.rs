@@ -2,6 +2,8 @@
 //! table decides, the row is written, and what that means for its tasks follows. Does not plan, and does not know what an order or
 //! an edit is.
 
+mod settle;
+
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ use super::send_flag::SendFlag;
 use super::step::{Call, Records, Step};
 use super::tasks::Tasks;
 use super::write::Write;
-use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskPhase, TaskStep, WaitReason, decide};
+use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 
 /// While something is on air there is a step at each look. After a longer pause, that it was not seen meanwhile says nothing.
@@ -133,20 +135,6 @@ impl Airings {
         self.tasks.recover(tasks, now);
     }
 
-    /// Ends what was stopping when the daemon before ended, and has no task any more.
-    pub(super) fn settle_all(&mut self, step: &mut Step) {
-        let stopping = self.iter().filter(|airing| matches!(airing.occurrence.state, State::Stopping { .. }));
-        let keys: Vec<_> =
-            stopping.map(|airing| airing.occurrence.key.clone()).filter(|key| !self.tasks.has_task_of(key)).collect();
-        for key in keys {
-            // Nobody here knows what was seen of it.
-            if let Some(airing) = self.open.get_mut(&key) {
-                airing.was_given_up = true;
-            }
-            self.settle(step, &key, step.now);
-        }
-    }
-
     // Changing one.
 
     /// Lets the table decide, writes the row, and takes out what is over.
@@ -194,17 +182,6 @@ impl Airings {
             let hands_over = leaves_air || self.occupancy.is_contested(&target);
             self.tasks.want_stop(step, key, hands_over);
             self.settle(step, key, step.now);
-        }
-    }
-
-    /// Ends what is stopping and has no task any more, at `at`: it is not stopped again.
-    fn settle(&mut self, step: &mut Step, key: &Key, at: Timestamp) {
-        if let Some(airing) = self.open.get(key)
-            && matches!(airing.occurrence.state, State::Stopping { .. })
-            && !self.tasks.has_task_of(key)
-        {
-            let verified = !airing.was_given_up;
-            self.transition(step, key, Event::StopSettled { at, verified });
         }
     }
 
@@ -345,30 +322,6 @@ impl Airings {
         for task in self.tasks.act_on_time(step) {
             self.apply_task(step, &task, TaskStep::Describe);
         }
-    }
-
-    /// Tells an occurrence what became of its task after `action` was answered.
-    pub(super) fn apply_task(&mut self, step: &mut Step, task: &Task, action: TaskStep) {
-        let Some(airing) = self.open.get_mut(&task.key) else { return };
-        let is_on_air = airing.occurrence.state == State::OnAir;
-        airing.was_given_up |= !is_on_air && matches!(task.phase, TaskPhase::Gone { verified: false, .. });
-        if airing.occurrence.task_id.as_ref() != Some(&task.task_id) {
-            // An earlier one of it, that was the last to be seen gone.
-            if let TaskPhase::Gone { at, .. } = task.phase {
-                self.settle(step, &task.key, at);
-            }
-            return;
-        }
-        let event = match (&airing.occurrence.state, task.phase) {
-            // It hands over to itself, and its stop was answered.
-            (State::Waiting { why: WaitReason::Restart, .. }, _) if action == TaskStep::Stop => Event::RoomFree,
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, verified }) if task.stop_wanted_at.is_some() => {
-                Event::StopSettled { at, verified }
-            }
-            (State::OnAir | State::Stopping { .. }, TaskPhase::Gone { at, .. }) => Event::Gone { at, was_seen: task.was_seen },
-            _ => return,
-        };
-        self.transition(step, &task.key, event);
     }
 
     /// The clock was set: the cloud ends tasks by the time that passes, whatever this host's clock shows, and callbacks say by a

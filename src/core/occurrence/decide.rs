@@ -186,10 +186,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             finish(&mut next, unverified(outcome), now)
         }
         (state @ (State::Waiting { .. } | State::Armed | State::Calling), Event::TakenBack) => {
-            // It waits on as it did, and another's task no longer vouches for it.
-            let lost_at = next.lost_at;
-            take_back(&mut next, now);
-            next.lost_at = lost_at.filter(|_| next.on_air_at.is_some());
+            take_back_waiting(&mut next, now);
             state.clone()
         }
         (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: WaitReason::Restart },
@@ -313,6 +310,13 @@ fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
             State::OnAir
         }
     }
+}
+
+/// It waits on as it did, and another's task no longer vouches for it.
+fn take_back_waiting(next: &mut Occurrence, now: Timestamp) {
+    let lost_at = next.lost_at;
+    take_back(next, now);
+    next.lost_at = lost_at.filter(|_| next.on_air_at.is_some());
 }
 
 /// Ends an occurrence whose attempts are over. The reason is the last code; without a code, whether a start may have
