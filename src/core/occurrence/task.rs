@@ -196,6 +196,8 @@ impl Task {
         if let TaskPhase::Watched { missing_since } = &mut self.phase {
             *missing_since = None;
         }
+        // A look says when the stop after it is due: that may be far ahead too.
+        self.look = Look::NotNext;
         self.next_at = self.next_at.min(now);
         (self.seen_at, self.watched_from) = (self.seen_at.min(now), self.watched_from.min(now));
     }

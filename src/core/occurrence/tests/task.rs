@@ -273,3 +273,12 @@ fn a_task_that_began_while_the_clock_was_ahead_is_seen_to_be_gone() {
     task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(112));
     assert!(task.is_gone());
 }
+
+#[test]
+fn a_stop_that_is_refused_is_sent_at_once_when_the_clock_was_set_back() {
+    let mut task = Task { phase: TaskPhase::StopWanted { since: at(3600), tries: 9 }, ..live() };
+    task.look = Look::Next(at(3700));
+    task.next_at = at(3690);
+    task.clock_went_back(at(100));
+    assert_eq!((task.next_at, task.due(at(100))), (at(100), Some(TaskStep::Stop)));
+}
