@@ -190,13 +190,11 @@ impl Task {
         }
     }
 
-    /// Handles a clock that was set back: a step whose time is now far ahead is made at once, and what was seen before
-    /// is forgotten.
+    /// Handles a clock that was set back: a step or a stop that is now far ahead is due at once, what was seen before is forgotten.
     pub fn clock_went_back(&mut self, now: Timestamp) {
         if let TaskPhase::Watched { missing_since } = &mut self.phase {
             *missing_since = None;
         }
-        // A look says when the stop after it is due: that may be far ahead too.
         self.look = Look::NotNext;
         self.next_at = self.next_at.min(now);
         (self.seen_at, self.watched_from) = (self.seen_at.min(now), self.watched_from.min(now));
