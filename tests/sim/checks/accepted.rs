@@ -78,7 +78,9 @@ fn an_edit_fixes_what_failed(run: &Run, before: &GenerationSpan, span: &Generati
         let Some(row) = run.row(planned.job.id.as_str(), planned.start.at) else { continue };
         // Whatever comes of it then, it does not end with what was said of the old URL.
         let is_over = outcome(row) == "failed" && reason(row) == "InvalidParameter.StreamUrl";
-        if is_open && is_over && row.policy.retry.attempts == 0 {
+        // An edit that makes a window longer comes too late for what had its outcome.
+        let was_open = row.ended_at.is_none_or(|ended| ended >= span.from);
+        if is_open && was_open && is_over && row.policy.retry.attempts == 0 {
             faults.add("an edit fixes a show that failed", format!("accepted at {}: {}", span.from, line(row)));
         }
     }
