@@ -29,7 +29,7 @@ pub use evidence::{Evidence, UNSEEN_LOSSES_MAX};
 pub use loss::{HEALS_FAST, is_paced};
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
 pub use playout::{Playout, Replaced, Target};
-pub use request::{ContentOver, LATE_AFTER, MAX_DURATION_MINUTES, start_request};
+pub use request::{ContentOver, LATE_AFTER, LONGEST_TASK, MAX_DURATION_MINUTES, start_request};
 pub use retry::delay;
 pub use task::{Look, Orphan, Task, TaskPhase};
 pub use task_fault::TaskFault;

@@ -5,15 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::call_report::Blocker;
 use super::send_flag::SendFlag;
 use crate::occurrence::{
-    End, Event, Key, LATE_AFTER, MissedReason, NotSent, Occurrence, Playout, State, WaitReason, play_together,
+    End, Event, Key, LATE_AFTER, LONGEST_TASK, MissedReason, NotSent, Occurrence, Playout, State, WaitReason, play_together,
 };
 use crate::schedule::Late;
 
 /// How long before its bound in the cloud a task is renewed.
 const RENEW_AHEAD: SignedDuration = SignedDuration::from_mins(10);
-
-/// How long an occurrence without an end is taken to be on air when nobody knows its task: as long as its UserSig holds.
-const UNKNOWN_TASK_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// An occurrence that is not over.
 pub(super) struct Airing {
@@ -141,7 +138,7 @@ impl Airing {
             // Its end follows from the media, and its task tells; without a task nobody can.
             End::Media(end) if occurrence.task_id.is_none() => Some(end),
             End::Open | End::Never if occurrence.task_id.is_none() => {
-                occurrence.on_air_at.and_then(|since| since.checked_add(UNKNOWN_TASK_MAX).ok())
+                occurrence.on_air_at.and_then(|since| since.checked_add(LONGEST_TASK).ok())
             }
             End::Media(_) | End::Open | End::Never => None,
         }

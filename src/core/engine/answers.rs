@@ -208,8 +208,7 @@ fn on_start_answered(airings: &mut Airings, orphans: &mut Orphans, step: &mut St
 /// A start was told that its task is there. If it is one that a restart had lost, it is watched again; else it has no name.
 fn watch_what_is_there(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, key: &Key, sent_at: Timestamp) {
     // Its end may have come meanwhile: then it is over, and its task plays on.
-    let is_refused = |airing: &&super::airing::Airing| airing.occurrence.state != State::OnAir;
-    if airings.get(key).as_ref().is_some_and(is_refused) {
+    if airings.get(key).is_some_and(|airing| airing.occurrence.state != State::OnAir) {
         return;
     }
     orphans.doubts.found(step, key);

@@ -1,7 +1,6 @@
 //! The way back of a loop that was away: for a stall, a suspend, or because the clock was set. With 100,000 jobs that takes longer than
 //! any stop may wait, so it goes in pieces, one in each step: first the search for coming starts skips what has passed, then each job
-//! that was skipped is asked for a window that is still open. Does not start
-//! anything, and does not know what has a row.
+//! that was skipped is asked for a window that is still open. Does not start anything, and does not know what has a row.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -43,8 +43,8 @@ impl Doubts {
         self.open.extend(doubts.into_iter().map(|doubt| DoubtState { doubt, is_told: true }));
     }
 
-    /// What was taken over of an occurrence that is not on air by a task with a name is yet to be told.
-    pub(super) fn is_open_again(&mut self, occurrence: &Occurrence) {
+    /// What was taken over of an occurrence is told only if it is not on air by a task with a name.
+    pub(super) fn tell_if_uncovered(&mut self, occurrence: &Occurrence) {
         for state in self.open.iter_mut().filter(|state| state.doubt.key == occurrence.key) {
             state.is_told = is_covered(occurrence);
         }

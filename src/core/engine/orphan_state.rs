@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::step::Call;
-use crate::occurrence::{Orphan, TaskEvent, TaskStep, describe_fault};
+use crate::occurrence::{LONGEST_TASK, Orphan, TaskEvent, TaskStep, describe_fault};
 use crate::trtc::error::{Class, classify};
 use crate::trtc::{Answer, TaskStatus};
 
@@ -19,9 +19,6 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// How soon it is asked for again after `NotExist`.
 const CONFIRM: SignedDuration = SignedDuration::from_secs(10);
-
-/// One that was not seen for so long is over, whatever the endpoint answers: no UserSig holds longer.
-const UNSEEN_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// What became of a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +140,6 @@ impl OrphanState {
             _ => {}
         }
         self.look_at = Some(now + wait);
-        if self.looks >= 2 && now.duration_since(self.last_seen) > UNSEEN_MAX { Look::TooOld } else { Look::Plays }
+        if self.looks >= 2 && now.duration_since(self.last_seen) > LONGEST_TASK { Look::TooOld } else { Look::Plays }
     }
 }

@@ -256,7 +256,7 @@ impl Orphans {
         }
     }
 
-    /// An orphan is to be stopped. False: there is none of that id.
+    /// An orphan is to be stopped. False: no orphan has that id.
     pub(super) fn want_stop(&mut self, step: &mut Step, task_id: &str) -> bool {
         let Some(state) = self.known.get_mut(task_id) else { return false };
         state.want_stop(step.now);

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::Airings;
 use super::notice::Level;
 use super::step::{Call, Step};
-use super::write::Write;
 use crate::occurrence::Key;
 
 /// The least time between two readings, however many answers ask for one.
@@ -53,7 +52,7 @@ impl Secrets {
         self.next_at = Some(self.next_at.map_or(earliest, |next_at| next_at.min(earliest)));
     }
 
-    /// Hands out the reading that is due.
+    /// Has them read, if it is time.
     pub(super) fn send(&mut self, step: &mut Step) {
         if self.next_at.take_if(|at| *at <= step.now).is_some() {
             self.read_at = Some(step.now);
@@ -78,9 +77,8 @@ impl Secrets {
         match read {
             SecretsRead::Same => {
                 self.told = None;
-                let is_waited_for = airings.iter().any(|airing| airing.occurrence.needs_secrets());
                 // What asked meanwhile is answered by a reading of its own.
-                let look = is_waited_for.then(|| step.now + LOOK_EVERY);
+                let look = (!waiting(airings).is_empty()).then(|| step.now + LOOK_EVERY);
                 self.next_at = [self.next_at, look].into_iter().flatten().min();
                 Vec::new()
             }
@@ -110,15 +108,19 @@ impl Secrets {
     }
 }
 
+/// What waits for other secrets.
+pub(super) fn waiting(airings: &Airings) -> Vec<Key> {
+    let waiting = airings.iter().filter(|airing| airing.occurrence.needs_secrets());
+    waiting.map(|airing| airing.occurrence.key.clone()).collect()
+}
+
 /// Others are used from now on.
 fn change(airings: &mut Airings, step: &mut Step, which: &[String], who: &str) -> String {
     let which: Vec<_> = which.iter().map(|name| format!("`{name}`")).collect();
     let text = format!("the secrets were read again; {} changed", which.join(", "));
     step.notify(Level::Info, text.clone());
-    step.write(Write::RecordAction { at: step.now, who: who.to_owned(), what: "secrets".to_owned(), detail: text.clone() });
-    let waiting = airings.iter().filter(|airing| airing.occurrence.needs_secrets());
-    let keys: Vec<_> = waiting.map(|airing| airing.occurrence.key.clone()).collect();
-    for key in keys {
+    step.record_action(who.to_owned(), "secrets", text.clone());
+    for key in waiting(airings) {
         step.notify_of(&key, Level::Info, format!("{} changed: it is tried again at once", which.join(", ")));
         step.record_retry(&key, who, &text);
         airings.try_fixed(step, &key);

@@ -171,8 +171,7 @@ impl Step {
 
     /// Records that something gave a show that failed another chance, and who did that.
     pub(super) fn record_retry(&mut self, key: &Key, who: &str, why: &str) {
-        let (at, who, what) = (self.now, who.to_owned(), "retry".to_owned());
-        self.write(Write::RecordAction { at, who, what, detail: format!("{key}: {why}") });
+        self.record_action(who.to_owned(), "retry", format!("{key}: {why}"));
     }
 
     /// Whether there is a row of that name, written in this step or before.

@@ -10,6 +10,7 @@ use super::contention;
 use super::edits;
 use super::orphans::{Orphans, homes};
 use super::prepare::{Generation, PastGeneration};
+use super::secrets;
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Occurrence, OpenDoubt, Orphan, State, Task};
@@ -122,9 +123,7 @@ pub(super) fn take_over(
 
 /// The secrets were read when the daemon began: what failed for the former ones is tried at once.
 fn try_with_new_secrets(airings: &mut Airings, step: &mut Step) {
-    let waiting = airings.iter().filter(|airing| airing.occurrence.needs_secrets());
-    let keys: Vec<_> = waiting.map(|airing| airing.occurrence.key.clone()).collect();
-    for key in keys {
+    for key in secrets::waiting(airings) {
         step.record_retry(&key, "restart", "the secrets were read when the daemon began");
         airings.try_fixed(step, &key);
     }
@@ -139,7 +138,7 @@ fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurr
         return false;
     }
     airings.add(occurrence.clone());
-    orphans.doubts.is_open_again(&occurrence);
+    orphans.doubts.tell_if_uncovered(&occurrence);
     if is_ahead && armed == Armed::Again {
         step.write(Write::Rearm { key, attempt: occurrence.attempts });
         return false;

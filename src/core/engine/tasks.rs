@@ -182,7 +182,7 @@ impl Tasks {
         self.stop_rows(step, rows, hands_over);
     }
 
-    /// The stop of the tasks of that id is owed. False: there is none.
+    /// The tasks of that id are to be stopped. False: no task has that id.
     pub(super) fn want_stop_of(&mut self, step: &mut Step, task_id: &str) -> bool {
         let is_there = self.rows.values().any(|state| state.task.task_id == task_id);
         self.stop_where(step, |task| task.task_id == task_id, false);

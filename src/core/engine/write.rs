@@ -211,7 +211,7 @@ impl Writes {
         &self.list
     }
 
-    /// Whether there is none.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -3,14 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Key, Occurrence, State};
+use super::{Key, LONGEST_TASK, Occurrence, State};
 use crate::trtc::{Destination, Room};
 
 /// How many doubts of an occurrence are remembered: callbacks come within seconds, and attempts are seconds apart.
 pub const DOUBTS_KEPT: usize = 10;
-
-/// How long a task that nothing ends may play: as long as its UserSig holds.
-const UNBOUND_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// How long a task may idle after its media: `IdleTimeout` is at most 600 s (TRTC.md section 1.1).
 const IDLE_MAX: SignedDuration = SignedDuration::from_mins(10);
@@ -42,7 +39,7 @@ impl OpenDoubt {
         let bound = occurrence.bound_if_sent_at(sent_at);
         let late = sent_at.duration_since(occurrence.key.start).max(SignedDuration::ZERO);
         let media = || occurrence.content_end()?.checked_add(late + IDLE_MAX).ok();
-        let until = bound.or_else(media).unwrap_or_else(|| later(sent_at, UNBOUND_MAX));
+        let until = bound.or_else(media).unwrap_or_else(|| later(sent_at, LONGEST_TASK));
         let playout = &occurrence.playout;
         OpenDoubt {
             key: occurrence.key.clone(),
@@ -78,7 +75,7 @@ impl OpenDoubt {
         };
         let until = match bound {
             Some(bound) => format!("the cloud ends it by {bound:.0}"),
-            None if until.duration_since(*sent_at) < UNBOUND_MAX => format!("it ends with its media, by {until:.0}"),
+            None if until.duration_since(*sent_at) < LONGEST_TASK => format!("it ends with its media, by {until:.0}"),
             None => "it has no bound in the cloud".to_owned(),
         };
         Some(format!("{starts}: {task} may play in room {room} as robot {robot}; {until}"))

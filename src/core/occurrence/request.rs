@@ -16,8 +16,8 @@ pub const MAX_DURATION_MINUTES: i64 = 10_080;
 /// How long the UserSig outlives the window: what the cloud does when it expires on air is unknown (TRTC.md section 7.2).
 const SIGNATURE_OUTLIVES: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long the UserSig holds where the end is open: a day more than any task can run by itself.
-const SIGNATURE_OF_OPEN_END: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// How long the UserSig holds where the end is open: a day more than any task can run by itself. No task is taken to play longer.
+pub const LONGEST_TASK: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// There is nothing left to play: a single play past its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
     };
     let valid_until = match occurrence.end.at() {
         Some(end) => later(end.max(now), SIGNATURE_OUTLIVES),
-        None => later(now, SIGNATURE_OF_OPEN_END),
+        None => later(now, LONGEST_TASK),
     };
     Ok(Request { destination: playout.destination.clone(), body: Body::Start { params: Box::new(params), valid_until } })
 }

@@ -70,7 +70,7 @@ pub enum Look {
     /// The next request is a stop.
     #[default]
     NotNext,
-    /// The next request is a describe; the stop after it is due then.
+    /// The next request is a describe; the stop after it is sent then.
     Next(Timestamp),
     /// The same, and the last one said NotExist, first at the first of these instants.
     Missing(Timestamp, Timestamp),
@@ -164,13 +164,10 @@ impl Task {
 
     /// Since when its stop is owed, if it is.
     pub fn stop_owed_since(&self) -> Option<Timestamp> {
-        match self.phase {
-            TaskPhase::StopWanted { since, .. } => Some(self.stop_wanted_at.map_or(since, |wanted| wanted.min(since))),
-            TaskPhase::Verifying { stopped_at, .. } => {
-                Some(self.stop_wanted_at.map_or(stopped_at, |wanted| wanted.min(stopped_at)))
-            }
-            TaskPhase::Watched { .. } | TaskPhase::Gone { .. } => None,
-        }
+        let (TaskPhase::StopWanted { since, .. } | TaskPhase::Verifying { stopped_at: since, .. }) = self.phase else {
+            return None;
+        };
+        Some(self.stop_wanted_at.map_or(since, |wanted| wanted.min(since)))
     }
 
     /// Whether a stop was accepted, and it was seen to run after that.
@@ -190,7 +187,7 @@ impl Task {
         }
     }
 
-    /// Handles a clock that was set back: a step or a stop that is now far ahead is due at once, what was seen before is forgotten.
+    /// Handles a clock that was set back: a step or a stop that is now far ahead is made at once, what was seen before is forgotten.
     pub fn clock_went_back(&mut self, now: Timestamp) {
         if let TaskPhase::Watched { missing_since } = &mut self.phase {
             *missing_since = None;
@@ -336,14 +333,12 @@ impl Task {
     }
 
     fn next(&self, event: TaskEvent, watch_period: SignedDuration, now: Timestamp) -> Timestamp {
+        if self.is_stop_wanted()
+            && let Look::Next(stop_at) | Look::Missing(_, stop_at) = self.look
+        {
+            return if event == IS_MISSING { now + CONFIRM_GONE_AFTER } else { stop_at.max(now) };
+        }
         let wait = match self.phase {
-            TaskPhase::StopWanted { .. } if self.look != Look::NotNext => {
-                return match self.look {
-                    _ if event == IS_MISSING => now + CONFIRM_GONE_AFTER,
-                    Look::Next(stop_at) | Look::Missing(_, stop_at) => stop_at.max(now),
-                    Look::NotNext => now,
-                };
-            }
             TaskPhase::Watched { missing_since: Some(_) } => {
                 let mature = self.started_at + TOO_YOUNG;
                 return (now + CONFIRM_GONE_AFTER).max(mature);

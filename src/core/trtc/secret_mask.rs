@@ -49,8 +49,8 @@ pub struct SecretMask {
 enum Hidden {
     /// A secret, and each part of it that has 8 characters or more.
     Secret(String),
-    /// A text where all of it stands, with what stands there instead.
-    Whole(String, String),
+    /// A text where all of it stands.
+    Whole(String),
     /// The secret parts of a URL.
     Url(StreamUrl),
 }
@@ -70,7 +70,7 @@ impl LookedFor {
         for hidden in hidden {
             match hidden {
                 Hidden::Secret(secret) => looked_for.add(secret),
-                Hidden::Whole(text, instead) => looked_for.add_whole(text, instead),
+                Hidden::Whole(text) => looked_for.add_whole(text, MASK),
                 Hidden::Url(url) => looked_for.add_url(url),
             }
         }
@@ -147,8 +147,8 @@ impl SecretMask {
     }
 
     /// Hides a text where all of it stands: some of its words are no secret.
-    pub fn add_whole(&mut self, text: &str, instead: &str) {
-        self.hide(Hidden::Whole(text.to_owned(), instead.to_owned()));
+    pub fn add_whole(&mut self, text: &str) {
+        self.hide(Hidden::Whole(text.to_owned()));
     }
 
     /// Hides the secret parts of a URL.
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_is_only_secret_as_a_whole_leaves_its_words() {
         let mut mask = of("0123456789");
-        mask.add_whole("signature=0123456789", "[...]");
+        mask.add_whole("signature=0123456789");
         assert_eq!(mask.mask("the signature is wrong: SIGNATURE=0123456789; 0123456789"), "the signature is wrong: [...]; [...]");
     }
 

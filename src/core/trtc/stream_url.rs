@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
-
 use url::Url;
 
 use super::secret_mask::SecretMask;
@@ -161,21 +160,12 @@ fn hide_all(text: &str) -> (String, UrlSecrets) {
     (shown, UrlSecrets { values: Vec::new(), with_names: vec![secret.to_owned()] })
 }
 
+/// What is encoded in such a part: all but the unreserved characters (RFC 3986 section 2.3).
+const NOT_PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Returns a text as one part of a path or a query: what means something else there is percent-encoded.
 pub(crate) fn as_url_part(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    if text.bytes().all(is_plain) {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    Cow::Owned(encoded)
+    utf8_percent_encode(text, NOT_PLAIN).into()
 }
 
 /// Whether a URL or a scheme is rtmp or rtmps, in any case.

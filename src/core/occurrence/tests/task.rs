@@ -109,7 +109,7 @@ fn live() -> Task {
     Task { bound: None, ..task() }
 }
 
-/// Does what is due, with these answers to stops and describes, until it is gone or the time has come. Returns the stops, as
+/// Does what each moment asks for, with these answers to stops and describes, until it is gone or the time has come. Returns the stops, as
 /// seconds.
 fn play(task: &mut Task, from: i64, until: i64, stop: TaskEvent, describe: impl Fn(i64) -> TaskEvent) -> Vec<i64> {
     let (mut now, mut stops) = (from, Vec::new());
