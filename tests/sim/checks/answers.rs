@@ -135,7 +135,8 @@ fn no_wait_is_too_long(run: &Run, faults: &mut Faults) {
         let Some(before) = before.filter(|_| !claim.was_on_air) else { continue };
         let Some(row) = run.row(key.0, key.1) else { continue };
         // Whoever has no attempts left waits for other secrets.
-        let is_used_up = row.policy.retry.attempts > 0;
+        let cap = row.policy.retry.attempts;
+        let is_used_up = cap > 0 && claim.attempts > cap;
         // Whoever yields waits for the room; and what an edit takes up again was not waiting.
         let is_edited = run.generations.iter().any(|span| before <= span.from && span.from <= send.at);
         let yields = run.conflicts(key.0).contains(&"yield");

@@ -19,20 +19,17 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
         let starts: Vec<&Send> = state.sends.iter().filter(|send| is_of(send, row)).collect();
         for (index, send) in starts.iter().enumerate() {
             let Some((at, AnswerKind::Exists)) = &send.answered else { continue };
-            // A stop is seen to have taken effect some time after it did.
-            let may_be_busy = robot_is_busy(run, &state, row, *at, *at - seconds(60));
-            let is_busy = robot_is_busy(run, &state, row, *at, *at + seconds(1));
-            let was_in_doubt = starts[..index].iter().any(|other| matches!(other.answered, None | Some((_, AnswerKind::Doubt))));
+            // A stop is seen to have taken effect some time after it did; of what was given up nobody knows when it went.
+            let may_be_busy = robot_is_busy(run, &state, row, *at, |gone, is_verified| !is_verified || gone > *at - seconds(60));
+            let is_busy = robot_is_busy(run, &state, row, *at, |gone, _| gone > *at + seconds(1));
+            // Where an edit moved it, nothing that was sent before says anything.
+            let before = starts[..index].iter().filter(|other| other.room == send.room);
+            let was_in_doubt = before.clone().any(|other| matches!(other.answered, None | Some((_, AnswerKind::Doubt))));
             let plays =
-                state.cloud.tasks.iter().any(|task| is_its(&state, task, row) && task.started_at < send.at && task.is_live(*at));
-            // What an edit moved has begun nothing in its new room, whatever plays as its robot.
-            if plays
-                && was_in_doubt
-                && !run.was_moved(row)
-                && !may_be_busy
-                && outcome(row) == "failed"
-                && reason(row) == "FailedOperation.TaskExist"
-            {
+                state.cloud.tasks.iter().any(|task| {
+                    is_its(&state, task, row) && task.room == send.room && task.started_at < send.at && task.is_live(*at)
+                });
+            if plays && was_in_doubt && !may_be_busy && outcome(row) == "failed" && reason(row) == "FailedOperation.TaskExist" {
                 faults.add("what exists after a doubt is its own", line(row));
             }
             // Nothing of it ever played, and the daemon knew whose the robot was.
@@ -58,14 +55,14 @@ fn is_its(state: &State, task: &SimTask, row: &Occurrence) -> bool {
         .is_some_and(|send| send.subject == row.key.job.as_str() && send.claims.iter().any(|claim| claim.start == row.key.start))
 }
 
-/// Whether a task of another show with the same robot was known, and gone no earlier than `until`.
-fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, until: Timestamp) -> bool {
+/// Whether a task of another show with the same robot was known, and not gone, or gone at an instant that `counts`.
+fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, counts: impl Fn(Timestamp, bool) -> bool) -> bool {
     let has_robot = |id: &str| {
         let mut tasks = state.cloud.tasks.iter();
         tasks.any(|task| task.id == id && task.robot == row.playout.robot && task.started_at + seconds(1) < at)
     };
     run.tasks.iter().any(|known| {
         let is_other = known.job != row.key.job.as_str() || known.start != row.key.start;
-        is_other && known.gone.is_none_or(|gone| gone > until) && has_robot(&known.task_id)
+        is_other && known.gone.is_none_or(|gone| counts(gone, known.is_verified)) && has_robot(&known.task_id)
     })
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, outcome, reason, seconds};
 use crate::cloud::SimTask;
-use crate::endpoint::{AnswerKind, Received};
+use crate::endpoint::{AnswerKind, Received, Send};
 use crate::run::{GenerationSpan, Impairment, Run};
 use crate::scenario::begin;
 
@@ -129,13 +129,16 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         }
         let mut in_a_row = 0;
         let mut refused_with = "";
-        let mut since = Timestamp::MIN;
+        let mut before: Option<&Send> = None;
         for index in sends {
             let left = &state.sends[index];
+            let since = before.map_or(Timestamp::MIN, |before| before.at);
             let is_between = |received: &Received| received.job == job && since < received.at && received.at <= left.at;
             let callbacks_received = state.callbacks_received.iter().any(is_between);
-            // Other secrets give new tries to what was refused for the former ones.
-            let other_secrets = super::rereads(refused_with) && has_other_secrets(run, since, left.at);
+            // Other secrets give new tries to what was refused for the former ones, and so does a daemon that begins and reads them.
+            let was_read = before.is_some_and(|before| before.key != left.key)
+                || run.boots.iter().any(|boot| since < *boot && *boot <= left.at);
+            let other_secrets = super::rereads(refused_with) && was_read;
             in_a_row = if callbacks_received || other_secrets { 1 } else { in_a_row + 1 };
             if !left.code.is_empty() {
                 refused_with = left.code.as_str();
@@ -147,15 +150,9 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             if matches!(left.answered, Some((_, AnswerKind::Started(_) | AnswerKind::Exists))) {
                 in_a_row = 0;
             }
-            since = left.at;
+            before = Some(left);
         }
     }
-}
-
-/// Whether secrets were read between two starts that are not those of the first: by a daemon that began, or after a rotation.
-fn has_other_secrets(run: &Run, since: Timestamp, to: Timestamp) -> bool {
-    let rotated = run.plan.troubles.rotation.is_some_and(|rotation| rotation.in_file_at <= to);
-    rotated || run.is_impaired_by(Impairment::Down, since, to)
 }
 
 /// A show is missed only where no daemon was there at its start, or could not start it; and of those, what could still be started

@@ -8,6 +8,7 @@ use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, seconds};
+use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
 use crate::run::{Run, TaskRow};
@@ -74,16 +75,25 @@ fn room_of(run: &Run, task: &TaskRow) -> Option<String> {
     run.row(&task.job, task.start).map(|row| row.playout.room.to_string())
 }
 
-/// When the first start of each occurrence left, and whether it was surely its own.
-fn first_sends(run: &Run) -> BTreeMap<(String, Timestamp), (Timestamp, bool)> {
+/// When the first start of each occurrence left, into which room, and whether it was surely its own.
+fn first_sends(run: &Run) -> BTreeMap<(String, Timestamp), (Timestamp, String, bool)> {
     let mut first = BTreeMap::new();
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
         let is_sure = send.claims.len() == 1;
         for claim in &send.claims {
-            first.entry((send.subject.clone(), claim.start)).or_insert((send.at, is_sure));
+            first.entry((send.subject.clone(), claim.start)).or_insert((send.at, send.room.clone(), is_sure));
         }
     }
     first
+}
+
+/// Whether an edit moved it, and its own robot may still have been in the room of before.
+fn waits_for_its_robot(run: &Run, row: &Occurrence, room: &str, (start, sent): (Timestamp, Timestamp)) -> bool {
+    let is_elsewhere = |task: &SimTask| {
+        let overlaps = task.started_at <= sent && start <= task.end() + seconds(20);
+        task.robot == row.playout.robot && task.room != room && overlaps
+    };
+    run.was_moved(row) && run.api.state().cloud.tasks.iter().any(is_elsewhere)
 }
 
 fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
@@ -91,7 +101,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
     if !run.belief.is_clear {
         return;
     }
-    for ((job, key_start), (sent, is_sure)) in first_sends(run) {
+    for ((job, key_start), (sent, room, is_sure)) in first_sends(run) {
         let Some(row) = run.row(&job, key_start) else { continue };
         // Two windows of a job that are tried at once cannot be distinguished by what was sent.
         let sent = match row.first_sent_at {
@@ -116,9 +126,8 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let others: Vec<_> = {
             let state = run.api.state();
             let there = |at: Timestamp| {
-                move |room: &str, from: Timestamp, end: Timestamp| {
-                    room == row.playout.room.to_string() && from <= at && at <= end + seconds(20)
-                }
+                let room = &room;
+                move |other: &str, from: Timestamp, end: Timestamp| other == room.as_str() && from <= at && at <= end + seconds(20)
             };
             let is_there = there(start);
             state.cloud.tasks.iter().filter(|task| is_there(&task.room, task.started_at, task.end())).cloned().collect()
@@ -126,7 +135,6 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         // The show before may be over in the cloud, and the daemon does not know it yet.
         let hands_over = {
             let state = run.api.state();
-            let room = row.playout.room.to_string();
             // What was adopted plays elsewhere, and is waited for like its own.
             let adopted = |id: &str| run.tasks.iter().any(|task| task.task_id == id && room_of(run, task).as_ref() == Some(&room));
             let in_room = |id: &str| state.cloud.tasks.iter().any(|task| task.id == id && task.room == room) || adopted(id);
@@ -140,7 +148,6 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         // A start that gives way is waited for like a stop.
         let crosses = {
             let state = run.api.state();
-            let room = row.playout.room.to_string();
             let is_other = |send: &&Send| !send.claims.iter().all(|claim| send.subject == job && claim.start == key_start);
             let is_near = |send: &&Send| send.at <= sent && send.answered.as_ref().is_none_or(|(at, _)| *at >= start);
             state
@@ -172,8 +179,7 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let waits = run.conflicts(&job).contains(&"yield") && (run.others_in_room(row).count() > 0 || run.was_moved(row));
         let disturbed = run.is_blind(start - seconds(6), start + allowed);
         let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
-        // Into which room an edit put it, and when the room's show was told to go, is not worked out here.
-        let waits = waits || run.was_moved(row);
+        let waits = waits || waits_for_its_robot(run, row, &room, (start, sent));
         if late > allowed && !waits && super::rows::was_owed(run, row) && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
