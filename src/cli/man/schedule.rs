@@ -144,8 +144,8 @@ const TEXTS: [(&str, &str); 6] = [
          leaves the room to every other show, and returns after it where it would be by then. `plan` shows these pauses. With \
          `conflict: allow` on both jobs, both play; they need robots of different names.
 
-         When two shows begin at the same instant, exactly one of them needs `conflict: yield`, or both need `conflict: allow`. An \
-         overlap of less than 2 s is not a conflict: the later show follows the earlier one. Two shows that meet only because clocks \
+         When two shows begin at the same instant, exactly one of them needs `conflict: yield`, or both need `conflict: allow`. A \
+         show that ends less than 2 s after another begins is not in conflict with it: the later show follows the earlier one. Two shows that meet only because clocks \
          change are a warning.",
     ),
     (
@@ -153,6 +153,6 @@ const TEXTS: [(&str, &str); 6] = [
         "When clocks go forward, a time of `at`, `once` or `to` that does not exist moves forward by the length of the gap. When clocks \
          go back, the first of two equal times counts. A `cron` expression of a fixed time starts once, right after the gap, and once in \
          a repeated hour. Other `cron` expressions and `every` follow the time that passes. `plan` marks what a clock change moves, and \
-         `check` warns of it.",
+         `check -v` notes it.",
     ),
 ];
