@@ -65,7 +65,7 @@ pub struct Settings {
 pub struct Reading {
     /// The schedule; present exactly when there is no error.
     pub schedule: Option<Schedule>,
-    /// Every problem of every source, in the order of the sources and of their lines.
+    /// The problems, in the order of the sources and of their lines: at most 200 of each severity, and last how many more there are.
     pub diagnostics: Vec<Diagnostic>,
     /// How many jobs the sources name, good or not.
     pub jobs: usize,

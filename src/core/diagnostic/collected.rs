@@ -13,7 +13,7 @@ const KEPT_MAX: usize = 200;
 #[derive(Debug, Default)]
 pub struct Collected {
     list: Vec<Diagnostic>,
-    /// What is kept already: one problem may be found once for each of many jobs.
+    /// What was found already: one problem may be found once for each of many jobs.
     seen: HashSet<u64>,
     kept: [usize; 3],
     left_out: [usize; 3],
@@ -25,15 +25,13 @@ impl Collected {
         let kind = index(diagnostic.severity);
         let mut hasher = DefaultHasher::new();
         (diagnostic.code, &diagnostic.message, diagnostic.place.as_ref().map(|place| (&place.file, place.span))).hash(&mut hasher);
-        let name = hasher.finish();
-        if self.seen.contains(&name) {
+        if !self.seen.insert(hasher.finish()) {
             return;
         }
         if self.kept[kind] == KEPT_MAX {
             self.left_out[kind] += 1;
             return;
         }
-        self.seen.insert(name);
         self.kept[kind] += 1;
         self.list.push(diagnostic);
     }

@@ -36,7 +36,7 @@ pub fn event(occurrence: &Planned, now: Timestamp, reveal: bool) -> String {
         End::Never => Some("X-INGESTD-END:NEVER".to_owned()),
     };
     let stream = job.stream_at(start);
-    let stream = if reveal { stream.reveal().to_owned() } else { stream.redacted() };
+    let stream = stream.shown(reveal);
     let description = job.note.iter().map(|note| note.trim_end()).chain([stream.as_str()]).collect::<Vec<_>>().join("\n");
     let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
     let lines = [

@@ -59,10 +59,7 @@ pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
 
 /// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
 fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
-    let stream = |one: &Planned| {
-        let stream = one.job.stream_at(one.start.at);
-        if reveal { stream.reveal().to_owned() } else { stream.redacted() }
-    };
+    let stream = |one: &Planned| one.job.stream_at(one.start.at).shown(reveal);
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
     let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {

@@ -145,6 +145,7 @@ impl TaskFaultObject {
     fn words(&self) -> String {
         let TaskFaultObject { action, code, message, .. } = self;
         match code {
+            Some(code) if message.is_empty() => format!("{action}: {code}"),
             Some(code) => format!("{action}: {code} ({message})"),
             None => format!("{action}: {message}"),
         }

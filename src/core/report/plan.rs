@@ -84,7 +84,7 @@ impl PlanObject {
             room: job.room.to_string(),
             room_type: job.room.type_name(),
             robot: job.robot.expand(job.id.as_str(), &job.room, start),
-            stream: if reveal { stream.reveal().to_owned() } else { stream.redacted() },
+            stream: stream.shown(reveal),
             region: job.region.as_ref().map(ToString::to_string),
             dst: occurrence.dst.map(crate::calendar::Dst::name),
             pauses: listed.pauses.as_ref().map(|pauses| pauses.iter().map(PauseObject::new).collect()),
@@ -185,7 +185,7 @@ impl PlanTable {
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
             listed.pauses.as_ref().map_or_else(String::new, |pauses| cell(occurrence, pauses)),
-            if self.reveal { stream.reveal().to_owned() } else { stream.redacted() },
+            stream.shown(self.reveal),
         ]
     }
 }

@@ -90,6 +90,13 @@ pub struct LedgerView {
     pub doubts: Vec<OpenDoubt>,
 }
 
+impl LedgerView {
+    /// The newest task of a row.
+    fn task_of(&self, row: &Occurrence) -> Option<&Task> {
+        self.tasks.iter().rfind(|task| task.key == row.key)
+    }
+}
+
 /// The status as programs read it. The keys and their order are the contract; every key is always there, and what only
 /// a running daemon knows is null without one.
 #[derive(Clone, Debug, Serialize)]
@@ -137,8 +144,8 @@ pub struct OnAirObject {
 }
 
 impl OnAirObject {
-    fn new(row: &Occurrence, tasks: &[Task]) -> OnAirObject {
-        let task = tasks.iter().rfind(|task| task.key == row.key);
+    fn new(row: &Occurrence, ledger: &LedgerView) -> OnAirObject {
+        let task = ledger.task_of(row);
         OnAirObject {
             row: HistoryObject::new(row),
             stop: task.and_then(|task| match task.phase {
@@ -225,7 +232,7 @@ impl StatusObject {
             generation: input.generation,
             schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
             clock,
-            on_air: ledger.map(|ledger| ledger.on_air.iter().map(|row| OnAirObject::new(row, &ledger.tasks)).collect()),
+            on_air: ledger.map(|ledger| ledger.on_air.iter().map(|row| OnAirObject::new(row, ledger)).collect()),
             next,
             orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),

@@ -72,6 +72,9 @@ impl RobotTemplate {
         RobotTemplate(Arc::from(template))
     }
 
+    /// How `{start}` is written: `20261122T180000Z`.
+    pub const START_FORMAT: &str = "%Y%m%dT%H%M%SZ";
+
     /// Wraps the same text without a copy.
     pub fn shared(template: &Arc<str>) -> RobotTemplate {
         RobotTemplate(Arc::clone(template))
@@ -85,7 +88,7 @@ impl RobotTemplate {
     /// The robot of one occurrence. `{start}` becomes `20261122T180000Z`.
     pub fn expand(&self, job: &str, room: &Room, start: Timestamp) -> String {
         let filled = self.fill(job, room);
-        if filled.contains("{start}") { filled.replace("{start}", &start.strftime("%Y%m%dT%H%M%SZ").to_string()) } else { filled }
+        if filled.contains("{start}") { filled.replace("{start}", &start.strftime(Self::START_FORMAT).to_string()) } else { filled }
     }
 
     /// The template after `{job}` and `{room}`: jobs of one application that share this text share a robot.

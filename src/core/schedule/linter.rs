@@ -119,6 +119,16 @@ fn trigger_span(raw: &RawJob) -> Span {
     fields::written(raw, |group| group == Group::Trigger).first().map_or_else(Span::default, |(_, written)| written.span)
 }
 
+/// When the window of a start ends; `None`: with media of unknown length, or past the calendar.
+fn window_end(job: &Job, start: &Start) -> Option<Timestamp> {
+    match job.end {
+        EndRule::For(length) => start.at.checked_add(length).ok(),
+        EndRule::To(to) => Some(job.when.end_at(start, to)?.0),
+        EndRule::Media => start.at.checked_add(job.media_length()?).ok(),
+        EndRule::Never => Some(Timestamp::MAX),
+    }
+}
+
 /// What stands behind the last dot of the last part of a URL's path, without query and fragment; empty: no dot.
 fn ending(url: &str) -> &str {
     let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];

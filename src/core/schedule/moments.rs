@@ -87,10 +87,6 @@ pub(super) fn end(node: &Node<'_>) -> Result<EndRule, Problem> {
         return Ok(EndRule::Never);
     }
     time(node).map(EndRule::To).map_err(|problem| match node.text() {
-        Some(text) if next_day(text).is_some() => {
-            let written = next_day(text).unwrap_or_default();
-            problem.hint(format!("write `{written}`: an end that is not after its start is on the next day"))
-        }
         Some(text) if problem.code == "bad-time" && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let digits = text.bytes().any(|byte| byte.is_ascii_digit());
             problem.hint(if digits {
@@ -99,7 +95,11 @@ pub(super) fn end(node: &Node<'_>) -> Result<EndRule, Problem> {
                 "`to` takes a time or `never`"
             })
         }
-        _ => problem,
+        Some(text) => match next_day(text) {
+            Some(written) => problem.hint(format!("write `{written}`: an end that is not after its start is on the next day")),
+            None => problem,
+        },
+        None => problem,
     })
 }
 

@@ -24,7 +24,8 @@ use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::yaml::{self, Entry, Kind};
 
-/// Reads all sources at once. Returns every problem of every file, in the order of the files and of their lines.
+/// Reads all sources at once. Returns the problems of all files, in the order of the files and of their lines: at most
+/// 200 of each severity, and last how many more there are.
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {

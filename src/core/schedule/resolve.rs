@@ -94,11 +94,8 @@ fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: S
 fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigger> {
     let written = &raw.trigger;
     if triggers(raw).is_empty() {
-        let part = match () {
-            () if written.days.written => Some("`days`"),
-            () if written.weeks.written => Some("`weeks`"),
-            () => written.between.written.then_some("`between`"),
-        };
+        let parts = [(written.days.written, "`days`"), (written.weeks.written, "`weeks`"), (written.between.written, "`between`")];
+        let part = parts.into_iter().find_map(|(is_written, name)| is_written.then_some(name));
         let hint = if let Some(part) = part {
             format!(
                 "{part} belongs to a trigger: a job that writes it drops the trigger of the file's `defaults`, so write `at` or `every` beside it"

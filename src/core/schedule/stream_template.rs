@@ -16,19 +16,8 @@ const KNOWN: &str = "`{date}`, `{start:%Y-%m-%d_%H}`, `{job}`, `{room}` and `{se
 const DATE: &str = "%Y-%m-%d";
 
 /// A stream URL whose braces were checked when the job was read.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StreamTemplate {
-    text: Arc<str>,
-    /// Most streams have no brace: they are passed on without a copy.
-    is_plain: bool,
-}
-
-/// A stream may hold a password or a key, so that debugging shows it as every output does.
-impl std::fmt::Debug for StreamTemplate {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "StreamTemplate({})", self.written().redacted())
-    }
-}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTemplate(StreamUrl);
 
 /// A piece of a template.
 enum Piece<'t> {
@@ -51,12 +40,12 @@ impl StreamTemplate {
             }
             Piece::Literal(_) | Piece::Job | Piece::Room | Piece::Secret(_) => Ok(()),
         })?;
-        Ok(StreamTemplate { text: Arc::clone(text), is_plain: !text.contains('{') })
+        Ok(StreamTemplate(StreamUrl::shared(text)))
     }
 
     /// Returns the text as it is written, for what holds for every occurrence: its scheme, its length, what is secret in it.
-    pub fn written(&self) -> StreamUrl {
-        StreamUrl::shared(&self.text)
+    pub fn written(&self) -> &StreamUrl {
+        &self.0
     }
 
     /// Returns a URL as an occurrence may have it, to see whether it is one.
@@ -74,12 +63,14 @@ impl StreamTemplate {
 
     /// Returns the URL of the occurrence that starts at `start`, a time on the wall clock of the job's zone.
     pub fn expand(&self, job: &JobId, room: &Room, start: impl FnOnce() -> Zoned) -> StreamUrl {
-        if self.is_plain {
-            return self.written();
+        let text = self.0.reveal();
+        // Most streams have no brace: they are passed on without a copy.
+        if !text.contains('{') {
+            return self.0.clone();
         }
         let start = start();
-        let mut url = String::with_capacity(self.text.len() + 16);
-        let filled = pieces(&self.text, |piece| {
+        let mut url = String::with_capacity(text.len() + 16);
+        let filled = pieces(text, |piece| {
             match piece {
                 Piece::Literal(text) => url.push_str(text),
                 Piece::Job => url.push_str(job.as_str()),

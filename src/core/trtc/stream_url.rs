@@ -43,6 +43,11 @@ impl StreamUrl {
         self.split().0
     }
 
+    /// Returns the URL with its secret parts only where they are to be revealed.
+    pub fn shown(&self, reveal: bool) -> String {
+        if reveal { self.reveal().to_owned() } else { self.redacted() }
+    }
+
     /// Returns `text`, written by somebody who may repeat the URL, with the URL redacted and its secret parts masked.
     pub fn mask(&self, text: &str) -> String {
         SecretMask::of_url(self).mask(text).into_owned()

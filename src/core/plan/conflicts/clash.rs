@@ -74,10 +74,12 @@ pub(super) fn may_have_one_robot(one: &Planned, other: &Planned) -> bool {
 /// The placeholder of the start in a robot.
 pub(super) const START: &str = "{start}";
 
+/// Stands for any start: as long as a start in a robot, of a letter that no robot has.
+pub(super) const ANY_START: &str = "****************";
+
 /// Whether two templates after `{job}` and `{room}` can come to the same text at two starts.
 pub(super) fn may_be_one(one: &str, other: &str) -> bool {
-    // As long as a start in a robot, of a letter that no robot has.
-    let [one, other] = [one, other].map(|text| text.replace(START, "****************"));
+    let [one, other] = [one, other].map(|text| text.replace(START, ANY_START));
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(one, other)| one == other || one == b'*' || other == b'*')
 }
 

@@ -10,21 +10,12 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-use super::clash::{Clash, START, have_one_robot};
+use super::clash::{ANY_START, Clash, START, have_one_robot, may_be_one};
 use super::sweep::WINDOWS_MAX;
 use crate::plan::precedence::{ConflictKind, Contender};
 use crate::plan::target::JobTarget;
 use crate::plan::{Planned, Upcoming, last_encounter, planned};
-use crate::schedule::{Job, Schedule};
-
-/// How `{start}` is written: `20261122T180000Z`.
-const STAMP: &str = "%Y%m%dT%H%M%SZ";
-
-/// Stands for each byte of a start. No robot has it.
-const ANY: u8 = b'*';
-
-/// As long as a start in a robot.
-const ANY_START: &str = "****************";
+use crate::schedule::{Job, RobotTemplate, Schedule};
 
 /// The pairs of enabled jobs of one application that have one robot in two rooms in `range`: the first clash of each. A schedule in
 /// which no robot has `{start}` takes no time.
@@ -80,7 +71,7 @@ fn form(text: &str) -> String {
 
 fn instant(stamp: &str) -> Option<Timestamp> {
     let is_stamp = stamp.len() == ANY_START.len() && stamp.as_bytes()[8] == b'T' && stamp.ends_with('Z');
-    let time = is_stamp.then(|| DateTime::strptime(STAMP, stamp).ok()).flatten()?;
+    let time = is_stamp.then(|| DateTime::strptime(RobotTemplate::START_FORMAT, stamp).ok()).flatten()?;
     Offset::UTC.to_timestamp(time).ok()
 }
 
@@ -91,9 +82,8 @@ fn start_that_gives(text: &str, other: &str) -> Option<Timestamp> {
         (part == ANY_START.as_bytes()).then(|| other.get(at..at + ANY_START.len()).and_then(instant)).flatten()
     };
     let start = (0..text.len()).find_map(is_written_out)?;
-    let filled = text.replace(ANY_START, &start.strftime(STAMP).to_string());
-    let is_alike = |(one, other): (u8, u8)| one == other || other == ANY;
-    (filled.len() == other.len() && filled.bytes().zip(other.bytes()).all(is_alike)).then_some(start)
+    let filled = text.replace(ANY_START, &start.strftime(RobotTemplate::START_FORMAT).to_string());
+    may_be_one(&filled, other).then_some(start)
 }
 
 /// The first window of `other` that meets one of `job` of this start, with the same robot.

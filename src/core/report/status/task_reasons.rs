@@ -20,7 +20,7 @@ pub(super) fn overruns(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
     let tasks = ledger.tasks.iter().filter_map(|task| Some((task, task.stop_owed_since().filter(|since| is_late(*since))?)));
     let of_tasks = tasks.map(|(task, since)| {
         let state = stop_state(task).map(|state| format!(": {state}")).unwrap_or_default();
-        let whose = if is_stopping(ledger, task) { "" } else { "an earlier task of " };
+        let whose = if is_newest(ledger, task) { "" } else { "an earlier task of " };
         format!("{whose}`{}` should be off the air since {since:.0} and is not known to be{state}", task.key.job)
     });
     // Its end has come, and its stop was not even wanted.
@@ -102,9 +102,8 @@ fn stop_state(task: &Task) -> Option<String> {
     }
 }
 
-fn is_stopping(ledger: &LedgerView, task: &Task) -> bool {
-    let is_its = |row: &&Occurrence| row.key == task.key && row.task_id.as_ref() == Some(&task.task_id);
-    ledger.on_air.iter().any(|row| is_its(&row))
+fn is_newest(ledger: &LedgerView, task: &Task) -> bool {
+    ledger.on_air.iter().any(|row| row.key == task.key && row.task_id.as_ref() == Some(&task.task_id))
 }
 
 /// Tasks by the kind of their fault, with the first of each kind.

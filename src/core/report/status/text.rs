@@ -116,8 +116,7 @@ fn clock(at: Timestamp, now: Timestamp) -> String {
 /// How long it still runs.
 fn left(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
     if let State::Stopping { .. } = row.state {
-        let task = ledger.tasks.iter().rfind(|task| task.key == row.key);
-        return match task.map(|task| (task.phase, task.outlives_stop(), &task.stop_fault)) {
+        return match ledger.task_of(row).map(|task| (task.phase, task.outlives_stop(), &task.stop_fault)) {
             Some((TaskPhase::StopWanted { .. }, false, Some(fault))) => format!("is stopping: its stop {}", fault.verb()),
             Some((_, true, _)) => "is stopping: its stop was accepted, and it still plays".to_owned(),
             Some((TaskPhase::Verifying { .. }, ..)) => "is stopping: its stop was accepted, and it is not seen gone yet".to_owned(),
@@ -140,7 +139,7 @@ fn span(length: SignedDuration) -> String {
 
 /// What ends it if no daemon runs. DESIGN section 5, End: a loop is always bounded, a live source never.
 fn bound(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> String {
-    let newest = ledger.tasks.iter().rfind(|task| task.key == row.key);
+    let newest = ledger.task_of(row);
     match newest.and_then(|task| task.bound) {
         Some(bound) => format!("the cloud ends it at {}", clock(bound, now)),
         None if newest.is_none() => "no task id: it cannot be stopped from here".to_owned(),

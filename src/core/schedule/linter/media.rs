@@ -70,14 +70,12 @@ fn no_length(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
 
 /// Media that is over long before its window: nothing is seen until the end.
 fn dead_air(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
-    let media = SignedDuration::try_from(job.media_length()?).ok()?;
+    if matches!(job.end, EndRule::Never | EndRule::Media) {
+        return None;
+    }
     let start = job.when.next_after(now)?;
-    let end = match job.end {
-        EndRule::For(length) => start.at.checked_add(SignedDuration::try_from(length).ok()?).ok()?,
-        EndRule::To(to) => job.when.end_at(&start, to)?.0,
-        EndRule::Never | EndRule::Media => return None,
-    };
-    let over = start.at.checked_add(media).ok()?;
+    let end = super::window_end(job, &start)?;
+    let over = start.at.checked_add(job.media_length()?).ok()?;
     if end.duration_since(over) < DEAD_AIR_MIN {
         return None;
     }

@@ -1,7 +1,7 @@
 //! What is odd about the address of a stream: what nobody fills in, hosts that the vendor's cloud cannot reach, containers that it does
 //! not read, signatures that end too early. Messages never repeat the address. Does not fetch anything.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::{Host, Url};
 
 use crate::diagnostic::Span;
-use crate::schedule::job::{EndRule, Job};
+use crate::schedule::job::Job;
 use crate::schedule::problem::Problem;
 
 /// Endings that say a form of media, or no media, that the relay does not read. It reads FLV, MP3, MP4, MPEG-TS, MOV, MKV, M4A and HLS
@@ -92,7 +92,7 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
-    if let Some(IpAddr::V4(inner)) = address.to_ipv4_mapped().map(IpAddr::V4) {
+    if let Some(inner) = address.to_ipv4_mapped() {
         return is_private_v4(inner);
     }
     address.is_loopback() || address.is_unspecified() || address.is_unique_local() || address.is_unicast_link_local()
@@ -122,12 +122,7 @@ fn expiring(job: &Job, url: &Url, span: Span, now: Timestamp) -> Option<Problem>
     let zone = &job.when.zone;
     let shown = expires.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
     let start = job.when.next_after(now);
-    let end = start.and_then(|start| match job.end {
-        EndRule::For(length) => start.at.checked_add(SignedDuration::try_from(length).ok()?).ok(),
-        EndRule::To(to) => Some(job.when.end_at(&start, to)?.0),
-        EndRule::Media => start.at.checked_add(SignedDuration::try_from(job.media_length()?).ok()?).ok(),
-        EndRule::Never => Some(Timestamp::MAX),
-    });
+    let end = start.as_ref().and_then(|start| super::window_end(job, start));
     let when = match (start, end) {
         _ if expires <= now => "has ended",
         (Some(start), _) if expires <= start.at => "ends before the next start",
