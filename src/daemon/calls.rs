@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::engine::{Blocker, CallReport, SendFlag, StartCall, TOO_MUCH};
 use crate::ledger::Attempt;
-use crate::occurrence::{LATE_AFTER, NotSent, TaskStep, start_request};
+use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
 use crate::schedule::Late;
 use crate::trtc::error::rejected_by_rate;
 use crate::trtc::limiter::{Priority, StartClass, StopClass};
@@ -48,41 +48,16 @@ impl<C: Clock, A: Api> Caller<C, A> {
     pub(super) async fn start(self, attempt: Attempt, start: StartCall, blocker: watch::Receiver<Blocker>) -> Option<CallReport> {
         let StartCall { occurrence, flag, blocker: _ } = start;
         let unsent = |reason| Some(CallReport::Unsent { key: attempt.key().clone(), call: attempt.call(), reason });
-        let key = &occurrence.key;
-        let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
-        let queue = self.queues.of(Action::Start);
-        let is_first = occurrence.attempts == 1;
         let booted_at = self.booted_at();
-        let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
-        self.while_clock_is_off(booted_at, &flag).await?;
-        // Judged once, now that it could first be queued: a suspend may lie between the claim and here. A start that an edit took
-        // back from the queue was judged before.
-        let is_late = !flag.was_punctual() && self.clock.now().duration_since(key.start) > LATE_AFTER;
-        if !is_late {
-            flag.note_punctual();
-        }
-        let class = match (is_first, is_late) {
-            (true, false) => StartClass::OnTime,
-            (true, true) => StartClass::Late,
-            (false, _) => StartClass::Again,
+        let slot = loop {
+            match self.turn(&occurrence, &flag, blocker.clone(), booted_at).await {
+                Ok(slot) if occurrence.attempts > 1 || occurrence.key.start <= self.clock.now() => break slot,
+                // The clock was set back while it waited for its room or its slot.
+                Ok(slot) => slot.unsent(),
+                Err(Some(reason)) => return unsent(reason),
+                Err(None) => return None,
+            }
         };
-        if class == StartClass::Late && occurrence.policy.late == Late::Skip || self.clock.now() > closes {
-            return unsent(NotSent::Late);
-        }
-        self.until_free(blocker, key.start.max(self.clock.now())).await;
-        if flag.is_taken_back() {
-            return None;
-        }
-        let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
-        let Some(slot) = self.slot(queue, priority, closes).await else {
-            return unsent(NotSent::Limit);
-        };
-        drop(reservation);
-        if self.is_off(booted_at) {
-            slot.unsent();
-            self.while_clock_is_off(booted_at, &flag).await?;
-            return unsent(NotSent::Late);
-        }
         let sent_at = self.clock.now();
         let Ok(request) = start_request(&occurrence, sent_at) else {
             slot.unsent();
@@ -137,6 +112,50 @@ impl<C: Clock, A: Api> Caller<C, A> {
     pub(super) async fn warm(self, count: usize) -> CallReport {
         self.api.warm(count).await;
         CallReport::Warmed
+    }
+
+    /// Waits until a start may leave: for its instant, its room and its slot. An error says why it does not leave; `None`: it was
+    /// taken back.
+    async fn turn(
+        &self,
+        occurrence: &Occurrence,
+        flag: &SendFlag,
+        blocker: watch::Receiver<Blocker>,
+        booted_at: Timestamp,
+    ) -> Result<Slot, Option<NotSent>> {
+        let key = &occurrence.key;
+        let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
+        let queue = self.queues.of(Action::Start);
+        let is_first = occurrence.attempts == 1;
+        let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
+        self.while_clock_is_off(booted_at, flag).await.ok_or(None)?;
+        // Judged once, now that it could first be queued: a suspend may lie between the claim and here. A start that an edit took
+        // back from the queue was judged before.
+        let is_late = !flag.was_punctual() && self.clock.now().duration_since(key.start) > LATE_AFTER;
+        if !is_late {
+            flag.note_punctual();
+        }
+        let class = match (is_first, is_late) {
+            (true, false) => StartClass::OnTime,
+            (true, true) => StartClass::Late,
+            (false, _) => StartClass::Again,
+        };
+        if class == StartClass::Late && occurrence.policy.late == Late::Skip || self.clock.now() > closes {
+            return Err(Some(NotSent::Late));
+        }
+        self.until_free(blocker, key.start.max(self.clock.now())).await;
+        if flag.is_taken_back() {
+            return Err(None);
+        }
+        let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
+        let slot = self.slot(queue, priority, closes).await.ok_or(Some(NotSent::Limit))?;
+        drop(reservation);
+        if self.is_off(booted_at) {
+            slot.unsent();
+            self.while_clock_is_off(booted_at, flag).await.ok_or(None)?;
+            return Err(Some(NotSent::Late));
+        }
+        Ok(slot)
     }
 
     /// Waits for a start's instant. From shortly before it, late starts and retries leave a slot free for it.

@@ -70,10 +70,15 @@ impl Belief {
         })
     }
 
-    /// When a clock that is believed shows `at`, truly: the time of a start. More than once where the clock was set back, or where
-    /// what was passed over is looked at again. Of these the last that is not after `by`; `None`: there is none.
+    /// When a clock that is believed shows `at`, truly: the times of a start. More than one where the clock was set back, or where what
+    /// was passed over is looked at again.
+    pub(crate) fn start_dues(&self, at: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.reached(at, Timestamp::MIN, false)
+    }
+
+    /// The last of the times of a start that is not after `by`; `None`: there is none.
     pub(crate) fn start_due(&self, at: Timestamp, by: Timestamp) -> Option<Timestamp> {
-        self.reached(at, Timestamp::MIN, false).filter(|due| *due <= by).last()
+        self.start_dues(at).filter(|due| *due <= by).last()
     }
 
     /// When the time that is believed is `at` or later, from `after` on: the time of an end.

@@ -70,6 +70,14 @@ pub(crate) struct Send {
     pub(crate) is_slow: bool,
 }
 
+impl Send {
+    /// One line of what happened, in the form of the other lines.
+    pub(crate) fn traced(&self) -> String {
+        let Send { at, action, subject, room, answered, code, .. } = self;
+        format!("{at} >> {action:?} {subject} {room}: {answered:?} {code}")
+    }
+}
+
 /// A callback that a daemon took.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {

@@ -281,12 +281,11 @@ impl Task {
                 Look::Missing(missing, _) if self.is_confirmed(missing, now) => TaskPhase::Gone { at: missing, verified: true },
                 _ => TaskPhase::StopWanted { since, tries },
             },
-            // Its stop was accepted, and had no effect.
-            (TaskPhase::Verifying { stopped_at, .. }, TaskEvent::Described(TaskStatus::InProgress))
-                if now.duration_since(stopped_at) >= ALERT_AFTER =>
-            {
-                TaskPhase::StopWanted { since: stopped_at, tries: 1 }
-            }
+            // Its stop was accepted, and had no effect. No answer now does not put the next stop off.
+            (
+                TaskPhase::Verifying { stopped_at, .. },
+                TaskEvent::Described(TaskStatus::InProgress) | TaskEvent::Failed(TaskStep::Describe),
+            ) if is_slow(stopped_at, now) && self.seen_at > stopped_at => TaskPhase::StopWanted { since: stopped_at, tries: 1 },
             (TaskPhase::Verifying { stopped_at, .. }, TaskEvent::Described(TaskStatus::NotExist)) => {
                 // Its end lies between the last time that it was seen and now. It was gone by its bound at the latest, even if we
                 // asked later.
@@ -348,7 +347,12 @@ impl Task {
                 let wait = backoff(since, tries, now);
                 if is_slow(since, now) { wait - LOOK_AFTER } else { wait }
             }
-            TaskPhase::Verifying { stopped_at, tries } => backoff(stopped_at, tries, now),
+            TaskPhase::Verifying { stopped_at, tries } => {
+                let wait = backoff(stopped_at, tries, now);
+                // What a stop without effect needs is the next stop, a minute later.
+                let to_next_stop = ALERT_AFTER - now.duration_since(stopped_at);
+                if to_next_stop.is_positive() { wait.min(to_next_stop) } else { wait }
+            }
             TaskPhase::StopWanted { .. } | TaskPhase::Gone { .. } => SignedDuration::ZERO,
         };
         now + wait

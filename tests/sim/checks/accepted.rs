@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ingestd::occurrence::End;
 use ingestd::plan::{Planned, Upcoming};
+use ingestd::schedule::Conflict;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, outcome, reason, seconds};
@@ -80,7 +81,9 @@ fn an_edit_fixes_what_failed(run: &Run, before: &GenerationSpan, span: &Generati
         let is_over = outcome(row) == "failed" && reason(row) == "InvalidParameter.StreamUrl";
         // An edit that makes a window longer comes too late for what had its outcome.
         let was_open = row.ended_at.is_none_or(|ended| ended >= span.from);
-        if is_open && was_open && is_over && row.policy.retry.attempts == 0 {
+        // Whoever yields waits for the room.
+        let yields = row.policy.conflict == Conflict::Yield;
+        if is_open && was_open && is_over && !yields {
             faults.add("an edit fixes a show that failed", format!("accepted at {}: {}", span.from, line(row)));
         }
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::sends::stop_was_troubled;
 use super::{Faults, line, outcome, seconds};
 use crate::cloud::SimTask;
-use crate::endpoint::Send;
+use crate::endpoint::{AnswerKind, Send};
 use crate::run::{Impairment, Run};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
@@ -104,7 +104,9 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         impairments.sort_unstable();
         for (_, to) in impairments.iter().filter(|(_, to)| end <= *to) {
             if run.is_blind(due, due) || *to <= due {
-                due = due.max(*to + seconds(3) + more);
+                // Meanwhile it may have come to believe another time.
+                let believed = run.belief.end_due(end, *to).unwrap_or(Timestamp::MAX);
+                due = due.max(believed.saturating_add(seconds(3) + more).unwrap_or(Timestamp::MAX));
             }
         }
         let late = task.end().duration_since(due);
@@ -134,8 +136,24 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
                 faults.add(name, format!("no stop between {last} and {stop}: {task:?}: {}", line(row)));
             }
             last = last.max(stop);
+            // After one that was accepted the next is due only when it is seen to run on.
+            last = last.max(seen_after_stop(run, &task.id, stop).unwrap_or(Timestamp::MIN));
         }
     }
+}
+
+/// When a task was first seen to run after the stop that left at `stop`, if that was accepted; `MAX`: it was not seen any more.
+fn seen_after_stop(run: &Run, task: &str, stop: Timestamp) -> Option<Timestamp> {
+    let state = run.api.state();
+    let mut of_task = state.sends.iter().filter(|send| send.subject == task && send.answered.is_some());
+    let is_it =
+        |send: &&Send| send.action == Action::Stop && send.at == stop && matches!(send.answered, Some((_, AnswerKind::Stopped)));
+    let accepted = of_task.clone().find(is_it)?.answered.as_ref()?.0;
+    let seen = of_task.find_map(|send| match send.answered {
+        Some((at, AnswerKind::Runs(true))) if accepted < at => Some(at),
+        _ => None,
+    });
+    Some(seen.unwrap_or(Timestamp::MAX))
 }
 
 /// A show that came to its planned end was not stopped before that, by the time that is believed.
@@ -197,7 +215,9 @@ fn nothing_is_left_on_air(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     let now = run.over;
     for task in state.cloud.tasks.iter().filter(|task| task.is_live(now)) {
-        if let Some(row) = run.tasks.iter().find(|row| row.task_id == task.id) {
+        // What was taken for a show's own, and is not any more, is listed as an orphan: the operator stops it.
+        let is_orphan = run.orphans.contains(&task.id);
+        if let Some(row) = run.tasks.iter().find(|row| row.task_id == task.id && !is_orphan) {
             faults.add(name, format!("{task:?} is known: {row:?}"));
         }
     }

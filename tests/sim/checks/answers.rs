@@ -94,7 +94,8 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
     let state = run.api.state();
     for row in run.rows.iter().filter(|row| outcome(row) == "failed" && row.on_air_at.is_none()) {
         let Some(end) = row.end.at() else { continue };
-        if row.policy.retry.attempts > 0 || run.others_in_room(row).count() > 0 {
+        let cap = row.policy.retry.attempts;
+        if cap > 0 && row.attempts >= cap || run.others_in_room(row).count() > 0 {
             continue;
         }
         let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
@@ -102,6 +103,10 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         let closes = (end - stretch).min(within);
         if closes > run.settled || run.is_impaired(row.key.start - seconds(6), closes + seconds(2)) || run.crowd(row.key.start) > 5
         {
+            continue;
+        }
+        // Starts that are due have the slots before what is tried again.
+        if run.crowd(closes) >= run.plan.rate as usize {
             continue;
         }
         let is_its = |send: &&Send| {
@@ -138,7 +143,8 @@ fn no_wait_is_too_long(run: &Run, faults: &mut Faults) {
         let cap = row.policy.retry.attempts;
         let is_used_up = cap > 0 && claim.attempts > cap;
         // Whoever yields waits for the room; and what an edit takes up again was not waiting.
-        let is_edited = run.generations.iter().any(|span| before <= span.from && span.from <= send.at);
+        let edits = run.generations.iter().map(|span| span.from).chain([run.settled]);
+        let is_edited = edits.into_iter().any(|edit| before <= edit && edit <= send.at);
         let yields = run.conflicts(key.0).contains(&"yield");
         if send.at.duration_since(before) > WAIT_MAX && !yields && !is_edited && !is_used_up && !run.is_impaired(before, send.at) {
             faults.add("no wait is too long", format!("answered at {before}, and tried again at {}: {}", send.at, line(row)));

@@ -87,6 +87,13 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
         let over = other.ended_at.unwrap_or(other.key.start).max(other.key.start);
         on_air.push((other.key.start - seconds(1), over + seconds(13)));
     }
+    // One whose TaskId was never told cannot be stopped: while it plays as this robot, a start is tried once a minute.
+    let unnamed = |task: &&SimTask| {
+        task.robot == row.playout.robot
+            && !mine.iter().any(|own| own.id == task.id)
+            && !run.tasks.iter().any(|known| known.task_id == task.id)
+    };
+    on_air.extend(tasks.iter().filter(unnamed).map(|task| (task.started_at, task.end() + seconds(61))));
     for (_, from, to) in &run.impairments {
         on_air.push((*from - seconds(1), *to + seconds(25)));
     }

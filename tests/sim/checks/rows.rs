@@ -167,7 +167,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         }
         // What was open when a schedule was accepted could not be started on time.
         let was_owed = was_owed(run, row);
-        let near = |why: Impairment| run.is_impaired_by(why, start - seconds(6), start + seconds(8));
+        let dues: Vec<_> = run.belief.start_dues(start).chain([start]).collect();
+        let near = |why: Impairment| dues.iter().any(|due| run.is_impaired_by(why, *due - seconds(6), *due + seconds(8)));
         let clock = !run.belief.is_clear || run.belief.passed_over(start - seconds(6), start + seconds(8));
         let excused = match why {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
@@ -231,6 +232,7 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
     if !run.plan.is_fault_free() || run.plan.has_steps() || run.plan.has_reloads() {
         return;
     }
+    let tasks = run.api.state().cloud.tasks.clone();
     for row in run.rows.iter().filter(|row| outcome(row) == "failed") {
         let is_bad = row.playout.stream.reveal().contains("forbidden");
         let lifetime = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
@@ -240,7 +242,8 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
         let is_unknown = reason(row) == "FailedOperation.TaskExist" && run.api.state().cloud.tasks.iter().any(unknown);
         // Media that is shorter than it was said to be.
         let is_short = matches!(row.end, plan::End::Media(_)) && reason(row) == "lost";
-        let is_lost = is_unknown || is_short || reason(row) == "lost" && run.plan.fault_rates.vanish > 0;
+        let vanished = |task: &SimTask| task.vanishes && run.row_of_send(task.send).is_some_and(|other| other.key == row.key);
+        let is_lost = is_unknown || is_short || reason(row) == "lost" && tasks.iter().any(vanished);
         if !is_bad && !is_lost && !run.is_impaired(lifetime.0, lifetime.1) {
             faults.add(name, line(row));
         }
@@ -275,7 +278,9 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
             }
             Outcome::Skipped(_) => {
                 let own = |other: &Occurrence| other.key.job == row.key.job && other.key != row.key;
-                if run.others_in_room(row).count() == 0 && !run.rows.iter().any(own) {
+                // Windows that a set clock passes over are claimed together, and rows of a future that does not come are removed.
+                let is_set = run.belief.passed_over(row.key.start - seconds(6), row.key.start + seconds(8));
+                if run.others_in_room(row).count() == 0 && !run.rows.iter().any(own) && !is_set {
                     faults.add(name, format!("nobody else wanted the room: {}", line(row)));
                 }
             }
