@@ -6,14 +6,10 @@ use ingestd::occurrence::{OpenDoubt, Orphan};
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Fault};
 
-use crate::story::{InjectedFault, Story, at};
+use crate::story::{InjectedFault, Story, at, lost};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 10m}\n";
 const LIVE: &str = "  promo: {at: '10:00', for: 1h, live: true}\n  film: {at: '10:00', for: 30m, live: true, room: hall}\n";
-
-fn lost(of: &'static str, times: usize) -> InjectedFault {
-    InjectedFault { action: Action::Start, of, fault: Fault::Timeout, effect: true, times }
-}
 
 fn callback(task_id: &str, news: TaskNews, time: &str) -> Callback {
     Callback { sdk_app_id: 1_400_000_001, task_id: task_id.to_owned(), news, at: at(time) }

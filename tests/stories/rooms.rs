@@ -2,7 +2,7 @@
 
 use ingestd::trtc::{Action, Fault};
 
-use crate::story::{InjectedFault, Story};
+use crate::story::{InjectedFault, Story, lost};
 
 #[tokio::test(start_paused = true)]
 async fn a_show_that_ends_hands_over_on_the_dot() {
@@ -162,4 +162,28 @@ async fn a_show_without_end_is_renewed_before_the_cloud_ends_it() {
     );
     let row = &story.history()[0];
     assert_eq!((row.state.name(), row.restarts, row.task_id.as_deref()), ("on_air", 1, Some("t-2")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_show_without_end_whose_task_has_no_name_is_put_on_air_again_when_the_cloud_has_ended_it() {
+    let jobs = "  always: {once: '2026-12-01 10:00', to: never, repeat: forever, length: 7m}\n";
+    let mut story = Story::begin("09:59", jobs);
+    story.inject_fault(lost("always", 1));
+    story.until("10:01").await;
+    story.kill().await;
+    story.start();
+    story.clock_days(6).await;
+    story.vanish("t-1");
+    story.clock_days(2).await;
+    // Seven days after the attempt that found it there, and the time that a hand-over may take.
+    assert_eq!(
+        story.sent(),
+        [
+            "10:00:00.000 start always lobby: Timeout",
+            "10:00:10.316 start always lobby from 10 s: FailedOperation.TaskExist",
+            "10:00:25.316 start always lobby from 25 s: t-2"
+        ]
+    );
+    let row = &story.history()[0];
+    assert_eq!((row.state.name(), row.task_id.as_deref()), ("on_air", Some("t-2")));
 }

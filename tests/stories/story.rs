@@ -43,6 +43,11 @@ pub(crate) struct InjectedFault {
     pub(crate) times: usize,
 }
 
+/// Starts of that robot take effect, and their answers are lost.
+pub(crate) fn lost(of: &'static str, times: usize) -> InjectedFault {
+    InjectedFault { action: Action::Start, of, fault: Fault::Timeout, effect: true, times }
+}
+
 #[derive(Default)]
 pub(crate) struct Cloud {
     /// What was sent and what came of it, but describes: `10:00:00.000 start promo lobby: t-1`.

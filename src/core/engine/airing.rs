@@ -137,18 +137,28 @@ impl Airing {
             End::Planned(end) => Some(end),
             // Its end follows from the media, and its task tells; without a task nobody can.
             End::Media(end) if occurrence.task_id.is_none() => Some(end),
-            End::Open | End::Never if occurrence.task_id.is_none() => {
+            End::Open | End::Never if occurrence.task_id.is_none() && self.unnamed_bound().is_none() => {
                 occurrence.on_air_at.and_then(|since| since.checked_add(LONGEST_TASK).ok())
             }
             End::Media(_) | End::Open | End::Never => None,
         }
     }
 
-    /// When it hands over to itself, because the cloud would end its task before its end.
+    /// When it hands over to itself, because the cloud ends its task before its end. One without a name cannot be stopped, so that the
+    /// next begins when it is over.
     fn renew_at(&self) -> Option<Timestamp> {
-        let bound = self.bound.filter(|_| self.occurrence.task_id.is_some())?;
+        let (bound, at) = match self.occurrence.task_id {
+            Some(_) => self.bound.map(|bound| (bound, bound - RENEW_AHEAD))?,
+            None => self.unnamed_bound().map(|bound| (bound, bound))?,
+        };
         let goes_on = self.occurrence.end.at().is_none_or(|end| bound < end);
-        goes_on.then(|| bound - RENEW_AHEAD)
+        goes_on.then_some(at)
+    }
+
+    /// When the cloud has ended its task at the latest, if that has no name: it was found there by the last attempt.
+    fn unnamed_bound(&self) -> Option<Timestamp> {
+        let occurrence = &self.occurrence;
+        occurrence.bound_if_sent_at(occurrence.tried_at.or(occurrence.on_air_at)?).filter(|_| occurrence.task_id.is_none())
     }
 
     /// When the media of a task should have played out, where that is the end of its occurrence. A late start that plays from the

@@ -123,6 +123,9 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
     let was_tried = occurrence.tries > 0;
     match why {
         WaitReason::Yield => (Level::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() && occurrence.task_id.is_none() => {
+            (Level::Warning, "is put on air again: the cloud has ended its task, of which nobody was told the TaskId".to_owned())
+        }
         WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() => {
             (Level::Info, "hands over to itself: the cloud would end its task before its end".to_owned())
         }

@@ -8,7 +8,7 @@ use super::sends::stop_was_troubled;
 use super::{Faults, line, outcome, seconds};
 use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send};
-use crate::run::{Impairment, Run};
+use crate::run::{Impairment, Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     no_room_is_taken_twice(run, faults);
@@ -192,6 +192,7 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
 /// A task that ran into its bound in the cloud, while its show was to go on and a daemon was there in the ten minutes before.
 fn what_has_no_end_is_renewed(run: &Run, faults: &mut Faults) {
     let name = "what outlives its bound is renewed";
+    let mut unnamed = Vec::new();
     let state = run.api.state();
     for task in state.cloud.tasks.iter().filter(|task| task.stopped_at.is_none() && !task.vanishes) {
         let Some(send) = state.sends.get(task.send) else { continue };
@@ -199,7 +200,11 @@ fn what_has_no_end_is_renewed(run: &Run, faults: &mut Faults) {
         if send.max_duration != Some(10_080) || bound > run.over || run.is_impaired(bound - seconds(600), bound) {
             continue;
         }
-        let Some(known) = run.tasks.iter().find(|known| known.task_id == task.id) else { continue };
+        let is_named = |known: &&TaskRow| known.task_id == task.id && !run.orphans.contains(&task.id);
+        let Some(known) = run.tasks.iter().find(is_named) else {
+            unnamed.push(task.clone());
+            continue;
+        };
         let Some(row) = run.row(&known.job, known.start) else { continue };
         let goes_on = row.ended_at.is_none_or(|ended| ended > bound);
         let was_to_go_on = row.end.at().is_none_or(|end| end > bound) && goes_on;
@@ -207,6 +212,24 @@ fn what_has_no_end_is_renewed(run: &Run, faults: &mut Faults) {
         if was_to_go_on && !was_stopped {
             faults.add(name, format!("{task:?}: {}", line(row)));
         }
+    }
+    let tasks = state.cloud.tasks.clone();
+    drop(state);
+    for task in unnamed {
+        is_followed(run, &task, &tasks, faults);
+    }
+}
+
+/// A task of which nobody knew, and that ran into its bound, is followed by another of its show.
+fn is_followed(run: &Run, task: &SimTask, tasks: &[SimTask], faults: &mut Faults) {
+    let (bound, by) = (task.ends_at, task.ends_at + seconds(45));
+    let Some(row) = run.row_of_send(task.send) else { return };
+    let ends = row.ended_at.into_iter().chain(row.end.at()).min();
+    let was_to_go_on = ends.is_none_or(|end| by < end) && row.on_air_at.is_some_and(|at| at < bound) && by < run.over;
+    let is_of_row = |other: &&SimTask| run.row_of_send(other.send).is_some_and(|other| other.key == row.key);
+    let plays = tasks.iter().filter(is_of_row).any(|other| other.id != task.id && other.started_at <= by && bound <= other.end());
+    if was_to_go_on && !plays && !run.is_impaired(bound, by) && run.plan.is_fault_free() {
+        faults.add("what ran into its bound is put on air again", format!("{task:?}: {}", line(row)));
     }
 }
 

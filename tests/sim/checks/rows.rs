@@ -298,7 +298,8 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     };
     for task in run.tasks.iter().filter(is_own) {
         let found = state.cloud.tasks.iter().find(|other| other.id == task.task_id);
-        if found.is_none_or(|found| found.job != task.job) {
+        // A callback that tells late that media plays looks like that of a start that left then.
+        if found.is_none_or(|found| found.job != task.job && !found.is_unpulled) {
             faults.add(name, format!("{task:?} is {found:?}"));
         }
     }
