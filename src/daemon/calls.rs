@@ -76,7 +76,7 @@ impl<C: Clock, A: Api> Caller<C, A> {
         Some(CallReport::Answered { key, call, sent_at, sent_since_boot, answered_at, answer, bound })
     }
 
-    /// Sends a stop or a describe of a task when the limiter lets it.
+    /// Sends a stop or a describe of a task.
     pub(super) async fn task(
         self,
         row: i64,
@@ -84,6 +84,22 @@ impl<C: Clock, A: Api> Caller<C, A> {
         (destination, task_id): (Destination, String),
         priority: Priority,
     ) -> CallReport {
+        let (sent_at, answer) = self.ask(step, destination, task_id, priority).await;
+        CallReport::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
+    }
+
+    /// Sends a stop or a describe of a task that no occurrence has.
+    pub(super) async fn orphan(self, step: TaskStep, destination: Destination, task_id: String) -> CallReport {
+        let priority = match step {
+            TaskStep::Stop => Priority::stop(StopClass::Planned),
+            TaskStep::Describe => Priority::describe(),
+        };
+        let (_, answer) = self.ask(step, destination, task_id.clone(), priority).await;
+        CallReport::Orphan { task_id, step, answer }
+    }
+
+    /// Sends a stop or a describe when the limiter lets it. Returns when it left, and its answer.
+    async fn ask(&self, step: TaskStep, destination: Destination, task_id: String, priority: Priority) -> (Timestamp, Answer) {
         let body = match step {
             TaskStep::Stop => Body::Stop { task_id },
             TaskStep::Describe => Body::Describe { task_id },
@@ -92,20 +108,7 @@ impl<C: Clock, A: Api> Caller<C, A> {
         let sent_at = self.clock.now();
         let answer = self.api.call(Request { destination, body }, sent_at).await;
         settle(slot, &answer);
-        CallReport::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
-    }
-
-    /// Sends a stop or a describe of a task that no occurrence has.
-    pub(super) async fn orphan(self, step: TaskStep, destination: Destination, task_id: String) -> CallReport {
-        let (body, priority) = match step {
-            TaskStep::Stop => (Body::Stop { task_id: task_id.clone() }, Priority::stop(StopClass::Planned)),
-            TaskStep::Describe => (Body::Describe { task_id: task_id.clone() }, Priority::describe()),
-        };
-        let slot = self.queues.of(body.action()).acquire(priority).await;
-        let sent_at = self.clock.now();
-        let answer = self.api.call(Request { destination, body }, sent_at).await;
-        settle(slot, &answer);
-        CallReport::Orphan { task_id, step, answer }
+        (sent_at, answer)
     }
 
     /// Opens connections for starts that are about to come.

@@ -50,12 +50,11 @@ impl Disk {
 
     /// Commits on a thread from now on. Errors: there is none to be had.
     pub(super) fn on_thread(self, busy: BusySince) -> Result<Disk, LedgerError> {
-        let Disk { place, waiting, is_outstanding, is_kept, trouble } = self;
-        let place = match place {
+        let place = match self.place {
             Place::Here { ledger, .. } => Place::Thread(LedgerThread::start(*ledger, busy)?),
             place @ Place::Thread(_) => place,
         };
-        Ok(Disk { place, waiting, is_outstanding, is_kept, trouble })
+        Ok(Disk { place, ..self })
     }
 
     /// Commits at once, before anything else happens.

@@ -20,31 +20,20 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         last = worst(last, self.write_last(step).await);
         let deadline = self.caller.clock.now() + SHUTDOWN_WAIT;
         tokio::pin!(hurry);
-        let mut is_hurried = false;
-        while self.engine.awaits_answers() {
+        loop {
+            last = worst(last, self.take_last(&mut mail).await);
+            if !self.engine.awaits_answers() && !self.disk.is_outstanding() {
+                break;
+            }
             tokio::select! {
                 biased;
-                () = &mut hurry => {
-                    is_hurried = true;
-                    break;
-                }
+                () = &mut hurry => break,
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 report = self.disk.report() => mail.disk.push(report),
                 () = self.caller.clock.sleep_until(deadline) => break,
             }
-            last = worst(last, self.take_last(&mut mail).await);
         }
         last = worst(last, self.take_last(&mut mail).await);
-        // What has ended is not asked again.
-        while !is_hurried && self.disk.is_outstanding() {
-            tokio::select! {
-                biased;
-                () = &mut hurry => break,
-                report = self.disk.report() => mail.disk.push(report),
-                () = self.caller.clock.sleep_until(deadline) => break,
-            }
-            last = worst(last, self.take_last(&mut mail).await);
-        }
         let mut notices = self.engine.staying_on_air(read(&self.caller.clock));
         if self.disk.is_behind() {
             let text = "what was decided last is not in the ledger: the next start takes over from what is there".to_owned();

@@ -288,7 +288,8 @@ END;
 
 /// What must survive a crash of what nobody could place: callbacks that were answered, starts whose task has no name, and the shows that
 /// an orphan is one of. And what shows that a show was on air, and what is wrong with the requests for its task: a row of an older program
-/// does not say. The index of trouble gets what was on air by the first answer alone.
+/// does not say. The index of trouble gets what was on air by the first answer alone; that
+/// of doubts served no query.
 const V4: &str = "
 CREATE TABLE callback (
     id         INTEGER PRIMARY KEY,
@@ -320,6 +321,7 @@ ALTER TABLE task ADD COLUMN is_unseen INTEGER NOT NULL DEFAULT 0 CHECK (is_unsee
 ALTER TABLE task ADD COLUMN unpulled_ms INTEGER;
 ALTER TABLE task ADD COLUMN stop_fault TEXT CHECK (stop_fault IS NULL OR json_valid(stop_fault));
 ALTER TABLE task ADD COLUMN describe_fault TEXT CHECK (describe_fault IS NULL OR json_valid(describe_fault));
+DROP INDEX occurrence_doubt;
 DROP INDEX occurrence_trouble;
 CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
     WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen'));

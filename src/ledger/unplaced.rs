@@ -15,10 +15,10 @@ const ORPHANS: &str = "SELECT * FROM orphan WHERE gone_ms IS NULL ORDER BY seen_
 
 const CALLBACKS: &str = "SELECT * FROM callback ORDER BY id";
 
-/// Starts in doubt whose task may play still. The task of one that has `beside` set plays on after its occurrence, or beside another of it.
-const DOUBTS: &str = "SELECT doubt.*, job, start_ms, spec, \
-        (state = 'done' OR (state IN ('on_air', 'stopping') AND task_id IS NOT NULL)) AS beside \
-    FROM doubt JOIN occurrence ON occurrence.id = doubt.occurrence WHERE until_ms > ?1 ORDER BY sent_ms";
+/// Starts in doubt whose task may play still; of those, where that is asked for, the ones whose task plays on after its occurrence, or
+/// beside another of it.
+const DOUBTS: &str = "SELECT doubt.*, job, start_ms, spec FROM doubt JOIN occurrence ON occurrence.id = doubt.occurrence \
+    WHERE until_ms > ?1 AND (NOT ?2 OR state = 'done' OR (state IN ('on_air', 'stopping') AND task_id IS NOT NULL)) ORDER BY sent_ms";
 
 /// How long an orphan that is gone is remembered: 8 days.
 const GONE_KEPT_MS: i64 = 8 * 24 * 3_600 * 1_000;
@@ -84,9 +84,8 @@ pub(super) fn callbacks(connection: &Connection) -> Result<Vec<Callback>, Ledger
 /// its occurrence, or beside another of it.
 pub(super) fn doubts(connection: &Connection, since: Timestamp, is_beside: bool) -> Result<Vec<OpenDoubt>, LedgerError> {
     let mut statement = connection.prepare_cached(DOUBTS)?;
-    let rows = statement.query_map([since.as_millisecond()], |row| Ok((doubt(row)?, row.get::<_, bool>("beside")?)))?;
-    let rows: Vec<(OpenDoubt, bool)> = rows.collect::<Result<_, _>>()?;
-    Ok(rows.into_iter().filter(|(_, beside)| *beside || !is_beside).map(|(doubt, _)| doubt).collect())
+    let rows = statement.query_map(params![since.as_millisecond(), is_beside], doubt)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {

@@ -3,7 +3,7 @@
 //! callback has no effect but a line in the log, which holds its length and the reason, and nothing of its content.
 //!
 //! Status 200 promises that what the callback says is on the disk, or changes nothing: the vendor does not send it again. Everything
-//! that could not be settled in 2 s is answered 503, and comes again.
+//! that could not be settled in 2 s, or written in a turn of the daemon, is answered 503, and comes again.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
