@@ -213,22 +213,27 @@ fn what_has_no_end_is_renewed(run: &Run, faults: &mut Faults) {
             faults.add(name, format!("{task:?}: {}", line(row)));
         }
     }
-    let tasks = state.cloud.tasks.clone();
     drop(state);
     for task in unnamed {
-        is_followed(run, &task, &tasks, faults);
+        is_followed(run, &task, faults);
     }
 }
 
-/// A task of which nobody knew, and that ran into its bound, is followed by another of its show.
-fn is_followed(run: &Run, task: &SimTask, tasks: &[SimTask], faults: &mut Faults) {
+/// A task of which nobody knew, and that ran into its bound, is followed by another start of its show.
+fn is_followed(run: &Run, task: &SimTask, faults: &mut Faults) {
     let (bound, by) = (task.ends_at, task.ends_at + seconds(45));
     let Some(row) = run.row_of_send(task.send) else { return };
     let ends = row.ended_at.into_iter().chain(row.end.at()).min();
     let was_to_go_on = ends.is_none_or(|end| by < end) && row.on_air_at.is_some_and(|at| at < bound) && by < run.over;
-    let is_of_row = |other: &&SimTask| run.row_of_send(other.send).is_some_and(|other| other.key == row.key);
-    let plays = tasks.iter().filter(is_of_row).any(|other| other.id != task.id && other.started_at <= by && bound <= other.end());
-    if was_to_go_on && !plays && !run.is_impaired(bound, by) && run.plan.is_fault_free() {
+    let state = run.api.state();
+    let is_of_row = |send: &&Send| {
+        let is_claim = send.claims.iter().any(|claim| claim.start == row.key.start);
+        send.action == Action::Start && send.subject == row.key.job.as_str() && is_claim
+    };
+    // Or another of its tasks was there already.
+    let is_started = state.sends.iter().filter(is_of_row).any(|send| bound <= send.at && send.at <= by);
+    let plays = state.cloud.tasks.iter().any(|other| other.id != task.id && other.robot == task.robot && other.is_live(bound));
+    if was_to_go_on && !is_started && !plays && !run.is_impaired(bound, by) {
         faults.add("what ran into its bound is put on air again", format!("{task:?}: {}", line(row)));
     }
 }
