@@ -140,6 +140,7 @@ fn adopt(
     let media_end = airings.get(&occurrence.key).and_then(|airing| airing.media_end(at));
     let bound = occurrence.bound_if_sent_at(at);
     orphans.doubts.settle(step, &occurrence.key, at);
+    orphans.gone(step, &task_id);
     airings.tasks.add(step, occurrence, task_id.clone(), bound, media_end);
     let text =
         format!("task {task_id} is taken for its own: only a callback names it, and nothing else fits; its end will be unverified");

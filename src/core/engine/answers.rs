@@ -36,7 +36,7 @@ pub(super) fn on_report(
                 endpoint.secrets.ask(step.now);
             }
             if action == TaskStep::Describe && orphans.candidates.contains(&task_id) {
-                on_candidate_described(airings, orphans, step, &task_id, &answer);
+                on_candidate_described(airings, orphans, endpoint, step, (&task_id, &answer));
             } else {
                 orphans.answered(step, airings, &task_id, action, &answer);
             }
@@ -50,11 +50,7 @@ pub(super) fn on_report(
                 Some(task_id) if may_be_new(airings, orphans, &candidate, &task_id) => {
                     ask_for(airings, orphans, step, candidate, task_id);
                 }
-                _ => {
-                    on_start_answered(airings, orphans, step, &candidate, false);
-                    endpoint.start_answered(airings, step, &candidate.key, sent_at);
-                    endpoint.secrets.try_refused(airings, step, &candidate.key, sent_at);
-                }
+                _ => settle_start(airings, orphans, endpoint, step, &candidate, false),
             }
         }
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
@@ -120,7 +116,13 @@ fn ask_for(airings: &Airings, orphans: &mut Orphans, step: &mut Step, candidate:
 }
 
 /// A task that a broken answer named was asked for.
-fn on_candidate_described(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, task_id: &str, answer: &Answer) {
+fn on_candidate_described(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    endpoint: &mut Endpoint,
+    step: &mut Step,
+    (task_id, answer): (&str, &Answer),
+) {
     let finding = orphans.candidates.answered(task_id, answer, step.now);
     if finding == Finding::Open {
         return;
@@ -142,7 +144,21 @@ fn on_candidate_described(airings: &mut Airings, orphans: &mut Orphans, step: &m
             step.notify_of(&candidate.key, Level::Error, text);
         }
     }
-    on_start_answered(airings, orphans, step, &candidate, finding == Finding::Unknown);
+    settle_start(airings, orphans, endpoint, step, &candidate, finding == Finding::Unknown);
+}
+
+/// The answer to a start is known: what becomes of it, and of those that wait for what it shows.
+fn settle_start(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    endpoint: &mut Endpoint,
+    step: &mut Step,
+    candidate: &Candidate,
+    may_have_begun: bool,
+) {
+    on_start_answered(airings, orphans, step, candidate, may_have_begun);
+    endpoint.start_answered(airings, step, &candidate.key, candidate.sent_at);
+    endpoint.secrets.try_refused(airings, step, &candidate.key, candidate.sent_at);
 }
 
 /// Nothing is asked any more: what is not known now stays in doubt.

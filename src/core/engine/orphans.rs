@@ -131,7 +131,9 @@ impl Orphans {
     /// Keeps what a callback says of an unknown task until it is known whose that is. `awaited`: the calls that had left by now.
     pub(super) fn keep(&mut self, step: &mut Step, callback: Callback, awaited: impl FnOnce() -> BTreeSet<i64>) -> Receipt {
         let task_id = &callback.task_id;
-        if self.has_ended(task_id) || self.known.contains_key(task_id) {
+        // One that a broken answer named is a show's own as soon as it is seen to run.
+        let is_orphan = self.known.contains_key(task_id) && !self.candidates.contains(task_id);
+        if self.has_ended(task_id) || is_orphan {
             return Receipt::Taken;
         }
         let is_full = self.unknown.len() >= UNKNOWN_MAX;
