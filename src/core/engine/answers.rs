@@ -56,6 +56,10 @@ pub(super) fn on_report(
         CallReport::Task { row, step: action, sent_at, answered_at, answer } => {
             apply_remedy(endpoint, step, &answer, (sent_at, answered_at));
             evidence::on_task_answered(airings, step, (row, action), (sent_at, answered_at), &answer);
+            // It had left before other secrets were taken: it is sent again with them.
+            if remedy(&answer) == Some(Remedy::RereadSecrets) && endpoint.secrets.changed_since(sent_at) {
+                airings.tasks.hurry_stops(step.now);
+            }
         }
     }
 }

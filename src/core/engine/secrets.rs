@@ -99,10 +99,14 @@ impl Secrets {
         }
     }
 
+    /// Whether a request that left then was made with former secrets.
+    pub(super) fn changed_since(&self, sent_at: Timestamp) -> bool {
+        self.changed_at.is_some_and(|changed_at| sent_at <= changed_at)
+    }
+
     /// A start was refused that had left before other secrets were taken: it is tried with them.
     pub(super) fn try_refused(&self, airings: &mut Airings, step: &mut Step, key: &Key, sent_at: Timestamp) {
-        let is_stale = self.changed_at.is_some_and(|changed_at| sent_at <= changed_at);
-        if is_stale && airings.get(key).is_some_and(|airing| airing.occurrence.needs_secrets()) {
+        if self.changed_since(sent_at) && airings.get(key).is_some_and(|airing| airing.occurrence.needs_secrets()) {
             airings.try_fixed(step, key);
         }
     }

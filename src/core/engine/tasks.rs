@@ -217,7 +217,7 @@ impl Tasks {
     pub(super) fn hurry_stops(&mut self, now: Timestamp) {
         let stops = self.rows.values_mut().filter(|state| matches!(state.task.phase, TaskPhase::StopWanted { .. }));
         for state in stops {
-            state.task.next_at = state.task.next_at.min(now);
+            state.task.hurry_stop(now);
         }
     }
 

@@ -197,6 +197,12 @@ impl Task {
         (self.seen_at, self.watched_from) = (self.seen_at.min(now), self.watched_from.min(now));
     }
 
+    /// Its stop may succeed now: it is sent next, without a look before.
+    pub fn hurry_stop(&mut self, now: Timestamp) {
+        self.next_at = self.next_at.min(now);
+        self.look = Look::NotNext;
+    }
+
     /// A daemon takes it over.
     pub fn take_over(&mut self, now: Timestamp) {
         (self.next_at, self.watched_from) = (now, now);

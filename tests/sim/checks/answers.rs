@@ -34,7 +34,7 @@ fn a_new_key_is_read(run: &Run, faults: &mut Faults) {
     };
     // They are read at most every 5 s, and the loop may stand still just then.
     let from = run.stalled_until(refused + seconds(5)) + SignedDuration::from_millis(300);
-    if let Some(old) = state.sends.iter().find(|send| send.key == 0 && send.at > from) {
+    if let Some(old) = state.sends.iter().find(|send| send.key == 0 && from < send.at && send.at < run.settled) {
         faults.add("a key that was replaced is read again", format!("refused at {refused}, {rotation:?}: {old:?}"));
     }
 }
