@@ -105,6 +105,11 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         {
             continue;
         }
+        // What was taken for its own for a while was not tried.
+        let was_given = |(_, notice): &(Timestamp, Notice)| notice.key.as_ref() == Some(&row.key) && notice.text.contains(IS_GIVEN);
+        if run.happenings.iter().any(was_given) {
+            continue;
+        }
         // Starts that are due have the slots before what is tried again.
         if run.crowd(closes) >= run.plan.rate as usize {
             continue;
@@ -121,6 +126,9 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         }
     }
 }
+
+/// What is told of a show that was given a task by a callback.
+const IS_GIVEN: &str = "is taken for its own";
 
 /// The longest wait between an answer and the next attempt: a minute, fifteen seconds for a robot, and some for the limiter.
 const WAIT_MAX: SignedDuration = SignedDuration::from_secs(85);

@@ -281,7 +281,11 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
                 // Windows that a set clock passes over are claimed together, and rows of a future that does not come are removed. What an
                 // edit moved was wanted where it was.
                 let is_set = run.belief.passed_over(row.key.start - seconds(6), row.key.start + seconds(8));
-                if run.others_in_room(row).count() == 0 && !run.rows.iter().any(own) && !is_set && !run.was_moved(row) {
+                if run.others_in_room(row).count() == 0
+                    && !run.rows.iter().any(own)
+                    && !is_set
+                    && !run.rows.iter().any(|row| run.was_moved(row))
+                {
                     faults.add(name, format!("nobody else wanted the room: {}", line(row)));
                 }
             }
