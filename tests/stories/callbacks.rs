@@ -217,3 +217,19 @@ async fn an_unknown_task_that_an_operator_stops_ends_the_only_doubt() {
     assert!(doubts(&story, "10:20").is_empty());
     assert_eq!(story.on_air(), ["promo in lobby"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_trtc_cannot_pull_is_told_after_a_minute_although_the_daemon_died_meanwhile() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.until("10:00:02").await;
+    assert_eq!(deliver(&story, callback("t-1", TaskNews::StartFailed, "10:00:01")).await, Some(Receipt::Taken));
+    story.until("10:00:10").await;
+    story.kill().await;
+    let told = |story: &Story| story.said().iter().filter(|line| line.contains("cannot pull")).count();
+    assert_eq!(told(&story), 1);
+    story.start();
+    story.until("10:01").await;
+    assert_eq!(told(&story), 0, "this daemon has not told it yet");
+    story.until("10:01:02").await;
+    assert_eq!(told(&story), 1);
+}

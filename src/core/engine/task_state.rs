@@ -44,8 +44,10 @@ pub(super) struct TaskState {
 
 impl TaskState {
     pub(super) fn new(task: Task) -> TaskState {
-        let (hand_over, pull_alert_at, pulled_at) = (HandOver::None, None, None);
-        TaskState { task, owed: None, describing: false, stopping: false, hand_over, pull_alert_at, pulled_at }
+        // Whoever takes it over says so anew.
+        let pull_alert_at = task.unpulled_at.and_then(|at| at.checked_add(PULL_PATIENCE).ok());
+        let hand_over = HandOver::None;
+        TaskState { task, owed: None, describing: false, stopping: false, hand_over, pull_alert_at, pulled_at: None }
     }
 
     /// A callback says that the vendor pulled its media `at`. Callbacks may come in another order than that of what they tell.
