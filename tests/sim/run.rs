@@ -49,8 +49,6 @@ pub(crate) struct TaskRow {
     pub(crate) start: Timestamp,
     pub(crate) stop_wanted: Option<Timestamp>,
     pub(crate) gone: Option<Timestamp>,
-    /// Whether it was seen gone, and not only given up.
-    pub(crate) is_verified: bool,
 }
 
 /// A run that is over.
@@ -366,8 +364,8 @@ pub(crate) fn trace_line(clock: &SimClock, line: &str) {
 }
 
 fn task_rows(ledger: &rusqlite::Connection) -> Vec<TaskRow> {
-    let sql = "SELECT task.task_id, job, start_ms, stop_wanted_ms, gone_ms, coalesce(verified, 0)
-        FROM task JOIN occurrence ON occurrence.id = task.occurrence";
+    let sql =
+        "SELECT task.task_id, job, start_ms, stop_wanted_ms, gone_ms FROM task JOIN occurrence ON occurrence.id = task.occurrence";
     let instant = |value: i64| Timestamp::from_millisecond(value).expect("an instant");
     let mut statement = ledger.prepare(sql).expect("it prepares");
     let rows = statement.query_map([], |row| {
@@ -378,7 +376,6 @@ fn task_rows(ledger: &rusqlite::Connection) -> Vec<TaskRow> {
             start: instant(row.get(2)?),
             stop_wanted: wanted.map(instant),
             gone: gone.map(instant),
-            is_verified: row.get(5)?,
         })
     });
     rows.expect("it runs").map(|row| row.expect("it reads")).collect()

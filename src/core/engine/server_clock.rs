@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::trtc::Answer;
 
 /// Two answers agree when what they say differs by no more than this. A smaller difference of the clocks is nothing to tell.
-const CLOCK_SLACK_MS: u64 = 5_000;
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// The number of answers that are remembered.
 const SEEN_MAX: usize = 4;
@@ -34,7 +34,8 @@ impl ServerClock {
     /// Takes in an answer to a request that left and was answered at these times.
     pub(super) fn see(&mut self, answer: &Answer, (sent_at, answered_at): (Timestamp, Timestamp)) {
         let Some(date) = answer.server_date else { return };
-        let offset_ms = offset(date, sent_at, answered_at).as_millis().try_into().unwrap_or(i64::MAX);
+        let known = SignedDuration::from_millis(self.agreed_ms.unwrap_or(0));
+        let offset_ms = offset(date, (sent_at, answered_at), known).as_millis().try_into().unwrap_or(i64::MAX);
         self.seen.retain(|(at, _)| answered_at.duration_since(*at).abs() < SEEN_FOR);
         let agrees = self.seen.iter().any(|(_, other)| is_near(*other, offset_ms));
         // What one answer says alone may be wrong: it changes nothing.
@@ -65,16 +66,17 @@ impl ServerClock {
     }
 }
 
-/// The smallest difference of the clocks that a `Date` allows: the answer was written between the two times.
-fn offset(date: Timestamp, sent_at: Timestamp, answered_at: Timestamp) -> SignedDuration {
-    if date > answered_at {
-        return date.duration_since(answered_at);
-    }
-    (date.duration_since(sent_at) + DATE_STEP).min(SignedDuration::ZERO)
+/// The difference of the clocks that a `Date` allows: the answer was written between the two times, and a slow one says little. Of those
+/// the one that is nearest to the difference that is known, if it agrees with that; else the smallest.
+fn offset(date: Timestamp, (sent_at, answered_at): (Timestamp, Timestamp), known: SignedDuration) -> SignedDuration {
+    let nearest_to =
+        |offset: SignedDuration| offset.min(date.duration_since(sent_at) + DATE_STEP).max(date.duration_since(answered_at));
+    let nearest = nearest_to(known);
+    if (nearest - known).abs() <= CLOCK_SLACK { nearest } else { nearest_to(SignedDuration::ZERO) }
 }
 
 fn is_near(one: i64, other: i64) -> bool {
-    one.abs_diff(other) <= CLOCK_SLACK_MS
+    SignedDuration::from_millis(one.saturating_sub(other)).abs() <= CLOCK_SLACK
 }
 
 /// Says whether this clock is ahead of the endpoint's or behind. `offset_ms`: server minus here.
@@ -130,8 +132,31 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_not_a_clock_that_is_off() {
-        for (date, expected) in [(-1, 0), (0, 0), (9, 0), (10, 0), (11, 1), (410, 400), (-400, -399)] {
-            assert_eq!(offset(at(date), at(0), at(10)), SignedDuration::from_secs(expected), "{date}");
+        let cases = [
+            (-1, 0, 0),
+            (0, 0, 0),
+            (9, 0, 0),
+            (10, 0, 0),
+            (11, 0, 1),
+            (410, 0, 400),
+            (-400, 0, -399),
+            // The clock is known to be off, and a slow answer allows that.
+            (-355, -365, -365),
+            (-364, -365, -365),
+            (-366, -365, -365),
+            (-367, -365, -366),
+            (-354, -365, -364),
+        ];
+        for (date, known, expected) in cases {
+            let offset = offset(at(date), (at(0), at(10)), SignedDuration::from_secs(known));
+            assert_eq!(offset, SignedDuration::from_secs(expected), "{date} {known}");
+        }
+        let mut clock = ServerClock::default();
+        assert_eq!([0, 0].map(|now| see(&mut clock, now, -365)), [None, Some(-364_000)]);
+        for date in [-365, -361, -357] {
+            let slow = Answer { server_date: Some(at(date)), ..Answer::bare(Ok(Success::Stopped)) };
+            clock.see(&slow, (at(0), at(8)));
+            assert_eq!((clock.take(), clock.offset_ms()), (None, Some(-364_000)));
         }
     }
 

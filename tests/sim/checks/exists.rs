@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Faults, line, outcome, reason, seconds};
 use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send, State};
-use crate::run::Run;
+use crate::run::{Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     if run.plan.has_steps() {
@@ -19,9 +19,9 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
         let starts: Vec<&Send> = state.sends.iter().filter(|send| is_of(send, row)).collect();
         for (index, send) in starts.iter().enumerate() {
             let Some((at, AnswerKind::Exists)) = &send.answered else { continue };
-            // A stop is seen to have taken effect some time after it did; of what was given up nobody knows when it went.
-            let may_be_busy = robot_is_busy(run, &state, row, *at, |gone, is_verified| !is_verified || gone > *at - seconds(60));
-            let is_busy = robot_is_busy(run, &state, row, *at, |gone, _| gone > *at + seconds(1));
+            let may_be_busy =
+                robot_is_busy(run, &state, row, *at, |known| learned_gone(&state, known).is_none_or(|learned| learned >= *at));
+            let is_busy = robot_is_busy(run, &state, row, *at, |known| known.gone.is_none_or(|gone| gone > *at + seconds(1)));
             // Where an edit moved it, nothing that was sent before says anything.
             let before = starts[..index].iter().filter(|other| other.room == send.room);
             let was_in_doubt = before.clone().any(|other| matches!(other.answered, None | Some((_, AnswerKind::Doubt))));
@@ -55,14 +55,21 @@ fn is_its(state: &State, task: &SimTask, row: &Occurrence) -> bool {
         .is_some_and(|send| send.subject == row.key.job.as_str() && send.claims.iter().any(|claim| claim.start == row.key.start))
 }
 
-/// Whether a task of another show with the same robot was known, and not gone, or gone at an instant that `counts`.
-fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, counts: impl Fn(Timestamp, bool) -> bool) -> bool {
+/// When the daemon knew that a task was gone, whenever that was; `None`: nobody ever said so.
+fn learned_gone(state: &State, known: &TaskRow) -> Option<Timestamp> {
+    let is_look = |send: &&Send| send.action == Action::Describe && send.subject == known.task_id && send.answered.is_some();
+    let (at, answer) = state.sends.iter().rfind(is_look)?.answered.as_ref()?;
+    matches!(answer, AnswerKind::Runs(false) | AnswerKind::Stopped).then_some(*at)
+}
+
+/// Whether a task of another show with the same robot was known, one that `counts`.
+fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, counts: impl Fn(&TaskRow) -> bool) -> bool {
     let has_robot = |id: &str| {
         let mut tasks = state.cloud.tasks.iter();
         tasks.any(|task| task.id == id && task.robot == row.playout.robot && task.started_at + seconds(1) < at)
     };
     run.tasks.iter().any(|known| {
         let is_other = known.job != row.key.job.as_str() || known.start != row.key.start;
-        is_other && known.gone.is_none_or(|gone| counts(gone, known.is_verified)) && has_robot(&known.task_id)
+        is_other && counts(known) && has_robot(&known.task_id)
     })
 }
