@@ -241,3 +241,17 @@ async fn at_boot_a_room_is_settled_before_anything_leaves() {
     let sent = story.sent();
     assert!(!sent.iter().any(|line| line.contains("start filler")), "it is not sent only to be taken off: {sent:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_left_by_a_clock_that_was_set_back_since_keeps_its_row_over_a_kill() {
+    let mut story = Story::begin("10:59", "  promo: {at: '11:00', for: 1h, repeat: forever}\n");
+    story.until("11:00:00.005").await;
+    story.clock.set(SignedDuration::from_hours(-1));
+    story.order(Command::ConfirmClock).await.expect("it is believed");
+    story.kill().await;
+    story.start();
+    story.until("10:00:01").await;
+    let rows = story.history();
+    let doubtful: Vec<_> = rows.iter().filter(|row| row.key.start == at("11:00")).map(|row| row.was_in_doubt).collect();
+    assert_eq!(doubtful, [true]);
+}

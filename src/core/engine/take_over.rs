@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::agenda::Agenda;
+use super::agenda::{ARM_AHEAD, Agenda};
 use super::airings::Airings;
 use super::clock_hold::{ClockHold, ClockReading};
 use super::contention;
@@ -133,6 +133,8 @@ fn try_with_new_secrets(airings: &mut Airings, step: &mut Step) {
 fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, armed: Armed) -> bool {
     let key = occurrence.key.clone();
     let is_ahead = occurrence.state == State::Armed && key.start > step.now && occurrence.wanted.is_none();
+    // By the clock of now it could not be armed yet: by the clock of then it may have been sent.
+    let armed = if key.start.duration_since(step.now) > ARM_AHEAD { Armed::InDoubt } else { armed };
     if is_ahead && armed == Armed::TakenBack && !occurrence.joined {
         step.write(Write::Remove(key));
         return false;
