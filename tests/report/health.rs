@@ -35,6 +35,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
         zone_version: "2026b".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -206,7 +207,7 @@ fn a_clock_that_nobody_keeps_right_is_a_warning_and_no_trouble() {
         assert_eq!(warnings(&input), expected, "{synchronised:?}");
         let line = |warning: &&str| format!("  warning: {warning}\n");
         let lines: String = expected.iter().map(line).collect();
-        assert!(ingestd::report::status::text(&input).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
+        assert!(ingestd::report::status::text(&input, None).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
         // `require_sync` holds starts for it: that is trouble.
         let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };
         state.held = Some("the clock was not synchronised".to_owned());

@@ -41,6 +41,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
         zone_version: "2026f".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     })
 }
 

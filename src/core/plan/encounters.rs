@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::conflicts::have_one_robot;
+use super::conflicts::{AHEAD, have_one_robot};
 use super::precedence::{ConflictKind, Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
-use crate::schedule::Schedule;
+use crate::schedule::{Conflict, Schedule};
 
 /// Most windows on its target that one occurrence is compared with.
-const WINDOWS_MAX: usize = 1_000;
+pub(super) const WINDOWS_MAX: usize = 1_000;
 
 /// What an encounter does to an occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum EncounterEffect {
     Takes,
     /// The other takes the room, and it is cut.
     IsCut,
+    /// Its end is open. The other takes the room, and it is cut if its media is not over by then.
+    IsCutIfOnAir,
     /// The schedule does not say who has the room, which is an error. If they meet anyway, one has it.
     Clashes {
         /// What is wrong.
@@ -50,15 +52,13 @@ pub struct Encounter {
 pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<Encounter> {
     let target = JobTarget::of(&own.job);
     let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
-    let last = last_encounter(own, from);
-    let is_own = |other: &Planned| other.start.at == own.start.at && other.job.id == own.job.id;
+    let last = last_cut(own, from);
     let others = Upcoming::open_at(jobs, from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
     let mut encounters = Vec::new();
-    for other in others.filter(|other| !is_own(other) && other.end.at().is_none_or(|end| end > from)) {
+    for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
         if let Some(effect) = effect(own, &other) {
-            let is_over = matches!(effect, EncounterEffect::IsCut | EncounterEffect::Clashes { wins: false, .. });
             encounters.push(Encounter { other, effect });
-            if is_over {
+            if effect.is_cut() {
                 break;
             }
         }
@@ -66,13 +66,42 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     encounters
 }
 
-/// `None`: one is over when the other begins, or ends within the time of a hand-over.
+/// Returns the first of `others` that cuts `own`.
+pub(super) fn cut_of(own: &Planned, mut others: impl Iterator<Item = Planned>) -> Option<Planned> {
+    others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut))
+}
+
+/// The end of the time in which others in its room can cut an occurrence, or meet it: they begin before this.
+pub(super) fn last_cut(own: &Planned, from: Timestamp) -> Timestamp {
+    match own.end {
+        // It yields only at its start, because how long it plays is not known. But whoever takes the room takes it.
+        End::Open if own.job.policy.conflict != Conflict::Yield => from.saturating_add(AHEAD).unwrap_or(Timestamp::MAX),
+        _ => last_encounter(own, from),
+    }
+}
+
+impl EncounterEffect {
+    /// Whether it ends the occurrence that was asked about.
+    fn is_cut(self) -> bool {
+        matches!(self, EncounterEffect::IsCut | EncounterEffect::IsCutIfOnAir | EncounterEffect::Clashes { wins: false, .. })
+    }
+}
+
+/// `None`: it is the same one, one is over when the other begins, or ends within the time of a hand-over.
 fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
-    let (ours, theirs) = (Contender::planned(own), Contender::planned(other));
-    if !ours.overlaps(&theirs) {
+    let is_of_own_job = other.job.id == own.job.id;
+    if is_of_own_job && other.start.at == own.start.at {
         return None;
     }
-    let contest = contest(&ours, &theirs, || have_one_robot(own, other));
+    let (ours, theirs) = (Contender::planned(own), Contender::planned(other));
+    let contest = || contest(&ours, &theirs, || have_one_robot(own, other));
+    if !ours.overlaps(&theirs) {
+        // A file is over before its job starts again, as far as anybody knows; a live source is not.
+        let may_play = own.end == End::Open && own.start.at < other.start.at && (own.job.live || !is_of_own_job);
+        let is_cut = may_play && matches!(contest().holder, RoomHolder::Other { displaces: Displacement::Preempted });
+        return is_cut.then_some(EncounterEffect::IsCutIfOnAir);
+    }
+    let contest = contest();
     Some(match (contest.clash, contest.holder) {
         (Some(kind), holder) => EncounterEffect::Clashes { kind, wins: matches!(holder, RoomHolder::Own { .. }) },
         (None, RoomHolder::Both) => EncounterEffect::PlaysBeside,

@@ -1,7 +1,7 @@
 //! The pauses of an occurrence that yields: who has the room meanwhile, and for how long.
 
 use ingestd::plan::Upcoming;
-use ingestd::plan::pauses::Pauses;
+use ingestd::plan::interruptions::Interruptions;
 
 use super::{NOW, instant, jobs};
 
@@ -12,9 +12,9 @@ fn pauses(filler: &str, others: &[(&str, &str)]) -> String {
     let schedule = jobs("UTC", &[&filler, others].concat());
     let mut upcoming = Upcoming::new(&schedule, instant(NOW));
     let occurrence = upcoming.find(|occurrence| occurrence.job.id.as_str() == "filler").expect("it starts");
-    let Some(pauses) = Pauses::new(&schedule).with_pauses(occurrence).pauses else { return "null".to_owned() };
+    let Some(pauses) = Interruptions::new(&schedule).of(occurrence).pauses else { return "null".to_owned() };
     let shown = |at: jiff::Timestamp| at.strftime("%d %H:%M").to_string();
-    let line = |pause: &ingestd::plan::pauses::Pause| {
+    let line = |pause: &ingestd::plan::interruptions::Pause| {
         format!("{} {} to {}", pause.job, shown(pause.start), pause.end.map_or("..".to_owned(), shown))
     };
     pauses.iter().map(line).collect::<Vec<_>>().join(", ")

@@ -1,0 +1,163 @@
+//! What interrupts an occurrence, as far as the plan can tell: the pauses of one that yields, and who cuts one that does not.
+//! Does not decide who has the room (`precedence.rs`), and does not know what really ran.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::encounters::{WINDOWS_MAX, cut_of, last_cut};
+use super::precedence::{Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
+use super::{End, Planned, Upcoming, last_encounter};
+use crate::schedule::{Conflict, Job, JobId, Schedule};
+
+/// Most pauses of one occurrence: a filler that never ends has them without end.
+const PAUSES_MAX: usize = 1_000;
+
+/// A time during which another occurrence has the room of one that yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// The job whose occurrence has the room.
+    pub job: JobId,
+    /// From when on; not before the start of the one that yields.
+    pub start: Timestamp,
+    /// Until when, within the window of the one that yields; `None` when that is unknown, or when it has no end.
+    pub end: Option<Timestamp>,
+}
+
+/// The start of another occurrence that takes the room for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The job whose occurrence takes the room.
+    pub job: JobId,
+    /// When. At the start of the one that is cut: that one is not started.
+    pub at: Timestamp,
+}
+
+/// An occurrence with what interrupts it.
+#[derive(Clone, Debug)]
+pub struct Interrupted {
+    /// The occurrence.
+    pub occurrence: Planned,
+    /// If it yields: the pauses in its window, by their starts: the first 1,000, and if the window never ends those of
+    /// its first 400 days.
+    pub pauses: Option<Vec<Pause>>,
+    /// Who cuts it, among the next 1,000 in its room and in the next 400 days. Of an open end: it is cut then if its media is not over.
+    pub cut: Option<Cut>,
+}
+
+impl Interrupted {
+    /// When its media is over, if that is before its window and before it is cut: nothing is seen from then on.
+    pub fn content_end(&self) -> Option<Timestamp> {
+        let over = self.occurrence.content_end()?;
+        self.cut.as_ref().is_none_or(|cut| over < cut.at).then_some(over)
+    }
+}
+
+/// The jobs of each room, and what was looked up of their starts.
+pub struct Interruptions<'a> {
+    rooms: HashMap<JobTarget<'a>, SharedRoom<'a>>,
+}
+
+#[derive(Default)]
+struct SharedRoom<'a> {
+    jobs: Vec<&'a Arc<Job>>,
+    ahead: RefCell<Lookahead>,
+}
+
+impl<'a> Interruptions<'a> {
+    /// Of a schedule.
+    pub fn new(schedule: &'a Schedule) -> Interruptions<'a> {
+        let mut rooms: HashMap<_, SharedRoom<'a>> = HashMap::new();
+        for job in schedule.jobs().filter(|job| job.enabled) {
+            rooms.entry(JobTarget::of(job)).or_default().jobs.push(job);
+        }
+        Interruptions { rooms }
+    }
+
+    /// An occurrence of this schedule with what interrupts it. Takes the least time when they are asked for in the order of their starts.
+    pub fn of(&self, occurrence: Planned) -> Interrupted {
+        let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;
+        let room = self.rooms.get(&JobTarget::of(&occurrence.job));
+        Interrupted {
+            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, &room.jobs)).unwrap_or_default()),
+            // Who yields waits, and is never cut.
+            cut: room.filter(|_| !is_yielding).and_then(|room| cut(&occurrence, room)),
+            occurrence,
+        }
+    }
+}
+
+/// Returns the times during which others have the room, each from its start on.
+fn pauses(yielding: &Planned, jobs: &[&Arc<Job>]) -> Vec<Pause> {
+    let start = yielding.start.at;
+    let end = yielding.end.at();
+    let last = last_encounter(yielding, start);
+    let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
+    let own = Contender::planned(yielding);
+    // Robots count only where both allow others, and this one yields.
+    let has_the_room = |other: &Planned| {
+        let holder = contest(&own, &Contender::planned(other), || true).holder;
+        holder == RoomHolder::Other { displaces: Displacement::Yields }
+    };
+    let pauses = others.filter(has_the_room).filter_map(|other| {
+        let from = other.start.at.max(start);
+        let until = match other.end {
+            End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
+            End::Open => None,
+            End::Never => end,
+        };
+        until.is_none_or(|until| from < until).then(|| Pause { job: other.job.id.clone(), start: from, end: until })
+    });
+    let mut pauses: Vec<_> = pauses.take(PAUSES_MAX).collect();
+    // What began before the window is clipped to its start.
+    pauses.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
+    pauses
+}
+
+/// Who cuts an occurrence that does not yield. Only what starts with it or later can.
+fn cut(own: &Planned, room: &SharedRoom<'_>) -> Option<Cut> {
+    let last = last_cut(own, own.start.at);
+    let mut ahead = room.ahead.borrow_mut();
+    ahead.go_to(own.start.at, &room.jobs);
+    let mut index = 0;
+    let others = std::iter::from_fn(|| {
+        let other = ahead.get(index)?;
+        index += 1;
+        Some(other.clone())
+    });
+    let cut = cut_of(own, others.take_while(|other| other.start.at < last).take(WINDOWS_MAX))?;
+    Some(Cut { job: cut.job.id.clone(), at: cut.start.at })
+}
+
+/// The starts in a room from an instant on, as far as somebody looked. What a plan asks in the order of its starts is searched once.
+#[derive(Default)]
+struct Lookahead {
+    from: Timestamp,
+    known: VecDeque<Planned>,
+    upcoming: Option<Upcoming>,
+}
+
+impl Lookahead {
+    /// Goes to an instant: the first is then one that starts there or later.
+    fn go_to(&mut self, at: Timestamp, jobs: &[&Arc<Job>]) {
+        while self.known.front().is_some_and(|first| first.start.at < at) {
+            self.known.pop_front();
+        }
+        let is_behind = self.upcoming.as_ref().is_some_and(|upcoming| upcoming.peek().is_some_and(|next| next < at));
+        if self.upcoming.is_none() || at < self.from || is_behind {
+            self.known.clear();
+            self.upcoming = Some(Upcoming::of(jobs.iter().copied(), at));
+        }
+        self.from = at;
+    }
+
+    fn get(&mut self, index: usize) -> Option<&Planned> {
+        if index == self.known.len() {
+            self.known.extend(self.upcoming.as_mut()?.next());
+        }
+        self.known.get(index)
+    }
+}
