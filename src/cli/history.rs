@@ -4,18 +4,16 @@
 use std::io::Write;
 use std::path::Path;
 
-use jiff::tz::TimeZone;
-
 use super::format::Format;
 use super::load;
-use super::zone::ZoneArgs;
+use super::zone::{ZoneArgs, ZoneOfFiles};
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::ledger::{HistoryQuery, Reader};
 use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
-use crate::report::parse_time;
 use crate::report::plan::csv_line;
+use crate::report::time::{TimeArgument, parse_argument, parse_time};
 use crate::schedule::JobId;
 use crate::zones::Zones;
 
@@ -59,8 +57,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let Args { job, since, outcome, limit, format, zone } = args;
     let now = clock::now();
     let settings = load::load_settings(context)?;
-    let zone = zone.of_files(&settings, &Zones::newest(), now)?;
-    let since = since.map(|since| parse_time(&since, now, &zone)).transpose().map_err(Failure::usage)?;
+    let zones = Zones::newest();
+    let zone = zone.of_files(&settings, &zones, now)?;
+    let instant = |text: String| match parse_argument(&text, now)? {
+        TimeArgument::At(at) => Ok(at),
+        TimeArgument::Local(_) | TimeArgument::Date(_) => parse_time(&text, now, zone.get()),
+    };
+    let since = since.map(instant).transpose().map_err(Failure::usage)?;
     let folder = settings.state_folder().map_err(Failure::configuration)?;
     let rows = read(&folder, &HistoryQuery { job, since, outcome, limit })?;
     let mut out = context.stdout();
@@ -72,10 +75,10 @@ fn read(folder: &Path, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure>
     Reader::open(folder).and_then(|reader| reader.history(query)).map_err(|error| Failure::new(error.to_string()))
 }
 
-fn print(out: &mut impl Write, rows: &[Occurrence], format: Format, zone: &TimeZone) -> std::io::Result<()> {
+fn print(out: &mut impl Write, rows: &[Occurrence], format: Format, zone: &ZoneOfFiles<'_>) -> std::io::Result<()> {
     match format {
         Format::Table if rows.is_empty() => writeln!(out, "no row matches"),
-        Format::Table => super::table::print(out, &table(rows, zone)),
+        Format::Table => super::table::print(out, &table(rows, zone.get())),
         Format::Json => rows.iter().try_for_each(|row| {
             serde_json::to_writer(&mut *out, &HistoryObject::new(row))?;
             out.write_all(b"\n")

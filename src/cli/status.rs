@@ -5,18 +5,17 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use reqwest::header::SERVER;
 
 use super::format::ObjectFormat;
-use super::zone::ZoneArgs;
+use super::zone::{ZoneArgs, ZoneOfFiles};
 use super::{Context, Exit, Failure, load, print, table};
 use crate::clock;
 use crate::config::Settings;
 use crate::ledger::Reader;
 use crate::report::status::{self, DaemonView, StatusInput, StatusObject};
 use crate::web;
-use crate::zones::{ZoneData, Zones};
+use crate::zones::Zones;
 
 /// How long the daemon may take to answer: it reads its ledger, on this host.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
@@ -41,7 +40,7 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
     let zones = Zones::newest();
-    args.zone.named(&zones)?;
+    let zone = args.zone.of_files(&settings, &zones, clock::now())?;
     let daemon = match settings.listen {
         Some(address) => match ask(address, &args) {
             Ok(answer) => return print(&answer).map(|()| Exit::Good),
@@ -55,8 +54,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     // If stderr is closed there is no other place to write it to.
     let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
-    let zone = args.zone.of_files(&settings, &zones, clock::now())?;
-    let input = from_ledger(&settings, daemon, zones.data, zone)?;
+    let input = from_ledger(&settings, daemon, &zones, &zone)?;
     let answer = match args.format {
         ObjectFormat::Table => status::text(&input, table::width()),
         ObjectFormat::Json => {
@@ -115,7 +113,7 @@ fn cause(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn from_ledger(settings: &Settings, daemon: DaemonView, zones: ZoneData, zone: TimeZone) -> Result<StatusInput, Failure> {
+fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &ZoneOfFiles<'_>) -> Result<StatusInput, Failure> {
     let now = clock::now();
     let folder = settings.state_folder().map_err(Failure::configuration)?;
     let read = Reader::open(&folder).and_then(|reader| Ok((reader.meta()?, web::ledger_view(&reader, now)?)));
@@ -128,8 +126,8 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: ZoneData, zone: T
         daemon,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),
-        zone_source: zones.source,
-        zone_version: zones.version,
-        zone,
+        zone_source: zones.data.source.clone(),
+        zone_version: zones.data.version.clone(),
+        zone: zone.get().clone(),
     })
 }

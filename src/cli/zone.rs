@@ -1,13 +1,14 @@
 //! The zone of the verbs that look at a plan or back: of times without an offset in their arguments, and of the times that they
 //! show. Never this host's, which nobody chose for the shows. Does not know what is shown.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Failure;
 use super::load::{self, warn};
 use crate::config::Settings;
-use crate::report::time::wall;
 use crate::schedule::{Schedule, zone_named};
 use crate::zones::Zones;
 
@@ -25,27 +26,47 @@ impl ZoneArgs {
         self.named(zones).map(|named| named.unwrap_or_else(|| schedule.zone()))
     }
 
-    /// The same for verbs that need no schedule: the files are read for it alone. Where they tell no zone it is UTC, and a warning says so.
-    pub(super) fn of_files(&self, settings: &Settings, zones: &Zones, now: Timestamp) -> Result<TimeZone, Failure> {
-        if let Some(named) = self.named(zones)? {
-            return Ok(named);
-        }
-        let schedule = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), &zones.database, now).value;
-        let why = match &schedule {
-            Some(schedule) if !schedule.is_empty() => return Ok(schedule.zone()),
-            Some(_) => "has no job",
-            None => "cannot be read",
-        };
-        warn(&format!(
-            "the schedule {why}, so times are in UTC, where it is {}; `--timezone ZONE` names another zone",
-            wall(now, &TimeZone::UTC)
-        ));
-        Ok(TimeZone::UTC)
+    /// The same for verbs that need no schedule: the files are read for it alone, when it is asked for.
+    pub(super) fn of_files<'a>(
+        &self,
+        settings: &'a Settings,
+        zones: &'a Zones,
+        now: Timestamp,
+    ) -> Result<ZoneOfFiles<'a>, Failure> {
+        let found = self.named(zones)?.map_or_else(OnceCell::new, OnceCell::from);
+        Ok(ZoneOfFiles { settings, zones, now, found })
     }
 
     /// The zone that was named.
     pub(super) fn named(&self, zones: &Zones) -> Result<Option<TimeZone>, Failure> {
         let read = |name: &String| zone_named(&zones.database, name).map_err(|why| Failure::usage(format!("`--timezone`: {why}")));
         self.timezone.as_ref().map(read).transpose()
+    }
+}
+
+/// The zone of a verb that needs no schedule.
+pub(super) struct ZoneOfFiles<'a> {
+    settings: &'a Settings,
+    zones: &'a Zones,
+    now: Timestamp,
+    found: OnceCell<TimeZone>,
+}
+
+impl ZoneOfFiles<'_> {
+    /// The zone that was named, or else that of most jobs. Where the files tell no zone it is UTC, and a warning says so, once.
+    pub(super) fn get(&self) -> &TimeZone {
+        self.found.get_or_init(|| self.read())
+    }
+
+    fn read(&self) -> TimeZone {
+        let Settings { schedules, .. } = self.settings;
+        let read = load::read_schedule(std::slice::from_ref(schedules), Some(self.settings), &self.zones.database, self.now);
+        let why = match read.value {
+            Some(schedule) if !schedule.is_empty() => return schedule.zone(),
+            Some(_) => "has no job",
+            None => "cannot be read",
+        };
+        warn(&format!("the schedule {why}, so times are in UTC; `--timezone ZONE` names another zone"));
+        TimeZone::UTC
     }
 }

@@ -43,6 +43,8 @@ pub enum EncounterEffect {
 pub struct Encounter {
     /// The other one; it may be of the same job.
     pub other: Planned,
+    /// When the other leaves the room, by the plan: at its end, or when a third one cuts it.
+    pub leaves: End,
     /// What the encounter does to the occurrence that was asked about.
     pub effect: EncounterEffect,
 }
@@ -53,11 +55,14 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     let target = JobTarget::of(&own.job);
     let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
     let last = last_cut(own, from);
-    let others = Upcoming::open_at(jobs, from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
+    let others = Upcoming::open_at(jobs.iter().copied(), from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
     let mut encounters = Vec::new();
     for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
         if let Some(effect) = effect(own, &other) {
-            encounters.push(Encounter { other, effect });
+            let cut =
+                || cut_of(&other, Upcoming::of(jobs.iter().copied(), other.start.at).take(WINDOWS_MAX)).map(|third| third.start.at);
+            let leaves = leaves(&other, if other.job.policy.conflict == Conflict::Yield { None } else { cut() });
+            encounters.push(Encounter { other, leaves, effect });
             if effect.is_cut() {
                 break;
             }
@@ -69,6 +74,14 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
 /// Returns the first of `others` that cuts `own`.
 pub(super) fn cut_of(own: &Planned, mut others: impl Iterator<Item = Planned>) -> Option<Planned> {
     others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut))
+}
+
+/// When an occurrence leaves the room that is cut then, or not at all. When one with an open end leaves it is not known.
+pub(super) fn leaves(occurrence: &Planned, cut: Option<Timestamp>) -> End {
+    match (occurrence.end, cut) {
+        (End::Planned(_) | End::Media(_) | End::Never, Some(cut)) => End::Planned(cut),
+        (end, _) => end,
+    }
 }
 
 /// The end of the time in which others in its room can cut an occurrence, or meet it: they begin before this.
@@ -114,11 +127,11 @@ fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
 
 /// Whether one of them has the room at `at`, so that `own`, which yields, is off the air.
 pub fn paused_at(encounters: &[Encounter], at: Timestamp) -> Option<&Encounter> {
-    let has_the_room = |other: &Planned| other.start.at <= at && other.end.at().map_or(other.end == End::Never, |end| at < end);
-    encounters
-        .iter()
-        .filter(|encounter| encounter.effect == EncounterEffect::Yields)
-        .find(|encounter| has_the_room(&encounter.other))
+    let has_the_room = |encounter: &&Encounter| {
+        let Encounter { other, leaves, .. } = encounter;
+        other.start.at <= at && leaves.at().map_or(*leaves == End::Never, |end| at < end)
+    };
+    encounters.iter().filter(|encounter| encounter.effect == EncounterEffect::Yields).find(has_the_room)
 }
 
 /// The occurrence of `job` before `at`, if its window is open then; an open end counts as open.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::encounters::{WINDOWS_MAX, cut_of, last_cut};
+use super::encounters::{WINDOWS_MAX, cut_of, last_cut, leaves};
 use super::precedence::{Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
@@ -65,6 +65,8 @@ pub struct Interruptions<'a> {
 struct SharedRoom<'a> {
     jobs: Vec<&'a Arc<Job>>,
     ahead: RefCell<Lookahead>,
+    /// The same for those that pause others: they start later than the ones they pause.
+    ahead_of_others: RefCell<Lookahead>,
 }
 
 impl<'a> Interruptions<'a> {
@@ -82,20 +84,19 @@ impl<'a> Interruptions<'a> {
         let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;
         let room = self.rooms.get(&JobTarget::of(&occurrence.job));
         Interrupted {
-            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, &room.jobs)).unwrap_or_default()),
-            // Who yields waits, and is never cut.
-            cut: room.filter(|_| !is_yielding).and_then(|room| cut(&occurrence, room)),
+            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room)).unwrap_or_default()),
+            cut: room.and_then(|room| cut(&occurrence, room, &room.ahead)),
             occurrence,
         }
     }
 }
 
 /// Returns the times during which others have the room, each from its start on.
-fn pauses(yielding: &Planned, jobs: &[&Arc<Job>]) -> Vec<Pause> {
+fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     let start = yielding.start.at;
     let end = yielding.end.at();
     let last = last_encounter(yielding, start);
-    let others = Upcoming::open_at(jobs.iter().copied(), start).take_while(|other| other.start.at < last);
+    let others = Upcoming::open_at(room.jobs.iter().copied(), start).take_while(|other| other.start.at < last);
     let own = Contender::planned(yielding);
     // Robots count only where both allow others, and this one yields.
     let has_the_room = |other: &Planned| {
@@ -104,7 +105,7 @@ fn pauses(yielding: &Planned, jobs: &[&Arc<Job>]) -> Vec<Pause> {
     };
     let pauses = others.filter(has_the_room).filter_map(|other| {
         let from = other.start.at.max(start);
-        let until = match other.end {
+        let until = match leaves(&other, cut(&other, room, &room.ahead_of_others).map(|cut| cut.at)) {
             End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
             End::Open => None,
             End::Never => end,
@@ -117,10 +118,13 @@ fn pauses(yielding: &Planned, jobs: &[&Arc<Job>]) -> Vec<Pause> {
     pauses
 }
 
-/// Who cuts an occurrence that does not yield. Only what starts with it or later can.
-fn cut(own: &Planned, room: &SharedRoom<'_>) -> Option<Cut> {
+/// Who cuts an occurrence. Only what starts with it or later can, and who yields waits and is never cut.
+fn cut(own: &Planned, room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>) -> Option<Cut> {
+    if own.job.policy.conflict == Conflict::Yield {
+        return None;
+    }
     let last = last_cut(own, own.start.at);
-    let mut ahead = room.ahead.borrow_mut();
+    let mut ahead = ahead.borrow_mut();
     ahead.go_to(own.start.at, &room.jobs);
     let mut index = 0;
     let others = std::iter::from_fn(|| {

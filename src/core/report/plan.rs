@@ -205,12 +205,12 @@ const NOTE_WIDTH: usize = 24;
 fn columns(clock: &WallClock, widths: [usize; COLUMNS]) -> Vec<Column> {
     let columns = [
         Column::new(clock.heading("START"), 0, Narrow::Stays),
-        Column::new("END", 2, Narrow::WholeOrNone),
+        Column::new("END", 3, Narrow::WholeOrNone),
         Column::new("JOB", 1, Narrow::Stays),
         Column::new("AFTER", 6, Narrow::WholeOrNone),
         Column::new("ROOM", 4, Narrow::CutEnd(10)),
         Column::new("DST", 5, Narrow::WholeOrNone),
-        Column::new("NOTE", 3, Narrow::CutEnd(16)),
+        Column::new("NOTE", 2, Narrow::CutEnd(16)),
         Column::new("STREAM", 7, Narrow::CutMiddle(20)),
     ];
     columns.into_iter().zip(widths).map(|(column, width)| Column { width, ..column }).collect()
@@ -228,21 +228,27 @@ pub(super) fn end(occurrence: &Planned, zone: &TimeZone) -> String {
 /// What interrupts an occurrence, and whether its media is over before its window.
 pub(super) fn note(listed: &Interrupted, zone: &TimeZone) -> String {
     let start = listed.occurrence.start.at;
-    let cut = listed.cut.iter().map(|cut| cut_words(&listed.occurrence, cut, zone));
+    let cut = cut_note(listed, zone).into_iter();
     let pauses = listed.pauses.as_deref().filter(|pauses| !pauses.is_empty()).map(|pauses| pauses_words(pauses, start, zone));
-    let over = listed.content_end().map(|at| format!("media over {}", brief_beside(at, start, zone)));
-    cut.chain(pauses).chain(over).collect::<Vec<_>>().join("; ")
+    cut.chain(pauses).chain(content_note(listed, zone)).collect::<Vec<_>>().join("; ")
 }
 
-fn cut_words(occurrence: &Planned, cut: &Cut, zone: &TimeZone) -> String {
-    let Cut { job, at } = cut;
+/// When its media is over, if that is before its window.
+pub(super) fn content_note(listed: &Interrupted, zone: &TimeZone) -> Option<String> {
+    listed.content_end().map(|at| format!("media over {}", brief_beside(at, listed.occurrence.start.at, zone)))
+}
+
+/// Who cuts it, and when.
+pub(super) fn cut_note(listed: &Interrupted, zone: &TimeZone) -> Option<String> {
+    let Interrupted { occurrence, cut, .. } = listed;
+    let Cut { job, at } = cut.as_ref()?;
     let start = occurrence.start.at;
     if *at == start {
-        return format!("not started: {job} has the room");
+        return Some(format!("not started: {job} has the room"));
     }
     let by = if *job == occurrence.job.id { "its next start".to_owned() } else { job.to_string() };
     let latest = if occurrence.end == End::Open { " at the latest" } else { "" };
-    format!("cut {} by {by}{latest}", brief_beside(*at, start, zone))
+    Some(format!("cut {} by {by}{latest}", brief_beside(*at, start, zone)))
 }
 
 fn pauses_words(pauses: &[Pause], start: Timestamp, zone: &TimeZone) -> String {

@@ -31,7 +31,8 @@ pub fn wall(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-/// The same beside another instant: the time alone, with a date and an offset only where they are not those of `known`.
+/// The same beside another instant: the time alone, with the day, the year and the offset only where they are not those
+/// of `known`.
 pub fn wall_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String {
     beside(at, known, zone, "%H:%M:%S")
 }
@@ -43,7 +44,11 @@ pub fn brief_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String 
 
 fn beside(at: Timestamp, known: Timestamp, zone: &TimeZone, time: &str) -> String {
     let [at, known] = [at, known].map(|at| at.to_zoned(zone.clone()));
-    let date = if at.date() == known.date() { "" } else { "%Y-%m-%d " };
+    let date = match (at.year() == known.year(), at.date() == known.date()) {
+        (true, true) => "",
+        (true, false) => "%m-%d ",
+        (false, _) => "%Y-%m-%d ",
+    };
     let offset = if at.offset() == known.offset() { "" } else { " %:z" };
     at.strftime(&format!("{date}{time}{offset}")).to_string()
 }
@@ -217,7 +222,9 @@ mod tests {
         assert_eq!((two.heading("START"), two.cell(summer)), ("START".to_owned(), "2026-10-24 18:00:00 +02:00".to_owned()));
         assert_eq!(wall(winter, &zone), "2026-10-25 18:00:00 +01:00");
         assert_eq!(wall_beside(winter, winter, &zone), "18:00:00");
-        assert_eq!(wall_beside(winter, summer, &zone), "2026-10-25 18:00:00 +01:00");
+        assert_eq!(wall_beside(winter, summer, &zone), "10-25 18:00:00 +01:00");
+        let new_year = "2027-01-01T17:00:00Z".parse().expect("a time");
+        assert_eq!(wall_beside(new_year, winter, &zone), "2027-01-01 18:00:00");
         assert_eq!(brief_beside(winter, winter, &zone), "18:00");
     }
 

@@ -14,7 +14,7 @@ pub use record::{Record, stands_for};
 use words::{clock, encounter_reason, moment, until};
 
 use super::history::HistoryObject;
-use super::plan::{PlanObject, note};
+use super::plan::{PlanObject, content_note, cut_note};
 use super::time::{instant, zone_name};
 use super::wrap::wrapped;
 use crate::calendar::Dst;
@@ -27,6 +27,9 @@ use crate::trtc::advice::SecretPlaces;
 
 /// Starts of a date that the text shows; the rest is counted.
 const STARTS_SHOWN: usize = 20;
+/// What stands before the occurrence before, and before the next ones.
+const LAST: &str = "last before: ";
+const NEXT: &str = "next:        ";
 /// Most encounters in the room that are listed.
 const ENCOUNTERS_MAX: usize = 10;
 
@@ -144,7 +147,9 @@ impl WhyInput<'_> {
     pub fn text(&self, width: Option<usize>) -> String {
         let mut out = String::new();
         for line in self.lines() {
-            let hang = if line.starts_with(' ') { line.len() - line.trim_start_matches(' ').len() + 4 } else { 2 };
+            let indent = line.len() - line.trim_start_matches(' ').len();
+            let is_labelled = [LAST, NEXT].iter().any(|label| line.starts_with(label.trim_end()));
+            let hang = 4 + if is_labelled { LAST.len() } else { indent };
             for line in wrapped(&line, hang, width) {
                 let _ = writeln!(out, "{line}");
             }
@@ -164,15 +169,15 @@ impl WhyInput<'_> {
             }
         }
         if let Some(previous) = &self.why.previous {
-            out.push(format!("last before: {}", self.line(previous)));
+            out.push(format!("{LAST}{}", self.line(previous)));
         }
-        let mut label = "next:        ";
+        let mut label = NEXT;
         for next in &self.why.next {
             out.push(format!("{label}{}", self.line(next)));
             label = "             ";
         }
         if self.why.next.is_empty() && self.why.job.enabled {
-            out.push("next:        none, the job will not start again".to_owned());
+            out.push(format!("{NEXT}none, the job will not start again"));
         }
         out
     }
@@ -211,7 +216,8 @@ impl WhyInput<'_> {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
-                format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at, zone), paused.unwrap_or_default())
+                let cut = cut_note(&self.interruptions.of(start.clone()), zone).map(|note| format!("; {note}")).unwrap_or_default();
+                format!("yes: `{id}` {verb} at {at}, {}{cut}{}{row}", until(start, why.at, zone), paused.unwrap_or_default())
             }
             (Question::At(_) | Question::Wall(_), None) => {
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
@@ -360,10 +366,9 @@ impl WhyInput<'_> {
         };
         let at = occurrence.start.at;
         let zone = &self.why.zone;
-        let interrupted = match note(&self.interruptions.of(occurrence.clone()), zone) {
-            note if note.is_empty() => note,
-            note => format!("; {note}"),
-        };
+        let listed = self.interruptions.of(occurrence.clone());
+        let notes = cut_note(&listed, zone).into_iter().chain(content_note(&listed, zone));
+        let interrupted: String = notes.map(|note| format!("; {note}")).collect();
         format!("{}, {}{interrupted}{dst}{row}", moment(at, zone), until(occurrence, at, zone))
     }
 }

@@ -11,14 +11,13 @@ use crate::plan::{End, Planned};
 
 /// What another occurrence in the room does to one.
 pub(super) fn encounter_reason(own: &Planned, encounter: &Encounter, zone: &TimeZone) -> Reason {
-    let Encounter { other, effect } = encounter;
+    let Encounter { other, leaves, effect } = encounter;
     let from = other.start.at.max(own.start.at);
     let (id, at) = (&other.job.id, moment(from, zone));
     let theirs = format!("the window from {}, {}", moment(other.start.at, zone), until(other, other.start.at, zone));
     let text = match effect {
         EncounterEffect::Yields => {
-            let back =
-                other.end.at().map_or_else(|| "until that one is over".to_owned(), |end| format!("to {}", moment(end, zone)));
+            let back = leaves.at().map_or_else(|| "until that one is over".to_owned(), |end| format!("to {}", moment(end, zone)));
             format!("`conflict: yield`: paused from {at} {back}, while `{id}` has the room")
         }
         EncounterEffect::IsYieldedTo => format!("`{id}` yields: it leaves the room while this one plays ({theirs})"),
