@@ -84,7 +84,7 @@ fn history_prints_what_happened_newest_first_without_secrets_and_without_a_sched
     let (code, stdout, stderr) = run(&path, &["history"]);
     assert_eq!((code, stderr.as_str()), (Some(0), NO_ZONE));
     let lines: Vec<Vec<&str>> = stdout.lines().map(|line| line.split_whitespace().skip(2).take(3).collect()).collect();
-    assert!(stdout.starts_with(" START (+00:00)      JOB"), "{stdout}");
+    assert!(stdout.starts_with(" START (+00:00)       JOB"), "{stdout}");
     let expected = [
         ["JOB", "ROOM", "RESULT"],
         ["film", "main/lobby", "on"],

@@ -9,7 +9,7 @@ use super::conflicts::{AHEAD, have_one_robot};
 use super::precedence::{ConflictKind, Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
-use crate::schedule::{Conflict, Schedule};
+use crate::schedule::{Conflict, Job, Schedule};
 
 /// Most windows on its target that one occurrence is compared with.
 pub(super) const WINDOWS_MAX: usize = 1_000;
@@ -27,7 +27,7 @@ pub enum EncounterEffect {
     Takes,
     /// The other takes the room, and it is cut.
     IsCut,
-    /// Its end is open. The other takes the room, and it is cut if its media is not over by then.
+    /// Its end is open. The other, of another job, takes the room, and it is cut if its media is not over by then.
     IsCutIfOnAir,
     /// The schedule does not say who has the room, which is an error. If they meet anyway, one has it.
     Clashes {
@@ -59,9 +59,9 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     let mut encounters = Vec::new();
     for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
         if let Some(effect) = effect(own, &other) {
-            let cut =
-                || cut_of(&other, Upcoming::of(jobs.iter().copied(), other.start.at).take(WINDOWS_MAX)).map(|third| third.start.at);
-            let leaves = leaves(&other, if other.job.policy.conflict == Conflict::Yield { None } else { cut() });
+            // Only the time in which it pauses another is asked for.
+            let cut = if effect == EncounterEffect::Yields { cut_in(&jobs, &other) } else { None };
+            let leaves = leaves(&other, cut.map(|third| third.start.at));
             encounters.push(Encounter { other, leaves, effect });
             if effect.is_cut() {
                 break;
@@ -74,6 +74,13 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
 /// Returns the first of `others` that cuts `own`.
 pub(super) fn cut_of(own: &Planned, mut others: impl Iterator<Item = Planned>) -> Option<Planned> {
     others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut))
+}
+
+/// Returns who of these jobs cuts `own`. Who yields waits, and is never cut.
+fn cut_in(jobs: &[&Arc<Job>], own: &Planned) -> Option<Planned> {
+    let (from, last) = (own.start.at, last_cut(own, own.start.at));
+    let others = Upcoming::of(jobs.iter().copied(), from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
+    if own.job.policy.conflict == Conflict::Yield { None } else { cut_of(own, others) }
 }
 
 /// When an occurrence leaves the room that is cut then, or not at all. When one with an open end leaves it is not known.
@@ -109,8 +116,8 @@ fn effect(own: &Planned, other: &Planned) -> Option<EncounterEffect> {
     let (ours, theirs) = (Contender::planned(own), Contender::planned(other));
     let contest = || contest(&ours, &theirs, || have_one_robot(own, other));
     if !ours.overlaps(&theirs) {
-        // A file is over before its job starts again, as far as anybody knows; a live source is not.
-        let may_play = own.end == End::Open && own.start.at < other.start.at && (own.job.live || !is_of_own_job);
+        // A show is over before its own job starts again, as far as anybody knows.
+        let may_play = own.end == End::Open && own.start.at < other.start.at && !is_of_own_job;
         let is_cut = may_play && matches!(contest().holder, RoomHolder::Other { displaces: Displacement::Preempted });
         return is_cut.then_some(EncounterEffect::IsCutIfOnAir);
     }
@@ -135,7 +142,7 @@ pub fn paused_at(encounters: &[Encounter], at: Timestamp) -> Option<&Encounter> 
 }
 
 /// The occurrence of `job` before `at`, if its window is open then; an open end counts as open.
-pub(super) fn open_before(job: &Arc<crate::schedule::Job>, at: Timestamp) -> Option<Planned> {
+pub(super) fn open_before(job: &Arc<Job>, at: Timestamp) -> Option<Planned> {
     let before = super::planned(job, job.when.latest_before(at)?);
     before.end.at().is_none_or(|end| at < end).then_some(before)
 }

@@ -120,7 +120,8 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
 
 /// Who cuts an occurrence. Only what starts with it or later can, and who yields waits and is never cut.
 fn cut(own: &Planned, room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>) -> Option<Cut> {
-    if own.job.policy.conflict == Conflict::Yield {
+    let may_cut_open = |other: &&Arc<Job>| other.id != own.job.id && other.policy.conflict != Conflict::Yield;
+    if own.job.policy.conflict == Conflict::Yield || (own.end == End::Open && !room.jobs.iter().any(may_cut_open)) {
         return None;
     }
     let last = last_cut(own, own.start.at);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::table::{Column, Narrow, Table};
-use super::time::{WallClock, brief_beside, instant, local, wall, wall_beside, zone_name};
+use super::time::{WallClock, brief_beside, instant, local, wall, zone_name};
 use crate::plan::interruptions::{Cut, Interrupted, Pause};
 use crate::plan::{End, Planned};
 use crate::schedule::Job;
@@ -172,7 +172,7 @@ impl PlanTable {
         let after = widest(&|job| job.after.as_ref().map_or(0, |after| after.as_str().len()));
         let id = widest(&|job| job.id.as_str().len());
         let target = widest(&|job| target(job).width());
-        let widths = [clock.width(), "20:00:00".len(), id, after, target, "repeat".len(), NOTE_WIDTH, 0];
+        let widths = [clock.width(), "00:01:30".len(), id, after, target, "repeat".len(), NOTE_WIDTH, 0];
         PlanTable { columns: columns(&clock, widths), clock, reveal, has_header: true }
     }
 
@@ -211,7 +211,7 @@ fn columns(clock: &WallClock, widths: [usize; COLUMNS]) -> Vec<Column> {
         Column::new("ROOM", 4, Narrow::CutEnd(10)),
         Column::new("DST", 5, Narrow::WholeOrNone),
         Column::new("NOTE", 2, Narrow::CutEnd(16)),
-        Column::new("STREAM", 7, Narrow::CutMiddle(20)),
+        Column::new("STREAM", 7, Narrow::CutMiddle(32)),
     ];
     columns.into_iter().zip(widths).map(|(column, width)| Column { width, ..column }).collect()
 }
@@ -219,7 +219,7 @@ fn columns(clock: &WallClock, widths: [usize; COLUMNS]) -> Vec<Column> {
 /// The end on the wall clock of a zone, beside the start, or the word that stands for it.
 pub(super) fn end(occurrence: &Planned, zone: &TimeZone) -> String {
     match occurrence.end {
-        End::Planned(at) | End::Media(at) => wall_beside(at, occurrence.start.at, zone),
+        End::Planned(at) | End::Media(at) => brief_beside(at, occurrence.start.at, zone),
         End::Open => "open".to_owned(),
         End::Never => "never".to_owned(),
     }

@@ -56,8 +56,8 @@ pub struct Table {
 
 impl Table {
     /// Its lines, one for each row, without the columns in which no row has anything. Without a width nothing is cut: for what is not a
-    /// terminal. With one they are at most that wide, unless what stays whole is wider: cells are cut with an ellipsis, the least important
-    /// columns are left out until the others have their least, and the most important ones have what is left.
+    /// terminal. With one they are at most that wide, unless what stays whole is wider: cells are cut with an ellipsis, and a column is left
+    /// out where the more important ones leave less than its least. What is left goes to the most important ones.
     pub fn lines(&self, width: Option<usize>) -> Vec<String> {
         let natural = self.natural_widths();
         let widths = match width {
@@ -90,14 +90,16 @@ impl Table {
         };
         let mut shown: Vec<usize> = (0..natural.len()).filter(|index| natural[*index] > 0).collect();
         shown.sort_by_key(|index| self.columns[*index].rank);
-        let need = |shown: &[usize]| shown.iter().map(|index| least(*index) + GAP).sum::<usize>();
+        let need = |index: usize| least(index) + GAP;
+        let stays = |index: &usize| self.columns[*index].narrow == Narrow::Stays;
         // A line has a space before its first cell, and none after its last.
-        let room = width.saturating_add(1);
-        while need(&shown) > room {
-            let Some(last) = shown.iter().rposition(|index| self.columns[*index].narrow != Narrow::Stays) else { break };
-            shown.remove(last);
-        }
-        let mut left = room.saturating_sub(need(&shown));
+        let mut left =
+            width.saturating_add(1).saturating_sub(shown.iter().filter(|index| stays(index)).map(|index| need(*index)).sum());
+        shown.retain(|index| {
+            let fits = stays(index) || need(*index) <= left;
+            left -= if fits && !stays(index) { need(*index) } else { 0 };
+            fits
+        });
         let mut widths = vec![0; natural.len()];
         for index in shown {
             let more = left.min(natural[index] - least(index));
@@ -212,7 +214,7 @@ mod tests {
                 " 2026-11-28 19:00:00  晚会           on air               https\u{2026}目节目.mp4",
             ]
         );
-        assert_eq!(shows().lines(Some(60))[1], " 2026-11-28 18:00:00  evening-promo  failed (InternalError)");
+        assert_eq!(shows().lines(Some(60))[1], " 2026-11-28 18:00:00  evening-promo  failed (Internal\u{2026}  3 ms");
         assert_eq!(shows().lines(Some(50))[1], " 2026-11-28 18:00:00  evening-promo  failed (Inte\u{2026}");
     }
 

@@ -306,7 +306,8 @@ impl WhyInput<'_> {
     fn other_zone(&self) -> Option<Reason> {
         let zone = &self.why.job.when.zone;
         let at = moment(self.why.at, zone);
-        let text = format!("`timezone: {}`: its rules are read there, where the clock shows {at}", zone_name(zone));
+        let what = if matches!(self.why.asked, Question::Date(_)) { "this date begins at" } else { "the clock shows" };
+        let text = format!("`timezone: {}`: its rules are read there, where {what} {at}", zone_name(zone));
         (*zone != self.why.zone).then(|| Reason::new("timezone", Says::Note, text))
     }
 

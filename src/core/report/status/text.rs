@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::history::{error_message, result, short, task_fault_words};
-use super::super::plan::{note, place};
+use super::super::plan::{end, note, place};
 use super::super::table::{Column, Narrow, Table};
 use super::super::time::{WallClock, wall, wall_beside};
 use super::super::wrap::wrapped;
@@ -82,10 +82,10 @@ fn count(number: usize, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
-/// Adds a line; its further lines, where it is broken, are indented by four more.
+/// Adds a line; its further lines, where it is broken, are indented by six more.
 fn add(out: &mut String, text: &str, width: Option<usize>) {
     let indent = text.len() - text.trim_start_matches(' ').len();
-    for line in wrapped(text.trim_end(), indent + 4, width) {
+    for line in wrapped(text.trim_end(), indent + 6, width) {
         let _ = writeln!(out, "{line}");
     }
 }
@@ -180,15 +180,15 @@ fn coming(next: &[Interrupted], input: &StatusInput, width: Option<usize>) -> Ve
         let job = &occurrence.job;
         let start = occurrence.start.at;
         let wait = format!("in {}", span(start.duration_since(input.now)));
-        let end = match occurrence.end {
-            plan::End::Planned(at) | plan::End::Media(at) => format!("until {}", wall_beside(at, start, &input.zone)),
+        let until = match occurrence.end {
+            plan::End::Planned(_) | plan::End::Media(_) => format!("until {}", end(occurrence, &input.zone)),
             plan::End::Open => "until its media ends".to_owned(),
             plan::End::Never => "without an end".to_owned(),
         };
         let interrupted = note(listed, &input.zone);
-        let end = if interrupted.is_empty() { end } else { format!("{end}, {interrupted}") };
+        let until = if interrupted.is_empty() { until } else { format!("{until}, {interrupted}") };
         let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
-        [times.cell(start), wait, job.id.to_string(), room, end, job.note.as_deref().unwrap_or_default().replace('\n', " ")]
+        [times.cell(start), wait, job.id.to_string(), room, until, job.note.as_deref().unwrap_or_default().replace('\n', " ")]
     });
     columns(narrow, rows, width)
 }
