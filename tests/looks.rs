@@ -61,7 +61,7 @@ fn rows() -> Vec<Occurrence> {
     let at = |time: &str| instant(&format!("2025-11-27T{time}:00+08:00"));
     let of = |occurrence: Occurrence, app: &str, room: Room| {
         let mut occurrence = occurrence;
-        occurrence.playout.destination.app = app.to_owned();
+        app.clone_into(&mut occurrence.playout.destination.app);
         occurrence.playout.room = room;
         occurrence
     };
@@ -209,6 +209,41 @@ fn an_id_is_whole_on_the_narrowest_terminal() {
             assert!(text.lines().any(|line| line.contains(&format!(" 2025-11-27 21:00:00  {LONG_ID}"))), "{width}: {text}");
         }
     }
+}
+
+#[test]
+fn a_bare_date_and_a_shown_time_are_of_one_zone_in_every_verb() {
+    let folder = folder();
+    let day = ["--from", "2025-11-27", "--to", "2025-11-28"];
+    fs::create_dir(folder.path().join("edited")).expect("writable");
+    fs::write(folder.path().join("edited/test.yaml"), SCHEDULE.replace("22:30", "22:45")).expect("writable");
+    for (verb, of_most_jobs, of_new_york) in [
+        (&["plan"][..], " 2025-11-27 22:30:00  23:30", " 2025-11-27 09:30:00  10:30"),
+        (&["plan", "--against", "edited"], "~ 2025-11-27 22:30:00 +08:00  23:30", "~ 2025-11-27 09:30:00 -05:00  10:30"),
+        (&["plan", "--forecast"], "", ""),
+        (&["history", "--since", "2025-11-27 22:30"], " 2025-11-27 22:30:00  wan-hui", ""),
+        (&["history", "--since", "2025-11-27 09:30"], " 2025-11-27 22:30:00  wan-hui", " 2025-11-27 09:30:00  wan-hui"),
+        (&["why", "wan-hui", "--at", "2025-11-27 22:30"], "yes: `wan-hui` was to start at Thu 2025-11-27 22:30 +08:00", "no: "),
+        (&["why", "wan-hui", "--at", "2025-11-27 09:30"], "no: ", "yes: `wan-hui` was to start at Thu 2025-11-27 09:30 -05:00"),
+        (&["why", "wan-hui", "--at", "2025-11-27"], "yes: `wan-hui` starts once on Thu 2025-11-27, in `Asia/Shanghai`", "yes: "),
+        (&["status"], "on air (+08:00):\n  filler  main/lobby  since ", "on air (-05:00):\n  filler  main/lobby  since "),
+    ] {
+        let range = if verb[0] == "plan" { &day[..] } else { &[] };
+        for (zone, expected) in [(&[][..], of_most_jobs), (&["--timezone", "America/New_York"], of_new_york)] {
+            let arguments = [verb, range, zone].concat();
+            let text = any_exit(&folder, &arguments);
+            assert!(text.contains(expected), "{arguments:?}: {text}");
+        }
+    }
+}
+
+/// What the program prints, however it ends: without a daemon `status` ends with 69. The zone of the host is another.
+fn any_exit(folder: &TempDir, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.env_clear().env("TZ", "America/New_York").current_dir(folder.path());
+    let output =
+        command.args(["--config", "ingestd.yaml"]).args(arguments).stdin(Stdio::null()).output().expect("the program starts");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]

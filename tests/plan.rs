@@ -80,6 +80,23 @@ fn occurrences_come_by_start_and_then_by_job() {
 }
 
 #[test]
+fn the_zone_of_a_schedule_is_that_of_most_jobs() {
+    let of = |zones: &[&str]| {
+        let job = |(index, zone): (usize, &&str)| (format!("j{index}"), format!("at: \"18:00\", for: 1h, timezone: {zone}"));
+        let jobs: Vec<_> = zones.iter().enumerate().map(job).collect();
+        let jobs: Vec<_> = jobs.iter().map(|(id, fields)| (id.as_str(), fields.as_str())).collect();
+        schedule(&jobs).zone().iana_name().map(str::to_owned)
+    };
+    let [berlin, shanghai, utc] = ["Europe/Berlin", "Asia/Shanghai", "UTC"];
+    assert_eq!(of(&[berlin, shanghai, shanghai]).as_deref(), Some(shanghai));
+    assert_eq!(of(&[shanghai, berlin, utc, berlin]).as_deref(), Some(berlin));
+    // As many of each: that of the first job by id, so that it does not depend on chance.
+    assert_eq!(of(&[shanghai, berlin]).as_deref(), Some(shanghai));
+    assert_eq!(of(&[berlin, shanghai]).as_deref(), Some(berlin));
+    assert_eq!(Schedule::default().zone(), jiff::tz::TimeZone::UTC);
+}
+
+#[test]
 fn what_is_over_comes_to_an_end() {
     let once = schedule(&[("once", r#"once: ["2026-06-01 09:30", "2026-06-02 09:30"], for: 1m"#)]);
     let mut upcoming = from(&once, "2026-06-02T00:00Z");

@@ -108,7 +108,7 @@ fn who_takes_the_room_while_it_is_on_air_cuts_it() {
         cut("once: 2026-12-01 18:00, to: never", &[("other", "once: 2027-02-01 10:00, for: 1h, conflict: preempt")]),
         "other 01 10:00"
     );
-    assert_eq!(cut(r#"at: "18:00", for: 30h, conflict: preempt"#, &[]), "own 22 18:00", "its own next start");
+    assert_eq!(cut(r#"at: "18:00", for: 30h, conflict: preempt"#, &[]), "own 23 18:00", "its own next start");
     let both = "once: 2026-12-01 18:00, for: 2h, conflict: allow";
     assert_eq!(cut(both, &[("other", r#"at: "19:00", for: 1h, conflict: allow"#)]), "");
 }
@@ -126,7 +126,7 @@ fn an_open_end_is_cut_by_the_next_show_of_another_job() {
 fn what_is_asked_for_in_any_order_has_the_same_answer() {
     let show = ("show", r#"at: ["06:00", "18:00"], for: 3h"#);
     let filler = ("filler", r#"at: "04:00", to: "04:00", conflict: yield"#);
-    let news = ("news", r#"every: 7h, from: 2026-01-01, for: 10m, conflict: preempt"#);
+    let news = ("news", "every: 7h, from: 2026-01-01, for: 10m, conflict: preempt");
     let schedule = jobs("UTC", &[show, filler, news]);
     let all: Vec<_> = Upcoming::new(&schedule, instant(NOW)).take(60).collect();
     let shared = Interruptions::new(&schedule);

@@ -120,7 +120,7 @@ fn the_verb_prints_a_diff() {
 - 2026-03-02 09:00:00 +08:00  10:00     old    main/old
 + 2026-03-02 12:00:00 +08:00  13:00     fresh  main/fresh
 ~ 2026-03-02 18:00:00 +08:00  20:00     film   end -> 21:00, room -> main/foyer, stream -> https://cdn.example.com/b.mp4
-~ 2026-03-02 18:00:00 +08:00  18:30     news   start -> 18:15:00
+~ 2026-03-02 18:00:00 +08:00  18:30     news   start -> 18:15
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'), "{}", text(&table.stderr));
     let stderr = text(&table.stderr);

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::plan::{PlanObject, end, place};
-use super::time::{instant, wall, wall_beside};
+use super::time::{brief_beside, instant, wall};
 use crate::occurrence::{Kind, Occurrence, State};
 use crate::plan::changes::{ChangeKind, PlanChange};
 use crate::plan::interruptions::Interruptions;
@@ -51,7 +51,7 @@ pub fn line(change: &PlanChange, width: usize, zone: &TimeZone, reveal: bool) ->
         (ChangeKind::Changed | ChangeKind::Moved, None) => ('~', String::new()),
         (ChangeKind::Changed, Some((before, after))) => ('~', fields(change, before, after, zone, reveal)),
         (ChangeKind::Moved, Some((before, after))) => {
-            let moved = format!("start -> {}", wall_beside(after.start.at, before.start.at, zone));
+            let moved = format!("start -> {}", brief_beside(after.start.at, before.start.at, zone));
             let others = fields(change, before, after, zone, reveal);
             ('~', if others.is_empty() { moved } else { format!("{moved}, {others}") })
         }

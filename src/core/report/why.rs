@@ -368,9 +368,9 @@ impl WhyInput<'_> {
         let at = occurrence.start.at;
         let zone = &self.why.zone;
         let listed = self.interruptions.of(occurrence.clone());
-        let notes = cut_note(&listed, zone).into_iter().chain(content_note(&listed, zone));
-        let interrupted: String = notes.map(|note| format!("; {note}")).collect();
-        format!("{}, {}{interrupted}{dst}{row}", moment(at, zone), until(occurrence, at, zone))
+        let notes = [cut_note(&listed, zone), content_note(&listed, zone)];
+        let window: Vec<String> = std::iter::once(until(occurrence, at, zone)).chain(notes.into_iter().flatten()).collect();
+        format!("{}, {}{dst}{row}", moment(at, zone), window.join("; "))
     }
 }
 

@@ -66,7 +66,8 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
         section(&mut out, &title("trouble in the last 24 hours"), &trouble(ledger, input), width);
     }
     let (version, source) = (&input.zone_version, &input.zone_source);
-    let _ = writeln!(out, "\ningestd {}, zone data {version} ({source})", env!("CARGO_PKG_VERSION"));
+    out.push('\n');
+    add(&mut out, &format!("ingestd {}, zone data {version} ({source})", env!("CARGO_PKG_VERSION")), width);
     out
 }
 
@@ -92,7 +93,8 @@ fn add(out: &mut String, text: &str, width: Option<usize>) {
 
 fn section(out: &mut String, title: &str, lines: &[String], width: Option<usize>) {
     let nothing = if lines.is_empty() { " nothing" } else { "" };
-    let _ = writeln!(out, "\n{title}:{nothing}");
+    out.push('\n');
+    add(out, &format!("{title}:{nothing}"), width);
     for line in lines {
         add(out, &format!("  {line}"), width);
     }
