@@ -6,6 +6,7 @@ pub mod conflicts;
 pub mod encounters;
 pub mod forecast;
 pub mod interruptions;
+mod lookahead;
 pub mod precedence;
 mod target;
 pub mod why;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::conflicts::{AHEAD, have_one_robot};
+use super::lookahead::Lookahead;
 use super::precedence::{ConflictKind, Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
 use crate::schedule::{Conflict, Job, Schedule};
 
 /// Most windows on its target that one occurrence is compared with.
-pub(super) const WINDOWS_MAX: usize = 1_000;
+const WINDOWS_MAX: usize = 1_000;
 
 /// What an encounter does to an occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +57,11 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
     let last = last_cut(own, from);
     let others = Upcoming::open_at(jobs.iter().copied(), from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
-    let mut encounters = Vec::new();
+    let (mut ahead, mut encounters) = (Lookahead::default(), Vec::new());
     for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
         if let Some(effect) = effect(own, &other) {
             // Only the time in which it pauses another is asked for.
-            let cut = if effect == EncounterEffect::Yields { cut_in(&jobs, &other) } else { None };
+            let cut = if effect == EncounterEffect::Yields { cut(&other, &jobs, &mut ahead) } else { None };
             let leaves = leaves(&other, cut.map(|third| third.start.at));
             encounters.push(Encounter { other, leaves, effect });
             if effect.is_cut() {
@@ -71,16 +72,16 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     encounters
 }
 
-/// Returns the first of `others` that cuts `own`.
-pub(super) fn cut_of(own: &Planned, mut others: impl Iterator<Item = Planned>) -> Option<Planned> {
+/// Returns who of these jobs, which are those of its room, cuts `own`. Only what starts with it or later can, and who yields waits and is
+/// never cut.
+pub(super) fn cut(own: &Planned, jobs: &[&Arc<Job>], ahead: &mut Lookahead) -> Option<Planned> {
+    let may_cut_open = |other: &&Arc<Job>| other.id != own.job.id && other.policy.conflict != Conflict::Yield;
+    if own.job.policy.conflict == Conflict::Yield || (own.end == End::Open && !jobs.iter().any(may_cut_open)) {
+        return None;
+    }
+    let last = last_cut(own, own.start.at);
+    let mut others = ahead.starts(own.start.at, jobs).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
     others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut))
-}
-
-/// Returns who of these jobs cuts `own`. Who yields waits, and is never cut.
-fn cut_in(jobs: &[&Arc<Job>], own: &Planned) -> Option<Planned> {
-    let (from, last) = (own.start.at, last_cut(own, own.start.at));
-    let others = Upcoming::of(jobs.iter().copied(), from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
-    if own.job.policy.conflict == Conflict::Yield { None } else { cut_of(own, others) }
 }
 
 /// When an occurrence leaves the room that is cut then, or not at all. When one with an open end leaves it is not known.
@@ -92,7 +93,7 @@ pub(super) fn leaves(occurrence: &Planned, cut: Option<Timestamp>) -> End {
 }
 
 /// The end of the time in which others in its room can cut an occurrence, or meet it: they begin before this.
-pub(super) fn last_cut(own: &Planned, from: Timestamp) -> Timestamp {
+fn last_cut(own: &Planned, from: Timestamp) -> Timestamp {
     match own.end {
         // It yields only at its start, because how long it plays is not known. But whoever takes the room takes it.
         End::Open if own.job.policy.conflict != Conflict::Yield => from.saturating_add(AHEAD).unwrap_or(Timestamp::MAX),

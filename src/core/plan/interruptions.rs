@@ -2,12 +2,13 @@
 //! Does not decide who has the room (`precedence.rs`), and does not know what really ran.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::encounters::{WINDOWS_MAX, cut_of, last_cut, leaves};
+use super::encounters::{cut, leaves};
+use super::lookahead::Lookahead;
 use super::precedence::{Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
 use super::{End, Planned, Upcoming, last_encounter};
@@ -85,7 +86,7 @@ impl<'a> Interruptions<'a> {
         let room = self.rooms.get(&JobTarget::of(&occurrence.job));
         Interrupted {
             pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room)).unwrap_or_default()),
-            cut: room.and_then(|room| cut(&occurrence, room, &room.ahead)),
+            cut: room.and_then(|room| cut_in(room, &room.ahead, &occurrence)),
             occurrence,
         }
     }
@@ -105,7 +106,7 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     };
     let pauses = others.filter(has_the_room).filter_map(|other| {
         let from = other.start.at.max(start);
-        let until = match leaves(&other, cut(&other, room, &room.ahead_of_others).map(|cut| cut.at)) {
+        let until = match leaves(&other, cut_in(room, &room.ahead_of_others, &other).map(|cut| cut.at)) {
             End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
             End::Open => None,
             End::Never => end,
@@ -118,51 +119,7 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     pauses
 }
 
-/// Who cuts an occurrence. Only what starts with it or later can, and who yields waits and is never cut.
-fn cut(own: &Planned, room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>) -> Option<Cut> {
-    let may_cut_open = |other: &&Arc<Job>| other.id != own.job.id && other.policy.conflict != Conflict::Yield;
-    if own.job.policy.conflict == Conflict::Yield || (own.end == End::Open && !room.jobs.iter().any(may_cut_open)) {
-        return None;
-    }
-    let last = last_cut(own, own.start.at);
-    let mut ahead = ahead.borrow_mut();
-    ahead.go_to(own.start.at, &room.jobs);
-    let mut index = 0;
-    let others = std::iter::from_fn(|| {
-        let other = ahead.get(index)?;
-        index += 1;
-        Some(other.clone())
-    });
-    let cut = cut_of(own, others.take_while(|other| other.start.at < last).take(WINDOWS_MAX))?;
-    Some(Cut { job: cut.job.id.clone(), at: cut.start.at })
-}
-
-/// The starts in a room from an instant on, as far as somebody looked. What a plan asks in the order of its starts is searched once.
-#[derive(Default)]
-struct Lookahead {
-    from: Timestamp,
-    known: VecDeque<Planned>,
-    upcoming: Option<Upcoming>,
-}
-
-impl Lookahead {
-    /// Goes to an instant: the first is then one that starts there or later.
-    fn go_to(&mut self, at: Timestamp, jobs: &[&Arc<Job>]) {
-        while self.known.front().is_some_and(|first| first.start.at < at) {
-            self.known.pop_front();
-        }
-        let is_behind = self.upcoming.as_ref().is_some_and(|upcoming| upcoming.peek().is_some_and(|next| next < at));
-        if self.upcoming.is_none() || at < self.from || is_behind {
-            self.known.clear();
-            self.upcoming = Some(Upcoming::of(jobs.iter().copied(), at));
-        }
-        self.from = at;
-    }
-
-    fn get(&mut self, index: usize) -> Option<&Planned> {
-        if index == self.known.len() {
-            self.known.extend(self.upcoming.as_mut()?.next());
-        }
-        self.known.get(index)
-    }
+fn cut_in(room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>, own: &Planned) -> Option<Cut> {
+    let by = cut(own, &room.jobs, &mut ahead.borrow_mut())?;
+    Some(Cut { job: by.job.id.clone(), at: by.start.at })
 }
