@@ -31,6 +31,7 @@ mod status;
 mod stop;
 mod table;
 mod why;
+mod zone;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -28,7 +28,6 @@ use axum::routing::get;
 use hyper::body::Body as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -95,8 +94,6 @@ pub struct AppState {
 
 struct PageState {
     app_state: AppState,
-    /// The zone of local times in parameters: this host's.
-    zone: TimeZone,
     reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
 }
@@ -105,9 +102,8 @@ struct PageState {
 pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
-    let zone = app_state.zones.local();
     let places = || Arc::new(Semaphore::new(READS_MAX));
-    let shared = Arc::new(PageState { app_state, zone, reads: places(), ledger_reads: places() });
+    let shared = Arc::new(PageState { app_state, reads: places(), ledger_reads: places() });
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(status))

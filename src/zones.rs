@@ -43,13 +43,6 @@ impl Zones {
         Zones::newer_of(&system_folder(std::env::var_os("TZDIR")))
     }
 
-    /// The zone of this host, for times that people type; UTC when the host does not say.
-    pub fn local(&self) -> TimeZone {
-        let system = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        let ours = system.iana_name().and_then(|name| self.database.get(name).ok());
-        ours.unwrap_or(system)
-    }
-
     /// A time that is past for certain: the data this program carries was released after it. Stands in for a build date, which
     /// would make no two builds alike.
     pub fn past(&self) -> Timestamp {

@@ -156,9 +156,9 @@ fn the_program_shows_what_follows_what() {
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     let table = "
- START                       END       JOB     AFTER  ROOM         DST     STREAM
- 2030-01-01 18:00:00 +08:00  19:30:00  first          main/cinema          https://cdn.example.com/f.mp4
- 2030-01-01 19:30:00 +08:00  21:00:00  second  first  main/cinema          https://cdn.example.com/f.mp4
+ START (+08:00)       END    JOB     AFTER  ROOM         STREAM
+ 2030-01-01 18:00:00  19:30  first          main/cinema  https://cdn.example.com/f.mp4
+ 2030-01-01 19:30:00  21:00  second  first  main/cinema  https://cdn.example.com/f.mp4
 ";
     assert_eq!(plan("table"), table.trim_start_matches('\n'));
     let json = plan("json");
@@ -166,5 +166,5 @@ fn the_program_shows_what_follows_what() {
         json.lines().map(|row| serde_json::from_str::<serde_json::Value>(row).expect("an object")["after"].take()).collect();
     assert_eq!(after, [serde_json::Value::Null, "first".into()]);
     let csv = plan("csv");
-    assert!(csv.lines().nth(2).is_some_and(|row| row.ends_with(",ap-singapore,,,first")), "{csv}");
+    assert!(csv.lines().nth(2).is_some_and(|row| row.ends_with(",ap-singapore,,,,,,first")), "{csv}");
 }

@@ -80,6 +80,23 @@ fn occurrences_come_by_start_and_then_by_job() {
 }
 
 #[test]
+fn the_zone_of_a_schedule_is_that_of_most_jobs() {
+    let of = |zones: &[&str]| {
+        let job = |(index, zone): (usize, &&str)| (format!("j{index}"), format!("at: \"18:00\", for: 1h, timezone: {zone}"));
+        let jobs: Vec<_> = zones.iter().enumerate().map(job).collect();
+        let jobs: Vec<_> = jobs.iter().map(|(id, fields)| (id.as_str(), fields.as_str())).collect();
+        schedule(&jobs).zone().iana_name().map(str::to_owned)
+    };
+    let [berlin, shanghai, utc] = ["Europe/Berlin", "Asia/Shanghai", "UTC"];
+    assert_eq!(of(&[berlin, shanghai, shanghai]).as_deref(), Some(shanghai));
+    assert_eq!(of(&[shanghai, berlin, utc, berlin]).as_deref(), Some(berlin));
+    // As many of each: that of the first job by id, so that it does not depend on chance.
+    assert_eq!(of(&[shanghai, berlin]).as_deref(), Some(shanghai));
+    assert_eq!(of(&[berlin, shanghai]).as_deref(), Some(berlin));
+    assert_eq!(Schedule::default().zone(), jiff::tz::TimeZone::UTC);
+}
+
+#[test]
 fn what_is_over_comes_to_an_end() {
     let once = schedule(&[("once", r#"once: ["2026-06-01 09:30", "2026-06-02 09:30"], for: 1m"#)]);
     let mut upcoming = from(&once, "2026-06-02T00:00Z");
@@ -132,18 +149,22 @@ fn jobs() -> tempfile::TempDir {
 fn json_is_the_object_of_the_contract() {
     let folder = jobs();
     let output = plan(&folder, &["--from", "2026-03-08", "--to", "2026-03-09", "--format", "json"]);
+    // A bare date is one of the zone of most jobs.
     let expected = concat!(
-        r#"{"job":"number","start":"2026-03-07T16:00:00.000Z","end":"2026-03-07T16:01:30.000Z","local_start":"2026-03-08T00:00:00+08:00","#,
-        r#""timezone":"Asia/Shanghai","app":"main","sdk_app_id":1400000001,"room":"42","room_type":"integer","robot":"number","#,
-        r#""stream":"https://cdn.example.com/a.mp4","region":"ap-singapore","dst":null,"pauses":null,"after":null}"#,
-        "\n",
         r#"{"job":"night","start":"2026-03-08T07:00:00.000Z","end":null,"local_start":"2026-03-08T03:00:00-04:00","#,
         r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"night","room_type":"string","robot":"night","#,
-        r#""stream":"rtmp://live.example.com/app/","region":"ap-singapore","dst":"gap","pauses":null,"after":null}"#,
+        r#""stream":"rtmp://live.example.com/app/","region":"ap-singapore","dst":"gap","#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
         "\n",
         r#"{"job":"morning","start":"2026-03-08T13:00:00.000Z","end":"2026-03-08T14:30:00.000Z","local_start":"2026-03-08T09:00:00-04:00","#,
         r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"morning","room_type":"string","#,
-        r#""robot":"morning-20260308T130000Z","stream":"https://cdn.example.com/p.mp4","region":"ap-singapore","dst":null,"pauses":null,"after":null}"#,
+        r#""robot":"morning-20260308T130000Z","stream":"https://cdn.example.com/p.mp4","region":"ap-singapore","dst":null,"#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
+        "\n",
+        r#"{"job":"number","start":"2026-03-08T16:00:00.000Z","end":"2026-03-08T16:01:30.000Z","local_start":"2026-03-09T00:00:00+08:00","#,
+        r#""timezone":"Asia/Shanghai","app":"main","sdk_app_id":1400000001,"room":"42","room_type":"integer","robot":"number","#,
+        r#""stream":"https://cdn.example.com/a.mp4","region":"ap-singapore","dst":null,"#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
         "\n",
     );
     assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
@@ -155,20 +176,21 @@ fn csv_and_the_table_say_the_same() {
     let folder = jobs();
     let range = ["--from", "2026-03-08", "--count", "3", "--format"];
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
-    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,after\n\
-        number,2026-03-07T16:00:00.000Z,2026-03-07T16:01:30.000Z,2026-03-08T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
-        number,https://cdn.example.com/a.mp4,ap-singapore,,,\n\
+    let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,cut_at,cut_by,\
+        content_end,after\n\
         night,2026-03-08T07:00:00.000Z,,2026-03-08T03:00:00-04:00,America/New_York,main,1400000001,night,string,\
-        night,rtmp://live.example.com/app/,ap-singapore,gap,,\n\
+        night,rtmp://live.example.com/app/,ap-singapore,gap,,,,,\n\
         morning,2026-03-08T13:00:00.000Z,2026-03-08T14:30:00.000Z,2026-03-08T09:00:00-04:00,America/New_York,main,1400000001,morning,\
-        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,,\n";
+        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,,,,,\n\
+        number,2026-03-08T16:00:00.000Z,2026-03-08T16:01:30.000Z,2026-03-09T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
+        number,https://cdn.example.com/a.mp4,ap-singapore,,,,,,\n";
     assert_eq!(text(&csv.stdout), expected);
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
- START                       END       JOB      ROOM          DST     STREAM
- 2026-03-08 00:00:00 +08:00  00:01:30  number   main/42               https://cdn.example.com/a.mp4
- 2026-03-08 03:00:00 -04:00  open      night    main/night    gap     rtmp://live.example.com/app/
- 2026-03-08 09:00:00 -04:00  10:30:00  morning  main/morning          https://cdn.example.com/p.mp4
+ START (-04:00)       END       JOB      ROOM          DST  STREAM
+ 2026-03-08 03:00:00  open      night    main/night    gap  rtmp://live.example.com/app/
+ 2026-03-08 09:00:00  10:30     morning  main/morning       https://cdn.example.com/p.mp4
+ 2026-03-08 12:00:00  12:01:30  number   main/42            https://cdn.example.com/a.mp4
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
 }
@@ -192,15 +214,75 @@ fn a_filler_is_one_row_with_its_pauses() {
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
     let lines: Vec<String> = text(&csv.stdout).lines().map(str::to_owned).collect();
     let pauses = "2026-12-01T23:00:00.000Z/2026-12-01T23:01:30.000Z news; 2026-12-02T04:30:00.000Z/.. relay";
-    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses},")), "{lines:?}");
-    assert!(lines[2].ends_with(",ap-singapore,,,"), "{lines:?}");
+    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses},,,,")), "{lines:?}");
+    assert!(lines[2].ends_with(",ap-singapore,,,,,,"), "{lines:?}");
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
- START                       END                  JOB     ROOM        DST     PAUSES                                     STREAM
- 2026-12-01 04:00:00 -05:00  2026-12-02 04:00:00  filler  main/foyer          18:00:00 to 18:01:30 news, 23:30:00 relay  https://cdn.example.com/a.mp4
- 2026-12-01 18:00:00 -05:00  18:01:30             news    main/foyer                                                     https://cdn.example.com/a.mp4
+ START (-05:00)       END          JOB     ROOM        NOTE                                                   STREAM
+ 2026-12-01 04:00:00  12-02 04:00  filler  main/foyer  paused 18:00 to 18:01:30 by news, from 23:30 by relay  https://cdn.example.com/a.mp4
+ 2026-12-01 18:00:00  18:01:30     news    main/foyer                                                         https://cdn.example.com/a.mp4
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
+}
+
+#[test]
+fn a_row_says_who_cuts_it_and_when_its_media_is_over() {
+    let folder = folder(&[
+        ("news", r#"at: "19:00", for: 30m, room: hall, length: 90s, repeat: forever, conflict: preempt"#),
+        ("relay", r#"at: "16:00", room: hall, stream: "rtmp://live.example.com/app/key""#),
+        ("show", r#"at: "18:00", to: "20:00", room: hall, length: 90s, repeat: forever"#),
+        ("trailer", r#"at: "12:00", to: "13:00", length: 90s, repeat: 10"#),
+    ]);
+    let range = ["--from", "2026-12-01", "--count", "4", "--format"];
+    let table = plan(&folder, &[&range[..], &["table"]].concat());
+    let expected = "
+ START (-05:00)       END    JOB      ROOM          NOTE                             STREAM
+ 2026-12-01 12:00:00  13:00  trailer  main/trailer  media over 12:15                 https://cdn.example.com/a.mp4
+ 2026-12-01 16:00:00  open   relay    main/hall     cut 18:00 by show at the latest  rtmp://live.example.com/app/
+ 2026-12-01 18:00:00  20:00  show     main/hall     cut 19:00 by news                https://cdn.example.com/a.mp4
+ 2026-12-01 19:00:00  19:30  news     main/hall                                      https://cdn.example.com/a.mp4
+";
+    assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'));
+    let json = plan(&folder, &[&range[..], &["json"]].concat());
+    let rows = text(&json.stdout).lines().map(|row| serde_json::from_str::<serde_json::Value>(row).expect("an object"));
+    let told: Vec<String> = rows.map(|row| format!("{} {} {}", row["cut_at"], row["cut_by"], row["content_end"])).collect();
+    let expected = [
+        r#"null null "2026-12-01T17:15:00.000Z""#,
+        r#""2026-12-01T23:00:00.000Z" "show" null"#,
+        r#""2026-12-02T00:00:00.000Z" "news" null"#,
+        "null null null",
+    ];
+    assert_eq!(told, expected);
+    let csv = plan(&folder, &[&range[..], &["csv"]].concat());
+    let line = text(&csv.stdout).lines().find(|line| line.starts_with("show,")).expect("its line");
+    assert!(line.ends_with(",,,2026-12-02T00:00:00.000Z,news,,"), "{line}");
+}
+
+#[test]
+fn a_range_without_a_start_says_when_the_next_one_is() {
+    let folder = jobs();
+    let empty = ["--from", "2026-03-08 09:01", "--to", "2026-03-08 10:00"];
+    let next = "no start in this range; the next start is of `number` at 2026-03-08 12:00:00 -04:00\n";
+    assert_eq!(text(&plan(&folder, &empty).stdout), next);
+    let of_night = plan(&folder, &[&empty[..], &["--job", "night", "--timezone", "Asia/Shanghai"]].concat());
+    assert_eq!(text(&of_night.stdout), "no start in this range; the next start is of `night` at 2026-03-08 15:00:00 +08:00\n");
+    for (format, head) in [("json", ""), ("csv", "job,start,"), ("ics", "BEGIN:VCALENDAR\r\n")] {
+        let output = plan(&folder, &[&empty[..], &["--format", format]].concat());
+        assert!(text(&output.stderr).ends_with(next), "{format}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).starts_with(head) && !text(&output.stdout).contains("no start"), "{format}");
+    }
+    let over = self::folder(&[("once", r#"once: "2026-03-08 18:00", for: 1h"#)]);
+    for options in [&["--from", "2026-03-09"][..], &["--from", "2026-03-09", "--count", "3"]] {
+        let output = plan(&over, options);
+        assert_eq!(text(&output.stdout), "no start in this range; there is none after it either\n");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    let forecast = plan(&folder, &[&empty[..], &["--forecast"]].concat());
+    let told = text(&forecast.stderr);
+    assert!(
+        told.ends_with("nothing starts or is stopped in this range; the next start is of `number` at 2026-03-08 12:00:00 -04:00\n"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -172,9 +172,9 @@ fn the_verb_prints_peaks_and_sums_them_up() {
     let range = ["--forecast", "--from", "2026-03-02", "--to", "2026-03-03"];
     let table = plan(&folder, &range);
     let expected = "
- AT                          REQUESTS  LAST ONE WAITS
- 2026-03-02 18:00:00 +08:00  5 starts  2 s
- 2026-03-02 18:01:30 +08:00  5 stops   2 s
+ AT (+08:00)          REQUESTS  LAST ONE WAITS
+ 2026-03-02 18:00:00  5 starts  2 s
+ 2026-03-02 18:01:30  5 stops   2 s
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'), "{}", text(&table.stderr));
     let summary = "in 2 seconds more requests are planned than may leave; the largest peak is 5 starts at 2026-03-02 18:00:00 +08:00, and 2 a second \

@@ -65,7 +65,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let rows = Reader::open(&folder.state()).and_then(|reader| reader.history(&query));
     let rows = rows.map_err(|error| Failure::new(error.to_string()))?;
     let mut shown = Vec::new();
-    super::table::print(&mut shown, &table(&rows)).map_err(Failure::Output)?;
+    super::table::print(&mut shown, &table(&rows, &jiff::tz::TimeZone::UTC)).map_err(Failure::Output)?;
     print(&format!(
         "\nWhat the ledger has recorded (`history`):\n\n{}\n\n{}\n",
         String::from_utf8_lossy(&shown).trim_end(),

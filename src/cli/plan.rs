@@ -5,27 +5,35 @@ mod against;
 mod forecast;
 
 use std::io::{self, Write};
+use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::load::{self, warn};
+use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
-use crate::plan::pauses::{Pauses, WithPauses};
+use crate::plan::interruptions::{Interrupted, Interruptions};
 use crate::report::calendar;
-use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line};
+use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line, next_start};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 use crate::zones::Zones;
 
-/// Rows of a table that are laid out together. More would only cost memory: the columns are as wide in each part.
+/// Rows of a table that are laid out together. More would cost memory: then the columns are as wide in each part.
 const TABLE_ROWS: usize = 500;
 
 /// Occurrences to come, and what they ask for
+///
+/// A row is what will happen by the plan: who cuts an occurrence, and when (`cut_at`, `cut_by`; with an open end: if it still plays
+/// then), when others have the room of one that yields (`pauses`), and when media is over before its window (`content_end`). A range
+/// without a start says when the next one is. On a terminal the table is as wide as the terminal: what is less important is cut or left
+/// out. Elsewhere nothing is.
 ///
 /// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
 /// without settings), and says how long the last of each then waits: at most 20 such seconds, the worst first, as a table or
@@ -70,6 +78,9 @@ pub(crate) struct Args {
     /// Show stream URLs whole: they may hold passwords and stream keys
     #[arg(long)]
     reveal: bool,
+
+    #[command(flatten)]
+    zone: ZoneArgs,
 }
 
 /// `--format`.
@@ -99,31 +110,42 @@ impl Format {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { from, to, count, job, forecast, against, format, reveal } = args;
+    let Args { from, to, count, job, forecast, against, format, reveal, zone } = args;
     let now = clock::now();
     let zones = Zones::newest();
-    let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zones.local()).map_err(Failure::usage)?;
     let settings = load::read_settings(context).accept(context)?;
     let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
+    let zone = zone.of_schedule(&schedule, &zones)?;
+    let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zone).map_err(Failure::usage)?;
     if let Some(edited) = against {
         let is_json = format.is_json("--against")?;
         let loaded = load::read_schedule(&[edited], settings.as_ref(), &zones.database, now);
         let schedules = [schedule, load::without_warnings(loaded, context)?];
-        let asked = against::AgainstOptions { job: job.as_deref(), range, now, is_json, reveal };
+        let asked = against::AgainstOptions { job: job.as_deref(), range, now, zone: &zone, is_json, reveal };
         return against::run(context, settings.as_ref(), &schedules, &asked);
     }
     let jobs = chosen(&schedule, job.as_deref())?;
     if forecast {
         let rate = settings.as_ref().map_or(RATE_DEFAULT, |settings| settings.rate);
-        return forecast::run(context, &jobs, range.from..range.to, rate, &zones.local(), format.is_json("--forecast")?);
+        return forecast::run(context, &jobs, range.from..range.to, rate, &zone, format.is_json("--forecast")?);
     }
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
-    let pauses = Pauses::new(&schedule);
-    let occurrences = occurrences.map(|occurrence| pauses.with_pauses(occurrence));
+    let interruptions = Interruptions::new(&schedule);
+    let mut occurrences = occurrences.map(|occurrence| interruptions.of(occurrence)).peekable();
     let mut out = context.stdout();
+    if occurrences.peek().is_none() {
+        let next = Upcoming::of(jobs.iter().copied(), range.to).next();
+        let answer = format!("no start in this range; {}", next_start(next.as_ref(), &zone));
+        let printed = match format {
+            Format::Table => writeln!(out, "{answer}"),
+            // If stderr is closed there is no other place to write it to.
+            Format::Json | Format::Csv | Format::Ics => writeln!(io::stderr(), "{answer}").or(Ok(())),
+        };
+        printed.map_err(Failure::Output)?;
+    }
     let printed = match format {
-        Format::Table => print_table(&mut out, occurrences, PlanTable::new(&jobs, reveal)),
+        Format::Table => print_table(&mut out, occurrences, &jobs, &zone, reveal),
         Format::Json => print_json(&mut out, occurrences, reveal),
         Format::Csv => print_csv(&mut out, occurrences, reveal),
         Format::Ics => print_ics(&mut out, occurrences, now, reveal),
@@ -142,15 +164,24 @@ fn chosen<'a>(schedule: &'a Schedule, id: Option<&str>) -> Result<Vec<&'a Arc<Jo
     Ok(vec![job])
 }
 
-fn print_table(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, mut table: PlanTable) -> io::Result<()> {
-    let mut occurrences = occurrences.peekable();
-    while occurrences.peek().is_some() {
-        super::table::print(out, &table.part(occurrences.by_ref().take(TABLE_ROWS)))?;
+fn print_table(
+    out: &mut impl Write,
+    mut occurrences: Peekable<impl Iterator<Item = Interrupted>>,
+    jobs: &[&Arc<Job>],
+    zone: &TimeZone,
+    reveal: bool,
+) -> io::Result<()> {
+    let mut rows: Vec<_> = occurrences.by_ref().take(TABLE_ROWS).collect();
+    let is_all = occurrences.peek().is_none();
+    let mut table = if is_all { PlanTable::new(&rows, zone, reveal) } else { PlanTable::in_parts(jobs, zone, reveal) };
+    while !rows.is_empty() {
+        super::table::print(out, &table.part(&rows))?;
+        rows = occurrences.by_ref().take(TABLE_ROWS).collect();
     }
     Ok(())
 }
 
-fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, reveal: bool) -> io::Result<()> {
+fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
     for occurrence in occurrences {
         serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
         out.write_all(b"\n")?;
@@ -158,7 +189,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses
     Ok(())
 }
 
-fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, reveal: bool) -> io::Result<()> {
+fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
     for occurrence in occurrences {
         writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
@@ -166,10 +197,10 @@ fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>
     Ok(())
 }
 
-fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = WithPauses>, now: Timestamp, reveal: bool) -> io::Result<()> {
+fn print_ics(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, now: Timestamp, reveal: bool) -> io::Result<()> {
     out.write_all(calendar::head().as_bytes())?;
     for listed in occurrences {
-        out.write_all(calendar::event(&listed.occurrence, now, reveal).as_bytes())?;
+        out.write_all(calendar::event(&listed, now, reveal).as_bytes())?;
     }
     out.write_all(calendar::foot().as_bytes())
 }

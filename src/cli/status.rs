@@ -1,5 +1,5 @@
-//! The verb `status`: asks the running daemon, else reads the ledger and says so. Reads no secrets and no schedule. Does not
-//! know what is healthy and how it looks.
+//! The verb `status`: asks the running daemon, else reads the ledger and says so. Reads no secrets, and of the schedule only its zone.
+//! Does not know what is healthy and how it looks.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use reqwest::header::SERVER;
 
 use super::format::ObjectFormat;
-use super::{Context, Exit, Failure, load, print};
+use super::zone::{ZoneArgs, ZoneOfFiles};
+use super::{Context, Exit, Failure, load, print, table};
 use crate::clock;
 use crate::config::Settings;
 use crate::ledger::Reader;
@@ -31,12 +32,17 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: ObjectFormat,
+
+    #[command(flatten)]
+    zone: ZoneArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
+    let zones = Zones::newest();
+    let zone = args.zone.of_files(&settings, &zones, clock::now())?;
     let daemon = match settings.listen {
-        Some(address) => match ask(address, args.format) {
+        Some(address) => match ask(address, &args) {
             Ok(answer) => return print(&answer).map(|()| Exit::Good),
             Err(why) => DaemonView::Silent { why },
         },
@@ -48,9 +54,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     // If stderr is closed there is no other place to write it to.
     let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
-    let input = from_ledger(&settings, daemon)?;
+    let input = from_ledger(&settings, daemon, &zones, &zone)?;
     let answer = match args.format {
-        ObjectFormat::Table => status::text(&input),
+        ObjectFormat::Table => status::text(&input, table::width()),
         ObjectFormat::Json => {
             let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
             format!("{object}\n")
@@ -60,22 +66,27 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 }
 
 /// What the daemon answers, or why there is no answer.
-fn ask(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
+fn ask(address: SocketAddr, args: &Args) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, format)).await });
+    let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, args)).await });
     asked
         .unwrap_or_else(|_| Err(format!("no answer in {} s", ANSWER_TIME_MAX.as_secs())))
         .map_err(|why| format!("no daemon answers at `{address}` ({why})"))
 }
 
-async fn fetch(address: SocketAddr, format: ObjectFormat) -> Result<String, String> {
-    let format = match format {
-        ObjectFormat::Table => "table",
-        ObjectFormat::Json => "json",
+async fn fetch(address: SocketAddr, args: &Args) -> Result<String, String> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    match args.format {
+        ObjectFormat::Table => query.append_pair("format", "table"),
+        ObjectFormat::Json => query.append_pair("format", "json"),
     };
+    query.extend_pairs(args.zone.timezone.iter().map(|zone| ("timezone", zone)));
+    let width = table::width().filter(|_| matches!(args.format, ObjectFormat::Table));
+    query.extend_pairs(width.map(|width| ("width", width.to_string())));
+    let query = query.finish();
     // The address is on this host: no proxy may be used, and no redirect followed.
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(cause)?;
-    let mut response = client.get(format!("http://{address}/api/v1/status?format={format}")).send().await.map_err(cause)?;
+    let mut response = client.get(format!("http://{address}/api/v1/status?{query}")).send().await.map_err(cause)?;
     let is_ours = response.headers().get(SERVER).and_then(|server| server.to_str().ok()).is_some_and(web::is_server);
     if !is_ours {
         return Err("something else listens there".to_owned());
@@ -102,13 +113,12 @@ fn cause(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn from_ledger(settings: &Settings, daemon: DaemonView) -> Result<StatusInput, Failure> {
+fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &ZoneOfFiles<'_>) -> Result<StatusInput, Failure> {
     let now = clock::now();
     let folder = settings.state_folder().map_err(Failure::configuration)?;
     let read = Reader::open(&folder).and_then(|reader| Ok((reader.meta()?, web::ledger_view(&reader, now)?)));
     let (meta, ledger) =
         read.map_err(|error| Failure::Message { exit: Exit::Unreachable, message: error.to_string(), hint: None })?;
-    let zones = Zones::newest().data;
     Ok(StatusInput {
         now,
         generation: meta.generation,
@@ -116,7 +126,8 @@ fn from_ledger(settings: &Settings, daemon: DaemonView) -> Result<StatusInput, F
         daemon,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),
-        zone_source: zones.source,
-        zone_version: zones.version,
+        zone_source: zones.data.source.clone(),
+        zone_version: zones.data.version.clone(),
+        zone: zone.get().clone(),
     })
 }

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use super::format::ObjectFormat;
 use super::load;
+use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure};
 use crate::clock;
 use crate::config::Settings;
 use crate::ledger::{LedgerError, Reader};
-use crate::plan::pauses::Pauses;
+use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why, why};
 use crate::report::time::{TimeArgument, parse_argument};
 use crate::report::why::{Record, WhyInput, stands_for};
@@ -36,17 +37,20 @@ pub(crate) struct Args {
     #[arg(value_name = "JOB")]
     job: String,
 
-    /// The instant, or a date: all of it; a local time is in the job's zone [default: now]
+    /// The instant, or a date: all of it [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
 
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: ObjectFormat,
+
+    #[command(flatten)]
+    zone: ZoneArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { job, at, format } = args;
+    let Args { job, at, format, zone } = args;
     let now = clock::now();
     let asked = match at.map(|at| parse_argument(&at, now)).transpose().map_err(Failure::usage)? {
         None => Question::Now(now),
@@ -58,16 +62,18 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::read_settings(context).accept(context)?;
     let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
     let job = load::job(&schedule, &job)?;
-    let why = why(&schedule, job, asked).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
+    let zone = zone.of_schedule(&schedule, &zones)?;
+    let why = why(&schedule, job, asked, &zone).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
     let secrets = settings.as_ref().map(load::secret_places).unwrap_or_default();
     let record = settings
         .ok_or_else(|| "without settings the place of the ledger is not known".to_owned())
         .and_then(|settings| record(&settings, &why));
-    let pauses = Pauses::new(&schedule);
-    let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), secrets, now };
+    let interruptions = Interruptions::new(&schedule);
+    let input =
+        WhyInput { why: &why, interruptions: &interruptions, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();
     let printed = match format {
-        ObjectFormat::Table => out.write_all(input.text().as_bytes()),
+        ObjectFormat::Table => out.write_all(input.text(super::table::width()).as_bytes()),
         ObjectFormat::Json => {
             serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n"))
         }

@@ -5,7 +5,8 @@ pub mod changes;
 pub mod conflicts;
 pub mod encounters;
 pub mod forecast;
-pub mod pauses;
+pub mod interruptions;
+mod lookahead;
 pub mod precedence;
 mod target;
 pub mod why;
@@ -74,6 +75,19 @@ pub struct Planned {
     pub end: End,
     /// Whether a clock change affected its start or else its end.
     pub dst: Option<Dst>,
+}
+
+impl Planned {
+    /// When its media is over, if that is known and before the end of its window: nothing is seen from then on.
+    pub fn content_end(&self) -> Option<Timestamp> {
+        let over = self.start.at.checked_add(self.job.media_length()?).ok()?;
+        match self.end {
+            End::Planned(end) => over < end,
+            End::Never => true,
+            End::Media(_) | End::Open => false,
+        }
+        .then_some(over)
+    }
 }
 
 /// The occurrence of `job` that begins with `start`.

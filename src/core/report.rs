@@ -11,5 +11,6 @@ pub mod status;
 pub mod table;
 pub mod time;
 pub mod why;
+mod wrap;
 
 pub use time::{instant, parse_time};

@@ -26,12 +26,15 @@ mod table;
 pub mod value_kind;
 pub mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+use jiff::tz::TimeZone;
 
 pub use job::{App, EndRule, Job, JobId, RobotTemplate};
 pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
+pub use shared::zone_named;
 pub use stream_template::StreamTemplate;
 
 use crate::diagnostic::Diagnostic;
@@ -94,6 +97,22 @@ impl Schedule {
         let apps = self.settings.apps.iter().flatten();
         let region = self.settings.region.as_deref();
         apps.filter_map(move |(name, sdk_app_id)| Some((name.as_ref(), *sdk_app_id, region?)))
+    }
+
+    /// The zone of most jobs; of two that as many jobs have, that of the first job by id. In it are bare dates, and the times that we
+    /// show. UTC without a job.
+    pub fn zone(&self) -> TimeZone {
+        let mut counts: Vec<(&TimeZone, usize)> = Vec::new();
+        let mut places: HashMap<Option<&str>, usize> = HashMap::new();
+        for zone in self.jobs.values().map(|job| &job.when.zone) {
+            let place = *places.entry(zone.iana_name()).or_insert(counts.len());
+            match counts.get_mut(place) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((zone, 1)),
+            }
+        }
+        let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+        most.map_or(TimeZone::UTC, |(zone, _)| zone.clone())
     }
 
     /// How many jobs.

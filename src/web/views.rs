@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -12,13 +13,13 @@ use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
-use crate::plan::pauses::Pauses;
+use crate::plan::interruptions::Interruptions;
 use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
 use crate::report::range::PlanRange;
 use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
-use crate::schedule::JobId;
+use crate::schedule::{JobId, Schedule, zone_named};
 
 /// The most items of one answer: some 7 MB.
 const ITEMS_MAX: u32 = 10_000;
@@ -28,6 +29,9 @@ const LINES_MAX: usize = 100_000;
 
 /// The longest stretch of a plan: what `check` looks at.
 const PLAN_REACH_MAX: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// The widest text that can be asked for.
+const WIDTH_MAX: usize = 10_000;
 
 /// Rows of history when the request has no `limit`.
 const HISTORY_LIMIT_DEFAULT: u32 = 100;
@@ -87,8 +91,9 @@ pub(super) fn status(
     now: Timestamp,
     ledger: Result<LedgerView, String>,
 ) -> Result<ViewBody, Refused> {
-    let query = Query::parse(query, &["format"])?;
+    let query = Query::parse(query, &["format", "timezone", "width"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
+    let width = query.number("width", (1, WIDTH_MAX))?;
     let app_state = &shared.app_state;
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
@@ -104,8 +109,8 @@ pub(super) fn status(
             jobs: schedule.len(),
             rejected: in_force.rejected.to_vec(),
             next: {
-                let pauses = Pauses::new(schedule);
-                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect()
+                let interruptions = Interruptions::new(schedule);
+                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect()
             },
             state,
         },
@@ -113,19 +118,28 @@ pub(super) fn status(
         secrets,
         zone_source: app_state.zones.data.source.clone(),
         zone_version: app_state.zones.data.version.clone(),
+        zone: zone(shared, &query, schedule)?,
     };
-    Ok(if wants_text { ViewBody::Text(status::text(&input)) } else { ViewBody::Json(to_json(&StatusObject::new(&input))) })
+    Ok(if wants_text { ViewBody::Text(status::text(&input, width)) } else { ViewBody::Json(to_json(&StatusObject::new(&input))) })
+}
+
+/// The zone of times without an offset, and of those in texts: `timezone`, or that of most jobs.
+fn zone(shared: &PageState, query: &Query, schedule: &Schedule) -> Result<TimeZone, String> {
+    match query.text("timezone") {
+        Some(name) => zone_named(&shared.app_state.zones.database, clip(name).as_str()).map_err(|why| format!("`timezone`: {why}")),
+        None => Ok(schedule.zone()),
+    }
 }
 
 /// The objects of `plan`.
 pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
-    let query = Query::parse(query, &["from", "to", "count", "job"])?;
+    let query = Query::parse(query, &["from", "to", "count", "job", "timezone"])?;
     let count = query.number("count", (1, ITEMS_MAX))?;
-    let range = PlanRange::new(query.text("from"), query.text("to"), count, now, &shared.zone)?;
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let range = PlanRange::new(query.text("from"), query.text("to"), count, now, &zone(shared, &query, &schedule)?)?;
     if count.is_none() && range.to.duration_since(range.from) > PLAN_REACH_MAX {
         return Err(Refused::BadRequest("`from` and `to` are more than 400 days apart".to_owned()));
     }
-    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let upcoming = match query.text("job") {
         None => Upcoming::new(&schedule, range.from),
         Some(id) => {
@@ -135,9 +149,9 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Vi
     };
     let most = range.count.unwrap_or(ITEMS_MAX + 1);
     let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
-    let pauses = Pauses::new(&schedule);
+    let interruptions = Interruptions::new(&schedule);
     let mut lines = 0;
-    let listed = occurrences.map(|occurrence| pauses.with_pauses(occurrence)).take_while(|listed| {
+    let listed = occurrences.map(|occurrence| interruptions.of(occurrence)).take_while(|listed| {
         let fits = lines <= LINES_MAX;
         lines += 1 + listed.pauses.as_ref().map_or(0, Vec::len);
         fits
@@ -158,15 +172,17 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Vi
 
 /// The objects of `history`.
 pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
-    let query = Query::parse(query, &["job", "since", "outcome", "limit"])?;
+    let query = Query::parse(query, &["job", "since", "outcome", "limit", "timezone"])?;
     let job = match query.text("job") {
         // A job that left the schedule still has its rows. A text that cannot be a job id has no rows.
         Some(id) if JobId::parse(id).is_none() => return Err(Refused::BadRequest(format!("`{}` is not a job id", clip(id)))),
         id => id.map(str::to_owned),
     };
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let zone = zone(shared, &query, &schedule)?;
     let wanted = HistoryQuery {
         job,
-        since: query.text("since").map(|since| parse_time(since, now, &shared.zone)).transpose()?,
+        since: query.text("since").map(|since| parse_time(since, now, &zone)).transpose()?,
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };

@@ -1,8 +1,8 @@
 //! Conflicts of a schedule: the rules, one by one, on small schedules, and random ones against an oracle that looks at
-//! every pair of windows. And the pauses of a yielding occurrence.
+//! every pair of windows. And what interrupts an occurrence.
 
+mod interruptions;
 mod oracle;
-mod pauses;
 mod properties;
 mod rules;
 mod words;

@@ -9,7 +9,7 @@ use ingestd::diagnostic::{Diagnostic, LineIndex, Place, Severity, any_error, ren
 use ingestd::plan::changes::PlanChanges;
 use ingestd::plan::conflicts::{Strictness, check_conflicts};
 use ingestd::plan::forecast::forecast;
-use ingestd::plan::pauses::Pauses;
+use ingestd::plan::interruptions::Interruptions;
 use ingestd::plan::why::{Question, why};
 use ingestd::plan::{Planned, Upcoming, find};
 use ingestd::report::calendar;
@@ -134,25 +134,34 @@ fn planned(schedule: &Schedule) -> Result<(), String> {
         ensure!(occurrence.start.at >= now(), "{occurrence:?} is past");
         ensure!(end.is_none_or(|end| end >= occurrence.start.at), "{occurrence:?} ends before it begins");
     }
-    let pauses = Pauses::new(schedule);
+    let interruptions = Interruptions::new(schedule);
     for occurrence in occurrences.iter().take(ASKED) {
-        let at = occurrence.start.at;
+        let (at, zone) = (occurrence.start.at, &occurrence.job.when.zone);
         let found = find(schedule, occurrence.job.id.as_str(), at);
         ensure!(found.is_some_and(|found| found.end == occurrence.end), "{occurrence:?} is not found");
-        let answer = why(schedule, &occurrence.job, Question::At(at)).ok_or("no answer")?;
+        let answer = why(schedule, &occurrence.job, Question::At(at), zone).ok_or("no answer")?;
         ensure!(answer.refusals.is_empty() && !answer.starts.is_empty(), "{occurrence:?}: {:?}", answer.refusals);
         let date = occurrence.job.when.zone.to_datetime(at).date();
-        ensure!(why(schedule, &occurrence.job, Question::Date(date)).is_some_and(|answer| answer.count > 0), "none on {date}");
-        let object = PlanObject::new(&pauses.with_pauses(occurrence.clone()), true);
-        ensure!(!object.csv().is_empty() && !calendar::event(occurrence, now(), true).is_empty(), "nothing is shown");
+        ensure!(
+            why(schedule, &occurrence.job, Question::Date(date), zone).is_some_and(|answer| answer.count > 0),
+            "none on {date}"
+        );
+        let listed = interruptions.of(occurrence.clone());
+        let object = PlanObject::new(&listed, true);
+        ensure!(!object.csv().is_empty() && !calendar::event(&listed, now(), true).is_empty(), "nothing is shown");
     }
     for job in schedule.jobs().take(ASKED) {
-        why(schedule, job, Question::Now(now())).ok_or("no answer about the present")?;
+        why(schedule, job, Question::Now(now()), &job.when.zone).ok_or("no answer about the present")?;
     }
     let jobs: Vec<&Arc<Job>> = schedule.jobs().collect();
-    let listed = occurrences.iter().take(ASKED).map(|occurrence| pauses.with_pauses(occurrence.clone()));
-    let table = PlanTable::new(&jobs, true).part(listed).lines().join("\n");
-    ensure!(!table.contains(acts), "{table:?} acts on a terminal");
+    let listed: Vec<_> = occurrences.iter().take(ASKED).map(|occurrence| interruptions.of(occurrence.clone())).collect();
+    let zone = schedule.zone();
+    for mut table in [PlanTable::new(&listed, &zone, true), PlanTable::in_parts(&jobs, &zone, true)] {
+        let table = table.part(&listed);
+        for width in [None, Some(80), Some(1)] {
+            ensure!(!table.lines(width).concat().contains(acts), "{table:?} acts on a terminal");
+        }
+    }
     let changes: Vec<_> = PlanChanges::new(ahead(schedule), ahead(schedule)).collect();
     ensure!(changes.is_empty(), "the plan differs from itself: {changes:?}");
     let rate = NonZeroU32::MIN;

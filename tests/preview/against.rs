@@ -117,10 +117,10 @@ fn the_verb_prints_a_diff() {
     let range = ["--against", "edited", "--from", "2026-03-02", "--to", "2026-03-03"];
     let table = plan(&folder, &range);
     let expected = "
-- 2026-03-02 09:00:00 +08:00  10:00:00  old    main/old
-+ 2026-03-02 12:00:00 +08:00  13:00:00  fresh  main/fresh
-~ 2026-03-02 18:00:00 +08:00  20:00:00  film   end -> 21:00:00, room -> main/foyer, stream -> https://cdn.example.com/b.mp4
-~ 2026-03-02 18:00:00 +08:00  18:30:00  news   start -> 18:15:00
+- 2026-03-02 09:00:00 +08:00  10:00     old    main/old
++ 2026-03-02 12:00:00 +08:00  13:00     fresh  main/fresh
+~ 2026-03-02 18:00:00 +08:00  20:00     film   end -> 21:00, room -> main/foyer, stream -> https://cdn.example.com/b.mp4
+~ 2026-03-02 18:00:00 +08:00  18:30     news   start -> 18:15
 ";
     assert_eq!(text(&table.stdout), expected.trim_start_matches('\n'), "{}", text(&table.stderr));
     let stderr = text(&table.stderr);
@@ -178,7 +178,7 @@ fn what_is_on_air_is_named_with_what_becomes_of_it() {
     ];
     assert_eq!(told, expected, "{}", text(&output.stderr));
     let table = plan(&folder, &["--against", "edited", "--job", "stops"]);
-    let expected = format!("! stops {start:.3} is on air: it leaves the schedule and is stopped (`on_remove: stop`)\n");
+    let expected = format!("! stops {wall} +00:00 is on air: it leaves the schedule and is stopped (`on_remove: stop`)\n");
     assert_eq!(text(&table.stdout), expected);
     assert!(text(&table.stderr).ends_with("of what is on air 1 touched\n"), "{}", text(&table.stderr));
 }

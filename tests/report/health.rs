@@ -35,6 +35,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
         zone_version: "2026b".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -149,7 +150,7 @@ fn the_health_is_what_an_operator_would_say() {
         ("a stream that vanished", of_trouble(Occurrence { fault: None, ..waiting(WaitReason::Restart) }), Failing, "`promo` is off the air after 3 attempts: waiting (restart)"),
         ("a filler that yields", of_trouble(waiting(WaitReason::Yield)), Ok, ""),
         ("failed, and its window is open", of_trouble(refused(minutes(-30))), Failing, "`promo` is off the air and is not tried again after 1 attempt: AuthFailure.SecretIdNotFound (no such key)"),
-        ("failed, and its window closed just now", of_trouble(refused(minutes(-130))), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: failed (AuthFailure.SecretIdNotFound)"),
+        ("failed, and its window closed just now", of_trouble(refused(minutes(-130))), Degraded, "less than an hour ago, `promo` of 2026-11-22 07:50:00 +00:00: failed (AuthFailure.SecretIdNotFound)"),
         ("failed, and its window closed long ago", of_trouble(refused(minutes(-190))), Ok, ""),
         ("failed yesterday", of_trouble(refused(minutes(-23 * 60))), Ok, ""),
         ("lost, and its window is open", of_trouble(lost(minutes(-30), minutes(-20))), Failing, "`promo` is off the air and is not tried again"),
@@ -163,24 +164,24 @@ fn the_health_is_what_an_operator_would_say() {
         ("missed, and its window closed just now", of_trouble(missed_at(minutes(-130), MissedReason::Down)), Degraded, "less than an hour ago"),
         ("missed long ago", of_trouble(missed_at(minutes(-600), MissedReason::Down)), Ok, ""),
         ("skipped", of_trouble(missed("promo", minutes(-5), Outcome::Skipped(SkippedReason::Conflict))), Ok, ""),
-        ("ended, and nobody saw it leave", of_trouble(unverified), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: ended (unverified)"),
+        ("ended, and nobody saw it leave", of_trouble(unverified), Degraded, "less than an hour ago, `promo` of 2026-11-22 07:50:00 +00:00: ended (unverified)"),
         ("a stop that was just sent", stopping(now() - SignedDuration::from_secs(20)), Ok, ""),
-        ("a stop that does not come through", stopping(minutes(-1)), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be"),
+        ("a stop that does not come through", stopping(minutes(-1)), Failing, "`promo` should be off the air since 2026-11-22 09:59:00 +00:00 and is not known to be"),
         ("a stop that is refused", stop_refused(20), Degraded, "`promo` should be off the air, and its stop is refused: UnauthorizedOperation (as told); it may still play"),
-        ("a stop that is refused for a minute", stop_refused(60), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
+        ("a stop that is refused for a minute", stop_refused(60), Failing, "`promo` should be off the air since 2026-11-22 09:59:00 +00:00 and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
         ("a stop that was accepted and has no effect", stop_accepted(20, 5, None), Ok, ""),
-        ("the same for a minute", stop_accepted(60, 50, None), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop was accepted, and the endpoint says that it still plays"),
-        ("a stop that was accepted and cannot be verified", stop_accepted(60, -600, Some(task_fault(TaskStep::Describe, None, "no answer in time"))), Failing, "`promo` should be off the air since 2026-11-22T09:59:00Z and is not known to be: its stop was accepted, and the look at it fails: no answer in time"),
+        ("the same for a minute", stop_accepted(60, 50, None), Failing, "`promo` should be off the air since 2026-11-22 09:59:00 +00:00 and is not known to be: its stop was accepted, and the endpoint says that it still plays"),
+        ("a stop that was accepted and cannot be verified", stop_accepted(60, -600, Some(task_fault(TaskStep::Describe, None, "no answer in time"))), Failing, "`promo` should be off the air since 2026-11-22 09:59:00 +00:00 and is not known to be: its stop was accepted, and the look at it fails: no answer in time"),
         ("a look that failed", unseen(&["promo"], false, task_fault(TaskStep::Describe, Some("InternalError"), "as told")), Ok, ""),
-        ("not seen for too long", unseen(&["promo"], true, task_fault(TaskStep::Describe, Some("InternalError"), "as told")), Degraded, "`promo` has not been seen on air since 2026-11-22T09:58:00Z: InternalError (as told)"),
+        ("not seen for too long", unseen(&["promo"], true, task_fault(TaskStep::Describe, Some("InternalError"), "as told")), Degraded, "`promo` has not been seen on air since 2026-11-22 09:58:00 +00:00: InternalError (as told)"),
         ("a look that is refused for good", unseen(&["promo"], false, task_fault(TaskStep::Describe, Some("AuthFailure.SignatureFailure"), "as told")), Degraded, "`promo` cannot be looked at: AuthFailure.SignatureFailure (as told)"),
-        ("the same for many shows", unseen(&["a", "b", "c", "d", "e", "f", "g"], true, task_fault(TaskStep::Describe, Some("AuthFailure.SignatureFailure"), "as told")), Degraded, "`a`, `b`, `c`, `d`, `e` and 2 more have not been seen on air since 2026-11-22T09:58:00Z: AuthFailure.SignatureFailure (as told)"),
-        ("media that cannot be pulled", unpulled(), Degraded, "TRTC cannot pull the media of `promo` since 2026-11-22T09:58:00Z"),
+        ("the same for many shows", unseen(&["a", "b", "c", "d", "e", "f", "g"], true, task_fault(TaskStep::Describe, Some("AuthFailure.SignatureFailure"), "as told")), Degraded, "`a`, `b`, `c`, `d`, `e` and 2 more have not been seen on air since 2026-11-22 09:58:00 +00:00: AuthFailure.SignatureFailure (as told)"),
+        ("media that cannot be pulled", unpulled(), Degraded, "TRTC cannot pull the media of `promo` since 2026-11-22 09:58:00 +00:00"),
         ("vanished once before it was seen", of_air(Occurrence { unseen_losses: 1, ..later.clone() }, vec![task(&later)]), Ok, ""),
         ("vanished twice before it was seen", of_air(Occurrence { unseen_losses: 2, ..later.clone() }, vec![task(&later)]), Degraded, "`promo` has vanished 2 times before it was seen on air"),
-        ("ended a little ago, and was never pulled", of_trouble(Occurrence { evidence: Some(Evidence::Unpulled), ..ended("promo", minutes(-130)) }), Degraded, "less than an hour ago, `promo` of 2026-11-22T07:50:00Z: ended (planned), its media could not be pulled"),
-        ("an earlier task whose stop does not come through", earlier_task(), Failing, "an earlier task of `promo` should be off the air since 2026-11-22T09:58:00Z and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
-        ("on air beyond its end", of_air(on_air("promo", minutes(-125)), vec![]), Failing, "`promo` should be off the air since 2026-11-22T09:55:00Z"),
+        ("ended a little ago, and was never pulled", of_trouble(Occurrence { evidence: Some(Evidence::Unpulled), ..ended("promo", minutes(-130)) }), Degraded, "less than an hour ago, `promo` of 2026-11-22 07:50:00 +00:00: ended (planned), its media could not be pulled"),
+        ("an earlier task whose stop does not come through", earlier_task(), Failing, "an earlier task of `promo` should be off the air since 2026-11-22 09:58:00 +00:00 and is not known to be: its stop is refused: UnauthorizedOperation (as told)"),
+        ("on air beyond its end", of_air(on_air("promo", minutes(-125)), vec![]), Failing, "`promo` should be off the air since 2026-11-22 09:55:00 +00:00"),
         ("media that runs a little over its length", of_air(open(later.clone(), End::Media(minutes(-5))), vec![]), Ok, ""),
         ("on air and not to be stopped", of_air(nameless, vec![]), Degraded, "`promo` is on air without a task id, so it cannot be stopped from here"),
         ("a schedule that was rejected", reload, Degraded, "the schedule files have 1 error and the last good schedule stays in force: unknown key `reapet` (did you mean `repeat`?)"),
@@ -206,7 +207,7 @@ fn a_clock_that_nobody_keeps_right_is_a_warning_and_no_trouble() {
         assert_eq!(warnings(&input), expected, "{synchronised:?}");
         let line = |warning: &&str| format!("  warning: {warning}\n");
         let lines: String = expected.iter().map(line).collect();
-        assert!(ingestd::report::status::text(&input).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
+        assert!(ingestd::report::status::text(&input, None).starts_with(&format!("ok\n{lines}\n")), "{synchronised:?}");
         // `require_sync` holds starts for it: that is trouble.
         let DaemonView::Running { state, .. } = &mut input.daemon else { panic!("it runs") };
         state.held = Some("the clock was not synchronised".to_owned());
@@ -281,7 +282,7 @@ fn a_doubt_beside_a_good_end_degrades_until_its_task_can_play_no_more() {
     let (health, reasons) = assess_health(&view(&doubt));
     assert_eq!(health, Health::Degraded);
     let [reason] = &reasons[..] else { panic!("one reason: {reasons:#?}") };
-    for words in ["`promo`: a start sent at 2026-11-22T09:50:00Z was not answered", "room lobby", "robot promo"] {
+    for words in ["`promo`: a start sent at 2026-11-22 09:50:00 +00:00 was not answered", "room lobby", "robot promo"] {
         assert!(reason.contains(words), "{words}: {reason}");
     }
     assert_eq!(assess_health(&view(&OpenDoubt { until: now(), ..doubt })).0, Health::Ok);

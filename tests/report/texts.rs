@@ -26,7 +26,7 @@ jobs:
   promo: {at: '18:30', room: lobby, stream: 'https://cdn.example.com/promo.mp4', length: 90s, repeat: forever, for: 2h}
 ";
 
-fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
+fn next() -> Vec<ingestd::plan::interruptions::Interrupted> {
     let source = Source { name: std::sync::Arc::from("test.yaml"), text: SCHEDULE.to_owned() };
     let settings = Settings {
         apps: Some([(std::sync::Arc::from("main"), 1)].into()),
@@ -36,8 +36,8 @@ fn next() -> Vec<ingestd::plan::pauses::WithPauses> {
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     let reading = ingestd::schedule::read(&[source], &settings, &zones, now());
     let schedule = reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics));
-    let pauses = ingestd::plan::pauses::Pauses::new(&schedule);
-    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| pauses.with_pauses(occurrence)).collect()
+    let interruptions = ingestd::plan::interruptions::Interruptions::new(&schedule);
+    ingestd::plan::Upcoming::new(&schedule, now()).take(3).map(|occurrence| interruptions.of(occurrence)).collect()
 }
 
 /// On air: a loop, a live source without an end, a film of known length, a task without an id.
@@ -83,7 +83,7 @@ fn ledger() -> LedgerView {
 }
 
 const ON_AIR: &str = "\
-on air, in UTC:
+on air (+00:00):
   relay   main/42     since 00:00:00  until its media ends                          live, not bounded by the cloud: only a stop ends it
   promo   main/lobby  since 09:30:00  until 11:30:00, 1 h 30 min more               the cloud ends it at 11:31:00
   film    main/\"42\"   since 09:50:00  its media ends about 11:20:00, in 1 h 20 min  ends with its media
@@ -91,18 +91,18 @@ on air, in UTC:
 ";
 
 const TROUBLE: &str = "\
-trouble in the last 24 hours, in UTC:
-  05:00:00  news  main/lobby  failed (AuthFailure.SecretIdNotFound): The SecretId is not found.
+trouble in the last 24 hours (+00:00):
+  2026-11-22 05:00:00  news  main/lobby  failed (AuthFailure.SecretIdNotFound): The SecretId is not found.
       the account's keys were refused: check `account.secret_id` and `account.secret_key`; a corrected file is read again by itself
   2026-11-21 22:20:00  jingle  main/lobby  missed (down), 12 times
       no daemon ran at its start: see why in the service's log
 ";
 
 const NEXT: &str = "\
-next, in the time of its zone:
-  2026-11-22T18:30:00+08:00  in 30 min 0 s   promo  main/lobby  until 2026-11-22T20:30:00+08:00
-  2026-11-22T21:00:00+08:00  in 3 h 0 min    film   main/42     until its media ends             the big one
-  2026-11-23T18:30:00+08:00  in 24 h 30 min  promo  main/lobby  until 2026-11-23T20:30:00+08:00
+next (+00:00):
+  2026-11-22 10:30:00  in 30 min 0 s   promo  main/lobby  until 12:30
+  2026-11-22 13:00:00  in 3 h 0 min    film   main/42     until its media ends  the big one
+  2026-11-23 10:30:00  in 24 h 30 min  promo  main/lobby  until 12:30
 ";
 
 fn footer() -> String {
@@ -126,10 +126,10 @@ fn the_text_of_a_status_says_what_matters_first() {
 degraded
   `filler` is on air without a task id, so it cannot be stopped from here
 
-generation 12, accepted at 2026-11-22T08:00:00Z: 5 jobs
+generation 12, accepted at 2026-11-22 08:00:00 +00:00: 5 jobs
 2 starts, 0 stops and 1 describes wait for the limiter; what is on air is looked at every 30 s
 ";
-    assert_eq!(text(&input), [head, ON_AIR, NEXT, TROUBLE, &footer()].join("\n"));
+    assert_eq!(text(&input, None), [head, ON_AIR, NEXT, TROUBLE, &footer()].join("\n"));
 }
 
 #[test]
@@ -139,14 +139,14 @@ fn a_rate_that_is_lowered_is_shown() {
     state.written_rate = 20;
     state.rate = PerAction::new(|action| if action.word() == "start" { 10 } else { 20 });
     let line = "\n10 starts a second may leave, and not 20: the endpoint rejects more; it rises again slowly\n";
-    assert!(text(&input).contains(line), "{}", text(&input));
+    assert!(text(&input, None).contains(line), "{}", text(&input, None));
 }
 
 #[test]
 fn a_credential_that_was_refused_is_changed_by_a_restart_and_no_reload() {
     let mut input = input(ledger());
     input.secrets.account = SecretPlace::Credential;
-    let told = text(&input);
+    let told = text(&input, None);
     let advice = told.lines().find(|line| line.contains("keys were refused")).expect("the advice");
     assert!(advice.contains("`systemctl restart ingestd`, and shows stay on air") && !advice.contains("reload"), "{advice}");
 }
@@ -159,21 +159,20 @@ failing
   no daemon answers at `127.0.0.1:8620` (Connection refused): nothing is started, and nothing is stopped
   `filler` is on air without a task id, so it cannot be stopped from here
 
-generation 12, accepted at 2026-11-22T08:00:00Z
-what follows is from the ledger, as it was written last at 2026-11-22T09:59:00Z
+generation 12, accepted at 2026-11-22 08:00:00 +00:00
+what follows is from the ledger, as it was written last at 2026-11-22 09:59:00 +00:00
 ";
-    let told = text(&StatusInput { daemon: DaemonView::Silent { why }, ..input(ledger()) });
+    let told = text(&StatusInput { daemon: DaemonView::Silent { why }, ..input(ledger()) }, None);
     assert_eq!(told, [head, ON_AIR, TROUBLE, &footer()].join("\n"));
 }
 
 #[test]
 fn a_quiet_night_is_a_short_text_and_an_unreadable_ledger_says_so() {
-    let head = "ok\n\ngeneration 12, accepted at 2026-11-22T08:00:00Z: 3 jobs\n\
+    let head = "ok\n\ngeneration 12, accepted at 2026-11-22 08:00:00 +00:00: 3 jobs\n\
         0 starts, 0 stops and 0 describes wait for the limiter; what is on air is looked at every 30 s\n";
-    let quiet =
-        "on air, in UTC: nothing\n\nnext, in the time of its zone: nothing\n\ntrouble in the last 24 hours, in UTC: nothing\n";
-    assert_eq!(text(&input(LedgerView::default())), [head, quiet, &footer()].join("\n"));
-    let told = text(&StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) });
+    let quiet = "on air (+00:00): nothing\n\nnext (+00:00): nothing\n\ntrouble in the last 24 hours (+00:00): nothing\n";
+    assert_eq!(text(&input(LedgerView::default()), None), [head, quiet, &footer()].join("\n"));
+    let told = text(&StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) }, None);
     assert!(told.starts_with("failing\n  the ledger cannot be read: disk I/O error\n"), "{told}");
     assert!(told.contains("\nwhat is on air is not known: the ledger cannot be read\n"), "{told}");
 }
@@ -181,7 +180,7 @@ fn a_quiet_night_is_a_short_text_and_an_unreadable_ledger_says_so() {
 #[test]
 fn trouble_without_end_is_cut_short() {
     let trouble = (1..=40).map(|minute| missed("promo", minutes(-minute), Outcome::Missed(MissedReason::Late))).collect();
-    let told = text(&input(LedgerView { trouble, ..LedgerView::default() }));
+    let told = text(&input(LedgerView { trouble, ..LedgerView::default() }), None);
     assert_eq!(told.matches("missed (late)\n").count(), 10 + 5, "ten rows, and five reasons: {told}");
     assert!(told.contains("\n  and 30 more: see `ingestd history`\n"), "{told}");
 }
@@ -202,17 +201,17 @@ fn a_row_of_history_is_one_line() {
     let ledger = ledger();
     let rows = ledger.on_air.iter().chain(&ledger.trouble).chain([&doubt, &night]);
     let expected = "\
-START                 JOB     ROOM        RESULT                                 LATE   TRIES  ON AIR                     NOTE
-2026-11-22 00:00:00Z  relay   main/42     on air                                 5 ms   1      00:00:00 -
-2026-11-22 09:30:00Z  promo   main/lobby  on air                                 5 ms   1      09:30:00 -
-2026-11-22 09:50:00Z  film    main/\"42\"   on air                                 5 ms   1      09:50:00 -
-2026-11-22 09:55:00Z  filler  main/lobby  on air                                 5 ms   1      09:55:00 -                 no task id
-2026-11-22 05:00:00Z  news    main/lobby  failed (AuthFailure.SecretIdNotFound)         1                                 The SecretId is not found.
-2026-11-21 22:20:00Z  jingle  main/lobby  missed (down)                                                                   stands for 12 occurrences
-2026-11-22 09:59:00Z  promo   main/lobby  waiting (retry)                        3.4 s  3                                 may be on air; no answer in time
-2026-11-22 10:00:00Z  night   main/lobby  ended (planned)                        5 ms   1      10:00:00 - 11-23 10:00:00  restarted 2 times; was in doubt
+START (+00:00)       JOB     ROOM        RESULT                                 LATE   TRIES  ON AIR                     NOTE
+2026-11-22 00:00:00  relay   main/42     on air                                 5 ms   1      00:00:00 -
+2026-11-22 09:30:00  promo   main/lobby  on air                                 5 ms   1      09:30:00 -
+2026-11-22 09:50:00  film    main/\"42\"   on air                                 5 ms   1      09:50:00 -
+2026-11-22 09:55:00  filler  main/lobby  on air                                 5 ms   1      09:55:00 -                 no task id
+2026-11-22 05:00:00  news    main/lobby  failed (AuthFailure.SecretIdNotFound)         1                                 The SecretId is not found.
+2026-11-21 22:20:00  jingle  main/lobby  missed (down)                                                                   stands for 12 occurrences
+2026-11-22 09:59:00  promo   main/lobby  waiting (retry)                        3.4 s  3                                 may be on air; no answer in time
+2026-11-22 10:00:00  night   main/lobby  ended (planned)                        5 ms   1      10:00:00 - 11-23 10:00:00  restarted 2 times; was in doubt
 ";
-    let told: Vec<_> = table(rows).lines().iter().map(|line| line.trim().to_owned()).collect();
+    let told: Vec<_> = table(rows, &jiff::tz::TimeZone::UTC).lines(None).iter().map(|line| line.trim().to_owned()).collect();
     assert_eq!(told, expected.lines().collect::<Vec<_>>());
 }
 
@@ -243,13 +242,13 @@ fn what_is_known_of_the_air_is_told_beside_the_outcome() {
             "its stop is refused: UnauthorizedOperation (no)",
         ),
     ] {
-        let table = table([&row]);
+        let table = table([&row], &jiff::tz::TimeZone::UTC);
         assert_eq!((&table.rows[0][3][..], &table.rows[0][7][..]), (result, note));
     }
     // The endpoint may quote the URL.
     let fault = TaskFault { message: format!("no such task of {}", super::rows::STREAM), ..refused_stop() };
     let row = Occurrence { task_fault: Some(fault), ..running(None) };
-    let told = format!("{:?} {:?}", table([&row]).rows, HistoryObject::new(&row));
+    let told = format!("{:?} {:?}", table([&row], &jiff::tz::TimeZone::UTC).rows, HistoryObject::new(&row));
     assert!(!told.contains("hush") && told.contains("no such task"), "{told}");
 }
 
@@ -270,7 +269,7 @@ fn what_stops_says_how_far_it_is() {
         (phase(verifying, None, minutes(0)), "is stopping: its stop was accepted, and it still plays ", "\"stop\":\"accepted\""),
     ] {
         let input = input(LedgerView { on_air: vec![row.clone()], tasks: vec![task], ..LedgerView::default() });
-        let told = text(&input);
+        let told = text(&input, None);
         assert!(told.contains(words), "{words}: {told}");
         let json = serde_json::to_string(&StatusObject::new(&input)).expect("JSON");
         assert!(json.contains(stop) && json.contains("\"unseen_since\":null,\"unpulled_since\":null"), "{json}");

@@ -41,6 +41,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
         zone_version: "2026f".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     })
 }
 
@@ -55,7 +56,7 @@ async fn a_live_source_that_nobody_can_look_at_ends_unverified_ten_minutes_after
     story.until("10:01").await;
     assert_eq!(health(&story), ok(), "it was accepted a minute ago");
     story.until("10:02").await;
-    let reason = "`relay` has not been seen on air since 2026-12-01T10:00:00Z: InternalError.DBError (the story says so)";
+    let reason = "`relay` has not been seen on air since 2026-12-01 10:00:00 +00:00: InternalError.DBError (the story says so)";
     assert_eq!(health(&story), (Health::Degraded, vec![reason.to_owned()]));
     story.until("11:05").await;
     assert_eq!(story.rows(), ["relay 10:00 stopping"], "its stop was accepted, and nobody knows whether it is gone");
@@ -87,7 +88,7 @@ async fn a_task_that_was_not_seen_is_told_when_it_is_seen_again() {
     story.until("10:13").await;
     let (judged, reasons) = health(&story);
     assert!(
-        judged == Health::Degraded && reasons[0].starts_with("`relay` has not been seen on air since 2026-12-01T10:09:"),
+        judged == Health::Degraded && reasons[0].starts_with("`relay` has not been seen on air since 2026-12-01 10:09:"),
         "{reasons:?}"
     );
     story.until("10:17").await;

@@ -13,7 +13,8 @@ use super::served::{Served, now, schedule};
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
     task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count";
 
-const PLAN_KEYS: &str = "job start end local_start timezone app sdk_app_id room room_type robot stream region dst pauses after";
+const PLAN_KEYS: &str = "job start end local_start timezone app sdk_app_id room room_type robot stream region dst pauses \
+    cut_at cut_by content_end after";
 
 /// The keys of the object that `text` begins with, in their order. A parsed object may have lost it.
 fn keys(text: &str) -> String {
@@ -118,7 +119,7 @@ async fn plan_has_exactly_the_promised_objects_and_options() {
             "job": "evening", "start": "2026-11-22T10:00:00.000Z", "end": "2026-11-22T12:00:00.000Z",
             "local_start": "2026-11-22T18:00:00+08:00", "timezone": "Asia/Shanghai", "app": "main", "sdk_app_id": 1_400_000_001,
             "room": "lobby", "room_type": "string", "robot": "evening", "stream": "https://cdn.example.com/promo.mp4",
-            "region": "ap-singapore", "dst": null, "pauses": null, "after": null,
+            "region": "ap-singapore", "dst": null, "pauses": null, "cut_at": null, "cut_by": null, "content_end": null, "after": null,
         })
     );
     assert_eq!(
@@ -182,7 +183,11 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("history?since=yesterday", "`yesterday` is not a time"),
         ("history?job=No%20Job", "`No Job` is not a job id"),
         ("history?job=%0a%1b[31m", "`..[31m` is not a job id"),
-        ("history?format=csv", "there is no parameter `format`: the parameters are `job`, `since`, `outcome`, `limit`"),
+        ("history?format=csv", "there is no parameter `format`: the parameters are `job`, `since`, `outcome`, `limit`, `timezone`"),
+        (
+            "history?timezone=Asia/Beijing",
+            "`timezone`: unknown time zone `Asia/Beijing`: the zone of that place is `Asia/Shanghai`",
+        ),
         ("plan?reveal=true", "there is no parameter `reveal`"),
         ("plan?count=0", "`count`: expected a number from 1 to 10000"),
         ("plan?count=10001", "`count`: expected a number from 1 to 10000"),
@@ -193,7 +198,10 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("plan?from=2026-01-01&to=2026-12-31", "more than 10000 occurrences"),
         ("plan?from=18:00", "`18:00` is not a time"),
         ("status?format=csv", "`format`: expected one of `json`, `table`, found `csv`"),
-        ("status?verbose", "there is no parameter `verbose`: the parameters are `format`"),
+        ("status?verbose", "there is no parameter `verbose`: the parameters are `format`, `timezone`, `width`"),
+        ("status?timezone=utc%0a", "`timezone`: unknown time zone `utc.`"),
+        ("status?format=table&width=0", "`width`: expected a number from 1 to 10000, found `0`"),
+        ("plan?timezone=local", "`timezone`: unknown time zone `local`"),
     ] {
         let answer = served.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.body);
@@ -304,13 +312,32 @@ async fn the_text_for_people_comes_from_the_same_place() {
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
     for words in [
         "ok\n",
-        "generation 12, accepted at 2026-11-22T08:00:00Z: 4 jobs",
+        "generation 12, accepted at 2026-11-22 16:00:00 +08:00: 4 jobs",
         "evening  main/lobby",
         "the cloud ends it at",
         ", zone data ",
     ] {
         assert!(answer.body.contains(words), "{words}: {}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn times_are_those_of_most_jobs_or_of_the_zone_that_is_named() {
+    let served = Served::new().await;
+    // Midnight of Shanghai, whatever the zone of this host is.
+    let first = async |query: &str| {
+        let items = served.get(&format!("/api/v1/plan?from=2026-11-22&count=1&job=jingle{query}")).await.items();
+        items[0]["start"].as_str().expect("a start").to_owned()
+    };
+    assert_eq!(first("").await, "2026-11-22T01:00:00.000Z");
+    assert_eq!(first("&timezone=America/New_York").await, "2026-11-22T05:00:00.000Z");
+    write(&mut served.ledger(), &ended("evening", "2026-11-21T17:00:00Z".parse().expect("an instant")));
+    for (query, count) in [("2026-11-22", 1), ("2026-11-22&timezone=UTC", 0)] {
+        assert_eq!(served.get(&format!("/api/v1/history?since={query}")).await.items().len(), count, "{query}");
+    }
+    let text = served.get("/api/v1/status?format=table&timezone=America/New_York&width=40").await.body;
+    assert!(text.contains("accepted at 2026-11-22\n      03:00:00 -05:00: 4 jobs\n"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
 }
 
 #[tokio::test]

@@ -132,6 +132,33 @@ fn the_present_is_what_the_ledger_says() {
 }
 
 #[test]
+fn a_show_that_is_on_past_its_end_is_one_of_the_schedule() {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).expect("in range");
+    let start = now - SignedDuration::from_hours(2);
+    let row = || Occurrence { end: End::Planned(now - SignedDuration::from_hours(1)), ..on_air("show", start) };
+    let stopping = State::Stopping { outcome: Outcome::EndedPlanned };
+    let once = start.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let jobs = |job: &str| format!("timezone: UTC\njobs: {{show: {{room: a, stream: \"https://h/a.mp4\", {job}}}}}\n");
+    let moment = |at: Timestamp| {
+        at.strftime(if at.as_second() % 60 == 0 { "%a %Y-%m-%d %H:%M +00:00" } else { "%a %Y-%m-%d %H:%M:%S +00:00" })
+    };
+    let ask = |job: &str, row: &Occurrence| why(with_rows(&jobs(job), std::slice::from_ref(row)).path(), &["show"]).1;
+    let has = format!("\n  ledger has the row for {}", moment(start));
+    for (state, word) in [(State::OnAir, "on air"), (stopping, "stopping")] {
+        let told = ask(&format!("once: {once}, for: 1h"), &Occurrence { state, ..row() });
+        let expected = format!("{has}, which was to end at {}: {word}: ", moment(now - SignedDuration::from_hours(1)));
+        assert!(told.contains(&expected) && !told.contains("does not plan"), "{told}");
+    }
+    let media =
+        ask(&format!("once: {once}, length: 1h"), &Occurrence { end: End::Media(now - SignedDuration::from_hours(1)), ..row() });
+    assert!(media.contains(&format!("{has}, whose media was to end at ")), "{media}");
+    // The schedule has no such start any more.
+    let edited = ask("once: 2150-01-01 10:00, for: 1h", &row());
+    let expected = format!("\n  ledger has a row for {}, which the schedule does not plan: on air: ", moment(start));
+    assert!(edited.contains(&expected), "{edited}");
+}
+
+#[test]
 fn a_ledger_that_cannot_be_read_leaves_the_schedule() {
     let folder = folder(SCHEDULE);
     std::fs::write(folder.path().join("state/ingestd.db"), "no database").expect("writable");

@@ -85,7 +85,7 @@ proptest! {
         for at in asked {
             for job in schedule.jobs() {
                 let id = job.id.as_str();
-                let answer = why(&schedule, job, Question::At(at)).expect("in range");
+                let answer = why(&schedule, job, Question::At(at), &job.when.zone).expect("in range");
                 let planned = find(&schedule, id, at);
                 prop_assert_eq!(!answer.starts.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
                 prop_assert_eq!(answer.refusals.is_empty(), planned.is_some(), "{} at {}: {:?}", id, at, answer.refusals);
@@ -103,7 +103,7 @@ proptest! {
         let mut date: Date = if spring { "2026-03-25" } else { "2026-10-22" }.parse().expect("a date");
         for _ in 0..7 {
             for job in schedule.jobs() {
-                let answer = why(&schedule, job, Question::Date(date)).expect("in range");
+                let answer = why(&schedule, job, Question::Date(date), &job.when.zone).expect("in range");
                 let (from, to) = day(&job.when.zone, date).expect("in range");
                 let planned = Upcoming::of([job], from).take_while(|next| next.start.at < to).count();
                 prop_assert_eq!(answer.count, planned, "{} on {}", &job.id, date);

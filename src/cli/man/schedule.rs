@@ -140,7 +140,7 @@ const TEXTS: [(&str, &str); 6] = [
         "Two shows that meet in one room are an error of the schedule, and so is a job that meets itself. `check` looks 400 days ahead. \
          `conflict` says what is meant.
 
-         With `conflict: preempt` a job takes the room from a show that began earlier. That show ends there. With `conflict: yield` a job \
+         With `conflict: preempt` a job takes the room from a show that began earlier. That show ends there, and `plan` shows it. With `conflict: yield` a job \
          leaves the room to every other show, and returns after it where it would be by then. `plan` shows these pauses. With \
          `conflict: allow` on both jobs, both play; they need robots of different names.
 

@@ -4,15 +4,16 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{Context, Exit, Failure, chosen, warn};
 use crate::config::Settings;
 use crate::ledger::Reader;
 use crate::occurrence::Occurrence;
 use crate::plan::changes::{ChangeKind, PlanChanges};
-use crate::plan::pauses::Pauses;
+use crate::plan::interruptions::Interruptions;
 use crate::plan::{Planned, Upcoming};
-use crate::report::changes::{ChangeObject, TouchedObject, line, touched};
+use crate::report::changes::{ChangeObject, TouchedObject, line, touched, touched_line};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 
@@ -21,6 +22,7 @@ pub(super) struct AgainstOptions<'a> {
     pub(super) job: Option<&'a str>,
     pub(super) range: PlanRange,
     pub(super) now: Timestamp,
+    pub(super) zone: &'a TimeZone,
     pub(super) is_json: bool,
     pub(super) reveal: bool,
 }
@@ -62,25 +64,26 @@ pub(super) fn run(
     };
     let mut on_air = settings.map(on_air).unwrap_or_default();
     on_air.retain(|occurrence| asked.job.is_none_or(|job| occurrence.key.job.as_str() == job));
-    let touched: Vec<_> = touched(&on_air, (before, after), asked.now)
-        .into_iter()
-        .map(|(occurrence, effect)| TouchedObject::new(occurrence, effect))
-        .collect();
+    let touched = touched(&on_air, (before, after), asked.now);
     let mut counts = Counts::default();
     let mut out = context.stdout();
     let mut print = || -> io::Result<()> {
-        for object in &touched {
-            let line = if asked.is_json { serde_json::to_string(object)? } else { object.line() };
+        for (occurrence, effect) in &touched {
+            let line = if asked.is_json {
+                serde_json::to_string(&TouchedObject::new(occurrence, *effect))?
+            } else {
+                touched_line(occurrence, *effect, asked.zone)
+            };
             writeln!(out, "{line}")?;
         }
         let width = jobs.iter().flatten().map(|job| job.id.as_str().len()).max().unwrap_or_default();
-        let pauses = [Pauses::new(before), Pauses::new(after)];
+        let interruptions = [Interruptions::new(before), Interruptions::new(after)];
         for change in PlanChanges::new(plan(&jobs[0], asked.range), plan(&jobs[1], asked.range)) {
             counts.count(change.kind);
             let line = if asked.is_json {
-                serde_json::to_string(&ChangeObject::new(change, &pauses[0], &pauses[1], asked.reveal))?
+                serde_json::to_string(&ChangeObject::new(change, &interruptions[0], &interruptions[1], asked.reveal))?
             } else {
-                line(&change, width, asked.reveal)
+                line(&change, width, asked.zone, asked.reveal)
             };
             writeln!(out, "{}", line.trim_end())?;
         }

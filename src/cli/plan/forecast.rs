@@ -12,6 +12,7 @@ use super::{Context, Exit, Failure};
 use crate::plan::Upcoming;
 use crate::plan::forecast::forecast;
 use crate::report::forecast::{PeakObject, summary, table};
+use crate::report::plan::next_start;
 use crate::schedule::Job;
 
 pub(super) fn run(
@@ -25,20 +26,20 @@ pub(super) fn run(
     // What began before the range may have its end in it.
     let forecast = forecast(Upcoming::open_at(jobs.iter().copied(), range.start), &range, rate);
     let mut out = context.stdout();
-    let print = |out: &mut dyn Write| -> io::Result<()> {
+    let print = |mut out: &mut dyn Write| -> io::Result<()> {
         if is_json {
             for peak in &forecast.peaks {
                 writeln!(out, "{}", serde_json::to_string(&PeakObject::new(peak, rate))?)?;
             }
         } else if !forecast.peaks.is_empty() {
-            for line in table(&forecast.peaks, zone).lines() {
-                writeln!(out, "{line}")?;
-            }
+            crate::cli::table::print(&mut out, &table(&forecast.peaks, zone))?;
         }
         out.flush()
     };
     print(&mut out).map_err(Failure::Output)?;
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "{}", summary(&forecast, rate, zone));
+    let next = || next_start(Upcoming::of(jobs.iter().copied(), range.end).next().as_ref(), zone);
+    let next = if forecast.largest.is_none() { format!("; {}", next()) } else { String::new() };
+    let _ = writeln!(io::stderr(), "{}{next}", summary(&forecast, rate, zone));
     Ok(Exit::Good)
 }

@@ -80,6 +80,11 @@ impl When {
     /// Returns the rules that prevent every time that the trigger has on `date`. Empty: it has a start on that date.
     pub fn refusals_on(&self, date: Date) -> Vec<RuleRefusal> {
         let Some((from, to)) = day(&self.zone, date) else { return vec![RuleRefusal::NotWritten] };
+        self.refusals_between(from, to)
+    }
+
+    /// The same of a stretch of time that is about a day, as a date of another zone is.
+    pub fn refusals_between(&self, from: Timestamp, to: Timestamp) -> Vec<RuleRefusal> {
         if self.between(from, to).next().is_some() {
             return Vec::new();
         }
@@ -95,7 +100,7 @@ impl When {
         }
         if refusals.is_empty() {
             refusals.extend(self.outside_bounds(from));
-            refusals.push(self.not_on(date).unwrap_or(RuleRefusal::NotWritten));
+            refusals.push(self.not_on(self.zone.to_datetime(from).date()).unwrap_or(RuleRefusal::NotWritten));
         }
         refusals
     }

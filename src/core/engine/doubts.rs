@@ -140,7 +140,7 @@ impl Doubts {
         for (key, doubts) in untold {
             let app = doubts.first().map(|doubt| doubt.destination.app.as_str()).unwrap_or_default();
             let advice = format!("`ingestd stop --task ID --app {app}` stops it once its TaskId is known");
-            if let Some(text) = OpenDoubt::describe(&doubts) {
+            if let Some(text) = OpenDoubt::describe(&doubts, |at| format!("{at:.0}")) {
                 step.notify_of(&key, Level::Error, format!("{text}; {advice}"));
             }
         }

@@ -62,20 +62,21 @@ impl OpenDoubt {
         self
     }
 
-    /// What may play by the starts of one occurrence that are in doubt, oldest first: where, and until when, in words. Nothing for none.
-    pub fn describe(doubts: &[&OpenDoubt]) -> Option<String> {
+    /// What may play by the starts of one occurrence that are in doubt, oldest first: where, and until when, in words. Nothing for none. `show` writes
+    /// an instant.
+    pub fn describe(doubts: &[&OpenDoubt], show: impl Fn(Timestamp) -> String) -> Option<String> {
         let first = doubts.first()?;
         let last = doubts.iter().max_by_key(|doubt| doubt.until)?;
         let OpenDoubt { room, robot, sent_at, bound, until, .. } = last;
         let was_found = doubts.iter().any(|doubt| doubt.was_found);
         let task = if was_found { "its task has no known TaskId, and" } else { "a task that nobody can name" };
         let starts = match doubts.len() {
-            1 => format!("a start sent at {sent_at:.0} was not answered"),
-            count => format!("{count} starts, the first sent at {:.0}, were not answered", first.sent_at),
+            1 => format!("a start sent at {} was not answered", show(*sent_at)),
+            count => format!("{count} starts, the first sent at {}, were not answered", show(first.sent_at)),
         };
         let until = match bound {
-            Some(bound) => format!("the cloud ends it by {bound:.0}"),
-            None if until.duration_since(*sent_at) < LONGEST_TASK => format!("it ends with its media, by {until:.0}"),
+            Some(bound) => format!("the cloud ends it by {}", show(*bound)),
+            None if until.duration_since(*sent_at) < LONGEST_TASK => format!("it ends with its media, by {}", show(*until)),
             None => "it has no bound in the cloud".to_owned(),
         };
         Some(format!("{starts}: {task} may play in room {room} as robot {robot}; {until}"))

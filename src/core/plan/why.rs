@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::AmbiguousOffset;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 use super::encounters::{Encounter, encounters, open_before};
@@ -26,9 +26,9 @@ pub enum Question {
     Now(Timestamp),
     /// An instant.
     At(Timestamp),
-    /// What the clock on the wall shows in the job's zone.
+    /// What the clock on the wall shows in the zone of the question.
     Wall(DateTime),
-    /// A whole date in the job's zone.
+    /// A whole date in that zone.
     Date(Date),
 }
 
@@ -48,6 +48,8 @@ pub struct Why {
     pub job: Arc<Job>,
     /// What was asked.
     pub asked: Question,
+    /// The zone of the question, and of the times in the answer.
+    pub zone: TimeZone,
     /// The instant; for a date its first.
     pub at: Timestamp,
     /// What a clock change did to the wall-clock time that was asked about.
@@ -75,16 +77,17 @@ impl Why {
     }
 }
 
-/// Returns the answer. `None`: the date is outside the years that the calendar knows.
-pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> {
+/// Returns the answer. A time or a date without an offset is one of `zone`. `None`: the date is outside the years that the calendar
+/// knows.
+pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question, zone: &TimeZone) -> Option<Why> {
     let when = &job.when;
     let (at, moved) = match asked {
         Question::Now(at) | Question::At(at) => (at, None),
-        Question::Wall(written) => instant_of(when, written)?,
-        Question::Date(date) => (day(&when.zone, date)?.0, None),
+        Question::Wall(written) => instant_of(when, zone, written)?,
+        Question::Date(date) => (day(zone, date)?.0, None),
     };
     let after = match asked {
-        Question::Date(date) => day(&when.zone, date)?.1,
+        Question::Date(date) => day(zone, date)?.1,
         _ => at.checked_add(SignedDuration::from_nanos(1)).ok()?,
     };
     let enabled = |start: &Start| job.enabled.then(|| planned(job, *start));
@@ -93,7 +96,7 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> 
     let rules = match asked {
         Question::Now(_) => when.refusals_on(when.zone.to_datetime(at).date()),
         Question::At(_) | Question::Wall(_) => when.refusals(at),
-        Question::Date(date) => when.refusals_on(date),
+        Question::Date(_) => when.refusals_between(at, after),
     };
     let disabled = (!job.enabled).then_some(StartRefusal::Disabled);
     let open = match asked {
@@ -110,6 +113,7 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> 
     Some(Why {
         job: Arc::clone(job),
         asked,
+        zone: zone.clone(),
         at,
         moved,
         starts,
@@ -128,14 +132,16 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question) -> Option<Why> 
 
 /// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written
 /// for it would be: the `cron` of a fixed time runs at the gap's end, and everything else is shifted.
-fn instant_of(when: &When, written: DateTime) -> Option<(Timestamp, Option<Dst>)> {
-    let at = resolve(&when.zone, written)?;
-    match when.zone.to_ambiguous_timestamp(written).offset() {
+fn instant_of(when: &When, zone: &TimeZone, written: DateTime) -> Option<(Timestamp, Option<Dst>)> {
+    let at = resolve(zone, written)?;
+    match zone.to_ambiguous_timestamp(written).offset() {
         AmbiguousOffset::Unambiguous { .. } => Some((at, None)),
         AmbiguousOffset::Fold { .. } => Some((at, Some(Dst::Repeat))),
         AmbiguousOffset::Gap { .. } => {
             let carried = match &when.trigger {
-                Trigger::Cron(pattern) if pattern.is_fixed_time() && pattern.mismatches_of_time(written.time()).is_empty() => {
+                Trigger::Cron(pattern)
+                    if when.zone == *zone && pattern.is_fixed_time() && pattern.mismatches_of_time(written.time()).is_empty() =>
+                {
                     let earliest = at.checked_sub(CHANGE_MAX).ok()?;
                     when.between(earliest, at).find(|start| start.dst == Some(Dst::Gap))
                 }

@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::place;
-use crate::plan::{End, Planned};
+use crate::plan::End;
+use crate::plan::interruptions::Interrupted;
 
 /// Longest line in octets, its end not counted.
 const LINE_MAX: usize = 75;
@@ -23,12 +24,18 @@ pub fn foot() -> String {
 }
 
 /// The event of an occurrence, made at `now`. It keeps its name for as long as job and start do. An end between two
-/// seconds is the later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`.
-/// `reveal` shows the whole stream URL.
-pub fn event(occurrence: &Planned, now: Timestamp, reveal: bool) -> String {
+/// seconds is the later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`. What another
+/// occurrence cuts ends there, and the description says who cuts it. `reveal` shows the whole stream URL.
+pub fn event(listed: &Interrupted, now: Timestamp, reveal: bool) -> String {
+    let Interrupted { occurrence, cut, .. } = listed;
     let job = &occurrence.job;
     let start = occurrence.start.at;
-    let end = match occurrence.end {
+    // When media of unknown length is over is not known.
+    let end = match (occurrence.end, cut) {
+        (End::Planned(_) | End::Media(_) | End::Never, Some(cut)) => End::Planned(cut.at),
+        (end, _) => end,
+    };
+    let end = match end {
         // An event may not end as it begins.
         End::Planned(at) | End::Media(at) if at > start => Some(format!("DTEND:{}", time(up(at)))),
         End::Planned(_) | End::Media(_) => None,
@@ -37,7 +44,9 @@ pub fn event(occurrence: &Planned, now: Timestamp, reveal: bool) -> String {
     };
     let stream = job.stream_at(start);
     let stream = stream.shown(reveal);
-    let description = job.note.iter().map(|note| note.trim_end()).chain([stream.as_str()]).collect::<Vec<_>>().join("\n");
+    let cut = cut.as_ref().map(|cut| format!("cut by {} at {}", cut.job, cut.at));
+    let description = job.note.iter().map(|note| note.trim_end()).chain([stream.as_str()]).chain(cut.as_deref());
+    let description = description.collect::<Vec<_>>().join("\n");
     let room = place(job.app.as_ref().map(|app| app.name.as_ref()), &job.room);
     let lines = [
         Some("BEGIN:VEVENT".to_owned()),

@@ -2,13 +2,14 @@
 //! affects. Does not know how differences are found and how the daemon applies them.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::plan::{PlanObject, clock, end, place, start};
-use super::time::instant;
+use super::plan::{PlanObject, end, place};
+use super::time::{brief_beside, instant, wall};
 use crate::occurrence::{Kind, Occurrence, State};
 use crate::plan::changes::{ChangeKind, PlanChange};
-use crate::plan::pauses::Pauses;
+use crate::plan::interruptions::Interruptions;
 use crate::plan::{End, Planned, find};
 use crate::schedule::{Job, OnRemove, Schedule};
 
@@ -26,10 +27,11 @@ pub struct ChangeObject {
 }
 
 impl ChangeObject {
-    /// Of a difference; each side with the pauses of its schedule. `reveal` shows whole stream URLs.
-    pub fn new(change: PlanChange, before: &Pauses<'_>, after: &Pauses<'_>, reveal: bool) -> ChangeObject {
-        let object =
-            |side: Option<Planned>, pauses: &Pauses<'_>| side.map(|side| PlanObject::new(&pauses.with_pauses(side), reveal));
+    /// Of a difference; each side with what interrupts it in its schedule. `reveal` shows whole stream URLs.
+    pub fn new(change: PlanChange, before: &Interruptions<'_>, after: &Interruptions<'_>, reveal: bool) -> ChangeObject {
+        let object = |side: Option<Planned>, interruptions: &Interruptions<'_>| {
+            side.map(|side| PlanObject::new(&interruptions.of(side), reveal))
+        };
         ChangeObject {
             change: change.kind.name(),
             fields: change.fields,
@@ -39,31 +41,31 @@ impl ChangeObject {
     }
 }
 
-/// A difference as a line of a diff, the job's column as wide as `width`. Times are on the wall clock of the job's zone.
-pub fn line(change: &PlanChange, width: usize, reveal: bool) -> String {
+/// A difference as a line of a diff, the job's column as wide as `width`. Times are those of `zone`.
+pub fn line(change: &PlanChange, width: usize, zone: &TimeZone, reveal: bool) -> String {
     let (before, after) = (change.before.as_ref(), change.after.as_ref());
     let Some(shown) = before.or(after) else { return String::new() };
     let (sign, what) = match (change.kind, before.zip(after)) {
         (ChangeKind::Added, _) => ('+', target(&shown.job)),
         (ChangeKind::Removed, _) => ('-', target(&shown.job)),
         (ChangeKind::Changed | ChangeKind::Moved, None) => ('~', String::new()),
-        (ChangeKind::Changed, Some((before, after))) => ('~', fields(change, before, after, reveal)),
+        (ChangeKind::Changed, Some((before, after))) => ('~', fields(change, before, after, zone, reveal)),
         (ChangeKind::Moved, Some((before, after))) => {
-            let moved = format!("start -> {}", clock(after, before.start.at, after.start.at));
-            let others = fields(change, before, after, reveal);
+            let moved = format!("start -> {}", brief_beside(after.start.at, before.start.at, zone));
+            let others = fields(change, before, after, zone, reveal);
             ('~', if others.is_empty() { moved } else { format!("{moved}, {others}") })
         }
     };
-    format!("{sign} {}  {:<8}  {:<width$}  {what}", start(shown), end(shown), shown.job.id.as_str())
+    format!("{sign} {}  {:<8}  {:<width$}  {what}", wall(shown.start.at, zone), end(shown, zone), shown.job.id.as_str())
 }
 
 /// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
-fn fields(change: &PlanChange, before: &Planned, after: &Planned, reveal: bool) -> String {
+fn fields(change: &PlanChange, before: &Planned, after: &Planned, zone: &TimeZone, reveal: bool) -> String {
     let stream = |one: &Planned| one.job.stream_at(one.start.at).shown(reveal);
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
     let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {
-            "end" => (end(before), end(after)),
+            "end" => (end(before, zone), end(after, zone)),
             "app" | "room" => (target(&before.job), target(&after.job)),
             "robot" => (robot(before), robot(after)),
             "stream" => (stream(before), stream(after)),
@@ -149,16 +151,16 @@ impl TouchedObject {
         let (job, start) = (occurrence.key.job.to_string(), instant(occurrence.key.start));
         TouchedObject { change: "on_air", job, start, effect, end_before, end_after }
     }
+}
 
-    /// For people.
-    pub fn line(&self) -> String {
-        let end = self.end_after.as_deref().unwrap_or("when its media ends, or never");
-        let what = match self.effect {
-            "finishes" => "it leaves the schedule and plays to its end (`on_remove: finish`)".to_owned(),
-            "stops" => "it leaves the schedule and is stopped (`on_remove: stop`)".to_owned(),
-            "cut" => format!("it is stopped, because its new end {end} is past"),
-            _ => format!("it ends {end}"),
-        };
-        format!("! {} {} is on air: {what}", self.job, self.start)
-    }
+/// The same for people, times being those of `zone`.
+pub fn touched_line(occurrence: &Occurrence, effect: EditEffect, zone: &TimeZone) -> String {
+    let end = |end: End| end.at().map_or_else(|| "when its media ends, or never".to_owned(), |at| wall(at, zone));
+    let what = match effect {
+        EditEffect::Finishes => "it leaves the schedule and plays to its end (`on_remove: finish`)".to_owned(),
+        EditEffect::Stops => "it leaves the schedule and is stopped (`on_remove: stop`)".to_owned(),
+        EditEffect::Cut(at) => format!("it is stopped, because its new end {} is past", end(at)),
+        EditEffect::Ends(at) => format!("it ends {}", end(at)),
+    };
+    format!("! {} {} is on air: {what}", occurrence.key.job, wall(occurrence.key.start, zone))
 }

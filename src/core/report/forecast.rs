@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::table::Table;
-use super::time::{instant, local};
+use super::table::{Column, Narrow, Table};
+use super::time::{WallClock, instant, wall};
 use crate::plan::forecast::{Forecast, PEAKS_MAX, Peak, RequestKind};
 
 /// One peak as programs read it. The keys and their order are the contract.
@@ -36,10 +36,12 @@ impl PeakObject {
 
 /// Peaks for people, the wall clock being that of `zone`.
 pub fn table(peaks: &[Peak], zone: &TimeZone) -> Table {
+    let clock = WallClock::new(zone, peaks.iter().map(|peak| peak.at));
+    let names = [clock.heading("AT"), "REQUESTS".to_owned(), "LAST ONE WAITS".to_owned()];
     Table {
-        header: ["AT", "REQUESTS", "LAST ONE WAITS"].map(str::to_owned).to_vec(),
-        rows: peaks.iter().map(|peak| vec![wall(peak.at, zone), counted(peak), seconds(peak.wait)]).collect(),
-        min_widths: Vec::new(),
+        columns: names.into_iter().map(|name| Column::new(name, 0, Narrow::Stays)).collect(),
+        has_header: true,
+        rows: peaks.iter().map(|peak| vec![clock.cell(peak.at), counted(peak), seconds(peak.wait)]).collect(),
     }
 }
 
@@ -80,11 +82,4 @@ fn seconds(wait: SignedDuration) -> String {
         0 => format!("{} s", wait.as_secs()),
         milliseconds => format!("{}.{milliseconds:03} s", wait.as_secs()),
     }
-}
-
-/// `2026-11-22 18:00:00 +08:00`.
-fn wall(at: Timestamp, zone: &TimeZone) -> String {
-    let local = local(at, zone);
-    let (date, offset) = local.split_at(local.len() - 6);
-    format!("{} {offset}", date.replace('T', " "))
 }

@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::plan::place;
-use super::table::Table;
-use super::time::instant;
+use super::table::{Column, Narrow, Table};
+use super::time::{WallClock, instant, wall_beside};
 use crate::occurrence::{Evidence, Occurrence, State, TaskStep};
 
 /// One row as programs read it. The keys and their order are the contract.
@@ -214,29 +215,37 @@ impl HistoryObject {
     }
 }
 
-const HEADER: [&str; 8] = ["START", "JOB", "ROOM", "RESULT", "LATE", "TRIES", "ON AIR", "NOTE"];
-
-/// Rows for people, in UTC: they come from many zones, and are compared with logs.
-pub fn table<'a>(occurrences: impl IntoIterator<Item = &'a Occurrence>) -> Table {
+/// Rows for people, times being those of `zone`.
+pub fn table<'a>(occurrences: impl IntoIterator<Item = &'a Occurrence, IntoIter: Clone>, zone: &TimeZone) -> Table {
+    let occurrences = occurrences.into_iter();
+    let clock = WallClock::new(zone, occurrences.clone().map(|occurrence| occurrence.key.start));
     Table {
-        header: HEADER.map(str::to_owned).to_vec(),
-        rows: occurrences.into_iter().map(|occurrence| row(occurrence).to_vec()).collect(),
-        // A start that is broken over two lines cannot be read; everything else can.
-        min_widths: vec!["2026-11-22 10:00:00Z".len()],
+        columns: vec![
+            Column::new(clock.heading("START"), 0, Narrow::Stays),
+            Column::new("JOB", 1, Narrow::Stays),
+            Column::new("ROOM", 3, Narrow::CutEnd(10)),
+            Column::new("RESULT", 2, Narrow::CutEnd(24)),
+            Column::new("LATE", 6, Narrow::WholeOrNone),
+            Column::new("TRIES", 7, Narrow::WholeOrNone),
+            Column::new("ON AIR", 5, Narrow::WholeOrNone),
+            Column::new("NOTE", 4, Narrow::CutEnd(24)),
+        ],
+        has_header: true,
+        rows: occurrences.map(|occurrence| row(occurrence, &clock).to_vec()).collect(),
     }
 }
 
-fn row(occurrence: &Occurrence) -> [String; 8] {
+fn row(occurrence: &Occurrence, clock: &WallClock) -> [String; 8] {
     let playout = &occurrence.playout;
     let late = occurrence.first_sent_at.map(|sent| sent.duration_since(occurrence.key.start));
     [
-        occurrence.key.start.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        clock.cell(occurrence.key.start),
         occurrence.key.job.to_string(),
         place(Some(&playout.destination.app), &playout.room),
         result(occurrence),
         late.map(|late| short(late.as_millis())).unwrap_or_default(),
         if occurrence.attempts == 0 { String::new() } else { occurrence.attempts.to_string() },
-        on_air(occurrence),
+        on_air(occurrence, clock.zone()),
         note(occurrence),
     ]
 }
@@ -267,14 +276,10 @@ pub(super) fn short(milliseconds: i128) -> String {
 }
 
 /// From when to when, with a date where it is not that of the start.
-fn on_air(occurrence: &Occurrence) -> String {
+fn on_air(occurrence: &Occurrence, zone: &TimeZone) -> String {
     let Some(from) = occurrence.on_air_at else { return String::new() };
-    let day = |at: Timestamp| at.strftime("%m-%d").to_string();
-    let show = |at: Timestamp, known: Timestamp| {
-        at.strftime(if day(at) == day(known) { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
-    };
-    let until = occurrence.ended_at.map(|until| show(until, from)).unwrap_or_default();
-    format!("{} - {until}", show(from, occurrence.key.start)).trim_end().to_owned()
+    let until = occurrence.ended_at.map(|until| wall_beside(until, from, zone)).unwrap_or_default();
+    format!("{} - {until}", wall_beside(from, occurrence.key.start, zone)).trim_end().to_owned()
 }
 
 fn note(occurrence: &Occurrence) -> String {

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::table::Table;
-use super::time::{instant, local};
-use crate::plan::pauses::{Pause, WithPauses};
+use super::table::{Column, Narrow, Table};
+use super::time::{WallClock, brief_beside, instant, local, wall, zone_name};
+use crate::plan::interruptions::{Cut, Interrupted, Pause};
 use crate::plan::{End, Planned};
-use crate::schedule::{Conflict, Job};
+use crate::schedule::Job;
 use crate::trtc::Room;
 
 /// One occurrence as programs read it. The keys and their order are the contract.
@@ -45,6 +47,13 @@ pub struct PlanObject {
     pub dst: Option<&'static str>,
     /// When others have the room of a yielding occurrence, by the plan; null for every other.
     pub pauses: Option<Vec<PauseObject>>,
+    /// When another takes the room, by the plan, and this one is cut: at `start` if it is not started; null when nobody does. Where
+    /// `end` is open: if it still plays then.
+    pub cut_at: Option<String>,
+    /// The job whose occurrence takes it; null when `cut_at` is.
+    pub cut_by: Option<String>,
+    /// When its media is over, if that is before `end` and before `cut_at`: nothing is seen from then on. Null for every other.
+    pub content_end: Option<String>,
     /// The job that a chained occurrence follows; null for every other.
     pub after: Option<String>,
 }
@@ -68,7 +77,7 @@ impl PauseObject {
 
 impl PlanObject {
     /// Of an occurrence. `reveal` shows the whole stream URL.
-    pub fn new(listed: &WithPauses, reveal: bool) -> PlanObject {
+    pub fn new(listed: &Interrupted, reveal: bool) -> PlanObject {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
@@ -78,7 +87,7 @@ impl PlanObject {
             start: instant(start),
             end: occurrence.end.at().map(instant),
             local_start: local(start, &job.when.zone),
-            timezone: job.when.zone.iana_name().unwrap_or("UTC").to_owned(),
+            timezone: zone_name(&job.when.zone).to_owned(),
             app: job.app.as_ref().map(|app| app.name.to_string()),
             sdk_app_id: job.app.as_ref().and_then(|app| app.sdk_app_id),
             room: job.room.to_string(),
@@ -88,18 +97,22 @@ impl PlanObject {
             region: job.region.as_ref().map(ToString::to_string),
             dst: occurrence.dst.map(crate::calendar::Dst::name),
             pauses: listed.pauses.as_ref().map(|pauses| pauses.iter().map(PauseObject::new).collect()),
+            cut_at: listed.cut.as_ref().map(|cut| instant(cut.at)),
+            cut_by: listed.cut.as_ref().map(|cut| cut.job.to_string()),
+            content_end: listed.content_end().map(instant),
             after: job.after.as_ref().map(ToString::to_string),
         }
     }
 }
 
 /// The first line of CSV: the keys of [`PlanObject`].
-pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,after";
+pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,\
+    cut_at,cut_by,content_end,after";
 
 impl PlanObject {
     /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an unknown end is `..`, as in
     /// ISO 8601; between two stands a semicolon.
-    pub fn csv(&self) -> [Cow<'_, str>; 15] {
+    pub fn csv(&self) -> [Cow<'_, str>; 18] {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
         [
             (&self.job).into(),
@@ -116,6 +129,9 @@ impl PlanObject {
             text(&self.region),
             self.dst.unwrap_or_default().into(),
             self.pauses.iter().flatten().map(pause).collect::<Vec<_>>().join("; ").into(),
+            text(&self.cut_at),
+            text(&self.cut_by),
+            text(&self.content_end),
             text(&self.after),
         ]
     }
@@ -130,102 +146,131 @@ pub fn csv_line<T: AsRef<str>>(values: &[T]) -> String {
     quoted.collect::<Vec<_>>().join(",")
 }
 
-/// Occurrences for people, part by part in constant memory. The columns are as wide as the jobs need, so parts fit together.
+/// Occurrences for people, in one table or part by part in constant memory.
 pub struct PlanTable {
+    clock: WallClock,
+    columns: Vec<Column>,
     reveal: bool,
-    header: bool,
-    /// Which columns there are: those for what a job follows and for pauses only where a job can have some.
-    shown: [bool; COLUMNS],
-    widths: Vec<usize>,
+    has_header: bool,
 }
 
 const COLUMNS: usize = 8;
-const HEADER: [&str; COLUMNS] = ["START", "END", "JOB", "AFTER", "ROOM", "DST", "PAUSES", "STREAM"];
-/// Pauses that a cell shows, one a line; JSON has all of them.
+/// Pauses that a cell shows; JSON has all of them.
 const PAUSES_SHOWN: usize = 10;
 
 impl PlanTable {
-    /// For occurrences of these jobs.
-    pub fn new(jobs: &[&Arc<Job>], reveal: bool) -> PlanTable {
+    /// For these occurrences and no others, times being those of `zone`.
+    pub fn new(occurrences: &[Interrupted], zone: &TimeZone, reveal: bool) -> PlanTable {
+        let clock = WallClock::new(zone, occurrences.iter().map(|listed| listed.occurrence.start.at));
+        PlanTable { columns: columns(&clock, [0; COLUMNS]), clock, reveal, has_header: true }
+    }
+
+    /// For occurrences of these jobs, part by part: the columns are as wide as the jobs need, so that the parts fit together.
+    pub fn in_parts(jobs: &[&Arc<Job>], zone: &TimeZone, reveal: bool) -> PlanTable {
         let widest = |of: &dyn Fn(&Job) -> usize| jobs.iter().map(|job| of(job)).max().unwrap_or_default();
-        let start = "2026-11-22 18:00:00 +08:00".len();
+        let clock = WallClock::of_any(zone);
         let after = widest(&|job| job.after.as_ref().map_or(0, |after| after.as_str().len()));
-        let pauses = jobs.iter().any(|job| job.policy.conflict == Conflict::Yield);
-        let pause = "2026-11-22 18:00:00 to 20:00:00".len();
         let id = widest(&|job| job.id.as_str().len());
-        let target = widest(&|job| target(job).len());
-        // The last is as wide as there is room.
-        let widths = [start, "20:00:00".len(), id, after.max("AFTER".len()), target, "repeat".len(), pause, 0];
-        let shown = [true, true, true, after > 0, true, true, pauses, true];
-        let widths = widths.into_iter().zip(shown).take(COLUMNS - 1).filter(|(_, shown)| *shown);
-        PlanTable { reveal, header: true, shown, widths: widths.map(|(width, _)| width).collect() }
+        let target = widest(&|job| target(job).width());
+        let widths = [clock.width(), "00:01:30".len(), id, after, target, "repeat".len(), NOTE_WIDTH, 0];
+        PlanTable { columns: columns(&clock, widths), clock, reveal, has_header: true }
     }
 
     /// The next rows; the first part has the header.
-    pub fn part(&mut self, occurrences: impl Iterator<Item = WithPauses>) -> Table {
-        let header = if std::mem::take(&mut self.header) { self.columns(HEADER.map(str::to_owned)).collect() } else { Vec::new() };
-        let rows = occurrences.map(|occurrence| self.columns(self.row(&occurrence)).collect()).collect();
-        Table { header, rows, min_widths: self.widths.clone() }
+    pub fn part<'a>(&mut self, occurrences: impl IntoIterator<Item = &'a Interrupted>) -> Table {
+        let rows = occurrences.into_iter().map(|listed| self.row(listed).to_vec()).collect();
+        Table { columns: self.columns.clone(), has_header: std::mem::take(&mut self.has_header), rows }
     }
 
-    /// The cells of a row that are shown.
-    fn columns<T>(&self, row: [T; COLUMNS]) -> impl Iterator<Item = T> {
-        row.into_iter().zip(self.shown).filter(|(_, shown)| *shown).map(|(cell, _)| cell)
-    }
-
-    fn row(&self, listed: &WithPauses) -> [String; COLUMNS] {
+    fn row(&self, listed: &Interrupted) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
-        let stream = job.stream_at(occurrence.start.at);
+        let start = occurrence.start.at;
         [
-            start(occurrence),
-            end(occurrence),
+            self.clock.cell(start),
+            end(occurrence, self.clock.zone()),
             job.id.to_string(),
             job.after.as_ref().map_or_else(String::new, ToString::to_string),
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
-            listed.pauses.as_ref().map_or_else(String::new, |pauses| cell(occurrence, pauses)),
-            stream.shown(self.reveal),
+            note(listed, self.clock.zone()),
+            job.stream_at(start).shown(self.reveal),
         ]
     }
 }
 
-/// The start on the wall clock of its zone, with the offset.
-pub(super) fn start(occurrence: &Planned) -> String {
-    let start = local(occurrence.start.at, &occurrence.job.when.zone);
-    let (date, offset) = start.split_at(start.len() - 6);
-    format!("{} {offset}", date.replace('T', " "))
+/// The width of a note about a cut, where others are not known yet.
+const NOTE_WIDTH: usize = 24;
+
+fn columns(clock: &WallClock, widths: [usize; COLUMNS]) -> Vec<Column> {
+    let columns = [
+        Column::new(clock.heading("START"), 0, Narrow::Stays),
+        Column::new("END", 3, Narrow::WholeOrNone),
+        Column::new("JOB", 1, Narrow::Stays),
+        Column::new("AFTER", 6, Narrow::WholeOrNone),
+        Column::new("ROOM", 4, Narrow::CutEnd(10)),
+        Column::new("DST", 5, Narrow::WholeOrNone),
+        Column::new("NOTE", 2, Narrow::CutEnd(16)),
+        Column::new("STREAM", 7, Narrow::CutMiddle(32)),
+    ];
+    columns.into_iter().zip(widths).map(|(column, width)| Column { width, ..column }).collect()
 }
 
-/// The end on the same clock, or the words that stand for it.
-pub(super) fn end(occurrence: &Planned) -> String {
+/// The end on the wall clock of a zone, beside the start, or the word that stands for it.
+pub(super) fn end(occurrence: &Planned, zone: &TimeZone) -> String {
     match occurrence.end {
-        End::Planned(at) | End::Media(at) => clock(occurrence, occurrence.start.at, at),
+        End::Planned(at) | End::Media(at) => brief_beside(at, occurrence.start.at, zone),
         End::Open => "open".to_owned(),
         End::Never => "never".to_owned(),
     }
 }
 
-/// An instant on the wall clock of an occurrence's zone, with its date if that is not the one of `since`.
-pub(super) fn clock(occurrence: &Planned, since: Timestamp, at: Timestamp) -> String {
-    let zone = &occurrence.job.when.zone;
-    let local = zone.to_datetime(at);
-    let form = if local.date() == zone.to_datetime(since).date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-    local.strftime(form).to_string()
+/// What interrupts an occurrence, and whether its media is over before its window.
+pub(super) fn note(listed: &Interrupted, zone: &TimeZone) -> String {
+    let start = listed.occurrence.start.at;
+    let cut = cut_note(listed, zone).into_iter();
+    let pauses = listed.pauses.as_deref().filter(|pauses| !pauses.is_empty()).map(|pauses| pauses_words(pauses, start, zone));
+    cut.chain(pauses).chain(content_note(listed, zone)).collect::<Vec<_>>().join("; ")
 }
 
-/// The pauses of an occurrence, one a line.
-fn cell(occurrence: &Planned, pauses: &[Pause]) -> String {
-    let line = |pause: &Pause| {
-        let start = clock(occurrence, occurrence.start.at, pause.start);
-        let end = pause.end.map(|end| format!(" to {}", clock(occurrence, pause.start, end))).unwrap_or_default();
-        format!("{start}{end} {}", pause.job)
-    };
-    let mut lines: Vec<String> = pauses.iter().take(PAUSES_SHOWN).map(line).collect();
-    if let more @ 1.. = pauses.len().saturating_sub(PAUSES_SHOWN) {
-        lines.push(format!("and {more} more"));
+/// When its media is over, if that is before its window.
+pub(super) fn content_note(listed: &Interrupted, zone: &TimeZone) -> Option<String> {
+    listed.content_end().map(|at| format!("media over {}", brief_beside(at, listed.occurrence.start.at, zone)))
+}
+
+/// Who cuts it, and when.
+pub(super) fn cut_note(listed: &Interrupted, zone: &TimeZone) -> Option<String> {
+    let Interrupted { occurrence, cut, .. } = listed;
+    let Cut { job, at } = cut.as_ref()?;
+    let start = occurrence.start.at;
+    if *at == start {
+        return Some(format!("not started: {job} has the room"));
     }
-    lines.join("\n")
+    let by = if *job == occurrence.job.id { "its next start".to_owned() } else { job.to_string() };
+    let latest = if occurrence.end == End::Open { " at the latest" } else { "" };
+    Some(format!("cut {} by {by}{latest}", brief_beside(*at, start, zone)))
+}
+
+fn pauses_words(pauses: &[Pause], start: Timestamp, zone: &TimeZone) -> String {
+    let words = |pause: &Pause| match pause.end {
+        Some(end) => {
+            format!("{} to {} by {}", brief_beside(pause.start, start, zone), brief_beside(end, pause.start, zone), pause.job)
+        }
+        None => format!("from {} by {}", brief_beside(pause.start, start, zone), pause.job),
+    };
+    let mut listed: Vec<String> = pauses.iter().take(PAUSES_SHOWN).map(words).collect();
+    if let more @ 1.. = pauses.len().saturating_sub(PAUSES_SHOWN) {
+        listed.push(format!("and {more} more"));
+    }
+    format!("paused {}", listed.join(", "))
+}
+
+/// What to say beside a range without a start. `next` is the first start after it, if there is one.
+pub fn next_start(next: Option<&Planned>, zone: &TimeZone) -> String {
+    match next {
+        Some(next) => format!("the next start is of `{}` at {}", next.job.id, wall(next.start.at, zone)),
+        None => "there is none after it either".to_owned(),
+    }
 }
 
 fn pause(pause: &PauseObject) -> String {

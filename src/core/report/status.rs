@@ -5,6 +5,7 @@ mod health;
 mod task_reasons;
 mod text;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
 use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
-use crate::plan::pauses::WithPauses;
+use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
 pub use health::{Health, assess_health, warnings};
@@ -48,6 +49,8 @@ pub struct StatusInput {
     pub zone_source: String,
     /// Its release, such as `2026f`.
     pub zone_version: String,
+    /// The zone of the times in its texts.
+    pub zone: TimeZone,
 }
 
 /// What is known of the daemon.
@@ -60,7 +63,7 @@ pub enum DaemonView {
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
-        next: Vec<WithPauses>,
+        next: Vec<Interrupted>,
         /// How it is.
         state: LoopStatus,
     },

@@ -1,143 +1,237 @@
-//! A table as a value: a header, rows, and how narrow its columns may become. Does not know how wide a terminal is: whoever
-//! prints it decides that.
+//! A table as a value: columns, rows, and what becomes of a column where there is too little room. Does not know how wide a
+//! terminal is: whoever prints it decides that.
 
 use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What stands between two columns, and before the first.
+use crate::diagnostic::needs_escape;
+
+/// What stands between two columns.
 const GAP: usize = 2;
 
-/// What a column keeps that says nothing of it: a word and the sign that something was cut.
-const KEEPS: usize = 8;
+/// What becomes of a column where there is too little room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrow {
+    /// It stays whole: a row without it says nothing.
+    Stays,
+    /// It stays whole, or is left out.
+    WholeOrNone,
+    /// Its cells are cut at their ends, down to so many characters; then it is left out.
+    CutEnd(usize),
+    /// The same, cut in the middle: of a URL both ends say something.
+    CutMiddle(usize),
+}
 
-/// Rows of text, all of the same number of cells.
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, in the header.
+    pub name: String,
+    /// What becomes of it where there is too little room.
+    pub narrow: Narrow,
+    /// Its importance: the column with the highest rank is cut or left out first.
+    pub rank: u8,
+    /// As wide at least. Without it a column in which no row has anything is left out.
+    pub width: usize,
+}
+
+impl Column {
+    /// A column that is as wide as its cells.
+    pub fn new(name: impl Into<String>, rank: u8, narrow: Narrow) -> Column {
+        Column { name: name.into(), narrow, rank, width: 0 }
+    }
+}
+
+/// Rows of text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// The names of the columns; empty: none are shown.
-    pub header: Vec<String>,
-    /// The rows.
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// Whether their names are shown.
+    pub has_header: bool,
+    /// The rows, each with a cell for each column.
     pub rows: Vec<Vec<String>>,
-    /// Characters that a column keeps even on a narrow terminal, by its number. Columns beyond the end of it may be cut down to a word.
-    pub min_widths: Vec<usize>,
 }
 
 impl Table {
-    /// Its lines, one for each row, with columns as wide as they need to be and nothing cut: for what is no terminal.
-    pub fn lines(&self) -> Vec<String> {
-        self.drawn(&self.widths())
+    /// Its lines, one for each row, without the columns in which no row has anything. Without a width nothing is cut: for what is not a
+    /// terminal. With one they are at most that wide, unless what stays whole is wider: cells are cut with an ellipsis, and a column is left
+    /// out where the more important ones leave less than its least. What is left goes to the most important ones.
+    pub fn lines(&self, width: Option<usize>) -> Vec<String> {
+        let natural = self.natural_widths();
+        let widths = match width {
+            Some(width) => self.fitted_widths(&natural, width),
+            None => natural,
+        };
+        let header = self.has_header.then(|| self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+        let rows = self.rows.iter().map(|row| row.iter().map(String::as_str).collect());
+        header.into_iter().chain(rows).map(|cells| self.line(&cells, &widths)).collect()
     }
 
-    /// Its lines, one for each row, at most `width` characters wide where that can be: columns that keep nothing and in which no row has
-    /// anything are left out, and the cells of others are cut, those at the right first, with an ellipsis. What a column keeps is never cut.
-    pub fn fitted(&self, width: usize) -> Vec<String> {
-        let mut widths = self.widths();
-        for (column, column_width) in widths.iter_mut().enumerate() {
-            let is_empty = self.rows.iter().all(|row| row.get(column).is_none_or(String::is_empty));
-            if is_empty && !self.rows.is_empty() && column >= self.min_widths.len() {
-                *column_width = 0;
+    /// What each column needs; 0: it is left out.
+    fn natural_widths(&self) -> Vec<usize> {
+        let column_width = |(index, column): (usize, &Column)| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| one_line(cell).width()).max().unwrap_or_default().max(column.width);
+            let header = if self.has_header { column.name.width() } else { 0 };
+            if widest == 0 { 0 } else { widest.max(header) }
+        };
+        self.columns.iter().enumerate().map(column_width).collect()
+    }
+
+    fn fitted_widths(&self, natural: &[usize], width: usize) -> Vec<usize> {
+        let least = |index: usize| match self.columns[index].narrow {
+            Narrow::Stays | Narrow::WholeOrNone => natural[index],
+            Narrow::CutEnd(least) | Narrow::CutMiddle(least) => {
+                let header = if self.has_header { self.columns[index].name.width() } else { 0 };
+                natural[index].min(least.max(header))
             }
-        }
-        let shown = widths.iter().filter(|width| **width > 0).count();
-        let mut over = (widths.iter().sum::<usize>() + GAP * shown).saturating_sub(width.max(1) + 1);
-        for (column, column_width) in widths.iter_mut().enumerate().rev().filter(|(_, width)| **width > 0) {
-            let named = self.header.get(column).map_or(0, |name| name.width());
-            let least = self.min_widths.get(column).copied().unwrap_or(KEEPS).max(named);
-            let cut = over.min(column_width.saturating_sub(least));
-            *column_width -= cut;
-            over -= cut;
-        }
-        self.drawn(&widths)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Vec<String>> {
-        std::iter::once(&self.header).chain(&self.rows).filter(|row| !row.is_empty())
-    }
-
-    fn widths(&self) -> Vec<usize> {
-        let mut widths: Vec<usize> = Vec::new();
-        for row in self.all() {
-            widths.resize(widths.len().max(row.len()), 0);
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(one_line(cell).width());
-            }
-        }
-        // What is printed in parts has the same columns in each.
-        for (width, least) in widths.iter_mut().zip(&self.min_widths) {
-            *width = (*width).max(*least);
+        };
+        let mut shown: Vec<usize> = (0..natural.len()).filter(|index| natural[*index] > 0).collect();
+        shown.sort_by_key(|index| self.columns[*index].rank);
+        let need = |index: usize| least(index) + GAP;
+        let stays = |index: &usize| self.columns[*index].narrow == Narrow::Stays;
+        // A line has a space before its first cell, and none after its last.
+        let mut left =
+            width.saturating_add(1).saturating_sub(shown.iter().filter(|index| stays(index)).map(|index| need(*index)).sum());
+        shown.retain(|index| {
+            let fits = stays(index) || need(*index) <= left;
+            left -= if fits && !stays(index) { need(*index) } else { 0 };
+            fits
+        });
+        let mut widths = vec![0; natural.len()];
+        for index in shown {
+            let more = left.min(natural[index] - least(index));
+            widths[index] = least(index) + more;
+            left -= more;
         }
         widths
     }
 
-    /// The lines, with columns of these widths; a column of width 0 is left out.
-    fn drawn(&self, widths: &[usize]) -> Vec<String> {
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(widths).filter(|(_, width)| **width > 0).map(|(cell, width)| {
-                let whole = one_line(cell);
-                let cell = cut(&whole, *width);
-                format!(" {cell}{} ", " ".repeat(width.saturating_sub(cell.width())))
-            });
-            cells.collect::<String>().trim_end().to_owned()
-        };
-        self.all().map(line).collect()
+    /// A line, with columns of these widths; a column of width 0 is left out.
+    fn line(&self, cells: &[&str], widths: &[usize]) -> String {
+        let cells = cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
+        let padded = cells.map(|((cell, width), column)| {
+            let whole = one_line(cell);
+            let tail = if matches!(column.narrow, Narrow::CutMiddle(_)) { (width - 1) * 2 / 3 } else { 0 };
+            let cell = cut(&whole, *width, tail);
+            format!(" {cell}{} ", " ".repeat(width.saturating_sub(cell.width())))
+        });
+        padded.collect::<String>().trim_end().to_owned()
     }
 }
 
-/// A row is one line.
+/// A row is one line, and its cells do nothing to a terminal.
 fn one_line(cell: &str) -> Cow<'_, str> {
-    if cell.contains('\n') { Cow::Owned(cell.replace('\n', ", ")) } else { Cow::Borrowed(cell) }
+    if cell.contains(needs_escape) { Cow::Owned(cell.replace('\n', ", ").replace(needs_escape, " ")) } else { Cow::Borrowed(cell) }
 }
 
-/// The text, at most so wide, with an ellipsis where something was cut.
-fn cut(text: &str, width: usize) -> Cow<'_, str> {
+/// The text, at most so wide, with an ellipsis where something was cut; after it at most `tail` of what was at the end.
+fn cut(text: &str, width: usize, tail: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
     }
-    let mut left = width.saturating_sub(1);
+    let head = fitting(text.chars(), width.saturating_sub(1 + tail));
+    let tail = fitting(text.chars().rev(), tail).chars().rev().collect::<String>();
+    Cow::Owned(format!("{head}\u{2026}{tail}"))
+}
+
+/// The first of the characters that fit.
+fn fitting(characters: impl Iterator<Item = char>, mut room: usize) -> String {
     let fits = |character: &char| {
         let width = character.width().unwrap_or(0);
-        let fits = width <= left;
-        left = left.saturating_sub(width);
+        let fits = width <= room;
+        room = room.saturating_sub(width);
         fits
     };
-    Cow::Owned(format!("{}\u{2026}", text.chars().take_while(fits).collect::<String>()))
+    characters.take_while(fits).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let table = Table { header: row(["A", "B"]), rows: vec![row(["晚会", "x"]), row(["c", ""])], min_widths: Vec::new() };
-        assert_eq!(table.lines(), [" A     B", " 晚会  x", " c"]);
-        assert_eq!(Table::default().lines(), Vec::<String>::new());
+    fn table(columns: &[(&str, Narrow)], rows: &[&[&str]]) -> Table {
+        let column = |(rank, (name, narrow)): (u8, &(&str, Narrow))| Column::new(*name, rank, *narrow);
+        Table {
+            columns: (0..).zip(columns).map(column).collect(),
+            has_header: true,
+            rows: rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect(),
+        }
+    }
+
+    fn shows() -> Table {
+        table(
+            &[
+                ("START", Narrow::Stays),
+                ("JOB", Narrow::Stays),
+                ("NONE", Narrow::CutEnd(8)),
+                ("RESULT", Narrow::CutEnd(12)),
+                ("STREAM", Narrow::CutMiddle(16)),
+                ("LATE", Narrow::WholeOrNone),
+            ],
+            &[
+                &[
+                    "2026-11-28 18:00:00",
+                    "evening-promo",
+                    "",
+                    "failed (InternalError)",
+                    "https://cdn.example.com/a-long-name.mp4",
+                    "3 ms",
+                ],
+                &["2026-11-28 19:00:00", "晚会", "", "on air", "https://h/节目节目节目.mp4", ""],
+            ],
+        )
     }
 
     #[test]
-    fn a_narrow_terminal_cuts_at_the_right_and_leaves_empty_columns_out() {
-        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
-        let table = Table {
-            header: row(["START", "JOB", "NONE", "STREAM"]),
-            rows: vec![
-                row(["2026-11-28 18:00:00", "evening-promo", "", "https://cdn.example.com/a-very-long-name.mp4"]),
-                row(["2026-11-28 19:00:00", "晚会", "", "https://h/节目节目节目.mp4"]),
-            ],
-            min_widths: vec![19, 13],
-        };
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let table = table(&[("A", Narrow::Stays), ("B", Narrow::Stays)], &[&["晚会", "x"], &["c", ""]]);
+        assert_eq!(table.lines(None), [" A     B", " 晚会  x", " c"]);
+        assert_eq!(Table::default().lines(None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_a_width_nothing_is_cut_and_empty_columns_go() {
         assert_eq!(
-            table.fitted(50),
+            shows().lines(None),
             [
-                " START                JOB            STREAM",
-                " 2026-11-28 18:00:00  evening-promo  https://cdn.\u{2026}",
-                " 2026-11-28 19:00:00  晚会           https://h/节\u{2026}",
+                " START                JOB            RESULT                  STREAM                                   LATE",
+                " 2026-11-28 18:00:00  evening-promo  failed (InternalError)  https://cdn.example.com/a-long-name.mp4  3 ms",
+                " 2026-11-28 19:00:00  晚会           on air                  https://h/节目节目节目.mp4",
             ]
         );
-        assert!(table.fitted(80).iter().all(|line| line.width() <= 80));
-        assert_eq!(table.fitted(200)[1], " 2026-11-28 18:00:00  evening-promo  https://cdn.example.com/a-very-long-name.mp4");
-        // What may not be cut is wider than the terminal.
-        assert_eq!(table.fitted(10)[1], " 2026-11-28 18:00:00  evening-promo  https:/\u{2026}");
-        assert_eq!(table.lines()[1], " 2026-11-28 18:00:00  evening-promo        https://cdn.example.com/a-very-long-name.mp4");
+    }
+
+    #[test]
+    fn each_column_keeps_its_least_and_the_most_important_ones_have_the_rest() {
+        assert_eq!(
+            shows().lines(Some(80)),
+            [
+                " START                JOB            RESULT               STREAM            LATE",
+                " 2026-11-28 18:00:00  evening-promo  failed (InternalEr\u{2026}  https\u{2026}g-name.mp4  3 ms",
+                " 2026-11-28 19:00:00  晚会           on air               https\u{2026}目节目.mp4",
+            ]
+        );
+        assert_eq!(shows().lines(Some(60))[1], " 2026-11-28 18:00:00  evening-promo  failed (Internal\u{2026}  3 ms");
+        assert_eq!(shows().lines(Some(50))[1], " 2026-11-28 18:00:00  evening-promo  failed (Inte\u{2026}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_it_may_be_and_what_stays_is_never_cut() {
+        for width in 0..140 {
+            for line in shows().lines(Some(width)) {
+                assert!(line.width() <= width.max(" 2026-11-28 18:00:00  evening-promo".len()), "{width}: {line}");
+            }
+            assert!(shows().lines(Some(width))[1].starts_with(" 2026-11-28 18:00:00  evening-promo"), "{width}");
+        }
+        assert_eq!(shows().lines(Some(140)), shows().lines(None));
+    }
+
+    #[test]
+    fn a_cell_is_one_line_and_does_nothing_to_a_terminal() {
+        let table = table(&[("A", Narrow::Stays)], &[&["one\ntwo\u{1b}[2J\u{202e}x"]]);
+        assert_eq!(table.lines(None)[1], " one, two [2J x");
     }
 }

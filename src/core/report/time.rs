@@ -1,7 +1,7 @@
 //! Instants as our outputs show them, and as our arguments take them. Does not read the clock: `now` is an argument.
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use crate::calendar::resolve;
@@ -24,6 +24,82 @@ pub fn local(at: Timestamp, zone: &TimeZone) -> String {
     let minutes = offset.seconds() / 60;
     let sign = if minutes < 0 { '-' } else { '+' };
     format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// An instant as tables and sentences show it: `2026-11-22 18:00:00 +08:00`, whole seconds.
+pub fn wall(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// The same beside another instant: the time alone, with the day, the year and the offset only where they are not those
+/// of `known`.
+pub fn wall_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String {
+    beside(at, known, zone, "%H:%M:%S")
+}
+
+/// The same without seconds where there are none: `18:00`.
+pub fn brief_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String {
+    beside(at, known, zone, if zone.to_datetime(at).second() == 0 { "%H:%M" } else { "%H:%M:%S" })
+}
+
+fn beside(at: Timestamp, known: Timestamp, zone: &TimeZone, time: &str) -> String {
+    let [at, known] = [at, known].map(|at| at.to_zoned(zone.clone()));
+    let date = match (at.year() == known.year(), at.date() == known.date()) {
+        (true, true) => "",
+        (true, false) => "%m-%d ",
+        (false, _) => "%Y-%m-%d ",
+    };
+    let offset = if at.offset() == known.offset() { "" } else { " %:z" };
+    at.strftime(&format!("{date}{time}{offset}")).to_string()
+}
+
+/// How a column of times is shown: the offset stands in its heading if all of them have the same, and else in each cell.
+#[derive(Clone, Debug)]
+pub struct WallClock {
+    zone: TimeZone,
+    offset: Option<Offset>,
+}
+
+impl WallClock {
+    /// For these instants, in a zone.
+    pub fn new(zone: &TimeZone, instants: impl IntoIterator<Item = Timestamp>) -> WallClock {
+        let mut offsets = instants.into_iter().map(|at| zone.to_offset(at));
+        let first = offsets.next();
+        WallClock { zone: zone.clone(), offset: first.filter(|first| offsets.all(|offset| offset == *first)) }
+    }
+
+    /// For instants that are not known yet: the offset stands in each cell.
+    pub fn of_any(zone: &TimeZone) -> WallClock {
+        WallClock { zone: zone.clone(), offset: None }
+    }
+
+    /// The zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The heading: `START (+08:00)`, or `START` where the cells have the offset.
+    pub fn heading(&self, name: &str) -> String {
+        // An offset is shown as an instant of it is.
+        let offset = |offset: Offset| Timestamp::UNIX_EPOCH.to_zoned(offset.to_time_zone()).strftime("%:z").to_string();
+        self.offset.map_or_else(|| name.to_owned(), |known| format!("{name} ({})", offset(known)))
+    }
+
+    /// The cell of an instant.
+    pub fn cell(&self, at: Timestamp) -> String {
+        let form = if self.offset.is_some() { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S %:z" };
+        at.to_zoned(self.zone.clone()).strftime(form).to_string()
+    }
+
+    /// The widest that a cell may be.
+    pub fn width(&self) -> usize {
+        self.cell(Timestamp::UNIX_EPOCH).len()
+    }
+}
+
+/// The name of a zone.
+pub fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("UTC")
 }
 
 /// What `--at`, `--from`, `--to` and `--since` take, for the hint of a message.
@@ -133,6 +209,23 @@ mod tests {
         ] {
             assert_eq!(parse_argument(text, now), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn the_offset_stands_in_the_heading_where_all_times_have_it_and_else_in_each_cell() {
+        let zone = jiff::tz::TimeZoneDatabase::bundled().get("Europe/Berlin").expect("bundled");
+        let [summer, winter]: [Timestamp; 2] =
+            ["2026-10-24T16:00:00Z", "2026-10-25T17:00:00Z"].map(|at| at.parse().expect("a time"));
+        let one = WallClock::new(&zone, [winter]);
+        assert_eq!((one.heading("START"), one.cell(winter)), ("START (+01:00)".to_owned(), "2026-10-25 18:00:00".to_owned()));
+        let two = WallClock::new(&zone, [summer, winter]);
+        assert_eq!((two.heading("START"), two.cell(summer)), ("START".to_owned(), "2026-10-24 18:00:00 +02:00".to_owned()));
+        assert_eq!(wall(winter, &zone), "2026-10-25 18:00:00 +01:00");
+        assert_eq!(wall_beside(winter, winter, &zone), "18:00:00");
+        assert_eq!(wall_beside(winter, summer, &zone), "10-25 18:00:00 +01:00");
+        let new_year = "2027-01-01T17:00:00Z".parse().expect("a time");
+        assert_eq!(wall_beside(new_year, winter, &zone), "2027-01-01 18:00:00");
+        assert_eq!(brief_beside(winter, winter, &zone), "18:00");
     }
 
     #[test]

@@ -3,29 +3,33 @@
 
 mod record;
 mod rules;
+mod words;
 
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use record::{Record, stands_for};
+use words::{clock, encounter_reason, moment, until};
 
 use super::history::HistoryObject;
-use super::plan::PlanObject;
-use super::time::instant;
+use super::plan::{PlanObject, content_note, cut_note};
+use super::time::{instant, zone_name};
+use super::wrap::wrapped;
 use crate::calendar::Dst;
 use crate::occurrence::{Occurrence, State};
-use crate::plan::encounters::{Encounter, EncounterEffect, paused_at};
-use crate::plan::pauses::Pauses;
+use crate::plan::encounters::paused_at;
+use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why};
-use crate::plan::{End, Planned};
+use crate::plan::{End, Planned, planned};
 use crate::trtc::advice::SecretPlaces;
 
 /// Starts of a date that the text shows; the rest is counted.
 const STARTS_SHOWN: usize = 20;
+/// What stands before the occurrence before, and before the next ones.
+const LAST: &str = "last before: ";
+const NEXT: &str = "next:        ";
 /// Most encounters in the room that are listed.
 const ENCOUNTERS_MAX: usize = 10;
 
@@ -45,11 +49,11 @@ pub enum Says {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The field of the job that decides: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`,
-    /// `enabled` or `conflict`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    /// `enabled`, `conflict` or `timezone`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
     pub rule: &'static str,
     /// What it says.
     pub says: Says,
-    /// A sentence, with local times of the job's zone.
+    /// A sentence, with times of the zone of the question; what a rule names is local to the job's zone.
     pub text: String,
 }
 
@@ -100,8 +104,8 @@ pub struct WhyObject {
 pub struct WhyInput<'a> {
     /// What the schedule says.
     pub why: &'a Why,
-    /// The schedule's pauses.
-    pub pauses: &'a Pauses<'a>,
+    /// What interrupts the schedule's occurrences.
+    pub interruptions: &'a Interruptions<'a>,
     /// What the ledger has, or why it cannot be read.
     pub record: Result<&'a Record, &'a str>,
     /// Where the secrets are kept.
@@ -114,7 +118,7 @@ impl WhyInput<'_> {
     /// The answer for programs.
     pub fn object(&self) -> WhyObject {
         let why = self.why;
-        let plan = |occurrence: &Planned| PlanObject::new(&self.pauses.with_pauses(occurrence.clone()), false);
+        let plan = |occurrence: &Planned| PlanObject::new(&self.interruptions.of(occurrence.clone()), false);
         let date = match why.asked {
             Question::Date(date) => Some(date.to_string()),
             Question::Now(_) | Question::At(_) | Question::Wall(_) => None,
@@ -138,30 +142,42 @@ impl WhyInput<'_> {
         }
     }
 
-    /// The answer for people: the first line says what happens, and the others why. With a line end.
-    pub fn text(&self) -> String {
-        let mut out = format!("{}\n", self.headline());
-        for reason in self.reasons() {
-            let _ = writeln!(out, "  {}", reason.text);
+    /// The answer for people: the first line says what happens, and the others why. With a line end. With a width no line is wider, if it
+    /// can be broken: for a terminal.
+    pub fn text(&self, width: Option<usize>) -> String {
+        let mut out = String::new();
+        for line in self.lines() {
+            let indent = line.len() - line.trim_start_matches(' ').len();
+            let is_labelled = [LAST, NEXT].iter().any(|label| line.starts_with(label.trim_end()));
+            let hang = 4 + if is_labelled { LAST.len() } else { indent };
+            for line in wrapped(&line, hang, width) {
+                let _ = writeln!(out, "{line}");
+            }
         }
+        out
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut out = vec![self.headline()];
+        out.extend(self.reasons().into_iter().map(|reason| format!("  {}", reason.text)));
         if matches!(self.why.asked, Question::Date(_)) {
             for occurrence in self.why.starts.iter().take(STARTS_SHOWN) {
-                let _ = writeln!(out, "  {}", self.line(occurrence));
+                out.push(format!("  {}", self.line(occurrence)));
             }
             if let more @ 1.. = self.why.count.saturating_sub(STARTS_SHOWN) {
-                let _ = writeln!(out, "  and {more} more: see `ingestd plan`");
+                out.push(format!("  and {more} more: see `ingestd plan`"));
             }
         }
         if let Some(previous) = &self.why.previous {
-            let _ = writeln!(out, "last before: {}", self.line(previous));
+            out.push(format!("{LAST}{}", self.line(previous)));
         }
-        let mut label = "next:        ";
+        let mut label = NEXT;
         for next in &self.why.next {
-            let _ = writeln!(out, "{label}{}", self.line(next));
+            out.push(format!("{label}{}", self.line(next)));
             label = "             ";
         }
         if self.why.next.is_empty() && self.why.job.enabled {
-            out.push_str("next:        none, the job will not start again\n");
+            out.push(format!("{NEXT}none, the job will not start again"));
         }
         out
     }
@@ -184,23 +200,24 @@ impl WhyInput<'_> {
 
     fn headline(&self) -> String {
         let why = self.why;
-        let zone = &why.job.when.zone;
+        let zone = &why.zone;
         let id = &why.job.id;
         let at = moment(why.at, zone);
         match (why.asked, why.starts.first()) {
             (Question::Now(_), _) => self.headline_now(),
             (Question::Date(date), Some(_)) => {
                 let times = if why.count == 1 { "once".to_owned() } else { format!("{} times", why.count) };
-                format!("yes: `{id}` starts {times} on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
+                format!("yes: `{id}` starts {times} on {}, in `{}`", date.strftime("%a %Y-%m-%d"), zone_name(zone))
             }
             (Question::Date(date), None) => {
-                format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), rules::zone_name(zone))
+                format!("no: `{id}` does not start on {}, in `{}`", date.strftime("%a %Y-%m-%d"), zone_name(zone))
             }
             (Question::At(_) | Question::Wall(_), Some(start)) => {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
-                format!("yes: `{id}` {verb} at {at}, {}{}{row}", until(start, why.at), paused.unwrap_or_default())
+                let cut = cut_note(&self.interruptions.of(start.clone()), zone).map(|note| format!("; {note}")).unwrap_or_default();
+                format!("yes: `{id}` {verb} at {at}, {}{cut}{}{row}", until(start, why.at, zone), paused.unwrap_or_default())
             }
             (Question::At(_) | Question::Wall(_), None) => {
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and is paused then by `{}`", by.other.job.id));
@@ -235,7 +252,7 @@ impl WhyInput<'_> {
                 Err(_) => format!("now: `{id}` should be on air"),
             },
             None => match why.next.first() {
-                Some(next) => format!("now: `{id}` is off, and starts next at {}", moment(next.start.at, &why.job.when.zone)),
+                Some(next) => format!("now: `{id}` is off, and starts next at {}", moment(next.start.at, &why.zone)),
                 None => format!("now: `{id}` is off, and will not start again"),
             },
         }
@@ -244,7 +261,7 @@ impl WhyInput<'_> {
     /// The rules, then what is open and what it meets, then the ledger.
     fn reasons(&self) -> Vec<Reason> {
         let why = self.why;
-        let mut reasons: Vec<Reason> = self.question_text().into_iter().collect();
+        let mut reasons: Vec<Reason> = self.question_text().into_iter().chain(self.other_zone()).collect();
         match (why.asked, why.starts.first(), &why.open) {
             (_, Some(start), _) => reasons.extend(rules::start_reasons(start, why.asked)),
             // The present is inside a window: today's rules do not matter.
@@ -255,9 +272,9 @@ impl WhyInput<'_> {
             reasons.push(self.window(open));
         }
         let own = why.occurrence();
-        reasons.extend(
-            own.iter().flat_map(|own| why.encounters.iter().take(ENCOUNTERS_MAX).map(|encounter| encounter_reason(own, encounter))),
-        );
+        reasons.extend(own.iter().flat_map(|own| {
+            why.encounters.iter().take(ENCOUNTERS_MAX).map(|encounter| encounter_reason(own, encounter, &why.zone))
+        }));
         if let more @ 1.. = why.encounters.len().saturating_sub(ENCOUNTERS_MAX) {
             reasons.push(Reason::new("conflict", Says::Note, format!("and {more} more in its room: see `ingestd plan`")));
         }
@@ -276,7 +293,7 @@ impl WhyInput<'_> {
             // The start says it itself.
             return None;
         }
-        let zone = &self.why.job.when.zone;
+        let zone = &self.why.zone;
         let (shown, at) = (clock(written), self.why.at);
         let text = match self.why.moved? {
             Dst::Gap => format!("asked about {shown}, which does not exist on {}: taken as {}", written.date(), moment(at, zone)),
@@ -285,14 +302,24 @@ impl WhyInput<'_> {
         Some(Reason::new("clock_change", Says::Note, text))
     }
 
-    fn window(&self, open: &Planned) -> Reason {
+    /// Where the rules of the job are read, if that is another zone than the one that is shown.
+    fn other_zone(&self) -> Option<Reason> {
         let zone = &self.why.job.when.zone;
-        let text = format!("inside the window of the start at {}, {}", moment(open.start.at, zone), until(open, open.start.at));
+        let at = moment(self.why.at, zone);
+        let what = if matches!(self.why.asked, Question::Date(_)) { "this date begins at" } else { "the clock shows" };
+        let text = format!("`timezone: {}`: its rules are read there, where {what} {at}", zone_name(zone));
+        (*zone != self.why.zone).then(|| Reason::new("timezone", Says::Note, text))
+    }
+
+    fn window(&self, open: &Planned) -> Reason {
+        let zone = &self.why.zone;
+        let text =
+            format!("inside the window of the start at {}, {}", moment(open.start.at, zone), until(open, open.start.at, zone));
         Reason::new("window", Says::Note, text)
     }
 
     fn ledger_reasons(&self) -> Vec<Reason> {
-        let zone = &self.why.job.when.zone;
+        let zone = &self.why.zone;
         let note = |text: String| Reason::new("ledger", Says::Note, text);
         let record = match self.record {
             Ok(record) => record,
@@ -302,19 +329,32 @@ impl WhyInput<'_> {
         match (self.relevant_row(), meant) {
             (Some(row), _) => {
                 let start = row.key.start;
-                let of_another = if meant.is_none() {
-                    format!(" has a row for {}, which the schedule does not plan", moment(start, zone))
-                } else {
-                    String::new()
-                };
+                let of_another = if meant.is_none() { self.of_another(row) } else { String::new() };
                 let retries = record.retries.get(&start).map(Vec::as_slice).unwrap_or_default();
                 let told = record::sentences(row, &record.doubts, zone, self.secrets);
-                let mut lines = told.into_iter().chain(record::retries(retries, zone));
+                let mut lines = told.into_iter().chain(record::retries(retries, start, zone));
                 let first = lines.next().map(|line| note(format!("ledger{of_another}: {line}")));
                 first.into_iter().chain(lines.map(|line| note(format!("  {line}")))).collect()
             }
             (None, Some(occurrence)) => vec![note(format!("ledger: {}", record.absence(occurrence.start.at, self.now, zone)))],
             (None, None) => Vec::new(),
+        }
+    }
+
+    /// Whose row it is, if it is not of the occurrence that is meant: of an earlier one that is not over yet, or of none that is planned.
+    fn of_another(&self, row: &Occurrence) -> String {
+        let (job, start) = (&self.why.job, row.key.start);
+        let shown = moment(start, &self.why.zone);
+        let planned = job.when.not_before(start).filter(|found| found.at == start && job.enabled).map(|found| planned(job, found));
+        match planned.map(|planned| planned.end) {
+            Some(End::Planned(end)) if end <= self.now => {
+                format!(" has the row for {shown}, which was to end at {}", moment(end, &self.why.zone))
+            }
+            Some(End::Media(end)) if end <= self.now => {
+                format!(" has the row for {shown}, whose media was to end at {}", moment(end, &self.why.zone))
+            }
+            Some(_) => format!(" has the row for {shown}"),
+            None => format!(" has a row for {shown}, which the schedule does not plan"),
         }
     }
 
@@ -326,66 +366,14 @@ impl WhyInput<'_> {
             None => String::new(),
         };
         let at = occurrence.start.at;
-        format!("{}, {}{dst}{row}", moment(at, &occurrence.job.when.zone), until(occurrence, at))
+        let zone = &self.why.zone;
+        let listed = self.interruptions.of(occurrence.clone());
+        let notes = [cut_note(&listed, zone), content_note(&listed, zone)];
+        let window: Vec<String> = std::iter::once(until(occurrence, at, zone)).chain(notes.into_iter().flatten()).collect();
+        format!("{}, {}{dst}{row}", moment(at, zone), window.join("; "))
     }
-}
-
-/// What another occurrence in the room does to one.
-fn encounter_reason(own: &Planned, encounter: &Encounter) -> Reason {
-    let Encounter { other, effect } = encounter;
-    let zone = &own.job.when.zone;
-    let from = other.start.at.max(own.start.at);
-    let (id, at) = (&other.job.id, moment(from, zone));
-    let theirs = format!("the window from {}, {}", moment(other.start.at, zone), until(other, other.start.at));
-    let text = match effect {
-        EncounterEffect::Yields => {
-            let back =
-                other.end.at().map_or_else(|| "until that one is over".to_owned(), |end| format!("to {}", moment(end, zone)));
-            format!("`conflict: yield`: paused from {at} {back}, while `{id}` has the room")
-        }
-        EncounterEffect::IsYieldedTo => format!("`{id}` yields: it leaves the room while this one plays ({theirs})"),
-        EncounterEffect::PlaysBeside => format!("`conflict: allow`: `{id}` plays in the same room too ({theirs})"),
-        EncounterEffect::Takes => format!("`conflict: preempt`: at {at} it takes the room from `{id}`, which is cut"),
-        EncounterEffect::IsCut => format!("cut at {at} by `{id}`, which takes the room (`conflict: preempt` there)"),
-        EncounterEffect::Clashes { wins, .. } => {
-            let who = if *wins { "this one has the room" } else { "the other has the room" };
-            format!("conflict with `{id}` at {at} ({theirs}): `check` refuses that; if they meet, {who}")
-        }
-    };
-    Reason::new("conflict", Says::Note, text)
 }
 
 fn without_ledger(why_not: &str) -> String {
     format!("by the schedule alone: {why_not}")
-}
-
-/// When it ends: `on until 20:00`, with a date where it is not that of `since`.
-fn until(occurrence: &Planned, since: Timestamp) -> String {
-    let zone = &occurrence.job.when.zone;
-    match occurrence.end {
-        End::Planned(at) | End::Media(at) => {
-            let local = zone.to_datetime(at);
-            let is_same_day = local.date() == zone.to_datetime(since).date();
-            // With a clock change in between, a bare time would be unclear.
-            let is_same_offset = zone.to_offset(at) == zone.to_offset(since);
-            if is_same_day && is_same_offset {
-                format!("on until {}", clock(local))
-            } else {
-                format!("on until {}", moment(at, zone))
-            }
-        }
-        End::Open => "with an open end: until its media ends".to_owned(),
-        End::Never => "on for good (`to: never`)".to_owned(),
-    }
-}
-
-/// An instant on the wall clock of a zone, with its day and offset: `Sat 2026-11-28 18:00 +08:00`.
-fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    let local = at.to_zoned(zone.clone());
-    local.strftime(if local.second() == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" }).to_string()
-}
-
-/// A time of day, with seconds where there are some.
-fn clock(wall: DateTime) -> String {
-    wall.strftime(if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }

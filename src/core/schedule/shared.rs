@@ -144,6 +144,13 @@ pub(super) fn zone_names(zone_data: &TimeZoneDatabase) -> Vec<String> {
     names
 }
 
+/// The zone of that name, as a schedule file takes it.
+///
+/// Error: there is none; the message says which one may be meant.
+pub fn zone_named(zone_data: &TimeZoneDatabase, name: &str) -> Result<TimeZone, String> {
+    find_zone(zone_data, name).ok_or_else(|| format!("unknown time zone {}: {}", quote(name), zone_hint(zone_data, name)))
+}
+
 fn find_zone(zone_data: &TimeZoneDatabase, name: &str) -> Option<TimeZone> {
     let zone = zone_data.get(name).ok()?;
     // The folder of the system's zone data also holds files that are no zones of IANA, of which two depend on the host.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::encounters::{EncounterEffect, encounters};
-use crate::plan::pauses::Pauses;
+use crate::plan::interruptions::Interruptions;
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::{Schedule, Settings, Source, read};
 
@@ -54,7 +54,7 @@ fn occurrence(planned: &Planned) -> Occurrence {
 /// What the daemon does when the preview says so of `own`.
 fn expected(effect: EncounterEffect, own: &Planned, other: &Planned) -> Option<Displacement> {
     let loses = match effect {
-        EncounterEffect::Yields | EncounterEffect::IsCut => true,
+        EncounterEffect::Yields | EncounterEffect::IsCut | EncounterEffect::IsCutIfOnAir => true,
         EncounterEffect::Clashes { wins, .. } => !wins,
         EncounterEffect::IsYieldedTo | EncounterEffect::PlaysBeside | EncounterEffect::Takes => false,
     };
@@ -97,9 +97,12 @@ proptest! {
                 None => {}
             }
             if own.job.policy.conflict == Conflict::Yield && is_open(own, now) && is_open(other, now) {
-                let pauses = Pauses::new(&schedule).with_pauses(own.clone()).pauses.expect("it yields");
+                let pauses = Interruptions::new(&schedule).of(own.clone()).pauses.expect("it yields");
                 prop_assert_eq!(!pauses.is_empty(), displaced == Some(Displacement::Yields), "{:?}", pauses);
             }
+            let cut = Interruptions::new(&schedule).of(own.clone()).cut;
+            let is_cut = matches!(displaced, Some(Displacement::Preempted | Displacement::Skipped));
+            prop_assert_eq!(cut.as_ref().map(|cut| (&cut.job, cut.at)), is_cut.then_some((&other.job.id, other.start.at)));
         }
     }
 }

@@ -226,7 +226,7 @@ fn of_two_in_a_room_the_rule_decides_which_one_leaves() {
 fn a_doubt_says_what_may_play_and_until_when() {
     let mut show = example();
     let of = |show: &Occurrence| OpenDoubt::new(show, at(1));
-    let told = |show: &Occurrence| OpenDoubt::describe(&[&of(show)]).expect("one");
+    let told = |show: &Occurrence| OpenDoubt::describe(&[&of(show)], |at| format!("{at:.0}")).expect("one");
     assert_eq!((of(&show).bound, of(&show).until), (Some(at(3661)), at(3661)));
     assert!(told(&show).ends_with(&format!("in room lobby as robot promo; the cloud ends it by {}", at(3661))), "{}", told(&show));
     show.playout.repeat = Repeat::Times(1);
@@ -237,9 +237,9 @@ fn a_doubt_says_what_may_play_and_until_when() {
     assert_eq!((of(&show).bound, of(&show).until), (None, at(1) + SignedDuration::from_hours(8 * 24)));
     assert!(told(&show).ends_with("it has no bound in the cloud"), "{}", told(&show));
     let several = [OpenDoubt::new(&show, at(1)), OpenDoubt::new(&show, at(20))];
-    let text = OpenDoubt::describe(&several.iter().collect::<Vec<_>>()).expect("two");
+    let text = OpenDoubt::describe(&several.iter().collect::<Vec<_>>(), |at| format!("{at:.0}")).expect("two");
     assert!(text.starts_with(&format!("2 starts, the first sent at {}, were not answered: ", at(1))), "{text}");
-    assert_eq!(OpenDoubt::describe(&[]), None);
+    assert_eq!(OpenDoubt::describe(&[], |at| format!("{at:.0}")), None);
 }
 
 /// A loop whose start was not answered, and whose task a callback named.

@@ -11,10 +11,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::super::history::{error_message, result};
+use super::super::time::wall;
 use super::{DaemonView, LedgerView, StatusInput, task_reasons};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{LoopStatus, describe_offset};
@@ -69,10 +71,10 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
         Err(error) => failing.push(format!("the ledger cannot be read: {error}")),
         Ok(ledger) => {
             failing.extend(few(ledger.trouble.iter().filter_map(|row| failing_start(row, ledger, input.now)).collect()));
-            failing.extend(few(task_reasons::overruns(ledger, input.now)));
+            failing.extend(few(task_reasons::overruns(ledger, input.now, &input.zone)));
             degraded.extend(few(task_reasons::refused_stops(ledger, input.now)));
-            degraded.extend(few(task_reasons::unseen(ledger)));
-            degraded.extend(task_reasons::unpulled(ledger));
+            degraded.extend(few(task_reasons::unseen(ledger, &input.zone)));
+            degraded.extend(task_reasons::unpulled(ledger, &input.zone));
             degraded.extend(few(ledger.on_air.iter().filter_map(task_reasons::vanishing).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
@@ -80,9 +82,11 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             let doubts = ledger.doubts.iter().filter(|doubt| input.now < doubt.until);
             let mut of_shows: BTreeMap<&Key, Vec<&OpenDoubt>> = BTreeMap::new();
             doubts.for_each(|doubt| of_shows.entry(&doubt.key).or_default().push(doubt));
-            let reason = |(key, doubts): (&Key, Vec<&OpenDoubt>)| Some(format!("`{}`: {}", key.job, OpenDoubt::describe(&doubts)?));
+            let reason = |(key, doubts): (&Key, Vec<&OpenDoubt>)| {
+                Some(format!("`{}`: {}", key.job, OpenDoubt::describe(&doubts, |at| wall(at, &input.zone))?))
+            };
             degraded.extend(few(of_shows.into_iter().filter_map(reason).collect()));
-            degraded.extend(echo(&ledger.trouble, input.now));
+            degraded.extend(echo(&ledger.trouble, input.now, &input.zone));
         }
     }
     let health = match (failing.is_empty(), degraded.is_empty()) {
@@ -190,14 +194,14 @@ fn unstoppable(row: &Occurrence) -> Option<String> {
 }
 
 /// What went wrong and ended a short while ago.
-fn echo(trouble: &[Occurrence], now: Timestamp) -> Option<String> {
+fn echo(trouble: &[Occurrence], now: Timestamp, zone: &TimeZone) -> Option<String> {
     let recent = |row: &&Occurrence| {
         let over_at = [row.ended_at, row.end.at()].into_iter().flatten().max().unwrap_or(row.key.start);
         row.is_done() && over_at <= now && now.duration_since(over_at) < ECHO
     };
     let mut recent = trouble.iter().filter(recent);
     let newest = recent.next()?;
-    let example = format!("`{}` of {:.0}: {}", newest.key.job, newest.key.start, result(newest));
+    let example = format!("`{}` of {}: {}", newest.key.job, wall(newest.key.start, zone), result(newest));
     Some(match recent.count() {
         0 => format!("less than an hour ago, {example}"),
         more => format!("less than an hour ago, {example}; and {more} more, see `ingestd history`"),

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::time::wall;
 use super::LedgerView;
 use crate::occurrence::{End, Occurrence, State, Task, TaskFault, UNSEEN_LOSSES_MAX};
 
@@ -15,13 +17,13 @@ const STOP_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 const NAMES_MAX: usize = 5;
 
 /// What should be off the air and is not known to be, for longer than a stop takes.
-pub(super) fn overruns(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
+pub(super) fn overruns(ledger: &LedgerView, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let is_late = |since: Timestamp| now.duration_since(since) >= STOP_PATIENCE;
     let tasks = ledger.tasks.iter().filter_map(|task| Some((task, task.stop_owed_since().filter(|since| is_late(*since))?)));
     let of_tasks = tasks.map(|(task, since)| {
         let state = stop_state(task).map(|state| format!(": {state}")).unwrap_or_default();
         let whose = if is_newest(ledger, task) { "" } else { "an earlier task of " };
-        format!("{whose}`{}` should be off the air since {since:.0} and is not known to be{state}", task.key.job)
+        format!("{whose}`{}` should be off the air since {} and is not known to be{state}", task.key.job, wall(since, zone))
     });
     // Its end has come, and its stop was not even wanted.
     let is_forgotten = |row: &&Occurrence| {
@@ -30,7 +32,7 @@ pub(super) fn overruns(ledger: &LedgerView, now: Timestamp) -> Vec<String> {
     };
     let of_rows = ledger.on_air.iter().filter(is_forgotten).map(|row| {
         let since = row.end.at().unwrap_or(now);
-        format!("`{}` should be off the air since {since:.0} and is not known to be", row.key.job)
+        format!("`{}` should be off the air since {} and is not known to be", row.key.job, wall(since, zone))
     });
     of_tasks.chain(of_rows).collect()
 }
@@ -50,7 +52,7 @@ pub(super) fn refused_stops(ledger: &LedgerView, now: Timestamp) -> Vec<String> 
 }
 
 /// Tasks on air that are not seen for too long, or cannot be looked at until somebody fixes something.
-pub(super) fn unseen(ledger: &LedgerView) -> Vec<String> {
+pub(super) fn unseen(ledger: &LedgerView, zone: &TimeZone) -> Vec<String> {
     let watched = ledger.tasks.iter().filter(|task| task.is_watched());
     let (with, without): (Vec<_>, Vec<_>) = watched.partition(|task| task.describe_fault.is_some());
     let faults = with.into_iter().filter_map(|task| Some((task, task.describe_fault.as_ref()?)));
@@ -61,7 +63,9 @@ pub(super) fn unseen(ledger: &LedgerView) -> Vec<String> {
             let unseen = tasks.iter().filter(|task| task.is_unseen).map(|task| task.seen_at).min();
             let have = if tasks.len() == 1 { "has" } else { "have" };
             match unseen {
-                Some(since) => format!("{} {have} not been seen on air since {since:.0}: {}", names(&tasks), fault.words()),
+                Some(since) => {
+                    format!("{} {have} not been seen on air since {}: {}", names(&tasks), wall(since, zone), fault.words())
+                }
                 None => format!("{} cannot be looked at: {}", names(&tasks), fault.words()),
             }
         })
@@ -69,19 +73,20 @@ pub(super) fn unseen(ledger: &LedgerView) -> Vec<String> {
     let silent: Vec<&Task> = without.into_iter().filter(|task| task.is_unseen).collect();
     if let Some(since) = silent.iter().map(|task| task.seen_at).min() {
         let have = if silent.len() == 1 { "has" } else { "have" };
-        reasons.push(format!("{} {have} not been seen on air since {since:.0}", names(&silent)));
+        reasons.push(format!("{} {have} not been seen on air since {}", names(&silent), wall(since, zone)));
     }
     reasons
 }
 
 /// Media that the vendor cannot pull.
-pub(super) fn unpulled(ledger: &LedgerView) -> Option<String> {
+pub(super) fn unpulled(ledger: &LedgerView, zone: &TimeZone) -> Option<String> {
     let tasks: Vec<&Task> = ledger.tasks.iter().filter(|task| task.unpulled_at.is_some()).collect();
     let since = tasks.iter().filter_map(|task| task.unpulled_at).min()?;
     let rooms = if tasks.len() == 1 { "its room" } else { "their rooms" };
     Some(format!(
-        "TRTC cannot pull the media of {} since {since:.0}: can it be reached from there? Look into {rooms}",
-        names(&tasks)
+        "TRTC cannot pull the media of {} since {}: can it be reached from there? Look into {rooms}",
+        names(&tasks),
+        wall(since, zone)
     ))
 }
 

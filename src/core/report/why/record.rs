@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::super::history::{error_message, result, short, task_fault_words};
-use super::{clock, moment};
+use super::super::time::brief_beside;
+use super::words::moment;
 use crate::advice::row_advice;
 use crate::engine::RecordedRetry;
 use crate::occurrence::{Evidence, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
@@ -96,7 +97,7 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
     }
     if let (Some(words), Some(fault)) = (task_fault_words(row), &row.task_fault) {
         let count = if fault.in_a_row == 1 { "once".to_owned() } else { format!("{} times", fault.in_a_row) };
-        lines.push(format!("{words}, {count} since {}", clock(zone.to_datetime(fault.since))));
+        lines.push(format!("{words}, {count} since {}", brief_beside(fault.since, row.key.start, zone)));
     }
     if !row.is_done() && row.evidence == Some(Evidence::Unpulled) {
         lines.push("TRTC cannot pull its media".to_owned());
@@ -108,19 +109,22 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
     } else if row.was_in_doubt && open.is_empty() {
         lines.push("a start of it was in doubt for a time".to_owned());
     }
-    lines.extend(OpenDoubt::describe(&open).map(|text| format!("still in doubt: {text}")));
+    lines.extend(OpenDoubt::describe(&open, |at| moment(at, zone)).map(|text| format!("still in doubt: {text}")));
     let region = &row.playout.destination.region;
     lines.extend(row.task_id.as_ref().map(|task| format!("task {task}, in {region}")));
     lines
 }
 
-/// What gave it another chance, a line each.
-pub(super) fn retries(retries: &[RecordedRetry], zone: &TimeZone) -> impl Iterator<Item = String> {
-    retries.iter().map(|RecordedRetry { at, who, why }| format!("tried again at {} by {who}: {why}", clock(zone.to_datetime(*at))))
+/// What gave the row that starts then another chance, a line each.
+pub(super) fn retries(retries: &[RecordedRetry], start: Timestamp, zone: &TimeZone) -> impl Iterator<Item = String> {
+    let line = move |RecordedRetry { at, who, why }: &RecordedRetry| {
+        format!("tried again at {} by {who}: {why}", brief_beside(*at, start, zone))
+    };
+    retries.iter().map(line)
 }
 
 fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
-    let time = |at: Timestamp| clock(zone.to_datetime(at));
+    let time = |at: Timestamp| brief_beside(at, row.key.start, zone);
     let span = match (row.on_air_at, row.ended_at) {
         (Some(from), Some(until)) => format!("on air from {} to {}", time(from), time(until)),
         (Some(from), None) => format!("on air since {}", time(from)),

@@ -5,7 +5,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Reason, Says, clock, moment};
+use super::super::time::zone_name;
+use super::words::{clock, moment};
+use super::{Reason, Says};
 use crate::calendar::{CronField, DateRange, Dst, RuleRefusal, Trigger, clock_changes};
 use crate::plan::Planned;
 use crate::plan::why::{Question, StartRefusal, Why};
@@ -173,10 +175,6 @@ pub(super) fn change_near(zone: &TimeZone, at: Timestamp, direction: &str) -> St
     let words =
         |(before, after): (DateTime, DateTime)| format!(", where clocks go {direction} from {} to {}", clock(before), clock(after));
     nearest.map(|change| words((change.before.to_datetime(change.at), change.after.to_datetime(change.at)))).unwrap_or_default()
-}
-
-pub(super) fn zone_name(zone: &TimeZone) -> &str {
-    zone.iana_name().unwrap_or("UTC")
 }
 
 /// The name of the field that holds the trigger.

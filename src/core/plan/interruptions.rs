@@ -1,0 +1,125 @@
+//! What interrupts an occurrence, as far as the plan can tell: the pauses of one that yields, and who cuts one that does not.
+//! Does not decide who has the room (`precedence.rs`), and does not know what really ran.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::encounters::{cut, leaves};
+use super::lookahead::Lookahead;
+use super::precedence::{Contender, Displacement, RoomHolder, contest};
+use super::target::JobTarget;
+use super::{End, Planned, Upcoming, last_encounter};
+use crate::schedule::{Conflict, Job, JobId, Schedule};
+
+/// Most pauses of one occurrence: a filler that never ends has them without end.
+const PAUSES_MAX: usize = 1_000;
+
+/// A time during which another occurrence has the room of one that yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// The job whose occurrence has the room.
+    pub job: JobId,
+    /// From when on; not before the start of the one that yields.
+    pub start: Timestamp,
+    /// Until when, within the window of the one that yields; `None` when that is unknown, or when it has no end.
+    pub end: Option<Timestamp>,
+}
+
+/// The start of another occurrence that takes the room for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The job whose occurrence takes the room.
+    pub job: JobId,
+    /// When. At the start of the one that is cut: that one is not started.
+    pub at: Timestamp,
+}
+
+/// An occurrence with what interrupts it.
+#[derive(Clone, Debug)]
+pub struct Interrupted {
+    /// The occurrence.
+    pub occurrence: Planned,
+    /// If it yields: the pauses in its window, by their starts: the first 1,000, and if the window never ends those of
+    /// its first 400 days.
+    pub pauses: Option<Vec<Pause>>,
+    /// Who cuts it, among the next 1,000 in its room and in the next 400 days. Of an open end: it is cut then if its media is not over.
+    pub cut: Option<Cut>,
+}
+
+impl Interrupted {
+    /// When its media is over, if that is before its window and before it is cut: nothing is seen from then on.
+    pub fn content_end(&self) -> Option<Timestamp> {
+        let over = self.occurrence.content_end()?;
+        self.cut.as_ref().is_none_or(|cut| over < cut.at).then_some(over)
+    }
+}
+
+/// The jobs of each room, and what was looked up of their starts.
+pub struct Interruptions<'a> {
+    rooms: HashMap<JobTarget<'a>, SharedRoom<'a>>,
+}
+
+#[derive(Default)]
+struct SharedRoom<'a> {
+    jobs: Vec<&'a Arc<Job>>,
+    ahead: RefCell<Lookahead>,
+    /// The same for those that pause others: they start later than the ones they pause.
+    ahead_of_others: RefCell<Lookahead>,
+}
+
+impl<'a> Interruptions<'a> {
+    /// Of a schedule.
+    pub fn new(schedule: &'a Schedule) -> Interruptions<'a> {
+        let mut rooms: HashMap<_, SharedRoom<'a>> = HashMap::new();
+        for job in schedule.jobs().filter(|job| job.enabled) {
+            rooms.entry(JobTarget::of(job)).or_default().jobs.push(job);
+        }
+        Interruptions { rooms }
+    }
+
+    /// An occurrence of this schedule with what interrupts it. Takes the least time when they are asked for in the order of their starts.
+    pub fn of(&self, occurrence: Planned) -> Interrupted {
+        let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;
+        let room = self.rooms.get(&JobTarget::of(&occurrence.job));
+        Interrupted {
+            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room)).unwrap_or_default()),
+            cut: room.and_then(|room| cut_in(room, &room.ahead, &occurrence)),
+            occurrence,
+        }
+    }
+}
+
+/// Returns the times during which others have the room, each from its start on.
+fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
+    let start = yielding.start.at;
+    let end = yielding.end.at();
+    let last = last_encounter(yielding, start);
+    let others = Upcoming::open_at(room.jobs.iter().copied(), start).take_while(|other| other.start.at < last);
+    let own = Contender::planned(yielding);
+    // Robots count only where both allow others, and this one yields.
+    let has_the_room = |other: &Planned| {
+        let holder = contest(&own, &Contender::planned(other), || true).holder;
+        holder == RoomHolder::Other { displaces: Displacement::Yields }
+    };
+    let pauses = others.filter(has_the_room).filter_map(|other| {
+        let from = other.start.at.max(start);
+        let until = match leaves(&other, cut_in(room, &room.ahead_of_others, &other).map(|cut| cut.at)) {
+            End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
+            End::Open => None,
+            End::Never => end,
+        };
+        until.is_none_or(|until| from < until).then(|| Pause { job: other.job.id.clone(), start: from, end: until })
+    });
+    let mut pauses: Vec<_> = pauses.take(PAUSES_MAX).collect();
+    // What began before the window is clipped to its start.
+    pauses.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
+    pauses
+}
+
+fn cut_in(room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>, own: &Planned) -> Option<Cut> {
+    let by = cut(own, &room.jobs, &mut ahead.borrow_mut())?;
+    Some(Cut { job: by.job.id.clone(), at: by.start.at })
+}
