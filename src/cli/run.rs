@@ -52,11 +52,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
     let played = runtime.block_on(async {
-        let page = match service.settings.listen {
-            Some(address) => Some(listeners::listen(address, "listen").await?),
-            None => None,
-        };
-        service.play(signals, page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
+        service.play(signals, None, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
     });
     // A disk that stands must not keep the process.
     runtime.shutdown_timeout(THREADS_END_MAX);
@@ -122,7 +118,7 @@ impl Service {
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
-    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. `observe` gets everything that is recorded.
+    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets everything that is recorded.
     pub(super) async fn play(
         self,
         mut signals: Signals,
@@ -162,7 +158,7 @@ impl Service {
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
         let app_state =
-            AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), busy: daemon.busy(), zones };
+            AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), busy: daemon.busy(), not_listening: listeners.not_listening(), zones };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;

@@ -27,6 +27,7 @@ mod server;
 mod shutdown;
 mod signals;
 mod standing;
+mod taken;
 mod unit;
 mod verbs;
 mod watching;
