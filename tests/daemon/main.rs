@@ -13,6 +13,8 @@ mod doubts;
 mod evidence;
 mod faults;
 mod fixes;
+mod half_copied;
+mod held;
 mod kills;
 mod ledger_file;
 mod limit;
