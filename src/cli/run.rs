@@ -33,7 +33,7 @@ use crate::trtc::client::Limits;
 use crate::web::{AppState, InForce};
 use crate::zones::Zones;
 use boot::{AcceptedSchedule, Boot};
-use folder_snapshot::{FolderSnapshot, watch as watch_folder};
+use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
 use reload::{Patience, Reload, log_failure};
 pub(super) use signals::Signals;
@@ -110,7 +110,8 @@ impl Service {
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
-    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets everything that is recorded.
+    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets
+    /// everything that is recorded.
     pub(super) async fn play(
         self,
         mut signals: Signals,
@@ -161,10 +162,8 @@ impl Service {
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
         let ignoring = tokio::spawn(others.ignore());
-        let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
-        if reads_again && !settings.watch {
-            tokio::spawn(Arc::clone(&reload).run("restart".to_owned(), Patience::Waits));
-        }
+        reload.tell_status();
+        let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
                 // The result is logged, and nobody waits for it.
@@ -186,7 +185,6 @@ impl Service {
             hurry.send_replace(true);
         });
         log_failure(manager.ready());
-        log_failure(manager.status(&format!("{jobs} jobs, generation {number}")));
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
@@ -194,9 +192,7 @@ impl Service {
         listening.abort();
         reloading.abort();
         ignoring.abort();
-        if let Some(watching) = watching {
-            watching.abort();
-        }
+        watching.abort();
         drop(served);
         drop(lock);
         ended.map_err(|error| {

@@ -114,6 +114,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView) -> Result<StatusInput, F
         generation: meta.generation,
         accepted_at: meta.accepted_at,
         daemon,
+        not_listening: Vec::new(),
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),
         zone_source: zones.source,

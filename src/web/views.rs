@@ -93,7 +93,7 @@ pub(super) fn status(
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
     let not_listening = app_state.not_listening.borrow().values().cloned().collect();
-    let state = LoopStatus { loop_stands_s, disk_stands_s, not_listening, ..app_state.status.borrow().clone() };
+    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
     let in_force = app_state.in_force.borrow().clone();
     let secrets = state.secrets;
     let schedule = &in_force.generation.schedule;
@@ -110,6 +110,7 @@ pub(super) fn status(
             },
             state,
         },
+        not_listening,
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),

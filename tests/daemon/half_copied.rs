@@ -74,7 +74,7 @@ impl Copied {
     }
 
     /// Nothing on air was touched, and what was due went on air on time.
-    fn is_untouched(self) {
+    fn assert_untouched(self) {
         let last = DUE.map(|(_, after, _)| after).into_iter().max().expect("some");
         wait_for(self.begin + SignedDuration::from_secs(last + 1));
         let rows = self.rows();
@@ -101,14 +101,14 @@ impl Copied {
 fn a_pause_of_one_second_touches_nothing() {
     let copied = Copied::new();
     copied.copy(Duration::from_secs(1), false);
-    copied.is_untouched();
+    copied.assert_untouched();
 }
 
 #[test]
 fn a_pause_of_four_seconds_touches_nothing() {
     let copied = Copied::new();
     copied.copy(Duration::from_secs(4), false);
-    copied.is_untouched();
+    copied.assert_untouched();
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_file_that_is_empty_for_twenty_seconds_touches_nothing() {
     let copied = Copied::new();
     copied.copy(Duration::from_secs(20), true);
     assert!(copied.daemon.log().contains("had 5 jobs and has none now: held"), "{}", copied.daemon.log());
-    copied.is_untouched();
+    copied.assert_untouched();
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn an_older_kept_schedule_is_used_where_the_newest_cannot_be_read_and_the_folder
     rig.started().stop();
     let kept = rig.path("state/accepted-2.json");
     rig.schedule("jobs: 7\n");
-    let unreadable = || fs::set_permissions(&kept, Permissions::from_mode(0)).expect("ours");
+    let unreadable = || fs::set_permissions(&kept, Permissions::from_mode(0o000)).expect("ours");
     unreadable();
     if fs::read(&kept).is_ok() {
         // Who is root can read it all the same.

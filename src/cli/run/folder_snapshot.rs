@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::reload::{Patience, Reload};
+use crate::config::Settings;
 use crate::schedule_files::is_schedule;
 
 /// The time between two snapshots. When two in a row are equal, the edit is complete.
@@ -56,10 +57,21 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     Some((file.dev(), file.ino(), file.size(), (file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())))
 }
 
+/// Reads the folder again when it changes, if the settings say so; and once more where the daemon began with another schedule, because
+/// a file has to rest. `known`: the folder before its files were read.
+pub(super) async fn follow(settings: Settings, known: FolderSnapshot, reads_again: bool, reload: Arc<Reload>) {
+    if settings.watch {
+        watch(settings.schedules, known, reload).await;
+    } else if reads_again {
+        // The result is logged, and nobody waits for it.
+        let _ = reload.run("restart".to_owned(), Patience::Waits).await;
+    }
+}
+
 /// Reloads when the folder has changed and then stays the same for half a second; where a file became smaller, when that has rested.
 /// `known`: the folder before its files were read. Each change leads to one reload, unless a reload failed for another reason than the
 /// files.
-pub(super) async fn watch(folder: PathBuf, mut known: FolderSnapshot, reload: Arc<Reload>) {
+async fn watch(folder: PathBuf, mut known: FolderSnapshot, reload: Arc<Reload>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = known.clone();

@@ -77,8 +77,8 @@ pub(super) struct Reload {
     /// The sources in force. Held over a whole reload: one at a time.
     sources: Mutex<Vec<Source>>,
     rests: Plain<Rests>,
-    /// The smaller files that were found not to have rested last.
-    unrested: Plain<Option<Unrested>>,
+    /// The smaller files that were found not to have rested last, and since when there are some.
+    unrested: Plain<Option<(Unrested, Instant)>>,
     reread: Reread,
 }
 
@@ -154,7 +154,7 @@ impl Reload {
 
     /// How long until the files that did not rest at the last reload have rested; `None`: it found none.
     pub(super) fn rests_for(&self) -> Option<Duration> {
-        self.unrested.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|unrested| unrested.left)
+        self.unrested.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(unrested, _)| unrested.left)
     }
 
     /// Reads the files again. `who` asked.
@@ -184,11 +184,16 @@ impl Reload {
         };
         let reply = self.reread_secrets(&who, reply).await;
         log_failure(self.manager.ready());
+        self.tell_status();
+        reply
+    }
+
+    /// The line in `systemctl status`.
+    pub(super) fn tell_status(&self) {
         let in_force = self.in_force.borrow().clone();
         let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
         let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
         log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
-        reply
     }
 
     /// Reads the secrets again, whatever came of the schedule, and adds what came of that. The schedule comes first: what is tried with
@@ -216,11 +221,9 @@ impl Reload {
             tracing::warn!("{line}");
             lines.push(line);
         }
-        let is_first_told = self.keep_unrested(unrested.clone());
+        let resting_for = self.keep_unrested(unrested.clone());
         if let Some(unrested) = unrested.clone().filter(|_| patience == Patience::Elsewhere) {
-            if is_first_told {
-                tracing::info!(who, "{}", resting(&unrested));
-            }
+            self.tell_resting(who, &unrested, resting_for);
             return Ok(Taken::Rests(unrested));
         }
         let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics)) };
@@ -236,17 +239,15 @@ impl Reload {
                 Ok(Taken::Done(lines))
             }
             Assessment::Accident(why) => Err(self.hold_back(who, &why)),
-            Assessment::Good(difference, prepared) => match unrested.filter(|_| !is_forced) {
-                Some(unrested) => {
+            Assessment::Good(difference, prepared) => {
+                if let Some(unrested) = unrested.filter(|_| !is_forced) {
                     tracing::info!(who, "{}", resting(&unrested));
-                    Ok(Taken::Rests(unrested))
+                    return Ok(Taken::Rests(unrested));
                 }
-                None => {
-                    lines.extend(self.accept(sources, new, who, &difference, prepared).await?);
-                    lines.extend(log_warnings(&diagnostics));
-                    Ok(Taken::Done(lines))
-                }
-            },
+                lines.extend(self.accept(sources, new, who, &difference, prepared).await?);
+                lines.extend(log_warnings(&diagnostics));
+                Ok(Taken::Done(lines))
+            }
         }
     }
 
@@ -301,10 +302,26 @@ impl Reload {
         ReadFiles { schedule, diagnostics, sources, settings_differ, unrested: unrested.flatten() }
     }
 
-    /// Returns whether none were found last.
-    fn keep_unrested(&self, unrested: Option<Unrested>) -> bool {
+    /// Returns for how long some were found already; `None`: none were found last.
+    fn keep_unrested(&self, unrested: Option<Unrested>) -> Option<Duration> {
         let mut kept = self.unrested.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *kept, unrested).is_none()
+        let since = kept.as_ref().map(|(_, since)| *since);
+        *kept = unrested.map(|unrested| (unrested, since.unwrap_or_else(Instant::now)));
+        since.map(|since| since.elapsed())
+    }
+
+    /// Says once that smaller files must rest. Those that change again and again are never read: then the status says so.
+    fn tell_resting(&self, who: &str, unrested: &Unrested, resting_for: Option<Duration>) {
+        match resting_for {
+            None => tracing::info!(who, "{}", resting(unrested)),
+            Some(time) if time >= ORDER_WAITS && self.in_force.borrow().rejected.is_empty() => {
+                let why = format!("{}, and changes again and again", resting(unrested));
+                tracing::warn!(who, "{why}");
+                let diagnostic = held(&self.settings.schedules, &why);
+                self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([diagnostic]));
+            }
+            Some(_) => {}
+        }
     }
 
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,

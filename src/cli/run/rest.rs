@@ -15,6 +15,9 @@ use crate::clock;
 /// How long a smaller file must not have changed before it is believed.
 pub(super) const REST: Duration = Duration::from_secs(10);
 
+/// How long it is known when a file went.
+const GONE_KEPT: Duration = Duration::from_hours(1);
+
 /// Since when each file is as it is.
 pub(super) struct Rests {
     folder: PathBuf,
@@ -59,6 +62,7 @@ impl Rests {
                 (*stamp, *since) = (None, now);
             }
         }
+        self.seen.retain(|_, (stamp, since)| stamp.is_some() || since.elapsed() <= GONE_KEPT);
         for (path, stamp) in files {
             let since = before_now(age(stamp));
             let seen = self.seen.entry(path).or_insert((stamp, since));

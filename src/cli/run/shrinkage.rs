@@ -43,7 +43,7 @@ pub(super) fn smaller((accepted, before): (&[Source], &Schedule), (new, after): 
         let (bytes, jobs) = (source.text.len(), count(&jobs_before, name));
         let before = size(bytes, Some(jobs));
         let Some(text) = texts.get(name) else {
-            return lost_jobs(name).then(|| format!("is not there any more; it had {before}"));
+            return lost_jobs(name).then(|| format!("is not there any more, or cannot be read; it had {before}"));
         };
         let jobs_now = jobs_after.as_ref().map(|jobs| count(jobs, name));
         let is_smaller = text.len() < bytes || jobs_now.is_some_and(|now| now < jobs);

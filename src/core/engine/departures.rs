@@ -40,7 +40,9 @@ impl Departures {
     /// What the ledger remembers: when jobs left that are not back, or are back and have not all their rows; and the shows that were cut.
     pub(super) fn recover(left: Vec<(JobId, Timestamp)>, cut: Vec<Occurrence>) -> Departures {
         let mut departures = Departures { left: left.into_iter().collect(), ..Departures::default() };
-        cut.into_iter().for_each(|occurrence| departures.keep(occurrence));
+        for occurrence in cut {
+            departures.keep(occurrence);
+        }
         departures
     }
 

@@ -28,6 +28,4 @@ pub struct LoopStatus {
     pub loop_stands_s: Option<u64>,
     /// The same of the ledger's disk, with one commit or query.
     pub disk_stands_s: Option<u64>,
-    /// Why it does not listen where the settings say, a line for each listener.
-    pub not_listening: Vec<String>,
 }

@@ -251,26 +251,6 @@ fn renew_tries(next: &mut Occurrence, until: Timestamp, why: WaitReason, now: Ti
     if why == WaitReason::Yield { until } else { now.max(next.key.start) }
 }
 
-impl Occurrence {
-    /// Returns a show that was cut because its job left the schedule, as it is when its job is back at `now`: it waits for its next
-    /// attempt, which it makes at once.
-    #[must_use]
-    pub fn returned(self, now: Timestamp) -> Occurrence {
-        let why = retry_reason(&self);
-        Occurrence {
-            state: State::Waiting { until: now.max(self.key.start), why },
-            tries: 0,
-            exists_since: None,
-            ended_at: None,
-            // While its job was not there it was off the air as planned.
-            lost_at: self.on_air_at.map(|_| now),
-            adopted: None,
-            fault: None,
-            ..self
-        }
-    }
-}
-
 /// It waits until the room is free, not until an instant.
 fn yield_room(next: &mut Occurrence) -> State {
     // It is off the air as intended.

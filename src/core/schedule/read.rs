@@ -129,7 +129,6 @@ impl Reader<'_> {
         let document = yaml::parse(&source.name, &source.text, &index);
         self.shared.calendars_may_lack |= !document.problems.is_empty();
         let whole = Place::file(Arc::clone(&source.name));
-        // `---` and `null` say as much as an empty file.
         let Some(root) = document.root.filter(|root| !root.is_null()) else {
             if document.problems.is_empty() {
                 let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(whole);

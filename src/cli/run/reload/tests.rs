@@ -199,7 +199,7 @@ async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
 
 /// So many bytes of a text, cut after a line.
 fn cut(text: &str, lines: usize) -> String {
-    text.lines().take(lines).map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').take(lines).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,6 +253,24 @@ async fn whoever_watches_reads_a_smaller_file_when_it_has_rested_and_not_before(
     tokio::time::sleep(Duration::from_secs(10)).await;
     watch().await.expect("it has rested");
     assert_eq!(rig.in_force(), (8, 2, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_file_that_changes_again_and_again_is_told_in_the_status() {
+    let rig = Rig::new(&["a", "b", "c"], Ok(()));
+    for seconds in 0..14 {
+        rig.write("schedules/a.yaml", &format!("{}# {seconds}\n", jobs(&["a"])));
+        Arc::clone(&rig.reload).run("watch".to_owned(), Patience::Elsewhere).await.expect_err("it rests");
+        assert_eq!(rig.in_force().2.len(), usize::from(seconds * 5 >= 60), "after {} s", seconds * 5);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    let rejected = rig.in_force().2;
+    assert!(
+        rejected[0].contains("a.yaml` is smaller than what is in force") && rejected[0].contains("again and again"),
+        "{rejected:?}"
+    );
+    rig.reload(false).await.expect("it rests at last");
+    assert_eq!(rig.in_force(), (8, 1, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

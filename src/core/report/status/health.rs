@@ -62,7 +62,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
             degraded.extend(rejection(rejected));
             degraded.extend((*jobs == 0).then(|| "no job is in force: nothing is planned".to_owned()));
-            degraded.extend(state.not_listening.iter().cloned());
+            degraded.extend(input.not_listening.iter().cloned());
             degraded.extend(state.offset_ms.map(describe_offset));
         }
         DaemonView::Unasked => {}
