@@ -336,7 +336,7 @@ fn what_was_cut_goes_on_when_its_job_is_back(run: &Run, faults: &mut Faults) {
         return;
     }
     for row in run.rows.iter().filter(|row| reason(row) == "removed" && outcome(row) == "cut") {
-        let Some((cut, closes)) = row.ended_at.zip(row.window_closes()) else { continue };
+        let Some((cut, closes)) = row.ended_at.zip(row.closes()) else { continue };
         let back = run.generations.iter().enumerate().find(|(index, span)| {
             let is_back = cut < span.from && plans(span, row.key.job.as_str(), row.key.start);
             let stays = until(run, *index).duration_since(span.from) > seconds(30) && span.from + seconds(60) < closes;
