@@ -13,6 +13,7 @@ mod host;
 mod query;
 mod views;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +79,9 @@ pub struct InForce {
     pub rejected: Arc<[Diagnostic]>,
 }
 
+/// Why the daemon does not listen where the settings say, by the listener's name.
+pub type NotListening = BTreeMap<&'static str, String>;
+
 /// What is served.
 pub struct AppState {
     /// The folder of the ledger.
@@ -88,6 +92,8 @@ pub struct AppState {
     pub status: watch::Receiver<LoopStatus>,
     /// How long its loop and its ledger's disk have been busy.
     pub busy: Busy,
+    /// Why it does not listen where it should.
+    pub not_listening: watch::Receiver<NotListening>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
 }

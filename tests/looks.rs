@@ -291,6 +291,7 @@ fn a_status_is_read_at_each_width() {
     (relay.playout.live, relay.playout.repeat, relay.playout.room) = (true, Repeat::Times(1), Room::Integer(42));
     let tasks = running.iter().map(task).collect();
     let input = StatusInput {
+        not_listening: Vec::new(),
         now,
         generation: 12,
         accepted_at: Some(now - SignedDuration::from_hours(40)),

@@ -206,3 +206,13 @@ fn each_field_is_explained_in_one_sentence() {
         assert!(!key.values.is_empty() && !key.values.ends_with('.'), "{}: {}", key.name, key.values);
     }
 }
+
+#[test]
+fn a_file_without_any_value_has_no_jobs_and_is_no_error() {
+    for text in ["", "# nothing yet\n", "---\n", "---\n...\n", "--- # later\n", "null\n", "~\n", "---\nnull\n", "\n\n", "{}\n"] {
+        let sources = [Source { name: Arc::from("f.yaml"), text: text.to_owned() }];
+        let reading = read(&sources, &settings(), &TimeZoneDatabase::bundled(), now());
+        assert!(reading.schedule.is_some_and(|schedule| schedule.is_empty()), "{text:?}: {:?}", reading.diagnostics);
+        assert!(!reading.diagnostics.is_empty(), "{text:?} is told");
+    }
+}

@@ -1,18 +1,20 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! passed on. Does not know what any of them does.
 
+mod boot;
 mod folder_snapshot;
 mod hardening;
 mod listeners;
 mod reload;
+mod rest;
+mod shrinkage;
 mod signals;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZoneDatabase;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -22,20 +24,18 @@ use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
 use crate::daemon::Daemon;
-use crate::diagnostic::Diagnostic;
-use crate::engine::Meta;
-use crate::engine::{DaemonOptions, Generation, Level, Notice, PastGeneration};
+use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
-use crate::schedule::{self, Schedule, Source};
 use crate::systemd;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
 use crate::web::{AppState, InForce};
 use crate::zones::Zones;
-use folder_snapshot::{FolderSnapshot, watch as watch_folder};
+use boot::{AcceptedSchedule, Boot};
+use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
-use reload::{Reload, log_failure};
+use reload::{Patience, Reload, log_failure};
 pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
@@ -51,13 +51,8 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
-    let played = runtime.block_on(async {
-        let page = match service.settings.listen {
-            Some(address) => Some(listeners::listen(address, "listen").await?),
-            None => None,
-        };
-        service.play(signals, page, Box::new(log), std::future::pending()).await.map(|()| Exit::Good)
-    });
+    let played =
+        runtime.block_on(async { service.play(signals, None, Box::new(log), std::future::pending()).await.map(|()| Exit::Good) });
     // A disk that stands must not keep the process.
     runtime.shutdown_timeout(THREADS_END_MAX);
     played
@@ -92,15 +87,6 @@ pub(super) struct Service {
     seen: FolderSnapshot,
 }
 
-/// The schedule that is in force, and what is wrong with the one in the folder if that is another.
-struct AcceptedSchedule {
-    generation: Generation,
-    since: Option<Timestamp>,
-    /// What it was read from.
-    sources: Vec<Source>,
-    rejected: Vec<Diagnostic>,
-}
-
 impl Service {
     /// Takes the state folder and its ledger, and accepts a schedule.
     pub(super) fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
@@ -116,13 +102,16 @@ impl Service {
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
         let seen = FolderSnapshot::at(&settings.schedules);
-        let accepted = accept(context, &settings, &zones, &folder, &meta, now)?;
-        let former = former(&folder, &meta, &settings, &zones.database, now)?;
+        let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now };
+        let former = boot.former();
+        let accepted = boot.accept()?;
+        let seen = if accepted.reads_again { FolderSnapshot::unknown() } else { seen };
         sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
         Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
     }
 
-    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile. `observe` gets everything that is recorded.
+    /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets
+    /// everything that is recorded.
     pub(super) async fn play(
         self,
         mut signals: Signals,
@@ -140,7 +129,7 @@ impl Service {
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
         let listeners = Listeners::open(&settings, page).await?;
-        let AcceptedSchedule { generation, since, sources, rejected } = accepted;
+        let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
@@ -161,17 +150,24 @@ impl Service {
         let reread = reload::reread(api);
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let app_state =
-            AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), busy: daemon.busy(), zones };
+        let app_state = AppState {
+            state_folder: folder,
+            in_force: reload.in_force(),
+            status: daemon.status(),
+            busy: daemon.busy(),
+            not_listening: listeners.not_listening(),
+            zones,
+        };
         let places = listeners.places();
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
         let ignoring = tokio::spawn(others.ignore());
-        let watching = settings.watch.then(|| tokio::spawn(watch_folder(settings.schedules.clone(), seen, Arc::clone(&reload))));
+        reload.tell_status();
+        let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
                 // The result is logged, and nobody waits for it.
-                let _ = Arc::clone(&reload).run("SIGHUP".to_owned(), false).await;
+                let _ = Arc::clone(&reload).run("SIGHUP".to_owned(), Patience::Waits).await;
             }
         });
         let hurry = watch::Sender::new(false);
@@ -189,7 +185,6 @@ impl Service {
             hurry.send_replace(true);
         });
         log_failure(manager.ready());
-        log_failure(manager.status(&format!("{jobs} jobs, generation {number}")));
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
@@ -197,93 +192,13 @@ impl Service {
         listening.abort();
         reloading.abort();
         ignoring.abort();
-        if let Some(watching) = watching {
-            watching.abort();
-        }
+        watching.abort();
         drop(served);
         drop(lock);
         ended.map_err(|error| {
             failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
         })
     }
-}
-
-/// The folder's schedule if it is good; else the last accepted one, with what is wrong with the folder's; else exit 78.
-fn accept(
-    context: &Context,
-    settings: &Settings,
-    zones: &Zones,
-    folder: &Path,
-    meta: &Meta,
-    now: Timestamp,
-) -> Result<AcceptedSchedule, Failure> {
-    let kept = kept_schedule(folder, meta.generation, settings, &zones.database, now)?;
-    let loaded = load::read_playable(settings, &zones.database, now);
-    let text = |(name, text): (&Arc<str>, &String)| Source { name: Arc::clone(name), text: text.clone() };
-    let sources: Vec<Source> = loaded.texts.iter().map(text).collect();
-    let is_good = loaded.value.is_some();
-    let rejected = if is_good { Vec::new() } else { loaded.diagnostics.clone() };
-    match (is_good, kept) {
-        (true, kept) => {
-            let schedule = loaded.accept(context)?.expect("a schedule that is good is there");
-            let is_same = kept.is_some_and(|(former, _)| sources::same(&former, &sources));
-            let number = if is_same { meta.generation } else { meta.generation + 1 };
-            if !is_same {
-                sources::save(folder, number, &sources)
-                    .map_err(|error| Failure::new(format!("cannot keep the schedule's sources: {error}")))?;
-            }
-            let since = if is_same { meta.accepted_at } else { Some(now) };
-            Ok(AcceptedSchedule { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
-        }
-        (false, Some((sources, schedule))) => {
-            for problem in &rejected {
-                tracing::error!("{problem}");
-            }
-            tracing::error!(generation = meta.generation, "the schedule was rejected; the last good one stays in force");
-            let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
-            Ok(AcceptedSchedule { generation, since: meta.accepted_at, sources, rejected })
-        }
-        (false, None) => {
-            loaded.accept(context)?;
-            Err(Failure::Explained(Exit::Configuration))
-        }
-    }
-}
-
-/// The kept sources of a generation and their schedule, if they still make one under these settings.
-fn kept_schedule(
-    folder: &Path,
-    generation: i64,
-    settings: &Settings,
-    zones: &TimeZoneDatabase,
-    now: Timestamp,
-) -> Result<Option<(Vec<Source>, Schedule)>, Failure> {
-    let sources = sources::load(folder, generation).map_err(|error| Failure::new(error.to_string()))?;
-    let Some(sources) = sources else { return Ok(None) };
-    let reading = schedule::read(&sources, &settings.for_schedule(), zones, now);
-    Ok(reading.schedule.map(|schedule| (sources, schedule)))
-}
-
-/// The schedules that were in force since the ledger's cursor, as far as their sources were kept: a daemon that ended before everything
-/// under one had an outcome may have accepted another.
-fn former(
-    folder: &Path,
-    meta: &Meta,
-    settings: &Settings,
-    zones: &TimeZoneDatabase,
-    now: Timestamp,
-) -> Result<Vec<PastGeneration>, Failure> {
-    let mut periods = vec![(meta.generation, now)];
-    if meta.cursor_generation != meta.generation {
-        periods.insert(0, (meta.cursor_generation, meta.accepted_at.unwrap_or(now)));
-    }
-    let mut former = Vec::new();
-    for (number, until) in periods {
-        if let Some((_, schedule)) = kept_schedule(folder, number, settings, zones, now)? {
-            former.push(PastGeneration { generation: Generation { number, schedule: Arc::new(schedule) }, until });
-        }
-    }
-    Ok(former)
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

@@ -124,6 +124,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &Zo
         generation: meta.generation,
         accepted_at: meta.accepted_at,
         daemon,
+        not_listening: Vec::new(),
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),
         zone_source: zones.data.source.clone(),

@@ -16,7 +16,9 @@ fn advice(outcome: &Outcome, secrets: SecretPlaces) -> Option<String> {
         Outcome::Failed(Failure::InDoubt) => "it may have been on air all the same: look into the room",
         Outcome::Failed(Failure::Lost) => "its media ended or broke off: check that the stream can be fetched",
         Outcome::EndedUnverified => "it is not verified that it left the air: look into the room",
-        Outcome::Missed(MissedReason::Down) => "no daemon ran at its start: see why in the service's log",
+        Outcome::Missed(MissedReason::Down) => {
+            "no daemon ran at its start, or its job was not in the schedule then: see why in the service's log"
+        }
         Outcome::Missed(MissedReason::Late) => "its start came too late: see `late` and `start_within` of its job",
         Outcome::Missed(MissedReason::Limit) => "more starts at once than the rate allows: spread them, or have the limit raised",
         Outcome::Missed(MissedReason::Disk) => "the ledger could not be written: make room on its disk",

@@ -32,6 +32,7 @@ mod candidates;
 mod claim;
 mod clock_hold;
 mod contention;
+mod departures;
 mod doubts;
 mod edits;
 mod endpoint;
@@ -64,6 +65,8 @@ use airings::Airings;
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
+pub use departures::COMES_BACK;
+use departures::Departures;
 use endpoint::Endpoint;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
@@ -89,6 +92,7 @@ pub struct Engine {
     airings: Airings,
     orphans: Orphans,
     agenda: Agenda,
+    departures: Departures,
     hold: ClockHold,
     endpoint: Endpoint,
     numbers: RowNumbers,
@@ -125,14 +129,14 @@ impl Engine {
         airings.tasks.secrets = options.secrets;
         let mut orphans = Orphans::default();
         let mut step = Step::new(hold.now(reading), recovered.numbers);
-        let (agenda, maybe_sent) =
+        let (agenda, departures, maybe_sent) =
             take_over::take_over(&mut airings, &mut orphans, &mut step, records, recovered, (accepted, past), (&hold, reading));
         if let Some(reason) = hold.reason() {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
         let numbers = step.numbers;
         let endpoint = Endpoint::default();
-        let engine = Engine { airings, orphans, agenda, hold, endpoint, numbers, rate, warmed_until: Timestamp::MIN };
+        let engine = Engine { airings, orphans, agenda, departures, hold, endpoint, numbers, rate, warmed_until: Timestamp::MIN };
         TakenOver { engine, step, maybe_sent }
     }
 
@@ -177,6 +181,7 @@ impl Engine {
         }
         adoption::place_unknown(&mut self.airings, &mut self.orphans, &mut step, records);
         edits::apply_kept(&mut self.airings, &mut step);
+        self.departures.take_up(&mut self.airings, &mut step, self.agenda.generation(), "ingestd");
         self.settle(&mut step, records);
         contention::resolve(&mut self.airings, &mut step);
         // What was decided since the time was looked at leaves in the same step.
@@ -325,8 +330,8 @@ impl Engine {
         let (verb, reply) = match command {
             Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target, &who)),
             Command::Accept { prepared, changes } => {
-                self.accept(step, records, *prepared, &who);
-                ("reload", OrderReply::Now(Ok(changes)))
+                let told = self.accept(step, records, *prepared, &who);
+                ("reload", OrderReply::Now(Ok([changes, told].concat())))
             }
             Command::TakeSecrets(read) => {
                 let lines = self.endpoint.secrets.take(&mut self.airings, step, read, Some(&who));
@@ -345,12 +350,17 @@ impl Engine {
         reply
     }
 
-    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared, who: &str) {
+    /// Another schedule is in force. Returns what it drops that is on air or due soon, a line each.
+    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared, who: &str) -> Vec<String> {
         let ready = prepared.ready(step.now);
         self.orphans.learn(&ready.homes);
-        edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number, who);
+        let mut told = edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number, who);
+        let (added, dropped) = (ready.added.clone(), ready.dropped.clone());
         self.agenda.accept(&self.airings, step, ready);
+        told.extend(self.departures.accept(&mut self.agenda, step, &added, &dropped));
+        self.departures.take_up(&mut self.airings, step, self.agenda.generation(), who);
         self.start_open_windows(step, records);
+        told
     }
 
     /// What is owed.

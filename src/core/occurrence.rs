@@ -11,6 +11,7 @@ mod outcome;
 mod playout;
 mod request;
 mod retry;
+mod returned;
 mod task;
 mod task_fault;
 mod task_step;

@@ -57,6 +57,10 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         }
         Write::Summarise(summary) => summarise(connection, summary),
         Write::Update(occurrence) => update(connection, occurrence),
+        Write::Reopen(occurrence) => match columns::reopen_occurrence(connection, occurrence)? {
+            1 => Ok(()),
+            _ => Err(LedgerError::ours(format!("the row of {} does not say that it was cut because its job left", occurrence.key))),
+        },
         Write::Remove(key) => {
             let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
             match connection.prepare_cached(sql)?.execute(params![key.job.as_str(), key.start.as_millisecond()])? {
@@ -96,8 +100,12 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
             set_meta(connection, "accepted_at", accepted_at.as_millisecond())
         }
         Write::RecordJobSeen { job, at } => {
-            let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+            let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) \
+                ON CONFLICT (id) DO UPDATE SET left_ms = NULL WHERE left_ms IS NOT NULL";
             run(connection, sql, params![job, at.as_millisecond()])
+        }
+        Write::RecordJobLeft { job, at } => {
+            run(connection, "UPDATE job SET left_ms = ?2 WHERE id = ?1", params![job, at.as_millisecond()])
         }
         Write::RecordAction { at, who, what, detail } => {
             let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";

@@ -150,6 +150,12 @@ static INSERT_OCCURRENCE: LazyLock<Sql> =
 static UPDATE_OCCURRENCE: LazyLock<Sql> =
     LazyLock::new(|| Sql::new(update("occurrence", OCCURRENCE) + " AND state <> 'done'", OCCURRENCE));
 
+/// But for one case: its job left the schedule, and is back.
+static REOPEN_OCCURRENCE: LazyLock<Sql> = LazyLock::new(|| {
+    let is_cut = " AND state = 'done' AND outcome = 'cut' AND reason = 'removed'";
+    Sql::new(update("occurrence", OCCURRENCE) + is_cut, OCCURRENCE)
+});
+
 static INSERT_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(insert("task", TASK), TASK));
 
 static UPDATE_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(update("task", TASK), TASK));
@@ -162,6 +168,11 @@ pub(super) fn insert_occurrence(connection: &Connection, occurrence: &Occurrence
 /// Updates the row of an occurrence that is not done. Returns how many rows changed.
 pub(super) fn update_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
     run_occurrence(&UPDATE_OCCURRENCE, connection, occurrence)
+}
+
+/// Updates the row of an occurrence that was cut because its job left the schedule. Returns how many rows changed.
+pub(super) fn reopen_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
+    run_occurrence(&REOPEN_OCCURRENCE, connection, occurrence)
 }
 
 /// Inserts a task.
@@ -281,9 +292,13 @@ mod tests {
     fn the_number_of_each_parameter_is_the_number_that_sqlite_gives_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
-        for (sql, columns) in
-            [(&INSERT_OCCURRENCE, OCCURRENCE), (&UPDATE_OCCURRENCE, OCCURRENCE), (&INSERT_TASK, TASK), (&UPDATE_TASK, TASK)]
-        {
+        for (sql, columns) in [
+            (&INSERT_OCCURRENCE, OCCURRENCE),
+            (&UPDATE_OCCURRENCE, OCCURRENCE),
+            (&REOPEN_OCCURRENCE, OCCURRENCE),
+            (&INSERT_TASK, TASK),
+            (&UPDATE_TASK, TASK),
+        ] {
             let statement = ledger.connection.prepare(&sql.text).expect("SQL");
             let numbers = columns.iter().map(|(name, _)| statement.parameter_index(&format!(":{name}")).expect("a name"));
             assert_eq!(sql.parameters, numbers.collect::<Vec<_>>(), "{}", sql.text);

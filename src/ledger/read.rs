@@ -9,6 +9,7 @@ use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::{FILE, Ledger, LedgerError, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Task};
+use crate::schedule::JobId;
 
 // The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
 
@@ -40,6 +41,10 @@ const ONE: &str = "WHERE job = ?1 AND start_ms = ?2";
 const LATEST_OF_JOB: &str = "WHERE job = ?1 AND start_ms <= ?2 ORDER BY start_ms DESC LIMIT 1";
 
 const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
+
+/// What was cut because its job left the schedule, and whose window may be open.
+const REMOVED: &str = "WHERE outcome <> 'ended' AND outcome = 'cut' AND reason = 'removed' AND state = 'done' \
+    AND kind = 'planned' AND (end_ms IS NULL OR end_ms > ?1) ORDER BY start_ms, job";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
@@ -170,6 +175,8 @@ impl Ledger {
             tasks: open_tasks(&self.connection)?,
             orphans: unplaced::orphans(&self.connection)?,
             doubts: unplaced::doubts(&self.connection, doubts_since, false)?,
+            removed: occurrences(&self.connection, REMOVED, [doubts_since.as_millisecond()])?,
+            left: left_jobs(&self.connection)?,
             callbacks: unplaced::callbacks(&self.connection)?,
             numbers: RowNumbers {
                 call: newest("SELECT coalesce(max(id), 0) FROM call")?,
@@ -187,6 +194,13 @@ impl Ledger {
 fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
     let mut statement = connection.prepare_cached(&format!("{} {tail}", *SELECT_OCCURRENCE))?;
     let rows = statement.query_map(parameters, row::occurrence)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When jobs left the schedule that are not back.
+fn left_jobs(connection: &Connection) -> Result<Vec<(JobId, Timestamp)>, LedgerError> {
+    let mut statement = connection.prepare_cached("SELECT id AS job, left_ms AS start_ms FROM job WHERE left_ms IS NOT NULL")?;
+    let rows = statement.query_map([], |row| row::key(row).map(|Key { job, start }| (job, start)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -63,9 +63,22 @@ pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()
     File::open(folder)?.sync_all()
 }
 
-/// Removes the sources of every generation that is not `wanted`. A file that cannot be removed stays, and does no harm.
+/// The generations of which something is kept, whether or not it can be read, newest first.
+pub fn numbers(folder: &Path) -> Vec<i64> {
+    let number = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        name.to_str()?.strip_prefix("accepted-")?.strip_suffix(".json")?.parse().ok()
+    };
+    let mut numbers: Vec<i64> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(number).collect();
+    numbers.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+    numbers
+}
+
+/// Removes the sources of every generation that is not `wanted`, but for the newest of the others: it is used when those that are
+/// wanted cannot be read. A file that cannot be removed stays, and does no harm.
 pub fn prune(folder: &Path, wanted: &[i64]) {
-    let wanted: Vec<_> = wanted.iter().map(|generation| file(folder, *generation)).collect();
+    let spare = numbers(folder).into_iter().find(|number| !wanted.contains(number));
+    let wanted: Vec<_> = wanted.iter().copied().chain(spare).map(|generation| file(folder, generation)).collect();
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
@@ -99,11 +112,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let sources = [Source { name: Arc::from("a.yaml"), text: "jobs: {}\n".to_owned() }];
         assert!(load(folder.path(), 1).expect("readable").is_none());
-        save(folder.path(), 1, &[]).expect("writable");
+        for generation in [9, 10, 11] {
+            save(folder.path(), generation, &[]).expect("writable");
+        }
         save(folder.path(), 2, &sources).expect("writable");
         assert!(same(&load(folder.path(), 2).expect("readable").expect("kept"), &sources));
-        prune(folder.path(), &[2]);
-        assert!(load(folder.path(), 1).expect("readable").is_none());
+        prune(folder.path(), &[2, 11]);
+        assert_eq!(numbers(folder.path()), [11, 10, 2], "one that is not wanted stays, to be used when the others cannot be read");
+        assert!(load(folder.path(), 9).expect("readable").is_none());
         assert!(load(folder.path(), 2).expect("readable").is_some());
         fs::create_dir(folder.path().join("accepted-3.json")).expect("writable");
         assert!(load(folder.path(), 3).expect_err("no file").to_string().contains("found a folder"));

@@ -97,6 +97,7 @@ pub(super) fn status(
     let app_state = &shared.app_state;
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
+    let not_listening = app_state.not_listening.borrow().values().cloned().collect();
     let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
     let in_force = app_state.in_force.borrow().clone();
     let secrets = state.secrets;
@@ -114,6 +115,7 @@ pub(super) fn status(
             },
             state,
         },
+        not_listening,
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),

@@ -1,7 +1,5 @@
 //! What keeps the daemon from starting, what does not, and what it says of either.
 
-use std::net::TcpListener;
-
 use ingestd::ledger::{FILE, VERSION};
 use jiff::SignedDuration;
 use rusqlite::Connection;
@@ -86,26 +84,6 @@ fn a_conflict_within_35_days_keeps_a_schedule_out_and_a_later_one_is_a_warning()
     assert_eq!((&status["health"], &status["generation"]), (&"degraded".into(), &1.into()), "{status}");
     assert_eq!((rejected[0]["code"].as_str(), rejected[0]["job"].as_str()), (Some("conflict"), Some("other")), "{status}");
     daemon.stop();
-}
-
-#[test]
-fn a_port_that_is_taken_is_named_before_anything_is_sent() {
-    let rig = Rig::new(Vec::new());
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("it is bound");
-    rig.listen(&address.to_string());
-    // A window that is open already would be started at once.
-    rig.jobs(&format!(
-        "  show: {{ at: '{}', for: 1h, room: a, stream: https://cdn.example.com/a.mp4 }}\n",
-        (soon(-60)).strftime("%H:%M:%S")
-    ));
-    let (code, said) = refused(rig.start());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("error: cannot listen on {address}")) && said.contains("help: "), "{said}");
-    assert!(rig.sandbox.arrivals().is_empty() && rig.rows().is_empty());
-    drop(taken);
-    rig.jobs(&looping("show", soon(3600), "1h"));
-    rig.started().stop();
 }
 
 #[test]

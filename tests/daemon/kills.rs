@@ -74,6 +74,9 @@ fn killed_again_and_again_there_is_one_outcome_for_each() {
     rig.sandbox.clear_faults();
     rig.jobs("  rest: { once: 2020-01-01 00:00:00, for: 1s, room: 99, stream: https://cdn.example.com/a.mp4 }\n");
     let daemon = rig.started();
+    // It drops all of the twelve.
+    let (code, _, stderr) = rig.verb(&["reload", "--force"]);
+    assert_eq!(code, Some(0), "{stderr}");
     let rows = wait_at_most(SETTLE, "everything is over", || {
         let rows = rig.rows();
         let is_settled = rows.iter().all(Occurrence::is_done) && missing(&rows, began, last).is_empty();

@@ -50,6 +50,7 @@ fn write(write: &Write) -> String {
         Write::Record(occurrence) => format!("record {}", row(occurrence)),
         Write::Summarise(occurrence) => format!("summary of {}: {}", occurrence.count, row(occurrence)),
         Write::Update(occurrence) => format!("update {}", row(occurrence)),
+        Write::Reopen(occurrence) => format!("reopen {}", row(occurrence)),
         Write::Remove(key) => format!("remove {}", name(key)),
         Write::Attempt { key, call, attempt } => format!("permit call {call}: attempt {attempt} of {}", name(key)),
         Write::Rearm { key, .. } => format!("permit again: {}", name(key)),
@@ -76,6 +77,7 @@ fn write(write: &Write) -> String {
         Write::CursorGeneration(number) => format!("cursor generation {number}"),
         Write::Generation { number, .. } => format!("generation {number}"),
         Write::RecordJobSeen { job, .. } => format!("job {job} seen"),
+        Write::RecordJobLeft { job, .. } => format!("job {job} left"),
         Write::RecordAction { who, what, .. } => format!("action: {what} by {who}"),
     }
 }

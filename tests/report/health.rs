@@ -31,6 +31,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
             next: Vec::new(),
             state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
+        not_listening: Vec::new(),
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
@@ -142,7 +143,12 @@ fn the_health_is_what_an_operator_would_say() {
     let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };
     let unasked = StatusInput { daemon: DaemonView::Unasked, ..input(LedgerView::default()) };
     let unreadable = StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) };
+    let mut jobless = input(LedgerView::default());
+    jobless.daemon = DaemonView::Running { jobs: 0, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() };
+    let taken = StatusInput { not_listening: vec!["the page does not listen on 127.0.0.1:8620: taken".to_owned()], ..input(LedgerView::default()) };
     let cases = vec![
+        ("no job is in force", jobless, Degraded, "no job is in force: nothing is planned"),
+        ("somebody has the port of the page", taken, Degraded, "the page does not listen on 127.0.0.1:8620: taken"),
         ("nothing at all", input(LedgerView::default()), Ok, ""),
         ("on air as planned", of_air(later.clone(), vec![task(&later)]), Ok, ""),
         ("a start that is refused", of_trouble(waiting(WaitReason::Retry)), Failing, "`promo` is off the air after 3 attempts: no answer in time"),

@@ -95,7 +95,7 @@ trouble in the last 24 hours (+00:00):
   2026-11-22 05:00:00  news  main/lobby  failed (AuthFailure.SecretIdNotFound): The SecretId is not found.
       the account's keys were refused: check `account.secret_id` and `account.secret_key`; a corrected file is read again by itself
   2026-11-21 22:20:00  jingle  main/lobby  missed (down), 12 times
-      no daemon ran at its start: see why in the service's log
+      no daemon ran at its start, or its job was not in the schedule then: see why in the service's log
 ";
 
 const NEXT: &str = "\

@@ -93,6 +93,9 @@ const REGRESSIONS_OF_WHOLE: [u64; 9] = [63, 125, 409, 473, 1_106, 2_065, 3_000, 
 /// From this seed on some jobs follow others; before it seeds stay what they were.
 const CHAINED: u64 = 1_000_000;
 
+/// From this seed on jobs leave the schedule and come back, and none follows another.
+const RETURNING: u64 = 2_000_000;
+
 /// How much of what goes wrong is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum World {
@@ -107,7 +110,7 @@ fn simulate(seed: u64, world: World) -> Run {
     let (conflicts, crowd, minutes) = (random.percent(50), random.percent(8), random.within(16, 40));
     let options = ScenarioOptions { conflicts, crowd, minutes, varied: world == World::Whole };
     let mut jobs = scenario::jobs(&mut random, options);
-    if seed >= CHAINED {
+    if (CHAINED..RETURNING).contains(&seed) {
         scenario::chain(&mut Random::for_purpose(seed, 5), &mut jobs);
     }
     let mut plan = faults::plan(&mut random, minutes);
@@ -116,6 +119,9 @@ fn simulate(seed: u64, world: World) -> Run {
         let mut random = Random::for_purpose(seed, 6);
         troubles::add(&mut random, minutes, &mut plan);
         variety::add(&mut random, minutes, &mut jobs, &mut plan);
+        if variety::has_returns(seed) {
+            variety::add_returns(&mut Random::for_purpose(seed, 10), minutes, &mut plan);
+        }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
             endless::stretch(&mut plan);
@@ -189,6 +195,12 @@ fn seeds_leave_one_outcome_for_each_and_nothing_on_air() {
 #[test]
 fn seeds_with_chains_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (CHAINED..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_jobs_that_come_back_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (RETURNING + 3_000..).take(200).collect();
     report(&failures(&seeds, world()), seeds.len());
 }
 

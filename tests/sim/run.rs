@@ -88,6 +88,8 @@ pub(crate) struct World<'a> {
     pub(crate) random: RefCell<Random>,
     /// Of what later worlds have.
     pub(crate) extra: RefCell<Random>,
+    /// Of jobs that come back, where some do.
+    pub(crate) returning: RefCell<Option<Random>>,
     pub(crate) options: ScenarioOptions,
     pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Notice)>>>,
 }
@@ -147,6 +149,7 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
             seen: RefCell::default(),
             random: RefCell::new(Random::for_purpose(seed, 4)),
             extra: RefCell::new(Random::for_purpose(seed, 8)),
+            returning: RefCell::new((options.varied && variety::has_returns(seed)).then(|| Random::for_purpose(seed, 9))),
             options,
             happenings: Arc::default(),
             plan: &plan,
@@ -226,6 +229,9 @@ impl World<'_> {
         let mut jobs = edited(&mut self.random.borrow_mut(), &schedules[schedules.len() - 1].1, number, self.options);
         if self.options.varied {
             variety::edit(&mut self.extra.borrow_mut(), &mut jobs, number, self.clock.truth(), ago);
+        }
+        if let Some(random) = self.returning.borrow_mut().as_mut() {
+            variety::take_away_and_bring_back(random, &schedules, &mut jobs);
         }
         schedules.push((read(&text(&jobs)), jobs));
     }

@@ -26,6 +26,36 @@ pub(crate) fn add(random: &mut Random, minutes: i64, jobs: &mut [SimJob], plan: 
     }
 }
 
+/// Whether jobs leave and come back in the world of this seed.
+pub(crate) fn has_returns(seed: u64) -> bool {
+    seed >= crate::RETURNING
+}
+
+/// Gives the plan pairs of edits: in the first a job may leave, in the second it may come back.
+pub(crate) fn add_returns(random: &mut Random, minutes: i64, plan: &mut Plan) {
+    for _ in 0..random.within(1, 4) {
+        let first = begin() + SignedDuration::from_millis(random.within(1_000, minutes * 60_000 - 60_000));
+        let away = SignedDuration::from_secs(if random.percent(70) { random.within(1, 240) } else { random.within(240, 800) });
+        plan.host_events.extend([first, first + away].map(|at| (at, HostEvent::Reload)));
+    }
+    plan.host_events.sort_by_key(|(at, _)| *at);
+}
+
+/// A job leaves, or those that left earlier come back as they were.
+pub(crate) fn take_away_and_bring_back<S>(random: &mut Random, before: &[(S, Vec<SimJob>)], jobs: &mut Vec<SimJob>) {
+    let mut back: Vec<&SimJob> = Vec::new();
+    for job in before.iter().rev().flat_map(|(_, jobs)| jobs) {
+        if !jobs.iter().chain(back.iter().copied()).any(|other| other.id == job.id) {
+            back.push(job);
+        }
+    }
+    let back: Vec<SimJob> = back.into_iter().filter(|_| random.percent(80)).cloned().collect();
+    if back.is_empty() && jobs.len() > 1 {
+        jobs.remove(usize::try_from(random.below(jobs.len() as u64)).expect("an index"));
+    }
+    jobs.extend(back);
+}
+
 /// Media of a known length, which plays faster and begins later than others.
 pub(crate) fn seek(random: &mut Random, job: &mut SimJob) {
     let length = random.within(20, 400);

@@ -37,6 +37,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         generation: 1,
         accepted_at: None,
         daemon: DaemonView::Running { jobs: 1, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() },
+        not_listening: Vec::new(),
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),

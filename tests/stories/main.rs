@@ -7,6 +7,7 @@ mod edits;
 mod evidence;
 mod faults;
 mod outages;
+mod returns;
 mod rooms;
 mod standing;
 mod story;

@@ -283,19 +283,19 @@ impl Story {
         self.running.as_ref().expect("it runs").status.borrow().disk.clone()
     }
 
-    /// Another schedule is accepted.
-    pub(crate) async fn reload(&mut self, jobs: &str) {
+    /// Another schedule is accepted. Returns the reply.
+    pub(crate) async fn reload(&mut self, jobs: &str) -> Vec<String> {
         let now = self.clock.now().strftime("%H:%M:%S%.f").to_string();
-        self.reload_prepared(&now, jobs).await;
+        self.reload_prepared(&now, jobs).await
     }
 
     /// The same, prepared for another time.
-    pub(crate) async fn reload_prepared(&mut self, time: &str, jobs: &str) {
+    pub(crate) async fn reload_prepared(&mut self, time: &str, jobs: &str) -> Vec<String> {
         self.generation += 1;
         let before = std::mem::replace(&mut self.schedule, read(jobs));
         let generation = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
         let prepared = Box::new(Prepared::new(generation, &before, at(time)));
-        self.order(Command::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted");
+        self.order(Command::Accept { prepared, changes: vec!["edited".to_owned()] }).await.expect("it is accepted")
     }
 
     /// The schedule is edited while nobody is there to take it up.

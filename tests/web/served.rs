@@ -78,11 +78,13 @@ impl Served {
         change(&mut first);
         let in_force = watch::Sender::new(first);
         let busy = Busy::default();
+        let not_listening = watch::Sender::new(ingestd::web::NotListening::new());
         let app_state = AppState {
             state_folder: folder.path().to_owned(),
             in_force: in_force.subscribe(),
             status: status.subscribe(),
             busy: busy.clone(),
+            not_listening: not_listening.subscribe(),
             zones,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -1,88 +1,198 @@
-//! The listeners of a running daemon: the page's port, the port of the callbacks, the control socket. All are opened before anything is
-//! sent, so that a daemon that cannot be reached does not start. Does not know what is said there.
+//! The listeners of a running daemon: the page's port, the port of the callbacks, the control socket. One whose place is taken does not
+//! keep the daemon down: it plays without it, says so, and tries again. Does not know what is said there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::cli::{Failure, load};
 use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::web::control::Reloader;
-use crate::web::{self, AppState, callbacks, control};
+use crate::web::{self, AppState, NotListening, callbacks, control};
 
-/// Open, and not yet served.
+/// The time between two tries to open what could not be opened.
+const TRY_EVERY: Duration = Duration::from_secs(15);
+
+/// A listener, and what came of opening it.
+struct Door<L> {
+    name: &'static str,
+    /// Where it is, for people.
+    place: String,
+    /// The setting that says where.
+    setting: &'static str,
+    opened: io::Result<L>,
+}
+
+/// As far as they could be opened, and not yet served.
 pub(super) struct Listeners {
-    page: Option<TcpListener>,
-    callbacks: Option<(TcpListener, callbacks::Keys)>,
-    control: UnixListener,
-    control_path: PathBuf,
+    page: Option<(Door<TcpListener>, SocketAddr)>,
+    callbacks: Option<(Door<TcpListener>, SocketAddr, callbacks::Keys)>,
+    control: (Door<ControlSocket>, PathBuf),
+    not_listening: watch::Sender<NotListening>,
 }
 
 /// Served until this is dropped, or until the daemon shuts down.
 pub(super) struct Served {
     // They end with the set.
     _serving: JoinSet<()>,
-    control_path: PathBuf,
 }
 
-/// Opens a port. `key` is the setting that names it.
-pub(super) async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!("cannot listen on {address}: {error}"))
-            .hint(format!("another program has the port: change `{key}` in the settings, or write `{key}: none`"))
-    })
+/// Listens for orders. Its file goes with it; the next daemon replaces one that is left behind.
+struct ControlSocket {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    fn open(path: &Path) -> io::Result<ControlSocket> {
+        Ok(ControlSocket { listener: Some(control::bind(path)?), path: path.to_owned() })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl<L> Door<L> {
+    fn new(name: &'static str, setting: &'static str, place: impl Display, opened: io::Result<L>) -> Door<L> {
+        Door { name, place: place.to_string(), setting, opened }
+    }
+
+    /// Why it is not open, and what to do about it.
+    fn why(&self, error: &io::Error) -> String {
+        let Door { name, place, setting, .. } = self;
+        let every = TRY_EVERY.as_secs();
+        format!(
+            "the {name} does not listen on {place}: {error}; it is tried again every {every} s (free this place, or change `{setting}` \
+             in the settings and restart the daemon)"
+        )
+    }
+
+    /// Says so, if it is not open.
+    fn tell(&self, not_listening: &watch::Sender<NotListening>) {
+        if let Err(error) = &self.opened {
+            let why = self.why(error);
+            tracing::error!("{why}");
+            not_listening.send_modify(|all| drop(all.insert(self.name, why)));
+        }
+    }
+
+    /// The listener, as soon as it can be opened.
+    async fn listener<F: Future<Output = io::Result<L>>>(
+        mut self,
+        open: impl Fn() -> F,
+        not_listening: watch::Sender<NotListening>,
+    ) -> L {
+        loop {
+            let error = match self.opened {
+                Ok(listener) => return listener,
+                Err(error) => error,
+            };
+            sleep(TRY_EVERY).await;
+            self.opened = open().await;
+            match &self.opened {
+                Ok(_) => {
+                    tracing::info!("the {} listens on {} now", self.name, self.place);
+                    not_listening.send_modify(|all| drop(all.remove(self.name)));
+                }
+                // The same again is told once.
+                Err(again) if again.to_string() != error.to_string() => self.tell(&not_listening),
+                Err(_) => {}
+            }
+        }
+    }
 }
 
 impl Listeners {
-    /// Opens what the settings name beside the page, whose port is open already. Reads the keys of the callbacks.
+    /// Opens what the settings name; the page's port may be open already. Reads the keys of the callbacks.
+    ///
+    /// Errors: a setting can never be right, or a key cannot be read.
     pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
+        let page = match (page, settings.listen) {
+            (Some(page), _) => page.local_addr().ok().map(|address| (Ok(page), address)),
+            (None, Some(address)) => Some((TcpListener::bind(address).await, address)),
+            (None, None) => None,
+        };
+        let page = page.map(|(opened, address)| (Door::new("page", "listen", address, opened), address));
         let callbacks = match settings.callbacks {
             Some(address) => {
                 let keys = load::read_callback_keys(settings).map_err(Failure::configuration)?;
-                Some((listen(address, "callbacks").await?, keys))
+                let opened = TcpListener::bind(address).await;
+                Some((Door::new("port of the callbacks", "callbacks", address, opened), address, keys))
             }
             None => None,
         };
-        let control_path = settings.control_socket().map_err(Failure::configuration)?;
-        let control = control::bind(&control_path).map_err(|error| {
-            Failure::new(format!("cannot make the control socket `{}`: {error}", control_path.display()))
-                .hint("name another place with `control: PATH` in the settings; a socket's path has 107 bytes at most")
-        })?;
-        Ok(Listeners { page, callbacks, control, control_path })
+        let path = settings.control_socket().map_err(Failure::configuration)?;
+        let control = Door::new("control socket", "control", path.display(), ControlSocket::open(&path));
+        if let Err(error) = &control.opened
+            && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename)
+        {
+            let message = format!("cannot make the control socket `{}`: {error}", path.display());
+            let hint = "name another place with `control: PATH` in the settings; a socket's path has 107 bytes at most";
+            return Err(Failure::configuration(message).hint(hint));
+        }
+        let not_listening = watch::Sender::new(NotListening::new());
+        if let Some((door, _)) = &page {
+            door.tell(&not_listening);
+        }
+        if let Some((door, ..)) = &callbacks {
+            door.tell(&not_listening);
+        }
+        control.tell(&not_listening);
+        Ok(Listeners { page, callbacks, control: (control, path), not_listening })
     }
 
-    /// For the log: where they are.
+    /// Why the daemon does not listen where the settings say.
+    pub(super) fn not_listening(&self) -> watch::Receiver<NotListening> {
+        self.not_listening.subscribe()
+    }
+
+    /// For the log: where they are that are open.
     pub(super) fn places(&self) -> BTreeMap<&'static str, String> {
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
-        let page = self.page.as_ref().map(|page| ("page", address(page)));
-        let callbacks = self.callbacks.as_ref().map(|(callbacks, _)| ("callbacks", address(callbacks)));
-        let control = ("control", self.control_path.display().to_string());
-        page.into_iter().chain(callbacks).chain([control]).collect()
+        let bound = |door: &Door<TcpListener>| door.opened.as_ref().ok().map(address);
+        let page = self.page.as_ref().and_then(|(door, _)| bound(door)).map(|at| ("page", at));
+        let callbacks = self.callbacks.as_ref().and_then(|(door, ..)| bound(door)).map(|at| ("callbacks", at));
+        let control = self.control.0.opened.is_ok().then(|| ("control", self.control.1.display().to_string()));
+        page.into_iter().chain(callbacks).chain(control).collect()
     }
 
     /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
-        let Listeners { page, callbacks, control, control_path } = self;
+        let Listeners { page, callbacks, control: (control, path), not_listening } = self;
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
-        if let Some(page) = page {
-            serving.spawn(web::serve(page, app_state, until(stopped.clone())));
+        if let Some((door, address)) = page {
+            let (listener, until) =
+                (door.listener(move || TcpListener::bind(address), not_listening.clone()), until(stopped.clone()));
+            serving.spawn(async move { web::serve(listener.await, app_state, until).await });
         }
-        if let Some((listener, keys)) = callbacks {
-            serving.spawn(callbacks::serve(listener, keys, handle.clone(), until(stopped.clone())));
+        if let Some((door, address, keys)) = callbacks {
+            let listener = door.listener(move || TcpListener::bind(address), not_listening.clone());
+            let (handle, until) = (handle.clone(), until(stopped.clone()));
+            serving.spawn(async move { callbacks::serve(listener.await, keys, handle, until).await });
         }
-        serving.spawn(control::serve(control, handle, reloader, until(stopped)));
-        Served { _serving: serving, control_path }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // The next daemon replaces a socket that is left behind.
-        let _ = std::fs::remove_file(&self.control_path);
+        serving.spawn(async move {
+            let open = || {
+                let opened = ControlSocket::open(&path);
+                async move { opened }
+            };
+            let mut socket = control.listener(open, not_listening).await;
+            if let Some(listener) = socket.listener.take() {
+                control::serve(listener, handle, reloader, until(stopped)).await;
+            }
+        });
+        Served { _serving: serving }
     }
 }

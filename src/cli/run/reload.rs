@@ -2,22 +2,29 @@
 //! given to the daemon. SIGHUP and the control socket do the same. If anything is wrong with it, the last good schedule stays in force
 //! and the status says so. Refuses to know what happens to what is on air: the daemon decides that.
 
+mod assess;
+
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Plain, PoisonError};
+use std::time::Duration;
 
 use jiff::tz::TimeZoneDatabase;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep};
 
+use super::folder_snapshot::FolderSnapshot;
+use super::rest::{REST, Rests, Unrested};
+use super::shrinkage::smaller;
 use crate::cli::load::{self, Loaded};
 use crate::cli::{CONFIG_DEFAULT, Context};
 use crate::clock;
 use crate::config::Settings;
 use crate::daemon::Handle;
-use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::engine::{Command, Generation, Order, Prepared, Reply, SecretsRead};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::{Command, Order, Prepared, Reply, SecretsRead};
 use crate::ledger::Reader;
 use crate::ledger::sources;
 use crate::schedule::difference::Difference;
@@ -26,16 +33,35 @@ use crate::systemd::Manager;
 use crate::trtc::Api;
 use crate::web::InForce;
 use crate::web::control::Reloader;
+use assess::{Assessment, assess, log_warnings};
+pub(super) use assess::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 
-/// The most changes that are named one by one, in the log and in the answer.
-const CHANGES_SHOWN_MAX: usize = 50;
 /// The most changes that the ledger keeps one by one.
 const CHANGES_KEPT_MAX: usize = 1_000;
 /// The most problems that the answer names; the log has all.
 const PROBLEMS_SHOWN_MAX: usize = 20;
 
-/// The code of a reload that failed, whatever the files say.
-const NOT_TAKEN: &str = "not-taken";
+/// How long an order waits for files that rest, and change again and again.
+const ORDER_WAITS: Duration = Duration::from_mins(1);
+
+/// What is done about a file that became smaller and has not rested: whoever copies it may have paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Nothing now. Who asks comes back when it has rested, and says nothing before that.
+    Elsewhere,
+    /// It is waited for. What is wrong with the schedule is told at once.
+    Waits,
+    /// It is believed, and so is a schedule that looks like an accident.
+    Forced,
+}
+
+/// What came of reading the files.
+enum Taken {
+    /// It is done: lines for whoever asked.
+    Done(Vec<String>),
+    /// A file must rest first.
+    Rests(Unrested),
+}
 
 /// Everything a reload needs, for as long as the daemon runs.
 pub(super) struct Reload {
@@ -50,6 +76,9 @@ pub(super) struct Reload {
     in_force: watch::Sender<InForce>,
     /// The sources in force. Held over a whole reload: one at a time.
     sources: Mutex<Vec<Source>>,
+    rests: Plain<Rests>,
+    /// The smaller files that were found not to have rested last, and since when there are some.
+    unrested: Plain<Option<(Unrested, Instant)>>,
     reread: Reread,
 }
 
@@ -66,8 +95,13 @@ pub(super) fn reread<A: Api>(api: Arc<A>) -> Reread {
 
 /// What was read.
 struct ReadFiles {
-    loaded: Loaded<Schedule>,
+    /// The schedule, if it can be played.
+    schedule: Option<Schedule>,
+    diagnostics: Vec<Diagnostic>,
+    sources: Vec<Source>,
     settings_differ: bool,
+    /// The files that are smaller than what is in force, and have not rested.
+    unrested: Option<Unrested>,
 }
 
 impl Reload {
@@ -91,6 +125,8 @@ impl Reload {
             manager,
             in_force: watch::Sender::new(first),
             sources: Mutex::new(sources),
+            rests: Plain::new(Rests::new(&settings.schedules, settings.watch)),
+            unrested: Plain::new(None),
             reread,
         }
     }
@@ -105,23 +141,59 @@ impl Reload {
         let reload = Arc::clone(self);
         Arc::new(move |who, force| -> Pin<Box<dyn Future<Output = Reply> + Send>> {
             let reload = Arc::clone(&reload);
-            let done = tokio::spawn(async move { reload.run(who, force).await });
+            let patience = if force { Patience::Forced } else { Patience::Waits };
+            let done = tokio::spawn(async move { reload.run(who, patience).await });
             Box::pin(async move { done.await.unwrap_or_else(|_| Err("this is a bug of ingestd: see the log".to_owned())) })
         })
     }
 
-    /// Reads the files again. `who` asked; with `force` also a schedule that drops most jobs is accepted.
-    pub(super) async fn run(self: Arc<Reload>, who: String, force: bool) -> Reply {
-        let mut sources = self.sources.lock().await;
+    /// The folder looks like this now.
+    pub(super) fn note(&self, snapshot: &FolderSnapshot) {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner).note(snapshot);
+    }
+
+    /// How long until the files that did not rest at the last reload have rested; `None`: it found none.
+    pub(super) fn rests_for(&self) -> Option<Duration> {
+        self.unrested.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(unrested, _)| unrested.left)
+    }
+
+    /// Reads the files again. `who` asked.
+    pub(super) async fn run(self: Arc<Reload>, who: String, patience: Patience) -> Reply {
         log_failure(self.manager.reloading(clock::monotonic_us()));
-        let reply = self.take(&mut sources, &who, force).await;
+        let begin = Instant::now();
+        let mut waited = None;
+        let reply = loop {
+            let taken = {
+                let mut sources = self.sources.lock().await;
+                self.take(&mut sources, &who, patience).await
+            };
+            match taken {
+                Ok(Taken::Done(lines)) => break Ok(waited.into_iter().chain(lines).collect()),
+                Ok(Taken::Rests(Unrested { left, .. })) if patience == Patience::Waits && begin.elapsed() < ORDER_WAITS => {
+                    sleep(left).await;
+                    waited = Some(format!(
+                        "waited {} s: a file was smaller than what is in force, and is read when it has not changed for {} s; \
+                         `ingestd reload --force` does not wait",
+                        begin.elapsed().as_secs_f64().round(),
+                        REST.as_secs()
+                    ));
+                }
+                Ok(Taken::Rests(unrested)) => break Err(resting(&unrested)),
+                Err(why) => break Err(why),
+            }
+        };
         let reply = self.reread_secrets(&who, reply).await;
         log_failure(self.manager.ready());
+        self.tell_status();
+        reply
+    }
+
+    /// The line in `systemctl status`.
+    pub(super) fn tell_status(&self) {
         let in_force = self.in_force.borrow().clone();
         let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
         let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
         log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
-        reply
     }
 
     /// Reads the secrets again, whatever came of the schedule, and adds what came of that. The schedule comes first: what is tried with
@@ -136,8 +208,12 @@ impl Reload {
         }
     }
 
-    async fn take(self: &Arc<Reload>, sources: &mut Vec<Source>, who: &str, force: bool) -> Reply {
-        let ReadFiles { loaded, settings_differ } = self.blocking(Reload::read).await?;
+    async fn take(self: &Arc<Reload>, sources: &mut Vec<Source>, who: &str, patience: Patience) -> Result<Taken, String> {
+        let before = self.in_force.borrow().generation.clone();
+        let (accepted, schedule) = (std::mem::take(sources), Arc::clone(&before.schedule));
+        let (files, accepted) = self.blocking(move |reload| (reload.read((&accepted, &schedule)), accepted)).await?;
+        *sources = accepted;
+        let ReadFiles { schedule, diagnostics, sources: new, settings_differ, unrested } = files;
         let mut lines = Vec::new();
         if settings_differ {
             let path = self.context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
@@ -145,69 +221,107 @@ impl Reload {
             tracing::warn!("{line}");
             lines.push(line);
         }
-        let Some(schedule) = loaded.value else { return Err(self.reject(who, loaded.diagnostics)) };
-        let new: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
-        let before = self.in_force.borrow().generation.clone();
-        let number = before.number + 1;
-        let old_sources = std::mem::take(sources);
-        let (assessment, old_sources) =
-            self.blocking(move |_| (assess(&before, schedule, (&old_sources, &new), force), (old_sources, new))).await?;
-        let (old_sources, new) = old_sources;
-        *sources = old_sources;
-        let (difference, prepared) = match assessment {
+        let resting_for = self.keep_unrested(unrested.clone());
+        if let Some(unrested) = unrested.clone().filter(|_| patience == Patience::Elsewhere) {
+            self.tell_resting(who, &unrested, resting_for);
+            return Ok(Taken::Rests(unrested));
+        }
+        let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics)) };
+        let (is_forced, generation) = (patience == Patience::Forced, before.number);
+        let old = std::mem::take(sources);
+        let (assessment, old, new) = self.blocking(move |_| (assess(&before, schedule, (&old, &new), is_forced), old, new)).await?;
+        *sources = old;
+        match assessment {
             Assessment::Same => {
                 self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([]));
-                tracing::info!(who, generation = number - 1, "reload: nothing changed");
-                lines.push(format!("nothing changed: generation {} stays in force", number - 1));
-                return Ok(lines);
+                tracing::info!(who, generation, "reload: nothing changed");
+                lines.push(format!("nothing changed: generation {generation} stays in force"));
+                Ok(Taken::Done(lines))
             }
-            Assessment::DropsTooMuch { removed, of } => return Err(self.hold_back(who, removed, of)),
-            Assessment::Good(difference, prepared) => (difference, prepared),
-        };
+            Assessment::Accident(why) => Err(self.hold_back(who, &why)),
+            Assessment::Good(difference, prepared) => {
+                if let Some(unrested) = unrested.filter(|_| !is_forced) {
+                    tracing::info!(who, "{}", resting(&unrested));
+                    return Ok(Taken::Rests(unrested));
+                }
+                lines.extend(self.accept(sources, new, who, &difference, prepared).await?);
+                lines.extend(log_warnings(&diagnostics));
+                Ok(Taken::Done(lines))
+            }
+        }
+    }
+
+    /// Keeps a schedule and hands it over to the daemon. Returns what changed, for whoever asked.
+    async fn accept(
+        self: &Arc<Reload>,
+        sources: &mut Vec<Source>,
+        new: Vec<Source>,
+        who: &str,
+        difference: &Difference,
+        prepared: Box<Prepared>,
+    ) -> Reply {
         let generation = prepared.generation().clone();
+        let number = generation.number;
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
         let (saved, new) = self.blocking(move |reload| (sources::save(&reload.folder, number, &new), new)).await?;
         saved.map_err(|error| self.fail(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
-        let command = Command::Accept { prepared, changes: first_lines(&changes, CHANGES_KEPT_MAX) };
-        self.handle.order(Order { who: who.to_owned(), command }).await.map_err(|why| self.fail(who, why))?;
+        let kept = first_lines(&changes, CHANGES_KEPT_MAX);
+        let count = kept.len();
+        let order = Order { who: who.to_owned(), command: Command::Accept { prepared, changes: kept } };
+        // After the changes come warnings: what is dropped that is on air, or due soon. The log has them from the daemon.
+        let told = self.handle.order(order).await.map_err(|why| self.fail(who, why))?;
+        let dropped: Vec<String> = told.into_iter().skip(count).collect();
         let old_sources = std::mem::replace(sources, new);
         let accepted_at = self.blocking(move |reload| reload.prune(number)).await?;
-        let in_force = InForce { generation: generation.clone(), accepted_at, rejected: Arc::from([]) };
-        let replaced = self.in_force.send_replace(in_force);
+        let summary = summary(&generation, difference);
+        let replaced = self.in_force.send_replace(InForce { generation, accepted_at, rejected: Arc::from([]) });
         // Even to forget 100,000 jobs takes a while.
         self.blocking(move |_| drop((old_sources, replaced))).await?;
-        let summary = format!(
-            "generation {number} is in force: {} jobs; {} added, {} changed, {} removed",
-            generation.schedule.len(),
-            difference.added.len(),
-            difference.changed.len(),
-            difference.removed.len(),
-        );
         tracing::info!(who, "{summary}");
-        lines.push(summary);
         let shown = first_lines(&changes, CHANGES_SHOWN_MAX);
         for change in &shown {
             tracing::info!(generation = number, "{change}");
         }
-        lines.extend(shown);
-        // No error is left in a good schedule, and its notes are for `check -v`.
-        let warnings: Vec<_> = loaded.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).collect();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        let warnings = warnings.len();
-        if warnings > 0 {
-            lines.push(format!("{warnings} warnings: `ingestd check` shows them"));
-        }
-        Ok(lines)
+        let dropped = first_lines(&dropped, CHANGES_SHOWN_MAX).into_iter().map(|line| format!("warning: {line}"));
+        Ok([summary].into_iter().chain(shown).chain(dropped).collect())
     }
 
-    /// Reads and checks everything. It may take seconds, and a disk may not answer.
-    fn read(&self) -> ReadFiles {
+    /// Reads and checks everything, beside what was accepted. It may take seconds, and a disk may not answer.
+    fn read(&self, accepted: (&[Source], &Schedule)) -> ReadFiles {
         let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
-        ReadFiles { loaded, settings_differ }
+        let Loaded { value: schedule, diagnostics, texts } = loaded;
+        let sources: Vec<Source> = texts.into_iter().map(|(name, text)| Source { name, text }).collect();
+        let smaller = smaller(accepted, (&sources, schedule.as_ref()));
+        let unrested = (!smaller.is_empty()).then(|| {
+            // Looked at after they were read: what was read is as old as this says, or older.
+            self.note(&FolderSnapshot::at(&self.settings.schedules));
+            self.rests.lock().unwrap_or_else(PoisonError::into_inner).unrested(&smaller)
+        });
+        ReadFiles { schedule, diagnostics, sources, settings_differ, unrested: unrested.flatten() }
+    }
+
+    /// Returns for how long some were found already; `None`: none were found last.
+    fn keep_unrested(&self, unrested: Option<Unrested>) -> Option<Duration> {
+        let mut kept = self.unrested.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = kept.as_ref().map(|(_, since)| *since);
+        *kept = unrested.map(|unrested| (unrested, since.unwrap_or_else(Instant::now)));
+        since.map(|since| since.elapsed())
+    }
+
+    /// Says once that smaller files must rest. Those that change again and again are never read: then the status says so.
+    fn tell_resting(&self, who: &str, unrested: &Unrested, resting_for: Option<Duration>) {
+        match resting_for {
+            None => tracing::info!(who, "{}", resting(unrested)),
+            Some(time) if time >= ORDER_WAITS && self.in_force.borrow().rejected.is_empty() => {
+                let why = format!("{}, and changes again and again", resting(unrested));
+                tracing::warn!(who, "{why}");
+                let diagnostic = held(&self.settings.schedules, &why);
+                self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([diagnostic]));
+            }
+            Some(_) => {}
+        }
     }
 
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
@@ -246,60 +360,25 @@ impl Reload {
     }
 
     /// It may be an accident, so nothing happens before an operator confirms it.
-    fn hold_back(&self, who: &str, removed: usize, jobs_before: usize) -> String {
-        let why = format!("this schedule would drop {removed} of {jobs_before} jobs");
-        let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
-        let held = Diagnostic::error("held", why.clone()).at(folder).hint("if you want this: `ingestd reload --force`");
+    fn hold_back(&self, who: &str, why: &str) -> String {
         tracing::error!(who, "{why}: held until `ingestd reload --force`");
+        let held = held(&self.settings.schedules, why);
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([held]));
         format!("{why}: held until `ingestd reload --force`")
     }
 
     /// Whether good files were not accepted, for another reason than their content.
     pub(super) fn has_failed(&self) -> bool {
-        self.in_force.borrow().rejected.iter().any(|problem| problem.code == NOT_TAKEN)
+        self.in_force.borrow().rejected.iter().any(|problem| problem.code == assess::NOT_TAKEN)
     }
 
     /// The reload failed for another reason than the schedule.
     fn fail(&self, who: &str, why: String) -> String {
-        let folder = Place::file(self.settings.schedules.to_string_lossy().into_owned());
-        let failed = Diagnostic::error(NOT_TAKEN, why.clone()).at(folder).hint("fix this, then run `ingestd reload`");
+        let failed = not_taken(&self.settings.schedules, &why);
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }
-}
-
-/// What is done with a good schedule.
-enum Assessment {
-    /// Its text is what is in force.
-    Same,
-    /// It drops so many of so many jobs.
-    DropsTooMuch { removed: usize, of: usize },
-    /// It can be accepted.
-    Good(Difference, Box<Prepared>),
-}
-
-/// Compares a schedule with the one in force, and prepares it. With `force` it may drop any number of jobs.
-fn assess(before: &Generation, schedule: Schedule, (old_sources, new): (&[Source], &[Source]), force: bool) -> Assessment {
-    if sources::same(new, old_sources) {
-        return Assessment::Same;
-    }
-    let difference = Difference::between(&before.schedule, &schedule);
-    if difference.drops_too_much(before.schedule.len()) && !force {
-        return Assessment::DropsTooMuch { removed: difference.removed.len(), of: before.schedule.len() };
-    }
-    let generation = Generation { number: before.number + 1, schedule: Arc::new(schedule) };
-    Assessment::Good(difference, Box::new(Prepared::new(generation, &before.schedule, clock::now())))
-}
-
-/// The first of them, and how many more there are.
-fn first_lines(lines: &[String], most: usize) -> Vec<String> {
-    let mut shown: Vec<String> = lines.iter().take(most).cloned().collect();
-    if lines.len() > most {
-        shown.push(format!("and {} more", lines.len() - most));
-    }
-    shown
 }
 
 /// The settings file in 32 bytes: to see whether it differs, without keeping a text that may hold what should not be there.

@@ -5,7 +5,7 @@
 //! never while a start is near: first the show that can still go on air, then the record of those that cannot. No step takes longer the
 //! more jobs there are (`away`); what must be asked of all of them is asked before the loop runs, or before it is told (`prepare`).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +41,9 @@ pub(super) struct Agenda {
     until: Timestamp,
     /// Oldest first; only the first is swept.
     backlogs: VecDeque<Backlog>,
+    /// What jobs that came back missed meanwhile, and which jobs these are. It is swept before the rest, and the cursor does not wait
+    /// for it: the ledger has these jobs as away until it is done.
+    returned: VecDeque<(Backlog, BTreeSet<JobId>)>,
     /// A new ledger on a host whose clock is not right yet: nothing is owed before it is.
     begins_when_released: bool,
     /// Why nothing was settled since `until`, should that be long ago.
@@ -70,9 +73,20 @@ impl Agenda {
             // What is armed beyond now already has its row, and what the accepted schedule adds there has none.
             until: now,
             backlogs,
+            returned: VecDeque::new(),
             begins_when_released: false,
             absent: MissedReason::Down,
         }
+    }
+
+    /// The schedule in force.
+    pub(super) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// These jobs came back, and are owed what is in this backlog.
+    pub(super) fn owe(&mut self, backlog: Backlog, jobs: BTreeSet<JobId>) {
+        self.returned.push_back((backlog, jobs));
     }
 
     /// The generation under which the time from the cursor on is settled.
@@ -204,9 +218,6 @@ impl Agenda {
         self.go_over_to(ready.upcoming, now);
         self.generation = ready.generation;
         self.begin_at(now);
-        for added in &ready.added {
-            step.write(Write::RecordJobSeen { job: added.to_string(), at: now });
-        }
         // While the clock is held nothing is started; what is open then is started when the clock is believed.
         if airings.held != Some(MissedReason::Clock) {
             let busy = airings.jobs();
@@ -230,6 +241,10 @@ impl Agenda {
     fn begin_at(&mut self, at: Timestamp) {
         self.backlogs.retain(|backlog| backlog.cursor < at);
         for backlog in &mut self.backlogs {
+            backlog.until = backlog.until.min(at);
+        }
+        self.returned.retain(|(backlog, _)| backlog.cursor < at);
+        for (backlog, _) in &mut self.returned {
             backlog.until = backlog.until.min(at);
         }
         self.until = at;
@@ -268,6 +283,15 @@ impl Agenda {
         if stands_aside(step.now, airings) || !self.may_be_open.is_empty() {
             return;
         }
+        if let Some((owed, jobs)) = self.returned.front_mut() {
+            if owed.write_batch(step, records, self.generation.number) {
+                for job in jobs.iter() {
+                    step.write(Write::RecordJobSeen { job: job.to_string(), at: step.now });
+                }
+                self.returned.pop_front();
+            }
+            return;
+        }
         let Some(oldest) = self.backlogs.front_mut() else { return };
         if oldest.write_batch(step, records, self.generation.number) {
             self.backlogs.pop_front();
@@ -281,7 +305,8 @@ impl Agenda {
             return Some(now);
         }
         let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
-        let sweep = (!self.backlogs.is_empty()).then(|| if stands_aside(now, airings) { now + STAND_ASIDE } else { now });
+        let is_swept = self.backlogs.is_empty() && self.returned.is_empty();
+        let sweep = (!is_swept).then(|| if stands_aside(now, airings) { now + STAND_ASIDE } else { now });
         [arm, sweep].into_iter().flatten().min()
     }
 }

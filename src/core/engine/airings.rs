@@ -16,7 +16,7 @@ use super::send_flag::SendFlag;
 use super::step::{Call, Records, Step};
 use super::tasks::Tasks;
 use super::write::Write;
-use crate::occurrence::{Event, Key, MissedReason, Occurrence, State, Task, TaskStep, WaitReason, decide};
+use crate::occurrence::{Event, Key, MissedReason, Occurrence, Outcome, State, Task, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 
 /// While something is on air there is a step at each look. After a longer pause, that it was not seen meanwhile says nothing.
@@ -29,6 +29,8 @@ pub(super) struct Airings {
     pub(super) tasks: Tasks,
     /// Why no start may leave, if none may.
     pub(super) held: Option<MissedReason>,
+    /// What was cut since this was emptied, because its job left the schedule.
+    pub(super) removed: Vec<Occurrence>,
     last_step: Timestamp,
 }
 
@@ -40,6 +42,7 @@ impl Airings {
             occupancy: Occupancy::default(),
             tasks: Tasks::new(rate),
             held: None,
+            removed: Vec::new(),
             last_step: Timestamp::MIN,
         }
     }
@@ -111,6 +114,12 @@ impl Airings {
         Some(is_new)
     }
 
+    /// Takes one in that was done, and goes on.
+    pub(super) fn reopen(&mut self, step: &mut Step, occurrence: Occurrence) {
+        step.write(Write::Reopen(Box::new(occurrence.clone())));
+        self.add(occurrence);
+    }
+
     /// Takes one in that has its row.
     pub(super) fn add(&mut self, occurrence: Occurrence) {
         self.occupancy.enter(&occurrence);
@@ -171,6 +180,9 @@ impl Airings {
         let target = next.playout.target();
         if next.is_done() {
             self.remove(key);
+            if matches!(next.state, State::Done { outcome: Outcome::CutRemoved }) {
+                self.removed.push(next);
+            }
         } else {
             if !matches!(next.state, State::Armed | State::Calling) {
                 airing.call = None;

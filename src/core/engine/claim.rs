@@ -28,6 +28,12 @@ pub(super) fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Op
     closes.is_none_or(|closes| now < closes).then_some(planned)
 }
 
+/// Whether `job` has a start after `start`, at `now` or before.
+pub(super) fn has_newer_start(job: &Job, start: Timestamp, now: Timestamp) -> bool {
+    let after = start.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
+    job.when.not_before(after).is_some_and(|next| next.at <= now)
+}
+
 /// The newest start of `job` in `[from, now)`, found in stretches that double from `now` back: a job that starts every second
 /// has its newest in the first of them.
 fn newest_start(job: &Job, from: Timestamp, now: Timestamp) -> Option<Start> {

@@ -11,8 +11,10 @@ use crate::schedule::{OnRemove, Schedule};
 
 /// Another schedule is in force: what is under way follows it. A start that is armed or queued and that the edit does not change stays
 /// as it is, in its place among those that wait for the limiter. One that it changes is taken back: before its time it loses its row,
-/// and is armed anew under the new schedule if that has it. `who` had the schedule accepted.
-pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64, who: &str) {
+/// and is armed anew under the new schedule if that has it. `who` had the schedule accepted. Returns what it does to shows on air that
+/// it drops, a line each.
+pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64, who: &str) -> Vec<String> {
+    let mut told = Vec::new();
     for key in airings.keys() {
         if !follows(airings, &key) {
             continue;
@@ -27,9 +29,10 @@ pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule,
         }
         match planned {
             Some(planned) => apply_to(airings, step, &key, &planned, (generation, who)),
-            None => remove(airings, step, &key),
+            None => told.extend(remove(airings, step, &key)),
         }
     }
+    told
 }
 
 /// Whether the plan has this occurrence as it is.
@@ -135,12 +138,20 @@ fn left_behind(before: &Playout, next: &Playout) -> String {
     format!("; an attempt without an answer may be on air where it was ({place}), and is not looked for there any more")
 }
 
-/// Its job left the schedule, or its start moved.
-fn remove(airings: &mut Airings, step: &mut Step, key: &Key) {
-    let Some(airing) = airings.get(key) else { return };
+/// Its job left the schedule, or its start moved. Returns what becomes of it, if it was on air or may have been.
+fn remove(airings: &mut Airings, step: &mut Step, key: &Key) -> Option<String> {
+    let airing = airings.get(key)?;
     let was_on_air = airing.occurrence.on_air_at.is_some() || airing.awaits_answer() || airing.occurrence.in_doubt;
-    if was_on_air && airing.occurrence.policy.on_remove == OnRemove::Finish {
-        return;
+    let finishes = airing.occurrence.policy.on_remove == OnRemove::Finish;
+    let told = was_on_air.then(|| {
+        let becomes = if finishes { "plays to its end (`on_remove: finish`)" } else { "is stopped (`on_remove: stop`)" };
+        format!("the schedule does not have `{key}` any more, which is on air: it {becomes}")
+    });
+    if let Some(told) = &told {
+        step.notify_of(key, Level::Warning, told.clone());
     }
-    airings.transition(step, key, Event::Cut(Outcome::CutRemoved));
+    if !(was_on_air && finishes) {
+        airings.transition(step, key, Event::Cut(Outcome::CutRemoved));
+    }
+    told
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::claim::latest_open;
 use super::orphans::{Homes, homes};
 use crate::plan::Upcoming;
+use crate::schedule::difference::dropped;
 use crate::schedule::{Job, JobId, Schedule};
 
 /// An accepted schedule.
@@ -29,6 +30,9 @@ pub struct PastGeneration {
     pub until: Timestamp,
 }
 
+/// A start this near counts as due: an edit that drops it names it.
+const DUE_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// What was prepared longer ago than this is worked out anew: the starts since then are gone through one by one.
 const KEEPS: SignedDuration = SignedDuration::from_mins(10);
 
@@ -44,7 +48,23 @@ pub struct Prepared {
     open: BTreeMap<JobId, Arc<Job>>,
     /// The jobs that the schedule before does not have.
     added: Vec<JobId>,
+    dropped: Vec<Dropped>,
     homes: Homes,
+}
+
+/// A job that the schedule before had and played, and this one has not or has switched off.
+#[derive(Clone)]
+pub(super) struct Dropped {
+    pub(super) id: JobId,
+    /// Its next start, if that was due within the hour.
+    pub(super) due: Option<Timestamp>,
+}
+
+/// The jobs that `after` drops, and which of them were due soon.
+pub(super) fn find_dropped(before: &Schedule, after: &Schedule, now: Timestamp) -> Vec<Dropped> {
+    let until = now.saturating_add(DUE_WITHIN).unwrap_or(Timestamp::MAX);
+    let due = |job: &Arc<Job>| job.when.not_before(now).map(|start| start.at).filter(|start| *start < until);
+    dropped(before, after).map(|job| Dropped { id: job.id.clone(), due: due(job) }).collect()
 }
 
 /// What the loop goes by when it takes up a schedule.
@@ -56,6 +76,8 @@ pub(super) struct Ready {
     pub(super) may_be_open: BTreeMap<JobId, Arc<Job>>,
     /// The jobs that the schedule before did not have.
     pub(super) added: Vec<JobId>,
+    /// The jobs that it does not play any more.
+    pub(super) dropped: Vec<Dropped>,
     pub(super) homes: Homes,
 }
 
@@ -69,6 +91,7 @@ impl Prepared {
             upcoming: Upcoming::new(schedule, at),
             open: open(schedule, at),
             added: schedule.jobs().filter(is_new).map(|job| job.id.clone()).collect(),
+            dropped: find_dropped(before, schedule, at),
             homes: homes(schedule),
             at,
             generation,
@@ -82,7 +105,7 @@ impl Prepared {
 
     /// Brings it to `now`. Nobody can have prepared for a clock that was set since, or is not believed: then it is worked out anew.
     pub(super) fn ready(self, now: Timestamp) -> Ready {
-        let Prepared { generation, at, mut upcoming, open: mut may_be_open, added, homes } = self;
+        let Prepared { generation, at, mut upcoming, open: mut may_be_open, added, dropped, homes } = self;
         if now < at || now.duration_since(at) > KEEPS {
             upcoming = Upcoming::new(&generation.schedule, now);
             may_be_open = open(&generation.schedule, now);
@@ -93,7 +116,7 @@ impl Prepared {
                 may_be_open.insert(begun.job.id.clone(), begun.job);
             }
         }
-        Ready { generation, upcoming, may_be_open, added, homes }
+        Ready { generation, upcoming, may_be_open, added, dropped, homes }
     }
 }
 

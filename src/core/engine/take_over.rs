@@ -1,19 +1,23 @@
 //! Taking over from the ledger: what the daemon before left under way, what was planned while nobody was there, and the schedule
 //! that is in force from now on. Does not know why the daemon before ended: a crash and an upgrade are one code path.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::agenda::{ARM_AHEAD, Agenda};
 use super::airings::Airings;
 use super::clock_hold::{ClockHold, ClockReading};
 use super::contention;
+use super::departures::{COMES_BACK, Departures};
 use super::edits;
 use super::orphans::{Orphans, homes};
-use super::prepare::{Generation, PastGeneration};
+use super::prepare::{Generation, PastGeneration, find_dropped};
 use super::secrets;
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Occurrence, OpenDoubt, Orphan, State, Task};
+use crate::schedule::{JobId, Schedule};
 use crate::trtc::callback::Callback;
 
 /// How long callbacks about a start may be on their way: what they tell of a time before that is too old to be told now.
@@ -47,6 +51,10 @@ pub struct Recovered {
     pub orphans: Vec<Orphan>,
     /// Every start in doubt whose task may play still.
     pub doubts: Vec<OpenDoubt>,
+    /// Shows that were cut because their job left the schedule, and whose windows may be open.
+    pub removed: Vec<Occurrence>,
+    /// When jobs left the schedule that are not back, or are back and have not all their rows from that time.
+    pub left: Vec<(JobId, Timestamp)>,
     /// Callbacks about tasks that nobody could place yet.
     pub callbacks: Vec<Callback>,
     /// The newest rows.
@@ -73,8 +81,8 @@ pub(super) fn take_over(
     recovered: Recovered,
     (accepted, past): (Generation, Vec<PastGeneration>),
     (hold, reading): (&ClockHold, ClockReading),
-) -> (Agenda, usize) {
-    let Recovered { meta, occurrences, tasks, orphans: known, doubts, callbacks, numbers: _ } = recovered;
+) -> (Agenda, Departures, usize) {
+    let Recovered { meta, occurrences, tasks, orphans: known, doubts, removed, left, callbacks, numbers: _ } = recovered;
     let now = step.now;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
@@ -98,15 +106,15 @@ pub(super) fn take_over(
     } else {
         // An edit while nobody was there is a reload like any other.
         if meta.generation > 0 {
-            edits::apply(airings, step, &accepted.schedule, accepted.number, "restart");
+            edits::apply(airings, step, &accepted.schedule, accepted.number, RESTART);
         }
         step.write(Write::Generation { number: accepted.number, accepted_at: now });
     }
-    for job in accepted.schedule.jobs() {
-        step.write(Write::RecordJobSeen { job: job.id.to_string(), at: now });
-    }
     try_with_new_secrets(airings, step);
+    let before = past.last().map(|past| Arc::clone(&past.generation.schedule));
     let mut agenda = Agenda::new(accepted, past, cursor, now);
+    let mut departures = departures(&mut agenda, step, before.as_deref(), left, removed);
+    departures.take_up(airings, step, agenda.generation(), RESTART);
     if airings.held.is_none() {
         agenda.queue_open(&airings.jobs(), cursor, now);
         // What cannot be read now stays queued; the daemon that takes over gives up then.
@@ -118,13 +126,37 @@ pub(super) fn take_over(
     }
     step.write(Write::Cursor { at: agenda.cursor() });
     step.write(Write::CursorGeneration(agenda.cursor_generation()));
-    (agenda, in_doubt)
+    (agenda, departures, in_doubt)
 }
+
+/// What left the schedule, and is back or may come back. `before`: the last schedule that was in force.
+fn departures(
+    agenda: &mut Agenda,
+    step: &mut Step,
+    before: Option<&Schedule>,
+    mut left: Vec<(JobId, Timestamp)>,
+    removed: Vec<Occurrence>,
+) -> Departures {
+    // One that was back before the daemon ended is owed its rows, however long ago that is.
+    let was_back = |id: &JobId| before.is_some_and(|before| before.job(id.as_str()).is_some());
+    left.retain(|(id, at)| was_back(id) || step.now.duration_since(*at) <= COMES_BACK);
+    let mut departures = Departures::recover(left, removed);
+    let accepted = Arc::clone(&agenda.generation().schedule);
+    let present: Vec<JobId> = accepted.jobs().map(|job| job.id.clone()).collect();
+    departures.owe(agenda, step, &present);
+    if let Some(before) = before {
+        departures.accept(agenda, step, &[], &find_dropped(before, &accepted, step.now));
+    }
+    departures
+}
+
+/// Who did what is done because the daemon began.
+const RESTART: &str = "restart";
 
 /// The secrets were read when the daemon began: what failed for the former ones is tried at once.
 fn try_with_new_secrets(airings: &mut Airings, step: &mut Step) {
     for key in secrets::waiting(airings) {
-        step.record_retry(&key, "restart", "the secrets were read when the daemon began");
+        step.record_retry(&key, RESTART, "the secrets were read when the daemon began");
         airings.try_fixed(step, &key);
     }
 }

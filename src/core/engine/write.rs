@@ -20,6 +20,9 @@ pub enum Write {
     /// What became of an occurrence. Exactly one row changes, and never one that is done: an outcome is final. Crash before: the row
     /// stands as it was, and recovery decides again.
     Update(Box<Occurrence>),
+    /// A show that was cut because its job left the schedule goes on, since its job is back: the one case in which a row changes that is
+    /// done. Crash before: the next daemon finds that its job is back.
+    Reopen(Box<Occurrence>),
     /// An armed row that was taken back unsent goes, with its call. Crash before: it is recovered as armed.
     Remove(Key),
     /// A start is permitted: the row of its call. Crash before: it was never claimed, or still waits. After: it is armed, or in doubt.
@@ -119,8 +122,16 @@ pub enum Write {
         /// When it was accepted.
         accepted_at: Timestamp,
     },
-    /// When a job was first seen.
+    /// A job is in the schedule, and what it is owed from a time in which it was not has its rows. When it was first seen is kept. Crash
+    /// before: what it is owed is recorded again, and rows that are there already stay.
     RecordJobSeen {
+        /// The job's id.
+        job: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// When a job left the schedule. [`Write::RecordJobSeen`] takes it back. Crash before: the schedule was not accepted either.
+    RecordJobLeft {
         /// The job's id.
         job: String,
         /// When.

@@ -41,6 +41,8 @@ pub struct StatusInput {
     pub accepted_at: Option<Timestamp>,
     /// What the daemon says.
     pub daemon: DaemonView,
+    /// Why the daemon does not listen where the settings say, a line for each listener.
+    pub not_listening: Vec<String>,
     /// What the ledger says, or why it cannot be read.
     pub ledger: Result<LedgerView, String>,
     /// Where the secrets are kept.

@@ -1,6 +1,8 @@
 //! What an edit changes: which jobs it adds, changes and removes, and which fields of a job it changes. It does not know when
 //! anything plays, and what happens to what is on air.
 
+use std::sync::Arc;
+
 use super::{Job, JobId, Schedule};
 
 /// An edit that removes this many jobs may still be intended.
@@ -44,6 +46,12 @@ impl Difference {
         let kinds = [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)];
         kinds.into_iter().flat_map(|(verb, ids)| ids.iter().map(move |id| format!("{verb} {id}"))).collect()
     }
+}
+
+/// The jobs that the schedule before plays, and the one after has not, or has switched off.
+pub fn dropped<'a>(before: &'a Schedule, after: &'a Schedule) -> impl Iterator<Item = &'a Arc<Job>> {
+    let plays_on = |job: &Job| after.job(job.id.as_str()).is_some_and(|job| job.enabled);
+    before.jobs().filter(move |job| job.enabled && !plays_on(job))
 }
 
 /// What a field of a job decides. It says what an edit of the field means.
@@ -101,7 +109,6 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
-    use std::sync::Arc;
 
     use jiff::Timestamp;
     use jiff::tz::TimeZoneDatabase;

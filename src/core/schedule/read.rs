@@ -129,7 +129,7 @@ impl Reader<'_> {
         let document = yaml::parse(&source.name, &source.text, &index);
         self.shared.calendars_may_lack |= !document.problems.is_empty();
         let whole = Place::file(Arc::clone(&source.name));
-        let Some(root) = document.root else {
+        let Some(root) = document.root.filter(|root| !root.is_null()) else {
             if document.problems.is_empty() {
                 let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(whole);
                 self.diagnostics.push(empty.hint("remove it, or give it `jobs`"));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ingestd::engine::COMES_BACK;
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State};
 use ingestd::plan::{self, Upcoming};
 use ingestd::schedule::{Conflict, Late};
@@ -23,6 +24,7 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     what_failed_had_a_reason(run, faults);
     outcomes_fit(run, faults);
     nothing_illegal_happened(run, faults);
+    what_was_cut_goes_on_when_its_job_is_back(run, faults);
 }
 
 /// The time over which a span lasted, by the daemon's clock.
@@ -44,6 +46,17 @@ fn may_be_owed(run: &Run, index: usize, span: &GenerationSpan, row: &Occurrence)
     // A yielder that a reload finds waiting for its start is cut, and not forgotten; nor is what lost its room when it was armed.
     let latest = if matches!(reason(row), "removed" | "conflict") { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
+}
+
+/// Whether a job was away at a start that it has, and back before ten minutes were over, less so much.
+fn was_away(run: &Run, job: &str, start: Timestamp, less: SignedDuration) -> bool {
+    let has = |span: &GenerationSpan| span.schedule.job(job).is_some();
+    let pairs = run.generations.iter().enumerate().filter(|(_, span)| plans(span, job, start));
+    pairs.into_iter().any(|(back, span)| {
+        let Some(before) = run.generations[..back].iter().rposition(has) else { return false };
+        let left = until(run, before);
+        before + 1 < back && left <= start && start < span.from && span.from.duration_since(left) <= COMES_BACK - less
+    })
 }
 
 fn plans(span: &GenerationSpan, job: &str, start: Timestamp) -> bool {
@@ -70,8 +83,18 @@ fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
         if !recorded.insert((row.key.job.to_string(), row.key.start)) || row.count != 1 {
             faults.add(name, format!("twice: {}", line(row)));
         }
-        if !run.generations.iter().enumerate().any(|(index, span)| may_be_owed(run, index, span, row)) {
+        let is_owed = run.generations.iter().enumerate().any(|(index, span)| may_be_owed(run, index, span, row));
+        if !is_owed && !was_away(run, row.key.job.as_str(), row.key.start, -seconds(10)) {
             faults.add(name, format!("was never planned: {}", line(row)));
+        }
+    }
+    for span in &run.generations {
+        let from = span.from.checked_sub(COMES_BACK).expect("in range").max(begin());
+        for planned in Upcoming::new(&span.schedule, from).take_while(|planned| planned.start.at < span.from) {
+            let key = (planned.job.id.to_string(), planned.start.at);
+            if !run.plan.has_steps() && was_away(run, &key.0, key.1, seconds(10)) && !recorded.contains(&key) {
+                faults.add(name, format!("no row: {key:?}, which began while its job was away until {}", span.from));
+            }
         }
     }
     for (index, span) in run.generations.iter().enumerate() {
@@ -314,6 +337,29 @@ fn nothing_illegal_happened(run: &Run, faults: &mut Faults) {
     for (at, happening) in &run.happenings {
         if happening.text.contains("cannot happen to an occurrence") {
             faults.add("nothing illegal happens", format!("{at} {:?} {}", happening.key, happening.text));
+        }
+    }
+}
+
+/// A show stays cut because its job left only where the job was not back while it could still go on.
+fn what_was_cut_goes_on_when_its_job_is_back(run: &Run, faults: &mut Faults) {
+    if run.plan.has_steps() {
+        return;
+    }
+    for row in run.rows.iter().filter(|row| reason(row) == "removed" && outcome(row) == "cut") {
+        let Some((cut, closes)) = row.ended_at.zip(row.closes()) else { continue };
+        let back = run.generations.iter().enumerate().find(|(index, span)| {
+            let is_back = cut < span.from && plans(span, row.key.job.as_str(), row.key.start);
+            let stays = until(run, *index).duration_since(span.from) > seconds(30) && span.from + seconds(60) < closes;
+            // Another show of the job is newer, or still on air.
+            let newer = run.rows.iter().filter(|other| other.key.job == row.key.job && other.key != row.key).any(|other| {
+                let is_newer = row.key.start < other.key.start && other.key.start <= span.from + seconds(10);
+                is_newer || (other.key.start < row.key.start && other.ended_at.is_none_or(|ended| span.from < ended))
+            });
+            is_back && stays && !newer && !run.is_impaired(span.from - seconds(10), span.from + seconds(30))
+        });
+        if let Some((_, span)) = back {
+            faults.add("what was cut goes on when its job is back", format!("back at {}: {}", span.from, line(row)));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A reload against a stand-in for the daemon: what is handed over, in which order with what is kept, and when nothing is.
 
-use std::sync::Mutex as Plain;
-
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -9,7 +7,7 @@ use super::*;
 use crate::cli::LogFormat;
 use crate::config;
 use crate::daemon::Message;
-use crate::engine::{Write, Writes};
+use crate::engine::{Generation, Write, Writes};
 use crate::ledger::Ledger;
 use crate::zones::Zones;
 
@@ -100,7 +98,8 @@ impl Rig {
     }
 
     async fn reload(&self, force: bool) -> Reply {
-        Arc::clone(&self.reload).run("uid 1000".to_owned(), force).await
+        let patience = if force { Patience::Forced } else { Patience::Waits };
+        Arc::clone(&self.reload).run("uid 1000".to_owned(), patience).await
     }
 
     fn accepted(&self) -> Vec<HandedOver> {
@@ -122,7 +121,7 @@ impl Rig {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_reload_reads_the_secrets_again_and_says_what_came_of_that() {
     let rig = Rig::new(&["a"], Ok(()));
     *rig.secrets.lock().expect("whole") = SecretsRead::Changed { which: vec!["account.secret_key".to_owned()] };
@@ -136,7 +135,7 @@ async fn every_reload_reads_the_secrets_again_and_says_what_came_of_that() {
     assert!(why.ends_with("\nuid 1000: Failed { why: \"it is empty\" }"), "{why}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_edit_is_kept_then_handed_over_then_in_force() {
     let rig = Rig::new(&["a", "b"], Ok(()));
     rig.write("schedules/a.yaml", &jobs(&["b", "c"]).replace("b.mp4", "b2.mp4"));
@@ -151,10 +150,10 @@ async fn an_edit_is_kept_then_handed_over_then_in_force() {
     rig.write("schedules/a.yaml", &jobs(&["b"]));
     rig.reload(false).await.expect("accepted");
     assert_eq!(rig.in_force().0, 9);
-    assert_eq!(rig.kept(), [7, 9]);
+    assert_eq!(rig.kept(), [7, 8, 9], "the one before stays, in case the newest cannot be read");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_text_is_no_new_generation_and_clears_what_was_rejected() {
     let rig = Rig::new(&["a"], Ok(()));
     assert_eq!(rig.reload(false).await, Ok(vec!["nothing changed: generation 7 stays in force".to_owned()]));
@@ -167,7 +166,7 @@ async fn the_same_text_is_no_new_generation_and_clears_what_was_rejected() {
     assert_eq!((rig.in_force(), rig.accepted()), ((7, 1, Vec::new()), Vec::new()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_named() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
@@ -182,7 +181,7 @@ async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_named() {
     assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
     let ids: Vec<String> = (0..12).map(|number| format!("j{number}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -198,7 +197,131 @@ async fn what_drops_most_of_the_schedule_is_held_until_it_is_forced() {
     assert_eq!(rig.in_force(), (8, 5, Vec::new()));
 }
 
-#[tokio::test]
+/// So many bytes of a text, cut after a line.
+fn cut(text: &str, lines: usize) -> String {
+    text.split_inclusive('\n').take(lines).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_waits_until_a_smaller_file_has_rested_and_says_so() {
+    let rig = Rig::new(&["a", "b", "c"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    let begin = tokio::time::Instant::now();
+    let lines = rig.reload(false).await.expect("accepted");
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    let waited = "waited 10 s: a file was smaller than what is in force, and is read when it has not changed for 10 s; \
+                  `ingestd reload --force` does not wait";
+    assert_eq!(lines[..3], [waited, "generation 8 is in force: 2 jobs; 0 added, 0 changed, 1 removed", "removed c"]);
+    // It has rested by now, and what grows needs no rest.
+    rig.write("schedules/a.yaml", &jobs(&["a", "b", "d"]));
+    let begin = tokio::time::Instant::now();
+    rig.reload(false).await.expect("accepted");
+    assert_eq!(begin.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_reload_waits_for_no_file() {
+    let rig = Rig::new(&["a", "b", "c"], Ok(()));
+    rig.write("schedules/a.yaml", &jobs(&["a"]));
+    let begin = tokio::time::Instant::now();
+    let lines = rig.reload(true).await.expect("accepted");
+    assert_eq!((begin.elapsed().as_secs(), lines[0].contains("1 jobs; 0 added, 0 changed, 2 removed")), (0, true), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_reads_a_smaller_file_when_it_has_rested_and_not_before() {
+    let rig = Rig::new(&["a", "b", "c"], Ok(()));
+    let watch = || async { Arc::clone(&rig.reload).run("watch".to_owned(), Patience::Elsewhere).await };
+    // Cut within a job: the half of a file is often no schedule. It is not even told before it has rested.
+    for (text, why) in
+        [(cut(&jobs(&["a", "b", "c"]), 4), "2 jobs"), ("timezone: UTC\njobs:\n  a: {at".to_owned(), "(28 bytes, not")]
+    {
+        rig.write("schedules/a.yaml", &text);
+        let told = watch().await.expect_err("it rests");
+        assert!(told.contains("a.yaml` is smaller than what is in force (") && told.contains(why), "{told}");
+        assert_eq!(rig.reload.rests_for().map(|left| left.as_secs()), Some(10));
+        assert_eq!(rig.in_force(), (7, 3, Vec::new()));
+        // Less than what was accepted last, and not only less than what was read last.
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert!(watch().await.is_err() && rig.in_force().0 == 7);
+    }
+    rig.write("schedules/a.yaml", &jobs(&["a", "b", "c"]));
+    watch().await.expect("whole again");
+    assert_eq!((rig.in_force(), rig.reload.rests_for()), ((7, 3, Vec::new()), None));
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    let _ = watch().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    watch().await.expect("it has rested");
+    assert_eq!(rig.in_force(), (8, 2, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_file_that_changes_again_and_again_is_told_in_the_status() {
+    let rig = Rig::new(&["a", "b", "c"], Ok(()));
+    for seconds in 0..14 {
+        rig.write("schedules/a.yaml", &format!("{}# {seconds}\n", jobs(&["a"])));
+        Arc::clone(&rig.reload).run("watch".to_owned(), Patience::Elsewhere).await.expect_err("it rests");
+        assert_eq!(rig.in_force().2.len(), usize::from(seconds * 5 >= 60), "after {} s", seconds * 5);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    let rejected = rig.in_force().2;
+    assert!(
+        rejected[0].contains("a.yaml` is smaller than what is in force") && rejected[0].contains("again and again"),
+        "{rejected:?}"
+    );
+    rig.reload(false).await.expect("it rests at last");
+    assert_eq!(rig.in_force(), (8, 1, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_held_against_what_was_accepted_and_not_against_what_was_rejected() {
+    let rig = Rig::new(&["a"], Ok(()));
+    rig.write(
+        "schedules/a.yaml",
+        &format!("{}  bad: {{at: noon, colour: red, note: a much longer text than before}}\n", jobs(&["a"])),
+    );
+    rig.reload(false).await.expect_err("rejected");
+    rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
+    let begin = tokio::time::Instant::now();
+    rig.reload(false).await.expect("it is more than what is in force");
+    assert_eq!(begin.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_had_jobs_and_has_none_is_held_until_it_is_forced() {
+    for empty in ["", "# later\n", "---\n", "timezone: UTC\n", "jobs: {}\n"] {
+        let rig = Rig::new(&["a", "b"], Ok(()));
+        rig.write("schedules/other.yaml", &jobs(&["c"]));
+        rig.reload(false).await.expect("accepted");
+        rig.write("schedules/a.yaml", empty);
+        let why = rig.reload(false).await.expect_err("held");
+        assert!(why.ends_with("schedules/a.yaml` had 2 jobs and has none now: held until `ingestd reload --force`"), "{why}");
+        let (number, jobs_in_force, rejected) = rig.in_force();
+        assert_eq!((number, jobs_in_force, rejected.len()), (8, 3, 1));
+        rig.reload(true).await.expect("forced");
+        assert_eq!(rig.in_force(), (9, 1, Vec::new()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_move_to_another_file_and_a_file_that_is_removed_are_not_held() {
+    let rig = Rig::new(&["a", "b"], Ok(()));
+    rig.write("schedules/a.yaml", "timezone: UTC\n");
+    rig.write("schedules/other.yaml", &jobs(&["a", "b"]));
+    rig.reload(false).await.expect("nothing is dropped");
+    std::fs::rename(rig.folder.path().join("schedules/other.yaml"), rig.folder.path().join("schedules/new.yaml")).expect("renamed");
+    let begin = tokio::time::Instant::now();
+    rig.reload(false).await.expect("nothing is dropped");
+    assert_eq!(begin.elapsed().as_secs(), 0, "a name is no text");
+    rig.write("schedules/a.yaml", &jobs(&["c"]));
+    rig.reload(false).await.expect("accepted");
+    std::fs::remove_file(rig.folder.path().join("schedules/new.yaml")).expect("removed");
+    let begin = tokio::time::Instant::now();
+    let lines = rig.reload(false).await.expect("somebody removed it");
+    assert!(begin.elapsed().as_secs() >= 9 && rig.in_force().1 == 1, "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the_same_number_again() {
     let rig = Rig::new(&["a"], Err("the daemon is shutting down"));
     rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
@@ -213,7 +336,7 @@ async fn a_daemon_that_refuses_leaves_the_old_one_in_force_and_is_asked_with_the
     assert_eq!((numbers, rig.kept()), (vec![8, 8], vec![7, 8]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn settings_that_differ_are_named_and_not_used() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("ingestd.yaml", &SETTINGS.replace("listen: none", "rate: 5"));
@@ -221,7 +344,7 @@ async fn settings_that_differ_are_named_and_not_used() {
     assert!(lines[0].contains("ingestd.yaml` differs from what was read at start: restart the daemon"), "{lines:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn sources_that_cannot_be_kept_are_not_played() {
     let rig = Rig::new(&["a"], Ok(()));
     rig.write("schedules/a.yaml", &jobs(&["a", "b"]));
