@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cli::log::is_journal;
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
-use crate::diagnostic::{self, Diagnostic, Place, Severity};
+use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
@@ -30,25 +31,46 @@ const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Loaded<T> {
     /// The thing; `None` when an error keeps it from being accepted, or when it is not there.
     pub value: Option<T>,
-    /// Errors and warnings.
+    /// Errors and warnings, and no notes.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many there are, told or not.
+    pub counts: Counts,
     /// The text of each file, for drawing. In the settings everything that may be a secret is masked.
     pub texts: BTreeMap<Arc<str>, String>,
 }
 
 impl<T> Loaded<T> {
+    /// Of what has so few problems that all of them are told.
+    pub fn new(value: Option<T>, diagnostics: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, String>) -> Loaded<T> {
+        Loaded { value, counts: Counts::of(&diagnostics), diagnostics, texts }
+    }
+
     /// Draws the diagnostics as a compiler does.
     pub fn render(&self, colour: bool) -> String {
         let texts = self.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
         diagnostic::render(&self.diagnostics, &texts, colour)
     }
 
-    /// Prints errors and warnings to stderr, and no notes; the thing, unless there was an error: then exit 78.
-    pub fn accept(mut self, context: &Context) -> Result<Option<T>, Failure> {
-        self.diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
-        // If stderr is closed there is no other place to write it to.
-        let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
+    /// Prints errors and warnings to stderr, which in the journal are a line each; the thing, unless there was an error: then exit 78.
+    pub fn accept(self, context: &Context) -> Result<Option<T>, Failure> {
+        if is_journal() {
+            log_problems(&self.diagnostics);
+        } else {
+            // If stderr is closed there is no other place to write it to.
+            let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
+        }
         if diagnostic::any_error(&self.diagnostics) { Err(Failure::Explained(Exit::Configuration)) } else { Ok(self.value) }
+    }
+}
+
+/// Logs problems, a line each with the severity of its own, within bounds.
+pub(super) fn log_problems(problems: &[Diagnostic]) {
+    for (severity, line) in within_bounds(problems, ToString::to_string) {
+        match severity {
+            Severity::Error => tracing::error!("{line}"),
+            Severity::Warning => tracing::warn!("{line}"),
+            Severity::Note => tracing::info!("{line}"),
+        }
     }
 }
 
@@ -86,11 +108,11 @@ fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     };
     let source = match source {
         Ok(source) => source,
-        Err(problem) => return Loaded { value: None, diagnostics: vec![problem], texts: BTreeMap::new() },
+        Err(problem) => return Loaded::new(None, vec![problem], BTreeMap::new()),
     };
     let folder = path.parent().unwrap_or(Path::new(""));
     let config::Reading { settings, diagnostics, drawable } = config::read(&source, folder);
-    Loaded { value: settings, diagnostics, texts: BTreeMap::from([(source.name, drawable)]) }
+    Loaded::new(settings, diagnostics, BTreeMap::from([(source.name, drawable)]))
 }
 
 /// The bytes of settings or of another small file, and never more than may be.
@@ -108,18 +130,21 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let mut loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
     if let Some(schedule) = &loaded.value {
-        loaded.diagnostics.extend(check_conflicts(schedule, now).diagnostics(Strictness::Run));
+        let conflicts = check_conflicts(schedule, now).diagnostics(Strictness::Run);
+        loaded.counts = loaded.counts.plus(Counts::of(&conflicts));
+        loaded.diagnostics.extend(conflicts);
     }
     if diagnostic::any_error(&loaded.diagnostics) { Loaded { value: None, ..loaded } } else { loaded }
 }
 
 /// The schedule of these files and folders, not judged for conflicts. Without settings, names of apps are left unchecked. Prints
-/// nothing.
+/// nothing. Its notes are for `check` alone: here, once for all who play or show a schedule, they are left out.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
     let (sources, reading) = schedule_files::read(paths, &given, zones, now);
-    let Reading { schedule: value, diagnostics, jobs: _ } = reading;
-    Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
+    let Reading { schedule: value, mut diagnostics, counts, jobs: _ } = reading;
+    diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
+    Loaded { value, diagnostics, counts, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }
 
 /// The folder of schedules when there are no settings: the default of the settings, below the current folder.
@@ -138,8 +163,7 @@ pub(super) fn load_schedule(
 
 /// The schedule without its warnings: only their number is printed, because they would hide the rest.
 pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
-    let is_warning = |problem: &&Diagnostic| problem.severity == Severity::Warning;
-    match (loaded.value, loaded.diagnostics.iter().filter(is_warning).count()) {
+    match (loaded.value, loaded.counts.get(Severity::Warning)) {
         (Some(schedule), 0) => Ok(schedule),
         (Some(schedule), count) => {
             warn(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));

@@ -50,7 +50,7 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
 
 /// Whether stderr goes to the journal: systemd names the device and the inode of the socket it gave (`systemd.exec(5)`), so
 /// that a redirected stderr is recognised.
-fn is_journal() -> bool {
+pub(super) fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() else { return false };
     File::from(stderr).metadata().is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))

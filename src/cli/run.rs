@@ -236,9 +236,7 @@ fn accept(
             Ok(AcceptedSchedule { generation: Generation { number, schedule: Arc::new(schedule) }, since, sources, rejected })
         }
         (false, Some((sources, schedule))) => {
-            for problem in &rejected {
-                tracing::error!("{problem}");
-            }
+            load::log_problems(&rejected);
             tracing::error!(generation = meta.generation, "the schedule was rejected; the last good one stays in force");
             let generation = Generation { number: meta.generation, schedule: Arc::new(schedule) };
             Ok(AcceptedSchedule { generation, since: meta.accepted_at, sources, rejected })

@@ -132,7 +132,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 
 /// Reads the file of faults, with everything that is wrong with it.
 fn read_faults(path: &Path) -> Loaded<FaultFile> {
-    let failed = |diagnostics, texts| Loaded { value: None, diagnostics, texts };
+    let failed = |diagnostics, texts| Loaded::new(None, diagnostics, texts);
     let source = match load::read_file(path) {
         Ok(bytes) => text_of(path, bytes),
         Err(error) => {
@@ -145,7 +145,7 @@ fn read_faults(path: &Path) -> Loaded<FaultFile> {
         Err(problem) => return failed(vec![problem], BTreeMap::new()),
     };
     match sandbox::read_fault_file(&source.name, &source.text) {
-        Ok(read) => Loaded { value: Some(read), diagnostics: Vec::new(), texts: BTreeMap::new() },
+        Ok(read) => Loaded::new(Some(read), Vec::new(), BTreeMap::new()),
         Err(diagnostics) => failed(diagnostics, BTreeMap::from([(source.name, source.text)])),
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use collected::Collected;
+use collected::MORE;
+pub use collected::{Collected, Counts, TOLD_BYTES_MAX, within_bounds};
 pub use draw::render;
 
 /// How bad it is. An error keeps a schedule from being accepted; a warning and a note do not.
@@ -194,6 +195,11 @@ impl Diagnostic {
         self
     }
 
+    /// Whether this is no problem of its own, and says how many more there are.
+    pub fn tells_of_more(&self) -> bool {
+        self.code == MORE
+    }
+
     /// The JSON object of `check --format json`.
     pub fn json(&self) -> DiagnosticObject {
         let place = self.place.as_ref();
@@ -279,6 +285,17 @@ pub fn quote(text: &str) -> String {
     let end = text.char_indices().nth(QUOTED_MAX).map(|(end, _)| end);
     let (piece, more) = (&text[..end.unwrap_or(text.len())], if end.is_some() { "…" } else { "" });
     format!("`{}{more}`", escape(piece))
+}
+
+/// Longest message or hint, in bytes: they repeat names, and nobody's are as long.
+const SENTENCE_BYTES_MAX: usize = 2_000;
+
+/// Cuts a message or a hint that is too long.
+fn clip(sentence: &mut String) {
+    if sentence.len() > SENTENCE_BYTES_MAX {
+        sentence.truncate(sentence.floor_char_boundary(SENTENCE_BYTES_MAX));
+        sentence.push('…');
+    }
 }
 
 /// True when at least one is an error.

@@ -34,7 +34,7 @@ pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
 pub use stream_template::StreamTemplate;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Counts, Diagnostic};
 use crate::trtc::Site;
 pub use crate::trtc::StreamUrl;
 
@@ -67,6 +67,8 @@ pub struct Reading {
     pub schedule: Option<Schedule>,
     /// The problems, in the order of the sources and of their lines: at most 200 of each severity, and last how many more there are.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many problems there are, told or not.
+    pub counts: Counts,
     /// How many jobs the sources name, good or not.
     pub jobs: usize,
 }

@@ -191,12 +191,9 @@ impl Reload {
             tracing::info!(generation = number, "{change}");
         }
         lines.extend(shown);
-        // No error is left in a good schedule, and its notes are for `check -v`.
-        let warnings: Vec<_> = loaded.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).collect();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        let warnings = warnings.len();
+        // No error is left in a good schedule.
+        load::log_problems(&loaded.diagnostics);
+        let warnings = loaded.counts.get(Severity::Warning);
         if warnings > 0 {
             lines.push(format!("{warnings} warnings: `ingestd check` shows them"));
         }
@@ -228,17 +225,17 @@ impl Reload {
         done.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
     }
 
-    /// The last good schedule stays in force. The log and the status get every problem, the answer the first of them.
+    /// The last good schedule stays in force. The log and the status get the problems, the answer the first of them. Those that the log
+    /// has already, because the same files were read before, it does not get again.
     fn reject(&self, who: &str, problems: Vec<Diagnostic>) -> String {
-        for problem in &problems {
-            match problem.severity {
-                Severity::Error => tracing::error!("{problem}"),
-                Severity::Warning => tracing::warn!("{problem}"),
-                Severity::Note => tracing::info!("{problem}"),
-            }
-        }
         let stays = "the schedule was rejected; the last good one stays in force";
-        tracing::error!(who, generation = self.in_force.borrow().generation.number, "{stays}");
+        let generation = self.in_force.borrow().generation.number;
+        if *self.in_force.borrow().rejected == *problems {
+            tracing::info!(who, generation, "the schedule is still rejected: the problems are the same as before");
+        } else {
+            load::log_problems(&problems);
+            tracing::error!(who, generation, "{stays}");
+        }
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
         self.in_force.send_modify(|in_force| in_force.rejected = problems.into());

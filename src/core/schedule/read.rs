@@ -154,6 +154,7 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, file: &File<'_>, problems: Vec<Problem>) {
+        self.diagnostics.count(Severity::Error, problems.iter().map(|problem| problem.more).sum());
         self.diagnostics.extend(problems.into_iter().map(|problem| file.diagnostic(problem, Severity::Error, None)));
     }
 
@@ -310,6 +311,7 @@ impl Reader<'_> {
             Ok(_) => {}
             Err(more) => problems.extend(more),
         }
+        self.diagnostics.count(Severity::Error, problems.iter().map(|problem| problem.more).sum());
         let errors = problems.into_iter().map(|problem| (Severity::Error, problem));
         for (severity, problem) in errors.chain(warnings.into_iter().map(|problem| (linter::severity(problem.code), problem))) {
             let (problem, job) = blamed(problem, wide, key, name);
@@ -351,11 +353,12 @@ impl Reader<'_> {
             let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
             (file, place.map(|place| place.span.start), diagnostic.code)
         };
+        let counts = self.diagnostics.counts();
         let (mut diagnostics, more) = self.diagnostics.into_parts();
         diagnostics.sort_by_key(key);
         diagnostics.extend(more);
         let schedule = good.then(|| Schedule { jobs: self.jobs, settings: self.settings.clone() });
-        Reading { schedule, diagnostics, jobs: self.jobs_named }
+        Reading { schedule, diagnostics, counts, jobs: self.jobs_named }
     }
 }
 
