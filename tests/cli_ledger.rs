@@ -99,7 +99,6 @@ fn history_heeds_its_options() {
         (&[][..], "film promo promo film"),
         (&["--limit", "2"], "film promo"),
         (&["--job", "promo"], "promo promo"),
-        (&["--job", "nobody"], ""),
         (&["--outcome", "missed"], "promo"),
         (&["--since", "now-15h"], "film promo"),
         (&["--since", "now-25h", "--job", "film"], "film"),
@@ -130,7 +129,7 @@ fn history_is_csv_with_a_line_of_names() {
     assert_eq!((code, lines.len()), (Some(0), 5));
     assert!(lines[0].starts_with("job,start,end,kind,state,outcome,reason,late_ms,"), "{}", lines[0]);
     assert!(lines[2].starts_with("promo,") && lines[2].contains(",failed,InternalError,"), "{}", lines[2]);
-    assert!(lines.iter().all(|line| line.matches(',').count() == 28), "{stdout}");
+    assert!(lines.iter().all(|line| line.matches(',').count() == 29), "{stdout}");
 }
 
 #[test]
@@ -321,4 +320,55 @@ mod read_only {
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert!(stderr.contains("ingestd.db-wal`, and its folder cannot be written: copy both into a folder"), "{stderr}");
     }
+}
+
+#[test]
+fn the_exit_code_of_a_status_says_whether_the_health_is_ok() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let served = runtime.block_on(Served::new());
+    let (_folder, path) = settings(&served.address.to_string());
+    assert_eq!(run(&path, &["status"]).0, Some(0));
+    write(&mut served.ledger(), &missed("news", now() - SignedDuration::from_mins(1), Outcome::Missed(MissedReason::Late)));
+    for format in ["table", "json"] {
+        let (code, stdout, stderr) = run(&path, &["status", "--format", format]);
+        assert_eq!((code, stderr.as_str()), (Some(1), ""), "{format}");
+        assert!(stdout.contains("degraded"), "{stdout}");
+    }
+}
+
+#[test]
+fn a_job_of_which_there_is_no_row_is_told_from_one_that_nobody_has() {
+    let (folder, path) = with_ledger("none", &history());
+    let schedules = folder.path().join("nowhere");
+    fs::create_dir(&schedules).expect("a folder");
+    let job = |id: &str| format!("  {id}: {{at: \"18:00\", room: {id}, stream: \"https://cdn.example.com/a.mp4\"}}\n");
+    fs::write(schedules.join("a.yaml"), format!("timezone: UTC\njobs:\n{}{}", job("promo"), job("evening"))).expect("writable");
+    let asked = |id: &str| run(&path, &["history", "--job", id]);
+    let (code, stdout, stderr) = asked("prommo");
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!(stderr, "error: there is no job `prommo`\n  help: did you mean `promo`?\n");
+    let (code, stdout, stderr) = asked("evening");
+    assert_eq!((code, stdout.as_str()), (Some(0), "no row matches\n"));
+    assert_eq!(stderr, "note: `evening` has no row yet: nothing of it was due since this ledger began\n");
+    // One that left the schedule has its rows, and one whose rows are of another outcome is none that nobody has.
+    assert_eq!(asked("film").0, Some(0));
+    assert_eq!(run(&path, &["history", "--job", "film", "--outcome", "skipped"]).2, "");
+    fs::write(schedules.join("a.yaml"), "jobs: [").expect("writable");
+    let (code, _, stderr) = asked("prommo");
+    assert_eq!(code, Some(0));
+    assert!(stderr.contains("the ledger has no row of `prommo`, and the schedule files cannot be read"), "{stderr}");
+}
+
+#[test]
+fn a_daemon_that_hangs_does_not_hold_up_the_history() {
+    let (folder, path) = with_ledger("none", &history());
+    let socket = folder.path().join("state/control.sock");
+    let _deaf = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let (code, stdout, stderr) = run(&path, &["history", "--format", "json"]);
+    assert_eq!((code, stdout.lines().count()), (Some(0), 4), "{stderr}");
+    let told = format!(
+        "warning: no daemon answers at the control socket `{}` (no answer in 5 s); what follows is from the ledger's file\n",
+        socket.display()
+    );
+    assert_eq!(stderr, told);
 }

@@ -2,7 +2,7 @@
 //! not know what a problem is.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +15,6 @@ use crate::plan::conflicts::{Conflicts, Strictness, check_conflicts};
 use crate::schedule::{Job, Schedule};
 use crate::schedule_files;
 use crate::zones::Zones;
-
-/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
-const SCHEDULES_DEFAULT: &str = "schedules";
 
 /// Every problem of schedule files, with its place and how to fix it
 #[derive(Debug, clap::Args)]
@@ -46,14 +43,9 @@ enum Format {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let settings = load::read_settings(context);
+    let load::LoadedSettings { loaded: settings, schedules } = load::read_settings_and_folder(context);
     let given = settings.value.as_ref().map(Settings::for_schedule).unwrap_or_default();
-    let paths = if args.paths.is_empty() {
-        let folder = settings.value.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-        vec![folder.to_owned()]
-    } else {
-        args.paths
-    };
+    let paths = if args.paths.is_empty() { Vec::from_iter(schedules) } else { args.paths };
     let now = clock::now();
     let (sources, reading) = schedule_files::read(&paths, &given, &Zones::newest().database, now);
     let conflicts = reading.schedule.as_ref().map(|schedule| check_conflicts(schedule, now));
@@ -76,6 +68,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         let _ = writeln!(io::stderr(), "{shortfall}");
     }
     let off = reading.schedule.iter().flat_map(Schedule::jobs).filter(|job| !job.enabled).count();
+    if paths.is_empty() {
+        let _ = writeln!(io::stderr(), "no schedule file was checked, because the settings do not say where they are: name them");
+    }
     let _ = writeln!(io::stderr(), "{}", summary(sources.len(), (reading.jobs, off), counts));
     if let Some(schedule) = reading.schedule.as_ref().filter(|_| !failed) {
         let _ = writeln!(io::stderr(), "{}", next_day(schedule, now));

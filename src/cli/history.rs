@@ -1,14 +1,17 @@
-//! The verb `history`: what really happened, from the ledger alone. Reads no secrets and no schedule, and asks no daemon. Does
-//! not know what a row means and how it looks.
+//! The verb `history`: what really happened, from the ledger, for which it asks the running daemon. Reads no secrets, and the schedule only
+//! for the names of jobs. Does not know what a row means and how it looks.
 
 use std::io::Write;
-use std::path::Path;
+use std::slice;
+
+use jiff::Timestamp;
 
 use super::format::Format;
-use super::load;
 use super::{Context, Exit, Failure};
+use super::{load, order};
 use crate::clock;
-use crate::ledger::{HistoryQuery, Reader};
+use crate::config::Settings;
+use crate::ledger::{ExcerptQuery, HistoryQuery, ROWS_MAX, Reader};
 use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
 use crate::report::parse_time;
@@ -18,7 +21,8 @@ use crate::zones::Zones;
 
 /// What really happened, newest first
 ///
-/// One row for everything that was planned, and its outcome. The ledger is read beside the daemon, or without one.
+/// One row for everything that was planned, and its outcome. The running daemon is asked for the rows over its control socket, so that
+/// its operators need no other right; without a daemon the ledger's file is read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this job, which may have left the schedule
@@ -53,15 +57,47 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let zone = Zones::newest().local();
     let since = since.map(|since| parse_time(&since, clock::now(), &zone)).transpose().map_err(Failure::usage)?;
     let settings = load::load_settings(context)?;
-    let folder = settings.state_folder().map_err(Failure::configuration)?;
-    let rows = read(&folder, &HistoryQuery { job, since, outcome, limit })?;
+    let query = HistoryQuery { job, since, outcome, limit };
+    let rows = read(&settings, &query)?;
+    if rows.is_empty()
+        && let Some(id) = &query.job
+    {
+        explain_absence(&settings, &query, id)?;
+    }
     let mut out = context.stdout();
     print(&mut out, &rows, format).and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
 }
 
-fn read(folder: &Path, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure> {
-    Reader::open(folder).and_then(|reader| reader.history(query)).map_err(|error| Failure::new(error.to_string()))
+fn read(settings: &Settings, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure> {
+    let HistoryQuery { job, since, outcome, limit } = query.clone();
+    let reader = if limit > ROWS_MAX {
+        // More than a daemon gives.
+        let folder = settings.state_folder().map_err(Failure::configuration)?;
+        Reader::open(&folder).map_err(|error| Failure::new(error.to_string()))?
+    } else {
+        order::ledger(settings, &ExcerptQuery::History { job, since_ms: since.map(Timestamp::as_millisecond), outcome, limit })?
+    };
+    reader.history(query).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Says why there is no row of a job. Error: neither the ledger nor the schedule has a job of that name.
+fn explain_absence(settings: &Settings, query: &HistoryQuery, id: &str) -> Result<(), Failure> {
+    let any = HistoryQuery { job: query.job.clone(), limit: 1, ..HistoryQuery::default() };
+    if !read(settings, &any)?.is_empty() {
+        return Ok(());
+    }
+    let schedule =
+        load::read_schedule(slice::from_ref(&settings.schedules), Some(settings), &Zones::newest().database, clock::now()).value;
+    match schedule {
+        Some(schedule) => {
+            load::job(&schedule, id)?;
+            load::note(&format!("`{id}` has no row yet: nothing of it was due since this ledger began"));
+        }
+        // What the schedule has is not known.
+        None => load::warn(&format!("the ledger has no row of `{id}`, and the schedule files cannot be read: see `ingestd check`")),
+    }
+    Ok(())
 }
 
 fn print(out: &mut impl Write, rows: &[Occurrence], format: Format) -> std::io::Result<()> {

@@ -89,6 +89,18 @@ pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
 /// The daemon's settings, for `check` and `plan`, which can do without: when no file is named and the default one does not
 /// exist, `value` is `None` and a warning says what that leaves unchecked. Prints nothing.
 pub fn read_settings(context: &Context) -> Loaded<Settings> {
+    read_settings_and_folder(context).loaded
+}
+
+/// The settings, and the folder of schedules that they name, whatever else is wrong with them. `None`: they do not say it. Without
+/// settings it is where it would be by default, below the current folder.
+pub(super) struct LoadedSettings {
+    pub(super) loaded: Loaded<Settings>,
+    pub(super) schedules: Option<PathBuf>,
+}
+
+/// The same with the folder of schedules.
+pub(super) fn read_settings_and_folder(context: &Context) -> LoadedSettings {
     match &context.config {
         Some(path) => settings_at(path, true),
         None => settings_at(Path::new(CONFIG_DEFAULT), false),
@@ -96,7 +108,7 @@ pub fn read_settings(context: &Context) -> Loaded<Settings> {
 }
 
 /// A file that does not exist is a warning if it is the default one (`named` is false). Every other failure is an error.
-fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
+fn settings_at(path: &Path, named: bool) -> LoadedSettings {
     let source = match read_file(path) {
         Ok(bytes) => text_of(path, bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
@@ -108,11 +120,14 @@ fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     };
     let source = match source {
         Ok(source) => source,
-        Err(problem) => return Loaded::new(None, vec![problem], BTreeMap::new()),
+        Err(problem) => {
+            let schedules = (problem.severity != Severity::Error).then(|| PathBuf::from(config::SCHEDULES_DEFAULT));
+            return LoadedSettings { loaded: Loaded::new(None, vec![problem], BTreeMap::new()), schedules };
+        }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let config::Reading { settings, diagnostics, drawable } = config::read(&source, folder);
-    Loaded::new(settings, diagnostics, BTreeMap::from([(source.name, drawable)]))
+    let config::Reading { settings, diagnostics, schedules, drawable } = config::read(&source, folder);
+    LoadedSettings { loaded: Loaded::new(settings, diagnostics, BTreeMap::from([(source.name, drawable)])), schedules }
 }
 
 /// The bytes of settings or of another small file, and never more than may be.
@@ -147,9 +162,6 @@ pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &Tim
     Loaded { value, diagnostics, counts, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }
 
-/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
-const SCHEDULES_DEFAULT: &str = "schedules";
-
 /// The schedule that the settings name, or that is where they would be by default; for the verbs that look at what is planned.
 pub(super) fn load_schedule(
     context: &Context,
@@ -157,7 +169,8 @@ pub(super) fn load_schedule(
     zones: &TimeZoneDatabase,
     now: Timestamp,
 ) -> Result<Schedule, Failure> {
-    let folder = settings.map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
+    // Without settings: where they would be by default, below the current folder.
+    let folder = settings.map_or(Path::new(config::SCHEDULES_DEFAULT), |settings| &settings.schedules);
     without_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
 }
 
@@ -174,6 +187,12 @@ pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> R
             unread.accept(context)?.ok_or(Failure::Explained(Exit::Configuration))
         }
     }
+}
+
+/// Tells on stderr what is no trouble.
+pub(super) fn note(text: &str) {
+    // If stderr is closed there is no other place to write it to.
+    let _ = writeln!(io::stderr(), "note: {text}");
 }
 
 /// Warns on stderr.
@@ -266,7 +285,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         std::fs::write(&file, "").expect("writable");
-        let severity = |path: &Path, named| settings_at(path, named).diagnostics[0].severity;
+        let severity = |path: &Path, named| settings_at(path, named).loaded.diagnostics[0].severity;
         assert_eq!(severity(&folder.path().join("absent"), false), Severity::Warning);
         assert_eq!(severity(&folder.path().join("absent"), true), Severity::Error);
         assert_eq!(severity(&file.join("absent"), false), Severity::Error);
@@ -280,7 +299,7 @@ mod tests {
         let text = "account: {secret_id: {file: id}, secret_key: {file: key}, token: {file: token}, region: ap-singapore}\n\
                     apps: {main: {sdk_app_id: 1, secret_key: {file: app}, private_map_key: true}}\n";
         std::fs::write(&settings, text).expect("writable");
-        let settings = settings_at(&settings, true).value.expect("good settings");
+        let settings = settings_at(&settings, true).loaded.value.expect("good settings");
         for (name, value) in [("id", "AKID"), ("key", "hush-key"), ("token", "hush-token")] {
             std::fs::write(folder.path().join(name), value).expect("writable");
         }
@@ -305,7 +324,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("ingestd.yaml");
             std::fs::write(&path, text).expect("writable");
-            let SecretPlaces { account, apps } = secret_places(&settings_at(&path, true).value.expect("good settings"));
+            let SecretPlaces { account, apps } = secret_places(&settings_at(&path, true).loaded.value.expect("good settings"));
             (account, apps)
         };
         assert_eq!(places("secret_id: {file: id}, secret_key: {file: key}", "{credential: app}"), (File, Credential));

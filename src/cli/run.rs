@@ -3,6 +3,7 @@
 
 mod folder_snapshot;
 mod hardening;
+mod health_line;
 mod listeners;
 mod reload;
 mod signals;
@@ -164,6 +165,7 @@ impl Service {
         let app_state =
             AppState { state_folder: folder, in_force: reload.in_force(), status: daemon.status(), busy: daemon.busy(), zones };
         let places = listeners.places();
+        let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
         let ignoring = tokio::spawn(others.ignore());
@@ -189,7 +191,6 @@ impl Service {
             hurry.send_replace(true);
         });
         log_failure(manager.ready());
-        log_failure(manager.status(&format!("{jobs} jobs, generation {number}")));
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
@@ -197,6 +198,7 @@ impl Service {
         listening.abort();
         reloading.abort();
         ignoring.abort();
+        telling.abort();
         if let Some(watching) = watching {
             watching.abort();
         }

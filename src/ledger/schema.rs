@@ -8,7 +8,7 @@ use crate::occurrence::Outcome;
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -325,8 +325,13 @@ CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
     WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen'));
 ";
 
+/// Who gave the order that cut a show. Rows of an older program do not say it.
+const V5: &str = "
+ALTER TABLE occurrence ADD COLUMN ordered_by TEXT;
+";
+
 /// The newest version that this program knows.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 const _: () = assert!(VERSION as usize == MIGRATIONS.len());
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and adds the reasons that this program knows and the file

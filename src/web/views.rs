@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::PageState;
 use super::query::{Query, clip};
+use super::{AppState, PageState};
 use crate::busy::BusySince;
 use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
@@ -17,7 +17,9 @@ use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
 use crate::report::range::PlanRange;
-use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
+use crate::report::status::{
+    self, DaemonView, Health, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH,
+};
 use crate::schedule::JobId;
 
 /// The most items of one answer: some 7 MB.
@@ -36,6 +38,34 @@ const HISTORY_LIMIT_DEFAULT: u32 = 100;
 pub(super) enum ViewBody {
     Json(String),
     Text(String),
+}
+
+/// The input of a status: what the daemon knows, and what the ledger knows or why it cannot be read.
+pub(super) fn status_input(app_state: &AppState, now: Timestamp, ledger: Result<LedgerView, String>) -> StatusInput {
+    let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
+    let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
+    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
+    let in_force = app_state.in_force.borrow().clone();
+    let secrets = state.secrets;
+    let schedule = &in_force.generation.schedule;
+    StatusInput {
+        now,
+        generation: in_force.generation.number,
+        accepted_at: in_force.accepted_at,
+        daemon: DaemonView::Running {
+            jobs: schedule.len(),
+            rejected: in_force.rejected.to_vec(),
+            next: {
+                let pauses = Pauses::new(schedule);
+                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect()
+            },
+            state,
+        },
+        ledger,
+        secrets,
+        zone_source: app_state.zones.data.source.clone(),
+        zone_version: app_state.zones.data.version.clone(),
+    }
 }
 
 /// Why there is no body.
@@ -74,8 +104,8 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
 }
 
 /// What the ledger of this page knows, or why it cannot be read.
-pub(super) fn read_ledger(shared: &PageState, now: Timestamp) -> Result<LedgerView, String> {
-    let ledger = Reader::open(&shared.app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
+pub(super) fn read_ledger(app_state: &AppState, now: Timestamp) -> Result<LedgerView, String> {
+    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     ledger.map_err(|error| error.to_string())
 }
 
@@ -86,35 +116,13 @@ pub(super) fn status(
     query: &str,
     now: Timestamp,
     ledger: Result<LedgerView, String>,
-) -> Result<ViewBody, Refused> {
+) -> Result<(Health, ViewBody), Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
-    let app_state = &shared.app_state;
-    let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
-    let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
-    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
-    let in_force = app_state.in_force.borrow().clone();
-    let secrets = state.secrets;
-    let schedule = &in_force.generation.schedule;
-    let input = StatusInput {
-        now,
-        generation: in_force.generation.number,
-        accepted_at: in_force.accepted_at,
-        daemon: DaemonView::Running {
-            jobs: schedule.len(),
-            rejected: in_force.rejected.to_vec(),
-            next: {
-                let pauses = Pauses::new(schedule);
-                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect()
-            },
-            state,
-        },
-        ledger,
-        secrets,
-        zone_source: app_state.zones.data.source.clone(),
-        zone_version: app_state.zones.data.version.clone(),
-    };
-    Ok(if wants_text { ViewBody::Text(status::text(&input)) } else { ViewBody::Json(to_json(&StatusObject::new(&input))) })
+    let input = status_input(&shared.app_state, now, ledger);
+    let object = StatusObject::new(&input);
+    let body = if wants_text { ViewBody::Text(status::text(&input)) } else { ViewBody::Json(to_json(&object)) };
+    Ok((object.health, body))
 }
 
 /// The objects of `plan`.

@@ -21,8 +21,11 @@ const V2: &str = include_str!("../fixtures/ledger/v2.sql");
 /// A ledger as version 3 wrote it.
 const V3: &str = include_str!("../fixtures/ledger/v3.sql");
 
-/// A ledger as version 4 writes it.
+/// A ledger as version 4 wrote it.
 const V4: &str = include_str!("../fixtures/ledger/v4.sql");
+
+/// A ledger as version 5 writes it.
+const V5: &str = include_str!("../fixtures/ledger/v5.sql");
 
 /// What version 3 dropped: no program ever wrote it. The one row of `alert` in the fixtures was written by hand.
 const DROPPED: [&str; 9] = [
@@ -76,8 +79,8 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 #[test]
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(VERSION, 4, "a newer version needs a fixture of its own");
-    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V4)));
+    assert_eq!(VERSION, 5, "a newer version needs a fixture of its own");
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V5)));
 }
 
 /// Each column of each table, with all its values in the order of the rows.
@@ -101,7 +104,7 @@ fn values(connection: &Connection) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_value_of_every_released_file_comes_through_every_migration() {
-    for script in [V1, V2, V3, V4] {
+    for script in [V1, V2, V3, V4, V5] {
         let folder = tempfile::tempdir().expect("a folder");
         let before = values(&file_of(folder.path(), script));
         assert!(before["occurrence.id"].len() == 10 && before["task.id"].len() == 3 && !before["call.id"].is_empty());
@@ -228,6 +231,15 @@ fn what_version_4_knows_of_what_was_seen_comes_back() {
 }
 
 #[test]
+fn what_version_5_knows_of_who_gave_an_order_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V5));
+    let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
+    let rows = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
+    assert_eq!(rows[0].ordered_by.as_deref(), Some("uid 1000 (anna)"));
+}
+
+#[test]
 fn a_ledger_of_version_1_loads_with_everything_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V1));
@@ -283,7 +295,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 4)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 5)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -295,7 +307,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V4));
+    drop(file_of(folder.path(), V5));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {

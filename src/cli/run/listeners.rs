@@ -67,6 +67,7 @@ impl Listeners {
     /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
         let Listeners { page, callbacks, control, control_path } = self;
+        let state_folder = app_state.state_folder.clone();
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
         if let Some(page) = page {
@@ -75,7 +76,7 @@ impl Listeners {
         if let Some((listener, keys)) = callbacks {
             serving.spawn(callbacks::serve(listener, keys, handle.clone(), until(stopped.clone())));
         }
-        serving.spawn(control::serve(control, handle, reloader, until(stopped)));
+        serving.spawn(control::serve(control, handle, (reloader, state_folder), until(stopped)));
         Served { _serving: serving, control_path }
     }
 }

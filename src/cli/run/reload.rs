@@ -117,10 +117,6 @@ impl Reload {
         let reply = self.take(&mut sources, &who, force).await;
         let reply = self.reread_secrets(&who, reply).await;
         log_failure(self.manager.ready());
-        let in_force = self.in_force.borrow().clone();
-        let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
-        let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
-        log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
         reply
     }
 
