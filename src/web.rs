@@ -35,7 +35,7 @@ use tokio::time::timeout;
 
 use crate::busy::Busy;
 use crate::clock;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, escape_json};
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
 use crate::report::status::{Health, assess_health};
@@ -237,7 +237,7 @@ fn respond_with(made: Result<Result<views::ViewBody, Refused>, Response>) -> Res
 }
 
 fn error(status: StatusCode, message: &str) -> Response {
-    json(status, serde_json::json!({ "error": message }).to_string())
+    json(status, escape_json(&serde_json::json!({ "error": message }).to_string()).into_owned())
 }
 
 /// A body of JSON, with a line end for those who look at it in a terminal.

@@ -214,3 +214,18 @@ fn files_that_look_like_schedules_and_are_not_read_are_named() {
     assert!(objects.iter().all(|object| object["code"] == "ignored-file" && object["severity"] == "warning"), "{objects:?}");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn nothing_of_a_files_name_acts_on_the_terminal() {
+    let name = "schedules/a\u{1b}[31m\u{202e}.yaml";
+    let folder = folder(&[(name, BAD)]);
+    let raw = |letter: char| letter != '\n' && ingestd::diagnostic::needs_escape(letter);
+    for arguments in
+        [&["--config", "ingestd.yaml"][..], &["--config", "ingestd.yaml", "--format", "json"], &[name], &["nowhere\u{202e}"]]
+    {
+        let output = check(folder.path(), arguments);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(!stdout.contains(raw) && !stderr.contains(raw), "{arguments:?}: {stdout:?} {stderr:?}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}

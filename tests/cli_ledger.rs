@@ -372,3 +372,38 @@ fn a_daemon_that_hangs_does_not_hold_up_the_history() {
     );
     assert_eq!(stderr, told);
 }
+
+#[test]
+fn nothing_that_an_endpoint_said_acts_on_the_terminal() {
+    let said = "bad\u{1b}[31m\u{202e}\u{9b}0m\u{200b}\u{7f}\nforged";
+    let code = Outcome::Failed(ingestd::occurrence::Failure::Code("InternalError".to_owned()));
+    let row = Occurrence {
+        state: State::Done { outcome: code },
+        fault: Some(fault(Some("InternalError"), said)),
+        ended_at: Some(now()),
+        ..armed("promo", now() - SignedDuration::from_mins(5))
+    };
+    let (folder, path) = with_ledger("none", &[row]);
+    let schedules = folder.path().join("nowhere");
+    fs::create_dir(&schedules).expect("a folder");
+    let promo = "timezone: UTC\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://cdn.example.com/a.mp4\"}\n";
+    fs::write(schedules.join("a.yaml"), promo).expect("writable");
+    let at = (now() - SignedDuration::from_mins(5)).to_string();
+    for arguments in [
+        &["history"][..],
+        &["history", "--format", "json"],
+        &["history", "--format", "csv"],
+        &["status"],
+        &["status", "--format", "json"],
+        &["why", "promo", "--at", &at],
+        &["why", "promo", "--at", &at, "--format", "json"],
+    ] {
+        let (_, stdout, stderr) = run(&path, arguments);
+        assert!(stdout.contains("bad"), "{arguments:?}: {stdout}");
+        let raw = |letter: char| letter != '\n' && ingestd::diagnostic::needs_escape(letter);
+        assert!(!stdout.contains(raw) && !stderr.contains(raw), "{arguments:?}: {stdout:?} {stderr:?}");
+        // In CSV a value in quotes may have a line end.
+        let forges = stdout.lines().any(|line| line.starts_with("forged")) && !arguments.contains(&"csv");
+        assert!(!forges, "{arguments:?}: {stdout}");
+    }
+}

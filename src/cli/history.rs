@@ -11,6 +11,7 @@ use super::{Context, Exit, Failure};
 use super::{load, order};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::ledger::{ExcerptQuery, HistoryQuery, ROWS_MAX, Reader};
 use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
@@ -105,12 +106,12 @@ fn print(out: &mut impl Write, rows: &[Occurrence], format: Format) -> std::io::
         Format::Table if rows.is_empty() => writeln!(out, "no row matches"),
         Format::Table => super::table::print(out, &table(rows)),
         Format::Json => rows.iter().try_for_each(|row| {
-            serde_json::to_writer(&mut *out, &HistoryObject::new(row))?;
-            out.write_all(b"\n")
+            let json = serde_json::to_string(&HistoryObject::new(row))?;
+            writeln!(out, "{}", escape_json(&json))
         }),
         Format::Csv => {
             writeln!(out, "{CSV_NAMES}")?;
-            rows.iter().try_for_each(|row| writeln!(out, "{}", csv_line(&HistoryObject::new(row).csv())))
+            rows.iter().try_for_each(|row| writeln!(out, "{}", escape_lines(&csv_line(&HistoryObject::new(row).csv()))))
         }
     }
 }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::cli::log::is_journal;
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
 use crate::config::{self, App, Settings, Token};
-use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, within_bounds};
+use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
@@ -192,13 +192,13 @@ pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> R
 /// Tells on stderr what is no trouble.
 pub(super) fn note(text: &str) {
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "note: {text}");
+    let _ = writeln!(io::stderr(), "note: {}", escape_lines(text));
 }
 
 /// Warns on stderr.
 pub(super) fn warn(warning: &str) {
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "warning: {warning}");
+    let _ = writeln!(io::stderr(), "warning: {}", escape_lines(warning));
 }
 
 /// The job of that id, or a failure that says which there are.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::{Context, Exit, Failure, load, print};
 use crate::config::Settings;
+use crate::diagnostic::escape_lines;
 use crate::ledger::{Excerpt, ExcerptQuery, Reader};
 use crate::web;
 
@@ -46,7 +47,7 @@ pub(super) fn give(context: &Context, path: &str, order: Value) -> Result<Exit, 
         return Err(Failure::new(answer.error.unwrap_or_else(|| format!("the daemon answers with HTTP status {status}"))));
     }
     let lines: Vec<&str> = answer.done.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    print(&lines.concat()).map(|()| Exit::Good)
+    print(&escape_lines(&lines.concat())).map(|()| Exit::Good)
 }
 
 /// The ledger, or the part of it that is asked for: from the running daemon, whose ledger not everybody may read, else from its file. If a

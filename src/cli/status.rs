@@ -11,6 +11,7 @@ use super::format::ObjectFormat;
 use super::{Context, Exit, Failure, load, print};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::ledger::Reader;
 use crate::report::status::{self, DaemonView, Health, StatusInput, StatusObject};
 use crate::web;
@@ -49,13 +50,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         DaemonView::Unasked | DaemonView::Running { .. } => "the settings say `listen: none`, so no daemon can be asked",
     };
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
+    let _ = writeln!(io::stderr(), "warning: {}; what follows is from the ledger", escape_lines(why));
     let input = from_ledger(&settings, daemon)?;
     let answer = match args.format {
-        ObjectFormat::Table => status::text(&input),
+        ObjectFormat::Table => escape_lines(&status::text(&input)).into_owned(),
         ObjectFormat::Json => {
             let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
-            format!("{object}\n")
+            format!("{}\n", escape_json(&object))
         }
     };
     print(&answer).map(|()| Exit::Unreachable)

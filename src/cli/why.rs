@@ -10,6 +10,7 @@ use super::{Context, Exit, Failure};
 use super::{load, order};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::ledger::{ExcerptQuery, LedgerError, Reader};
 use crate::plan::pauses::Pauses;
 use crate::plan::why::{Question, Why, why};
@@ -68,9 +69,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let input = WhyInput { why: &why, pauses: &pauses, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();
     let printed = match format {
-        ObjectFormat::Table => out.write_all(input.text().as_bytes()),
+        ObjectFormat::Table => out.write_all(escape_lines(&input.text()).as_bytes()),
         ObjectFormat::Json => {
-            serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n"))
+            let json = serde_json::to_string(&input.object()).expect("a struct of plain values is JSON");
+            writeln!(out, "{}", escape_json(&json))
         }
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;

@@ -233,7 +233,7 @@ pub struct DiagnosticObject {
 /// One line of JSON.
 impl fmt::Display for DiagnosticObject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&serde_json::to_string(self).expect("a struct of plain values is JSON"))
+        formatter.write_str(&escape_json(&serde_json::to_string(self).expect("a struct of plain values is JSON")))
     }
 }
 
@@ -273,6 +273,32 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if needs_escape(character) { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    Cow::Owned(out)
+}
+
+/// The same for a text of several lines: their ends stay.
+pub fn escape_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|character: char| character != '\n' && needs_escape(character)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split('\n').map(escape).collect::<Vec<_>>().join("\n"))
+}
+
+/// The same for JSON, in which a character may always be written as `\u202e`: what reads it reads the same.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    // JSON has no raw control characters of ASCII but the end of a line, which stands between values, and DEL.
+    let is_raw = |character: char| character != '\n' && needs_escape(character);
+    if !json.contains(is_raw) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_raw(character) {
+            out.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(character);
+        }
     }
     Cow::Owned(out)
 }
@@ -338,6 +364,16 @@ mod tests {
             assert_eq!(escape(text), expected);
             assert_eq!(quote(text), format!("`{expected}`"));
         }
+    }
+
+    #[test]
+    fn json_and_texts_of_several_lines_keep_what_they_say() {
+        let text = "a\u{202e}b\u{9b}c\u{7f}\u{e0041}直\n";
+        assert_eq!(escape_lines(&format!("{text}{text}")), "a\\u{202e}b\\u{9b}c\\u{7f}\\u{e0041}直\n".repeat(2));
+        let json = serde_json::to_string(text).expect("JSON");
+        let escaped = escape_json(&json);
+        assert_eq!(escaped, r#""a\u202eb\u009bc\u007f\udb40\udc41直\n""#);
+        assert_eq!(serde_json::from_str::<String>(&escaped).expect("JSON"), text);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::query::{Query, clip};
 use super::{AppState, PageState};
 use crate::busy::BusySince;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
@@ -121,7 +122,11 @@ pub(super) fn status(
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let input = status_input(&shared.app_state, now, ledger);
     let object = StatusObject::new(&input);
-    let body = if wants_text { ViewBody::Text(status::text(&input)) } else { ViewBody::Json(to_json(&object)) };
+    let body = if wants_text {
+        ViewBody::Text(escape_lines(&status::text(&input)).into_owned())
+    } else {
+        ViewBody::Json(to_json(&object))
+    };
     Ok((object.health, body))
 }
 
@@ -189,5 +194,5 @@ struct ItemList<T> {
 }
 
 fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("a struct of plain values is JSON")
+    escape_json(&serde_json::to_string(value).expect("a struct of plain values is JSON")).into_owned()
 }

@@ -98,7 +98,8 @@ impl Collected {
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
         let kind = index(diagnostic.severity);
         let mut hasher = DefaultHasher::new();
-        (diagnostic.code, &diagnostic.message, diagnostic.place.as_ref().map(|place| (&place.file, place.span))).hash(&mut hasher);
+        (kind, diagnostic.code, &diagnostic.message, diagnostic.place.as_ref().map(|place| (&place.file, place.span)))
+            .hash(&mut hasher);
         let found = hasher.finish();
         // What comes behind very many problems is counted, and may be counted twice.
         if self.seen.contains(&found) || (self.seen.len() < SEEN_MAX && !self.seen.insert(found)) {

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::diagnostic::{escape, needs_escape};
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// What stands between two columns, and before the first.
@@ -83,9 +85,12 @@ impl Table {
     }
 }
 
-/// A row is one line.
+/// A row is one line, and nothing in it acts on the terminal.
 fn one_line(cell: &str) -> Cow<'_, str> {
-    if cell.contains('\n') { Cow::Owned(cell.replace('\n', ", ")) } else { Cow::Borrowed(cell) }
+    if !cell.contains(needs_escape) {
+        return Cow::Borrowed(cell);
+    }
+    Cow::Owned(escape(&cell.replace('\n', ", ")).into_owned())
 }
 
 /// The text, at most so wide, with an ellipsis where something was cut.
