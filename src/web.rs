@@ -191,7 +191,7 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
 
 /// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.
 pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>) {
-    assess_health(&views::status_input(app_state, now, views::read_ledger(app_state, now)))
+    assess_health(&views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new()))
 }
 
 async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {

@@ -12,7 +12,7 @@ use jiff::tz::TimeZoneDatabase;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::log::is_journal;
-use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
+use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure, LogFormat};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
@@ -51,9 +51,9 @@ impl<T> Loaded<T> {
         diagnostic::render(&self.diagnostics, &texts, colour)
     }
 
-    /// Prints errors and warnings to stderr, which in the journal are a line each; the thing, unless there was an error: then exit 78.
+    /// Prints errors and warnings to stderr, as lines of the log where that is the journal or JSON; the thing, unless there was an error: then exit 78.
     pub fn accept(self, context: &Context) -> Result<Option<T>, Failure> {
-        if is_journal() {
+        if is_journal() || context.log == LogFormat::Json {
             log_problems(&self.diagnostics);
         } else {
             // If stderr is closed there is no other place to write it to.

@@ -342,7 +342,7 @@ impl Engine {
         {
             // A reload has lines of its own in the log.
             if verb != "reload" {
-                step.notify(Level::Info, format!("{verb}, by {who}: {}", lines.join(", ")));
+                step.notify(Level::Info, format!("{verb}, by {who}: {}", order::few(lines)));
             }
             step.record_action(who, verb, lines.join("\n"));
         }

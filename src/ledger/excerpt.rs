@@ -83,20 +83,16 @@ impl Reader {
                     }
                 }
             }
-            let job = if let ExcerptQuery::Job { job, .. } = wanted { job.as_str() } else { "" };
+            let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?;
+            let whole =
+                Excerpt { version: VERSION, meta, occurrence: found.rows, doubt: Vec::new(), job: Vec::new(), act: Vec::new() };
+            let ExcerptQuery::Job { job, .. } = wanted else { return Ok(whole) };
             let mut act = all(of, ACTS, &[])?;
             act.retain(|act| act["detail"].as_str().is_some_and(|detail| found.keys.iter().any(|key| detail.starts_with(key))));
             let mut doubt = all(of, "SELECT * FROM doubt", &[])?;
             doubt.retain(|doubt| found.ids.contains(&doubt["occurrence"].as_i64().unwrap_or_default()));
             let jobs = "SELECT * FROM job WHERE id = ?1 OR first_seen_ms = (SELECT min(first_seen_ms) FROM job) LIMIT 100";
-            Ok(Excerpt {
-                version: VERSION,
-                doubt,
-                meta: all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?,
-                job: all(of, jobs, &[Cell::from(job.to_owned())])?,
-                act,
-                occurrence: found.rows,
-            })
+            Ok(Excerpt { doubt, job: all(of, jobs, &[Cell::from(job.clone())])?, act, ..whole })
         })
     }
 

@@ -13,7 +13,7 @@ use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
-use crate::plan::pauses::Pauses;
+use crate::plan::pauses::{Pauses, WithPauses};
 use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
@@ -41,8 +41,14 @@ pub(super) enum ViewBody {
     Text(String),
 }
 
-/// The input of a status: what the daemon knows, and what the ledger knows or why it cannot be read.
-pub(super) fn status_input(app_state: &AppState, now: Timestamp, ledger: Result<LedgerView, String>) -> StatusInput {
+/// The input of a status: what the daemon knows, and what the ledger knows or why it cannot be read. What comes next takes a while to
+/// find in a large schedule, and the health does not need it.
+pub(super) fn status_input(
+    app_state: &AppState,
+    now: Timestamp,
+    ledger: Result<LedgerView, String>,
+    next: Vec<WithPauses>,
+) -> StatusInput {
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
     let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
@@ -53,15 +59,7 @@ pub(super) fn status_input(app_state: &AppState, now: Timestamp, ledger: Result<
         now,
         generation: in_force.generation.number,
         accepted_at: in_force.accepted_at,
-        daemon: DaemonView::Running {
-            jobs: schedule.len(),
-            rejected: in_force.rejected.to_vec(),
-            next: {
-                let pauses = Pauses::new(schedule);
-                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect()
-            },
-            state,
-        },
+        daemon: DaemonView::Running { jobs: schedule.len(), rejected: in_force.rejected.to_vec(), next, state },
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),
@@ -120,7 +118,10 @@ pub(super) fn status(
 ) -> Result<(Health, ViewBody), Refused> {
     let query = Query::parse(query, &["format"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
-    let input = status_input(&shared.app_state, now, ledger);
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let pauses = Pauses::new(&schedule);
+    let next = Upcoming::new(&schedule, now).take(NEXT_COUNT).map(|occurrence| pauses.with_pauses(occurrence)).collect();
+    let input = status_input(&shared.app_state, now, ledger, next);
     let object = StatusObject::new(&input);
     let body = if wants_text {
         ViewBody::Text(escape_lines(&status::text(&input)).into_owned())

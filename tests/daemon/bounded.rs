@@ -6,9 +6,10 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
+use ingestd::occurrence::State;
 use serde_json::Value;
 
-use super::rig::{Process, Rig, get, looping, soon, wait_at_most, wait_until};
+use super::rig::{Process, Rig, get, looping, soon, wait_at_most};
 
 /// The memory that the daemon may have, in kB.
 const MEMORY_KB: u64 = 384 * 1024;
@@ -55,7 +56,7 @@ fn a_file_of_800_000_bad_keys_leaves_the_last_good_schedule_in_force_within_384_
     let rig = Rig::new(Vec::new());
     rig.listen("127.0.0.1:0");
     rig.watched();
-    let good = looping("show", soon(3), "10m");
+    let good = looping("show", soon(3), "1h");
     rig.jobs(&good);
     rig.started().stop();
 
@@ -63,7 +64,7 @@ fn a_file_of_800_000_bad_keys_leaves_the_last_good_schedule_in_force_within_384_
     rig.schedule(&keys(800_000));
     let daemon = limited(&rig, "stderr-kept");
     wait_at_most(READ_MAX, "the daemon is ready", || daemon.log().contains(" ready ").then_some(()));
-    rig.wait_on_air("show");
+    wait_at_most(READ_MAX, "it is on air", || rig.row("show").filter(|row| row.state == State::OnAir).map(drop));
     let at_boot = daemon.log().len();
     let rejected = "the schedule was rejected; the last good one stays in force";
     assert!(at_boot < SAID_MAX && daemon.log().matches(rejected).count() == 1, "{at_boot} bytes");
@@ -79,7 +80,7 @@ fn a_file_of_800_000_bad_keys_leaves_the_last_good_schedule_in_force_within_384_
     let again = || daemon.log().contains("the problems are the same as before");
     wait_at_most(READ_MAX, "it was read again", || again().then_some(()));
     let grown = daemon.log().len() - at_boot;
-    assert!(grown < 1_000, "{grown} bytes more");
+    assert!(grown < 10_000, "{grown} bytes more");
 
     // At a reload, by hand, with problems that are new.
     rig.schedule(&keys(800_000).replace("bad-key", "worse-key"));
@@ -95,6 +96,6 @@ fn a_file_of_800_000_bad_keys_leaves_the_last_good_schedule_in_force_within_384_
     // What was on air is on air, and a good file is taken up.
     assert!(rig.row("show").is_some_and(|row| !row.is_done() && row.attempts == 1));
     rig.jobs(&format!("{good}{}", looping("next", soon(600), "10m")));
-    wait_until("the good file is in force", || daemon.log().contains("is in force: 2 jobs").then_some(()));
+    wait_at_most(READ_MAX, "the good file is in force", || daemon.log().contains("is in force: 2 jobs").then_some(()));
     daemon.stop();
 }

@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use super::{Diagnostic, Severity, clip};
+use super::{Diagnostic, Severity, Span, clip};
 
 /// Problems of one severity that are kept.
 const KEPT_MAX: usize = 200;
@@ -95,20 +96,33 @@ pub struct Collected {
 
 impl Collected {
     /// Adds one, unless it is there already or too many of its kind are.
-    pub fn push(&mut self, mut diagnostic: Diagnostic) {
-        let kind = index(diagnostic.severity);
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let place = diagnostic.place.as_ref().map(|place| (&place.file, place.span));
+        if self.admits(diagnostic.severity, (diagnostic.code, &diagnostic.message), place) {
+            self.keep(diagnostic);
+        }
+    }
+
+    /// Whether a problem is to be given to [`Collected::keep`]; if not, it is counted here. Its line and its column need be found only then.
+    pub fn admits(&mut self, severity: Severity, (code, message): (&str, &str), place: Option<(&Arc<str>, Span)>) -> bool {
+        let kind = index(severity);
         let mut hasher = DefaultHasher::new();
-        (kind, diagnostic.code, &diagnostic.message, diagnostic.place.as_ref().map(|place| (&place.file, place.span)))
-            .hash(&mut hasher);
+        (kind, code, message, place).hash(&mut hasher);
         let found = hasher.finish();
         // What comes behind very many problems is counted, and may be counted twice.
         if self.seen.contains(&found) || (self.seen.len() < SEEN_MAX && !self.seen.insert(found)) {
-            return;
+            return false;
         }
-        if self.kept.0[kind] == KEPT_MAX || self.kept_bytes[kind] >= KEPT_BYTES_MAX {
+        let is_kept = self.kept.0[kind] < KEPT_MAX && self.kept_bytes[kind] < KEPT_BYTES_MAX;
+        if !is_kept {
             self.left_out.0[kind] += 1;
-            return;
         }
+        is_kept
+    }
+
+    /// Keeps one that is admitted.
+    pub fn keep(&mut self, mut diagnostic: Diagnostic) {
+        let kind = index(diagnostic.severity);
         clip(&mut diagnostic.message);
         diagnostic.hint.iter_mut().for_each(clip);
         self.kept_bytes[kind] += diagnostic.json().to_string().len();

@@ -9,7 +9,7 @@ use super::Endpoint;
 
 /// What the libraries say of a connection that does not come about, and what it comes to. The first that is found counts.
 /// The words are those of rustls 0.23, rustls-webpki 0.103, hyper-util 0.1, reqwest 0.13 and the C library.
-const WORDS: [(&str, &str); 22] = [
+const WORDS: [(&str, &str); 23] = [
     (
         "CaUsedAsEndEntity",
         "its certificate is one of an authority, not of a host: something else answers there, such as a proxy that opens connections",
@@ -49,6 +49,10 @@ const WORDS: [(&str, &str); 22] = [
     ("refused", "nothing listens there, or a firewall refuses"),
     ("unreachable", "there is no way there from this host: check its network"),
     ("timed out", "no connection in time: a firewall may drop it, or the network is down"),
+    (
+        "handshake eof",
+        "it closed the connection during the handshake: a firewall or a proxy in between may do that, or it speaks no TLS",
+    ),
     ("reset", "the connection was cut: a firewall or a proxy in between may do that"),
 ];
 
