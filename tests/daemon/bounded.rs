@@ -16,7 +16,7 @@ const MEMORY_KB: u64 = 384 * 1024;
 /// What is said of one reading of a file, in bytes.
 const SAID_MAX: usize = 200_000;
 /// A file of 20 MB takes a while to read, more so in a program that is not optimised, on a busy machine.
-const READ_MAX: Duration = Duration::from_secs(240);
+const READ_MAX: Duration = Duration::from_mins(4);
 
 /// So many keys that nobody knows.
 fn keys(count: usize) -> String {

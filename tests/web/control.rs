@@ -50,7 +50,7 @@ impl Socket {
         });
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(control::serve(listener, handle, (reloader, std::path::PathBuf::from("nowhere")), async {
-            drop(ended.await)
+            drop(ended.await);
         }));
         Socket { _folder: folder, path, ordered, shutdown: Some(shutdown), serving }
     }

@@ -221,8 +221,8 @@ mod tests {
         let told = within_bounds(&list, ToString::to_string);
         let bytes: usize = told.iter().map(|(_, text)| text.len()).sum();
         assert!(bytes < 200_000 && told.len() == 191, "{} of {bytes} bytes", told.len());
-        let last = &told.last().expect("they are told").1;
-        assert!(last.starts_with("810 more errors: only the first 190 of a kind are told"), "{last}");
+        let more = &told.last().expect("they are told").1;
+        assert!(more.starts_with("810 more errors: only the first 190 of a kind are told"), "{more}");
         assert_eq!(within_bounds(&list[..3], ToString::to_string).len(), 3);
     }
 }

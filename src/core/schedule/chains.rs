@@ -75,8 +75,8 @@ pub(super) fn link(
             }
         } else if !named.contains_key(&before) && !some_lack {
             let (id, last) = path.last().expect("it begins with one");
-            let names = || named.keys().filter(|name| *name != id).map(JobId::as_str);
-            let hint = looks.find(|| did_you_mean(before.as_str(), names()));
+            let others = || named.keys().filter(|name| *name != id).map(JobId::as_str);
+            let hint = looks.find(|| did_you_mean(before.as_str(), others()));
             let message = format!("`after`: no file has a job {}", quote(before.as_str()));
             let problem = Diagnostic::error("unknown-job", message).at(last.trigger.clone()).job(id.as_str());
             chain

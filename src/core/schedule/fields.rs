@@ -98,7 +98,9 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
                 for problem in &mut found {
                     problem.point_at_key(entry);
                 }
-                found.into_iter().for_each(|problem| add(&mut problems, problem.in_field(field.name)));
+                for problem in found {
+                    add(&mut problems, problem.in_field(field.name));
+                }
             }
             None => add(&mut problems, unknown_key(entry)),
         }

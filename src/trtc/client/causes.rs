@@ -145,8 +145,8 @@ mod tests {
             move |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let with = env(&[("https_proxy", "http://anna:hush@proxy:3128/")]);
-        assert_eq!(proxy_of(&trtc, &with).as_deref(), Some("http://proxy:3128"));
-        assert_eq!(proxy_of(&endpoint("http://127.0.0.1:8621"), &with), None);
+        assert_eq!(proxy_of(&trtc, with).as_deref(), Some("http://proxy:3128"));
+        assert_eq!(proxy_of(&endpoint("http://127.0.0.1:8621"), with), None);
         assert_eq!(proxy_of(&trtc, env(&[("HTTPS_PROXY", "proxy:3128")])).as_deref(), Some("http://proxy:3128"));
         assert_eq!(proxy_of(&trtc, env(&[])), None);
         assert_eq!(proxy_of(&trtc, env(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "a, .tencentcloudapi.com")])), None);
