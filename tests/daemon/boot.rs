@@ -155,11 +155,14 @@ fn each_problem_is_logged_with_its_own_severity_and_notes_are_for_check_alone() 
 
     let daemon = rig.started();
     let of = |level: &str, words: &str| daemon.log().lines().any(|line| line.contains(level) && line.contains(words));
-    assert!(of(" ERROR ", "noon") && of(" WARN ", "大厅"), "{}", daemon.log());
+    assert!(of(" ERROR ", "noon") && of(" WARN ", "found `大`"), "{}", daemon.log());
     assert!(!daemon.log().contains("a live source has no bound"), "{}", daemon.log());
     let status: Value = serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON");
     let rejected = status["schedule"]["rejected"].as_array().expect("a list");
     assert!(!rejected.is_empty() && rejected.iter().all(|problem| problem["severity"] != "note"), "{status}");
-    assert!(status["reasons"][0].as_str().is_some_and(|reason| reason.contains("`at`")), "{status}");
+    assert!(
+        status["reasons"][0].as_str().is_some_and(|reason| reason.contains("3 errors") && reason.contains("rig.yaml:6:")),
+        "{status}"
+    );
     daemon.stop();
 }
