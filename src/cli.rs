@@ -41,6 +41,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::diagnostic::escape_lines;
+
 /// Declares the enum of verbs and the call of each. `mod` stays outside, where rustfmt finds it.
 macro_rules! verbs {
     ($($name:ident => $module:ident),* $(,)?) => {
@@ -195,8 +197,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Message { message, hint, .. } => {
-                writeln!(formatter, "error: {message}")?;
-                hint.iter().try_for_each(|hint| writeln!(formatter, "  help: {hint}"))
+                // It may name a file, or repeat what a server said.
+                writeln!(formatter, "error: {}", escape_lines(message))?;
+                hint.iter().try_for_each(|hint| writeln!(formatter, "  help: {}", escape_lines(hint)))
             }
             Failure::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 writeln!(formatter, "error: cannot write to stdout: {error}")

@@ -36,6 +36,8 @@ const STATE_USUAL: &str = "/var/lib/ingestd";
 const CONTROL_USUAL: &str = "/run/ingestd/control.sock";
 /// The name of the control socket in a folder.
 const CONTROL_NAME: &str = "control.sock";
+/// The folder of the schedule files when nothing is said.
+pub const SCHEDULES_DEFAULT: &str = "schedules";
 /// Where the page listens when nothing is said.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 
@@ -167,6 +169,8 @@ pub struct Reading {
     pub settings: Option<Settings>,
     /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// The folder of the schedule files, as far as it can be told, whatever else is wrong.
+    pub schedules: Option<PathBuf>,
     /// The text with everything blotted out that may be a secret. Byte for byte as long, so places hold in both.
     pub drawable: String,
 }
@@ -190,11 +194,18 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
                 .at(Place::file(Arc::clone(&source.name))),
         );
     }
+    let schedules = match document.root.as_ref().and_then(Node::entries) {
+        Some(entries) => match entries.iter().find(|entry| entry.key == "schedules") {
+            Some(entry) => entry.value.text().filter(|_| !entry.value.is_null()).map(|path| folder.join(path)),
+            None => Some(folder.join(SCHEDULES_DEFAULT)),
+        },
+        None => None,
+    };
     let drawable = reader.drawable(&source.text);
     let mut diagnostics = reader.diagnostics;
     diagnostics.sort_by(|one, other| one.place.cmp(&other.place));
     let settings = settings.filter(|_| !diagnostic::any_error(&diagnostics));
-    Reading { settings, diagnostics, drawable }
+    Reading { settings, diagnostics, schedules, drawable }
 }
 
 fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
@@ -215,7 +226,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
     };
     let schedules = match fields.get("schedules") {
         Some(node) => reader.path(node, "schedules"),
-        None => Some(reader.folder.join("schedules")),
+        None => Some(reader.folder.join(SCHEDULES_DEFAULT)),
     };
     let state = match fields.get("state") {
         Some(node) => reader.path(node, "state").map(Some),

@@ -7,6 +7,7 @@
 mod apply;
 mod columns;
 mod commit;
+mod excerpt;
 mod file;
 mod read;
 mod row;
@@ -27,6 +28,7 @@ use crate::engine::Writes;
 use file::OpenFiles;
 
 pub use commit::Attempt;
+pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;

@@ -182,6 +182,8 @@ pub struct SandboxConfig {
     pub faults: FaultPlan,
     /// What a second start does.
     pub exist: ExistReading,
+    /// Whether it refuses string rooms that the vendor's client SDKs could not enter. Whether the endpoint does is not known.
+    pub strict_rooms: bool,
     /// Its clock minus the clock it was given, in milliseconds: everything it says and checks uses the sum.
     pub clock_offset_ms: i64,
     /// Where callbacks are sent; with `None` no callback is sent.
@@ -189,7 +191,7 @@ pub struct SandboxConfig {
 }
 
 impl SandboxConfig {
-    /// The well-known credentials and one application without PrivateMapKey; no faults, no offset, no callbacks.
+    /// The well-known credentials and one application without PrivateMapKey; no faults, no offset, no callbacks, and any room.
     pub fn well_known() -> SandboxConfig {
         let app = SandboxApp { key: WELL_KNOWN_APP_KEY.to_owned(), private_map_key: false };
         SandboxConfig {
@@ -201,6 +203,7 @@ impl SandboxConfig {
             media: MediaLengths::default(),
             faults: FaultPlan::default(),
             exist: ExistReading::default(),
+            strict_rooms: false,
             clock_offset_ms: 0,
             callbacks: None,
         }

@@ -70,7 +70,10 @@ impl Loader {
         paths.sort_unstable();
         for path in paths.iter().filter(|path| kind(path) == FileKind::NearMiss) {
             let ignored = Diagnostic::warning("ignored-file", "this file is not read: its name does not end in `.yaml` or `.yml`");
-            self.loaded.problems.push(ignored.at(file_place(path)).hint("write the ending in lower case"));
+            self.loaded.problems.push(ignored.at(file_place(path)).hint("if it is a schedule, give its name the ending `.yaml`"));
+        }
+        for path in paths.iter().filter(|path| kind(path) == FileKind::Other && !is_hidden(path) && path.is_dir()) {
+            self.inner_folder(path);
         }
         paths.retain(|path| kind(path) == FileKind::Schedule);
         if paths.is_empty() {
@@ -80,6 +83,18 @@ impl Loader {
         }
         for path in paths {
             self.file(&path);
+        }
+    }
+
+    /// Names the schedule files of a folder within one, which are not read. A folder of something else holds none.
+    fn inner_folder(&mut self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut paths: Vec<PathBuf> = entries.take(FILES_MAX).flatten().map(|entry| entry.path()).collect();
+        paths.sort_unstable();
+        for path in paths.iter().filter(|path| kind(path) == FileKind::Schedule) {
+            let ignored =
+                Diagnostic::warning("ignored-file", "this file is not read: it is in a folder within the folder of schedules");
+            self.loaded.problems.push(ignored.at(file_place(path)).hint("if it is a schedule, move it up"));
         }
     }
 
@@ -209,16 +224,31 @@ pub(crate) fn is_schedule(path: &Path) -> bool {
     kind(path) == FileKind::Schedule
 }
 
+/// Endings behind `.yaml` of what is not meant to be read: backups, files that are not complete, files that were put aside.
+const SET_ASIDE: [&str; 18] = [
+    "bak", "backup", "old", "orig", "rej", "save", "saved", "swp", "swo", "tmp", "temp", "new", "part", "filepart", "disabled",
+    "off", "sample", "example",
+];
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '#']))
+}
+
 /// What a name in a folder says. Backups of editors (`a.yaml~`, `a.yaml.bak`, `.a.yaml.swp`, `#a.yaml#`) have another ending
 /// or are hidden.
 fn kind(path: &Path) -> FileKind {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if name.starts_with(['.', '#']) {
+    if is_hidden(path) {
         return FileKind::Other;
     }
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    // As `k.yaml.txt`, which some editors make of `k.yaml` and some file managers show as that.
+    let more = [".yaml.", ".yml."].iter().find_map(|ending| name.rsplit_once(ending)).map(|(_, more)| more);
+    let is_aside =
+        |more: &str| more.contains('~') || more.starts_with(|letter: char| !letter.is_alphabetic()) || SET_ASIDE.contains(&more);
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("yaml" | "yml") => FileKind::Schedule,
         Some(extension) if extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml") => FileKind::NearMiss,
+        _ if more.is_some_and(|more| !more.contains('.') && !is_aside(more)) => FileKind::NearMiss,
         _ => FileKind::Other,
     }
 }

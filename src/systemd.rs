@@ -29,6 +29,11 @@ impl Manager {
         Ok(Manager { socket: Some((socket, address)) })
     }
 
+    /// Whether there is one.
+    pub fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Start-up is complete: units that are ordered after this one may start.
     pub fn ready(&self) -> io::Result<()> {
         self.notify("READY=1")

@@ -35,15 +35,19 @@ use tokio::time::timeout;
 
 use crate::busy::Busy;
 use crate::clock;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, escape_json};
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
+use crate::report::status::{Health, assess_health};
 use crate::zones::Zones;
 use views::Refused;
 pub(crate) use views::ledger_view;
 
 /// The `Server` header of every answer, so that a client sees which program listens on the port.
 const SERVER: &str = concat!("ingestd/", env!("CARGO_PKG_VERSION"));
+
+/// The header of the status that says the health, for whoever does not read the body.
+pub(crate) const HEALTH: &str = "x-ingestd-health";
 
 /// Whether a `Server` header is one of ours, of whatever version.
 pub(crate) fn is_server(header: &str) -> bool {
@@ -83,6 +87,7 @@ pub struct InForce {
 pub type NotListening = BTreeMap<&'static str, String>;
 
 /// What is served.
+#[derive(Clone)]
 pub struct AppState {
     /// The folder of the ledger.
     pub state_folder: PathBuf,
@@ -166,7 +171,7 @@ async fn healthz(State(shared): State<Arc<PageState>>) -> Response {
 async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     let now = clock::now();
     let reads = Arc::clone(&shared.ledger_reads);
-    let read = blocking(&shared, reads, move |shared| views::read_ledger(shared, now));
+    let read = blocking(&shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
     let ledger = match timeout(LEDGER_WAIT, read).await {
         Ok(Ok(ledger)) => ledger,
         Ok(Err(response)) => return response,
@@ -174,7 +179,21 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
     };
     let reads = Arc::clone(&shared.reads);
     let made = blocking(&shared, reads, move |shared| views::status(shared, &query.unwrap_or_default(), now, ledger));
-    respond_with(made.await)
+    let (health, made) = match made.await {
+        Ok(Ok((health, body))) => (Some(health), Ok(Ok(body))),
+        Ok(Err(refused)) => (None, Ok(Err(refused))),
+        Err(response) => (None, Err(response)),
+    };
+    let mut response = respond_with(made);
+    if let Some(health) = health {
+        response.headers_mut().insert(HEALTH, HeaderValue::from_static(health.name()));
+    }
+    response
+}
+
+/// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.
+pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>) {
+    assess_health(&views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new(), None))
 }
 
 async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
@@ -220,7 +239,7 @@ fn respond_with(made: Result<Result<views::ViewBody, Refused>, Response>) -> Res
 }
 
 fn error(status: StatusCode, message: &str) -> Response {
-    json(status, serde_json::json!({ "error": message }).to_string())
+    json(status, escape_json(&serde_json::json!({ "error": message }).to_string()).into_owned())
 }
 
 /// A body of JSON, with a line end for those who look at it in a terminal.

@@ -164,3 +164,68 @@ fn an_empty_folder_and_a_path_that_is_not_there_are_problems() {
         assert!(text(&output.stdout).contains(words), "{output:?}");
     }
 }
+
+#[test]
+fn settings_that_are_wrong_elsewhere_still_say_where_the_schedule_is() {
+    let folder = folder(&[("schedules/a.yaml", GOOD)]);
+    let settings = std::fs::read_to_string(folder.path().join("ingestd.yaml")).expect("readable");
+    std::fs::create_dir(folder.path().join("elsewhere")).expect("a folder");
+    let check_from_elsewhere = |settings: &str| {
+        std::fs::write(folder.path().join("ingestd.yaml"), settings).expect("writable");
+        check(&folder.path().join("elsewhere"), &["--config", "../ingestd.yaml"])
+    };
+    let output = check_from_elsewhere(&format!("{settings}rate: 0\n"));
+    let told = text(&output.stdout);
+    assert!(told.contains("`rate`") && !told.contains("no such file"), "{told}");
+    assert_eq!(text(&output.stderr), "1 file, 1 job: 1 error, no warnings\n");
+    // Where it is, nobody can tell.
+    let output = check_from_elsewhere("account: [");
+    assert!(!text(&output.stdout).contains("no such file"), "{output:?}");
+    assert!(text(&output.stderr).contains("the settings do not say where they are"), "{output:?}");
+}
+
+#[test]
+fn files_that_look_like_schedules_and_are_not_read_are_named() {
+    let folder = folder(&[("schedules/a.yaml", GOOD)]);
+    for inner in ["tv", ".git", "..data"] {
+        std::fs::create_dir(folder.path().join("schedules").join(inner)).expect("a folder");
+    }
+    let read = ["tv/b.yaml", "k.yaml.txt", "B.YAML"];
+    let set_aside = [
+        ".git/b.yaml",
+        "..data/c.yaml",
+        "tv/b.txt",
+        "a.yaml~",
+        "a.yaml.bak",
+        "a.yaml.1",
+        "a.yaml.swp",
+        "notes.txt",
+        "a.yaml.20261128",
+    ];
+    for name in read.iter().chain(&set_aside) {
+        std::fs::write(folder.path().join("schedules").join(name), GOOD).expect("writable");
+    }
+    let output = check(folder.path(), &["--config", "ingestd.yaml", "--format", "json"]);
+    let objects: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let mut named: Vec<&str> = objects.iter().map(|object| object["file"].as_str().expect("a file")).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["schedules/B.YAML", "schedules/k.yaml.txt", "schedules/tv/b.yaml"]);
+    assert!(objects.iter().all(|object| object["code"] == "ignored-file" && object["severity"] == "warning"), "{objects:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn nothing_of_a_files_name_acts_on_the_terminal() {
+    let name = "schedules/a\u{1b}[31m\u{202e}.yaml";
+    let folder = folder(&[(name, BAD)]);
+    let raw = |letter: char| letter != '\n' && ingestd::diagnostic::needs_escape(letter);
+    for arguments in
+        [&["--config", "ingestd.yaml"][..], &["--config", "ingestd.yaml", "--format", "json"], &[name], &["nowhere\u{202e}"]]
+    {
+        let output = check(folder.path(), arguments);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(!stdout.contains(raw) && !stderr.contains(raw), "{arguments:?}: {stdout:?} {stderr:?}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}

@@ -3,6 +3,8 @@
 
 #[path = "ledger/filling.rs"]
 mod filling;
+#[path = "ledger/looking_back.rs"]
+mod looking_back;
 #[path = "ledger/rows.rs"]
 mod rows;
 #[path = "web/served.rs"]
@@ -103,7 +105,6 @@ fn history_heeds_its_options() {
         (&[][..], "film promo promo film"),
         (&["--limit", "2"], "film promo"),
         (&["--job", "promo"], "promo promo"),
-        (&["--job", "nobody"], ""),
         (&["--outcome", "missed"], "promo"),
         (&["--since", "now-15h"], "film promo"),
         (&["--since", "now-25h", "--job", "film"], "film"),
@@ -135,7 +136,7 @@ fn history_is_csv_with_a_line_of_names() {
     assert_eq!((code, lines.len()), (Some(0), 5));
     assert!(lines[0].starts_with("job,start,end,kind,state,outcome,reason,late_ms,"), "{}", lines[0]);
     assert!(lines[2].starts_with("promo,") && lines[2].contains(",failed,InternalError,"), "{}", lines[2]);
-    assert!(lines.iter().all(|line| line.matches(',').count() == 28), "{stdout}");
+    assert!(lines.iter().all(|line| line.matches(',').count() == 29), "{stdout}");
 }
 
 #[test]
@@ -325,5 +326,19 @@ mod read_only {
         let (code, stdout, stderr) = ask(folder.path(), &path);
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert!(stderr.contains("ingestd.db-wal`, and its folder cannot be written: copy both into a folder"), "{stderr}");
+    }
+}
+
+#[test]
+fn the_exit_code_of_a_status_says_whether_the_health_is_ok() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let served = runtime.block_on(Served::new());
+    let (_folder, path) = settings(&served.address.to_string());
+    assert_eq!(run(&path, &["status"]).0, Some(0));
+    write(&mut served.ledger(), &missed("news", now() - SignedDuration::from_mins(1), Outcome::Missed(MissedReason::Late)));
+    for format in ["table", "json"] {
+        let (code, stdout, stderr) = run(&path, &["status", "--format", format]);
+        assert_eq!((code, stderr.as_str()), (Some(1), ""), "{format}");
+        assert!(stdout.contains("degraded"), "{stdout}");
     }
 }

@@ -69,8 +69,9 @@ impl Daemon {
             let reply = reply.clone();
             Box::pin(async move { reply })
         });
+        let state = folder.path().join("state");
         let socket = control::bind(&folder.path().join("control.sock")).expect("a socket");
-        tokio::spawn(control::serve(socket, handle, reloader, std::future::pending()));
+        tokio::spawn(control::serve(socket, handle, (reloader, state), std::future::pending()));
         drop(entered);
         Daemon { _folder: folder, settings, ordered, _runtime: runtime }
     }

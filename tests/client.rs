@@ -202,17 +202,20 @@ async fn without_a_connection_it_is_proved_that_nothing_was_sent() {
         connection.hold();
     });
     let hangs_up = Server::start(|_| {});
-    for (what, url) in [
-        ("refused", format!("http://{closed}")),
-        ("refused", format!("https://{closed}")),
-        ("no such name", "https://nowhere.invalid".to_owned()),
-        ("no TLS", format!("https://{}", not_tls.address)),
-        ("silent during the handshake", format!("https://{}", silent.address)),
-        ("closed during the handshake", format!("https://{}", hangs_up.address)),
+    for (words, url) in [
+        ("nothing listens there", format!("http://{closed}")),
+        ("nothing listens there", format!("https://{closed}")),
+        ("its name cannot be resolved", "https://nowhere.invalid".to_owned()),
+        ("does not speak TLS", format!("https://{}", not_tls.address)),
+        ("no connection in time", format!("https://{}", silent.address)),
+        ("it closed the connection during the handshake", format!("https://{}", hangs_up.address)),
     ] {
         let answer = api(&url).call(start(), now()).await;
-        assert!(matches!(answer.result, Err(Fault::Connect(_))), "{what}: {answer:?}");
-        assert!(!format!("{answer:?}").contains(&url), "{what}: {answer:?}");
+        let Err(Fault::Connect(why)) = &answer.result else { panic!("{words}: {answer:?}") };
+        assert!(!format!("{answer:?}").contains(&url), "{words}: {answer:?}");
+        // The host is named, and what the causes come to.
+        let host = url.rsplit('/').next().expect("a host");
+        assert!(why.starts_with(&format!("no connection to `{host}`: ")) && why.contains(words), "{url}: {why}");
     }
 }
 

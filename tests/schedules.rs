@@ -72,6 +72,70 @@ fn every_bad_file_is_told_what_its_golden_text_says() {
 }
 
 #[test]
+fn a_show_whose_window_is_open_now_may_still_start() {
+    let text =
+        |job: &str| format!("timezone: UTC\njobs:\n  a: {{room: lobby, stream: \"https://cdn.example.com/a.mp4\", {job}}}\n");
+    let past = |job: &str| {
+        let source = Source { name: Arc::from("a.yaml"), text: text(job) };
+        let reading = read(&[source], &settings(), &TimeZoneDatabase::bundled(), now());
+        assert!(reading.schedule.is_some(), "{job}: {:?}", reading.diagnostics);
+        reading.diagnostics.iter().any(|problem| problem.code == "past")
+    };
+    for (job, expected) in [
+        ("once: 2026-11-22 12:00, length: 1m", false),
+        ("once: 2026-11-22 11:59:30, length: 1m", false),
+        ("once: 2026-11-22 11:58, length: 1m", true),
+        ("once: 2026-11-22 11:58, length: 1m, repeat: 3", false),
+        ("once: 2026-11-22 11:00, for: 2h", false),
+        ("once: 2026-11-22 11:00, for: 30m", true),
+        ("once: 2026-11-01 11:00, to: never, repeat: forever", false),
+        ("once: 2026-11-22 11:55, live: true", false),
+        ("once: 2026-11-22 11:45, live: true", true),
+        ("once: 2026-11-22 11:45, live: true, start_within: 30m", false),
+    ] {
+        assert_eq!(past(job), expected, "{job}");
+    }
+}
+
+/// Files of one kind of problem, so many times.
+fn many_problems(count: usize) -> Vec<(&'static str, String)> {
+    let lines = |line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let head = "timezone: UTC\n";
+    let job = "{room: lobby, stream: \"https://cdn.example.com/a.mp4\", length: 1m";
+    vec![
+        ("keys", format!("{head}{}", lines(&|at| format!("bad-key-number-{at}: 1\n")))),
+        ("fields of one job", format!("{head}jobs:\n  a:\n{}", lines(&|at| format!("    field-{at}: 1\n")))),
+        ("jobs without fields", format!("{head}jobs:\n{}", lines(&|at| format!("  job{at}:\n")))),
+        ("jobs on one line", format!("{head}jobs: {{{}}}\n", lines(&|at| format!("B{at}: , ")))),
+        (
+            "values of one list",
+            format!("{head}jobs:\n  a: {job}, at: \"18:00\", except: [{}]}}\n", lines(&|at| format!("day{at}, "))),
+        ),
+        ("names of jobs to follow", format!("{head}jobs:\n{}", lines(&|at| format!("  j{at}: {job}, after: k{at}}}\n")))),
+        ("zones", format!("jobs:\n{}", lines(&|at| format!("  j{at}: {job}, at: \"18:00\", timezone: Asia/Nowhere{at}}}\n")))),
+        ("long keys", format!("{head}{}", lines(&|at| format!("{}{at}: 1\n", "直".repeat(500))))),
+    ]
+}
+
+#[test]
+fn very_many_problems_are_counted_and_the_first_are_told_in_bounds() {
+    const COUNT: usize = 3_000;
+    for (what, text) in many_problems(COUNT) {
+        let source = Source { name: Arc::from("a.yaml"), text };
+        let reading = read(std::slice::from_ref(&source), &settings(), &TimeZoneDatabase::bundled(), now());
+        let counted = reading.counts.get(Severity::Error);
+        assert!((COUNT..=2 * COUNT + 2).contains(&counted), "{what}: {counted}");
+        let kept = reading.diagnostics.len();
+        assert!((50..=402).contains(&kept), "{what}: {kept}");
+        let more = &reading.diagnostics.last().expect("some").message;
+        assert!(more.starts_with(&format!("{} more errors", counted - (kept - 1))) || more.contains("warning"), "{what}: {more}");
+        let json: usize = reading.diagnostics.iter().map(|problem| problem.json().to_string().len()).sum();
+        let drawn = drawn(&reading.diagnostics, &[source]);
+        assert!(json < 200_000 && drawn.len() < 200_000, "{what}: {json} and {} bytes", drawn.len());
+    }
+}
+
+#[test]
 fn the_examples_are_good_together() {
     let (sources, reading) = read_paths(&[PathBuf::from("schedules")]);
     let problems = [reading.diagnostics.clone(), conflicts(&reading)].concat();
@@ -124,7 +188,10 @@ fn of_a_folder_only_its_schedule_files_are_read_sorted_by_name() {
     assert_eq!(names, ["a.yml", "b.yaml", "link.yaml"]);
     assert_eq!(
         problems,
-        ["c.YAML: this file is not read: its name does not end in `.yaml` or `.yml` (write the ending in lower case)"]
+        [
+            "c.YAML: this file is not read: its name does not end in `.yaml` or `.yml` (if it is a schedule, give its name the ending `.yaml`)",
+            "deeper/d.yaml: this file is not read: it is in a folder within the folder of schedules (if it is a schedule, move it up)"
+        ]
     );
 }
 

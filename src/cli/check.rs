@@ -2,22 +2,19 @@
 //! not know what a problem is.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, Failure, load};
+use super::{Context, Exit, Failure, load, print};
 use crate::clock;
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, Severity, any_error, render};
+use crate::diagnostic::{Counts, Severity, any_error, render, within_bounds};
 use crate::plan::conflicts::{Conflicts, Strictness, check_conflicts};
 use crate::schedule::{Job, Schedule};
 use crate::schedule_files;
 use crate::zones::Zones;
-
-/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
-const SCHEDULES_DEFAULT: &str = "schedules";
 
 /// Every problem of schedule files, with its place and how to fix it
 #[derive(Debug, clap::Args)]
@@ -46,44 +43,44 @@ enum Format {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let settings = load::read_settings(context);
+    let load::LoadedSettings { loaded: settings, schedules } = load::read_settings_and_folder(context);
     let given = settings.value.as_ref().map(Settings::for_schedule).unwrap_or_default();
-    let paths = if args.paths.is_empty() {
-        let folder = settings.value.as_ref().map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
-        vec![folder.to_owned()]
-    } else {
-        args.paths
-    };
+    let paths = if args.paths.is_empty() { Vec::from_iter(schedules) } else { args.paths };
     let now = clock::now();
     let (sources, reading) = schedule_files::read(&paths, &given, &Zones::newest().database, now);
     let conflicts = reading.schedule.as_ref().map(|schedule| check_conflicts(schedule, now));
     let of_settings = settings.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str()));
     let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();
-    let mut diagnostics = settings.diagnostics;
-    diagnostics.extend(reading.diagnostics);
-    diagnostics.extend(conflicts.iter().flat_map(|conflicts| conflicts.diagnostics(Strictness::Check)));
-    let mut out = context.stdout();
-    let mut print = |diagnostic: &Diagnostic| match args.format {
-        Format::Table if diagnostic.severity == Severity::Note && !args.verbose => Ok(()),
-        Format::Table => out.write_all(render(std::slice::from_ref(diagnostic), &texts, context.colour_stdout()).as_bytes()),
-        Format::Json => writeln!(out, "{}", diagnostic.json()),
+    let of_conflicts: Vec<_> = conflicts.iter().flat_map(|conflicts| conflicts.diagnostics(Strictness::Check)).collect();
+    let counts = settings.counts.plus(reading.counts).plus(Counts::of(&of_conflicts));
+    let mut diagnostics: Vec<_> = settings.diagnostics.into_iter().chain(reading.diagnostics).chain(of_conflicts).collect();
+    let failed = any_error(&diagnostics);
+    let told = match args.format {
+        Format::Table => {
+            diagnostics.retain(|diagnostic| args.verbose || diagnostic.severity != Severity::Note);
+            render(&diagnostics, &texts, context.colour_stdout())
+        }
+        Format::Json => within_bounds(&diagnostics, |one| format!("{}\n", one.json())).into_iter().map(|(_, line)| line).collect(),
     };
-    diagnostics.iter().try_for_each(&mut print).and_then(|()| out.flush()).map_err(Failure::Output)?;
+    print(&told)?;
     // If stderr is closed there is no other place to write it to.
     if let Some(shortfall) = conflicts.as_ref().and_then(Conflicts::shortfall) {
         let _ = writeln!(io::stderr(), "{shortfall}");
     }
     let off = reading.schedule.iter().flat_map(Schedule::jobs).filter(|job| !job.enabled).count();
-    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), (reading.jobs, off), &diagnostics));
-    if let Some(schedule) = reading.schedule.as_ref().filter(|_| !any_error(&diagnostics)) {
+    if paths.is_empty() {
+        let _ = writeln!(io::stderr(), "no schedule file was checked, because the settings do not say where they are: name them");
+    }
+    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), (reading.jobs, off), counts));
+    if let Some(schedule) = reading.schedule.as_ref().filter(|_| !failed) {
         let _ = writeln!(io::stderr(), "{}", next_day(schedule, now));
     }
-    Ok(if any_error(&diagnostics) { Exit::Problem } else { Exit::Good })
+    Ok(if failed { Exit::Problem } else { Exit::Good })
 }
 
 /// `3 files, 12 jobs, 1 of them off: no errors, 1 warning, 2 notes (-v shows them)`.
-fn summary(files: usize, (jobs, off): (usize, usize), diagnostics: &[Diagnostic]) -> String {
-    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+fn summary(files: usize, (jobs, off): (usize, usize), counts: Counts) -> String {
+    let of = |severity| counts.get(severity);
     let counted = |count: usize, noun: &str| match count {
         0 => format!("no {noun}s"),
         1 => format!("1 {noun}"),
@@ -127,14 +124,15 @@ fn next_day(schedule: &Schedule, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Diagnostic;
 
     #[test]
     fn the_summary_counts_in_words() {
         let note = Diagnostic { severity: Severity::Note, ..Diagnostic::warning("x", "x") };
         let counted = "1 file, 3 jobs, 1 of them off: no errors, no warnings, 1 note (`-v` shows them)";
-        assert_eq!(summary(1, (3, 1), &[note]), counted);
+        assert_eq!(summary(1, (3, 1), Counts::of(&[note])), counted);
         let diagnostics = [Diagnostic::error("x", "x"), Diagnostic::warning("x", "x"), Diagnostic::warning("x", "x")];
-        assert_eq!(summary(1, (12, 0), &diagnostics), "1 file, 12 jobs: 1 error, 2 warnings");
-        assert_eq!(summary(2, (0, 0), &[]), "2 files, no jobs: no errors, no warnings");
+        assert_eq!(summary(1, (12, 0), Counts::of(&diagnostics)), "1 file, 12 jobs: 1 error, 2 warnings");
+        assert_eq!(summary(2, (0, 0), Counts::default()), "2 files, no jobs: no errors, no warnings");
     }
 }

@@ -1,15 +1,19 @@
-//! The verb `history`: what really happened, from the ledger alone. Reads no secrets, of the schedule only its zone, and asks no daemon.
-//! Does not know what a row means and how it looks.
+//! The verb `history`: what really happened, from the ledger, for which it asks the running daemon. Reads no secrets, and of the schedule
+//! only its zone and the names of its jobs. Does not know what a row means and how it looks.
 
 use std::io::Write;
-use std::path::Path;
+use std::slice;
+
+use jiff::Timestamp;
 
 use super::format::Format;
-use super::load;
 use super::zone::{ZoneArgs, ZoneOfFiles};
 use super::{Context, Exit, Failure};
+use super::{load, order};
 use crate::clock;
-use crate::ledger::{HistoryQuery, Reader};
+use crate::config::Settings;
+use crate::diagnostic::{escape_json, escape_lines};
+use crate::ledger::{ExcerptQuery, HistoryQuery, ROWS_MAX, Reader};
 use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
 use crate::report::plan::csv_line;
@@ -19,8 +23,9 @@ use crate::zones::Zones;
 
 /// What really happened, newest first
 ///
-/// One row for everything that was planned, and its outcome. The ledger is read beside the daemon, or without one. On a terminal the table
-/// is as wide as the terminal: what is less important is cut or left out. Elsewhere nothing is.
+/// One row for everything that was planned, and its outcome. The running daemon is asked for the rows over its control socket, so that
+/// its operators need no other right; without a daemon the ledger's file is read. On a terminal the table is as wide as the terminal:
+/// what is less important is cut or left out. Elsewhere nothing is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this job, which may have left the schedule
@@ -64,15 +69,48 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         TimeArgument::Local(_) | TimeArgument::Date(_) => parse_time(&text, now, zone.get()),
     };
     let since = since.map(instant).transpose().map_err(Failure::usage)?;
-    let folder = settings.state_folder().map_err(Failure::configuration)?;
-    let rows = read(&folder, &HistoryQuery { job, since, outcome, limit })?;
+    let query = HistoryQuery { job, since, outcome, limit };
+    let rows = read(&settings, &query)?;
+    if rows.is_empty()
+        && let Some(id) = &query.job
+    {
+        explain_absence(&settings, &query, id)?;
+    }
     let mut out = context.stdout();
     print(&mut out, &rows, format, &zone).and_then(|()| out.flush()).map_err(Failure::Output)?;
     Ok(Exit::Good)
 }
 
-fn read(folder: &Path, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure> {
-    Reader::open(folder).and_then(|reader| reader.history(query)).map_err(|error| Failure::new(error.to_string()))
+fn read(settings: &Settings, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure> {
+    let HistoryQuery { job, since, outcome, limit } = query.clone();
+    let reader = if limit > ROWS_MAX {
+        // More than a daemon gives.
+        let folder = settings.state_folder().map_err(Failure::configuration)?;
+        Reader::open(&folder).map_err(|error| Failure::new(error.to_string()))?
+    } else {
+        order::ledger(settings, &ExcerptQuery::History { job, since_ms: since.map(Timestamp::as_millisecond), outcome, limit })?
+    };
+    reader.history(query).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Says why there is no row of a job. Error: neither the ledger nor the schedule has a job of that name.
+fn explain_absence(settings: &Settings, query: &HistoryQuery, id: &str) -> Result<(), Failure> {
+    let is_narrow = query.since.is_some() || query.outcome.is_some();
+    let any = HistoryQuery { job: query.job.clone(), limit: 1, ..HistoryQuery::default() };
+    if is_narrow && !read(settings, &any)?.is_empty() {
+        return Ok(());
+    }
+    let schedule =
+        load::read_schedule(slice::from_ref(&settings.schedules), Some(settings), &Zones::newest().database, clock::now()).value;
+    match schedule {
+        Some(schedule) => {
+            load::job(&schedule, id)?;
+            load::note(&format!("`{id}` has no row yet: nothing of it was due since this ledger began"));
+        }
+        // What the schedule has is not known.
+        None => load::warn(&format!("the ledger has no row of `{id}`, and the schedule files cannot be read: see `ingestd check`")),
+    }
+    Ok(())
 }
 
 fn print(out: &mut impl Write, rows: &[Occurrence], format: Format, zone: &ZoneOfFiles<'_>) -> std::io::Result<()> {
@@ -80,12 +118,12 @@ fn print(out: &mut impl Write, rows: &[Occurrence], format: Format, zone: &ZoneO
         Format::Table if rows.is_empty() => writeln!(out, "no row matches"),
         Format::Table => super::table::print(out, &table(rows, zone.get())),
         Format::Json => rows.iter().try_for_each(|row| {
-            serde_json::to_writer(&mut *out, &HistoryObject::new(row))?;
-            out.write_all(b"\n")
+            let json = serde_json::to_string(&HistoryObject::new(row))?;
+            writeln!(out, "{}", escape_json(&json))
         }),
         Format::Csv => {
             writeln!(out, "{CSV_NAMES}")?;
-            rows.iter().try_for_each(|row| writeln!(out, "{}", csv_line(&HistoryObject::new(row).csv())))
+            rows.iter().try_for_each(|row| writeln!(out, "{}", escape_lines(&csv_line(&HistoryObject::new(row).csv()))))
         }
     }
 }

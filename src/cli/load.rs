@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure};
+use crate::cli::log::is_journal;
+use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure, LogFormat};
 use crate::config::{self, App, Settings, Token};
-use crate::diagnostic::{self, Diagnostic, Place, Severity};
+use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule};
@@ -30,25 +31,46 @@ const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Loaded<T> {
     /// The thing; `None` when an error keeps it from being accepted, or when it is not there.
     pub value: Option<T>,
-    /// Errors and warnings.
+    /// Errors and warnings, and no notes.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many there are, told or not.
+    pub counts: Counts,
     /// The text of each file, for drawing. In the settings everything that may be a secret is masked.
     pub texts: BTreeMap<Arc<str>, String>,
 }
 
 impl<T> Loaded<T> {
+    /// Of what has so few problems that all of them are told.
+    pub fn new(value: Option<T>, diagnostics: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, String>) -> Loaded<T> {
+        Loaded { value, counts: Counts::of(&diagnostics), diagnostics, texts }
+    }
+
     /// Draws the diagnostics as a compiler does.
     pub fn render(&self, colour: bool) -> String {
         let texts = self.texts.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
         diagnostic::render(&self.diagnostics, &texts, colour)
     }
 
-    /// Prints errors and warnings to stderr, and no notes; the thing, unless there was an error: then exit 78.
-    pub fn accept(mut self, context: &Context) -> Result<Option<T>, Failure> {
-        self.diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
-        // If stderr is closed there is no other place to write it to.
-        let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
+    /// Prints errors and warnings to stderr, as lines of the log where that is the journal or JSON; the thing, unless there was an error: then exit 78.
+    pub fn accept(self, context: &Context) -> Result<Option<T>, Failure> {
+        if is_journal() || context.log == LogFormat::Json {
+            log_problems(&self.diagnostics);
+        } else {
+            // If stderr is closed there is no other place to write it to.
+            let _ = io::stderr().write_all(self.render(context.colour_stderr()).as_bytes());
+        }
         if diagnostic::any_error(&self.diagnostics) { Err(Failure::Explained(Exit::Configuration)) } else { Ok(self.value) }
+    }
+}
+
+/// Logs problems, a line each with the severity of its own, within bounds.
+pub(super) fn log_problems(problems: &[Diagnostic]) {
+    for (severity, line) in within_bounds(problems, ToString::to_string) {
+        match severity {
+            Severity::Error => tracing::error!("{line}"),
+            Severity::Warning => tracing::warn!("{line}"),
+            Severity::Note => tracing::info!("{line}"),
+        }
     }
 }
 
@@ -67,6 +89,18 @@ pub fn load_settings(context: &Context) -> Result<Settings, Failure> {
 /// The daemon's settings, for `check` and `plan`, which can do without: when no file is named and the default one does not
 /// exist, `value` is `None` and a warning says what that leaves unchecked. Prints nothing.
 pub fn read_settings(context: &Context) -> Loaded<Settings> {
+    read_settings_and_folder(context).loaded
+}
+
+/// The settings, and the folder of schedules that they name, whatever else is wrong with them. `None`: they do not say it. Without
+/// settings it is where it would be by default, below the current folder.
+pub(super) struct LoadedSettings {
+    pub(super) loaded: Loaded<Settings>,
+    pub(super) schedules: Option<PathBuf>,
+}
+
+/// The same with the folder of schedules.
+pub(super) fn read_settings_and_folder(context: &Context) -> LoadedSettings {
     match &context.config {
         Some(path) => settings_at(path, true),
         None => settings_at(Path::new(CONFIG_DEFAULT), false),
@@ -74,7 +108,7 @@ pub fn read_settings(context: &Context) -> Loaded<Settings> {
 }
 
 /// A file that does not exist is a warning if it is the default one (`named` is false). Every other failure is an error.
-fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
+fn settings_at(path: &Path, named: bool) -> LoadedSettings {
     let source = match read_file(path) {
         Ok(bytes) => text_of(path, bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
@@ -86,11 +120,14 @@ fn settings_at(path: &Path, named: bool) -> Loaded<Settings> {
     };
     let source = match source {
         Ok(source) => source,
-        Err(problem) => return Loaded { value: None, diagnostics: vec![problem], texts: BTreeMap::new() },
+        Err(problem) => {
+            let schedules = (problem.severity != Severity::Error).then(|| PathBuf::from(config::SCHEDULES_DEFAULT));
+            return LoadedSettings { loaded: Loaded::new(None, vec![problem], BTreeMap::new()), schedules };
+        }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let config::Reading { settings, diagnostics, drawable } = config::read(&source, folder);
-    Loaded { value: settings, diagnostics, texts: BTreeMap::from([(source.name, drawable)]) }
+    let config::Reading { settings, diagnostics, schedules, drawable } = config::read(&source, folder);
+    LoadedSettings { loaded: Loaded::new(settings, diagnostics, BTreeMap::from([(source.name, drawable)])), schedules }
 }
 
 /// The bytes of settings or of another small file, and never more than may be.
@@ -108,22 +145,22 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_playable(settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let mut loaded = read_schedule(std::slice::from_ref(&settings.schedules), Some(settings), zones, now);
     if let Some(schedule) = &loaded.value {
-        loaded.diagnostics.extend(check_conflicts(schedule, now).diagnostics(Strictness::Run));
+        let conflicts = check_conflicts(schedule, now).diagnostics(Strictness::Run);
+        loaded.counts = loaded.counts.plus(Counts::of(&conflicts));
+        loaded.diagnostics.extend(conflicts);
     }
     if diagnostic::any_error(&loaded.diagnostics) { Loaded { value: None, ..loaded } } else { loaded }
 }
 
 /// The schedule of these files and folders, not judged for conflicts. Without settings, names of apps are left unchecked. Prints
-/// nothing.
+/// nothing. Its notes are for `check` alone: here, once for all who play or show a schedule, they are left out.
 pub fn read_schedule(paths: &[PathBuf], settings: Option<&Settings>, zones: &TimeZoneDatabase, now: Timestamp) -> Loaded<Schedule> {
     let given = settings.map(Settings::for_schedule).unwrap_or_default();
     let (sources, reading) = schedule_files::read(paths, &given, zones, now);
-    let Reading { schedule: value, diagnostics, jobs: _ } = reading;
-    Loaded { value, diagnostics, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
+    let Reading { schedule: value, mut diagnostics, counts, jobs: _ } = reading;
+    diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
+    Loaded { value, diagnostics, counts, texts: sources.into_iter().map(|source| (source.name, source.text)).collect() }
 }
-
-/// The folder of schedules when there are no settings: the default of the settings, below the current folder.
-const SCHEDULES_DEFAULT: &str = "schedules";
 
 /// The schedule that the settings name, or that is where they would be by default; for the verbs that look at what is planned.
 pub(super) fn load_schedule(
@@ -132,14 +169,14 @@ pub(super) fn load_schedule(
     zones: &TimeZoneDatabase,
     now: Timestamp,
 ) -> Result<Schedule, Failure> {
-    let folder = settings.map_or(Path::new(SCHEDULES_DEFAULT), |settings| &settings.schedules);
+    // Without settings: where they would be by default, below the current folder.
+    let folder = settings.map_or(Path::new(config::SCHEDULES_DEFAULT), |settings| &settings.schedules);
     without_warnings(read_schedule(&[folder.to_owned()], settings, zones, now), context)
 }
 
 /// The schedule without its warnings: only their number is printed, because they would hide the rest.
 pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> Result<Schedule, Failure> {
-    let is_warning = |problem: &&Diagnostic| problem.severity == Severity::Warning;
-    match (loaded.value, loaded.diagnostics.iter().filter(is_warning).count()) {
+    match (loaded.value, loaded.counts.get(Severity::Warning)) {
         (Some(schedule), 0) => Ok(schedule),
         (Some(schedule), count) => {
             warn(&format!("the schedule has {count} warning{}: see `ingestd check`", if count == 1 { "" } else { "s" }));
@@ -152,10 +189,16 @@ pub(super) fn without_warnings(loaded: Loaded<Schedule>, context: &Context) -> R
     }
 }
 
+/// Tells on stderr what is no trouble.
+pub(super) fn note(text: &str) {
+    // If stderr is closed there is no other place to write it to.
+    let _ = writeln!(io::stderr(), "note: {}", escape_lines(text));
+}
+
 /// Warns on stderr.
 pub(super) fn warn(warning: &str) {
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "warning: {warning}");
+    let _ = writeln!(io::stderr(), "warning: {}", escape_lines(warning));
 }
 
 /// The job of that id, or a failure that says which there are.
@@ -242,7 +285,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         std::fs::write(&file, "").expect("writable");
-        let severity = |path: &Path, named| settings_at(path, named).diagnostics[0].severity;
+        let severity = |path: &Path, named| settings_at(path, named).loaded.diagnostics[0].severity;
         assert_eq!(severity(&folder.path().join("absent"), false), Severity::Warning);
         assert_eq!(severity(&folder.path().join("absent"), true), Severity::Error);
         assert_eq!(severity(&file.join("absent"), false), Severity::Error);
@@ -256,7 +299,7 @@ mod tests {
         let text = "account: {secret_id: {file: id}, secret_key: {file: key}, token: {file: token}, region: ap-singapore}\n\
                     apps: {main: {sdk_app_id: 1, secret_key: {file: app}, private_map_key: true}}\n";
         std::fs::write(&settings, text).expect("writable");
-        let settings = settings_at(&settings, true).value.expect("good settings");
+        let settings = settings_at(&settings, true).loaded.value.expect("good settings");
         for (name, value) in [("id", "AKID"), ("key", "hush-key"), ("token", "hush-token")] {
             std::fs::write(folder.path().join(name), value).expect("writable");
         }
@@ -281,7 +324,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("ingestd.yaml");
             std::fs::write(&path, text).expect("writable");
-            let SecretPlaces { account, apps } = secret_places(&settings_at(&path, true).value.expect("good settings"));
+            let SecretPlaces { account, apps } = secret_places(&settings_at(&path, true).loaded.value.expect("good settings"));
             (account, apps)
         };
         assert_eq!(places("secret_id: {file: id}, secret_key: {file: key}", "{credential: app}"), (File, Credential));

@@ -21,7 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Failure, LogFormat, colour};
-use crate::diagnostic::escape;
+use crate::diagnostic::{escape, escape_json};
 use line_queue::LineQueue;
 
 /// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
@@ -41,7 +41,11 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     // A stderr that cannot be written must not end the daemon: a message about it, written there, would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
     let installed = match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
+        LogFormat::Json => {
+            let writer = queue.clone();
+            let lines = lines.with_writer(move || JsonLines(writer.clone()));
+            lines.json().flatten_event(true).with_span_list(false).finish().try_init()
+        }
         LogFormat::Text if is_journal() => lines.with_ansi(false).event_format(Lines::Journal).finish().try_init(),
         LogFormat::Text => lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().try_init(),
     };
@@ -50,10 +54,24 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
 
 /// Whether stderr goes to the journal: systemd names the device and the inode of the socket it gave (`systemd.exec(5)`), so
 /// that a redirected stderr is recognised.
-fn is_journal() -> bool {
+pub(super) fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() else { return false };
     File::from(stderr).metadata().is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+/// Lines of JSON in which nothing acts on the terminal. Each comes in one piece.
+struct JsonLines<W>(W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(escape_json(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// How a line is written.
@@ -154,6 +172,17 @@ mod tests {
         assert!(lines[0].starts_with(r"<4>refused: a\n<0>forged\x1b[2J"), "{text:?}");
         assert!(lines[0].contains(r#"code="InternalError""#) && lines[0].ends_with(r#"job="promo""#), "{text:?}");
         assert_eq!(lines[1], r#"<3>gone job="promo""#);
+    }
+
+    #[test]
+    fn nothing_in_a_line_of_json_acts_on_the_terminal() {
+        let page = Page::default();
+        let writer = page.clone();
+        let lines = tracing_subscriber::fmt().with_writer(move || JsonLines(writer.clone())).json().flatten_event(true).finish();
+        tracing::subscriber::with_default(lines, || tracing::warn!("a\u{202e}b\u{9b}c\nd"));
+        let bytes = page.0.lock().expect("nobody panics holding it").clone();
+        let text = String::from_utf8(bytes).expect("text");
+        assert!(text.contains(r"a\u202eb\u009bc\nd") && text.lines().count() == 1, "{text:?}");
     }
 
     #[test]

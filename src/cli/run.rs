@@ -4,6 +4,7 @@
 mod boot;
 mod folder_snapshot;
 mod hardening;
+mod health_line;
 mod listeners;
 mod reload;
 mod rest;
@@ -159,10 +160,10 @@ impl Service {
             zones,
         };
         let places = listeners.places();
+        let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
         let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
         let ignoring = tokio::spawn(others.ignore());
-        reload.tell_status();
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
         let reloading = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
@@ -192,6 +193,7 @@ impl Service {
         listening.abort();
         reloading.abort();
         ignoring.abort();
+        telling.abort();
         watching.abort();
         drop(served);
         drop(lock);

@@ -81,6 +81,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "READING", default_value_t, value_parser = exist_reading)]
     exist: ExistReading,
 
+    /// Refuse string rooms outside the alphabet of the vendor's client SDKs, and ones that begin or end with a space: it is not known
+    /// whether TRTC does
+    #[arg(long)]
+    strict_rooms: bool,
+
     /// Where callbacks go, such as `http://127.0.0.1:8622/trtc/callback`: 701 when a stream starts or cannot, 702 when it ends
     #[arg(long, value_name = "URL", requires = "callback_key_file", value_parser = callback_url)]
     callbacks: Option<String>,
@@ -104,7 +109,7 @@ fn exist_reading(name: &str) -> Result<ExistReading, String> {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { listen, faults, exist, callbacks, callback_key_file } = args;
+    let Args { listen, faults, exist, strict_rooms, callbacks, callback_key_file } = args;
     if !listen.ip().is_loopback() {
         return Err(Failure::usage(format!("expected a loopback address for the sandbox, found `{listen}`"))
             .hint("its credentials are known to everybody: write `127.0.0.1:8621`, and reach it from elsewhere through a tunnel"));
@@ -120,7 +125,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         }
         None => None,
     };
-    let config = SandboxConfig { media, faults, exist, callbacks, ..SandboxConfig::well_known() };
+    let config = SandboxConfig { media, faults, exist, strict_rooms, callbacks, ..SandboxConfig::well_known() };
     // Requests are served on threads of their own, so that a slow terminal delays no answer.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -132,7 +137,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 
 /// Reads the file of faults, with everything that is wrong with it.
 fn read_faults(path: &Path) -> Loaded<FaultFile> {
-    let failed = |diagnostics, texts| Loaded { value: None, diagnostics, texts };
+    let failed = |diagnostics, texts| Loaded::new(None, diagnostics, texts);
     let source = match load::read_file(path) {
         Ok(bytes) => text_of(path, bytes),
         Err(error) => {
@@ -145,7 +150,7 @@ fn read_faults(path: &Path) -> Loaded<FaultFile> {
         Err(problem) => return failed(vec![problem], BTreeMap::new()),
     };
     match sandbox::read_fault_file(&source.name, &source.text) {
-        Ok(read) => Loaded { value: Some(read), diagnostics: Vec::new(), texts: BTreeMap::new() },
+        Ok(read) => Loaded::new(Some(read), Vec::new(), BTreeMap::new()),
         Err(diagnostics) => failed(diagnostics, BTreeMap::from([(source.name, source.text)])),
     }
 }

@@ -12,8 +12,9 @@ use super::zone::{ZoneArgs, ZoneOfFiles};
 use super::{Context, Exit, Failure, load, print, table};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::ledger::Reader;
-use crate::report::status::{self, DaemonView, StatusInput, StatusObject};
+use crate::report::status::{self, DaemonView, Health, StatusInput, StatusObject};
 use crate::web;
 use crate::zones::Zones;
 
@@ -25,8 +26,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The state of the daemon: health, what is on air, what comes next, recent problems
 ///
-/// The running daemon is asked at `listen` of the settings. If it does not answer, the ledger is read instead, what only the daemon
-/// knows is missing, and the exit code is 69.
+/// The running daemon is asked at `listen` of the settings. If it does not answer, the ledger is read instead, and what only the daemon
+/// knows is missing.
+///
+/// The exit code is 0 when the health is `ok`, 1 when it is `degraded` or `failing`, and 69 when no daemon answers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How to print it
@@ -43,7 +46,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let zone = args.zone.of_files(&settings, &zones, clock::now())?;
     let daemon = match settings.listen {
         Some(address) => match ask(address, &args) {
-            Ok(answer) => return print(&answer).map(|()| Exit::Good),
+            Ok((answer, is_ok)) => return print(&answer).map(|()| if is_ok { Exit::Good } else { Exit::Problem }),
             Err(why) => DaemonView::Silent { why },
         },
         None => DaemonView::Unasked,
@@ -53,20 +56,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         DaemonView::Unasked | DaemonView::Running { .. } => "the settings say `listen: none`, so no daemon can be asked",
     };
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(io::stderr(), "warning: {why}; what follows is from the ledger");
+    let _ = writeln!(io::stderr(), "warning: {}; what follows is from the ledger", escape_lines(why));
     let input = from_ledger(&settings, daemon, &zones, &zone)?;
     let answer = match args.format {
-        ObjectFormat::Table => status::text(&input, table::width()),
+        ObjectFormat::Table => escape_lines(&status::text(&input, table::width())).into_owned(),
         ObjectFormat::Json => {
             let object = serde_json::to_string(&StatusObject::new(&input)).expect("a struct of plain values is JSON");
-            format!("{object}\n")
+            format!("{}\n", escape_json(&object))
         }
     };
     print(&answer).map(|()| Exit::Unreachable)
 }
 
-/// What the daemon answers, or why there is no answer.
-fn ask(address: SocketAddr, args: &Args) -> Result<String, String> {
+/// What the daemon answers and whether its health is `ok`, or why there is no answer.
+fn ask(address: SocketAddr, args: &Args) -> Result<(String, bool), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let asked = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, fetch(address, args)).await });
     asked
@@ -74,7 +77,7 @@ fn ask(address: SocketAddr, args: &Args) -> Result<String, String> {
         .map_err(|why| format!("no daemon answers at `{address}` ({why})"))
 }
 
-async fn fetch(address: SocketAddr, args: &Args) -> Result<String, String> {
+async fn fetch(address: SocketAddr, args: &Args) -> Result<(String, bool), String> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     match args.format {
         ObjectFormat::Table => query.append_pair("format", "table"),
@@ -94,6 +97,8 @@ async fn fetch(address: SocketAddr, args: &Args) -> Result<String, String> {
     if response.status() != reqwest::StatusCode::OK {
         return Err(format!("it answers with HTTP status {}", response.status()));
     }
+    // A daemon of before does not say it.
+    let is_ok = response.headers().get(web::HEALTH).is_none_or(|health| health == Health::Ok.name());
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(cause)? {
         body.extend_from_slice(&part);
@@ -101,7 +106,8 @@ async fn fetch(address: SocketAddr, args: &Args) -> Result<String, String> {
             return Err(format!("it answers with more than {} MiB", ANSWER_BYTES_MAX >> 20));
         }
     }
-    String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())
+    let answer = String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())?;
+    Ok((answer, is_ok))
 }
 
 /// The innermost cause, which says what happened; the layers around it only say that a request failed.

@@ -1,17 +1,18 @@
-//! The verb `why`: which rule makes a job start, or not, and what the ledger says came of it. Reads no secrets and asks no daemon.
-//! Does not know the rules and their words.
+//! The verb `why`: which rule makes a job start, or not, and what the ledger says came of it. Reads no secrets. Asks
+//! the running daemon for the rows. Does not know the rules and their words.
 
 use std::io::Write;
 
 use jiff::Timestamp;
 
 use super::format::ObjectFormat;
-use super::load;
 use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure};
+use super::{load, order};
 use crate::clock;
 use crate::config::Settings;
-use crate::ledger::{LedgerError, Reader};
+use crate::diagnostic::{escape_json, escape_lines};
+use crate::ledger::{ExcerptQuery, LedgerError, Reader};
 use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why, why};
 use crate::report::time::{TimeArgument, parse_argument};
@@ -24,7 +25,8 @@ use crate::zones::Zones;
 /// yes or no to it; what a clock change did to it; what else is in its room then, and which of them has it; and the ledger's row of
 /// it, or why there is no row. On a date: all its starts, or why there is no start. Without `--at`: what the job does now, and what comes.
 ///
-/// The schedule is the files as they are now; the ledger may remember another. Without a ledger the answer is from the schedule alone.
+/// The schedule is the files as they are now; the ledger may remember another. The running daemon is asked for its rows, over its control
+/// socket; without a daemon the ledger's file is read. Without a ledger the answer is from the schedule alone.
 ///
 /// As JSON one object: `{job, at, date, fires, start, reasons, previous, next, ledger, count, starts}`. `fires` says whether the plan
 /// has a start at that instant, or on that date, and `count` how many; `starts` are the first 100 of them, `{plan, ledger}` each.
@@ -73,9 +75,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         WhyInput { why: &why, interruptions: &interruptions, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();
     let printed = match format {
-        ObjectFormat::Table => out.write_all(input.text(super::table::width()).as_bytes()),
+        ObjectFormat::Table => out.write_all(escape_lines(&input.text(super::table::width())).as_bytes()),
         ObjectFormat::Json => {
-            serde_json::to_writer(&mut out, &input.object()).map_err(Into::into).and_then(|()| out.write_all(b"\n"))
+            let json = serde_json::to_string(&input.object()).expect("a struct of plain values is JSON");
+            writeln!(out, "{}", escape_json(&json))
         }
     };
     printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
@@ -84,8 +87,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 
 /// What the ledger has about the answer's starts, or why it cannot be asked.
 fn record(settings: &Settings, why: &Why) -> Result<Record, String> {
-    let reader = Reader::open(&settings.state_folder()?).map_err(|error| error.to_string())?;
+    let starts_ms = starts(why).into_iter().map(Timestamp::as_millisecond).collect();
+    let query = ExcerptQuery::Job { job: why.job.id.to_string(), starts_ms };
+    let reader = order::ledger(settings, &query).map_err(|failure| match failure {
+        Failure::Message { message, .. } => message,
+        Failure::Explained(_) | Failure::Output(_) => "the daemon cannot be asked".to_owned(),
+    })?;
     reader.at_one_moment(|reader| ask(reader, why)).map_err(|error| error.to_string())
+}
+
+/// The instants whose rows are asked for.
+fn starts(why: &Why) -> Vec<Timestamp> {
+    let shown = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
+    shown.map(|occurrence| occurrence.start.at).chain([why.at]).collect()
 }
 
 fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
@@ -98,9 +112,7 @@ fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
         first_seen: reader.first_seen(Some(job))?,
         ..Record::default()
     };
-    let shown = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
-    let starts: Vec<Timestamp> = shown.map(|occurrence| occurrence.start.at).chain([why.at]).collect();
-    for start in starts {
+    for start in starts(why) {
         let row = match reader.occurrence(job, start)? {
             None => reader.latest(job, start)?.filter(|row| stands_for(row, start)),
             row => row,

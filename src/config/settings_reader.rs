@@ -222,7 +222,7 @@ impl<'f> SettingsReader<'f> {
                 None
             }
             Err(problem) => {
-                let Problem { code, message, hint, span, related: _ } = problem.in_field(key);
+                let Problem { code, message, hint, span, related: _, more: _ } = problem.in_field(key);
                 self.error(span, code, message).0.hint = hint;
                 None
             }

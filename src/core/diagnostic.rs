@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use collected::Collected;
+use collected::MORE;
+pub use collected::{Collected, Counts, TOLD_BYTES_MAX, within_bounds};
 pub use draw::render;
 
 /// How bad it is. An error keeps a schedule from being accepted; a warning and a note do not.
@@ -194,6 +195,11 @@ impl Diagnostic {
         self
     }
 
+    /// Whether this is no problem of its own, and says how many more there are.
+    pub fn tells_of_more(&self) -> bool {
+        self.code == MORE
+    }
+
     /// The JSON object of `check --format json`.
     pub fn json(&self) -> DiagnosticObject {
         let place = self.place.as_ref();
@@ -227,7 +233,7 @@ pub struct DiagnosticObject {
 /// One line of JSON.
 impl fmt::Display for DiagnosticObject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&serde_json::to_string(self).expect("a struct of plain values is JSON"))
+        formatter.write_str(&escape_json(&serde_json::to_string(self).expect("a struct of plain values is JSON")))
     }
 }
 
@@ -271,6 +277,32 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The same for a text of several lines: their ends stay.
+pub fn escape_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|character: char| character != '\n' && needs_escape(character)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split('\n').map(escape).collect::<Vec<_>>().join("\n"))
+}
+
+/// The same for JSON, in which a character may always be written as `\u202e`: what reads it reads the same.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    // JSON has no raw control characters of ASCII but the end of a line, which stands between values, and DEL.
+    let is_raw = |character: char| character != '\n' && needs_escape(character);
+    if !json.contains(is_raw) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_raw(character) {
+            out.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Returns a piece of a file's text as a message shows it: in backticks, escaped, and cut if it is long.
 pub fn quote(text: &str) -> String {
     if text.is_empty() {
@@ -279,6 +311,17 @@ pub fn quote(text: &str) -> String {
     let end = text.char_indices().nth(QUOTED_MAX).map(|(end, _)| end);
     let (piece, more) = (&text[..end.unwrap_or(text.len())], if end.is_some() { "…" } else { "" });
     format!("`{}{more}`", escape(piece))
+}
+
+/// Longest message or hint, in bytes: they repeat names, and nobody's are as long.
+const SENTENCE_BYTES_MAX: usize = 2_000;
+
+/// Cuts a message or a hint that is too long.
+fn clip(sentence: &mut String) {
+    if sentence.len() > SENTENCE_BYTES_MAX {
+        sentence.truncate(sentence.floor_char_boundary(SENTENCE_BYTES_MAX));
+        sentence.push('…');
+    }
 }
 
 /// True when at least one is an error.
@@ -321,6 +364,16 @@ mod tests {
             assert_eq!(escape(text), expected);
             assert_eq!(quote(text), format!("`{expected}`"));
         }
+    }
+
+    #[test]
+    fn json_and_texts_of_several_lines_keep_what_they_say() {
+        let text = "a\u{202e}b\u{9b}c\u{7f}\u{e0041}直\n";
+        assert_eq!(escape_lines(&format!("{text}{text}")), "a\\u{202e}b\\u{9b}c\\u{7f}\\u{e0041}直\n".repeat(2));
+        let json = serde_json::to_string(text).expect("JSON");
+        let escaped = escape_json(&json);
+        assert_eq!(escaped, r#""a\u202eb\u009bc\u007f\udb40\udc41直\n""#);
+        assert_eq!(serde_json::from_str::<String>(&escaped).expect("JSON"), text);
     }
 
     #[test]

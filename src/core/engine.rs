@@ -345,6 +345,10 @@ impl Engine {
         if let OrderReply::Now(Ok(lines)) = &reply
             && verb != "secrets"
         {
+            // A reload has lines of its own in the log.
+            if verb != "reload" {
+                step.notify(Level::Info, format!("{verb}, by {who}: {}", order::few(lines)));
+            }
             step.record_action(who, verb, lines.join("\n"));
         }
         reply

@@ -227,6 +227,8 @@ pub struct Occurrence {
     pub task_fault: Option<TaskFault>,
     /// The TaskId of its newest task.
     pub task_id: Option<String>,
+    /// Who gave the order that cut it, if an order did: `uid 1000 (anna)`.
+    pub ordered_by: Option<String>,
     /// What an edit replaced since it was last on air.
     pub replaced: Replaced,
     /// The last fault.
@@ -272,6 +274,7 @@ impl Occurrence {
             confirmed_at: None,
             evidence: None,
             unseen_losses: 0,
+            ordered_by: None,
             task_fault: None,
             task_id: None,
             replaced: Replaced::Nothing,

@@ -23,6 +23,7 @@ pub mod schema;
 mod shared;
 mod stream_template;
 mod table;
+mod top_level;
 pub mod value_kind;
 pub mod values;
 
@@ -37,7 +38,7 @@ pub use read::{read, read_beside};
 pub use shared::zone_named;
 pub use stream_template::StreamTemplate;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Counts, Diagnostic};
 use crate::trtc::Site;
 pub use crate::trtc::StreamUrl;
 
@@ -70,6 +71,8 @@ pub struct Reading {
     pub schedule: Option<Schedule>,
     /// The problems, in the order of the sources and of their lines: at most 200 of each severity, and last how many more there are.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many problems there are, told or not.
+    pub counts: Counts,
     /// How many jobs the sources name, good or not.
     pub jobs: usize,
 }

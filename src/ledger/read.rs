@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::{FILE, Ledger, LedgerError, open_read_only, row, unplaced};
@@ -36,9 +37,9 @@ const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurre
         WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))) \
     ORDER BY start_ms DESC, job LIMIT ?2";
 
-const ONE: &str = "WHERE job = ?1 AND start_ms = ?2";
+pub(super) const ONE: &str = "WHERE job = ?1 AND start_ms = ?2";
 
-const LATEST_OF_JOB: &str = "WHERE job = ?1 AND start_ms <= ?2 ORDER BY start_ms DESC LIMIT 1";
+pub(super) const LATEST_OF_JOB: &str = "WHERE job = ?1 AND start_ms <= ?2 ORDER BY start_ms DESC LIMIT 1";
 
 const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
@@ -66,9 +67,26 @@ pub struct HistoryQuery {
     pub limit: u32,
 }
 
+impl HistoryQuery {
+    /// The conditions of its SELECT.
+    pub(super) fn tail(&self) -> &'static str {
+        match (&self.job, self.outcome.as_deref()) {
+            (Some(_), _) => HISTORY_OF_JOB,
+            (None, Some(outcome)) if outcome != "ended" => HISTORY_OF_OUTCOME,
+            (None, _) => HISTORY,
+        }
+    }
+
+    /// The values of their parameters.
+    pub(super) fn parameters(&self) -> [Value; 4] {
+        let since = self.since.map_or(i64::MIN, Timestamp::as_millisecond);
+        [self.job.clone().into(), since.into(), self.outcome.clone().into(), self.limit.into()]
+    }
+}
+
 /// The ledger, open for reading only: for the verbs, which run beside the daemon, and for its pages.
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -89,14 +107,7 @@ impl Reader {
 
     /// As-run rows, newest start first.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
-        let HistoryQuery { job, since, outcome, limit } = query;
-        let since = since.map_or(i64::MIN, Timestamp::as_millisecond);
-        let tail = match (job, outcome.as_deref()) {
-            (Some(_), _) => HISTORY_OF_JOB,
-            (None, Some(outcome)) if outcome != "ended" => HISTORY_OF_OUTCOME,
-            (None, _) => HISTORY,
-        };
-        self.occurrences(tail, params![job, since, outcome, limit])
+        self.occurrences(query.tail(), params_from_iter(query.parameters()))
     }
 
     /// The row of this occurrence, if it has one.

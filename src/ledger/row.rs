@@ -111,6 +111,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         adopted: adopted(row)?,
         confirmed_at: instant_or_none(row, "confirmed_ms")?,
         evidence: evidence(row)?,
+        ordered_by: row.get("ordered_by")?,
         unseen_losses: row.get::<_, Option<u32>>("unseen_losses")?.unwrap_or_default(),
         task_fault: read_task_fault(row, "task_fault")?,
         task_id: row.get("task_id")?,

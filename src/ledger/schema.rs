@@ -327,10 +327,12 @@ CREATE INDEX occurrence_trouble ON occurrence (coalesce(ended_ms, start_ms))
     WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen'));
 ";
 
-/// When a job left the schedule: one that comes back soon owes rows for what it missed. Null while it is there.
+/// When a job left the schedule: one that comes back soon owes rows for what it missed. Null while it is there. And who gave the order that
+/// cut a show: rows of an older program do not say it.
 const V5: &str = "
 ALTER TABLE job ADD COLUMN left_ms INTEGER;
 CREATE INDEX job_left ON job (left_ms) WHERE left_ms IS NOT NULL;
+ALTER TABLE occurrence ADD COLUMN ordered_by TEXT;
 ";
 
 /// The newest version that this program knows.

@@ -129,6 +129,7 @@ pub(super) struct HandledRequest {
 pub(super) struct EndpointState {
     credentials: KnownCredentials,
     apps: BTreeMap<u64, SandboxApp>,
+    strict_rooms: bool,
     windows: PerAction<Window>,
     faults: FaultPlan,
     tasks: TaskBook,
@@ -148,11 +149,23 @@ struct Subject {
 impl EndpointState {
     /// An endpoint without tasks. `born` makes its ids its own.
     pub(super) fn new(config: SandboxConfig, born: Timestamp) -> EndpointState {
-        let SandboxConfig { secret_id, secret_key, token, apps, rate, media, faults, exist, clock_offset_ms: _, callbacks } =
-            config;
+        let SandboxConfig {
+            secret_id,
+            secret_key,
+            token,
+            apps,
+            rate,
+            media,
+            faults,
+            exist,
+            strict_rooms,
+            clock_offset_ms: _,
+            callbacks,
+        } = config;
         EndpointState {
             credentials: KnownCredentials { secret_id, secret_key, token },
             apps,
+            strict_rooms,
             windows: PerAction::new(|_| Window::new(rate)),
             faults,
             tasks: TaskBook::new(exist, media, born, CallbackQueue::new(callbacks.is_some())),
@@ -252,7 +265,7 @@ impl EndpointState {
         if over_rate {
             return Err(ErrorReply::new("RequestLimitExceeded", "more requests in a second than the rate of this action"));
         }
-        let CheckedRequest { sdk_app_id, what } = parameters::check(action, &received.body, &self.apps, now)?;
+        let CheckedRequest { sdk_app_id, what } = parameters::check(action, &received.body, (&self.apps, self.strict_rooms), now)?;
         let asker = Asker { sdk_app_id, region: &head.region };
         match what {
             CheckedAction::Start(params) if injected.accept => {

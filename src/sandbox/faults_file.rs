@@ -94,7 +94,7 @@ pub fn read(file: &Arc<str>, text: &str) -> Result<FaultFile, Vec<Diagnostic>> {
     let document = yaml::parse(file, text, &index);
     let mut reader = FaultFileReader { problems: Vec::new() };
     let read = document.root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
-    let found = reader.problems.into_iter().map(|Problem { code, message, hint, span, related }| {
+    let found = reader.problems.into_iter().map(|Problem { code, message, hint, span, related, more: _ }| {
         let related = related.into_iter().map(|(span, role)| (index.place(file, span), role.to_owned())).collect();
         Diagnostic { hint, related, ..Diagnostic::error(code, message).at(index.place(file, span)) }
     });

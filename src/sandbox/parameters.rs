@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::trtc::room::is_user_id;
+use crate::trtc::room::{is_user_id, outside_alphabet};
 use crate::trtc::start_options::{BadValue, START_PARAMETERS};
 use crate::trtc::{Action, Repeat, Room, StartOptions, StartParams, StreamUrl, usersig};
 
@@ -42,11 +42,12 @@ pub(super) fn object(body: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(body).ok()
 }
 
-/// Checks the body of `action`, the application and its tickets.
+/// Checks the body of `action`, the application and its tickets; with `strict_rooms` also whether the vendor's client SDKs could enter
+/// a string room.
 pub(super) fn check(
     action: Action,
     body: &[u8],
-    apps: &BTreeMap<u64, SandboxApp>,
+    (apps, strict_rooms): (&BTreeMap<u64, SandboxApp>, bool),
     now: Timestamp,
 ) -> Result<CheckedRequest, ErrorReply> {
     let fields =
@@ -64,6 +65,11 @@ pub(super) fn check(
         return Ok(CheckedRequest { sdk_app_id, what });
     }
     let room = fields.room()?;
+    if let Room::Text(name) = &room
+        && strict_rooms
+    {
+        enterable(name)?;
+    }
     let user_id = fields.text("UserId")?.ok_or_else(|| missing("UserId"))?;
     if !is_user_id(&user_id) {
         return Err(out_of_range("UserId", "1 to 32 of `[A-Za-z0-9_-]`"));
@@ -82,6 +88,18 @@ pub(super) fn check(
         ticket.private_map_key(&ticket_of_room, &params.room).map_err(bad)?;
     }
     Ok(CheckedRequest { sdk_app_id, what: CheckedAction::Start(Box::new(params)) })
+}
+
+/// Refuses a string room that viewers could not enter.
+fn enterable(room: &str) -> Result<(), ErrorReply> {
+    let refused = |why: String| ErrorReply::new("InvalidParameter.StrRoomId", why);
+    if room.starts_with(' ') || room.ends_with(' ') {
+        return Err(refused("the string room begins or ends with a space (strict rooms)".to_owned()));
+    }
+    outside_alphabet(room).map_or(Ok(()), |letter| {
+        let shown = letter.escape_default();
+        Err(refused(format!("the string room has the character `{shown}`, which the client SDKs do not take (strict rooms)")))
+    })
 }
 
 fn app(apps: &BTreeMap<u64, SandboxApp>, sdk_app_id: u64) -> Result<&SandboxApp, ErrorReply> {

@@ -21,12 +21,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::causes::{causes, no_connection, proxy_of};
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};
 use super::{Api, RecentSecrets, SecretMask, envelope};
 use crate::engine::SecretsRead;
 
+mod causes;
 pub mod endpoint;
 
 /// How long and how large things may get.
@@ -117,6 +119,8 @@ pub struct HttpApi {
     reading: Arc<tokio::sync::Mutex<()>>,
     clock_offset_ms: AtomicI64,
     recent: Mutex<RecentSecrets>,
+    /// For messages.
+    proxy: Option<String>,
 }
 
 impl HttpApi {
@@ -149,6 +153,7 @@ impl HttpApi {
         let client = builder.build().map_err(|error| format!("cannot prepare HTTPS connections: {}", causes(error)))?;
         Ok(HttpApi {
             client,
+            proxy: proxy_of(&endpoint, |name| std::env::var(name).ok()),
             endpoint,
             limits,
             source: Arc::new(source),
@@ -209,7 +214,7 @@ impl HttpApi {
         };
         let mut response = match self.client.execute(request).await {
             Ok(response) => response,
-            Err(error) => return Answer::bare(Err(fault_of(error, &mask))),
+            Err(error) => return Answer::bare(Err(fault_of(error, &mask, &self.endpoint, self.proxy.as_deref()))),
         };
         let status = response.status().as_u16();
         let server_date = date(response.headers());
@@ -327,11 +332,14 @@ impl Api for HttpApi {
 
 /// What a failure to get an answer proves. Only a connection that never came about, or hyper handing the request back
 /// unwritten, proves that nothing was sent.
-fn fault_of(error: reqwest::Error, mask: &SecretMask) -> Fault {
+fn fault_of(error: reqwest::Error, mask: &SecretMask, endpoint: &Endpoint, proxy: Option<&str>) -> Fault {
     let unsent = error.is_connect() || handed_back(&error);
     let built = error.is_builder();
-    let why = mask.quote(&causes(error), CAUSES_CHARS_MAX);
+    let is_connection = error.is_connect();
+    let causes = causes(error);
+    let why = mask.quote(&causes, CAUSES_CHARS_MAX);
     match (unsent, built) {
+        (true, _) if is_connection => Fault::Connect(no_connection(endpoint, proxy, &why)),
         (true, _) => Fault::Connect(why),
         (false, true) => Fault::Unsendable(why),
         (false, false) => Fault::Cut(why),
@@ -348,23 +356,6 @@ fn handed_back(error: &reqwest::Error) -> bool {
         source = cause.source();
     }
     false
-}
-
-/// An error and its causes in one line, without the URL.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Wrappers tend to repeat what they wrap.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The `Date` header.

@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as Probe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,14 @@ use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::query::clip;
 use super::{error, json, stamped};
 use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply, StopTarget};
+use crate::ledger::{ExcerptQuery, Reader};
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::schedule::JobId;
 
@@ -46,12 +48,17 @@ const LIMITS: ListenerLimits = ListenerLimits {
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
+/// The most readers of the ledger at one time.
+const READERS_MAX: usize = 2;
+/// How long the ledger's disk may take. Whoever asks waits for 5 s.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(4);
 /// Only its owner and its group may give orders.
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
 const VERBS: &[(&str, ReadBody)] = &[
     ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| ControlRequest::Command(Command::Stop(target)))),
     ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| ControlRequest::Reload { force })),
+    ("/v1/ledger", |body| parse(body).map(|LedgerBody(query)| ControlRequest::Look(query))),
     ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| ControlRequest::Command(Command::ConfirmClock))),
 ];
 
@@ -62,6 +69,8 @@ type ReadBody = fn(&[u8]) -> Result<ControlRequest, String>;
 enum ControlRequest {
     /// The daemon's loop obeys it.
     Command(Command),
+    /// Rows of the ledger, for those who may not read its file.
+    Look(ExcerptQuery),
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
     Reload {
         /// Whether a schedule that drops most jobs is accepted.
@@ -97,20 +106,41 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 struct ControlState {
     handle: Handle,
     reloader: Reloader,
+    /// Where the ledger is.
+    state_folder: PathBuf,
+    /// A disk that stands keeps its readers, and no more threads than these.
+    readers: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: UnixListener, handle: Handle, reloader: Reloader, shutdown: impl Future<Output = ()>) {
-    let state = Arc::new(ControlState { handle, reloader });
+pub async fn serve(
+    listener: UnixListener,
+    handle: Handle,
+    (reloader, state_folder): (Reloader, PathBuf),
+    shutdown: impl Future<Output = ()>,
+) {
+    let readers = Arc::new(Semaphore::new(READERS_MAX));
+    let state = Arc::new(ControlState { handle, reloader, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
-        let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("uid {}", peer.uid()));
+        let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| user(peer.uid()));
         service_fn(move |request| {
             let (state, who) = (Arc::clone(&state), who.clone());
             async move { Ok::<_, Infallible>(stamped(answer(&state, who, request).await)) }
         })
     })
     .await;
+}
+
+/// Who that is: `uid 1000 (anna)`, or `uid 1000` where the host has no name for it.
+fn user(uid: u32) -> String {
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    let name = fs::read_to_string("/etc/passwd").ok().and_then(|users| users.lines().find_map(named));
+    name.map_or_else(|| format!("uid {uid}"), |name| format!("uid {uid} ({name})"))
 }
 
 /// The body of `/v1/stop`: exactly one of them; with `task` also the name of its application, which need only be there where nobody
@@ -130,6 +160,18 @@ struct StopBody {
 struct ReloadBody {
     #[serde(default)]
     force: bool,
+}
+
+/// The body of `/v1/ledger`: which rows.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct LedgerBody(ExcerptQuery);
+
+/// Without a body: what `history` shows.
+impl Default for LedgerBody {
+    fn default() -> LedgerBody {
+        LedgerBody(ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 100 })
+    }
 }
 
 /// The body of a verb that takes nothing.
@@ -159,11 +201,34 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
     let reply = match read(&body) {
         Ok(ControlRequest::Command(command)) => state.handle.order(Order { who, command }).await,
         Ok(ControlRequest::Reload { force }) => (state.reloader)(who, force).await,
+        Ok(ControlRequest::Look(query)) => return look(state, query).await,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
     match reply {
         Ok(lines) => json(StatusCode::OK, serde_json::json!({ "done": lines }).to_string()),
         Err(why) => error(StatusCode::CONFLICT, &why),
+    }
+}
+
+/// Reads rows of the ledger on a thread of its own.
+async fn look(state: &ControlState, query: ExcerptQuery) -> Response<Body> {
+    let folder = state.state_folder.clone();
+    let readers = Arc::clone(&state.readers);
+    let read = async move {
+        let place = readers.acquire_owned().await.expect("the semaphore is never closed");
+        let read = tokio::task::spawn_blocking(move || {
+            let read = Reader::open(&folder).and_then(|reader| reader.excerpt(&query));
+            // Held until the disk has answered, even when the client has gone.
+            drop(place);
+            read
+        });
+        read.await
+    };
+    match timeout(LOOK_TIME_MAX, read).await {
+        Ok(Ok(Ok(excerpt))) => json(StatusCode::OK, serde_json::json!({ "ledger": excerpt }).to_string()),
+        Ok(Ok(Err(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &format!("the ledger cannot be read: {why}")),
+        Ok(Err(_)) => error(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug of ingestd: see the log"),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read: its disk does not answer"),
     }
 }
 

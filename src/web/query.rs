@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use crate::diagnostic::needs_escape;
+
 /// The parameters by name.
 pub(super) struct Query(BTreeMap<String, String>);
 
@@ -53,7 +55,7 @@ impl Query {
     }
 }
 
-/// A text that a client sent, cut to 60 characters, with a dot for each control character.
+/// A text that a client sent, cut to 60 characters, with a dot for each that acts on a terminal or is not seen.
 pub(super) fn clip(text: &str) -> String {
-    text.chars().take(60).map(|character| if character.is_control() { '.' } else { character }).collect()
+    text.chars().take(60).map(|character| if needs_escape(character) { '.' } else { character }).collect()
 }

@@ -6,19 +6,22 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::PageState;
 use super::query::{Query, clip};
+use super::{AppState, PageState};
 use crate::busy::BusySince;
+use crate::diagnostic::{escape_json, escape_lines};
 use crate::engine::LoopStatus;
 use crate::ledger::{HistoryQuery, LedgerError, Reader};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
-use crate::plan::interruptions::Interruptions;
+use crate::plan::interruptions::{Interrupted, Interruptions};
 use crate::report::history::HistoryObject;
 use crate::report::parse_time;
 use crate::report::plan::PlanObject;
 use crate::report::range::PlanRange;
-use crate::report::status::{self, DaemonView, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH};
+use crate::report::status::{
+    self, DaemonView, Health, LedgerView, NEXT_COUNT, StatusInput, StatusObject, TROUBLE_MAX, TROUBLE_REACH,
+};
 use crate::schedule::{JobId, Schedule, zone_named};
 
 /// The most items of one answer: some 7 MB.
@@ -40,6 +43,35 @@ const HISTORY_LIMIT_DEFAULT: u32 = 100;
 pub(super) enum ViewBody {
     Json(String),
     Text(String),
+}
+
+/// The input of a status: what the daemon knows, and what the ledger knows or why it cannot be read. What comes next takes a while to
+/// find in a large schedule, and the health does not need it. `zone`: of the times in texts; by default that of most jobs.
+pub(super) fn status_input(
+    app_state: &AppState,
+    now: Timestamp,
+    ledger: Result<LedgerView, String>,
+    next: Vec<Interrupted>,
+    zone: Option<TimeZone>,
+) -> StatusInput {
+    let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
+    let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
+    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
+    let in_force = app_state.in_force.borrow().clone();
+    let secrets = state.secrets;
+    let schedule = &in_force.generation.schedule;
+    StatusInput {
+        now,
+        generation: in_force.generation.number,
+        accepted_at: in_force.accepted_at,
+        daemon: DaemonView::Running { jobs: schedule.len(), rejected: in_force.rejected.to_vec(), next, state },
+        not_listening: app_state.not_listening.borrow().values().cloned().collect(),
+        ledger,
+        secrets,
+        zone_source: app_state.zones.data.source.clone(),
+        zone_version: app_state.zones.data.version.clone(),
+        zone: zone.unwrap_or_else(|| schedule.zone()),
+    }
 }
 
 /// Why there is no body.
@@ -78,8 +110,8 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
 }
 
 /// What the ledger of this page knows, or why it cannot be read.
-pub(super) fn read_ledger(shared: &PageState, now: Timestamp) -> Result<LedgerView, String> {
-    let ledger = Reader::open(&shared.app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
+pub(super) fn read_ledger(app_state: &AppState, now: Timestamp) -> Result<LedgerView, String> {
+    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
     ledger.map_err(|error| error.to_string())
 }
 
@@ -90,39 +122,22 @@ pub(super) fn status(
     query: &str,
     now: Timestamp,
     ledger: Result<LedgerView, String>,
-) -> Result<ViewBody, Refused> {
+) -> Result<(Health, ViewBody), Refused> {
     let query = Query::parse(query, &["format", "timezone", "width"])?;
     let wants_text = query.word("format", &["json", "table"])? == Some("table");
     let width = query.number("width", (1, WIDTH_MAX))?;
-    let app_state = &shared.app_state;
-    let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
-    let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
-    let not_listening = app_state.not_listening.borrow().values().cloned().collect();
-    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
-    let in_force = app_state.in_force.borrow().clone();
-    let secrets = state.secrets;
-    let schedule = &in_force.generation.schedule;
-    let input = StatusInput {
-        now,
-        generation: in_force.generation.number,
-        accepted_at: in_force.accepted_at,
-        daemon: DaemonView::Running {
-            jobs: schedule.len(),
-            rejected: in_force.rejected.to_vec(),
-            next: {
-                let interruptions = Interruptions::new(schedule);
-                Upcoming::new(schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect()
-            },
-            state,
-        },
-        not_listening,
-        ledger,
-        secrets,
-        zone_source: app_state.zones.data.source.clone(),
-        zone_version: app_state.zones.data.version.clone(),
-        zone: zone(shared, &query, schedule)?,
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let zone = zone(shared, &query, &schedule)?;
+    let interruptions = Interruptions::new(&schedule);
+    let next = Upcoming::new(&schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect();
+    let input = status_input(&shared.app_state, now, ledger, next, Some(zone));
+    let object = StatusObject::new(&input);
+    let body = if wants_text {
+        ViewBody::Text(escape_lines(&status::text(&input, width)).into_owned())
+    } else {
+        ViewBody::Json(to_json(&object))
     };
-    Ok(if wants_text { ViewBody::Text(status::text(&input, width)) } else { ViewBody::Json(to_json(&StatusObject::new(&input))) })
+    Ok((object.health, body))
 }
 
 /// The zone of times without an offset, and of those in texts: `timezone`, or that of most jobs.
@@ -199,5 +214,5 @@ struct ItemList<T> {
 }
 
 fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("a struct of plain values is JSON")
+    escape_json(&serde_json::to_string(value).expect("a struct of plain values is JSON")).into_owned()
 }

@@ -116,3 +116,31 @@ fn a_secret_that_is_not_there_is_named() {
     wait_until("it is ready now", || daemon.log().contains(" ready ").then_some(()));
     assert!(daemon.log().contains("can be read by every user of this host"), "{}", daemon.log());
 }
+
+#[test]
+fn each_problem_is_logged_with_its_own_severity_and_notes_are_for_check_alone() {
+    let rig = Rig::new(Vec::new());
+    rig.listen("127.0.0.1:0");
+    let good = looping("show", soon(3600), "1h");
+    rig.jobs(&good);
+    rig.started().stop();
+    // A note, a warning and an error.
+    let relay = "  relay: {at: \"18:00\", for: 1h, room: relay, stream: \"rtmp://live.example.com/a/b\"}\n";
+    let odd = "  odd: {at: \"18:00\", for: 1h, room: 大厅, stream: \"https://cdn.example.com/a.mp4\", length: 1h}\n";
+    rig.jobs(&format!("{good}{relay}{odd}  bad: {{at: noon}}\n"));
+    let (_, found, _) = rig.verb(&["check", "--format", "json"]);
+    assert!(["error", "warning", "note"].iter().all(|severity| found.contains(&format!("\"severity\":\"{severity}\""))), "{found}");
+
+    let daemon = rig.started();
+    let of = |level: &str, words: &str| daemon.log().lines().any(|line| line.contains(level) && line.contains(words));
+    assert!(of(" ERROR ", "noon") && of(" WARN ", "found `大`"), "{}", daemon.log());
+    assert!(!daemon.log().contains("a live source has no bound"), "{}", daemon.log());
+    let status: Value = serde_json::from_str(&get(daemon.page(), "/api/v1/status")).expect("JSON");
+    let rejected = status["schedule"]["rejected"].as_array().expect("a list");
+    assert!(!rejected.is_empty() && rejected.iter().all(|problem| problem["severity"] != "note"), "{status}");
+    assert!(
+        status["reasons"][0].as_str().is_some_and(|reason| reason.contains("3 errors") && reason.contains("rig.yaml:6:")),
+        "{status}"
+    );
+    daemon.stop();
+}

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod boot;
+mod bounded;
 mod demo;
 mod descriptors;
 #[path = "../client/disguise.rs"]

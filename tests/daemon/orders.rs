@@ -116,3 +116,34 @@ fn callbacks_are_taken_where_the_settings_say_and_their_key_is_nowhere_to_be_see
     daemon.stop();
     assert!(rig.traces().iter().all(|(path, bytes)| !contains(bytes, "123654") || path.ends_with("callback-key")));
 }
+
+#[test]
+fn operators_look_back_over_the_control_socket_and_see_who_gave_an_order() {
+    let rig = Rig::new(Vec::new());
+    rig.jobs(&looping("show", soon(2), "1h"));
+    let daemon = rig.started();
+    rig.wait_on_air("show");
+    let (code, _, stderr) = rig.verb(&["stop", "show"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    rig.wait_done("show");
+    let who = format!("uid {}", rustix::process::geteuid().as_raw());
+    assert!(daemon.log().contains(&format!("stop, by {who}")), "{}", daemon.log());
+    // Settings of somebody who may use the socket and cannot read the ledger: there is none where they look.
+    let socket = rig.path("state/control.sock");
+    let settings = std::fs::read_to_string(rig.path("ingestd.yaml")).expect("readable");
+    let elsewhere = settings.replace("state: state", &format!("state: elsewhere\ncontrol: {}", socket.display()));
+    rig.write("ingestd.yaml", &elsewhere);
+    let (code, stdout, stderr) = rig.verb(&["history", "--format", "json"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let row: Value = serde_json::from_str(&stdout).expect("one row");
+    assert_eq!((&row["outcome"], &row["reason"]), (&"cut".into(), &"operator".into()));
+    assert!(row["by"].as_str().is_some_and(|by| by.starts_with(&who)), "{row}");
+    let (_, stdout, _) = rig.verb(&["history"]);
+    assert!(stdout.contains(&format!("by {who}")), "{stdout}");
+    let (code, stdout, stderr) = rig.verb(&["why", "show"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains(&format!("an operator took it off the air, by the order of {who}")), "{stdout}");
+    daemon.stop();
+    let (code, _, stderr) = rig.verb(&["history"]);
+    assert_eq!(code, Some(1), "{stderr}");
+}

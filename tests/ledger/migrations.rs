@@ -231,6 +231,15 @@ fn what_version_4_knows_of_what_was_seen_comes_back() {
 }
 
 #[test]
+fn what_version_5_knows_of_who_gave_an_order_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V5));
+    let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
+    let rows = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
+    assert_eq!(rows[0].ordered_by.as_deref(), Some("uid 1000 (anna)"));
+}
+
+#[test]
 fn a_ledger_of_version_1_loads_with_everything_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V1));

@@ -1,6 +1,6 @@
 //! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
-use ingestd::ledger::{HistoryQuery, Ledger, Reader};
+use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
 use jiff::{SignedDuration, Timestamp};
 
@@ -204,4 +204,33 @@ fn what_is_not_missed_any_more_can_be_claimed_in_the_same_turn() {
     assert!(turn.claim(&armed("promo", start)).expect("a turn"), "its row goes with this turn");
     assert_eq!(turn.commit(start).expect("writable").len(), 1);
     assert_eq!(ledger.recover(Timestamp::MIN).expect("readable").occurrences, [armed("promo", start)]);
+}
+
+#[test]
+fn an_excerpt_answers_as_the_file_does_and_has_no_secret() {
+    let (folder, mut ledger) = ledger();
+    let by = Some("uid 1000 (anna)".to_owned());
+    let cut = State::Done { outcome: Outcome::CutOperator };
+    let quoted = format!("cannot open {}", super::rows::STREAM);
+    write(&mut ledger, &Occurrence { state: cut, ordered_by: by.clone(), ..ended("film", hours(1)) });
+    write(&mut ledger, &Occurrence { fault: Some(fault(Some("InternalError"), &quoted)), ..armed("film", hours(3)) });
+    write(&mut ledger, &missed("promo", hours(2), Outcome::Missed(MissedReason::Late)));
+    let reader = Reader::open(folder.path()).expect("readable");
+    let all = || HistoryQuery { limit: 100, ..HistoryQuery::default() };
+    let over = |query: &ExcerptQuery| {
+        let excerpt = serde_json::to_string(&reader.excerpt(query).expect("readable")).expect("JSON");
+        assert!(!excerpt.contains("hush"), "{excerpt}");
+        Reader::of_excerpt(&serde_json::from_str(&excerpt).expect("an excerpt")).expect("rows")
+    };
+    let history = over(&ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 100 });
+    let objects = |rows: &[Occurrence]| rows.iter().map(ingestd::report::history::HistoryObject::new).collect::<Vec<_>>();
+    let (of_file, of_excerpt) = (reader.history(&all()).expect("readable"), history.history(&all()).expect("readable"));
+    assert_eq!((of_file.len(), objects(&of_file)), (3, objects(&of_excerpt)));
+    assert_eq!(of_excerpt[2].ordered_by, by);
+    assert_eq!(history.meta().expect("readable"), reader.meta().expect("readable"));
+    let starts_ms = vec![hours(1).as_millisecond(), hours(2).as_millisecond()];
+    let of_job = over(&ExcerptQuery::Job { job: "film".to_owned(), starts_ms });
+    assert_eq!(names(&of_job.history(&all()).expect("readable")), ["film"]);
+    assert_eq!(of_job.latest("film", hours(2)).expect("readable").expect("a row").key.start, hours(1));
+    assert_eq!(of_job.first_seen(Some("film")).expect("readable"), reader.first_seen(Some("film")).expect("readable"));
 }

@@ -199,6 +199,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             confirmed_at,
             evidence,
             unseen_losses,
+            ordered_by: (unseen_losses > 1).then(|| "uid 1000 (anna)".to_owned()),
             task_fault,
             task_id,
             replaced,

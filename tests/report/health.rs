@@ -137,7 +137,8 @@ fn the_health_is_what_an_operator_would_say() {
     let unverified = Occurrence { state: State::Done { outcome: Outcome::EndedUnverified }, ..ended("promo", minutes(-130)) };
     let mut covered = of_trouble(open(refused(minutes(-60)), End::Never));
     covered.ledger = Result::Ok(LedgerView { on_air: vec![later.clone()], ..covered.ledger.expect("readable") });
-    let rejected = vec![Diagnostic::error("unknown-key", "unknown key `reapet`").hint("did you mean `repeat`?")];
+    // A warning that stands before it is no reason.
+    let rejected = vec![Diagnostic::warning("media", "a warning of another file"), Diagnostic::error("unknown-key", "unknown key `reapet`").hint("did you mean `repeat`?")];
     let mut reload = input(LedgerView::default());
     reload.daemon = DaemonView::Running { jobs: 3, rejected, next: Vec::new(), state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() } };
     let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };

@@ -297,6 +297,6 @@ fn a_line_of_csv_has_the_keys_of_the_json() {
         csv_line(&object.csv()),
         "promo,2026-11-22T10:00:00.000Z,2026-11-22T12:00:00.000Z,planned,done,ended,planned,5,2026-11-22T10:00:00.005Z,\
         2026-11-22T10:00:00.040Z,2026-11-22T12:00:00.000Z,1,0,true,-task+of.promo,,seen,main,ap-singapore,lobby,string,promo,\
-        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,stop: UnauthorizedOperation (no),7,1"
+        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,stop: UnauthorizedOperation (no),7,1,"
     );
 }

@@ -163,3 +163,19 @@ async fn authentication_comes_before_parameters() {
     ask.secret_key.push('x');
     assert_eq!(rig.code(&ask).await, "AuthFailure.SignatureFailure");
 }
+
+#[tokio::test]
+async fn a_room_that_no_viewer_could_enter_is_refused_where_rooms_are_strict() {
+    for (strict, refused) in [(false, "ok"), (true, "InvalidParameter.StrRoomId")] {
+        let rig = Rig::with(|config| config.strict_rooms = strict).await;
+        let code = async |id: &str| {
+            rig.code(&Ask::start().robot(&format!("r{}", id.len())).field("RoomIdType", 0).field("RoomId", id)).await
+        };
+        for room in ["大厅", "１２３", "studio/a", "42 ", " hall", "a\u{202e}b"] {
+            assert_eq!(code(room).await, refused, "{room:?}, strict: {strict}");
+        }
+        for room in ["lobby of the house", "!#$%&()+-:;<=.>?@[]^_{}|~,", "42"] {
+            assert_eq!(code(room).await, "ok", "{room:?}, strict: {strict}");
+        }
+    }
+}

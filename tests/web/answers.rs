@@ -11,7 +11,7 @@ use super::rows::{armed, ended, fault, missed, on_air};
 use super::served::{Served, now, schedule};
 
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
-    task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count";
+    task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count by";
 
 const PLAN_KEYS: &str = "job start end local_start timezone app sdk_app_id room room_type robot stream region dst pauses \
     cut_at cut_by content_end after";
@@ -70,7 +70,7 @@ async fn history_has_exactly_the_promised_objects() {
             "ended_at": "2026-11-22T12:00:00.000Z", "attempts": 2, "restarts": 0, "in_doubt": true, "task_id": "-task+of.promo",
             "confirmed_at": null, "evidence": null, "app": "main", "region": "ap-singapore", "room": "lobby", "room_type": "string",
             "robot": "promo", "stream": "https://cdn.example.com/promo.mp4", "error_code": "InternalError", "error_message": "x",
-            "request_id": "6b8b4567-0000", "task_fault": null, "generation": 7, "count": 1,
+            "request_id": "6b8b4567-0000", "task_fault": null, "generation": 7, "count": 1, "by": null,
         })
     );
     assert_eq!((&items[1]["state"], &items[1]["outcome"], &items[1]["reason"]), (&"stopping".into(), &().into(), &().into()));

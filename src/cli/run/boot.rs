@@ -63,9 +63,7 @@ impl Boot<'_> {
         };
         let rejected = match &loaded.value {
             None => {
-                for problem in &loaded.diagnostics {
-                    tracing::error!("{problem}");
-                }
+                load::log_problems(&loaded.diagnostics);
                 tracing::error!(generation = number, "the schedule was rejected; the last good one stays in force");
                 loaded.diagnostics
             }

@@ -171,6 +171,7 @@ impl Listeners {
     /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
         let Listeners { page, callbacks, control: (control, path), not_listening } = self;
+        let state_folder = app_state.state_folder.clone();
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
         if let Some((door, address)) = page {
@@ -190,7 +191,7 @@ impl Listeners {
             };
             let mut socket = control.listener(open, not_listening).await;
             if let Some(listener) = socket.listener.take() {
-                control::serve(listener, handle, reloader, until(stopped)).await;
+                control::serve(listener, handle, (reloader, state_folder), until(stopped)).await;
             }
         });
         Served { _serving: serving }

@@ -33,7 +33,7 @@ use crate::systemd::Manager;
 use crate::trtc::Api;
 use crate::web::InForce;
 use crate::web::control::Reloader;
-use assess::{Assessment, assess, log_warnings};
+use assess::{Assessment, assess};
 pub(super) use assess::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 
 /// The most changes that the ledger keeps one by one.
@@ -98,6 +98,8 @@ struct ReadFiles {
     /// The schedule, if it can be played.
     schedule: Option<Schedule>,
     diagnostics: Vec<Diagnostic>,
+    /// How many warnings there are: more than are told, perhaps.
+    warnings: usize,
     sources: Vec<Source>,
     settings_differ: bool,
     /// The files that are smaller than what is in force, and have not rested.
@@ -184,16 +186,7 @@ impl Reload {
         };
         let reply = self.reread_secrets(&who, reply).await;
         log_failure(self.manager.ready());
-        self.tell_status();
         reply
-    }
-
-    /// The line in `systemctl status`.
-    pub(super) fn tell_status(&self) {
-        let in_force = self.in_force.borrow().clone();
-        let (jobs, number) = (in_force.generation.schedule.len(), in_force.generation.number);
-        let rejected = if in_force.rejected.is_empty() { "" } else { "; the schedule files are not in force" };
-        log_failure(self.manager.status(&format!("{jobs} jobs, generation {number}{rejected}")));
     }
 
     /// Reads the secrets again, whatever came of the schedule, and adds what came of that. The schedule comes first: what is tried with
@@ -213,7 +206,7 @@ impl Reload {
         let (accepted, schedule) = (std::mem::take(sources), Arc::clone(&before.schedule));
         let (files, accepted) = self.blocking(move |reload| (reload.read((&accepted, &schedule)), accepted)).await?;
         *sources = accepted;
-        let ReadFiles { schedule, diagnostics, sources: new, settings_differ, unrested } = files;
+        let ReadFiles { schedule, diagnostics, warnings, sources: new, settings_differ, unrested } = files;
         let mut lines = Vec::new();
         if settings_differ {
             let path = self.context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
@@ -245,7 +238,11 @@ impl Reload {
                     return Ok(Taken::Rests(unrested));
                 }
                 lines.extend(self.accept(sources, new, who, &difference, prepared).await?);
-                lines.extend(log_warnings(&diagnostics));
+                // No error is left in a good schedule.
+                load::log_problems(&diagnostics);
+                if warnings > 0 {
+                    lines.push(format!("{warnings} warnings: `ingestd check` shows them"));
+                }
                 Ok(Taken::Done(lines))
             }
         }
@@ -291,7 +288,7 @@ impl Reload {
     fn read(&self, accepted: (&[Source], &Schedule)) -> ReadFiles {
         let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
-        let Loaded { value: schedule, diagnostics, texts } = loaded;
+        let Loaded { value: schedule, diagnostics, counts, texts } = loaded;
         let sources: Vec<Source> = texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let smaller = smaller(accepted, (&sources, schedule.as_ref()));
         let unrested = (!smaller.is_empty()).then(|| {
@@ -299,7 +296,8 @@ impl Reload {
             self.note(&FolderSnapshot::at(&self.settings.schedules));
             self.rests.lock().unwrap_or_else(PoisonError::into_inner).unrested(&smaller)
         });
-        ReadFiles { schedule, diagnostics, sources, settings_differ, unrested: unrested.flatten() }
+        let warnings = counts.get(Severity::Warning);
+        ReadFiles { schedule, diagnostics, warnings, sources, settings_differ, unrested: unrested.flatten() }
     }
 
     /// Returns for how long some were found already; `None`: none were found last.
@@ -342,17 +340,17 @@ impl Reload {
         done.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
     }
 
-    /// The last good schedule stays in force. The log and the status get every problem, the answer the first of them.
+    /// The last good schedule stays in force. The log and the status get the problems, the answer the first of them. Those that the log
+    /// has already, because the same files were read before, it does not get again.
     fn reject(&self, who: &str, problems: Vec<Diagnostic>) -> String {
-        for problem in &problems {
-            match problem.severity {
-                Severity::Error => tracing::error!("{problem}"),
-                Severity::Warning => tracing::warn!("{problem}"),
-                Severity::Note => tracing::info!("{problem}"),
-            }
-        }
         let stays = "the schedule was rejected; the last good one stays in force";
-        tracing::error!(who, generation = self.in_force.borrow().generation.number, "{stays}");
+        let generation = self.in_force.borrow().generation.number;
+        if *self.in_force.borrow().rejected == *problems {
+            tracing::info!(who, generation, "the schedule is still rejected: the problems are the same as before");
+        } else {
+            load::log_problems(&problems);
+            tracing::error!(who, generation, "{stays}");
+        }
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
         self.in_force.send_modify(|in_force| in_force.rejected = problems.into());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Place, Severity, Span, escape, needs_escape};
+use super::{Diagnostic, Place, Severity, Span, escape, needs_escape, within_bounds};
 
 /// Places of one file that are this near each other, in bytes, are drawn in one piece.
 const NEAR: u32 = 2_048;
@@ -20,15 +20,11 @@ const PART_AFTER: usize = 120;
 
 /// Draws diagnostics as a compiler does. `texts` holds the text of each file by name; a place whose text is not there is
 /// named without its line. The output ends each diagnostic with a blank line. What a URL may hold as a secret (user info,
-/// query, the last part of an rtmp path) is drawn as asterisks.
+/// query, the last part of an rtmp path) is drawn as asterisks. All of it has less than 200 kB: the last one says how many are left out.
 pub fn render(diagnostics: &[Diagnostic], texts: &BTreeMap<Arc<str>, &str>, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let mut out = String::new();
-    for diagnostic in diagnostics {
-        out.push_str(&renderer.render(&[group(diagnostic, texts)]));
-        out.push_str("\n\n");
-    }
-    out
+    let drawn = within_bounds(diagnostics, |diagnostic| format!("{}\n\n", renderer.render(&[group(diagnostic, texts)])));
+    drawn.into_iter().map(|(_, drawn)| drawn).collect()
 }
 
 /// A place and what is said beside it; empty for the primary one.

@@ -146,6 +146,14 @@ impl Airings {
 
     // Changing one.
 
+    /// Keeps who ordered that it be cut. It is written with what the order changes.
+    pub(super) fn set_ordered_by(&mut self, key: &Key, who: &str) {
+        let cuttable = |airing: &&mut Airing| !matches!(airing.occurrence.state, State::Stopping { .. } | State::Done { .. });
+        if let Some(airing) = self.open.get_mut(key).filter(cuttable) {
+            airing.occurrence.ordered_by = Some(who.to_owned());
+        }
+    }
+
     /// Lets the table decide, writes the row, and takes out what is over.
     pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
         let Some(airing) = self.open.get_mut(key) else { return };

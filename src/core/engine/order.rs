@@ -51,6 +51,15 @@ pub enum Command {
     TakeSecrets(SecretsRead),
 }
 
+/// The most lines of a reply that the log repeats.
+const LOGGED_MAX: usize = 10;
+
+/// The first lines of a reply in one, and how many more there are.
+pub(super) fn few(lines: &[String]) -> String {
+    let first = lines.iter().take(LOGGED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if lines.len() > LOGGED_MAX { format!("{first}, and {} more", lines.len() - LOGGED_MAX) } else { first }
+}
+
 /// One thing that the engine is told.
 #[derive(Clone)]
 pub enum Input {

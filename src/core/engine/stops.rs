@@ -34,7 +34,7 @@ pub(super) fn stop(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step
         StopTarget::Task(task_id) => return stop_task(airings, orphans, step, (task_id, None), who),
         StopTarget::TaskOf { task_id, app } => return stop_task(airings, orphans, step, (task_id, Some(app)), who),
     }
-    let reply = stop_all(airings, step, &keys);
+    let reply = stop_all(airings, step, &keys, who);
     OrderReply::Now(reply.ok_or_else(|| match target {
         StopTarget::Job(job) => format!("nothing of `{job}` is on air or on its way there"),
         _ => "nothing is on air or on its way there".to_owned(),
@@ -65,7 +65,7 @@ fn stop_task(
     if let Some(why) = its_app.and_then(of_app) {
         return refused(why);
     }
-    if let Some(lines) = stop_all(airings, step, &keys) {
+    if let Some(lines) = stop_all(airings, step, &keys, who) {
         return OrderReply::Now(Ok(lines));
     }
     if airings.tasks.want_stop_of(step, task_id) || orphans.want_stop(step, task_id) {
@@ -88,12 +88,21 @@ fn stop_task(
 }
 
 /// Stops what is named. `None`: there is nothing to stop.
-fn stop_all(airings: &mut Airings, step: &mut Step, keys: &[Key]) -> Option<Vec<String>> {
-    let lines: Vec<_> = keys.iter().filter_map(|key| stop_one(airings, step, key)).collect();
+fn stop_all(airings: &mut Airings, step: &mut Step, keys: &[Key], who: &str) -> Option<Vec<String>> {
+    let lines: Vec<_> = keys.iter().filter_map(|key| stop_one(airings, step, key, who)).collect();
     (!lines.is_empty()).then_some(lines)
 }
 
-fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key) -> Option<String> {
+fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key, who: &str) -> Option<String> {
+    let before = airings.get(key)?;
+    let is_waiting_for_its_start = before.occurrence.state == State::Armed
+        && before.occurrence.attempts == 1
+        && !before.awaits_answer()
+        && step.now < key.start;
+    if is_waiting_for_its_start {
+        return None;
+    }
+    airings.set_ordered_by(key, who);
     let airing = airings.get(key)?;
     let occurrence = &airing.occurrence;
     let cut = Event::Cut(Outcome::CutOperator);
@@ -115,7 +124,6 @@ fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key) -> Option<String>
             airings.transition(step, key, cut);
             "was waiting for another attempt, and is not started again".to_owned()
         }
-        State::Armed if occurrence.attempts == 1 && !airing.awaits_answer() && step.now < key.start => return None,
         State::Armed | State::Calling => {
             if airings.take_back(step, key) {
                 airings.transition(step, key, Event::Postponed);

@@ -22,7 +22,7 @@ use super::Planned;
 use super::precedence::clash;
 pub use super::precedence::{ConflictKind, TOUCHING};
 use super::target::JobTarget;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Collected, Diagnostic};
 use crate::schedule::{Conflict, Job, Schedule};
 pub use clash::Clash;
 pub(super) use clash::have_one_robot;
@@ -86,14 +86,16 @@ pub fn check_conflicts(schedule: &Schedule, now: Timestamp) -> Conflicts {
 }
 
 impl Conflicts {
-    /// Returns the problems, in the order of their places.
+    /// Returns the problems, in the order of their places, and within the bounds of [`Collected`].
     pub fn diagnostics(&self, strictness: Strictness) -> Vec<Diagnostic> {
         let is_warning = |clash: &Clash| {
             let is_far = clash.starts_at().duration_since(self.now) > NEAR;
             clash.by_clock_change || (strictness == Strictness::Run && is_far)
         };
-        let problems = self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash)));
-        problems.chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
+        let mut collected = Collected::default();
+        collected.extend(self.clashes.iter().map(|clash| words::diagnostic(clash, is_warning(clash))));
+        let (problems, left_out) = collected.into_parts();
+        problems.into_iter().chain(left_out).chain(self.more.then(|| words::more(CLASHES_MAX))).collect()
     }
 
     /// Returns a sentence that says how far ahead the check looked, if that is less than [`AHEAD`].

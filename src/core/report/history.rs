@@ -75,6 +75,8 @@ pub struct HistoryObject {
     pub generation: i64,
     /// How many occurrences it stands for; more than 1 only for summaries.
     pub count: u32,
+    /// Who gave the order that cut it, such as `uid 1000 (anna)`; null when no order did, and in rows of a version that did not record it.
+    pub by: Option<String>,
 }
 
 /// `task_fault` of [`HistoryObject`].
@@ -137,6 +139,7 @@ impl HistoryObject {
             }),
             generation: occurrence.generation,
             count: occurrence.count,
+            by: occurrence.ordered_by.clone(),
         }
     }
 }
@@ -175,11 +178,11 @@ pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
 /// The first line of CSV: the keys of [`HistoryObject`].
 pub const CSV_NAMES: &str = "job,start,end,kind,state,outcome,reason,late_ms,first_sent_at,on_air_at,ended_at,attempts,restarts,\
     in_doubt,task_id,confirmed_at,evidence,app,region,room,room_type,robot,stream,error_code,error_message,request_id,task_fault,\
-    generation,count";
+    generation,count,by";
 
 impl HistoryObject {
     /// The values under [`CSV_NAMES`]; what is null is empty.
-    pub fn csv(&self) -> [Cow<'_, str>; 29] {
+    pub fn csv(&self) -> [Cow<'_, str>; 30] {
         let text = |text: &Option<String>| Cow::from(text.clone().unwrap_or_default());
         [
             (&self.job).into(),
@@ -211,6 +214,7 @@ impl HistoryObject {
             self.task_fault.as_ref().map(TaskFaultObject::words).unwrap_or_default().into(),
             self.generation.to_string().into(),
             self.count.to_string().into(),
+            text(&self.by),
         ]
     }
 }
@@ -287,6 +291,7 @@ fn note(occurrence: &Occurrence) -> String {
     if occurrence.count > 1 {
         notes.push(format!("stands for {} occurrences", occurrence.count));
     }
+    notes.extend(occurrence.ordered_by.iter().map(|who| format!("by {who}")));
     if occurrence.restarts > 0 {
         notes.push(match occurrence.restarts {
             1 => "restarted once".to_owned(),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::diagnostic::needs_escape;
+use crate::diagnostic::{escape, needs_escape};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -122,9 +122,12 @@ impl Table {
     }
 }
 
-/// A row is one line, and its cells do nothing to a terminal.
+/// A row is one line, and nothing in it acts on the terminal.
 fn one_line(cell: &str) -> Cow<'_, str> {
-    if cell.contains(needs_escape) { Cow::Owned(cell.replace('\n', ", ").replace(needs_escape, " ")) } else { Cow::Borrowed(cell) }
+    if !cell.contains(needs_escape) {
+        return Cow::Borrowed(cell);
+    }
+    Cow::Owned(escape(&cell.replace('\n', ", ")).into_owned())
 }
 
 /// The text, at most so wide, with an ellipsis where something was cut; after it at most `tail` of what was at the end.

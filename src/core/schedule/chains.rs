@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::job::{EndRule, Job, JobId};
 use super::linter::{Linter, WarningSpans, severity};
-use super::problem::{did_you_mean, quote};
+use super::problem::{Looks, did_you_mean, quote};
 use crate::calendar::{Chain, Link, Trigger, When};
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -52,6 +52,7 @@ pub(super) fn link(
     some_lack: bool,
     linter: &mut Linter,
 ) -> Vec<Diagnostic> {
+    let looks = Looks::default();
     let mut chain = Linker { chained, depths: HashMap::new(), diagnostics: Vec::new() };
     while let Some((id, first)) = chain.chained.pop_first() {
         let mut path = vec![(id, first)];
@@ -74,7 +75,8 @@ pub(super) fn link(
             }
         } else if !named.contains_key(&before) && !some_lack {
             let (id, last) = path.last().expect("it begins with one");
-            let hint = did_you_mean(before.as_str(), named.keys().filter(|name| *name != id).map(JobId::as_str));
+            let others = || named.keys().filter(|name| *name != id).map(JobId::as_str);
+            let hint = looks.find(|| did_you_mean(before.as_str(), others()));
             let message = format!("`after`: no file has a job {}", quote(before.as_str()));
             let problem = Diagnostic::error("unknown-job", message).at(last.trigger.clone()).job(id.as_str());
             chain

@@ -1,7 +1,7 @@
 //! What a field of a job is, and reading those that are written. Unknown keys, defaults, suggestions and the JSON Schema come
 //! from one table, so that a field is added in one place. Refuses to know how fields go together.
 
-use super::problem::{Problem, did_you_mean, quote};
+use super::problem::{Problem, add, did_you_mean, quote};
 use super::raw::{RawEnd, RawJob, RawTrigger, Written};
 use super::shared::Shared;
 pub(super) use super::table::FIELDS;
@@ -98,9 +98,11 @@ pub(super) fn read(entries: &[Entry<'_>], raw: &mut RawJob, shared: &mut Shared<
                 for problem in &mut found {
                     problem.point_at_key(entry);
                 }
-                problems.extend(found.into_iter().map(|problem| problem.in_field(field.name)));
+                for problem in found {
+                    add(&mut problems, problem.in_field(field.name));
+                }
             }
-            None => problems.push(unknown_key(entry)),
+            None => add(&mut problems, unknown_key(entry)),
         }
     }
     problems

@@ -24,6 +24,8 @@ use crate::trtc::Site;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// How long a start may come late where its end is open and the job does not say it.
+const OPEN_END_START_WITHIN: Duration = Duration::from_mins(10);
 /// Most starts that are looked at near one clock change. More stand there only for patterns that a change cannot move.
 const STARTS_NEAR_CHANGE_MAX: usize = 64;
 
@@ -144,10 +146,12 @@ fn no_start(job: &Job, spans: WarningSpans, now: Timestamp) -> Option<Problem> {
     let open = match job.end {
         EndRule::For(duration) => duration,
         EndRule::To(_) => Duration::from_hours(24),
-        EndRule::Never | EndRule::Media => Duration::ZERO,
+        EndRule::Media => job.media_length().or(job.policy.start_within).unwrap_or(OPEN_END_START_WITHIN),
+        EndRule::Never => Duration::MAX,
     };
-    let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok());
-    if earlier.is_some_and(|earlier| job.when.next_after(earlier).is_some()) {
+    // One whose window is open is started still.
+    let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    if job.when.next_after(earlier).is_some() {
         return None;
     }
     let span = spans.trigger;

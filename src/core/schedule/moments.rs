@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use serde_json::Value;
 
 use super::job::EndRule;
-use super::problem::{Problem, nearest, quote};
+use super::problem::{Problem, add, nearest, quote};
 use super::value_kind::text_like;
 use super::values::scalar;
 use crate::calendar::Weekdays;
@@ -205,7 +205,7 @@ pub(super) fn each<T>(
     for node in nodes {
         match parse(node) {
             Ok(value) => values.push(value),
-            Err(problem) => problems.push(problem),
+            Err(problem) => add(&mut problems, problem),
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }

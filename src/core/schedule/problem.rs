@@ -1,6 +1,8 @@
 //! What a parser of one value returns when it cannot read it, and the words that all of them share. Knows spans of one text;
 //! refuses to know files and jobs, which the caller adds.
 
+use std::cell::Cell;
+
 use crate::diagnostic::Span;
 pub use crate::diagnostic::quote;
 use crate::yaml::{Entry, Node};
@@ -18,6 +20,37 @@ pub struct Problem {
     pub span: Span,
     /// Other places that take part, each with its role.
     pub related: Vec<(Span, &'static str)>,
+    /// How many more of its list or mapping come after it, which are only counted.
+    pub more: usize,
+}
+
+/// Problems that are kept of one list or one mapping. More than are ever told; the others are counted.
+const LISTED_MAX: usize = 1_000;
+
+/// Adds a problem, or only counts it where there are very many already.
+pub(super) fn add(problems: &mut Vec<Problem>, problem: Problem) {
+    let is_full = problems.len() >= LISTED_MAX;
+    match problems.last_mut().filter(|_| is_full) {
+        Some(last) => last.more += 1 + problem.more,
+        None => problems.push(problem),
+    }
+}
+
+/// How often it is looked for what was meant by a name that nobody knows. Each time every name is compared, and only the first problems
+/// are told.
+const LOOKS_MAX: u32 = 500;
+
+/// Counts the times that it is looked for what was meant.
+#[derive(Default)]
+pub(super) struct Looks(Cell<u32>);
+
+impl Looks {
+    /// What `find` finds, unless it was looked for too often.
+    pub(super) fn find(&self, find: impl FnOnce() -> Option<String>) -> Option<String> {
+        let looks = self.0.get();
+        self.0.set(looks.saturating_add(1));
+        if looks < LOOKS_MAX { find() } else { None }
+    }
 }
 
 impl Problem {
@@ -28,7 +61,7 @@ impl Problem {
 
     /// A problem at a place.
     pub fn at(span: Span, code: &'static str, message: impl Into<String>) -> Problem {
-        Problem { code, message: message.into(), hint: None, span, related: Vec::new() }
+        Problem { code, message: message.into(), hint: None, span, related: Vec::new(), more: 0 }
     }
 
     /// What comes in a later version: an error, because no field may parse and do nothing.
@@ -91,9 +124,12 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     if length > WORD_MAX {
         return None;
     }
+    let most = (length / 3).max(1);
+    // A letter too few or too many is a difference too, so that most candidates need not be compared.
+    let is_near = |candidate: &&str| candidate.chars().count().abs_diff(length) <= most;
     let distance = |candidate: &str| strsim::osa_distance(&word, &candidate.to_lowercase());
-    let close = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
-    close.filter(|(distance, _)| *distance <= (length / 3).max(1)).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    let close = candidates.into_iter().filter(is_near).map(|candidate| (distance(candidate), candidate));
+    close.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 /// The same as a hint.

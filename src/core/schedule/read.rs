@@ -14,11 +14,12 @@ use super::linter::{self, Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::policy::RetryPolicy;
-use super::problem::{Problem, did_you_mean, quote};
+use super::problem::{Problem, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
-use super::schema::{PASSED_OVER, TOP_LEVEL};
+use super::schema::PASSED_OVER;
 use super::shared::{Calendar, Shared};
+use super::top_level::{not_a_mapping, unknown_top_level};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
@@ -154,7 +155,18 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, file: &File<'_>, problems: Vec<Problem>) {
-        self.diagnostics.extend(problems.into_iter().map(|problem| file.diagnostic(problem, Severity::Error, None)));
+        for problem in problems {
+            self.tell(file, problem, Severity::Error, None);
+        }
+    }
+
+    /// Adds a problem, whose line is found only if it is kept.
+    fn tell(&mut self, file: &File<'_>, problem: Problem, severity: Severity, job: Option<&str>) {
+        let place = Some((&file.name, problem.span));
+        self.diagnostics.count(severity, problem.more);
+        if self.diagnostics.admits(severity, (problem.code, &problem.message), place) {
+            self.diagnostics.keep(file.diagnostic(problem, severity, job));
+        }
     }
 
     fn calendars(&mut self, file: &File<'_>) {
@@ -272,7 +284,7 @@ impl Reader<'_> {
             } else {
                 Problem::of(&entry.value, "wrong-type", format!("expected a mapping of fields, found {}", entry.value.describe()))
             };
-            self.diagnostics.push(file.diagnostic(problem, Severity::Error, Some(name)));
+            self.tell(file, problem, Severity::Error, Some(name));
             return;
         };
         let mut raw = wide.defaults.clone();
@@ -313,7 +325,7 @@ impl Reader<'_> {
         let errors = problems.into_iter().map(|problem| (Severity::Error, problem));
         for (severity, problem) in errors.chain(warnings.into_iter().map(|problem| (linter::severity(problem.code), problem))) {
             let (problem, job) = blamed(problem, wide, key, name);
-            self.diagnostics.push(file.diagnostic(problem, severity, job));
+            self.tell(file, problem, severity, job);
         }
     }
 
@@ -351,11 +363,12 @@ impl Reader<'_> {
             let file = place.and_then(|place| order.get(place.file.as_ref()).copied());
             (file, place.map(|place| place.span.start), diagnostic.code)
         };
+        let counts = self.diagnostics.counts();
         let (mut diagnostics, more) = self.diagnostics.into_parts();
         diagnostics.sort_by_key(key);
         diagnostics.extend(more);
         let schedule = good.then(|| Schedule { jobs: self.jobs, settings: self.settings.clone() });
-        Reading { schedule, diagnostics, jobs: self.jobs_named }
+        Reading { schedule, diagnostics, counts, jobs: self.jobs_named }
     }
 }
 
@@ -371,30 +384,4 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
     problem.related.push((problem.span, "this default"));
     problem.span = key;
     (problem, Some(job))
-}
-
-fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
-    let key = entry.key.as_ref();
-    if entry.value.is_null() {
-        return Problem::at(entry.key_span, "no-value", format!("`{key}`: expected a mapping of {of}, found no value"))
-            .hint("write one, or remove the key");
-    }
-    Problem::of(&entry.value, "wrong-type", format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe()))
-}
-
-fn unknown_top_level(entry: &Entry<'_>) -> Problem {
-    let key = entry.key.as_ref();
-    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
-    if fields::FIELDS.iter().any(|field| field.name == key) {
-        return problem.hint("a field for all jobs of the file goes under `defaults`");
-    }
-    match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
-        Some(hint) => problem.hint(hint),
-        None if entry.value.entries().is_some() => {
-            problem.hint("a job goes under `jobs`; a mapping that only holds YAML anchors has a key that begins with `x-`")
-        }
-        None => problem.hint(
-            "the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`; a key that begins with `x-` is passed over",
-        ),
-    }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::moments::{dates, each};
-use super::problem::{Problem, did_you_mean, nearest, quote};
+use super::problem::{Looks, Problem, did_you_mean, nearest, quote};
 use super::values::text;
 use crate::calendar::{CronPattern, DateRange, Dates, Trigger, When};
 use crate::diagnostic::Place;
@@ -36,6 +36,7 @@ pub(super) struct Shared<'r> {
     pub(super) calendars: BTreeMap<String, Calendar>,
     /// Whether a file could not be read, so that a calendar that is not here may well exist.
     pub(super) calendars_may_lack: bool,
+    looks: Looks,
 }
 
 impl<'r> Shared<'r> {
@@ -50,6 +51,7 @@ impl<'r> Shared<'r> {
             exceptions: HashMap::new(),
             calendars: BTreeMap::new(),
             calendars_may_lack: false,
+            looks: Looks::default(),
         }
     }
 
@@ -72,7 +74,7 @@ impl<'r> Shared<'r> {
             None => self.zones.entry(name.to_owned()).or_insert_with(|| find_zone(zone_data, name)),
         };
         known.clone().ok_or_else(|| {
-            let hint = zone_hint(zone_data, name);
+            let hint = self.looks.find(|| Some(zone_hint(zone_data, name))).unwrap_or_else(|| ZONE_SYNTAX.to_owned());
             Problem::of(node, "unknown-timezone", format!("unknown time zone {}", quote(name))).hint(hint)
         })
     }
@@ -116,7 +118,7 @@ impl<'r> Shared<'r> {
             Some(calendar) => Ok(calendar.ranges.clone()),
             None if self.calendars_may_lack => Ok(Vec::new()),
             None => {
-                let hint = did_you_mean(name, self.calendars.keys().map(String::as_str));
+                let hint = self.looks.find(|| did_you_mean(name, self.calendars.keys().map(String::as_str)));
                 let hint = hint.unwrap_or_else(|| "name it under `calendars`, in any file, or write dates".to_owned());
                 Err(Problem::of(node, "unknown-calendar", format!("no file has a calendar {}", quote(name))).hint(hint))
             }
@@ -172,10 +174,12 @@ const CITIES: [(&str, &str); 8] = [
     ("san_francisco", "America/Los_Angeles"),
 ];
 
+/// How a zone is written.
+const ZONE_SYNTAX: &str = "write an IANA name such as `Asia/Shanghai`";
+
 fn zone_hint(zone_data: &TimeZoneDatabase, name: &str) -> String {
-    const SYNTAX: &str = "write an IANA name such as `Asia/Shanghai`";
     if name.contains(['+', ':']) || name.bytes().any(|byte| byte.is_ascii_digit()) {
-        return format!("{SYNTAX}: a bare offset does not know when clocks change");
+        return format!("{ZONE_SYNTAX}: a bare offset does not know when clocks change");
     }
     let city = name.rsplit('/').next().unwrap_or(name).to_lowercase().replace(' ', "_");
     if let Some((_, zone)) = CITIES.iter().find(|(known, _)| *known == city) {
@@ -191,6 +195,6 @@ fn zone_hint(zone_data: &TimeZoneDatabase, name: &str) -> String {
     };
     match nearest(name, names()).filter(|_| name.contains('/')).or_else(by_city).or_else(by_close_city) {
         Some(zone) => format!("did you mean `{zone}`?"),
-        None => SYNTAX.to_owned(),
+        None => ZONE_SYNTAX.to_owned(),
     }
 }

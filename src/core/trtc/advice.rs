@@ -3,7 +3,7 @@
 
 /// Error codes, or their first parts, with an advice of their own, the more special before the more general (TRTC.md
 /// section 2).
-const BY_CODE: [(&str, &str, Then); 23] = [
+const BY_CODE: [(&str, &str, Then); 40] = [
     ("AuthFailure.SignatureExpire", CLOCK, Then::Nothing),
     (
         "AuthFailure.TokenFailure",
@@ -32,8 +32,41 @@ const BY_CODE: [(&str, &str, Then); 23] = [
         "the UserSig was refused: check the clock, and `secret_key` and `sdk_app_id` of the application",
         Then::App,
     ),
+    ("InvalidParameter.SdkAppId", APP, Then::Settings),
+    ("InvalidParameter.InvalidSdkAppId", APP, Then::Settings),
+    ("InvalidParameter.RoomId", ROOM, Then::Job),
+    ("InvalidParameter.StrRoomId", ROOM, Then::Job),
+    ("FailedOperation.RoomNotExist", ROOM, Then::Job),
     ("InvalidParameter.StreamUrl", "the service does not take this stream URL: correct the job", Then::Job),
     ("InvalidParameter", "the service does not take a value of the job: see the message, and correct the job", Then::Job),
+    ("InvalidParameterValue", "the service does not take a value of the job: see the message, and correct the job", Then::Job),
+    (
+        "UnknownParameter",
+        "this endpoint does not know a field of the job; the international one has no `tempo`, `progress` and `idle_timeout`: remove the \
+         field that the message names",
+        Then::Job,
+    ),
+    (
+        "MissingParameter",
+        "this endpoint wants what ingestd does not send: check `account.endpoint`, and that no proxy changes requests",
+        Then::Settings,
+    ),
+    ("InvalidAction", ENDPOINT, Then::Settings),
+    ("NoSuchVersion", ENDPOINT, Then::Settings),
+    ("NoSuchProduct", ENDPOINT, Then::Settings),
+    ("UnsupportedProtocol", ENDPOINT, Then::Settings),
+    (
+        "InvalidRequest",
+        "the request did not arrive as it was sent: check `account.endpoint`, and a proxy in between",
+        Then::Settings,
+    ),
+    ("ActionOffline", "the service has withdrawn this action: look for a newer ingestd", Then::Nothing),
+    ("RequestSizeLimitExceeded", "the request is too long: shorten `stream` of the job", Then::Job),
+    (
+        "ResourceNotFound",
+        "the service does not find what the request names: check `sdk_app_id` and `region` in the settings",
+        Then::Settings,
+    ),
     (
         "UnsupportedRegion",
         "the service is not in this region: correct `region` of the job, or of the settings",
@@ -46,6 +79,11 @@ const BY_CODE: [(&str, &str, Then); 23] = [
         Then::Settings,
     ),
     ("LimitExceeded", QUOTA, Then::Nothing),
+    (
+        "UnsupportedOperation",
+        "the service does not do this for the application: see the message, and ask Tencent Cloud",
+        Then::Nothing,
+    ),
     ("ResourceInsufficient", "the service had no room for it: try another `region` if that goes on", Then::Job),
 ];
 
@@ -54,6 +92,10 @@ const GRANT: &str = "these keys may not do that: let their user call StartStream
 const UNLOCK: &str = "the application's package does not include stream ingestion: have it unlocked by Tencent Cloud";
 const QUOTA: &str = "the account's quota of running tasks is used up: have it raised, or let fewer run at once";
 const APP: &str = "the account has no such application: check `sdk_app_id` in the settings";
+
+const ROOM: &str =
+    "the service does not take this room: see the message, and correct `room` of the job; a number and a text are different rooms";
+const ENDPOINT: &str = "this endpoint does not have the action: `account.endpoint` is `https://trtc.tencentcloudapi.com`";
 
 /// What makes a correction count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +188,10 @@ mod tests {
             ("AuthFailure.SecretIdNotFound", Some("keys were refused")),
             ("InvalidParameter.StrRoomId", Some("see the message")),
             ("RequestLimitExceeded.UinLimitExceeded", Some("too many requests")),
-            ("InvalidParameterValue", None),
+            ("InvalidParameterValue.Length", Some("see the message")),
+            ("UnknownParameter", Some("`tempo`")),
+            ("UnknownParameters", None),
+            ("InvalidAction", Some("`account.endpoint`")),
             ("InternalError", None),
             ("", None),
         ] {

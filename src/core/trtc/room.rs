@@ -76,6 +76,16 @@ pub const ROOM_INTEGER_MAX: u32 = u32::MAX - 1;
 /// Longest string room, in bytes.
 pub const ROOM_BYTES_MAX: usize = 64;
 
+/// Signs that the vendor's client SDKs take in a string room, beside letters and digits of ASCII and the space (TRTC.md section 10,
+/// number 2).
+pub const ROOM_SIGNS: &str = "!#$%&()+-:;<=.>?@[]^_{}|~,";
+
+/// The first character of a string room that the vendor's client SDKs do not take.
+pub fn outside_alphabet(room: &str) -> Option<char> {
+    let is_known = |letter: char| letter.is_ascii_alphanumeric() || letter == ' ' || ROOM_SIGNS.contains(letter);
+    room.chars().find(|letter| !is_known(*letter))
+}
+
 /// Longest `UserId`, in bytes (comment in every tls-sig-api-v2 repository).
 pub const USER_ID_BYTES_MAX: usize = 32;
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::stream_url::StreamUrl;
+use crate::diagnostic::needs_escape;
 pub use recent::RecentSecrets;
 
 /// So many characters in a row of a secret are masked, whatever is around them. Fewer would hide common words; and who knows seven
@@ -193,7 +194,7 @@ impl SecretMask {
     /// Returns the beginning of a text for people: secrets masked, at most `chars_max` characters, those that cannot be printed as a dot.
     pub fn quote(&self, text: &str, chars_max: usize) -> String {
         let shown =
-            |character: char| if character.is_control() || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
+            |character: char| if needs_escape(character) || character == char::REPLACEMENT_CHARACTER { '.' } else { character };
         self.mask(text).trim().chars().take(chars_max).map(shown).collect()
     }
 }
@@ -316,6 +317,7 @@ mod tests {
     fn what_is_quoted_is_short_and_printable() {
         let mask = of("hush-hush");
         assert_eq!(mask.quote(&format!(" hush-hush\u{7}{}", "x".repeat(1 << 20)), 9), "[...].xxx");
+        assert_eq!(mask.quote("a\u{202e}b\u{200b}c\u{9b}31m", 20), "a.b.c.31m");
         assert_eq!(mask.mask(&"\u{8282}".repeat(1 << 20)).len(), TEXT_BYTES_MAX / 3 * 3);
     }
 }

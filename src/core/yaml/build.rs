@@ -126,9 +126,17 @@ impl<'a> Builder<'a, '_> {
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.stack.pop() else { return Ok(None) };
                 let whole = Span { start: open.span.start, end: span.end.max(open.span.end) };
+                // A list that grew has room for more: in a file of very many small mappings that would be most of the memory.
                 let kind = match open.items {
-                    OpenItems::List(nodes) => Kind::List(nodes),
-                    OpenItems::Map { entries, .. } => Kind::Map(self.merge(entries)),
+                    OpenItems::List(mut nodes) => {
+                        nodes.shrink_to_fit();
+                        Kind::List(nodes)
+                    }
+                    OpenItems::Map { entries, .. } => {
+                        let mut entries = self.merge(entries);
+                        entries.shrink_to_fit();
+                        Kind::Map(entries)
+                    }
                 };
                 self.finish(Node { span: whole, kind }, open.anchor)
             }

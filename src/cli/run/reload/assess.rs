@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::rest::{REST, Unrested};
 use super::super::shrinkage::accident;
 use crate::clock;
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::engine::{Generation, Prepared};
 use crate::ledger::sources;
 use crate::schedule::difference::Difference;
@@ -71,16 +71,6 @@ fn about(folder: &Path, code: &'static str, why: &str) -> Diagnostic {
 pub(in crate::cli::run) fn resting(unrested: &Unrested) -> String {
     let (why, rest) = (unrested.why(), REST.as_secs());
     format!("{why}: it is read when it has not changed for {rest} s; `ingestd reload --force` does not wait")
-}
-
-/// Logs the warnings of a schedule that is accepted. Returns how many they are, if there are any. No error is left in a good schedule,
-/// and its notes are for `check -v`.
-pub(super) fn log_warnings(diagnostics: &[Diagnostic]) -> Option<String> {
-    let warnings: Vec<_> = diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).collect();
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    (!warnings.is_empty()).then(|| format!("{} warnings: `ingestd check` shows them", warnings.len()))
 }
 
 /// The first of them, and how many more there are.

@@ -131,9 +131,15 @@ fn few(mut reasons: Vec<String>) -> Vec<String> {
 }
 
 fn rejection(rejected: &[Diagnostic]) -> Option<String> {
-    let errors = rejected.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
-    let first = rejected.first()?;
-    let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+    let mut errors = rejected.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    // A warning of another file may stand before it, and it is not what keeps the schedule from being accepted.
+    let first = errors.next()?;
+    let others = errors.clone().count();
+    let count = match (others, errors.next_back()) {
+        (0, _) => "1 error".to_owned(),
+        (_, Some(last)) if last.tells_of_more() => format!("more than {others} errors"),
+        _ => format!("{} errors", others + 1),
+    };
     Some(format!("the schedule files have {count} and the last good schedule stays in force: {first}"))
 }
 

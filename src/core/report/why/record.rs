@@ -144,10 +144,15 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
         State::OnAir => span,
         State::Stopping { .. } => format!("{span}, and stopping: it is not known to be off the air"),
         State::Done { outcome } => match cause(outcome) {
-            cause if row.on_air_at.is_some() => format!("{span}; {cause}{}", unseen(row)),
-            cause => cause.to_owned(),
+            cause if row.on_air_at.is_some() => format!("{span}; {cause}{}{}", by(row), unseen(row)),
+            cause => format!("{cause}{}", by(row)),
         },
     }
+}
+
+/// Who gave the order.
+fn by(row: &Occurrence) -> String {
+    row.ordered_by.as_ref().map_or_else(String::new, |who| format!(", by the order of {who}"))
 }
 
 /// What is to be said beside the cause, where nobody saw it on air.

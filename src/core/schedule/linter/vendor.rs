@@ -5,10 +5,8 @@ use crate::schedule::job::Job;
 use crate::schedule::places::unlisted_region;
 use crate::schedule::problem::Problem;
 use crate::schedule::raw::RawJob;
+use crate::trtc::room::{ROOM_SIGNS, outside_alphabet};
 use crate::trtc::{Room, Site};
-
-/// Signs that a string room may have, beside letters, digits and the space (TRTC.md section 10, number 2).
-const ROOM_SIGNS: &str = "!#$%&()+-:;<=.>?@[]^_{}|~,";
 
 /// The highest volume of the international endpoint (TRTC.md section 1.1).
 const INTERNATIONAL_VOLUME_MAX: u64 = 100;
@@ -35,8 +33,7 @@ fn room(job: &Job, raw: &RawJob) -> Option<Problem> {
         let message = "`room`: the name begins or ends with a space: viewers who type it without one are in another room";
         return Some(Problem::at(span, "room-space", message).hint("remove the space"));
     }
-    let is_known = |letter: char| letter.is_ascii_alphanumeric() || letter == ' ' || ROOM_SIGNS.contains(letter);
-    let other = name.chars().find(|letter| !is_known(*letter))?;
+    let other = outside_alphabet(name)?;
     let message = format!(
         "`room`: the vendor's SDKs take letters and digits of ASCII, the space and `{ROOM_SIGNS}` in a string room, found {}",
         crate::diagnostic::quote(&other.to_string())

@@ -1,0 +1,203 @@
+//! A few rows of the ledger on their way from the daemon to a verb whose user may not read the file: a list of values for each row. They
+//! become a small ledger in memory, of which the verb asks what it would ask of the file. What may be secret in a URL is hidden before they
+//! leave. It does not know how they travel.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::types::{Value as Cell, ValueRef};
+use rusqlite::{Connection, Row, params_from_iter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::read::{HistoryQuery, LATEST_OF_JOB, ONE, Reader};
+use super::{LedgerError, VERSION, row, schema};
+use crate::occurrence::{Key, Occurrence, Replaced};
+use crate::trtc::StreamUrl;
+
+/// The most rows of an excerpt.
+pub const ROWS_MAX: u32 = 10_000;
+
+/// The most starts of one job that an excerpt is asked for.
+const STARTS_MAX: usize = 1_000;
+
+/// The newest things done that are looked through.
+const ACTS: &str = "SELECT * FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) WHERE what = 'retry' ORDER BY id";
+
+/// What rows are wanted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExcerptQuery {
+    /// Those that `history` shows.
+    History {
+        /// Only this job.
+        job: Option<String>,
+        /// Only starts at or after this instant, in milliseconds.
+        since_ms: Option<i64>,
+        /// Only this outcome.
+        outcome: Option<String>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Those of a job that start at these instants, in milliseconds, and the newest before each.
+    Job {
+        /// The job.
+        job: String,
+        /// The instants.
+        starts_ms: Vec<i64>,
+    },
+}
+
+/// The rows, by tables. A row is an object of columns.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Excerpt {
+    version: u32,
+    occurrence: Vec<Map<String, Value>>,
+    doubt: Vec<Map<String, Value>>,
+    meta: Vec<Map<String, Value>>,
+    job: Vec<Map<String, Value>>,
+    act: Vec<Map<String, Value>>,
+}
+
+impl Reader {
+    /// The rows that are wanted, at one moment.
+    ///
+    /// Errors: the ledger cannot be read, or more is wanted than an excerpt holds.
+    pub fn excerpt(&self, wanted: &ExcerptQuery) -> Result<Excerpt, LedgerError> {
+        self.at_one_moment(|reader| {
+            let of = &reader.connection;
+            let mut found = Found::default();
+            match wanted {
+                ExcerptQuery::History { job, since_ms, outcome, limit } => {
+                    let since = since_ms.map(Timestamp::from_millisecond).transpose();
+                    let since = since.map_err(|_| LedgerError::ours("`since_ms` is not an instant".to_owned()))?;
+                    let limit = (*limit).min(ROWS_MAX);
+                    let query = HistoryQuery { job: job.clone(), since, outcome: outcome.clone(), limit };
+                    found.add(of, query.tail(), &query.parameters())?;
+                }
+                ExcerptQuery::Job { job, starts_ms } => {
+                    for start in starts_ms.iter().take(STARTS_MAX) {
+                        for tail in [ONE, LATEST_OF_JOB] {
+                            found.add(of, tail, &[Cell::from(job.clone()), Cell::from(*start)])?;
+                        }
+                    }
+                }
+            }
+            let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?;
+            let whole =
+                Excerpt { version: VERSION, meta, occurrence: found.rows, doubt: Vec::new(), job: Vec::new(), act: Vec::new() };
+            let ExcerptQuery::Job { job, .. } = wanted else { return Ok(whole) };
+            let mut act = all(of, ACTS, &[])?;
+            act.retain(|act| act["detail"].as_str().is_some_and(|detail| found.keys.iter().any(|key| detail.starts_with(key))));
+            let mut doubt = all(of, "SELECT * FROM doubt", &[])?;
+            doubt.retain(|doubt| found.ids.contains(&doubt["occurrence"].as_i64().unwrap_or_default()));
+            let jobs = "SELECT * FROM job WHERE id = ?1 OR first_seen_ms = (SELECT min(first_seen_ms) FROM job) LIMIT 100";
+            Ok(Excerpt { doubt, job: all(of, jobs, &[Cell::from(job.clone())])?, act, ..whole })
+        })
+    }
+
+    /// A small ledger of these rows.
+    ///
+    /// Errors: they are of another version of this program, or are no rows.
+    pub fn of_excerpt(excerpt: &Excerpt) -> Result<Reader, LedgerError> {
+        if excerpt.version != VERSION {
+            let text = format!(
+                "the daemon's ledger has version {}, and this program knows {VERSION}: restart the daemon",
+                excerpt.version
+            );
+            return Err(LedgerError::ours(text));
+        }
+        let mut connection = Connection::open_in_memory()?;
+        schema::migrate(&mut connection)?;
+        connection.pragma_update(None, "foreign_keys", false)?;
+        let Excerpt { version: _, occurrence, doubt, meta, job, act } = excerpt;
+        for (table, rows) in [("occurrence", occurrence), ("doubt", doubt), ("meta", meta), ("job", job), ("act", act)] {
+            for row in rows {
+                insert(&connection, table, row)?;
+            }
+        }
+        Ok(Reader { connection })
+    }
+}
+
+/// The occurrences of an excerpt, each once.
+#[derive(Default)]
+struct Found {
+    ids: BTreeSet<i64>,
+    /// As the records of what was done name them.
+    keys: BTreeSet<String>,
+    rows: Vec<Map<String, Value>>,
+}
+
+impl Found {
+    fn add(&mut self, connection: &Connection, tail: &str, parameters: &[Cell]) -> Result<(), LedgerError> {
+        let mut statement = connection.prepare_cached(&format!("SELECT * FROM occurrence {tail}"))?;
+        let rows = statement.query_map(params_from_iter(parameters), |row| {
+            let (mut raw, mut occurrence) = (values(row)?, row::occurrence(row)?);
+            hide_secrets(&mut occurrence);
+            raw.insert("spec".to_owned(), row::spec(&occurrence).into());
+            raw.insert("error_message".to_owned(), occurrence.fault.as_ref().map(|fault| fault.message.clone()).into());
+            raw.insert("task_fault".to_owned(), occurrence.task_fault.as_ref().map(row::task_fault).into());
+            Ok((raw, occurrence.key))
+        })?;
+        for found in rows {
+            let (raw, key): (_, Key) = found?;
+            if self.ids.insert(raw["id"].as_i64().unwrap_or_default()) {
+                self.keys.insert(format!("{key}: "));
+                self.rows.push(raw);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hides what may be secret in a row, as every output does.
+fn hide_secrets(occurrence: &mut Occurrence) {
+    let stream = occurrence.playout.stream.clone();
+    if let Some(fault) = &mut occurrence.fault {
+        fault.message = stream.mask(&fault.message);
+    }
+    if let Some(fault) = &mut occurrence.task_fault {
+        fault.message = stream.mask(&fault.message);
+    }
+    occurrence.playout.stream = StreamUrl::new(&stream.redacted());
+    if let Replaced::Media(sent) = &mut occurrence.replaced {
+        sent.stream = StreamUrl::new(&sent.stream.redacted());
+    }
+}
+
+fn all(connection: &Connection, sql: &str, parameters: &[Cell]) -> Result<Vec<Map<String, Value>>, LedgerError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params_from_iter(parameters), values)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn values(row: &Row<'_>) -> rusqlite::Result<Map<String, Value>> {
+    let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+    let value = |at: usize| -> rusqlite::Result<Value> {
+        Ok(match row.get_ref(at)? {
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
+            // The ledger has no other values.
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Value::Null,
+        })
+    };
+    names.into_iter().enumerate().map(|(at, name)| Ok((name, value(at)?))).collect()
+}
+
+fn insert(connection: &Connection, table: &str, row: &Map<String, Value>) -> Result<(), LedgerError> {
+    let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if !row.keys().all(is_name) {
+        return Err(LedgerError::ours("expected rows of the ledger, found other columns".to_owned()));
+    }
+    let names: Vec<&str> = row.keys().map(String::as_str).collect();
+    let places: Vec<String> = (1..=names.len()).map(|number| format!("?{number}")).collect();
+    let cells = row.values().map(|value| match value {
+        Value::Number(number) => number.as_i64().map_or(Cell::Null, Cell::Integer),
+        Value::String(text) => Cell::Text(text.clone()),
+        _ => Cell::Null,
+    });
+    let sql = format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), places.join(", "));
+    connection.prepare_cached(&sql)?.execute(params_from_iter(cells))?;
+    Ok(())
+}
