@@ -79,7 +79,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
     for task in &tasks {
         let Some(row) = run.tasks.iter().find(|row| row.task_id == task.id) else { continue };
         let Some(row) = run.row(&row.job, row.start) else { continue };
-        let Some(end) = row.end.at() else { continue };
+        let Some(planned) = row.end.at() else { continue };
         let runs_out = matches!(row.end, End::Media(_));
         // An edit that gives it another end came when another task of it played.
         let has_followed = row.task_id.as_ref() != Some(&task.id);
@@ -90,7 +90,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         if runs_out && run.plan.has_steps() {
             continue;
         }
-        let Some(end) = run.belief.end_due(end, if run.plan.has_steps() { task.started_at } else { end }) else { continue };
+        let Some(end) = run.belief.end_due(planned, if run.plan.has_steps() { task.started_at } else { end }) else { continue };
         // Media is described at its end, and stopped half a minute later.
         let mut due = end + if runs_out { seconds(36) } else { seconds(3) };
         // A late start that plays from the beginning ends later by as much.
@@ -110,7 +110,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         for (_, to) in impairments.iter().filter(|(_, to)| end <= *to) {
             if run.is_blind(due, due) || *to <= due {
                 // Meanwhile it may have come to believe another time.
-                let believed = run.belief.end_due(end, *to).unwrap_or(Timestamp::MAX);
+                let believed = run.belief.end_due(planned, *to).unwrap_or(Timestamp::MAX);
                 due = due.max(believed.saturating_add(seconds(3) + more).unwrap_or(Timestamp::MAX));
             }
         }
@@ -186,7 +186,7 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
             task.is_some_and(|task| task.ends_at < due) || is_loop && run.belief.was_set_back(stop.at)
         };
         if let (Some(stop), Some(due)) = (stop, due)
-            && stop.at < due
+            && stop.at < due.min(run.settled)
             && !is_carried(stop, due)
         {
             faults.add("no end comes early", format!("{} early: {}", due.duration_since(stop.at), line(row)));

@@ -105,6 +105,10 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         {
             continue;
         }
+        // An edit may give it another end.
+        if run.generations.iter().any(|span| row.key.start < span.from && row.ended_at.is_none_or(|ended| span.from <= ended)) {
+            continue;
+        }
         // What was taken for its own for a while was not tried.
         let was_given = |(_, notice): &(Timestamp, Notice)| notice.key.as_ref() == Some(&row.key) && notice.text.contains(IS_GIVEN);
         if run.happenings.iter().any(was_given) {

@@ -56,7 +56,7 @@ fn is_its(state: &State, task: &SimTask, row: &Occurrence) -> bool {
 }
 
 /// When the daemon knew that a task was gone, whenever that was; `None`: nobody ever said so.
-fn learned_gone(state: &State, known: &TaskRow) -> Option<Timestamp> {
+pub(super) fn learned_gone(state: &State, known: &TaskRow) -> Option<Timestamp> {
     let is_look = |send: &&Send| send.action == Action::Describe && send.subject == known.task_id && send.answered.is_some();
     let (at, answer) = state.sends.iter().rfind(is_look)?.answered.as_ref()?;
     matches!(answer, AnswerKind::Runs(false) | AnswerKind::Stopped).then_some(*at)

@@ -193,6 +193,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
         let dues: Vec<_> = run.belief.start_dues(start).chain([start]).collect();
         let near = |why: Impairment| dues.iter().any(|due| run.is_impaired_by(why, *due - seconds(6), *due + seconds(8)));
         let clock = !run.belief.is_clear || run.belief.passed_over(start - seconds(6), start + seconds(8));
+        // One that is begun late may fall into a hold.
+        let clock = clock || row.joined && run.belief.passed_over(start, row.end.at().unwrap_or(run.settled));
         let excused = match why {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
             MissedReason::Clock => clock || near(Impairment::Down) || near(Impairment::Stalled),

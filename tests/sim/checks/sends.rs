@@ -96,6 +96,16 @@ fn waits_for_its_robot(run: &Run, row: &Occurrence, room: &str, (start, sent): (
     run.was_moved(row) && run.api.state().cloud.tasks.iter().any(is_elsewhere)
 }
 
+/// Whether an earlier task of its robot was not known to be gone at `start`.
+fn may_find_its_robot(run: &Run, row: &Occurrence, start: Timestamp) -> bool {
+    let state = run.api.state();
+    let is_earlier = |task: &SimTask| task.robot == row.playout.robot && task.started_at < start;
+    let ids = state.cloud.tasks.iter().filter(|task| is_earlier(task)).map(|task| &task.id);
+    let known = ids.filter_map(|id| run.tasks.iter().find(|known| &known.task_id == id));
+    let others = known.filter(|known| known.job != row.key.job.as_str() || known.start != row.key.start);
+    others.into_iter().any(|known| super::exists::learned_gone(&state, known).is_none_or(|gone| gone >= start))
+}
+
 fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
     let name = "an undisturbed start is on time";
     if !run.belief.is_clear {
@@ -180,6 +190,9 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         let disturbed = run.is_blind(start - seconds(6), start + allowed);
         let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
         let waits = waits || waits_for_its_robot(run, row, &room, (start, sent));
+        // A task of its robot of which nobody says that it is gone is waited for; and what was sent before a death is not recorded.
+        let waits = waits || may_find_its_robot(run, row, start) && late <= allowed + seconds(15);
+        let waits = waits || !is_sure && run.is_impaired(start, sent);
         if late > allowed && !waits && super::rows::was_owed(run, row) && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
