@@ -143,9 +143,7 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
         WaitReason::Restart if !was_tried => {
             (Level::Warning, "vanished, and is put on air again where it would be by now".to_owned())
         }
-        WaitReason::Retry if occurrence.attempts == 0 => {
-            (Level::Info, "was not sent yet, and waits until it may be".to_owned())
-        }
+        WaitReason::Retry if occurrence.attempts == 0 => (Level::Info, "was not sent yet, and waits until it may be".to_owned()),
         WaitReason::Retry | WaitReason::Restart => {
             let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
             let (fault, attempt) = (fault(occurrence), occurrence.attempts);
