@@ -8,7 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
 use crate::diagnostic::{escape, quote};
-use habits::{check_quartz, without_nickname, wrapped};
+use habits::{check_other_tools, check_quartz, habit_of_item, without_nickname};
 
 pub use mismatches::CronField;
 
@@ -61,9 +61,7 @@ impl CronPattern {
     /// Reads an expression. The error says which field is wrong and what that field takes; it is the tail of a message.
     pub fn parse(text: &str) -> Result<CronPattern, String> {
         let text = text.trim();
-        if let Some((name, _)) = text.split_once('=').filter(|(name, _)| matches!(*name, "CRON_TZ" | "TZ")) {
-            return Err(format!("a cron expression has no `{name}=`: write the zone as `timezone: ...` beside `cron`"));
-        }
+        check_other_tools(text)?;
         let expression = without_nickname(text)?;
         let mut fields: Vec<&str> = expression.split_whitespace().collect();
         match fields.len() {
@@ -197,10 +195,10 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
-            return wrong("has an empty item");
+            return wrong("has an empty item: write the items of a list without spaces, as in `9,18`");
         }
-        if let Some(parts) = wrapped(index, item) {
-            return wrong(&format!("is a range past its end: write `{parts}`"));
+        if let Some(why) = habit_of_item(index, item) {
+            return wrong(&why);
         }
         let names: &[&str] = match index {
             MONTH => &MONTHS,
