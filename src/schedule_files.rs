@@ -34,13 +34,17 @@ pub struct LoadedFiles {
 /// Reads files and folders. Of a folder, every `*.yaml` and `*.yml` that is not hidden, not those of its folders; symbolic
 /// links are followed. A file that is named twice is read once. No schedule file at all is a problem.
 pub fn load(paths: &[PathBuf]) -> LoadedFiles {
-    let mut loader = Loader { loaded: LoadedFiles::default(), seen: BTreeSet::new(), files: 0, total: 0 };
+    let mut loader = Loader { loaded: LoadedFiles::default(), seen: BTreeSet::new(), folders: Vec::new(), files: 0, total: 0 };
     for path in paths {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => loader.folder(path),
             Ok(_) => loader.file(path),
             Err(error) => loader.problem(path, &error),
         }
+    }
+    // Last, because another path may name what stands there.
+    for folder in std::mem::take(&mut loader.folders) {
+        loader.within(&folder);
     }
     loader.loaded
 }
@@ -56,6 +60,8 @@ pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, no
 struct Loader {
     loaded: LoadedFiles,
     seen: BTreeSet<PathBuf>,
+    /// The folders that stand in those that were read.
+    folders: Vec<PathBuf>,
     files: usize,
     total: u64,
 }
@@ -70,8 +76,12 @@ impl Loader {
         paths.sort_unstable();
         for path in paths.iter().filter(|path| kind(path) == FileKind::NearMiss) {
             let ignored = Diagnostic::warning("ignored-file", "this file is not read: its name does not end in `.yaml` or `.yml`");
-            self.loaded.problems.push(ignored.at(file_place(path)).hint("write the ending in lower case"));
+            let is_text = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"));
+            let hint = if is_text { "remove the `.txt` from its name" } else { "write the ending in lower case" };
+            self.loaded.problems.push(ignored.at(file_place(path)).hint(hint));
         }
+        let is_folder = |path: &&PathBuf| kind(path) == FileKind::Other && !is_hidden(path) && path.is_dir();
+        self.folders.extend(paths.iter().filter(is_folder).cloned());
         paths.retain(|path| kind(path) == FileKind::Schedule);
         if paths.is_empty() {
             let empty =
@@ -81,6 +91,19 @@ impl Loader {
         for path in paths {
             self.file(&path);
         }
+    }
+
+    /// Names the first schedule file of a folder within a folder: it is not read, unless a path or a link leads to it.
+    fn within(&mut self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let paths = entries.take(FILES_MAX).filter_map(Result::ok).map(|entry| entry.path());
+        let is_read = |path: &Path| fs::canonicalize(path).is_ok_and(|real| self.seen.contains(&real));
+        let unread = paths.filter(|path| kind(path) == FileKind::Schedule && path.is_file() && !is_read(path));
+        let Some(first) = unread.min() else { return };
+        let ignored =
+            Diagnostic::warning("ignored-file", "this file is not read: it stands in a folder within the folder of schedules");
+        let hint = "move it up, or link to it; a folder whose name begins with a dot is passed over";
+        self.loaded.problems.push(ignored.at(file_place(&first)).hint(hint));
     }
 
     fn file(&mut self, path: &Path) {
@@ -212,15 +235,22 @@ pub(crate) fn is_schedule(path: &Path) -> bool {
 /// What a name in a folder says. Backups of editors (`a.yaml~`, `a.yaml.bak`, `.a.yaml.swp`, `#a.yaml#`) have another ending
 /// or are hidden.
 fn kind(path: &Path) -> FileKind {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if name.starts_with(['.', '#']) {
+    if is_hidden(path) {
         return FileKind::Other;
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("yaml" | "yml") => FileKind::Schedule,
         Some(extension) if extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml") => FileKind::NearMiss,
+        // Editors of Windows add the ending, and its folders do not show it.
+        _ if name.ends_with(".yaml.txt") || name.ends_with(".yml.txt") => FileKind::NearMiss,
         _ => FileKind::Other,
     }
+}
+
+/// Hidden, or a lock or backup file of an editor.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"#"))
 }
 
 fn file_place(path: &Path) -> Place {
