@@ -1,6 +1,8 @@
 //! The walk through all files: top-level keys, calendars, defaults, jobs; what must be unique over files. Collects every problem
 //! with its place. Refuses to know how a single value is read.
 
+mod keys;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -14,15 +16,16 @@ use super::linter::{self, Linter, WarningSpans};
 use super::moments::{dates, each};
 use super::names::{NAME_SYNTAX, bad_job_id, is_calendar_name};
 use super::policy::RetryPolicy;
-use super::problem::{Problem, did_you_mean, quote};
+use super::problem::{Problem, quote};
 use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
-use super::schema::{PASSED_OVER, TOP_LEVEL};
+use super::schema::PASSED_OVER;
 use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::yaml::{self, Entry, Kind};
+use keys::{empty_file, not_a_mapping, unknown_top_level};
 
 /// Reads all sources at once. Returns the problems of all files, in the order of the files and of their lines: at most
 /// 200 of each severity, and last how many more there are.
@@ -70,6 +73,8 @@ struct File<'s> {
     name: Arc<str>,
     index: LineIndex<'s>,
     entries: Vec<Entry<'s>>,
+    /// The keys `<<` that were refused.
+    merges: Vec<Span>,
 }
 
 impl File<'_> {
@@ -128,19 +133,24 @@ impl Reader<'_> {
         let index = LineIndex::new(&source.text);
         let document = yaml::parse(&source.name, &source.text, &index);
         self.shared.calendars_may_lack |= !document.problems.is_empty();
-        let whole = Place::file(Arc::clone(&source.name));
         let Some(root) = document.root else {
             if document.problems.is_empty() {
-                let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(whole);
-                self.diagnostics.push(empty.hint("remove it, or give it `jobs`"));
+                self.diagnostics.push(empty_file(&source.name));
             }
             self.diagnostics.extend(document.problems);
             return None;
         };
+        if root.is_null() && document.problems.is_empty() {
+            self.diagnostics.push(empty_file(&source.name));
+            return None;
+        }
+        // What a refused `<<` would have brought is not missing.
+        let merges = document.problems.iter().filter(|problem| problem.message.starts_with("`<<`"));
+        let merges = merges.filter_map(|problem| Some(problem.place.as_ref()?.span)).collect();
         self.diagnostics.extend(document.problems);
         let span = root.span;
         match root.kind {
-            Kind::Map(entries) => Some(File { name: Arc::clone(&source.name), index, entries }),
+            Kind::Map(entries) => Some(File { name: Arc::clone(&source.name), index, entries, merges }),
             Kind::Scalar { .. } | Kind::List(_) => {
                 self.shared.calendars_may_lack = true;
                 let message = format!(
@@ -310,6 +320,9 @@ impl Reader<'_> {
             Ok(_) => {}
             Err(more) => problems.extend(more),
         }
+        if file.merges.iter().any(|merge| key.start <= merge.start && merge.end <= entry.value.span.end) {
+            problems.retain(|problem| problem.code != "missing");
+        }
         let errors = problems.into_iter().map(|problem| (Severity::Error, problem));
         for (severity, problem) in errors.chain(warnings.into_iter().map(|problem| (linter::severity(problem.code), problem))) {
             let (problem, job) = blamed(problem, wide, key, name);
@@ -365,36 +378,10 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
     if !wide.inherited(problem.span) {
         return (problem, Some(job));
     }
-    if matches!(problem.code, "unknown-app" | "unknown-secret" | "region") {
+    if matches!(problem.code, "unknown-app" | "unknown-secret") || linter::is_of_one_value(problem.code) {
         return (problem, None);
     }
     problem.related.push((problem.span, "this default"));
     problem.span = key;
     (problem, Some(job))
-}
-
-fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
-    let key = entry.key.as_ref();
-    if entry.value.is_null() {
-        return Problem::at(entry.key_span, "no-value", format!("`{key}`: expected a mapping of {of}, found no value"))
-            .hint("write one, or remove the key");
-    }
-    Problem::of(&entry.value, "wrong-type", format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe()))
-}
-
-fn unknown_top_level(entry: &Entry<'_>) -> Problem {
-    let key = entry.key.as_ref();
-    let problem = Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)));
-    if fields::FIELDS.iter().any(|field| field.name == key) {
-        return problem.hint("a field for all jobs of the file goes under `defaults`");
-    }
-    match did_you_mean(key, TOP_LEVEL.iter().map(|top| top.name)) {
-        Some(hint) => problem.hint(hint),
-        None if entry.value.entries().is_some() => {
-            problem.hint("a job goes under `jobs`; a mapping that only holds YAML anchors has a key that begins with `x-`")
-        }
-        None => problem.hint(
-            "the keys of a file are `timezone`, `calendars`, `defaults` and `jobs`; a key that begins with `x-` is passed over",
-        ),
-    }
 }
