@@ -105,7 +105,7 @@ fn an_ordinary_schedule_has_no_warning() {
             assert!(problems.is_empty() && reading.schedule.is_some(), "{site:?}: {}", drawn(&problems, &sources));
         }
     }
-    assert!(files.len() >= 45, "only {}", files.len());
+    assert!(files.len() >= 46, "only {}", files.len());
 }
 
 /// A folder with these files, and what `schedule_files::load` makes of it: names within the folder, and messages.

@@ -195,7 +195,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
-            return wrong("has an empty item: write the items of a list without spaces, as in `9,18`");
+            return wrong("has an empty item: one comma stands between two items, and no space, as in `9,18`");
         }
         if let Some(why) = habit_of_item(index, item) {
             return wrong(&why);
@@ -350,7 +350,7 @@ mod tests {
             ("* * 0 * *", "the day-of-month field `0`"),
             ("* * * 13 *", "the month field `13`"),
             ("* * * * 8", "the day-of-week field `8`"),
-            ("5/15 * * * *", "*/15"),
+            ("5/15 * * * *", "write `5-59/15`"),
             ("*/0 * * * *", "step cannot be zero"),
             ("1,,2 * * * *", "empty item"),
             (", * * * *", "empty item"),

@@ -77,11 +77,18 @@ pub(super) fn habit_of_item(index: usize, item: &str) -> Option<String> {
     if let Some((first, step)) = item.split_once('/').filter(|(first, step)| is_number(first) && is_number(step)) {
         return Some(format!("has a step after one value, as in Quartz: write `{first}-{}/{step}`", LAST[index]));
     }
-    let names: &[&str] = if index == MONTH { &MONTHS } else { &WEEKDAYS };
-    let is_long = |part: &&str| part.len() > 3 && part.bytes().all(|letter| letter.is_ascii_alphabetic());
-    let long = item.split('-').filter(is_long).find_map(|part| names.iter().find(|name| part.starts_with(**name)))?;
-    matches!(index, MONTH | DAY_OF_WEEK).then(|| format!("has a name in full: names have three letters here, as in `{long}`"))
+    let full: &[&str] = match index {
+        MONTH => &MONTHS_IN_FULL,
+        DAY_OF_WEEK => &WEEKDAYS_IN_FULL,
+        _ => &[],
+    };
+    let long = item.split('-').find(|part| part.len() > 3 && full.iter().any(|name| name.starts_with(*part)))?;
+    Some(format!("has a name in full: names have three letters here, as in `{}`", &long[..3]))
 }
+
+const MONTHS_IN_FULL: [&str; 12] =
+    ["JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER"];
+const WEEKDAYS_IN_FULL: [&str; 7] = ["SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"];
 
 /// The last value of each field.
 const LAST: [u8; 6] = [59, 59, 23, 31, 12, 6];
