@@ -367,11 +367,11 @@ mod tests {
             ("0 22-2 * * *", "write `22-23,0-2`"),
             ("0 0 * NOV-FEB *", "write `NOV-DEC,JAN-FEB`"),
             ("0 0 * * SAT-MON", "write `SAT-SUN,MON`"),
-            ("0 0 12 ? * 2-6", "1 is Sunday"),
-            ("0 0 ? * 1", "write names: `MON-FRI`"),
+            ("0 0 12 ? * 2-6", "1 is Sunday; here and in Debian's cron it is Monday; write names: `MON-FRI`"),
+            ("0 0 ? * 1", "write names: `SUN`"),
             ("CRON_TZ=Asia/Shanghai 0 9 * * *", "has no `CRON_TZ=`"),
             ("@reboot", "`@daily`"),
-            ("H * * * *", "`H` in the minute field"),
+            ("H * * * *", "the minute field `H` has the `H` of Jenkins"),
         ] {
             let message = CronPattern::parse(text).expect_err(text);
             assert!(message.contains(expected), "{text}: {message}");

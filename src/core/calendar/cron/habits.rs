@@ -82,7 +82,7 @@ pub(super) fn habit_of_item(index: usize, item: &str) -> Option<String> {
         DAY_OF_WEEK => &WEEKDAYS_IN_FULL,
         _ => &[],
     };
-    let long = item.split('-').find(|part| part.len() > 3 && full.iter().any(|name| name.starts_with(*part)))?;
+    let long = item.split('-').find(|part| part.len() > 3 && full.contains(part))?;
     Some(format!("has a name in full: names have three letters here, as in `{}`", &long[..3]))
 }
 
