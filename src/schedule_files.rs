@@ -34,13 +34,17 @@ pub struct LoadedFiles {
 /// Reads files and folders. Of a folder, every `*.yaml` and `*.yml` that is not hidden, not those of its folders; symbolic
 /// links are followed. A file that is named twice is read once. No schedule file at all is a problem.
 pub fn load(paths: &[PathBuf]) -> LoadedFiles {
-    let mut loader = Loader { loaded: LoadedFiles::default(), seen: BTreeSet::new(), files: 0, total: 0 };
+    let mut loader = Loader { loaded: LoadedFiles::default(), seen: BTreeSet::new(), folders: Vec::new(), files: 0, total: 0 };
     for path in paths {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => loader.folder(path),
             Ok(_) => loader.file(path),
             Err(error) => loader.problem(path, &error),
         }
+    }
+    // Last, because another path may name what stands there.
+    for folder in std::mem::take(&mut loader.folders) {
+        loader.within(&folder);
     }
     loader.loaded
 }
@@ -56,6 +60,8 @@ pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, no
 struct Loader {
     loaded: LoadedFiles,
     seen: BTreeSet<PathBuf>,
+    /// The folders that stand in those that were read.
+    folders: Vec<PathBuf>,
     files: usize,
     total: u64,
 }
@@ -70,11 +76,16 @@ impl Loader {
         paths.sort_unstable();
         for path in paths.iter().filter(|path| kind(path) == FileKind::NearMiss) {
             let ignored = Diagnostic::warning("ignored-file", "this file is not read: its name does not end in `.yaml` or `.yml`");
-            self.loaded.problems.push(ignored.at(file_place(path)).hint("if it is a schedule, give its name the ending `.yaml`"));
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+            let hint = match ending.as_str() {
+                "txt" => "remove the `.txt` from its name",
+                "yaml" | "yml" => "write the ending in lower case",
+                _ => "if it is a schedule, give its name the ending `.yaml`",
+            };
+            self.loaded.problems.push(ignored.at(file_place(path)).hint(hint));
         }
-        for path in paths.iter().filter(|path| kind(path) == FileKind::Other && !is_hidden(path) && path.is_dir()) {
-            self.inner_folder(path);
-        }
+        let is_folder = |path: &&PathBuf| kind(path) == FileKind::Other && !is_hidden(path) && path.is_dir();
+        self.folders.extend(paths.iter().filter(is_folder).cloned());
         paths.retain(|path| kind(path) == FileKind::Schedule);
         if paths.is_empty() {
             let empty =
@@ -86,16 +97,17 @@ impl Loader {
         }
     }
 
-    /// Names the schedule files of a folder within one, which are not read. A folder of something else holds none.
-    fn inner_folder(&mut self, folder: &Path) {
+    /// Names the first schedule file of a folder within a folder: it is not read, unless a path or a link leads to it.
+    fn within(&mut self, folder: &Path) {
         let Ok(entries) = fs::read_dir(folder) else { return };
-        let mut paths: Vec<PathBuf> = entries.take(FILES_MAX).flatten().map(|entry| entry.path()).collect();
-        paths.sort_unstable();
-        for path in paths.iter().filter(|path| kind(path) == FileKind::Schedule) {
-            let ignored =
-                Diagnostic::warning("ignored-file", "this file is not read: it is in a folder within the folder of schedules");
-            self.loaded.problems.push(ignored.at(file_place(path)).hint("if it is a schedule, move it up"));
-        }
+        let paths = entries.take(FILES_MAX).filter_map(Result::ok).map(|entry| entry.path());
+        let is_read = |path: &Path| fs::canonicalize(path).is_ok_and(|real| self.seen.contains(&real));
+        let unread = paths.filter(|path| kind(path) == FileKind::Schedule && path.is_file() && !is_read(path));
+        let Some(first) = unread.min() else { return };
+        let ignored =
+            Diagnostic::warning("ignored-file", "this file is not read: it stands in a folder within the folder of schedules");
+        let hint = "move it up, or link to it; a folder whose name begins with a dot is passed over";
+        self.loaded.problems.push(ignored.at(file_place(&first)).hint(hint));
     }
 
     fn file(&mut self, path: &Path) {

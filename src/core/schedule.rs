@@ -23,7 +23,6 @@ pub mod schema;
 mod shared;
 mod stream_template;
 mod table;
-mod top_level;
 pub mod value_kind;
 pub mod values;
 

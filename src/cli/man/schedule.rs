@@ -86,7 +86,7 @@ fn entry(key: &KeyReference) -> (String, Vec<Block>) {
 }
 
 const DESCRIPTION: &str = "\
-A schedule is every file of the folder whose name ends in `.yaml` or `.yml`. Hidden files and folders below are not read. The files are \
+A schedule is every file of the folder whose name ends in `.yaml` or `.yml`. Hidden files and folders below are not read; `check` warns of a schedule file in a folder below that is not hidden. The files are \
 YAML 1.2. An unknown key, a key that is written twice, and a job or a calendar that two files name are errors.
 
 `ingestd check` shows every problem with its file, line and column, and how to fix it. `ingestd plan` shows the starts and ends that a \

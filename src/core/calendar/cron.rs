@@ -8,7 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, Weekday};
 
 use crate::diagnostic::{escape, quote};
-use habits::{check_quartz, without_nickname, wrapped};
+use habits::{check_other_tools, check_quartz, habit_of_item, without_nickname};
 
 pub use mismatches::CronField;
 
@@ -61,9 +61,7 @@ impl CronPattern {
     /// Reads an expression. The error says which field is wrong and what that field takes; it is the tail of a message.
     pub fn parse(text: &str) -> Result<CronPattern, String> {
         let text = text.trim();
-        if let Some((name, _)) = text.split_once('=').filter(|(name, _)| matches!(*name, "CRON_TZ" | "TZ")) {
-            return Err(format!("a cron expression has no `{name}=`: write the zone as `timezone: ...` beside `cron`"));
-        }
+        check_other_tools(text)?;
         let expression = without_nickname(text)?;
         let mut fields: Vec<&str> = expression.split_whitespace().collect();
         match fields.len() {
@@ -197,10 +195,10 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
     let items: Vec<&str> = field.strip_prefix('+').unwrap_or(field).split(',').collect();
     for item in &items {
         if item.is_empty() {
-            return wrong("has an empty item");
+            return wrong("has an empty item: one comma stands between two items, and no space, as in `9,18`");
         }
-        if let Some(parts) = wrapped(index, item) {
-            return wrong(&format!("is a range past its end: write `{parts}`"));
+        if let Some(why) = habit_of_item(index, item) {
+            return wrong(&why);
         }
         let names: &[&str] = match index {
             MONTH => &MONTHS,
@@ -352,7 +350,7 @@ mod tests {
             ("* * 0 * *", "the day-of-month field `0`"),
             ("* * * 13 *", "the month field `13`"),
             ("* * * * 8", "the day-of-week field `8`"),
-            ("5/15 * * * *", "*/15"),
+            ("5/15 * * * *", "write `5-59/15`"),
             ("*/0 * * * *", "step cannot be zero"),
             ("1,,2 * * * *", "empty item"),
             (", * * * *", "empty item"),
@@ -369,11 +367,11 @@ mod tests {
             ("0 22-2 * * *", "write `22-23,0-2`"),
             ("0 0 * NOV-FEB *", "write `NOV-DEC,JAN-FEB`"),
             ("0 0 * * SAT-MON", "write `SAT-SUN,MON`"),
-            ("0 0 12 ? * 2-6", "1 is Sunday"),
-            ("0 0 ? * 1", "write names: `MON-FRI`"),
+            ("0 0 12 ? * 2-6", "1 is Sunday; here and in Debian's cron it is Monday; write names: `MON-FRI`"),
+            ("0 0 ? * 1", "write names: `SUN`"),
             ("CRON_TZ=Asia/Shanghai 0 9 * * *", "has no `CRON_TZ=`"),
             ("@reboot", "`@daily`"),
-            ("H * * * *", "`H` in the minute field"),
+            ("H * * * *", "the minute field `H` has the `H` of Jenkins"),
         ] {
             let message = CronPattern::parse(text).expect_err(text);
             assert!(message.contains(expected), "{text}: {message}");

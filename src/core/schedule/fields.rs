@@ -3,6 +3,7 @@
 
 use super::problem::{Problem, add, did_you_mean, quote};
 use super::raw::{RawEnd, RawJob, RawTrigger, Written};
+use super::schema::PASSED_OVER;
 use super::shared::Shared;
 pub(super) use super::table::FIELDS;
 use super::value_kind::FieldReader;
@@ -128,6 +129,10 @@ fn unknown_key(entry: &Entry<'_>) -> Problem {
     let key = entry.key.as_ref();
     let habit = COMMON_MISNAMES.iter().find(|(word, _)| word.eq_ignore_ascii_case(key));
     let habit = habit.map(|(_, field)| format!("did you mean `{field}`?"));
-    let hint = habit.or_else(|| did_you_mean(key, FIELDS.iter().map(|field| field.name)));
+    let passed_over = key.starts_with(PASSED_OVER).then(|| {
+        "a key that begins with `x-` is passed over at the top of the file only; a remark goes into `note`, or behind a `#`"
+            .to_owned()
+    });
+    let hint = habit.or(passed_over).or_else(|| did_you_mean(key, FIELDS.iter().map(|field| field.name)));
     Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key))).maybe_hint(hint)
 }

@@ -81,10 +81,12 @@ impl Linter {
         if !job.enabled {
             return Vec::new();
         }
-        match no_start(job, spans, self.now) {
-            Some(problem) => vec![problem],
-            None => self.clock_changes(job, spans),
+        if let Some(problem) = no_start(job, spans, self.now) {
+            return vec![problem];
         }
+        // Of a job that follows another it can be told only now when it starts.
+        let dead_air = job.after.as_ref().and_then(|_| media::dead_air(job, spans.to, self.now));
+        self.clock_changes(job, spans).into_iter().chain(dead_air).collect()
     }
 
     fn clock_changes(&mut self, job: &Job, spans: WarningSpans) -> Vec<Problem> {
@@ -116,6 +118,29 @@ pub(super) fn severity(code: &str) -> Severity {
     if NOTES.contains(&code) { Severity::Note } else { Severity::Warning }
 }
 
+/// What is odd about one value, whatever the job beside it says: a default with it is told once, where it stands.
+const OF_ONE_VALUE: [&str; 14] = [
+    "region",
+    "room-alphabet",
+    "room-space",
+    "room-braces",
+    "not-international",
+    "unfilled",
+    "copied",
+    "private-host",
+    "no-stream-name",
+    "container",
+    "uneven-step",
+    "two-day-fields",
+    "every-second",
+    "every-minute",
+];
+
+/// Whether a problem of that code that the linter found is one of a single value.
+pub(super) fn is_of_one_value(code: &str) -> bool {
+    OF_ONE_VALUE.contains(&code)
+}
+
 /// Where the trigger's value stands.
 fn trigger_span(raw: &RawJob) -> Span {
     fields::written(raw, |group| group == Group::Trigger).first().map_or_else(Span::default, |(_, written)| written.span)
@@ -143,15 +168,11 @@ fn no_start(job: &Job, spans: WarningSpans, now: Timestamp) -> Option<Problem> {
     if job.when.next_after(now).is_some() {
         return None;
     }
-    let open = match job.end {
-        EndRule::For(duration) => duration,
-        EndRule::To(_) => Duration::from_hours(24),
-        EndRule::Media => job.media_length().or(job.policy.start_within).unwrap_or(OPEN_END_START_WITHIN),
-        EndRule::Never => Duration::MAX,
-    };
-    // One whose window is open is started still.
-    let earlier = SignedDuration::try_from(open).ok().and_then(|open| now.checked_sub(open).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    if job.when.next_after(earlier).is_some() {
+    // What began and has not ended is started still. Of media of unknown length nobody knows when it ends.
+    let within = job.policy.start_within.unwrap_or(OPEN_END_START_WITHIN);
+    let end = |start: &Start| window_end(job, start).or_else(|| start.at.checked_add(within).ok());
+    let by_now = now.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
+    if job.when.latest_before(by_now).as_ref().and_then(end).is_some_and(|end| end > now) {
         return None;
     }
     let span = spans.trigger;
@@ -160,8 +181,10 @@ fn no_start(job: &Job, spans: WarningSpans, now: Timestamp) -> Option<Problem> {
         return Some(Problem::at(span, "past", message).hint("`enabled: false` switches a job off on purpose"));
     }
     if job.when.not_before(Timestamp::UNIX_EPOCH).is_none() {
-        let message = "this job never starts: `days`, `from`, `until` and `except` together leave no date";
-        return Some(Problem::at(span, "never-starts", message).hint("`enabled: false` switches a job off on purpose"));
+        let message = "this job never starts: `days`, `weeks`, `from`, `until` and `except` together leave no date";
+        return Some(
+            Problem::at(span, "never-starts", message).hint("change one of them; `enabled: false` switches a job off on purpose"),
+        );
     }
     let message = match &job.when.trigger {
         Trigger::Once(_) => "every time of `once` has passed: this job will not start again",

@@ -1,7 +1,7 @@
 //! The fields of a job that are only passed through to the API: reading one, by what its parameter takes. Which parameters there
 //! are is said in `trtc::start_options`, and not here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,15 @@ pub(super) struct RawOptions {
     pub(super) values: StartOptions,
     /// The keys whose last value was refused.
     refused: BTreeSet<&'static str>,
+    /// Where each stands.
+    places: BTreeMap<&'static str, Written>,
+}
+
+impl RawOptions {
+    /// Where the field of that name stands, if it is written.
+    pub(super) fn written(&self, name: &str) -> Option<Written> {
+        self.places.get(name).copied()
+    }
 }
 
 /// The field of a parameter.
@@ -39,6 +48,7 @@ impl Passed {
 impl FieldReader<RawJob> for Passed {
     fn read(&self, entry: &Entry<'_>, raw: &mut RawJob, _: &mut Shared<'_>) -> Vec<Problem> {
         let options = &mut raw.options;
+        options.places.insert(self.0.key, Written { key: entry.key_span, span: entry.value.span });
         match self.value(&entry.value) {
             Ok(value) => {
                 self.0.set(&mut options.values, &value).expect("the reader holds to the range of the parameter");
@@ -69,9 +79,8 @@ impl FieldReader<RawJob> for Passed {
         }
     }
 
-    /// Nothing asks where one of these stands.
-    fn written(&self, _: &RawJob) -> Option<Written> {
-        None
+    fn written(&self, raw: &RawJob) -> Option<Written> {
+        raw.options.written(self.0.key)
     }
 
     fn refused(&self, raw: &RawJob) -> bool {

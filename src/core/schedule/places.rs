@@ -1,23 +1,20 @@
 //! What is played and where, from YAML nodes: rooms, robots' templates, stream URLs, tempo, regions, names. Refuses to know the
 //! other fields of a job: what only holds between two fields is judged elsewhere.
 
-use std::sync::Arc;
+mod streams;
 
 use serde_json::{Value, json};
-use url::Url;
 
 use super::moments::each;
 use super::problem::{Problem, did_you_mean, quote};
-use super::stream_template::StreamTemplate;
 use super::value_kind::{mapping, text_like, whole};
 use super::values::{choice, number_habit, one_of, scalar, text};
 use crate::diagnostic::{Span, needs_escape};
 use crate::trtc::room::{REGIONS_OF_ALL_ACTIONS, ROOM_BYTES_MAX, ROOM_INTEGER_MAX};
 use crate::trtc::{Repeat, Room, Site, Tempo};
 use crate::yaml::{Kind, Node};
+pub(super) use streams::{stream, stream_schema};
 
-/// Longest stream URL. The API's limit is not documented; this is what common servers take for a request line.
-const URL_BYTES_MAX: usize = 8_192;
 /// Longest note, in characters: it is shown in one cell of a table.
 const NOTE_CHARACTERS_MAX: usize = 500;
 
@@ -59,7 +56,8 @@ fn string_room(node: &Node<'_>, text: &str) -> Result<Room, Problem> {
         };
         return Err(Problem::of(node, "bad-room", message).hint(hint));
     }
-    Room::text(text).map_err(|why| Problem::of(node, "bad-room", why))
+    let shorten = (text.len() > ROOM_BYTES_MAX).then(|| "shorten it; a letter outside ASCII has 2 to 4 bytes".to_owned());
+    Room::text(text).map_err(|why| Problem::of(node, "bad-room", why).maybe_hint(shorten))
 }
 
 /// What JSON Schema says of a room. It sees no quotes, so that a plain word and a text are one to it, and counts characters
@@ -111,7 +109,7 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
             "id" => scalar(&entry.value, "the room's id").map(|(text, _)| id = Some((text, &entry.value))),
             "type" => choice(&entry.value, &TYPES).map(|is_string| string = Some(is_string)),
             key => Err(Problem::at(entry.key_span, "unknown-key", format!("unknown key {}", quote(key)))
-                .maybe_hint(did_you_mean(key, KEYS))),
+                .hint(did_you_mean(key, KEYS).unwrap_or_else(|| "this form of a room is `{id: \"42\", type: string}`".to_owned()))),
         };
         problems.extend(read.err());
     }
@@ -131,52 +129,6 @@ fn room_of_map(node: &Node<'_>) -> Result<Room, Vec<Problem>> {
             }
         }
         _ => Err(problems),
-    }
-}
-
-/// The schemes of stream URLs, in any case.
-const SCHEMES_KNOWN: [&str; 4] = ["http", "https", "rtmp", "rtmps"];
-
-/// What JSON Schema says of a stream: a scheme, a host, no white space. Whether it is a URL altogether is left to the reader.
-pub(super) fn stream_schema() -> Value {
-    let any_case =
-        |scheme: &str| scheme.chars().flat_map(|letter| ['[', letter.to_ascii_uppercase(), letter, ']']).collect::<String>();
-    let rest = StreamTemplate::schema_pattern();
-    let pattern = format!("^({})://(?=[^/]){rest}$", SCHEMES_KNOWN.map(any_case).join("|"));
-    let form = "write an `http`, `https`, `rtmp` or `rtmps` URL with a host and without spaces";
-    let mut schema = text_like(&pattern, form, &["https://cdn.example.com/promo.mp4"]);
-    schema["maxLength"] = URL_BYTES_MAX.into();
-    schema
-}
-
-/// A stream URL, with what stands between its braces. Messages never repeat it: it may hold a password or a stream key.
-pub(super) fn stream(node: &Node<'_>, intern: impl FnOnce(&str) -> Arc<str>) -> Result<StreamTemplate, Problem> {
-    const SCHEMES: &str = "expected an `http`, `https`, `rtmp` or `rtmps` URL";
-    let (text, _) = scalar(node, "a URL")?;
-    let wrong = |message: String| Problem::of(node, "bad-stream", message);
-    if text.len() > URL_BYTES_MAX {
-        return Err(wrong(format!("the URL is longer than {URL_BYTES_MAX} bytes")));
-    }
-    if text.chars().any(|character| character.is_whitespace() || needs_escape(character)) {
-        let message = "the URL holds a space or a character that is not seen".to_owned();
-        return Err(wrong(message).hint("write a space as `%20`, and remove what is not seen"));
-    }
-    let Some((scheme, rest)) = text.split_once("://") else {
-        let hint = if text.starts_with('/') {
-            "the media is fetched by the vendor's cloud, which cannot read files of this host"
-        } else {
-            "it begins with `https://` or the like"
-        };
-        return Err(wrong(SCHEMES.to_owned()).hint(hint));
-    };
-    if !SCHEMES_KNOWN.contains(&scheme.to_ascii_lowercase().as_str()) {
-        return Err(wrong(format!("{SCHEMES}, found the scheme {}", quote(scheme))));
-    }
-    let template = StreamTemplate::parse(&intern(text)).map_err(|(message, hint)| wrong(message).hint(hint))?;
-    match Url::parse(template.example().reveal()) {
-        Ok(url) if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) && !rest.starts_with('/') => Ok(template),
-        Ok(_) => Err(wrong("the URL names no host".to_owned())),
-        Err(error) => Err(wrong(format!("not a URL: {error}"))),
     }
 }
 

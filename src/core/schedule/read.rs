@@ -1,6 +1,8 @@
 //! The walk through all files: top-level keys, calendars, defaults, jobs; what must be unique over files. Collects every problem
 //! with its place. Refuses to know how a single value is read.
 
+mod keys;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -19,11 +21,11 @@ use super::raw::{RawJob, Slot};
 use super::resolve::{JobContext, resolve};
 use super::schema::PASSED_OVER;
 use super::shared::{Calendar, Shared};
-use super::top_level::{not_a_mapping, unknown_top_level};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::yaml::{self, Entry, Kind};
+use keys::{empty_file, not_a_mapping, unknown_top_level};
 
 /// Reads all sources at once. Returns the problems of all files, in the order of the files and of their lines: at most
 /// 200 of each severity, and last how many more there are.
@@ -71,6 +73,8 @@ struct File<'s> {
     name: Arc<str>,
     index: LineIndex<'s>,
     entries: Vec<Entry<'s>>,
+    /// The keys `<<` that were refused.
+    merges: Vec<Span>,
 }
 
 impl File<'_> {
@@ -129,19 +133,24 @@ impl Reader<'_> {
         let index = LineIndex::new(&source.text);
         let document = yaml::parse(&source.name, &source.text, &index);
         self.shared.calendars_may_lack |= !document.problems.is_empty();
-        let whole = Place::file(Arc::clone(&source.name));
         let Some(root) = document.root.filter(|root| !root.is_null()) else {
             if document.problems.is_empty() {
-                let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(whole);
-                self.diagnostics.push(empty.hint("remove it, or give it `jobs`"));
+                self.diagnostics.push(empty_file(&source.name));
             }
             self.diagnostics.extend(document.problems);
             return None;
         };
+        if root.is_null() && document.problems.is_empty() {
+            self.diagnostics.push(empty_file(&source.name));
+            return None;
+        }
+        // What a refused `<<` would have brought is not missing.
+        let merges = document.problems.iter().filter(|problem| problem.message.starts_with("`<<`"));
+        let merges = merges.filter_map(|problem| Some(problem.place.as_ref()?.span)).collect();
         self.diagnostics.extend(document.problems);
         let span = root.span;
         match root.kind {
-            Kind::Map(entries) => Some(File { name: Arc::clone(&source.name), index, entries }),
+            Kind::Map(entries) => Some(File { name: Arc::clone(&source.name), index, entries, merges }),
             Kind::Scalar { .. } | Kind::List(_) => {
                 self.shared.calendars_may_lack = true;
                 let message = format!(
@@ -322,6 +331,9 @@ impl Reader<'_> {
             Ok(_) => {}
             Err(more) => problems.extend(more),
         }
+        if file.merges.iter().any(|merge| key.start <= merge.start && merge.end <= entry.value.span.end) {
+            problems.retain(|problem| problem.code != "missing");
+        }
         let errors = problems.into_iter().map(|problem| (Severity::Error, problem));
         for (severity, problem) in errors.chain(warnings.into_iter().map(|problem| (linter::severity(problem.code), problem))) {
             let (problem, job) = blamed(problem, wide, key, name);
@@ -378,7 +390,7 @@ fn blamed<'n>(mut problem: Problem, wide: &FileWide, key: Span, job: &'n str) ->
     if !wide.inherited(problem.span) {
         return (problem, Some(job));
     }
-    if matches!(problem.code, "unknown-app" | "unknown-secret" | "region") {
+    if matches!(problem.code, "unknown-app" | "unknown-secret") || linter::is_of_one_value(problem.code) {
         return (problem, None);
     }
     problem.related.push((problem.span, "this default"));

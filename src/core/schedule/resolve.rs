@@ -14,6 +14,7 @@ use super::moments::Bound;
 use super::policy::{Policy, RetryPolicy};
 use super::problem::{Problem, did_you_mean, quote};
 use super::raw::{RawJob, RawRetry};
+use super::schema::PASSED_OVER;
 use super::{fields, robots};
 use crate::calendar::{Dates, Days, Trigger, Weekdays, Weeks, When};
 use crate::diagnostic::{Place, Span};
@@ -41,7 +42,7 @@ pub(super) struct JobContext<'a> {
 pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec<Problem>> {
     let mut problems = Vec::new();
     let key = context.place.span;
-    let trigger = trigger(raw, key, &mut problems);
+    let trigger = trigger(raw, context, &mut problems);
     let room = required(&raw.room, "room", "a number or a name", key, &mut problems);
     let stream = required(&raw.stream, "stream", "the URL of the media", key, &mut problems);
     unknown_secrets(raw, context, &mut problems);
@@ -91,8 +92,8 @@ fn required<T: Clone>(slot: &super::raw::Slot<T>, name: &str, what: &str, key: S
     slot.value.clone()
 }
 
-fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigger> {
-    let written = &raw.trigger;
+fn trigger(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) -> Option<Trigger> {
+    let (written, key) = (&raw.trigger, context.place.span);
     if triggers(raw).is_empty() {
         let parts = [(written.days.written, "`days`"), (written.weeks.written, "`weeks`"), (written.between.written, "`between`")];
         let part = parts.into_iter().find_map(|(is_written, name)| is_written.then_some(name));
@@ -100,6 +101,9 @@ fn trigger(raw: &RawJob, key: Span, problems: &mut Vec<Problem>) -> Option<Trigg
             format!(
                 "{part} belongs to a trigger: a job that writes it drops the trigger of the file's `defaults`, so write `at` or `every` beside it"
             )
+        } else if context.id.as_str().starts_with(PASSED_OVER) {
+            "add one of `at`, `once`, `cron`, `every` and `after`; a mapping that only holds a YAML anchor goes to the top of the file, outside `jobs`"
+                .to_owned()
         } else {
             "add one of `at`, `once`, `cron`, `every` and `after`".to_owned()
         };

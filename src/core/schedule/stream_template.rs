@@ -7,6 +7,8 @@ use jiff::Zoned;
 use jiff::fmt::strtime;
 
 use super::job::JobId;
+use super::problem::nearest;
+use crate::diagnostic::needs_escape;
 use crate::trtc::{Room, StreamUrl, as_url_part};
 
 /// What may stand between braces, as messages list it.
@@ -36,11 +38,19 @@ impl StreamTemplate {
         pieces(text, |piece| match piece {
             Piece::Start(format) => check_format(format),
             Piece::Secret(name) if !is_name(name) => {
-                Err(("expected a name in `{secret:NAME}`".to_owned(), format!("names are written as those of jobs; {}", hint())))
+                let hint =
+                    "write a name that the settings have under `secrets`; it is of `a-z`, `0-9`, `_` and `-`: `{secret:cam-1}`";
+                Err(("expected a name in `{secret:NAME}`".to_owned(), hint.to_owned()))
             }
             Piece::Literal(_) | Piece::Job | Piece::Room | Piece::Secret(_) => Ok(()),
         })?;
         Ok(StreamTemplate(StreamUrl::shared(text)))
+    }
+
+    /// Whether white space stands between two braces.
+    pub(super) fn has_space_in_braces(text: &str) -> bool {
+        let within = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+        within.into_iter().any(|(name, _)| name.contains(char::is_whitespace))
     }
 
     /// Returns the text as it is written, for what holds for every occurrence: its scheme, its length, what is secret in it.
@@ -102,7 +112,7 @@ fn pieces<'t>(text: &'t str, mut take: impl FnMut(Piece<'t>) -> Result<(), (Stri
                 Some(("start", format)) => Piece::Start(format),
                 Some(("secret", name)) => Piece::Secret(name),
                 // What stands there may be a key that somebody forgot to fill in: it is not repeated.
-                _ => return Err((format!("expected one of {KNOWN} between braces, found another name"), hint())),
+                _ => return Err((format!("expected one of {KNOWN} between braces, found another name"), hint_at(name))),
             },
         })?;
         rest = after;
@@ -119,12 +129,37 @@ fn hint() -> String {
     format!("{KNOWN} are filled in for each occurrence; write a brace that is part of the URL as `%7B` or `%7D`")
 }
 
-/// Whether a format can be filled in for any start, and gives something.
+/// What was meant with a name between braces that is none of ours, if it looks like one of them.
+fn hint_at(name: &str) -> String {
+    let (word, rest) = name.split_once(':').map_or((name, None), |(word, rest)| (word, Some(rest)));
+    if name.starts_with('{') {
+        return "write one brace on each side: `{date}`".to_owned();
+    }
+    if word == "date" && rest.is_some() {
+        return "`{date}` is always as in 2026-11-28; for another form write `{start:...}`, as in `{start:%Y-%m-%d_%H}`".to_owned();
+    }
+    if word.len() > 1 && word.bytes().all(|letter| b"YyMmDdHhSs-_".contains(&letter)) {
+        return "for a part of the date write a format of strftime: `{start:%Y-%m-%d_%H}`".to_owned();
+    }
+    match nearest(word, ["date", "start", "job", "room", "secret"]) {
+        Some("start") => "did you mean `{start:%Y-%m-%d_%H}`, with a format of strftime?".to_owned(),
+        Some("secret") => "did you mean `{secret:NAME}`, with a name that the settings have under `secrets`?".to_owned(),
+        Some(known) => format!("did you mean `{{{known}}}`?"),
+        None => hint(),
+    }
+}
+
+/// Whether a format can be filled in for any start, and gives something that can stand in a URL.
 fn check_format(format: &str) -> Result<(), (String, String)> {
     let example = jiff::civil::date(2026, 11, 28).at(18, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok();
     let filled = example.map(|example| strtime::format(format, &example));
     let hint = || "write a format of strftime: `{start:%Y-%m-%d_%H}`".to_owned();
     match filled {
+        // A space is written as `%20`; nothing else that is not seen can stand in a URL.
+        Some(Ok(text)) if text.contains(|letter| letter != ' ' && (char::is_whitespace(letter) || needs_escape(letter))) => {
+            let message = "expected a format of strftime in `{start:...}`, found one that writes a tab or the end of a line";
+            Err((message.to_owned(), "leave out `%n` and `%t`".to_owned()))
+        }
         Some(Ok(text)) if format.contains('%') && !text.is_empty() => Ok(()),
         Some(Err(error)) => Err((format!("expected a format of strftime in `{{start:...}}`: {error}"), hint())),
         Some(Ok(_)) | None => Err(("expected a format of strftime in `{start:...}`, found no `%` in it".to_owned(), hint())),

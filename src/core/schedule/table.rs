@@ -10,7 +10,9 @@ use super::options::Passed;
 use super::policy::{Conflict, Late, OnRemove};
 use super::raw::RawJob;
 use super::retry::Retry;
-use super::value_kind::{Choice, Custom, Flag, IntRange, MinDuration, Seconds, into_slot, one_or_many, one_or_many_distinct};
+use super::value_kind::{
+    Choice, Custom, Flag, Hinted, IntRange, MinDuration, Seconds, into_slot, one_or_many, one_or_many_distinct,
+};
 use super::{moments, names, places, schema, values};
 use crate::trtc::start_options;
 
@@ -75,7 +77,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "every",
         Group::Trigger,
         "Starts in elapsed steps from local midnight, or from the start of between.",
-        into_slot!(RawJob, Seconds(1, DAY_SECONDS), trigger.every)
+        into_slot!(RawJob, Hinted(Seconds(1, DAY_SECONDS), values::hint_at_long_steps), trigger.every)
     ),
     field!(
         "after",
@@ -103,7 +105,7 @@ pub(super) static FIELDS: [Field; 38] = [
         Group::Modifier(&["at", "every"]),
         "Starts in every n-th ISO week only, counted from the week of from; needs days and from.",
         Fallback::Value("1"),
-        into_slot!(RawJob, IntRange::new(1, 52), trigger.weeks)
+        into_slot!(RawJob, Hinted(IntRange::new(1, 52), |_| Some("every other week is `weeks: 2`")), trigger.weeks)
     ),
     field!(
         "between",

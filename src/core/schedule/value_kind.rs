@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::raw::{Slot, Written};
 use super::shared::Shared;
 use super::values;
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Kind, Node};
 
 /// A kind of value.
 pub(super) trait ValueKind: Sync {
@@ -187,6 +187,31 @@ impl<T: Copy + Sync> ValueKind for Choice<T> {
     fn values(&self) -> String {
         let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
         values::one_of(&words)
+    }
+}
+
+/// The same kind of value; what is refused without a hint gets this one, by its text.
+pub(super) struct Hinted<K>(pub(super) K, pub(super) fn(&str) -> Option<&'static str>);
+
+impl<K: ValueKind> ValueKind for Hinted<K> {
+    type Value = K::Value;
+
+    fn read(&self, node: &Node<'_>, shared: &mut Shared<'_>) -> Result<K::Value, Vec<Problem>> {
+        self.0.read(node, shared).map_err(|mut problems| {
+            let text = if let Kind::Scalar { text, .. } = &node.kind { text.as_ref() } else { "" };
+            for problem in problems.iter_mut().filter(|problem| problem.hint.is_none()) {
+                problem.hint = (self.1)(text).map(str::to_owned);
+            }
+            problems
+        })
+    }
+
+    fn schema(&self) -> Value {
+        self.0.schema()
+    }
+
+    fn values(&self) -> String {
+        self.0.values()
     }
 }
 

@@ -222,6 +222,12 @@ pub(super) fn whole_seconds_schema(least: u64) -> Value {
     text_like(&pattern, &format!("{DURATION_SYNTAX}; in whole seconds, at least {least}s"), &["10s", "1m30s", "1h"])
 }
 
+/// How to write what `every` does not take.
+pub(super) fn hint_at_long_steps(text: &str) -> Option<&'static str> {
+    let is_long = parse_duration(text).is_ok_and(|step| step > Duration::from_hours(24));
+    is_long.then_some("for steps of days write `at` with `days`; `weeks: 2` beside them is every other week")
+}
+
 /// How a duration is written.
 const DURATION_SYNTAX: &str = "write a number and a unit, largest unit first: `200ms`, `90s`, `1m30s`, `2h`, `1d`";
 

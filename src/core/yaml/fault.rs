@@ -110,7 +110,7 @@ fn in_our_words(kind: &ErrorKind) -> Option<(&'static str, String)> {
 }
 
 fn hint(kind: &ErrorKind, line: &str) -> Option<&'static str> {
-    let placeholder = ["{job}", "{room}", "{start}"].iter().any(|name| line.contains(name));
+    let placeholder = ["{job}", "{room}", "{start", "{date}", "{secret:"].iter().any(|name| line.contains(name));
     match kind {
         kind if is_tab(kind) => Some("indent with spaces"),
         ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName if line.contains("cron") => {
@@ -124,13 +124,16 @@ fn hint(kind: &ErrorKind, line: &str) -> Option<&'static str> {
         ErrorKind::UnclosedFlowCollection { .. } | ErrorKind::MismatchedFlowCollectionEnd { .. } => {
             Some("close each `[` with `]` and each `{` with `}`")
         }
+        ErrorKind::UnknownAnchor if line.contains("<<") => Some(
+            "write `&name` before a mapping that stands above this line, for example under a key `x-name` at the top of the file",
+        ),
         ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName | ErrorKind::UnexpectedCharacter { .. } => {
             Some("put a text that begins with such a character in quotes")
         }
         ErrorKind::InvalidColonPlacement | ErrorKind::ExpectedFlowSequenceSeparator | ErrorKind::ExpectedFlowMappingSeparator => {
             Some("is a `[` or `{` before this place never closed?")
         }
-        _ if placeholder => Some("put the template in quotes: `robot: \"{room}-{job}\"`"),
+        _ if placeholder => Some("put a text that begins with a brace in quotes: `robot: \"{room}-{job}\"`"),
         ErrorKind::MappingValueNotAllowed | ErrorKind::MappingKeyNotAllowed => {
             Some("put a text that holds `: ` in quotes; or this line is indented wrongly")
         }

@@ -90,7 +90,7 @@ fn every_end_is_kept(run: &Run, faults: &mut Faults) {
         if runs_out && run.plan.has_steps() {
             continue;
         }
-        let Some(end) = run.belief.end_due(planned, if run.plan.has_steps() { task.started_at } else { end }) else { continue };
+        let Some(end) = run.belief.end_due(planned, if run.plan.has_steps() { task.started_at } else { planned }) else { continue };
         // Media is described at its end, and stopped half a minute later.
         let mut due = end + if runs_out { seconds(36) } else { seconds(3) };
         // A late start that plays from the beginning ends later by as much.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::calendar::Trigger;
 use crate::diagnostic::Span;
 use crate::schedule::job::{EndRule, Job};
 use crate::schedule::problem::Problem;
@@ -18,6 +19,11 @@ const LOOP_MAX: Duration = Duration::from_hours(7 * 24);
 /// Less dead air than this at the end of a window is nothing to tell: media is rarely cut to the second.
 const DEAD_AIR_MIN: SignedDuration = SignedDuration::from_secs(60);
 
+/// How far ahead a start is looked for, to see how long its window is, and how many starts of a pattern are looked at: a day of them, each
+/// half hour.
+const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+const STARTS_LOOKED_AT: usize = 48;
+
 /// Endings of the paths of what is live more often than not: playlists and HTTP-FLV.
 const MAY_BE_LIVE: [&str; 2] = [".m3u8", ".flv"];
 
@@ -28,7 +34,10 @@ pub(super) fn problems(job: &Job, raw: &RawJob, now: Timestamp) -> Vec<Problem> 
     problems.extend(may_be_live(job, raw, key));
     problems.extend(no_cloud_bound(job, key));
     problems.extend(no_length(job, raw, key));
-    problems.extend(dead_air(job, raw, now));
+    // Of a job that follows another it is not known yet when it starts.
+    if job.after.is_none() {
+        problems.extend(dead_air(job, if raw.length.written { raw.length.span } else { key }, now));
+    }
     problems.extend(unknown_length(job, raw));
     problems.extend(long_loop(job, raw, key));
     problems
@@ -68,27 +77,32 @@ fn no_length(job: &Job, raw: &RawJob, key: Span) -> Option<Problem> {
     Some(Problem::at(span, "no-length", message).hint("add `length`, how long the media is once through"))
 }
 
-/// Media that is over long before its window: nothing is seen until the end.
-fn dead_air(job: &Job, raw: &RawJob, now: Timestamp) -> Option<Problem> {
-    if matches!(job.end, EndRule::Never | EndRule::Media) {
-        return None;
-    }
-    let start = job.when.next_after(now)?;
-    let end = super::window_end(job, &start)?;
-    let over = start.at.checked_add(job.media_length()?).ok()?;
-    if end.duration_since(over) < DEAD_AIR_MIN {
-        return None;
-    }
-    let clock = |at: Timestamp| at.to_zoned(job.when.zone.clone()).strftime("%H:%M:%S").to_string();
-    let written = if raw.length.written { raw.length.span } else { job.place.span };
+/// Media that is over long before its window: nothing is seen until the end. `span`: where that is told.
+pub(super) fn dead_air(job: &Job, span: Span, now: Timestamp) -> Option<Problem> {
+    let looked_at = match (&job.end, &job.when.trigger) {
+        (EndRule::Never | EndRule::Media, _) => return None,
+        (EndRule::For(_), _) => 1,
+        // The window of `to` is as long as the time of its start says: each time is looked at once.
+        (EndRule::To(_), Trigger::At { times, .. }) => times.len(),
+        (EndRule::To(_), _) => STARTS_LOOKED_AT,
+    };
+    let media = job.media_length()?;
+    let last = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let (over, end) = job.when.between(now, last).take(looked_at).find_map(|start| {
+        let end = super::window_end(job, &start)?;
+        let over = start.at.checked_add(media).ok()?;
+        (end.duration_since(over) >= DEAD_AIR_MIN).then_some((over, end))
+    })?;
+    let [over, end] = [over, end].map(|at| job.when.zone.to_datetime(at));
+    let form = if over.date() == end.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
     let plays = if job.repeat == Repeat::Times(1) { "" } else { ", `repeat` included" };
     let message = format!(
         "`length`: the media is over at {}{plays}, and the window lasts until {}: nothing is seen between them",
-        clock(over),
-        clock(end)
+        over.strftime(form),
+        end.strftime(form)
     );
     Some(
-        Problem::at(written, "dead-air", message)
+        Problem::at(span, "dead-air", message)
             .hint("`repeat: forever` fills the window; without `for` and `to` the show ends with its media"),
     )
 }

@@ -30,7 +30,10 @@ fn uneven_every(step: Duration, span: Span) -> Option<Problem> {
     if rest == 0 || DAY_SECONDS / seconds > 24 {
         return None;
     }
-    let clock = |second: u64| format!("{:02}:{:02}", second / 3600, second / 60 % 60);
+    let clock = |second: u64| {
+        let minutes = format!("{:02}:{:02}", second / 3600, second / 60 % 60);
+        if seconds.is_multiple_of(60) { minutes } else { format!("{minutes}:{:02}", second % 60) }
+    };
     let all: Vec<String> = (0..=(DAY_SECONDS - 1) / seconds).map(|count| clock(count * seconds)).collect();
     let starts = if all.len() > 8 { format!("{}, ... {}", all[..3].join(", "), all[all.len() - 1]) } else { all.join(", ") };
     let message = format!(
@@ -78,7 +81,11 @@ fn of_cron(pattern: &CronPattern, span: Span) -> Vec<Problem> {
 
 /// `*/45`: a step that does not divide the minutes or the hours begins anew with each hour or day.
 fn uneven_step((name, size, unit): (&str, u32, &str), field: &str, span: Span) -> Option<Problem> {
-    let step: u32 = field.strip_prefix("*/")?.parse().ok()?;
+    let (range, step) = field.split_once('/')?;
+    let step: u32 = step.parse().ok()?;
+    if range != "*" && range != format!("0-{}", size - 1) {
+        return None;
+    }
     if step == 0 || size % step == 0 {
         return None;
     }
@@ -94,7 +101,12 @@ fn uneven_step((name, size, unit): (&str, u32, &str), field: &str, span: Span) -
         _ => format!("it comes to {listed}, with {step} {unit} between them and {} {unit} after the last", size - last),
     };
     let message = format!("`cron`: `{field}` in the {name} field does not divide {size}: {comes_to}");
-    Some(Problem::at(span, "uneven-step", message).hint("name the values, or write `every`, which steps through the whole day"))
+    // Steps of whole hours are uneven for `every` too.
+    let hint = match unit {
+        "h" => format!("name the hours that are meant, as in `{}`", listed.replace(' ', "")),
+        _ => format!("name the values, or write `every: {step}{}`, which steps through the whole day", &unit[..1]),
+    };
+    Some(Problem::at(span, "uneven-step", message).hint(hint))
 }
 
 /// Debian's rule for a day of the month beside a day of the week.

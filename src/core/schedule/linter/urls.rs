@@ -25,6 +25,7 @@ pub(super) fn problems(job: &Job, span: Span, now: Timestamp) -> Vec<Problem> {
     let text = written.reveal();
     let mut problems = Vec::new();
     problems.extend(unfilled(text, span));
+    problems.extend(copied(text, span));
     // The address as an occurrence has it: without braces.
     let example = job.stream.example();
     let Ok(url) = Url::parse(example.reveal()) else { return problems };
@@ -32,7 +33,7 @@ pub(super) fn problems(job: &Job, span: Span, now: Timestamp) -> Vec<Problem> {
     if written.is_rtmp() {
         problems.extend(no_stream_name(&url, span));
     } else {
-        problems.extend(unread(text, span));
+        problems.extend(unread(text, span).or_else(|| page(&url, span)));
     }
     problems.extend(expiring(job, &url, span, now));
     problems
@@ -52,9 +53,42 @@ fn unfilled(text: &str, span: Span) -> Option<Problem> {
         Some(_) => ("a `%` that no two hexadecimal digits follow", "a `%` of its own is written `%25`"),
         None if path.contains(['<', '>']) => ("`<` or `>`, as a place to be filled in", "put the real name there"),
         None if path.contains('*') => ("a `*`, and the vendor fetches one address", "name one file"),
+        None if has_shell_variable(path) => (
+            "a `$` before a name in capitals, as a variable of a shell",
+            "variables are not filled in: write the value, or `{secret:NAME}` for what is secret",
+        ),
+        None if path.contains("YOUR_") || path.contains("YOUR-") => {
+            ("`YOUR`, as a place to be filled in", "put the real name there, or `{secret:NAME}` for what is secret")
+        }
         None => return None,
     };
     Some(Problem::at(span, "unfilled", format!("`stream`: the address holds {what}")).hint(hint))
+}
+
+fn has_shell_variable(path: &str) -> bool {
+    path.match_indices('$').any(|(at, _)| path[at + 1..].starts_with(|letter: char| letter.is_ascii_uppercase() || letter == '_'))
+}
+
+/// What another kind of text writes for a character of an address.
+fn copied(text: &str, span: Span) -> Option<Problem> {
+    const FORMS: [(&str, &str, &str); 4] =
+        [("&amp;", "a web page", "&"), ("&#38;", "a web page", "&"), ("\\u0026", "JSON", "&"), ("\\/", "JSON", "/")];
+    let (form, writer, meant) = FORMS.into_iter().find(|(form, ..)| text.contains(form))?;
+    let message = format!("`stream`: the address holds `{form}`, which is how {writer} writes `{meant}`");
+    Some(Problem::at(span, "copied", message).hint(format!("write `{meant}`")))
+}
+
+/// Hosts whose addresses are those of pages on which people watch.
+const PAGES: [&str; 6] = ["youtube.com", "youtu.be", "bilibili.com", "twitch.tv", "vimeo.com", "drive.google.com"];
+
+/// A page that shows the media, and not the media.
+fn page(url: &Url, span: Span) -> Option<Problem> {
+    let host = url.host_str()?.to_ascii_lowercase();
+    let host = ["www.", "m."].iter().find_map(|prefix| host.strip_prefix(prefix)).unwrap_or(&host);
+    PAGES.contains(&host).then(|| {
+        let message = "`stream`: the address is that of a web page that shows the media, and not of the media";
+        Problem::at(span, "container", message).hint("write the address of the file, or of the live stream, itself")
+    })
 }
 
 /// The text without what stands between braces, and without the braces.
@@ -136,6 +170,10 @@ fn expiring(job: &Job, url: &Url, span: Span, now: Timestamp) -> Option<Problem>
     )
 }
 
+/// When an address was signed, and for how many seconds: of Amazon, of Google and of Alibaba's object storage, each in its version 4.
+const SIGNED_AND_LASTS: [(&str, &str); 3] =
+    [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires"), ("x-oss-date", "x-oss-expires")];
+
 /// When the signature in a query ends, by the parameter that says so: of the clouds and networks that sign addresses.
 fn expiry(url: &Url) -> Option<(&'static str, Timestamp)> {
     let value = |name: &str| url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.into_owned());
@@ -143,10 +181,14 @@ fn expiry(url: &Url) -> Option<(&'static str, Timestamp)> {
     let decimal = |text: &str| text.parse().ok().and_then(instant);
     let hexadecimal = |text: &str| i64::from_str_radix(text, 16).ok().and_then(instant);
     let either = |text: &str| decimal(text).or_else(|| hexadecimal(text));
-    if let Some((signed, lasts)) = value("X-Amz-Date").zip(value("X-Amz-Expires")) {
+    for (signed, lasts) in SIGNED_AND_LASTS {
+        let Some((signed, seconds)) = value(signed).zip(value(lasts)) else { continue };
         let signed = DateTime::strptime("%Y%m%dT%H%M%SZ", signed).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-        let lasts = SignedDuration::from_secs(lasts.parse().ok()?);
-        return Some(("X-Amz-Expires", signed.checked_add(lasts).ok()?));
+        return Some((lasts, signed.checked_add(SignedDuration::from_secs(seconds.parse().ok()?)).ok()?));
+    }
+    // A shared access signature of Azure.
+    if let Some((_, end)) = value("sig").zip(value("se")) {
+        return Some(("se", end.parse().ok()?));
     }
     // `start;end` of Tencent's object storage.
     if let Some(end) = value("q-sign-time").and_then(|text| decimal(text.split(';').nth(1)?)) {

@@ -20,7 +20,7 @@ pub(super) fn problems(job: &Job, raw: &RawJob, site: Option<Site>) -> Vec<Probl
     }
     problems.extend(room(job, raw));
     if site == Some(Site::International) {
-        problems.extend(not_international(job));
+        problems.extend(not_international(job, raw));
     }
     problems
 }
@@ -33,6 +33,12 @@ fn room(job: &Job, raw: &RawJob) -> Option<Problem> {
         let message = "`room`: the name begins or ends with a space: viewers who type it without one are in another room";
         return Some(Problem::at(span, "room-space", message).hint("remove the space"));
     }
+    if has_template(name) {
+        let message = "`room`: nothing is filled in here: the room would have the braces in its name";
+        return Some(
+            Problem::at(span, "room-braces", message).hint("write the name itself; `robot` and `stream` know `{job}` and `{room}`"),
+        );
+    }
     let other = outside_alphabet(name)?;
     let message = format!(
         "`room`: the vendor's SDKs take letters and digits of ASCII, the space and `{ROOM_SIGNS}` in a string room, found {}",
@@ -41,19 +47,26 @@ fn room(job: &Job, raw: &RawJob) -> Option<Problem> {
     Some(Problem::at(span, "room-alphabet", message).hint("viewers could not enter such a room: give it another name"))
 }
 
+/// Whether a word stands between braces.
+fn has_template(name: &str) -> bool {
+    let after = name.split_once('{').and_then(|(_, after)| after.split_once('}'));
+    after.is_some_and(|(word, _)| word.trim_start_matches('{').starts_with(|letter: char| letter.is_ascii_alphabetic()))
+}
+
 /// Parameters that the international endpoint does not know.
-fn not_international(job: &Job) -> Vec<Problem> {
+fn not_international(job: &Job, raw: &RawJob) -> Vec<Problem> {
     let options = &job.options;
+    let span = |field: &str| raw.options.written(field).map_or(job.place.span, |written| written.span);
     let unknown = |is_sent: bool, field: &str| {
         is_sent.then(|| {
             let message =
                 format!("`{field}`: the international endpoint does not document this parameter, and may refuse the start");
-            Problem::at(job.place.span, "not-international", message).hint("leave it out, or use the mainland endpoint")
+            Problem::at(span(field), "not-international", message).hint("leave it out, or use the mainland endpoint")
         })
     };
     let loud = options.volume.filter(|volume| u64::from(*volume) > INTERNATIONAL_VOLUME_MAX).map(|volume| {
         let message = format!("`volume`: the international endpoint takes 0 to {INTERNATIONAL_VOLUME_MAX}, found `{volume}`");
-        Problem::at(job.place.span, "not-international", message).hint("write 100 or less")
+        Problem::at(span("volume"), "not-international", message).hint("write 100 or less")
     });
     let sent = [
         unknown(options.tempo.is_some(), "tempo"),

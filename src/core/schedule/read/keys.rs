@@ -1,18 +1,30 @@
-//! What is wrong with the keys of a file itself, in words. Does not know what stands below them.
+//! What is wrong with a file as a whole and with its own keys, in words. Does not know the fields of a job.
 
-use super::fields;
-use super::problem::{Problem, did_you_mean, quote};
-use super::schema::TOP_LEVEL;
-use crate::yaml::Entry;
+use std::sync::Arc;
 
-/// A value of a key that holds a mapping, and is none.
+use crate::diagnostic::{Diagnostic, Place};
+use crate::schedule::fields;
+use crate::schedule::problem::{Problem, did_you_mean, quote};
+use crate::schedule::schema::TOP_LEVEL;
+use crate::yaml::{Entry, Kind};
+
+/// A file without any value: empty, comments only, `---`, `null`.
+pub(super) fn empty_file(name: &Arc<str>) -> Diagnostic {
+    let empty = Diagnostic::warning("empty-file", "the file holds nothing").at(Place::file(Arc::clone(name)));
+    empty.hint("remove it, or give it `jobs`")
+}
+
+/// A key of a file whose value should be a mapping.
 pub(super) fn not_a_mapping(entry: &Entry<'_>, of: &str) -> Problem {
     let key = entry.key.as_ref();
     if entry.value.is_null() {
         return Problem::at(entry.key_span, "no-value", format!("`{key}`: expected a mapping of {of}, found no value"))
             .hint("write one, or remove the key");
     }
-    Problem::of(&entry.value, "wrong-type", format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe()))
+    let message = format!("`{key}`: expected a mapping of {of}, found {}", entry.value.describe());
+    let hint =
+        matches!(entry.value.kind, Kind::List(_)).then(|| "write `name: ...` on each line, without a `-` before it".to_owned());
+    Problem::of(&entry.value, "wrong-type", message).maybe_hint(hint)
 }
 
 /// A key that no file has.
