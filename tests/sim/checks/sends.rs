@@ -187,12 +187,12 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         }
         // An occurrence that yields, or starts while another ends, waits for the room.
         let waits = run.conflicts(&job).contains(&"yield") && (run.others_in_room(row).count() > 0 || run.was_moved(row));
-        let disturbed = run.is_blind(start - seconds(6), start + allowed);
+        // What was sent before a death is not recorded.
+        let disturbed = run.is_blind(start - seconds(6), start + allowed) || !is_sure && run.is_impaired(start, sent);
         let accepted = run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= sent);
-        let waits = waits || waits_for_its_robot(run, row, &room, (start, sent));
-        // A task of its robot of which nobody says that it is gone is waited for; and what was sent before a death is not recorded.
-        let waits = waits || may_find_its_robot(run, row, start) && late <= allowed + seconds(15);
-        let waits = waits || !is_sure && run.is_impaired(start, sent);
+        // A task of its robot of which nobody says that it is gone is waited for.
+        let finds_its_robot = may_find_its_robot(run, row, start) && late <= allowed + seconds(15);
+        let waits = waits || waits_for_its_robot(run, row, &room, (start, sent)) || finds_its_robot;
         if late > allowed && !waits && super::rows::was_owed(run, row) && !disturbed && !accepted {
             faults.add(name, format!("{late:?} late, {allowed:?} is allowed: {}", line(row)));
         }
