@@ -297,6 +297,7 @@ fn a_status_is_read_at_each_width() {
         accepted_at: Some(now - SignedDuration::from_hours(40)),
         daemon: DaemonView::Running {
             jobs: schedule.len(),
+            off: 0,
             rejected: Vec::new(),
             next: {
                 let interruptions = Interruptions::new(&schedule);

@@ -36,7 +36,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         now,
         generation: 1,
         accepted_at: None,
-        daemon: DaemonView::Running { jobs: 1, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() },
+        daemon: DaemonView::Running { jobs: 1, off: 0, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() },
         not_listening: Vec::new(),
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),

@@ -62,6 +62,8 @@ pub enum DaemonView {
     Running {
         /// How many jobs its schedule has.
         jobs: usize,
+        /// How many of them are switched off.
+        off: usize,
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
@@ -208,7 +210,7 @@ impl StatusObject {
         let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
         let ledger = input.ledger.as_ref().ok();
         let (jobs, rejected, next, state) = match &input.daemon {
-            DaemonView::Running { jobs, rejected, next, state } => {
+            DaemonView::Running { jobs, rejected, next, state, off: _ } => {
                 let rejected = (!rejected.is_empty()).then(|| rejected.iter().map(Diagnostic::json).collect());
                 let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
                 (Some(*jobs), rejected, Some(next), Some(state.clone()))
