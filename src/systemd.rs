@@ -88,6 +88,13 @@ fn watchdog(usec: Option<&str>, pid: Option<&str>, own_pid: u32) -> Option<Durat
     (meant_for_us && !period.is_zero()).then_some(period)
 }
 
+/// Logs a failed notification of systemd. The daemon goes on without it.
+pub fn log_failure(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!("cannot notify systemd: {error}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,6 +106,8 @@ pub struct AppState {
 struct PageState {
     app_state: AppState,
     reads: Arc<Semaphore>,
+    /// Of the status alone: no long answer to another question keeps it waiting.
+    status_reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
 }
 
@@ -114,7 +116,7 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
     let places = || Arc::new(Semaphore::new(READS_MAX));
-    let shared = Arc::new(PageState { app_state, reads: places(), ledger_reads: places() });
+    let shared = Arc::new(PageState { app_state, reads: places(), status_reads: places(), ledger_reads: places() });
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(status))
@@ -177,7 +179,7 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
         Ok(Err(response)) => return response,
         Err(_) => Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs())),
     };
-    let reads = Arc::clone(&shared.reads);
+    let reads = Arc::clone(&shared.status_reads);
     let made = blocking(&shared, reads, move |shared| views::status(shared, &query.unwrap_or_default(), now, ledger));
     let (health, made) = match made.await {
         Ok(Ok((health, body))) => (Some(health), Ok(Ok(body))),

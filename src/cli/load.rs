@@ -271,7 +271,8 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
         Token::Wanted(source) | Token::IfPresent(source) => source,
     };
     let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
-    for warning in account.into_iter().chain([token]).chain(apps).filter_map(SecretSource::exposure) {
+    let streams = settings.secrets.values();
+    for warning in account.into_iter().chain([token]).chain(apps).chain(streams).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }
 }

@@ -36,7 +36,7 @@ use crate::zones::Zones;
 use boot::{AcceptedSchedule, Boot};
 use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
-use reload::{Patience, Reload, log_failure};
+use reload::{Patience, Reload};
 pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
@@ -143,7 +143,7 @@ impl Service {
             let manager = Arc::clone(&manager);
             // Twice in each period, as sd_watchdog_enabled(3) advises.
             let half = SignedDuration::try_from(period / 2).unwrap_or(SignedDuration::from_secs(30));
-            daemon.watched(half, Box::new(move || log_failure(manager.alive())));
+            daemon.watched(half, Box::new(move || systemd::log_failure(manager.alive())));
         }
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
@@ -180,12 +180,12 @@ impl Service {
                 () = end => {}
             }
             tracing::info!("stopping: streams on air stay on air");
-            log_failure(notice.stopping());
+            systemd::log_failure(notice.stopping());
             stop.send_replace(true);
             stop_signals.next().await;
             hurry.send_replace(true);
         });
-        log_failure(manager.ready());
+        systemd::log_failure(manager.ready());
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");

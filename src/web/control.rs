@@ -11,7 +11,6 @@ use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +22,8 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
@@ -91,7 +92,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else has that name, and it is not a socket"));
         }
-        Ok(_) if Probe::connect(path).is_ok() => {
+        Ok(_) if is_listened_to(path) => {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"));
         }
         Ok(_) => fs::remove_file(path)?,
@@ -101,6 +102,14 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
     Ok(listener)
+}
+
+/// Whether somebody listens there, also one who takes no connection now. It does not wait.
+fn is_listened_to(path: &Path) -> bool {
+    let Ok(address) = SocketAddrUnix::new(path) else { return false };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let Ok(socket) = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else { return false };
+    matches!(net::connect(&socket, &address), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
 }
 
 struct ControlState {
@@ -213,19 +222,18 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
 /// Reads rows of the ledger on a thread of its own.
 async fn look(state: &ControlState, query: ExcerptQuery) -> Response<Body> {
     let folder = state.state_folder.clone();
-    let readers = Arc::clone(&state.readers);
-    let read = async move {
-        let place = readers.acquire_owned().await.expect("the semaphore is never closed");
-        let read = tokio::task::spawn_blocking(move || {
-            let read = Reader::open(&folder).and_then(|reader| reader.excerpt(&query));
-            // Held until the disk has answered, even when the client has gone.
-            drop(place);
-            read
-        });
-        read.await
+    let Ok(place) = timeout(LOOK_TIME_MAX, Arc::clone(&state.readers).acquire_owned()).await else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read now: others are reading it; ask again");
     };
+    let read = tokio::task::spawn_blocking(move || {
+        let read = Reader::open(&folder).and_then(|reader| reader.excerpt(&query));
+        let answer = read.map(|excerpt| serde_json::json!({ "ledger": excerpt }).to_string());
+        // Held until the disk has answered, even when the client has gone.
+        drop(place);
+        answer
+    });
     match timeout(LOOK_TIME_MAX, read).await {
-        Ok(Ok(Ok(excerpt))) => json(StatusCode::OK, serde_json::json!({ "ledger": excerpt }).to_string()),
+        Ok(Ok(Ok(answer))) => json(StatusCode::OK, answer),
         Ok(Ok(Err(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &format!("the ledger cannot be read: {why}")),
         Ok(Err(_)) => error(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug of ingestd: see the log"),
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read: its disk does not answer"),

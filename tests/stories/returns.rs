@@ -1,5 +1,7 @@
 //! Jobs that leave the schedule and come back: a file that was read when half of it was there, an edit that was a mistake.
 
+use ingestd::engine::{Command, StopTarget};
+use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Fault};
 
 use crate::story::{InjectedFault, Story};
@@ -169,4 +171,33 @@ async fn an_edit_that_drops_what_is_on_air_or_due_within_the_hour_names_it() {
     assert_eq!(reply[1..], expected);
     let said = story.said();
     assert!(expected.iter().all(|line| said.iter().any(|said| said.ends_with(line.as_str()))), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_stopped_while_its_job_was_away_stays_off_the_air() {
+    let jobs = film("at: '18:00', to: '20:00'");
+    let mut story = Story::begin("17:50", &jobs);
+    story.until("18:10").await;
+    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: "the story says so".to_owned() };
+    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault, effect: false, times: 4 });
+    story.reload(OTHER).await;
+    let film = JobId::parse("film").expect("an id");
+    story.order(Command::Stop(StopTarget::Job(film))).await.expect("it is stopping already");
+    story.reload(&jobs).await;
+    story.until("18:30").await;
+    assert_eq!((story.rows(), story.on_air().len()), (vec!["film 18:00 cut (removed)".to_owned()], 0));
+    assert_eq!(story.history()[0].ordered_by.as_deref(), Some("uid 1000"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_show_that_goes_on_says_nothing_of_the_stops_of_before() {
+    let jobs = film("at: '18:00', to: '20:00'");
+    let mut story = Story::begin("17:50", &jobs);
+    story.until("18:10").await;
+    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: "the story says so".to_owned() };
+    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault, effect: false, times: 2 });
+    away(&mut story, &jobs, "18:10:00", "18:11").await;
+    story.until("18:12").await;
+    let row = &story.history()[0];
+    assert_eq!((row.state.name(), row.task_id.as_deref(), &row.task_fault), ("on_air", Some("t-2"), &None));
 }

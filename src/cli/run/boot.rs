@@ -108,7 +108,7 @@ impl Boot<'_> {
     /// The number of a new generation: numbers only grow.
     fn next_number(&self) -> i64 {
         let newest = sources::numbers(self.folder).first().copied().unwrap_or(0);
-        1 + self.meta.generation.max(self.meta.cursor_generation).max(newest)
+        sources::next_number(self.folder, self.meta.generation.max(self.meta.cursor_generation).max(newest))
     }
 
     /// Begins a new generation, whose sources are kept.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::reload::log_failure;
 use crate::clock;
+use crate::diagnostic::escape;
 use crate::report::status::Health;
-use crate::systemd::Manager;
+use crate::systemd::{Manager, log_failure};
 use crate::web::{self, AppState};
 
 /// How often the health is looked at.
@@ -42,7 +42,8 @@ pub(super) async fn tell(app_state: AppState, manager: Arc<Manager>) {
 fn line(health: Health, reasons: &[String], jobs: usize, generation: i64) -> String {
     let in_force = format!("{jobs} job{}, generation {generation}", if jobs == 1 { "" } else { "s" });
     let Some(worst) = reasons.first() else { return format!("{}: {in_force}", health.name()) };
-    let cut = worst.char_indices().nth(REASON_MAX).map_or(worst.clone(), |(end, _)| format!("{}…", &worst[..end]));
+    let worst = escape(worst);
+    let cut = worst.char_indices().nth(REASON_MAX).map_or(worst.to_string(), |(end, _)| format!("{}…", &worst[..end]));
     let more = if reasons.len() > 1 { format!(" (and {} more)", reasons.len() - 1) } else { String::new() };
     format!("{}: {cut}{more}; {in_force}", health.name())
 }
@@ -57,6 +58,8 @@ mod tests {
         let reasons = ["`show` is off the air".to_owned(), "an orphan".to_owned()];
         let told = "failing: `show` is off the air (and 1 more); 12 jobs, generation 3";
         assert_eq!(line(Health::Failing, &reasons, 12, 3), told);
+        let hostile = line(Health::Degraded, &["`z\u{1b}[31m\u{202e}.yaml`".to_owned()], 1, 1);
+        assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile}");
         let long = line(Health::Degraded, &["直".repeat(4_000)], 12, 3);
         assert!(long.ends_with("…; 12 jobs, generation 3") && long.chars().count() < 200, "{long}");
     }

@@ -4,14 +4,12 @@
 
 mod assess;
 
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZoneDatabase;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
@@ -29,11 +27,11 @@ use crate::ledger::Reader;
 use crate::ledger::sources;
 use crate::schedule::difference::Difference;
 use crate::schedule::{Schedule, Source};
-use crate::systemd::Manager;
+use crate::systemd::{Manager, log_failure};
 use crate::trtc::Api;
 use crate::web::InForce;
 use crate::web::control::Reloader;
-use assess::{Assessment, assess};
+use assess::{Assessment, assess, settings_digest};
 pub(super) use assess::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 
 /// The most changes that the ledger keeps one by one.
@@ -180,6 +178,7 @@ impl Reload {
                         REST.as_secs()
                     ));
                 }
+                Ok(Taken::Rests(unrested)) if patience == Patience::Waits => break Err(self.tell_restless(&who, &unrested)),
                 Ok(Taken::Rests(unrested)) => break Err(resting(&unrested)),
                 Err(why) => break Err(why),
             }
@@ -222,7 +221,12 @@ impl Reload {
         let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics)) };
         let (is_forced, generation) = (patience == Patience::Forced, before.number);
         let old = std::mem::take(sources);
-        let (assessment, old, new) = self.blocking(move |_| (assess(&before, schedule, (&old, &new), is_forced), old, new)).await?;
+        let (assessment, old, new) = self
+            .blocking(move |reload| {
+                let number = sources::next_number(&reload.folder, generation);
+                (assess(&before, schedule, (&old, &new), (number, is_forced)), old, new)
+            })
+            .await?;
         *sources = old;
         match assessment {
             Assessment::Same => {
@@ -234,7 +238,9 @@ impl Reload {
             Assessment::Accident(why) => Err(self.hold_back(who, &why)),
             Assessment::Good(difference, prepared) => {
                 if let Some(unrested) = unrested.filter(|_| !is_forced) {
-                    tracing::info!(who, "{}", resting(&unrested));
+                    if resting_for.is_none() {
+                        tracing::info!(who, "{}", resting(&unrested));
+                    }
                     return Ok(Taken::Rests(unrested));
                 }
                 lines.extend(self.accept(sources, new, who, &difference, prepared).await?);
@@ -313,13 +319,19 @@ impl Reload {
         match resting_for {
             None => tracing::info!(who, "{}", resting(unrested)),
             Some(time) if time >= ORDER_WAITS && self.in_force.borrow().rejected.is_empty() => {
-                let why = format!("{}, and changes again and again", resting(unrested));
-                tracing::warn!(who, "{why}");
-                let diagnostic = held(&self.settings.schedules, &why);
-                self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([diagnostic]));
+                drop(self.tell_restless(who, unrested));
             }
             Some(_) => {}
         }
+    }
+
+    /// Smaller files change again and again, and are not read: the log and the status say so. Returns that.
+    fn tell_restless(&self, who: &str, unrested: &Unrested) -> String {
+        let why = format!("{}, and changes again and again", resting(unrested));
+        tracing::warn!(who, "{why}");
+        let diagnostic = held(&self.settings.schedules, &why);
+        self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([diagnostic]));
+        why
     }
 
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
@@ -376,19 +388,6 @@ impl Reload {
         self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
-    }
-}
-
-/// The settings file in 32 bytes: to see whether it differs, without keeping a text that may hold what should not be there.
-fn settings_digest(context: &Context) -> io::Result<[u8; 32]> {
-    let path = context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
-    load::read_file(&path).map(|bytes| Sha256::digest(bytes).into())
-}
-
-/// Logs a failed notification of systemd. The daemon goes on without it.
-pub(super) fn log_failure(result: io::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!("cannot notify systemd: {error}");
     }
 }
 

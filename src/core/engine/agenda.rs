@@ -285,7 +285,8 @@ impl Agenda {
         }
         if let Some((owed, jobs)) = self.returned.front_mut() {
             if owed.write_batch(step, records, self.generation.number) {
-                for job in jobs.iter() {
+                // One that left again meanwhile is owed what it misses now.
+                for job in jobs.iter().filter(|job| self.generation.schedule.job(job.as_str()).is_some()) {
                     step.write(Write::RecordJobSeen { job: job.to_string(), at: step.now });
                 }
                 self.returned.pop_front();

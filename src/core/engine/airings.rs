@@ -146,9 +146,13 @@ impl Airings {
 
     // Changing one.
 
-    /// Keeps who ordered that it be cut. It is written with what the order changes.
+    /// Keeps who ordered that it be cut. It is written with what the order changes. What is cut because its job left may come back: an
+    /// order keeps it off the air.
     pub(super) fn set_ordered_by(&mut self, key: &Key, who: &str) {
-        let cuttable = |airing: &&mut Airing| !matches!(airing.occurrence.state, State::Stopping { .. } | State::Done { .. });
+        let cuttable = |airing: &&mut Airing| match &airing.occurrence.state {
+            State::Stopping { outcome } => *outcome == Outcome::CutRemoved,
+            state => !matches!(state, State::Done { .. }),
+        };
         if let Some(airing) = self.open.get_mut(key).filter(cuttable) {
             airing.occurrence.ordered_by = Some(who.to_owned());
         }

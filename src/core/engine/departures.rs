@@ -48,6 +48,10 @@ impl Departures {
 
     fn keep(&mut self, occurrence: Occurrence) {
         let job = &occurrence.key.job;
+        // What an operator stopped meanwhile stays off the air.
+        if occurrence.ordered_by.is_some() {
+            return;
+        }
         let is_latest = self.cut.get(job).is_none_or(|known| known.key.start <= occurrence.key.start);
         if occurrence.kind == Kind::Planned && is_latest {
             self.cut.insert(job.clone(), occurrence);

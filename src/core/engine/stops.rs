@@ -3,6 +3,7 @@
 use super::airings::Airings;
 use super::orphans::Orphans;
 use super::step::{OrderReply, Step};
+use super::write::Write;
 use crate::occurrence::{Event, Key, Outcome, State};
 use crate::schedule::JobId;
 use crate::trtc::callback::is_task_id;
@@ -116,7 +117,10 @@ fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key, who: &str) -> Opt
             airings.transition(step, key, cut);
             what
         }
-        State::Stopping { .. } => {
+        State::Stopping { outcome } => {
+            if *outcome == Outcome::CutRemoved {
+                step.write(Write::Update(Box::new(occurrence.clone())));
+            }
             let states = airings.tasks.stop_states(key).join("; ");
             if states.is_empty() { "stopping already".to_owned() } else { format!("stopping already: {states}") }
         }

@@ -21,6 +21,10 @@ impl Occurrence {
             lost_at: self.on_air_at.map(|_| now),
             adopted: None,
             fault: None,
+            // Of the task that was stopped; it will have another.
+            task_fault: None,
+            unseen_losses: 0,
+            confirmed_at: None,
             ..self
         }
     }

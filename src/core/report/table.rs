@@ -235,6 +235,6 @@ mod tests {
     #[test]
     fn a_cell_is_one_line_and_does_nothing_to_a_terminal() {
         let table = table(&[("A", Narrow::Stays)], &[&["one\ntwo\u{1b}[2J\u{202e}x"]]);
-        assert_eq!(table.lines(None)[1], " one, two [2J x");
+        assert_eq!(table.lines(None)[1], r" one, two\u{1b}[2J\u{202e}x");
     }
 }

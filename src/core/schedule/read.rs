@@ -140,10 +140,6 @@ impl Reader<'_> {
             self.diagnostics.extend(document.problems);
             return None;
         };
-        if root.is_null() && document.problems.is_empty() {
-            self.diagnostics.push(empty_file(&source.name));
-            return None;
-        }
         // What a refused `<<` would have brought is not missing.
         let merges = document.problems.iter().filter(|problem| problem.message.starts_with("`<<`"));
         let merges = merges.filter_map(|problem| Some(problem.place.as_ref()?.span)).collect();

@@ -1,10 +1,14 @@
 //! What is done with a schedule that was read, and the words for it: the same at boot as at a reload. Does not read and keep anything.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 
 use super::super::rest::{REST, Unrested};
 use super::super::shrinkage::accident;
+use crate::cli::{CONFIG_DEFAULT, Context, load};
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::engine::{Generation, Prepared};
@@ -28,8 +32,13 @@ pub(super) enum Assessment {
     Good(Difference, Box<Prepared>),
 }
 
-/// Compares a schedule with the one in force, and prepares it. With `force` it may drop whatever it drops.
-pub(super) fn assess(before: &Generation, schedule: Schedule, (old, new): (&[Source], &[Source]), force: bool) -> Assessment {
+/// Compares a schedule with the one in force, and prepares it under `number`. With `force` it may drop whatever it drops.
+pub(super) fn assess(
+    before: &Generation,
+    schedule: Schedule,
+    (old, new): (&[Source], &[Source]),
+    (number, force): (i64, bool),
+) -> Assessment {
     if sources::same(new, old) {
         return Assessment::Same;
     }
@@ -37,7 +46,7 @@ pub(super) fn assess(before: &Generation, schedule: Schedule, (old, new): (&[Sou
     if !force && let Some(why) = accident(&before.schedule, &schedule, new, &difference) {
         return Assessment::Accident(why);
     }
-    let generation = Generation { number: before.number + 1, schedule: Arc::new(schedule) };
+    let generation = Generation { number, schedule: Arc::new(schedule) };
     Assessment::Good(difference, Box::new(Prepared::new(generation, &before.schedule, clock::now())))
 }
 
@@ -80,4 +89,10 @@ pub(in crate::cli::run) fn first_lines(lines: &[String], most: usize) -> Vec<Str
         shown.push(format!("and {} more", lines.len() - most));
     }
     shown
+}
+
+/// The settings file in 32 bytes: to see whether it differs, without keeping a text that may hold what should not be there.
+pub(super) fn settings_digest(context: &Context) -> io::Result<[u8; 32]> {
+    let path = context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
+    load::read_file(&path).map(|bytes| Sha256::digest(bytes).into())
 }
