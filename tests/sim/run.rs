@@ -41,6 +41,9 @@ pub(crate) enum Impairment {
     Disk,
 }
 
+/// How long a daemon may take to end.
+const SHUTDOWN_MAX: SignedDuration = SignedDuration::from_secs(11);
+
 /// A task's row.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRow {
@@ -333,6 +336,8 @@ impl World<'_> {
         let script = async {
             self.inject(Some(&handle), end).await;
             if is_term {
+                // From then on nothing new is begun; how long it takes to end is its own.
+                self.add_impairment(Impairment::Down, self.clock.truth(), self.clock.truth() + SHUTDOWN_MAX);
                 term.notify_one();
                 std::future::pending::<()>().await;
             }

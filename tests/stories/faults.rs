@@ -255,3 +255,18 @@ async fn a_start_that_left_by_a_clock_that_was_set_back_since_keeps_its_row_over
     let doubtful: Vec<_> = rows.iter().filter(|row| row.key.start == at("11:00")).map(|row| row.was_in_doubt).collect();
     assert_eq!(doubtful, [true]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_waits_while_the_clock_is_set_back_before_it_leaves_at_its_start() {
+    let story = Story::begin("10:00", "  promo: {at: '10:05', for: 1h, repeat: forever}\n");
+    let fault = Fault::Connect("as told".into());
+    story.inject_fault(InjectedFault { action: Action::Start, of: "promo", fault, effect: false, times: 1_000 });
+    story.until("10:00:30").await;
+    // By nine minutes, which are believed at once.
+    story.clock.set(SignedDuration::from_mins(9));
+    story.pass(Duration::from_secs(60)).await;
+    story.clock.set(SignedDuration::from_mins(-9));
+    story.cloud().injected_faults.clear();
+    story.until("10:06").await;
+    assert_eq!(story.sent().last().map(String::as_str), Some("10:05:00.000 start promo lobby: t-1"));
+}

@@ -367,8 +367,10 @@ impl Airings {
         for airing in self.open.values_mut() {
             if let State::Waiting { until, why: WaitReason::Retry | WaitReason::Restart } = &mut airing.occurrence.state {
                 let longest = SignedDuration::try_from(airing.occurrence.policy.retry.cap).unwrap_or(SignedDuration::MAX);
-                let soonest = now.max(airing.occurrence.key.start);
-                *until = soonest.checked_add(longest).map_or(*until, |latest| latest.min(*until));
+                let start = airing.occurrence.key.start;
+                // Where its start is still to come, it is sent then.
+                let latest = if start > now { Some(start) } else { now.checked_add(longest).ok() };
+                *until = latest.map_or(*until, |latest| latest.min(*until));
             }
         }
     }
