@@ -292,12 +292,12 @@ fn a_status_is_read_at_each_width() {
     let tasks = running.iter().map(task).collect();
     let input = StatusInput {
         not_listening: Vec::new(),
+        all_off: false,
         now,
         generation: 12,
         accepted_at: Some(now - SignedDuration::from_hours(40)),
         daemon: DaemonView::Running {
             jobs: schedule.len(),
-            off: 0,
             rejected: Vec::new(),
             next: {
                 let interruptions = Interruptions::new(&schedule);

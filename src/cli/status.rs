@@ -131,6 +131,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &Zo
         accepted_at: meta.accepted_at,
         daemon,
         not_listening: Vec::new(),
+        all_off: false,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),
         zone_source: zones.data.source.clone(),

@@ -76,7 +76,8 @@ pub fn numbers(folder: &Path) -> Vec<i64> {
 
 /// The number of a generation after `newest` whose sources can be kept: somebody may have made a folder of that name.
 pub fn next_number(folder: &Path, newest: i64) -> i64 {
-    (newest.saturating_add(1)..).find(|number| !file(folder, *number).is_dir()).unwrap_or(i64::MAX)
+    let next = newest.saturating_add(1);
+    (next..=next.saturating_add(100)).find(|number| !file(folder, *number).is_dir()).unwrap_or(next)
 }
 
 /// Removes the sources of every generation that is not `wanted`, but for the newest of the others: it is used when those that are

@@ -27,12 +27,12 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
         accepted_at: Some(minutes(-120)),
         daemon: DaemonView::Running {
             jobs: 3,
-            off: 0,
             rejected: Vec::new(),
             next: Vec::new(),
             state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
         not_listening: Vec::new(),
+        all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),
@@ -141,15 +141,13 @@ fn the_health_is_what_an_operator_would_say() {
     // A warning that stands before it is no reason.
     let rejected = vec![Diagnostic::warning("media", "a warning of another file"), Diagnostic::error("unknown-key", "unknown key `reapet`").hint("did you mean `repeat`?")];
     let mut reload = input(LedgerView::default());
-    reload.daemon = DaemonView::Running { jobs: 3, off: 0, rejected, next: Vec::new(), state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() } };
+    reload.daemon = DaemonView::Running { jobs: 3, rejected, next: Vec::new(), state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() } };
     let silent = StatusInput { daemon: DaemonView::Silent { why: "no daemon answers at `127.0.0.1:8620`".to_owned() }, ..input(LedgerView::default()) };
     let unasked = StatusInput { daemon: DaemonView::Unasked, ..input(LedgerView::default()) };
     let unreadable = StatusInput { ledger: Err("disk I/O error".to_owned()), ..input(LedgerView::default()) };
     let mut jobless = input(LedgerView::default());
-    jobless.daemon = DaemonView::Running { jobs: 0, off: 0, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() };
-    let mut switched_off = input(LedgerView::default());
-    switched_off.daemon =
-        DaemonView::Running { jobs: 2, off: 2, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() };
+    jobless.daemon = DaemonView::Running { jobs: 0, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() };
+    let switched_off = StatusInput { all_off: true, ..input(LedgerView::default()) };
     let taken = StatusInput { not_listening: vec!["the page does not listen on 127.0.0.1:8620: taken".to_owned()], ..input(LedgerView::default()) };
     let cases = vec![
         ("no job is in force", jobless, Degraded, "no job is in force: nothing is planned"),
@@ -274,7 +272,7 @@ fn a_clock_that_differs_from_the_endpoints_is_told_with_its_direction() {
     {
         let mut input = input(LedgerView::default());
         let state = LoopStatus { offset_ms: Some(offset_ms), ..LoopStatus::default() };
-        input.daemon = DaemonView::Running { jobs: 3, off: 0, rejected: Vec::new(), next: Vec::new(), state };
+        input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
         assert_eq!(assess_health(&input), (Health::Degraded, vec![reason.to_owned()]));
     }
 }

@@ -114,7 +114,6 @@ fn the_text_of_a_status_says_what_matters_first() {
     let mut input = input(ledger());
     input.daemon = DaemonView::Running {
         jobs: 5,
-        off: 0,
         rejected: Vec::new(),
         next: next(),
         state: LoopStatus {

@@ -264,7 +264,7 @@ async fn a_start_that_waits_while_the_clock_is_set_back_before_it_leaves_at_its_
     story.until("10:00:30").await;
     // By nine minutes, which are believed at once.
     story.clock.set(SignedDuration::from_mins(9));
-    story.pass(Duration::from_secs(60)).await;
+    story.pass(Duration::from_mins(1)).await;
     story.clock.set(SignedDuration::from_mins(-9));
     story.cloud().injected_faults.clear();
     story.until("10:06").await;

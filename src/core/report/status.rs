@@ -43,6 +43,8 @@ pub struct StatusInput {
     pub daemon: DaemonView,
     /// Why the daemon does not listen where the settings say, a line for each listener.
     pub not_listening: Vec<String>,
+    /// Whether the schedule has jobs, and all of them are switched off.
+    pub all_off: bool,
     /// What the ledger says, or why it cannot be read.
     pub ledger: Result<LedgerView, String>,
     /// Where the secrets are kept.
@@ -62,8 +64,6 @@ pub enum DaemonView {
     Running {
         /// How many jobs its schedule has.
         jobs: usize,
-        /// How many of them are switched off.
-        off: usize,
         /// What is wrong with the schedule files, if they were rejected and the last good schedule stays in force.
         rejected: Vec<Diagnostic>,
         /// The occurrences to come, [`NEXT_COUNT`] at most.
@@ -210,7 +210,7 @@ impl StatusObject {
         let objects = |rows: &[Occurrence]| rows.iter().map(HistoryObject::new).collect();
         let ledger = input.ledger.as_ref().ok();
         let (jobs, rejected, next, state) = match &input.daemon {
-            DaemonView::Running { jobs, rejected, next, state, off: _ } => {
+            DaemonView::Running { jobs, rejected, next, state } => {
                 let rejected = (!rejected.is_empty()).then(|| rejected.iter().map(Diagnostic::json).collect());
                 let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
                 (Some(*jobs), rejected, Some(next), Some(state.clone()))

@@ -57,15 +57,14 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
     let mut degraded = Vec::new();
     match &input.daemon {
         DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is stopped")),
-        DaemonView::Running { jobs, off, rejected, state, .. } => {
+        DaemonView::Running { jobs, rejected, state, .. } => {
             let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
             failing.extend(state.disk.as_ref().map(disk));
             failing.extend(stands(state));
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
             degraded.extend(rejection(rejected));
             degraded.extend((*jobs == 0).then(|| "no job is in force: nothing is planned".to_owned()));
-            let is_off = *jobs > 0 && off == jobs;
-            degraded.extend(is_off.then(|| "every job is switched off (`enabled: false`): nothing is planned".to_owned()));
+            degraded.extend(input.all_off.then(|| "every job is switched off (`enabled: false`): nothing is planned".to_owned()));
             degraded.extend(input.not_listening.iter().cloned());
             degraded.extend(state.offset_ms.map(describe_offset));
         }
