@@ -224,7 +224,8 @@ fn log_lines_are_for_people_or_for_the_journal_or_json() {
         assert!(!command.stderr(file).status().expect("the program starts").success());
         let text = std::fs::read_to_string(stderr).expect("it was written");
         assert!(text.contains("TENCENTCLOUD_SECRET_ID") && !text.contains("hush"), "{text}");
-        text.lines().next().unwrap_or_default().to_owned()
+        // What is wrong with the schedule may be told before it or after it.
+        text.lines().find(|line| line.contains("the secret file")).unwrap_or_default().to_owned()
     };
     let warning = format!("the secret file `{}` can be read by every user of this host (mode 0644)", key.display());
     assert_eq!(line("text", true), format!("<4>{warning}"));

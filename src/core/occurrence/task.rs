@@ -293,7 +293,12 @@ impl Task {
 
     /// Whether NotExist, seen first at `since` and again now, means that it is gone.
     fn is_confirmed(&self, since: Timestamp, now: Timestamp) -> bool {
-        now.duration_since(since) >= CONFIRM_GONE_AFTER && now.duration_since(self.started_at) >= TOO_YOUNG
+        now.duration_since(since) >= CONFIRM_GONE_AFTER && !self.is_young(now)
+    }
+
+    /// Whether it has just begun. One that begins in the future by a clock that was set is not young.
+    fn is_young(&self, now: Timestamp) -> bool {
+        now.duration_since(self.started_at).abs() < TOO_YOUNG
     }
 
     /// Whether to tell now that it has not been seen for too long; that is told once.
@@ -328,8 +333,8 @@ impl Task {
         }
         let wait = match self.phase {
             TaskPhase::Watched { missing_since: Some(_) } => {
-                let mature = self.started_at + TOO_YOUNG;
-                return (now + CONFIRM_GONE_AFTER).max(mature);
+                let again = now + CONFIRM_GONE_AFTER;
+                return if self.is_young(now) { again.max(self.started_at + TOO_YOUNG) } else { again };
             }
             TaskPhase::Watched { missing_since: None } => return self.next_watch(watch_period, now),
             TaskPhase::StopWanted { since, tries } if event == TaskEvent::Failed(TaskStep::Stop) => {

@@ -239,10 +239,14 @@ fn is_followed(run: &Run, task: &SimTask, faults: &mut Faults) {
         let is_claim = send.claims.iter().any(|claim| claim.start == row.key.start);
         send.action == Action::Start && send.subject == row.key.job.as_str() && is_claim
     };
+    // What an attempt found there later may have begun later.
+    let is_found = |send: &&Send| matches!(send.answered, Some((_, AnswerKind::Exists))) && send.at < bound;
+    let found = state.sends.iter().filter(is_of_row).filter(is_found).map(|send| send.at).max();
+    let may_last = found.is_some_and(|at| at.duration_since(task.started_at) > seconds(20));
     // Or another of its tasks was there already.
     let is_started = state.sends.iter().filter(is_of_row).any(|send| bound <= send.at && send.at <= by);
     let plays = state.cloud.tasks.iter().any(|other| other.id != task.id && other.robot == task.robot && other.is_live(bound));
-    if was_to_go_on && !is_started && !plays && !run.is_impaired(bound, by) {
+    if was_to_go_on && !is_started && !plays && !may_last && !run.is_impaired(bound, by) {
         faults.add("what ran into its bound is put on air again", format!("{task:?}: {}", line(row)));
     }
 }

@@ -46,6 +46,16 @@ fn a_task_is_gone_after_two_looks_2_s_apart_and_not_when_young() {
 }
 
 #[test]
+fn a_task_that_began_in_the_future_of_a_clock_that_was_set_is_gone_after_two_looks_too() {
+    let mut task = task();
+    task.started_at = at(4_000);
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(40));
+    assert_eq!((task.is_gone(), task.next_at), (false, at(42)));
+    task.take(TaskEvent::Described(TaskStatus::NotExist), PERIOD, at(42));
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(40), verified: true });
+}
+
+#[test]
 fn a_stop_is_tried_until_it_is_taken_and_then_verified() {
     let mut task = task();
     task.take(TaskEvent::StopWanted, PERIOD, at(100));
