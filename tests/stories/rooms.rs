@@ -187,3 +187,17 @@ async fn a_show_without_end_whose_task_has_no_name_is_put_on_air_again_when_the_
     let row = &story.history()[0];
     assert_eq!((row.state.name(), row.task_id.as_deref()), ("on_air", Some("t-2")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_show_that_gave_way_ends_when_its_last_task_went_whichever_is_seen_gone_last() {
+    let jobs = "  filler: {at: '10:00', for: 16m, live: true, conflict: yield}\n  \
+                news: {at: '10:10', for: 2m, repeat: forever, conflict: preempt}\n  \
+                talk: {at: '10:14', for: 10m, repeat: forever, conflict: preempt}\n";
+    let story = Story::begin("09:59", jobs);
+    // Nobody can say that its first task is gone before its second one is, and before its window closes.
+    story.until("10:10:00.005").await;
+    story.inject_fault(InjectedFault { action: Action::Describe, of: "t-1", fault: Fault::Timeout, effect: false, times: 12 });
+    story.until("10:30").await;
+    let filler = story.history().into_iter().find(|row| row.key.job.as_str() == "filler").expect("a row");
+    assert_eq!(filler.ended_at.map(|at| at.strftime("%H:%M").to_string()), Some("10:14".to_owned()), "{:?}", story.rows());
+}

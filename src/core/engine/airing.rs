@@ -27,6 +27,8 @@ pub(super) struct Airing {
     pub(super) told_slow: Option<String>,
     /// Whether a task of it, stopped while it gave way, was given up before anybody saw it gone.
     pub(super) was_given_up: bool,
+    /// When the last of its tasks that are gone went.
+    pub(super) last_gone: Option<Timestamp>,
     /// What an edit has it play as soon as it is off the air.
     pub(super) edit: Option<Edit>,
 }
@@ -59,6 +61,7 @@ impl Airing {
             told_slow: None,
             was_punctual: false,
             was_given_up: false,
+            last_gone: None,
             edit: None,
         }
     }

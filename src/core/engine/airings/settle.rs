@@ -28,6 +28,8 @@ impl Airings {
             && !self.tasks.has_task_of(key)
         {
             let verified = !airing.was_given_up;
+            // An earlier task may be the last to be seen gone, and is not the last that went.
+            let at = airing.last_gone.map_or(at, |last| last.max(at));
             self.transition(step, key, Event::StopSettled { at, verified });
         }
     }
@@ -37,6 +39,9 @@ impl Airings {
         let Some(airing) = self.open.get_mut(&task.key) else { return };
         let is_on_air = airing.occurrence.state == State::OnAir;
         airing.was_given_up |= !is_on_air && matches!(task.phase, TaskPhase::Gone { verified: false, .. });
+        if let TaskPhase::Gone { at, .. } = task.phase {
+            airing.last_gone = airing.last_gone.max(Some(at));
+        }
         if airing.occurrence.task_id.as_ref() != Some(&task.task_id) {
             // An earlier one of it, that was the last to be seen gone.
             if let TaskPhase::Gone { at, .. } = task.phase {
