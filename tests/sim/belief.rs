@@ -44,9 +44,7 @@ impl Belief {
     pub(crate) fn new(changes: &[ClockChange], boots: &[Timestamp]) -> Belief {
         let mut span = BeliefSpan { from: Timestamp::MIN, error: SignedDuration::ZERO, is_held: false };
         let mut spans = vec![span];
-        // Of what is done to a clock at one instant a daemon sees the last.
-        let seen = changes.iter().zip(changes.iter().skip(1).map(Some).chain([None]));
-        for (change, _) in seen.filter(|(change, next)| next.is_none_or(|next| next.at > change.at)) {
+        for change in changes {
             let is_near = (change.error - span.error).abs() < TOO_MUCH;
             let is_believed = is_near || (span.is_held && change.is_confirmed);
             let error = if is_believed { change.error } else { span.error };
