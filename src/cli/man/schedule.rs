@@ -107,8 +107,9 @@ The vendor's cloud ends a loop even if this host is gone: the request says how l
 cloud.";
 
 const RETRY: &str = "\
-A start that fails for a passing reason is tried again, with a delay that is random and doubles up to a limit. A start that fails for \
-good, such as a wrong key, is not tried again. These keys stand under `retry`.";
+A start that fails for a passing reason is tried again, with a delay that is random and doubles up to a limit. One that \
+somebody must fix, such as a wrong key, is tried once a minute, or after a quarter of what is left of its window. These keys stand \
+under `retry`.";
 
 const TEXTS: [(&str, &str); 6] = [
     (
