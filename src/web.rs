@@ -4,8 +4,8 @@
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
 //! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on
-//! threads of their own, by few at once, so that no question delays a start. `/healthz` and the status wait for neither the loop nor the
-//! ledger: they tell when one of them stands.
+//! threads of their own, by few at once, so that no question delays a start. `/healthz` waits for neither the loop nor the ledger, the status 2 s
+//! for the ledger: they tell when one of them stands.
 
 pub mod callbacks;
 pub mod control;

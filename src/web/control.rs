@@ -104,12 +104,12 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Whether somebody listens there, also one who takes no connection now. It does not wait.
+/// Whether somebody listens there, also one who takes no connection now. It does not wait. Who cannot find out takes nobody's place.
 fn is_listened_to(path: &Path) -> bool {
-    let Ok(address) = SocketAddrUnix::new(path) else { return false };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let Ok(socket) = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else { return false };
-    matches!(net::connect(&socket, &address), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
+    let Ok(socket) = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else { return true };
+    SocketAddrUnix::new(path)
+        .is_ok_and(|address| matches!(net::connect(&socket, &address), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS)))
 }
 
 struct ControlState {
@@ -264,5 +264,32 @@ fn stop_target(body: StopBody) -> Result<StopTarget, String> {
         }),
         StopBody { job: None, task: None, app: None, all: Some(true) } => Ok(StopTarget::All),
         _ => Err("expected what to stop: `{\"job\": ID}`, `{\"task\": ID}` or `{\"all\": true}`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_whose_owner_takes_no_connection_is_taken_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("control.sock");
+        let owner = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
+        let address = SocketAddrUnix::new(&path).expect("an address");
+        net::bind(&owner, &address).and_then(|()| net::listen(&owner, 0)).expect("it listens");
+        // As many as it takes until the next one would wait.
+        let mut waiting = Vec::new();
+        loop {
+            let client = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).expect("a socket");
+            match net::connect(&client, &address) {
+                Ok(()) => waiting.push(client),
+                Err(error) => break assert_eq!(error, Errno::AGAIN),
+            }
+        }
+        let taken = bind(&path).expect_err("somebody listens there");
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        drop((owner, waiting));
+        assert!(bind(&path).is_ok(), "what a daemon left behind is replaced");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
+use super::folder_snapshot::stamp;
 use super::reload::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 use super::rest::Rests;
 use super::shrinkage::{accident, smaller};
@@ -74,7 +75,8 @@ impl Boot<'_> {
             Some(after) => {
                 let difference = Difference::between(&schedule, after);
                 let smaller = smaller((&sources, &schedule), (&new, Some(after)));
-                if let Some(unrested) = Rests::new(&self.settings.schedules, false).unrested(&smaller) {
+                let folder = stamp(&self.settings.schedules);
+                if let Some(unrested) = Rests::new(&self.settings.schedules, false).unrested(&smaller, folder) {
                     tracing::warn!("{}; until then the last accepted schedule stays in force", resting(&unrested));
                     let kept = self.go_on_with(Kept { number, sources, schedule }, Vec::new());
                     return Ok(AcceptedSchedule { reads_again: true, ..kept });

@@ -13,7 +13,7 @@ use jiff::tz::TimeZoneDatabase;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
-use super::folder_snapshot::FolderSnapshot;
+use super::folder_snapshot::{FolderSnapshot, stamp};
 use super::rest::{REST, Rests, Unrested};
 use super::shrinkage::smaller;
 use crate::cli::load::{self, Loaded};
@@ -73,7 +73,7 @@ pub(super) struct Reload {
     manager: Arc<Manager>,
     in_force: watch::Sender<InForce>,
     /// The sources in force. Held over a whole reload: one at a time.
-    sources: Mutex<Vec<Source>>,
+    sources: Mutex<Arc<[Source]>>,
     rests: Plain<Rests>,
     /// The smaller files that were found not to have rested last, and since when there are some.
     unrested: Plain<Option<(Unrested, Instant)>>,
@@ -98,7 +98,7 @@ struct ReadFiles {
     diagnostics: Vec<Diagnostic>,
     /// How many warnings there are: more than are told, perhaps.
     warnings: usize,
-    sources: Vec<Source>,
+    sources: Arc<[Source]>,
     settings_differ: bool,
     /// The files that are smaller than what is in force, and have not rested.
     unrested: Option<Unrested>,
@@ -124,7 +124,7 @@ impl Reload {
             handle,
             manager,
             in_force: watch::Sender::new(first),
-            sources: Mutex::new(sources),
+            sources: Mutex::new(sources.into()),
             rests: Plain::new(Rests::new(&settings.schedules, settings.watch)),
             unrested: Plain::new(None),
             reread,
@@ -200,11 +200,10 @@ impl Reload {
         }
     }
 
-    async fn take(self: &Arc<Reload>, sources: &mut Vec<Source>, who: &str, patience: Patience) -> Result<Taken, String> {
+    async fn take(self: &Arc<Reload>, sources: &mut Arc<[Source]>, who: &str, patience: Patience) -> Result<Taken, String> {
         let before = self.in_force.borrow().generation.clone();
-        let (accepted, schedule) = (std::mem::take(sources), Arc::clone(&before.schedule));
-        let (files, accepted) = self.blocking(move |reload| (reload.read((&accepted, &schedule)), accepted)).await?;
-        *sources = accepted;
+        let (accepted, schedule) = (Arc::clone(sources), Arc::clone(&before.schedule));
+        let files = self.blocking(move |reload| reload.read((&accepted, &schedule))).await?;
         let ReadFiles { schedule, diagnostics, warnings, sources: new, settings_differ, unrested } = files;
         let mut lines = Vec::new();
         if settings_differ {
@@ -220,17 +219,15 @@ impl Reload {
         }
         let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics)) };
         let (is_forced, generation) = (patience == Patience::Forced, before.number);
-        let old = std::mem::take(sources);
-        let (assessment, old, new) = self
-            .blocking(move |reload| {
-                let number = sources::next_number(&reload.folder, generation);
-                (assess(&before, schedule, (&old, &new), (number, is_forced)), old, new)
-            })
-            .await?;
-        *sources = old;
+        let (accepted, read) = (Arc::clone(sources), Arc::clone(&new));
+        let assess = move |reload: &Reload| {
+            let number = sources::next_number(&reload.folder, generation);
+            assess(&before, schedule, (&accepted, &read), (number, is_forced))
+        };
+        let assessment = self.blocking(assess).await?;
         match assessment {
             Assessment::Same => {
-                self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([]));
+                self.set_rejected(Vec::new());
                 tracing::info!(who, generation, "reload: nothing changed");
                 lines.push(format!("nothing changed: generation {generation} stays in force"));
                 Ok(Taken::Done(lines))
@@ -257,8 +254,8 @@ impl Reload {
     /// Keeps a schedule and hands it over to the daemon. Returns what changed, for whoever asked.
     async fn accept(
         self: &Arc<Reload>,
-        sources: &mut Vec<Source>,
-        new: Vec<Source>,
+        sources: &mut Arc<[Source]>,
+        new: Arc<[Source]>,
         who: &str,
         difference: &Difference,
         prepared: Box<Prepared>,
@@ -266,7 +263,8 @@ impl Reload {
         let generation = prepared.generation().clone();
         let number = generation.number;
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
-        let (saved, new) = self.blocking(move |reload| (sources::save(&reload.folder, number, &new), new)).await?;
+        let to_keep = Arc::clone(&new);
+        let saved = self.blocking(move |reload| sources::save(&reload.folder, number, &to_keep)).await?;
         saved.map_err(|error| self.fail(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
         let kept = first_lines(&changes, CHANGES_KEPT_MAX);
@@ -295,12 +293,13 @@ impl Reload {
         let loaded = load::read_playable(&self.settings, &self.zones, clock::now());
         let settings_differ = settings_digest(&self.context).ok() != self.settings_digest;
         let Loaded { value: schedule, diagnostics, counts, texts } = loaded;
-        let sources: Vec<Source> = texts.into_iter().map(|(name, text)| Source { name, text }).collect();
+        let sources: Arc<[Source]> = texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let smaller = smaller(accepted, (&sources, schedule.as_ref()));
         let unrested = (!smaller.is_empty()).then(|| {
             // Looked at after they were read: what was read is as old as this says, or older.
             self.note(&FolderSnapshot::at(&self.settings.schedules));
-            self.rests.lock().unwrap_or_else(PoisonError::into_inner).unrested(&smaller)
+            let folder = stamp(&self.settings.schedules);
+            self.rests.lock().unwrap_or_else(PoisonError::into_inner).unrested(&smaller, folder)
         });
         let warnings = counts.get(Severity::Warning);
         ReadFiles { schedule, diagnostics, warnings, sources, settings_differ, unrested: unrested.flatten() }
@@ -329,9 +328,13 @@ impl Reload {
     fn tell_restless(&self, who: &str, unrested: &Unrested) -> String {
         let why = format!("{}, and changes again and again", resting(unrested));
         tracing::warn!(who, "{why}");
-        let diagnostic = held(&self.settings.schedules, &why);
-        self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([diagnostic]));
+        self.set_rejected(vec![held(&self.settings.schedules, &why)]);
         why
+    }
+
+    /// What is wrong with the files is this from now on.
+    fn set_rejected(&self, problems: Vec<Diagnostic>) {
+        self.in_force.send_modify(|in_force| in_force.rejected = problems.into());
     }
 
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
@@ -365,15 +368,14 @@ impl Reload {
         }
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
-        self.in_force.send_modify(|in_force| in_force.rejected = problems.into());
+        self.set_rejected(problems);
         format!("{stays}:\n{}", first_lines(&lines, PROBLEMS_SHOWN_MAX).join("\n"))
     }
 
     /// It may be an accident, so nothing happens before an operator confirms it.
     fn hold_back(&self, who: &str, why: &str) -> String {
         tracing::error!(who, "{why}: held until `ingestd reload --force`");
-        let held = held(&self.settings.schedules, why);
-        self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([held]));
+        self.set_rejected(vec![held(&self.settings.schedules, why)]);
         format!("{why}: held until `ingestd reload --force`")
     }
 
@@ -384,8 +386,7 @@ impl Reload {
 
     /// The reload failed for another reason than the schedule.
     fn fail(&self, who: &str, why: String) -> String {
-        let failed = not_taken(&self.settings.schedules, &why);
-        self.in_force.send_modify(|in_force| in_force.rejected = Arc::from([failed]));
+        self.set_rejected(vec![not_taken(&self.settings.schedules, &why)]);
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::folder_snapshot::{FolderSnapshot, Stamp, stamp};
+use super::folder_snapshot::{FolderSnapshot, Stamp};
 use super::shrinkage::{Smaller, few};
 use crate::clock;
 
@@ -72,12 +72,12 @@ impl Rests {
         }
     }
 
-    /// Of these files those that have not rested.
-    pub(super) fn unrested(&mut self, smaller: &[Smaller]) -> Option<Unrested> {
+    /// Of these files those that have not rested. `folder`: theirs, as it is now.
+    pub(super) fn unrested(&mut self, smaller: &[Smaller], folder: Option<Stamp>) -> Option<Unrested> {
         let mut all = Vec::new();
         for Smaller { name, how } in smaller {
             // A file that is gone and that nobody saw went when the folder was changed last, or earlier.
-            let gone = || (None, before_now(stamp(&self.folder).map_or(Duration::ZERO, age)));
+            let gone = || (None, before_now(folder.map_or(Duration::ZERO, age)));
             let (_, since) = self.seen.entry(PathBuf::from(name.as_ref())).or_insert_with(gone);
             let left = REST.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
             all.extend(left.map(|left| (left, format!("`{name}` {how}"))));

@@ -87,8 +87,10 @@ impl WallClock {
 
     /// The cell of an instant.
     pub fn cell(&self, at: Timestamp) -> String {
-        let form = if self.offset.is_some() { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S %:z" };
-        at.to_zoned(self.zone.clone()).strftime(form).to_string()
+        match self.offset {
+            Some(_) => self.zone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            None => wall(at, &self.zone),
+        }
     }
 
     /// The widest that a cell may be.

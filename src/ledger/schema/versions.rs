@@ -282,8 +282,7 @@ END;
 
 /// What must survive a crash of what nobody could place: callbacks that were answered, starts whose task has no name, and the shows that
 /// an orphan is one of. And what shows that a show was on air, and what is wrong with the requests for its task: a row of an older program
-/// does not say. The index of trouble gets what was on air by the first answer alone; that
-/// of doubts served no query.
+/// does not say. The index of trouble gets what was on air by the first answer alone; that of doubts served no query.
 const V4: &str = "
 CREATE TABLE callback (
     id         INTEGER PRIMARY KEY,

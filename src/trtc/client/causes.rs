@@ -7,59 +7,55 @@ use reqwest::Url;
 
 use super::Endpoint;
 
-/// What the libraries say of a connection that does not come about, and what it comes to. The first that is found counts.
+/// What the libraries say of a connection that does not come about, in small letters and without spaces, since some write a sentence and
+/// some a name; and what it comes to. The first that is found counts.
 /// The words are those of rustls 0.23, rustls-webpki 0.103, hyper-util 0.1, reqwest 0.13 and the C library.
-const WORDS: [(&str, &str); 23] = [
+const WORDS: [(&str, &str); 20] = [
     (
-        "CaUsedAsEndEntity",
+        "causedasendentity",
         "its certificate is one of an authority, not of a host: something else answers there, such as a proxy that opens connections",
     ),
     (
         "unknownissuer",
         "this host does not trust who issued its certificate: if a proxy opens connections, add its authority to this host's certificates",
     ),
-    (
-        "unknown issuer",
-        "this host does not trust who issued its certificate: if a proxy opens connections, add its authority to this host's certificates",
-    ),
     ("self-signed", "its certificate is signed by itself: something else answers there, such as a proxy that opens connections"),
-    (
-        "not valid for name",
-        "its certificate is for another name: something else answers there; check the host's DNS, and a proxy in between",
-    ),
     (
         "notvalidforname",
         "its certificate is for another name: something else answers there; check the host's DNS, and a proxy in between",
     ),
     ("notvalidyet", "its certificate is not valid yet by this host's clock: check the clock"),
-    ("not valid yet", "its certificate is not valid yet by this host's clock: check the clock"),
     ("expired", "its certificate has expired by this host's clock: check the clock"),
     ("revoked", "its certificate was revoked: something else may answer there"),
     (
-        "invalid peer certificate",
+        "invalidpeercertificate",
         "its certificate is not accepted: something else may answer there, such as a proxy that opens connections",
     ),
-    ("invalidcontenttype", "what answers there does not speak TLS: check the port, and that a proxy is named as `http://`"),
-    ("corrupt message", "what answers there does not speak TLS: check the port, and that a proxy is named as `http://`"),
-    ("received fatal alert", "it refuses the encryption: it may want an older TLS than 1.2, or a proxy in between may"),
-    ("peer is incompatible", "it refuses the encryption: it may want an older TLS than 1.2, or a proxy in between may"),
-    ("proxy auth", "the proxy wants a user name and a password: `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`"),
+    ("invalidcontenttype", NO_TLS),
+    ("corruptmessage", NO_TLS),
+    ("receivedfatalalert", REFUSED_TLS),
+    ("peerisincompatible", REFUSED_TLS),
+    ("proxyauth", "the proxy wants a user name and a password: `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`"),
     ("tunnel", "the proxy does not let it through: ask whoever runs the proxy"),
-    ("lookup address", "its name cannot be resolved: check this host's DNS"),
+    ("lookupaddress", "its name cannot be resolved: check this host's DNS"),
     ("refused", "nothing listens there, or a firewall refuses"),
     ("unreachable", "there is no way there from this host: check its network"),
-    ("timed out", "no connection in time: a firewall may drop it, or the network is down"),
+    ("timedout", "no connection in time: a firewall may drop it, or the network is down"),
     (
-        "handshake eof",
+        "handshakeeof",
         "it closed the connection during the handshake: a firewall or a proxy in between may do that, or it speaks no TLS",
     ),
     ("reset", "the connection was cut: a firewall or a proxy in between may do that"),
 ];
 
+const NO_TLS: &str = "what answers there does not speak TLS: check the port, and that a proxy is named as `http://`";
+
+const REFUSED_TLS: &str = "it refuses the encryption: it may want an older TLS than 1.2, or a proxy in between may";
+
 /// What the causes of a failure come to.
 fn in_words(causes: &str) -> Option<&'static str> {
-    let causes = causes.to_lowercase();
-    WORDS.iter().find(|(said, _)| causes.contains(&said.to_lowercase())).map(|(_, words)| *words)
+    let causes = causes.to_lowercase().replace(' ', "");
+    WORDS.iter().find(|(said, _)| causes.contains(said)).map(|(_, words)| *words)
 }
 
 /// Why there is no connection: to which host, through which proxy, what it comes to, and the causes.
@@ -73,12 +69,12 @@ pub(super) fn no_connection(endpoint: &Endpoint, proxy: Option<&str>, causes: &s
 /// The proxy that the environment names for an encrypted endpoint, without its password; none for this host itself, and none where
 /// `NO_PROXY` has the endpoint. It is for messages: the library finds the proxy itself.
 pub(super) fn proxy_of(endpoint: &Endpoint, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let first = |names: [&str; 4]| names.into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let first = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
     if endpoint.is_loopback() {
         return None;
     }
     let name = endpoint.host().split(':').next().unwrap_or_default();
-    let not = first(["NO_PROXY", "no_proxy", "", ""]).unwrap_or_default();
+    let not = first(&["NO_PROXY", "no_proxy"]).unwrap_or_default();
     let is_excepted = |entry: &str| {
         let entry = entry.trim().trim_start_matches("*.").trim_start_matches('.');
         entry == "*" || (!entry.is_empty() && (name == entry || name.ends_with(&format!(".{entry}"))))
@@ -86,7 +82,7 @@ pub(super) fn proxy_of(endpoint: &Endpoint, variable: impl Fn(&str) -> Option<St
     if not.split(',').any(is_excepted) {
         return None;
     }
-    let proxy = first(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
+    let proxy = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
     let url = Url::parse(&proxy).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{proxy}")).ok())?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
