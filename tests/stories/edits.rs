@@ -4,7 +4,7 @@ use ingestd::engine::{Command, SecretsRead, StopTarget};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Fault};
 
-use crate::story::{InjectedFault, Story};
+use crate::story::{InjectedFault, Story, refused};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever}\n";
 
@@ -77,8 +77,7 @@ async fn an_armed_start_is_taken_back_by_an_edit() {
 #[tokio::test(start_paused = true)]
 async fn an_edit_before_it_is_on_air_applies_from_the_next_attempt() {
     let mut story = Story::begin("09:59", "  promo: {at: '10:00', for: 1h, repeat: forever, retry: {first: 30s}}\n");
-    let fault = Fault::Rejected { code: "ResourceInsufficient".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Start, of: "promo", fault, effect: false, times: 1 });
+    story.inject_fault(refused(Action::Start, "promo", "ResourceInsufficient", 1));
     story.until("10:00:01").await;
     story.reload("  promo: {at: '10:00', for: 1h, repeat: forever, room: hall, robot: other}\n").await;
     story.until("10:01").await;
@@ -122,8 +121,7 @@ async fn a_reload_while_a_start_waits_for_its_room_loses_no_hour() {
     let jobs = "  loop: {every: 1h, for: 1h, repeat: forever, length: 10m}\n";
     let mut story = Story::begin("09:59", jobs);
     story.until("10:30").await;
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
+    story.inject_fault(refused(Action::Stop, "t-2", "InternalError", 2));
     story.until("11:00:01.500").await;
     story.reload(&format!("{jobs}  other: {{at: '15:00', for: 1h, repeat: forever, room: hall}}\n")).await;
     story.until("11:30").await;
@@ -214,15 +212,10 @@ async fn a_job_that_must_not_be_late_and_is_added_after_its_start_is_missed() {
     assert_eq!(story.rows(), ["promo 10:00 on_air", "late 10:00 missed (late)"]);
 }
 
-fn refused(code: &str, times: usize) -> InjectedFault {
-    let fault = Fault::Rejected { code: code.to_owned(), message: String::new() };
-    InjectedFault { action: Action::Start, of: "promo", fault, effect: false, times }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_show_that_is_fixed_while_nobody_is_there_is_tried_by_the_next_daemon() {
     let mut story = Story::begin("09:59", PROMO);
-    story.inject_fault(refused("InvalidParameter.StreamUrl", 1));
+    story.inject_fault(refused(Action::Start, "promo", "InvalidParameter.StreamUrl", 1));
     story.until("10:00:10").await;
     story.stop().await;
     story.edit("  promo: {at: '10:00', for: 1h, repeat: forever, robot: other}\n");
@@ -235,7 +228,7 @@ async fn a_show_that_is_fixed_while_nobody_is_there_is_tried_by_the_next_daemon(
 #[tokio::test(start_paused = true)]
 async fn other_settings_are_taken_by_the_next_daemon_though_the_schedule_is_the_same() {
     let mut story = Story::begin("09:59", PROMO);
-    story.inject_fault(refused("FailedOperation.SdkAppIdNotExist", 1));
+    story.inject_fault(refused(Action::Start, "promo", "FailedOperation.SdkAppIdNotExist", 1));
     story.until("10:00:10").await;
     story.stop().await;
     story.set_app(1_400_000_002, PROMO);
@@ -248,7 +241,7 @@ async fn other_settings_are_taken_by_the_next_daemon_though_the_schedule_is_the_
 #[tokio::test(start_paused = true)]
 async fn refused_secrets_are_read_again_and_by_the_next_daemon_too() {
     let mut story = Story::begin("09:59", PROMO);
-    story.inject_fault(refused("AuthFailure.SecretIdNotFound", 2));
+    story.inject_fault(refused(Action::Start, "promo", "AuthFailure.SecretIdNotFound", 2));
     story.until("10:00:20").await;
     // The service was restarted, because a credential is read only then.
     story.stop().await;

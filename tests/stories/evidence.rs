@@ -11,14 +11,9 @@ use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::{Action, Fault};
 use jiff::SignedDuration;
 
-use crate::story::{InjectedFault, Story, at};
+use crate::story::{InjectedFault, Story, at, refused};
 
 const RELAY: &str = "  relay: {at: '10:00', for: 1h, stream: 'rtmp://live.example.com/app/key'}\n";
-
-fn refused(action: Action, code: &str, times: usize) -> InjectedFault {
-    let fault = Fault::Rejected { code: code.to_owned(), message: "the story says so".to_owned() };
-    InjectedFault { action, of: "", fault, effect: false, times }
-}
 
 /// What `status` says now, from the ledger.
 fn health(story: &Story) -> (Health, Vec<String>) {
@@ -54,7 +49,7 @@ fn ok() -> (Health, Vec<String>) {
 #[tokio::test(start_paused = true)]
 async fn a_live_source_that_nobody_can_look_at_ends_unverified_ten_minutes_after_its_stop() {
     let story = Story::begin("09:59", RELAY);
-    story.inject_fault(refused(Action::Describe, "InternalError.DBError", 10_000));
+    story.inject_fault(refused(Action::Describe, "", "InternalError.DBError", 10_000));
     story.until("10:01").await;
     assert_eq!(health(&story), ok(), "it was accepted a minute ago");
     story.until("10:02").await;
@@ -103,7 +98,7 @@ async fn a_task_that_was_not_seen_is_told_when_it_is_seen_again() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_is_refused_is_trouble_at_once_and_worse_after_a_minute() {
     let story = Story::begin("09:59", RELAY);
-    story.inject_fault(refused(Action::Stop, "AuthFailure.UnauthorizedOperation", 9));
+    story.inject_fault(refused(Action::Stop, "", "AuthFailure.UnauthorizedOperation", 9));
     story.until("11:00:01").await;
     let (judged, reasons) = health(&story);
     let words = "`relay` should be off the air, and its stop is refused: AuthFailure.UnauthorizedOperation (the story says so)";
@@ -126,7 +121,7 @@ async fn a_stop_that_is_refused_is_trouble_at_once_and_worse_after_a_minute() {
 async fn a_yielding_show_whose_stop_is_refused_is_trouble_too() {
     let jobs = "  filler: {at: '09:30', for: 2h, repeat: forever, length: 10m, conflict: yield}\n  show: {at: '10:00', for: 30m, repeat: forever}\n";
     let story = Story::begin("09:29", jobs);
-    story.inject_fault(refused(Action::Stop, "UnsupportedRegion", 12));
+    story.inject_fault(refused(Action::Stop, "", "UnsupportedRegion", 12));
     story.until("10:00:03").await;
     let (judged, reasons) = health(&story);
     assert!(
@@ -147,7 +142,7 @@ async fn a_yielding_show_that_nobody_saw_gone_ends_unverified() {
     let jobs = "  filler: {at: '09:30', for: 1h, repeat: forever, length: 10m, conflict: yield}\n  show: {at: '10:00', for: 40m, repeat: forever}\n";
     let story = Story::begin("09:59", jobs);
     story.until("09:59:30").await;
-    story.inject_fault(refused(Action::Describe, "UnsupportedRegion", 1000));
+    story.inject_fault(refused(Action::Describe, "", "UnsupportedRegion", 1000));
     story.until("10:31").await;
     assert_eq!(story.rows()[0], "filler 09:30 ended (unverified)");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ingestd::trtc::{Action, Fault};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::story::{InjectedFault, Story, at};
+use crate::story::{InjectedFault, Story, at, refused};
 
 const STARTS: usize = 100;
 
@@ -84,8 +84,7 @@ async fn where_some_starts_are_accepted_each_keeps_its_own_backoff() {
         writeln!(jobs, "  s{second}: {{at: '10:00:{second:02}', for: 1h, repeat: forever, room: r{second}}}").expect("a string");
     }
     let story = Story::begin("09:59", &jobs);
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Start, of: "fails", fault, effect: false, times: usize::MAX });
+    story.inject_fault(refused(Action::Start, "fails", "InternalError", usize::MAX));
     story.until("10:00:50").await;
     let tries = story.sent().iter().filter(|line| line.contains("start fails")).count();
     assert!((4..14).contains(&tries), "{tries} tries");

@@ -2,9 +2,9 @@
 
 use ingestd::engine::{Command, StopTarget};
 use ingestd::schedule::JobId;
-use ingestd::trtc::{Action, Fault};
+use ingestd::trtc::Action;
 
-use crate::story::{InjectedFault, Story};
+use crate::story::{Story, refused};
 
 const OTHER: &str = "  other: {at: '23:00', for: 10m, repeat: forever, room: attic}\n";
 
@@ -119,8 +119,7 @@ async fn what_left_is_known_to_the_next_daemon() {
 async fn a_job_that_comes_back_while_its_show_is_being_stopped_goes_on_after_that() {
     let jobs = film("at: '18:00', to: '20:00'");
     let mut story = Story::begin("17:50", &jobs);
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault, effect: false, times: 3 });
+    story.inject_fault(refused(Action::Stop, "t-1", "InternalError", 3));
     away(&mut story, &jobs, "18:30", "18:30:01").await;
     story.until("18:31").await;
     assert_eq!((story.rows(), story.on_air()), (vec!["film 18:00 on_air".to_owned()], vec!["film in lobby".to_owned()]));
@@ -178,8 +177,7 @@ async fn what_an_operator_stopped_while_its_job_was_away_stays_off_the_air() {
     let jobs = film("at: '18:00', to: '20:00'");
     let mut story = Story::begin("17:50", &jobs);
     story.until("18:10").await;
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: "the story says so".to_owned() };
-    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault, effect: false, times: 4 });
+    story.inject_fault(refused(Action::Stop, "t-1", "InternalError", 4));
     story.reload(OTHER).await;
     let film = JobId::parse("film").expect("an id");
     story.order(Command::Stop(StopTarget::Job(film))).await.expect("it is stopping already");
@@ -194,8 +192,7 @@ async fn a_show_that_goes_on_says_nothing_of_the_stops_of_before() {
     let jobs = film("at: '18:00', to: '20:00'");
     let mut story = Story::begin("17:50", &jobs);
     story.until("18:10").await;
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: "the story says so".to_owned() };
-    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-1", fault, effect: false, times: 2 });
+    story.inject_fault(refused(Action::Stop, "t-1", "InternalError", 2));
     away(&mut story, &jobs, "18:10:00", "18:11").await;
     story.until("18:12").await;
     let row = &story.history()[0];

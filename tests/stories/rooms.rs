@@ -2,7 +2,7 @@
 
 use ingestd::trtc::{Action, Fault};
 
-use crate::story::{InjectedFault, Story, lost};
+use crate::story::{InjectedFault, Story, lost, refused};
 
 #[tokio::test(start_paused = true)]
 async fn a_show_that_ends_hands_over_on_the_dot() {
@@ -39,8 +39,7 @@ async fn the_same_robot_waits_for_its_stop_to_succeed() {
     let story = Story::begin("09:59", "  loop: {every: 1h, for: 1h, repeat: forever, length: 10m}\n");
     story.until("10:30").await;
     story.sent();
-    let fault = Fault::Rejected { code: "InternalError".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Stop, of: "t-2", fault, effect: false, times: 2 });
+    story.inject_fault(refused(Action::Stop, "t-2", "InternalError", 2));
     story.until("11:30").await;
     let expected = [
         "11:00:00.000 stop t-2: InternalError",
@@ -58,8 +57,7 @@ async fn a_filler_yields_to_shows_and_returns_in_progress() {
         "  filler: {once: '2026-12-01 09:00', to: never, repeat: forever, length: 7m, conflict: yield}\n  \
          show: {at: '10:00', for: 30m, repeat: forever}\n  bad: {at: '11:00', for: 30m, repeat: forever}\n",
     );
-    let fault = Fault::Rejected { code: "InvalidParameter.StreamUrl".to_owned(), message: String::new() };
-    story.inject_fault(InjectedFault { action: Action::Start, of: "bad", fault, effect: false, times: 100 });
+    story.inject_fault(refused(Action::Start, "bad", "InvalidParameter.StreamUrl", 100));
     story.until("12:00").await;
     let expected = [
         "09:00:00.000 start filler lobby: t-1",

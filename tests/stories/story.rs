@@ -43,6 +43,12 @@ pub(crate) struct InjectedFault {
     pub(crate) times: usize,
 }
 
+/// What is asked for that robot or task is refused with that code.
+pub(crate) fn refused(action: Action, of: &'static str, code: &str, times: usize) -> InjectedFault {
+    let fault = Fault::Rejected { code: code.to_owned(), message: "the story says so".to_owned() };
+    InjectedFault { action, of, fault, effect: false, times }
+}
+
 /// Starts of that robot take effect, and their answers are lost.
 pub(crate) fn lost(of: &'static str, times: usize) -> InjectedFault {
     InjectedFault { action: Action::Start, of, fault: Fault::Timeout, effect: true, times }
