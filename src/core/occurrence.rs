@@ -42,8 +42,8 @@ pub use verdict::{Judgement, Pace, Remedy, Verdict, classify, remedy};
 
 pub use crate::plan::End;
 pub use crate::plan::precedence::Displacement;
-use crate::schedule::JobId;
 pub use crate::schedule::Policy;
+use crate::schedule::{JobId, OPEN_START_WITHIN};
 use crate::trtc::{Repeat, Tempo};
 use crate::words::words;
 
@@ -242,9 +242,6 @@ pub struct Occurrence {
 /// No attempt leaves in the last 30 s of a window, or its last quarter if that is less: it would bill more than it plays.
 const LAST_STRETCH: SignedDuration = SignedDuration::from_secs(30);
 
-/// `start_within` where the end is open and none is written.
-const OPEN_START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
-
 impl Occurrence {
     /// Returns a planned occurrence as it is claimed: armed, with its first attempt, and nothing known of it yet.
     pub fn armed(key: Key, end: End, playout: Playout, policy: Policy, generation: i64) -> Occurrence {
@@ -311,7 +308,7 @@ impl Occurrence {
     }
 
     fn within_open_end(&self) -> SignedDuration {
-        self.policy.start_within.map_or(OPEN_START_WITHIN, signed)
+        signed(self.policy.start_within.unwrap_or(OPEN_START_WITHIN))
     }
 
     /// Whether an attempt of it may have begun, or did: it cannot be taken back without a trace.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use job::{App, EndRule, Job, JobId, RobotTemplate};
-pub use policy::{Conflict, Late, OnRemove, Policy, RetryPolicy};
+pub use policy::{Conflict, Late, OPEN_START_WITHIN, OnRemove, Policy, RetryPolicy};
 pub use read::{read, read_beside};
 pub use shared::zone_named;
 pub use stream_template::StreamTemplate;

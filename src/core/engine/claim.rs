@@ -11,7 +11,7 @@ use super::step::{Records, Step};
 use crate::calendar::Start;
 use crate::occurrence::{Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, start_request};
 use crate::plan;
-use crate::schedule::{EndRule, Job, Late};
+use crate::schedule::{EndRule, Job, Late, OPEN_START_WITHIN};
 use crate::trtc::{Destination, Repeat};
 
 /// The newest occurrence of `job` in `[from, now)` that can still be started.
@@ -56,7 +56,7 @@ fn look_back(job: &Job) -> Option<SignedDuration> {
         (EndRule::To(_), _) => Duration::from_hours(26),
         (EndRule::Media, within) => {
             let media = job.length.zip(times(job)).map(|(length, plays)| length.saturating_mul(plays) * 2);
-            media.or(within).unwrap_or(Duration::from_mins(10))
+            media.or(within).unwrap_or(OPEN_START_WITHIN)
         }
         (EndRule::Never, within) => within?,
     };

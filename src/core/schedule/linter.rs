@@ -7,7 +7,6 @@ mod vendor;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -16,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::combine::show_wall;
 use super::fields::{self, Group};
 use super::job::{EndRule, Job};
+use super::policy::OPEN_START_WITHIN;
 use super::problem::Problem;
 use super::raw::RawJob;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
@@ -24,8 +24,6 @@ use crate::trtc::Site;
 
 /// How far ahead clock changes are looked for: every zone's rules come round within a year.
 const CLOCK_CHANGES_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// How long a start may come late where its end is open and the job does not say it.
-const OPEN_END_START_WITHIN: Duration = Duration::from_mins(10);
 /// Most starts that are looked at near one clock change. More stand there only for patterns that a change cannot move.
 const STARTS_NEAR_CHANGE_MAX: usize = 64;
 
@@ -169,7 +167,7 @@ fn no_start(job: &Job, spans: WarningSpans, now: Timestamp) -> Option<Problem> {
         return None;
     }
     // What began and has not ended is started still. Of media of unknown length nobody knows when it ends.
-    let within = job.policy.start_within.unwrap_or(OPEN_END_START_WITHIN);
+    let within = job.policy.start_within.unwrap_or(OPEN_START_WITHIN);
     let end = |start: &Start| window_end(job, start).or_else(|| start.at.checked_add(within).ok());
     let by_now = now.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
     if job.when.latest_before(by_now).as_ref().and_then(end).is_some_and(|end| end > now) {

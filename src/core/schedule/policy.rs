@@ -86,6 +86,9 @@ pub struct RetryPolicy {
     pub also: Vec<String>,
 }
 
+/// `start_within` where the end is open and none is written.
+pub const OPEN_START_WITHIN: Duration = Duration::from_mins(10);
+
 /// The rules of a job that go with an occurrence.
 ///
 /// Its JSON form is a part of the ledger's released `spec` column. The fields with a default are absent in rows of the first version;
