@@ -18,6 +18,8 @@ pub(crate) struct ClockChange {
     pub(crate) error: SignedDuration,
     /// Somebody says that it is right.
     pub(crate) is_confirmed: bool,
+    /// It was an order to the daemon, which has seen what was before.
+    pub(crate) is_order: bool,
 }
 
 /// From `from` on the time that is believed is wrong by `error`.
@@ -108,6 +110,7 @@ fn a_clock_that_was_set_far_is_believed_when_somebody_says_so() {
         at: at(minute),
         error: SignedDuration::from_mins(error),
         is_confirmed,
+        is_order: is_confirmed,
     };
     let belief = Belief::new(&[change(10, 5, false), change(20, 60, false), change(30, 60, true), change(40, 0, true)], &[at(0)]);
     assert!(belief.is_clear);

@@ -13,8 +13,10 @@ mod sends;
 use std::collections::BTreeMap;
 
 use ingestd::occurrence::{Occurrence, Outcome, State};
+use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::endpoint::Send;
 use crate::run::{Impairment, Run};
 
 /// Whether an answer with this code lets the secrets be read again.
@@ -129,14 +131,17 @@ impl Run {
         self.row(&send.subject, claim.start)
     }
 
-    /// How many starts come at once: those of an instant, or nearly, and all that a clock passed over when it was set.
+    /// How many starts come at once: those of an instant, or nearly, and all that a clock passed over when it was set. Of these many are
+    /// sent twice, because the time by which they are signed was wrong, and starts that come meanwhile go before them.
     fn crowd_at(&self, start: Timestamp, by: Timestamp) -> usize {
         let Some(due) = self.belief.start_due(start, by).filter(|due| *due != start) else { return self.crowd(start) };
         let is_near = |other: &&Occurrence| {
             let other = self.belief.start_due(other.key.start, by + seconds(1));
             other.is_some_and(|other| other <= due + seconds(1) && due - seconds(6) <= other)
         };
-        self.rows.iter().filter(is_near).count()
+        let is_before = |send: &&Send| send.action == Action::Start && due <= send.at && send.at <= by;
+        let sent = self.api.state().sends.iter().filter(is_before).count();
+        sent.max(self.rows.iter().filter(is_near).count())
     }
 
     /// How many starts share an instant, or nearly.

@@ -41,10 +41,13 @@ impl World<'_> {
     }
 
     /// The clock was set, or somebody says that it is right.
-    fn note_clock(&self, is_confirmed: bool) {
-        let is_confirmed = is_confirmed || self.clock.synchronised() == Some(true);
-        let change = ClockChange { at: self.clock.truth(), error: self.clock.error(), is_confirmed };
-        self.seen.borrow_mut().clock_changes.push(change);
+    fn note_clock(&self, is_order: bool) {
+        let is_confirmed = is_order || self.clock.synchronised() == Some(true);
+        let change = ClockChange { at: self.clock.truth(), error: self.clock.error(), is_confirmed, is_order };
+        let changes = &mut self.seen.borrow_mut().clock_changes;
+        // What said that it was right was over in the same instant, as after a stall: nobody saw it.
+        changes.pop_if(|last| last.at == change.at && last.is_confirmed && !last.is_order && !is_confirmed);
+        changes.push(change);
     }
 
     async fn order(&self, handle: Option<&Handle>, command: Command) -> bool {
@@ -88,7 +91,7 @@ impl World<'_> {
             }
             HostEvent::Synchronised => {
                 self.clock.synchronise(Some(true));
-                self.note_clock(true);
+                self.note_clock(false);
             }
             HostEvent::Suspend(length) => {
                 self.add_impairment(Impairment::Stalled, now, now + length);

@@ -189,7 +189,11 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             take_back_waiting(&mut next, now);
             state.clone()
         }
-        (State::OnAir, Event::Renew) => State::Waiting { until: now + HAND_OVER_MAX, why: WaitReason::Restart },
+        // One without a name cannot be stopped: its task is over by now, and there is no answer to wait for.
+        (State::OnAir, Event::Renew) => {
+            let wait = if next.task_id.is_some() { HAND_OVER_MAX } else { SignedDuration::ZERO };
+            State::Waiting { until: now + wait, why: WaitReason::Restart }
+        }
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },
             None => finish(&mut next, Outcome::EndedUnverified, now),

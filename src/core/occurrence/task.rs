@@ -165,7 +165,13 @@ impl Task {
 
     /// Moves what the cloud counts by the time that passes, after the clock was set by so much.
     pub fn clock_moved(&mut self, by: SignedDuration) {
-        for at in [Some(&mut self.started_at), self.bound.as_mut(), self.media_end.as_mut()].into_iter().flatten() {
+        let of_phase = match &mut self.phase {
+            TaskPhase::Watched { missing_since } => missing_since.as_mut(),
+            TaskPhase::StopWanted { since: at, .. } | TaskPhase::Verifying { stopped_at: at, .. } => Some(at),
+            TaskPhase::Gone { .. } => None,
+        };
+        let measured = [Some(&mut self.started_at), Some(&mut self.seen_at), self.stop_wanted_at.as_mut(), of_phase];
+        for at in measured.into_iter().chain([self.bound.as_mut(), self.media_end.as_mut()]).flatten() {
             *at = at.checked_add(by).unwrap_or(*at);
         }
     }

@@ -1,6 +1,6 @@
 //! What the cloud saw, against what was to be on air: no room taken twice except where that is excused, and every end kept.
 
-use ingestd::occurrence::{End, Outcome, State};
+use ingestd::occurrence::{End, Occurrence, Outcome, State};
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,6 +42,11 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
             {
                 continue;
             }
+            if let Some(answered) = answered_after_refusal(run, later)
+                && overlap < seconds(1) + answered.duration_since(later.started_at)
+            {
+                continue;
+            }
             // The stop was late for a reason: it failed, or the limiter had too much to do.
             let busy = stops_before(run, earlier.end()) >= run.plan.rate as usize;
             if stop_was_troubled(run, &earlier.id) || busy || run.plan.has_steps() {
@@ -63,6 +68,20 @@ fn crossed(run: &Run, one: &SimTask, other: &SimTask) -> Option<Timestamp> {
     // An answer in the second in which a show waits for its room comes too late for the stop.
     let is_before = |sent: Timestamp, answered: Timestamp| sent.duration_since(answered) <= seconds(1);
     (is_before(one.0, other.1) && is_before(other.0, one.1)).then(|| one.1.max(other.1))
+}
+
+/// When the start of a task was answered, if its show was refused before that. Such a show takes its room when it is accepted, so that
+/// a start that is refused again makes no gap in what plays there meanwhile.
+fn answered_after_refusal(run: &Run, task: &SimTask) -> Option<Timestamp> {
+    let state = run.api.state();
+    let accepted = &state.sends[task.send];
+    let starts = |send: &Send| send.claims.iter().map(|claim| claim.start).collect::<Vec<_>>();
+    let is_refused = |send: &&Send| {
+        let is_same = send.action == Action::Start && send.subject == accepted.subject && starts(send) == starts(accepted);
+        is_same && !send.code.is_empty() && matches!(send.answered, Some((_, AnswerKind::Nothing)))
+    };
+    state.sends[..task.send].iter().find(is_refused)?;
+    accepted.answered.as_ref().map(|(at, _)| *at)
 }
 
 fn stops_before(run: &Run, at: Timestamp) -> usize {
@@ -176,7 +195,7 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
         }
         let stop = state.sends.iter().find(|send| send.action == Action::Stop && &send.subject == task_id);
         // Windows that touch are handed over at the later start.
-        let touches = |other: &ingestd::occurrence::Occurrence| other.key.start < end && end < other.key.start + seconds(2);
+        let touches = |other: &Occurrence| other.key.start < end && end < other.key.start + seconds(2);
         let due = if run.others_in_room(row).any(touches) { end - seconds(2) } else { end };
         let due = run.belief.end_due(due, Timestamp::MIN);
         // What the cloud would end before that is carried over: a task that runs on, or a loop of which a set clock says so.
@@ -234,21 +253,29 @@ fn is_followed(run: &Run, task: &SimTask, faults: &mut Faults) {
     let Some(row) = run.row_of_send(task.send) else { return };
     let ends = row.ended_at.into_iter().chain(row.end.at()).min();
     let was_to_go_on = ends.is_none_or(|end| by < end) && row.on_air_at.is_some_and(|at| at < bound) && by < run.over;
+    let may_last = found_at(run, row, bound).is_some_and(|at| at.duration_since(task.started_at) > seconds(20));
     let state = run.api.state();
-    let is_of_row = |send: &&Send| {
-        let is_claim = send.claims.iter().any(|claim| claim.start == row.key.start);
-        send.action == Action::Start && send.subject == row.key.job.as_str() && is_claim
-    };
-    // What an attempt found there later may have begun later.
-    let is_found = |send: &&Send| matches!(send.answered, Some((_, AnswerKind::Exists))) && send.at < bound;
-    let found = state.sends.iter().filter(is_of_row).filter(is_found).map(|send| send.at).max();
-    let may_last = found.is_some_and(|at| at.duration_since(task.started_at) > seconds(20));
     // Or another of its tasks was there already.
-    let is_started = state.sends.iter().filter(is_of_row).any(|send| bound <= send.at && send.at <= by);
+    let is_started = state.sends.iter().filter(is_start_of(row)).any(|send| bound <= send.at && send.at <= by);
     let plays = state.cloud.tasks.iter().any(|other| other.id != task.id && other.robot == task.robot && other.is_live(bound));
     if was_to_go_on && !is_started && !plays && !may_last && !run.is_impaired(bound, by) {
         faults.add("what ran into its bound is put on air again", format!("{task:?}: {}", line(row)));
     }
+}
+
+fn is_start_of(row: &Occurrence) -> impl Fn(&&Send) -> bool {
+    |send| {
+        let is_claim = send.claims.iter().any(|claim| claim.start == row.key.start);
+        send.action == Action::Start && send.subject == row.key.job.as_str() && is_claim
+    }
+}
+
+/// When an attempt found last, before `by`, that a task of which nobody knows the TaskId is there: by all that is known it may have begun
+/// then, and lasts as much longer.
+pub(super) fn found_at(run: &Run, row: &Occurrence, by: Timestamp) -> Option<Timestamp> {
+    let state = run.api.state();
+    let is_found = |send: &&Send| matches!(send.answered, Some((_, AnswerKind::Exists))) && send.at < by;
+    state.sends.iter().filter(is_start_of(row)).filter(is_found).map(|send| send.at).max()
 }
 
 fn nothing_is_left_on_air(run: &Run, faults: &mut Faults) {

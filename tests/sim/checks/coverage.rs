@@ -5,6 +5,7 @@ use ingestd::occurrence::{End, Occurrence};
 use ingestd::trtc::Repeat;
 use jiff::{SignedDuration, Timestamp};
 
+use super::air::found_at;
 use super::{Faults, line, outcome, reason, seconds};
 use crate::cloud::SimTask;
 use crate::run::Run;
@@ -76,8 +77,12 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
         mine.iter().filter(|task| task.vanishes && task.stopped_at.is_none()).map(|task| (task.end(), task.end() + seconds(46)));
     on_air.extend(lost);
     // A task whose TaskId was never told cannot be watched: that it vanished shows only when the show is started next.
-    let unknown = mine.iter().filter(|task| task.vanishes && !run.tasks.iter().any(|known| known.task_id == task.id));
-    on_air.extend(unknown.map(|task| {
+    let is_unknown = |task: &&&SimTask| !run.tasks.iter().any(|known| known.task_id == task.id);
+    on_air.extend(mine.iter().filter(is_unknown).filter(|task| !task.vanishes).filter_map(|task| {
+        let later = found_at(run, row, task.end())?.duration_since(task.started_at);
+        Some((task.end(), task.end() + later.max(SignedDuration::ZERO)))
+    }));
+    on_air.extend(mine.iter().filter(is_unknown).filter(|task| task.vanishes).map(|task| {
         let later = mine.iter().map(|other| other.started_at).filter(|started| *started > task.started_at);
         (task.end(), later.min().unwrap_or(end))
     }));

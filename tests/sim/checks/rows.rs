@@ -135,9 +135,13 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
     let name = "attempts keep their limits";
     let state = run.api.state();
     let mut sent: BTreeMap<(&str, Timestamp), Vec<usize>> = BTreeMap::new();
+    // Two windows of a job that are tried at once cannot be distinguished by what was sent.
+    let mut unsure: BTreeSet<(&str, Timestamp)> = BTreeSet::new();
     for (index, send) in state.sends.iter().enumerate().filter(|(_, send)| send.action == Action::Start) {
         if let [claim] = send.claims.as_slice() {
             sent.entry((&send.subject, claim.start)).or_default().push(index);
+        } else {
+            unsure.extend(send.claims.iter().map(|claim| (send.subject.as_str(), claim.start)));
         }
     }
     for ((job, start), sends) in sent {
@@ -147,7 +151,7 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
         }
         // An edit may have changed the limit.
         let cap = row.policy.retry.attempts;
-        if cap == 0 || run.plan.has_reloads() {
+        if cap == 0 || run.plan.has_reloads() || unsure.contains(&(job, start)) {
             continue;
         }
         let mut in_a_row = 0;
@@ -247,9 +251,10 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
     }
 }
 
-/// Whether a schedule was accepted, or a daemon began, just at the time of a start.
+/// Whether a schedule was accepted, or a daemon began, just at the time of a start, or while that may wait for its room.
 fn took_back(run: &Run, start: Timestamp) -> bool {
-    run.generations.iter().any(|span| start - seconds(6) <= span.from && span.from <= start + seconds(20))
+    let accepted = run.generations.iter().map(|span| span.from);
+    accepted.chain(run.boots.iter().copied()).any(|at| start - seconds(6) <= at && at <= start + seconds(20))
 }
 
 fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {

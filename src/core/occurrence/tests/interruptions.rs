@@ -117,6 +117,12 @@ fn a_renewal_waits_for_its_own_stop_but_not_for_ever() {
 }
 
 #[test]
+fn a_renewal_waits_for_no_stop_where_its_task_has_no_name() {
+    let unnamed = Occurrence { task_id: None, ..on_air() };
+    assert_eq!(happen(&unnamed, Event::Renew, 100).state, State::Waiting { until: at(100), why: WaitReason::Restart });
+}
+
+#[test]
 fn no_end_of_what_gave_way_is_told_before_its_task_is_seen_gone() {
     let calling = happen(&happen(&on_air(), Event::Renew, 100), Event::Due, 115);
     for reason in [NotSent::Late, NotSent::Limit] {

@@ -297,6 +297,23 @@ fn a_task_that_began_while_the_clock_was_ahead_is_seen_to_be_gone() {
 }
 
 #[test]
+fn a_clock_that_is_set_forward_makes_no_silence() {
+    let mut task = Task { bound: Some(at(2_000)), ..live() };
+    task.take(TaskEvent::StopWanted, PERIOD, at(100));
+    task.due(at(100));
+    task.take(TaskEvent::Stopped, PERIOD, at(100));
+    for second in [101, 102, 104] {
+        task.due(at(second));
+        task.take(TaskEvent::Described(TaskStatus::InProgress), PERIOD, at(second));
+    }
+    task.clock_moved(SignedDuration::from_secs(590));
+    assert_eq!(task.due(at(704)), Some(TaskStep::Describe), "it was seen ten seconds ago, and its stop was accepted 14 s ago");
+    assert_eq!((task.stop_wanted_at, task.seen_at), (Some(at(690)), at(694)));
+    assert_eq!(task.due(at(1_294)), None, "nobody could say for ten minutes");
+    assert_eq!(task.phase, TaskPhase::Gone { at: at(1_294), verified: false });
+}
+
+#[test]
 fn a_stop_that_is_refused_is_sent_at_once_when_the_clock_was_set_back() {
     let mut task = Task { phase: TaskPhase::StopWanted { since: at(3600), tries: 9 }, ..live() };
     task.look = Look::Next(at(3700));
