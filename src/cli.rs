@@ -12,12 +12,14 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
+mod ask;
 mod check;
 mod clock;
 mod demo;
 mod format;
 mod help;
 mod history;
+mod in_force;
 pub mod load;
 mod log;
 mod man;
@@ -180,6 +182,15 @@ impl Failure {
             *hint = Some(text.into());
         }
         self
+    }
+
+    /// What is wrong, without advice, for a message that goes on.
+    fn message(&self) -> String {
+        match self {
+            Failure::Message { message, .. } => message.clone(),
+            Failure::Output(error) => error.to_string(),
+            Failure::Explained(_) => "see above".to_owned(),
+        }
     }
 
     /// How the program ends.

@@ -36,6 +36,9 @@ pub use input::{Handle, Message, Messages};
 use rate_watch::RateWatch;
 use records::DiskRecords;
 
+/// A loop that wakes so much too late is told of: a process that was stopped, a host that slept.
+const AWAY_TOLD: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether starts are still to be held.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
@@ -196,7 +199,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut mail = Mail::default();
         loop {
             self.turn(std::mem::take(&mut mail)).await?;
-            let wake = self.next_wake();
+            let (asleep, wake) = (read(&self.caller.clock), self.next_wake());
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -205,6 +208,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 report = self.disk.report() => mail.disk.push(report),
                 () = self.caller.clock.wake_at(wake) => {}
             }
+            self.tell_if_away(asleep, wake);
             // Whatever else has come in meanwhile belongs to the same turn.
             while let Some(ended) = self.calls.try_join_next() {
                 mail.reports.extend(report_of(ended));
@@ -214,6 +218,17 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             }
         }
         self.shut_down(mail, hurry).await
+    }
+
+    /// Says so, if it should have woken long ago.
+    fn tell_if_away(&mut self, asleep: ClockReading, wake: Timestamp) {
+        let planned = Duration::try_from(wake.duration_since(asleep.wall)).unwrap_or_default();
+        let away = self.caller.clock.since_boot().saturating_sub(asleep.boot.saturating_add(planned));
+        if away >= AWAY_TOLD {
+            let why = "the host slept, or this process was stopped or got no time";
+            let text = format!("nothing was done for {} s: {why}; what was due meanwhile is late or missed", away.as_secs());
+            (self.observe)(&Notice { at: self.caller.clock.now(), key: None, level: Level::Warning, text });
+        }
     }
 
     /// When the next turn is to be taken, by the wall clock.

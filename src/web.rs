@@ -1,6 +1,6 @@
 //! The listeners of a running daemon. This file is the read-only one: `/healthz`, and the status, the plan and the history as JSON,
-//! made by the same code as the command line's. It refuses to change anything: orders come over [`control`], and the vendor's
-//! callbacks over [`callbacks`], each with a listener of its own.
+//! made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
+//! questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
 //! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on
@@ -115,9 +115,15 @@ struct PageState {
 pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
     // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
     let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
+    let service = TowerToHyperService::new(reads(app_state).layer(from_fn_with_state(bound, admit)).layer(from_fn(stamp)));
+    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
+}
+
+/// What is only read, by whomever the listener lets in.
+fn reads(app_state: AppState) -> Router {
     let places = || Arc::new(Semaphore::new(READS_MAX));
     let shared = Arc::new(PageState { app_state, reads: places(), status_reads: places(), ledger_reads: places() });
-    let router = Router::new()
+    Router::new()
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
@@ -129,10 +135,6 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
             error(StatusCode::NOT_FOUND, "there is no such path here: the paths are `/healthz` and `/api/v1/{status,plan,history}`")
         })
         .with_state(shared)
-        .layer(from_fn_with_state(bound, admit))
-        .layer(from_fn(stamp));
-    let service = TowerToHyperService::new(router);
-    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
 }
 
 /// Refuses requests for another host, and requests with a body.

@@ -55,7 +55,7 @@ fn problems_are_data_on_stdout_and_end_with_1() {
         assert!(report.contains(words), "{words}: {report}");
     }
     assert!(!report.contains("hush"), "{report}");
-    assert_eq!(text(&output.stderr), "2 files, 2 jobs: 4 errors, no warnings\n");
+    assert_eq!(text(&output.stderr), "2 files, 2 jobs: 4 errors, no warnings; conflicts are looked for when no error is left\n");
 }
 
 #[test]

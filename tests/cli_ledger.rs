@@ -1,6 +1,8 @@
 //! The verbs that read the ledger, with the real program: a prepared state folder to exit code, stdout and stderr; with a daemon's
 //! listener, without one, and with something else in its place.
 
+#[path = "ledger/asking.rs"]
+mod asking;
 #[path = "ledger/filling.rs"]
 mod filling;
 #[path = "ledger/looking_back.rs"]
@@ -11,8 +13,6 @@ mod rows;
 mod served;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use filling::write;
 use rows::{armed, ended, fault, missed, on_air};
-use served::{Served, now};
+use served::now;
 
 /// What is said where no schedule tells the zone.
 const NO_ZONE: &str = "warning: the schedule cannot be read, so times are in UTC; `--timezone ZONE` names another zone\n";
@@ -190,89 +190,6 @@ fn without_a_state_folder_the_message_says_how_to_name_one() {
     }
 }
 
-#[test]
-fn a_status_without_a_daemon_is_the_ledgers_and_says_so() {
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port that is free again");
-    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = other.local_addr().expect("it is bound");
-    let stranger = std::thread::spawn(move || {
-        for _ in 0..2 {
-            let (mut stream, _) = other.accept().expect("a connection");
-            let read = stream.read(&mut [0; 1024]).expect("a request");
-            assert!(read > 0);
-            let answer = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
-            answer.expect("an answer");
-        }
-    });
-    for (listen, health, words) in [
-        ("none".to_owned(), "degraded", "the settings say `listen: none`, so no daemon can be asked"),
-        (closed.to_string(), "failing", "no daemon answers at `127.0.0.1:"),
-        (address.to_string(), "failing", "(something else listens there)"),
-    ] {
-        let recent = [on_air("film", now() - SignedDuration::from_hours(1)), armed("late", now() - SignedDuration::from_mins(1))];
-        let (_folder, path) = with_ledger(&listen, &recent);
-        let mut ledger = Ledger::open(&path.with_file_name("state")).expect("the ledger");
-        write(&mut ledger, &missed("news", now() - SignedDuration::from_mins(1), Outcome::Missed(MissedReason::Late)));
-        let (code, stdout, stderr) = run(&path, &["status", "--format", "json"]);
-        assert_eq!(code, Some(69), "{listen}: {stderr}");
-        assert!(stderr.starts_with("warning: ") && stderr.contains(words), "{listen}: {stderr}");
-        assert_eq!(stdout.lines().count(), 1, "{stdout}");
-        let status: serde_json::Value = serde_json::from_str(&stdout).expect("one object");
-        assert_eq!(status["health"], health, "{listen}: {stdout}");
-        assert_eq!(status["on_air"][0]["job"], "film");
-        assert_eq!(status["recent_trouble"][0]["job"], "news");
-        for (key, unknown) in [
-            ("next", serde_json::json!(null)),
-            ("watch_period_s", serde_json::json!(null)),
-            ("queue", serde_json::json!({"start": null, "stop": null, "describe": null})),
-            ("clock", serde_json::json!({"synchronised": null, "offset_ms": null, "held": null})),
-            ("orphans", serde_json::json!([])),
-        ] {
-            assert_eq!(status[key], unknown, "{key}");
-        }
-        let (code, stdout, _) = run(&path, &["status"]);
-        assert_eq!(code, Some(69));
-        assert!(stdout.starts_with(&format!("{health}\n")) && stdout.contains("what follows is from the ledger"), "{stdout}");
-    }
-    stranger.join().expect("no panic");
-}
-
-#[test]
-fn a_daemon_that_does_not_answer_is_not_waited_for_long() {
-    let deaf = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (_folder, path) = with_ledger(&deaf.local_addr().expect("it is bound").to_string(), &[]);
-    let (code, stdout, stderr) = run(&path, &["status"]);
-    assert_eq!(code, Some(69));
-    assert!(stderr.contains("(no answer in 5 s)"), "{stderr}");
-    assert!(stdout.starts_with("failing\n"), "{stdout}");
-}
-
-#[test]
-fn a_status_with_a_daemon_is_the_daemons() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let served = runtime.block_on(Served::new());
-    write(&mut served.ledger(), &on_air("evening", now() - SignedDuration::from_mins(10)));
-    // The ledger of the settings is another, and is not looked at.
-    let (_folder, path) = settings(&served.address.to_string());
-    assert_eq!(served.busy.turn.stands(), None);
-    let (code, stdout, stderr) = run(&path, &["status"]);
-    assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    assert!(stdout.starts_with("ok\n") && stdout.contains("generation 12") && stdout.contains("evening"), "{stdout}");
-    let proxied = command(Path::new(env!("CARGO_BIN_EXE_ingestd")), &path, &["status", "--format", "json"])
-        .envs([("http_proxy", "http://127.0.0.1:9"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")])
-        .output()
-        .expect("the program starts");
-    let (code, stdout, stderr) = parts(&proxied);
-    assert_eq!((code, stderr.as_str(), stdout.lines().count()), (Some(0), "", 1));
-    let status: serde_json::Value = serde_json::from_str(&stdout).expect("one object");
-    assert_eq!((&status["health"], &status["queue"]["start"]), (&"ok".into(), &5.into()));
-    served.status.send_modify(|status| *status.queue.of_mut(ingestd::trtc::Action::Start) = 0);
-    served.in_force.send_modify(|in_force| in_force.generation.number = 13);
-    let (_, stdout, _) = run(&path, &["status"]);
-    assert!(stdout.contains("generation 13") && !stdout.contains("5 starts"), "{stdout}");
-    runtime.block_on(served.closed());
-}
-
 #[cfg(unix)]
 mod read_only {
     use std::os::unix::fs::PermissionsExt;
@@ -326,19 +243,5 @@ mod read_only {
         let (code, stdout, stderr) = ask(folder.path(), &path);
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert!(stderr.contains("ingestd.db-wal`, and its folder cannot be written: copy both into a folder"), "{stderr}");
-    }
-}
-
-#[test]
-fn the_exit_code_of_a_status_says_whether_the_health_is_ok() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let served = runtime.block_on(Served::new());
-    let (_folder, path) = settings(&served.address.to_string());
-    assert_eq!(run(&path, &["status"]).0, Some(0));
-    write(&mut served.ledger(), &missed("news", now() - SignedDuration::from_mins(1), Outcome::Missed(MissedReason::Late)));
-    for format in ["table", "json"] {
-        let (code, stdout, stderr) = run(&path, &["status", "--format", format]);
-        assert_eq!((code, stderr.as_str()), (Some(1), ""), "{format}");
-        assert!(stdout.contains("degraded"), "{stdout}");
     }
 }

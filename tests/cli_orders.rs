@@ -1,6 +1,10 @@
 //! The verbs that give orders, with the real program against a stand-in for the daemon on a real control socket: arguments to what is
 //! ordered, the reply to exit code, stdout and stderr.
 
+#[path = "web/served.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod served;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -71,7 +75,7 @@ impl Daemon {
         });
         let state = folder.path().join("state");
         let socket = control::bind(&folder.path().join("control.sock")).expect("a socket");
-        tokio::spawn(control::serve(socket, handle, (reloader, state), std::future::pending()));
+        tokio::spawn(control::serve(socket, handle, (reloader, served::idle(state)), std::future::pending()));
         drop(entered);
         Daemon { _folder: folder, settings, ordered, _runtime: runtime }
     }
@@ -183,4 +187,37 @@ fn settings_that_are_wrong_end_with_code_78() {
     let (code, stdout, stderr) = run(&settings, &["stop", "--all"]);
     assert_eq!((code, stdout.as_str()), (Some(78), ""));
     assert!(stderr.contains("`control`: expected a path, found no value"), "{stderr}");
+}
+
+#[test]
+fn who_waits_long_is_told_so_once() {
+    let (folder, settings) = settings("control: c.sock\n");
+    let listener = UnixListener::bind(folder.path().join("c.sock")).expect("a socket");
+    let slow = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody comes");
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).expect("a request");
+        // It answers only when the one who waits has said so.
+        stream
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command
+        .args(["reload", "--config"])
+        .arg(&settings)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_clear();
+    let mut waiting = command.spawn().expect("the program starts");
+    let mut stream = slow.join().expect("no panic");
+    let mut stderr = std::io::BufReader::new(waiting.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut line).expect("a line");
+    assert!(line.starts_with("note: the daemon has not answered for 5 s; this waits for it, 300 s at most"), "{line}");
+    let answer = b"HTTP/1.1 200 OK\r\nServer: ingestd/0\r\nContent-Length: 11\r\n\r\n{\"done\":[]}";
+    stream.write_all(answer).expect("it is taken");
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
+    line.clear();
+    stderr.read_to_string(&mut line).expect("the rest");
+    assert_eq!(line, "");
 }

@@ -1,5 +1,5 @@
-//! The verb `check`: every problem of settings and schedule files, drawn or as JSON. Reads no secrets and asks no daemon. Does
-//! not know what a problem is.
+//! The verb `check`: every problem of settings and schedule files, drawn or as JSON. Reads no secrets. A daemon is asked only whether it
+//! takes these files. Does not know what a problem is.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, Failure, load, print};
+use super::{Context, Exit, Failure, in_force, load, print};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{Counts, Severity, any_error, render, within_bounds};
@@ -45,7 +45,8 @@ enum Format {
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let load::LoadedSettings { loaded: settings, schedules } = load::read_settings_and_folder(context);
     let given = settings.value.as_ref().map(Settings::for_schedule).unwrap_or_default();
-    let paths = if args.paths.is_empty() { Vec::from_iter(schedules) } else { args.paths };
+    let is_daemons = args.paths.is_empty();
+    let paths = if is_daemons { Vec::from_iter(schedules) } else { args.paths };
     let now = clock::now();
     let (sources, reading) = schedule_files::read(&paths, &given, &Zones::newest().database, now);
     let conflicts = reading.schedule.as_ref().map(|schedule| check_conflicts(schedule, now));
@@ -71,9 +72,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     if paths.is_empty() {
         let _ = writeln!(io::stderr(), "no schedule file was checked, because the settings do not say where they are: name them");
     }
-    let _ = writeln!(io::stderr(), "{}", summary(sources.len(), (reading.jobs, off), counts));
+    let unread = if conflicts.is_none() && !paths.is_empty() { "; conflicts are looked for when no error is left" } else { "" };
+    let _ = writeln!(io::stderr(), "{}{unread}", summary(sources.len(), (reading.jobs, off), counts));
     if let Some(schedule) = reading.schedule.as_ref().filter(|_| !failed) {
         let _ = writeln!(io::stderr(), "{}", next_day(schedule, now));
+        settings.value.iter().filter(|_| is_daemons).for_each(|settings| in_force::tell_before_reload(settings, schedule.len()));
     }
     Ok(if failed { Exit::Problem } else { Exit::Good })
 }

@@ -1,5 +1,5 @@
-//! The verb `plan`: what is to come, from the schedule alone. Reads no secrets and asks no daemon. Does not know how starts are
-//! found and what they look like.
+//! The verb `plan`: what is to come, from the schedule files alone. Reads no secrets. A daemon is asked only whether it plays these files.
+//! Does not know how starts are found and what they look like.
 
 mod against;
 mod forecast;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::in_force;
 use super::load::{self, warn};
 use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure};
@@ -29,6 +30,8 @@ use crate::zones::Zones;
 const TABLE_ROWS: usize = 500;
 
 /// Occurrences to come, and what they ask for
+///
+/// The plan is that of the schedule files. Where a running daemon does not accept them as they are, stderr says so.
 ///
 /// A row is what will happen by the plan: who cuts an occurrence, and when (`cut_at`, `cut_by`; with an open end: if it still plays
 /// then), when others have the room of one that yields (`pauses`), and when media is over before its window (`content_end`). A range
@@ -115,6 +118,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let zones = Zones::newest();
     let settings = load::read_settings(context).accept(context)?;
     let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
+    settings.iter().for_each(in_force::tell_of_files);
     let zone = zone.of_schedule(&schedule, &zones)?;
     let range = PlanRange::new(from.as_deref(), to.as_deref(), count, now, &zone).map_err(Failure::usage)?;
     if let Some(edited) = against {

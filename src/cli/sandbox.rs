@@ -230,6 +230,7 @@ apps:
   main:
     sdk_app_id: {app}
     secret_key: {{ env: SANDBOX_APP_KEY }}
+state: state    # a folder beside these settings; what aired is kept there
 
 # For the shell that starts the daemon:
 export TENCENTCLOUD_SECRET_ID={secret_id}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::format::ObjectFormat;
 use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure};
-use super::{load, order};
+use super::{in_force, load, order};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{escape_json, escape_lines};
@@ -25,7 +25,8 @@ use crate::zones::Zones;
 /// yes or no to it; what a clock change did to it; what else is in its room then, and which of them has it; and the ledger's row of
 /// it, or why there is no row. On a date: all its starts, or why there is no start. Without `--at`: what the job does now, and what comes.
 ///
-/// The schedule is the files as they are now; the ledger may remember another. The running daemon is asked for its rows, over its control
+/// The schedule is the files as they are now; the ledger may remember another, and where a running daemon does not accept them, stderr
+/// says so. The running daemon is asked for its rows, over its control
 /// socket; without a daemon the ledger's file is read. Without a ledger the answer is from the schedule alone.
 ///
 /// As JSON one object: `{job, at, date, fires, start, reasons, previous, next, ledger, count, starts}`. `fires` says whether the plan
@@ -63,6 +64,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let zones = Zones::newest();
     let settings = load::read_settings(context).accept(context)?;
     let schedule = load::load_schedule(context, settings.as_ref(), &zones.database, now)?;
+    settings.iter().for_each(in_force::tell_of_files);
     let job = load::job(&schedule, &job)?;
     let zone = zone.of_schedule(&schedule, &zones)?;
     let why = why(&schedule, job, asked, &zone).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
@@ -89,10 +91,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 fn record(settings: &Settings, why: &Why) -> Result<Record, String> {
     let starts_ms = starts(why).into_iter().map(Timestamp::as_millisecond).collect();
     let query = ExcerptQuery::Job { job: why.job.id.to_string(), starts_ms };
-    let reader = order::ledger(settings, &query).map_err(|failure| match failure {
-        Failure::Message { message, .. } => message,
-        Failure::Explained(_) | Failure::Output(_) => "the daemon cannot be asked".to_owned(),
-    })?;
+    let reader = order::ledger(settings, &query).map_err(|failure| failure.message())?;
     reader.at_one_moment(|reader| ask(reader, why)).map_err(|error| error.to_string())
 }
 

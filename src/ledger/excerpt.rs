@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::read::{HistoryQuery, LATEST_OF_JOB, ONE, Reader};
+use super::read::{HistoryQuery, LATEST_OF_JOB, ON_AIR, ONE, Reader};
 use super::{LedgerError, VERSION, row, schema};
 use crate::occurrence::{Key, Occurrence, Replaced};
 use crate::trtc::StreamUrl;
@@ -46,6 +46,8 @@ pub enum ExcerptQuery {
         /// The instants.
         starts_ms: Vec<i64>,
     },
+    /// Those on air, or stopping.
+    OnAir {},
 }
 
 /// The rows, by tables. A row is an object of columns.
@@ -82,6 +84,7 @@ impl Reader {
                         }
                     }
                 }
+                ExcerptQuery::OnAir {} => found.add(of, ON_AIR, &[])?,
             }
             let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?;
             let whole =

@@ -24,7 +24,7 @@ const HISTORY_OF_JOB: &str = "WHERE job = ?1 AND start_ms >= ?2 AND (?3 IS NULL 
 const HISTORY_OF_OUTCOME: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND outcome <> 'ended' AND outcome = ?3 AND state = 'done' \
     ORDER BY start_ms DESC, job LIMIT ?4";
 
-const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
+pub(super) const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
 
 /// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row. A show that is stopped before it can be
 /// looked at twice is no trouble; one that vanishes before that is.

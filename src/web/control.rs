@@ -1,6 +1,7 @@
 //! The control socket: HTTP and JSON on a Unix socket, for the operators whom its mode lets in. Every order that changes something
-//! comes this way, with the user who gave it. Does not know what an order does: the daemon does. Does not read schedule files: the
-//! [`Reloader`] does.
+//! comes this way, with the user who gave it. `GET` asks what the page is asked, at the same paths: nobody can take this place from the
+//! daemon, as its port can be taken. Does not know what an order does: the daemon does. Does not read schedule files: the [`Reloader`]
+//! does.
 //!
 //! ```text
 //! $ curl --unix-socket /run/ingestd/control.sock -d '{"job": "evening-promo"}' http://localhost/v1/stop
@@ -16,12 +17,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, StatusCode};
+use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
@@ -31,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::query::clip;
-use super::{error, json, stamped};
+use super::{AppState, error, json, reads, stamped};
 use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply, StopTarget};
 use crate::ledger::{ExcerptQuery, Reader};
@@ -115,6 +118,8 @@ fn is_listened_to(path: &Path) -> bool {
 struct ControlState {
     handle: Handle,
     reloader: Reloader,
+    /// What the page is asked.
+    reads: TowerToHyperService<Router>,
     /// Where the ledger is.
     state_folder: PathBuf,
     /// A disk that stands keeps its readers, and no more threads than these.
@@ -125,11 +130,13 @@ struct ControlState {
 pub async fn serve(
     listener: UnixListener,
     handle: Handle,
-    (reloader, state_folder): (Reloader, PathBuf),
+    (reloader, app_state): (Reloader, AppState),
     shutdown: impl Future<Output = ()>,
 ) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
-    let state = Arc::new(ControlState { handle, reloader, state_folder, readers });
+    let state_folder = app_state.state_folder.clone();
+    let reads = TowerToHyperService::new(reads(app_state));
+    let state = Arc::new(ControlState { handle, reloader, reads, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
         let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| user(peer.uid()));
@@ -189,8 +196,13 @@ impl Default for LedgerBody {
 struct NoFields {}
 
 async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -> Response<Body> {
+    let verb = VERBS.iter().find(|(path, _)| *path == request.uri().path());
+    if verb.is_none() && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let Ok(response) = state.reads.call(request).await;
+        return response;
+    }
     let (head, body) = request.into_parts();
-    let Some((_, read)) = VERBS.iter().find(|(path, _)| *path == head.uri.path()) else {
+    let Some((_, read)) = verb else {
         let paths: Vec<&str> = VERBS.iter().map(|(path, _)| *path).collect();
         return error(StatusCode::NOT_FOUND, &format!("there is no such verb here: the verbs are {}", paths.join(", ")));
     };

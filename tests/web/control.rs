@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::client::Response;
-use super::served::PATIENCE;
+use super::served::{PATIENCE, Served, idle};
 
 /// The socket, and everything that was ordered over it.
 struct Socket {
@@ -49,7 +49,7 @@ impl Socket {
             Box::pin(async move { reply })
         });
         let (shutdown, ended) = oneshot::channel();
-        let serving = tokio::spawn(control::serve(listener, handle, (reloader, std::path::PathBuf::from("nowhere")), async {
+        let serving = tokio::spawn(control::serve(listener, handle, (reloader, idle(PathBuf::from("nowhere"))), async {
             drop(ended.await);
         }));
         Socket { _folder: folder, path, ordered, shutdown: Some(shutdown), serving }
@@ -196,4 +196,24 @@ async fn its_mode_is_for_owner_and_group_and_what_a_crash_left_behind_is_replace
     let other = control::bind(&socket.path).expect_err("no socket");
     assert!(other.to_string().contains("something else"), "{other}");
     assert_eq!(std::fs::read_to_string(&socket.path).expect("still there"), "a file");
+}
+
+#[tokio::test]
+async fn what_the_page_is_asked_is_answered_here_too() {
+    let served = Served::new().await;
+    let path = served.folder.path().join("control.sock");
+    served.also_at(control::bind(&path).expect("a socket"));
+    let send = async |line: &str| {
+        let mut stream = UnixStream::connect(&path).await.expect("it listens");
+        stream.write_all(format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.expect("written");
+        Response::read(&mut stream).await
+    };
+    assert_eq!(send("GET /healthz").await.status, 200);
+    let status = send("GET /api/v1/status?format=json").await;
+    assert_eq!((status.status, &status.json()["generation"]), (200, &12.into()));
+    assert_eq!(status.header("x-ingestd-health"), Some("ok"));
+    assert_eq!(send("GET /api/v1/nothing").await.status, 404);
+    assert_eq!(send("GET /v1/stop").await.status, 405, "an order is posted");
+    assert_eq!(send("POST /api/v1/status").await.status, 404, "a question is not");
+    served.closed().await;
 }

@@ -1,19 +1,22 @@
 //! A server on a free port with a ledger of its own. Knows no test.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::busy::Busy;
+use ingestd::daemon::Handle;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::trtc::PerAction;
+use ingestd::web::control::{self, Reloader};
 use ingestd::web::{AppState, InForce, serve};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -41,6 +44,21 @@ pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
     reading.schedule.unwrap_or_else(|| panic!("{:#?}", reading.diagnostics))
 }
 
+/// What is served of a daemon of which nothing is known.
+pub(crate) fn idle(state_folder: PathBuf) -> AppState {
+    let zones = Zones::newest();
+    let generation = Generation { number: 1, schedule: Arc::new(Schedule::default()) };
+    let in_force = InForce { generation, accepted_at: None, rejected: Arc::from([]) };
+    AppState {
+        state_folder,
+        in_force: watch::Sender::new(in_force).subscribe(),
+        status: watch::Sender::new(LoopStatus::default()).subscribe(),
+        busy: Busy::default(),
+        not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
+        zones,
+    }
+}
+
 /// A server that is served.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
@@ -48,6 +66,7 @@ pub(crate) struct Served {
     pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
     pub(crate) busy: Busy,
+    app_state: AppState,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -78,20 +97,23 @@ impl Served {
         change(&mut first);
         let in_force = watch::Sender::new(first);
         let busy = Busy::default();
-        let not_listening = watch::Sender::new(ingestd::web::NotListening::new());
         let app_state = AppState {
-            state_folder: folder.path().to_owned(),
             in_force: in_force.subscribe(),
             status: status.subscribe(),
             busy: busy.clone(),
-            not_listening: not_listening.subscribe(),
-            zones,
+            ..idle(folder.path().to_owned())
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, app_state, async { drop(ended.await) }));
-        Served { address, folder, status, in_force, busy, shutdown: Some(shutdown), serving }
+        let serving = tokio::spawn(serve(listener, app_state.clone(), async { drop(ended.await) }));
+        Served { address, folder, status, in_force, busy, app_state, shutdown: Some(shutdown), serving }
+    }
+
+    /// Answers over a control socket too, without a daemon that obeys, until the runtime ends.
+    pub(crate) fn also_at(&self, socket: UnixListener) {
+        let reloader: Reloader = Arc::new(|_, _| Box::pin(async { Err("nobody reloads here".to_owned()) }));
+        tokio::spawn(control::serve(socket, Handle::new().0, (reloader, self.app_state.clone()), std::future::pending()));
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

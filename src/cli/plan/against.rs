@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Context, Exit, Failure, chosen, warn};
+use crate::cli::order;
 use crate::config::Settings;
-use crate::ledger::Reader;
+use crate::ledger::ExcerptQuery;
 use crate::occurrence::Occurrence;
 use crate::plan::changes::{ChangeKind, PlanChanges};
 use crate::plan::interruptions::Interruptions;
@@ -105,12 +106,10 @@ fn plan(jobs: &[&Arc<Job>], range: PlanRange) -> impl Iterator<Item = Planned> {
     Upcoming::of(jobs.iter().copied(), range.from).take_while(move |occurrence| occurrence.start.at < range.to)
 }
 
-/// What is on air by the ledger; nothing when there is no ledger.
+/// What is on air, by the running daemon or else by the ledger's file; nothing when there is no ledger.
 fn on_air(settings: &Settings) -> Vec<Occurrence> {
-    let read = settings
-        .state_folder()
-        .and_then(|folder| Reader::open(&folder).and_then(|reader| reader.on_air()).map_err(|error| error.to_string()));
-    read.unwrap_or_else(|why| {
+    let reader = order::ledger(settings, &ExcerptQuery::OnAir {}).map_err(|failure| failure.message());
+    reader.and_then(|reader| reader.on_air().map_err(|error| error.to_string())).unwrap_or_else(|why| {
         warn(&format!("what is on air is not looked at: {why}"));
         Vec::new()
     })

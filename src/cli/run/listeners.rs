@@ -171,9 +171,9 @@ impl Listeners {
     /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
         let Listeners { page, callbacks, control: (control, path), not_listening } = self;
-        let state_folder = app_state.state_folder.clone();
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
+        let for_control = app_state.clone();
         if let Some((door, address)) = page {
             let (listener, until) =
                 (door.listener(move || TcpListener::bind(address), not_listening.clone()), until(stopped.clone()));
@@ -191,7 +191,7 @@ impl Listeners {
             };
             let mut socket = control.listener(open, not_listening).await;
             if let Some(listener) = socket.listener.take() {
-                control::serve(listener, handle, (reloader, state_folder), until(stopped)).await;
+                control::serve(listener, handle, (reloader, for_control), until(stopped)).await;
             }
         });
         Served { _serving: serving }

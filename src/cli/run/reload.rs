@@ -374,9 +374,13 @@ impl Reload {
 
     /// It may be an accident, so nothing happens before an operator confirms it.
     fn hold_back(&self, who: &str, why: &str) -> String {
-        tracing::error!(who, "{why}: held until `ingestd reload --force`");
-        self.set_rejected(vec![held(&self.settings.schedules, why)]);
-        format!("{why}: held until `ingestd reload --force`")
+        let (problems, text) = (vec![held(&self.settings.schedules, why)], format!("{why}: held until `ingestd reload --force`"));
+        match *self.in_force.borrow().rejected == *problems {
+            true => tracing::info!(who, "still held: {why}"),
+            false => tracing::error!(who, "{text}"),
+        }
+        self.set_rejected(problems);
+        text
     }
 
     /// Whether good files were not accepted, for another reason than their content.

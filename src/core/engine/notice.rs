@@ -176,6 +176,8 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
     // It may sound as if it had been on air, and nobody saw it there.
     let note = occurrence.evidence_note();
     let text = note.map_or(text.clone(), |note| format!("{text}, {note}"));
+    let outlasted = occurrence.outlasted();
+    let text = outlasted.map_or(text.clone(), |over| format!("{text}, {} s after its planned end", over.as_secs()));
     match outcome {
         Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
             if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() =>
@@ -195,7 +197,7 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
         | Outcome::CutPreempted
         | Outcome::CutRemoved
         | Outcome::CutEdited
-        | Outcome::Skipped(_) => (if note.is_some() { Level::Warning } else { Level::Info }, text),
+        | Outcome::Skipped(_) => (if note.is_some() || outlasted.is_some() { Level::Warning } else { Level::Info }, text),
         Outcome::EndedUnverified => {
             let why = match (&occurrence.task_id, occurrence.adopted) {
                 (Some(task_id), Some(_)) => {
@@ -214,7 +216,7 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
                 if occurrence.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", occurrence.attempts) };
             // The code is the reason already.
             let unknown = match outcome {
-                Outcome::Failed(Failure::Lost) => "it vanished, and was off the air at its end",
+                Outcome::Failed(Failure::Lost) => Failure::LOST,
                 _ => "no answer was recorded",
             };
             let why = occurrence.fault.as_ref().map_or(unknown, |fault| fault.message.as_str());

@@ -84,6 +84,9 @@ pub enum SkippedReason {
 words!(SkippedReason { Paused = "paused", Operator = "operator", Conflict = "conflict" });
 
 impl Failure {
+    /// What [`Failure::Lost`] means in words.
+    pub const LOST: &str = "it vanished, and did not come back on air";
+
     /// One word or an error code.
     fn reason(&self) -> &str {
         match self {

@@ -17,6 +17,9 @@ use crate::schedule::{Conflict, Job, JobId, Schedule};
 /// Most pauses of one occurrence: a filler that never ends has them without end.
 const PAUSES_MAX: usize = 1_000;
 
+/// Most cuts that are remembered for a room. Then it begins anew: what is asked for next starts later.
+const CUTS_MAX: usize = 10_000;
+
 /// A time during which another occurrence has the room of one that yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
@@ -68,6 +71,8 @@ struct SharedRoom<'a> {
     ahead: RefCell<Lookahead>,
     /// The same for those that pause others: they start later than the ones they pause.
     ahead_of_others: RefCell<Lookahead>,
+    /// Who cuts those that pause others: one show may pause hundreds.
+    cuts_of_others: RefCell<HashMap<(JobId, Timestamp), Option<Cut>>>,
 }
 
 impl<'a> Interruptions<'a> {
@@ -106,7 +111,7 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     };
     let pauses = others.filter(has_the_room).filter_map(|other| {
         let from = other.start.at.max(start);
-        let until = match leaves(&other, cut_in(room, &room.ahead_of_others, &other).map(|cut| cut.at)) {
+        let until = match leaves(&other, cut_of_other(room, &other).map(|cut| cut.at)) {
             End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
             End::Open => None,
             End::Never => end,
@@ -117,6 +122,20 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     // What began before the window is clipped to its start.
     pauses.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
     pauses
+}
+
+fn cut_of_other(room: &SharedRoom<'_>, other: &Planned) -> Option<Cut> {
+    let key = (other.job.id.clone(), other.start.at);
+    if let Some(cut) = room.cuts_of_others.borrow().get(&key) {
+        return cut.clone();
+    }
+    let cut = cut_in(room, &room.ahead_of_others, other);
+    let mut cuts = room.cuts_of_others.borrow_mut();
+    if cuts.len() >= CUTS_MAX {
+        cuts.clear();
+    }
+    cuts.insert(key, cut.clone());
+    cut
 }
 
 fn cut_in(room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>, own: &Planned) -> Option<Cut> {

@@ -76,8 +76,6 @@ pub enum DaemonView {
         /// Where it should listen, and what happened.
         why: String,
     },
-    /// It could not be asked: it listens nowhere.
-    Unasked,
 }
 
 /// What the ledger knows of now.
@@ -215,7 +213,7 @@ impl StatusObject {
                 let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
                 (Some(*jobs), rejected, Some(next), Some(state.clone()))
             }
-            DaemonView::Silent { .. } | DaemonView::Unasked => (None, None, None, None),
+            DaemonView::Silent { .. } => (None, None, None, None),
         };
         let queue = PerAction::new(|action| state.as_ref().map(|state| *state.queue.of(action)));
         let rate = PerAction::new(|action| state.as_ref().map(|state| *state.rate.of(action)));

@@ -35,10 +35,9 @@ impl Difference {
         difference
     }
 
-    /// Whether it removes so many of that many jobs that it looks like an accident: a folder that was not mounted, a file that was
-    /// saved half. That is more than half of the jobs, and more than five.
+    /// Whether it removes so many of that many jobs that it looks like an accident.
     pub fn drops_too_much(&self, jobs_before: usize) -> bool {
-        self.removed.len() > DROPS_UNASKED_MAX && self.removed.len() * 2 > jobs_before
+        is_too_much(self.removed.len(), jobs_before)
     }
 
     /// A line for each job: `added lobby-news`.
@@ -104,6 +103,12 @@ impl Job {
     pub fn sent_differing(&self, other: &Job) -> impl Iterator<Item = &'static str> + use<> {
         self.differing(other).into_iter().filter(|(part, _)| *part == Part::Sent).map(|(_, name)| name)
     }
+}
+
+/// Whether to remove so many of that many jobs looks like an accident: a folder that was not mounted, a file that was saved half. That is
+/// more than half of the jobs, and more than five.
+pub fn is_too_much(removed: usize, jobs_before: usize) -> bool {
+    removed > DROPS_UNASKED_MAX && removed * 2 > jobs_before
 }
 
 #[cfg(test)]

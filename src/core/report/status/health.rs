@@ -62,13 +62,12 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             failing.extend(state.disk.as_ref().map(disk));
             failing.extend(stands(state));
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
-            degraded.extend(rejection(rejected));
+            degraded.extend(rejection(rejected, input.generation));
             degraded.extend((*jobs == 0).then(|| "no job is in force: nothing is planned".to_owned()));
             degraded.extend(input.all_off.then(|| "every job is switched off (`enabled: false`): nothing is planned".to_owned()));
             degraded.extend(input.not_listening.iter().cloned());
             degraded.extend(state.offset_ms.map(describe_offset));
         }
-        DaemonView::Unasked => {}
     }
     match &input.ledger {
         Err(error) => failing.push(format!("the ledger cannot be read: {error}")),
@@ -105,7 +104,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
 pub fn warnings(input: &StatusInput) -> Vec<String> {
     match &input.daemon {
         DaemonView::Running { state, .. } if state.synchronised == Some(false) => vec!["the clock is not synchronised".to_owned()],
-        DaemonView::Running { .. } | DaemonView::Silent { .. } | DaemonView::Unasked => Vec::new(),
+        DaemonView::Running { .. } | DaemonView::Silent { .. } => Vec::new(),
     }
 }
 
@@ -131,7 +130,7 @@ fn few(mut reasons: Vec<String>) -> Vec<String> {
     reasons
 }
 
-fn rejection(rejected: &[Diagnostic]) -> Option<String> {
+fn rejection(rejected: &[Diagnostic], generation: i64) -> Option<String> {
     let mut errors = rejected.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
     // A warning of another file may stand before it, and it is not what keeps the schedule from being accepted.
     let first = errors.next()?;
@@ -141,7 +140,10 @@ fn rejection(rejected: &[Diagnostic]) -> Option<String> {
         (_, Some(last)) if last.tells_of_more() => format!("more than {others} errors"),
         _ => format!("{} errors", others + 1),
     };
-    Some(format!("the schedule files have {count} and the last good schedule stays in force: {first}"))
+    // A daemon that began with an older one, because the last was not kept, says no more than is true.
+    Some(format!(
+        "the schedule files have {count}, so generation {generation} is in force, the last good one that is kept: {first}"
+    ))
 }
 
 /// A show that should be on air and is not, and whose starts are refused or unanswered.

@@ -52,7 +52,7 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
     }
     match &input.ledger {
         Ok(ledger) => {
-            if let (DaemonView::Silent { .. } | DaemonView::Unasked, Some(at)) = (&input.daemon, ledger.committed_at) {
+            if let (DaemonView::Silent { .. }, Some(at)) = (&input.daemon, ledger.committed_at) {
                 line(&format!("what follows is from the ledger, as it was written last at {}", wall(at, &input.zone)));
             }
             section(&mut out, &title("on air"), &on_air(ledger, input, width), width);
@@ -75,7 +75,7 @@ fn schedule(input: &StatusInput) -> String {
     let accepted = input.accepted_at.map(|at| format!(", accepted at {}", wall(at, &input.zone))).unwrap_or_default();
     match &input.daemon {
         DaemonView::Running { jobs, .. } => format!("generation {}{accepted}: {}", input.generation, count(*jobs, "job")),
-        DaemonView::Silent { .. } | DaemonView::Unasked => format!("generation {}{accepted}", input.generation),
+        DaemonView::Silent { .. } => format!("generation {}{accepted}", input.generation),
     }
 }
 

@@ -176,7 +176,7 @@ fn cause(outcome: &Outcome) -> &'static str {
         Outcome::Failed(Failure::Code(_)) => "none of its attempts was accepted",
         Outcome::Failed(Failure::Unreachable) => "no request ever reached the endpoint",
         Outcome::Failed(Failure::InDoubt) => "a start was sent, and it was never proved whether it began",
-        Outcome::Failed(Failure::Lost) => "it vanished, and was off the air at its end",
+        Outcome::Failed(Failure::Lost) => Failure::LOST,
         Outcome::Missed(MissedReason::Down) => "no daemon ran while it could be started, or its job was not in the schedule",
         Outcome::Missed(MissedReason::Late) => "its turn came too late: `late: skip`, or too near its end",
         Outcome::Missed(MissedReason::Limit) => "it never got through the rate limit",
