@@ -65,13 +65,13 @@ impl ListenerLimits {
 
 /// How many descriptors this process may have.
 #[cfg(target_os = "linux")]
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     usize::MAX
 }
 

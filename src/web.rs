@@ -1,5 +1,5 @@
-//! The listeners of a running daemon. This file is the read-only one: `/healthz`, and the status, the plan and the history as JSON,
-//! made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
+//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/metrics`, and the status, the plan and the history
+//! as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
 //! questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
@@ -10,19 +10,20 @@
 pub mod callbacks;
 pub mod control;
 mod host;
+mod metrics;
 mod query;
 mod views;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
@@ -38,8 +39,10 @@ use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
-use crate::report::status::{Health, assess_health};
+use crate::metrics::Metrics;
+use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
+use metrics::{Format, NextStart};
 use views::Refused;
 pub(crate) use views::ledger_view;
 
@@ -101,6 +104,12 @@ pub struct AppState {
     pub not_listening: watch::Receiver<NotListening>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Returns how many log lines were dropped.
+    pub log_lines_dropped: fn() -> u64,
+    /// When it was started.
+    pub started_at: Timestamp,
 }
 
 struct PageState {
@@ -109,6 +118,7 @@ struct PageState {
     /// Of the status alone: no long answer to another question keeps it waiting.
     status_reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
+    next_start: Mutex<Option<NextStart>>,
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
@@ -122,9 +132,11 @@ pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Fu
 /// What is only read, by whomever the listener lets in.
 fn reads(app_state: AppState) -> Router {
     let places = || Arc::new(Semaphore::new(READS_MAX));
-    let shared = Arc::new(PageState { app_state, reads: places(), status_reads: places(), ledger_reads: places() });
+    let (reads, status_reads, ledger_reads) = (places(), places(), places());
+    let shared = Arc::new(PageState { app_state, reads, status_reads, ledger_reads, next_start: Mutex::default() });
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/metrics", get(scrape))
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
         .route("/api/v1/history", get(history))
@@ -132,7 +144,10 @@ fn reads(app_state: AppState) -> Router {
             error(StatusCode::METHOD_NOT_ALLOWED, "this listener only reads: it takes `GET` and `HEAD`")
         })
         .fallback(async || {
-            error(StatusCode::NOT_FOUND, "there is no such path here: the paths are `/healthz` and `/api/v1/{status,plan,history}`")
+            error(
+                StatusCode::NOT_FOUND,
+                "there is no such path here: the paths are `/healthz`, `/metrics` and `/api/v1/{status,plan,history}`",
+            )
         })
         .with_state(shared)
 }
@@ -174,12 +189,9 @@ async fn healthz(State(shared): State<Arc<PageState>>) -> Response {
 
 async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     let now = clock::now();
-    let reads = Arc::clone(&shared.ledger_reads);
-    let read = blocking(&shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
-    let ledger = match timeout(LEDGER_WAIT, read).await {
-        Ok(Ok(ledger)) => ledger,
-        Ok(Err(response)) => return response,
-        Err(_) => Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs())),
+    let ledger = match ledger_in_time(&shared, now).await {
+        Ok(ledger) => ledger,
+        Err(response) => return response,
     };
     let reads = Arc::clone(&shared.status_reads);
     let made = blocking(&shared, reads, move |shared| views::status(shared, &query.unwrap_or_default(), now, ledger));
@@ -193,6 +205,29 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
         response.headers_mut().insert(HEALTH, HeaderValue::from_static(health.name()));
     }
     response
+}
+
+/// What the ledger knows, or why that could not be read in time. Error: the answer when it panics.
+async fn ledger_in_time(shared: &Arc<PageState>, now: Timestamp) -> Result<Result<LedgerView, String>, Response> {
+    let reads = Arc::clone(&shared.ledger_reads);
+    let read = blocking(shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
+    let read = timeout(LEDGER_WAIT, read).await;
+    read.unwrap_or_else(|_| Ok(Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs()))))
+}
+
+async fn scrape(State(shared): State<Arc<PageState>>, headers: HeaderMap) -> Response {
+    let now = clock::now();
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
+    let ledger = match ledger_in_time(&shared, now).await {
+        Ok(ledger) => ledger,
+        Err(response) => return response,
+    };
+    let reads = Arc::clone(&shared.status_reads);
+    match blocking(&shared, reads, move |shared| metrics::text(shared, now, ledger, format)).await {
+        Ok(body) => respond(StatusCode::OK, format.content_type(), body),
+        Err(response) => response,
+    }
 }
 
 /// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.

@@ -9,6 +9,7 @@ mod client;
 mod control;
 #[path = "../ledger/filling.rs"]
 mod filling;
+mod metrics;
 #[path = "../ledger/rows.rs"]
 mod rows;
 mod served;

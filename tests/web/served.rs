@@ -9,6 +9,7 @@ use ingestd::busy::Busy;
 use ingestd::daemon::Handle;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
+use ingestd::metrics::Metrics;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::trtc::PerAction;
 use ingestd::web::control::{self, Reloader};
@@ -56,6 +57,9 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         busy: Busy::default(),
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
         zones,
+        metrics: Arc::default(),
+        log_lines_dropped: || 7,
+        started_at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -66,6 +70,7 @@ pub(crate) struct Served {
     pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
     pub(crate) busy: Busy,
+    pub(crate) metrics: Arc<Metrics>,
     app_state: AppState,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -103,11 +108,12 @@ impl Served {
             busy: busy.clone(),
             ..idle(folder.path().to_owned())
         };
+        let metrics = Arc::clone(&app_state.metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, app_state.clone(), async { drop(ended.await) }));
-        Served { address, folder, status, in_force, busy, app_state, shutdown: Some(shutdown), serving }
+        Served { address, folder, status, in_force, busy, metrics, app_state, shutdown: Some(shutdown), serving }
     }
 
     /// Answers over a control socket too, without a daemon that obeys, until the runtime ends.
