@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+pub(crate) use places::network;
 use places::{Asked, Entry, Places};
 
 /// The most bytes of a request's headers.
@@ -60,6 +61,12 @@ impl ListenerLimits {
         let spare = descriptors().saturating_sub(DESCRIPTORS_KEPT) / LISTENERS;
         let connections = self.connections.min(spare.max(CONNECTIONS_MIN));
         ListenerLimits { connections, share: self.share.map(|share| share.min(connections.div_ceil(2))), ..self }
+    }
+
+    /// The same for each of so many listeners, which share the connections of one.
+    pub(crate) fn shared_by(self, listeners: usize) -> ListenerLimits {
+        let connections = (self.connections / listeners.max(1)).max(CONNECTIONS_MIN);
+        ListenerLimits { connections, ..self }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/metrics`, and the status, the plan and the history
-//! as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
+//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/readyz`, `/metrics`, and the status, the plan
+//! and the history as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
 //! questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
@@ -7,11 +7,14 @@
 //! threads of their own, by few at once, so that no question delays a start. `/healthz` waits for neither the loop nor the ledger, the status 2 s
 //! for the ledger: they tell when one of them stands.
 
+mod access;
 pub mod callbacks;
 pub mod control;
 mod host;
 mod metrics;
 mod query;
+mod ready;
+mod token;
 mod views;
 
 use std::collections::BTreeMap;
@@ -27,10 +30,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use hyper::body::Body as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -42,7 +44,10 @@ use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
 use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
+pub use access::Access;
+use access::{Door, FromPeer, admit};
 use metrics::{Format, NextStart};
+pub use token::ListenToken;
 use views::Refused;
 pub(crate) use views::ledger_view;
 
@@ -86,8 +91,8 @@ pub struct InForce {
     pub rejected: Arc<[Diagnostic]>,
 }
 
-/// Why the daemon does not listen where the settings say, by the listener's name.
-pub type NotListening = BTreeMap<&'static str, String>;
+/// Why the daemon does not listen where the settings say, by the name and the place of the listener.
+pub type NotListening = BTreeMap<String, String>;
 
 /// What is served.
 #[derive(Clone)]
@@ -110,6 +115,8 @@ pub struct AppState {
     pub log_lines_dropped: fn() -> u64,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Whether a clock that is not synchronised keeps it from being ready.
+    pub require_sync: bool,
 }
 
 struct PageState {
@@ -121,12 +128,36 @@ struct PageState {
     next_start: Mutex<Option<NextStart>>,
 }
 
-/// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
-    // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
-    let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
-    let service = TowerToHyperService::new(reads(app_state).layer(from_fn_with_state(bound, admit)).layer(from_fn(stamp)));
-    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
+/// What is served at every address of the read-only listener. Clones share their limits.
+#[derive(Clone)]
+pub struct Pages {
+    reads: Router,
+    access: Access,
+    /// How many connections each address takes.
+    limits: ListenerLimits,
+}
+
+impl Pages {
+    /// Of a daemon, at so many addresses.
+    pub fn new(app_state: AppState, access: Access, addresses: usize) -> Pages {
+        Pages { reads: reads(app_state), access, limits: LIMITS.within_descriptors().shared_by(addresses) }
+    }
+
+    /// Serves one address until `shutdown`, then finishes what is being answered.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Pages { reads, access, limits } = self;
+        // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
+        let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
+        // No other host takes all places.
+        let share = if bound.is_loopback() { None } else { Some(limits.connections.div_ceil(2)) };
+        let admitted = reads.layer(from_fn_with_state(Door { bound, access }, admit)).layer(from_fn(stamp));
+        let service = TowerToHyperService::new(admitted);
+        let from_peer = |_, stream: &TcpStream| {
+            let peer = stream.peer_addr().ok().map(|address| address.ip());
+            FromPeer { service: service.clone(), peer }
+        };
+        listener::serve(listener, ListenerLimits { share, ..limits }, shutdown, from_peer).await;
+    }
 }
 
 /// What is only read, by whomever the listener lets in.
@@ -136,6 +167,7 @@ fn reads(app_state: AppState) -> Router {
     let shared = Arc::new(PageState { app_state, reads, status_reads, ledger_reads, next_start: Mutex::default() });
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
@@ -146,22 +178,10 @@ fn reads(app_state: AppState) -> Router {
         .fallback(async || {
             error(
                 StatusCode::NOT_FOUND,
-                "there is no such path here: the paths are `/healthz`, `/metrics` and `/api/v1/{status,plan,history}`",
+                "there is no such path here: the paths are `/healthz`, `/readyz`, `/metrics` and `/api/v1/{status,plan,history}`",
             )
         })
         .with_state(shared)
-}
-
-/// Refuses requests for another host, and requests with a body.
-async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
-    if !host::is_ours(&request, bound) {
-        let message = "the `Host` of the request is not this listener's: ask for its address, or for `localhost`";
-        return error(StatusCode::MISDIRECTED_REQUEST, message);
-    }
-    if !request.body().is_end_stream() {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request to this listener has no body");
-    }
-    next.run(request).await
 }
 
 async fn stamp(request: Request, next: Next) -> Response {
@@ -185,6 +205,12 @@ async fn healthz(State(shared): State<Arc<PageState>>) -> Response {
         [turn.stands().map(|time| stands("daemon's loop", time)), disk.stands().map(|time| stands("ledger's disk", time))];
     let standing: String = standing.into_iter().flatten().collect();
     if standing.is_empty() { text(StatusCode::OK, "ok\n".to_owned()) } else { text(StatusCode::SERVICE_UNAVAILABLE, standing) }
+}
+
+/// Whether shows can be put on air. It waits for nobody.
+async fn readyz(State(shared): State<Arc<PageState>>) -> Response {
+    let (is_ready, report) = ready::report(&shared.app_state, clock::now());
+    text(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report)
 }
 
 async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {

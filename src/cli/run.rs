@@ -126,7 +126,7 @@ impl Service {
             tracing::info!("stopped before anything was begun");
             return Ok(());
         }
-        let started_at = clock::now();
+        let (started_at, require_sync) = (clock::now(), settings.require_sync);
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
@@ -162,6 +162,7 @@ impl Service {
             metrics: daemon.metrics(),
             log_lines_dropped: super::log::lines_dropped,
             started_at,
+            require_sync,
         };
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));

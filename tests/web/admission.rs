@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::served::Served;
 
-const PATHS: [&str; 5] = ["/healthz", "/metrics", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
+const PATHS: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
 
 #[tokio::test]
 async fn the_process_says_that_it_is_there() {
@@ -94,7 +94,7 @@ async fn no_answer_is_kept_guessed_at_or_shown_to_another_origin() {
             assert!(answer.header("server").is_some_and(|server| server.starts_with("ingestd/")), "{request}");
             assert!(!answer.head.contains("access-control-"), "{request}: {}", answer.head);
             let content_type = match path {
-                "/healthz" if answer.status == 200 => "text/plain; charset=utf-8",
+                "/healthz" | "/readyz" if answer.status == 200 => "text/plain; charset=utf-8",
                 "/metrics" if answer.status == 200 => "text/plain; version=0.0.4; charset=utf-8",
                 _ => "application/json",
             };

@@ -1,0 +1,156 @@
+//! The token of `listen_token`: whether a guess is right, found out in a time that does not depend on the guess, and how many wrong
+//! guesses an address has. Does not keep the token, only a digest of it. Does not know HTTP.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio::time::Instant;
+
+use crate::listener::network;
+
+/// The fewest characters of a token. A guess each 6 s finds none of this length.
+const TOKEN_MIN: usize = 16;
+
+/// So many wrong guesses an address has at once ...
+const GUESSES: u32 = 10;
+
+/// ... and one more after each such time.
+const GUESS_EVERY: Duration = Duration::from_secs(6);
+
+/// The most addresses whose guesses are remembered. Of more, those with the fewest wrong guesses are forgotten.
+const ADDRESSES_MAX: usize = 1_024;
+
+/// What the digest is made for.
+const PURPOSE: &[u8] = b"ingestd listen_token";
+
+/// What came of a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// It is the token.
+    Right,
+    /// It is not. `is_last`: from now on the address has to wait.
+    Wrong { is_last: bool },
+    /// Too many were wrong: it was not looked at. One is again, after this time.
+    TooMany { wait: Duration },
+}
+
+/// The token that is asked for.
+pub struct ListenToken {
+    digest: Vec<u8>,
+    /// For each network, when all its wrong guesses will be forgotten.
+    wrong: Mutex<BTreeMap<IpAddr, Instant>>,
+}
+
+impl ListenToken {
+    /// Of this token.
+    ///
+    /// Errors: it is too short.
+    pub fn new(token: &SecretString) -> Result<ListenToken, String> {
+        let length = token.expose_secret().len();
+        if length < TOKEN_MIN {
+            return Err(format!("expected at least {TOKEN_MIN} characters, found {length}"));
+        }
+        let digest = mac(token.expose_secret().as_bytes()).finalize().into_bytes().to_vec();
+        Ok(ListenToken { digest, wrong: Mutex::default() })
+    }
+
+    /// Looks at a guess from an address.
+    pub(super) fn guess(&self, guess: &[u8], from: IpAddr) -> Guess {
+        let (from, now) = (network(from), Instant::now());
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten_at = wrong.get(&from).copied().unwrap_or(now).max(now);
+        let most = GUESS_EVERY * (GUESSES - 1);
+        let left = forgotten_at.duration_since(now);
+        if left > most {
+            return Guess::TooMany { wait: left - most };
+        }
+        // Both have the length of a digest, and the comparison looks at all of them.
+        if mac(guess).verify_slice(&self.digest).is_ok() {
+            return Guess::Right;
+        }
+        if wrong.len() >= ADDRESSES_MAX && !wrong.contains_key(&from) {
+            make_room(&mut wrong, now);
+        }
+        wrong.insert(from, forgotten_at + GUESS_EVERY);
+        Guess::Wrong { is_last: left + GUESS_EVERY > most }
+    }
+}
+
+fn mac(text: &[u8]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(PURPOSE).expect("a key of any length is taken").chain_update(text)
+}
+
+/// Forgets what is over, or else the address that has the fewest wrong guesses.
+fn make_room(wrong: &mut BTreeMap<IpAddr, Instant>, now: Instant) {
+    wrong.retain(|_, forgotten_at| *forgotten_at > now);
+    if wrong.len() >= ADDRESSES_MAX
+        && let Some(fewest) = wrong.iter().min_by_key(|(_, forgotten_at)| **forgotten_at).map(|(address, _)| *address)
+    {
+        wrong.remove(&fewest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RIGHT: &str = "a-token-of-the-tests";
+
+    fn token() -> ListenToken {
+        ListenToken::new(&SecretString::from(RIGHT.to_owned())).expect("long enough")
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_short_token_is_refused_and_not_shown() {
+        let error = ListenToken::new(&SecretString::from("hush".to_owned())).err().expect("refused");
+        assert_eq!(error, "expected at least 16 characters, found 4");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_token_itself_is_right() {
+        let token = token();
+        assert_eq!(token.guess(RIGHT.as_bytes(), address("192.0.2.1")), Guess::Right);
+        for wrong in ["", "a-token-of-the-test", "a-token-of-the-tests ", "A-token-of-the-tests"] {
+            assert_eq!(token.guess(wrong.as_bytes(), address("192.0.2.1")), Guess::Wrong { is_last: false }, "{wrong}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_guesses_wrong_has_to_wait_and_no_other_does() {
+        let token = token();
+        let guess = |text: &str, from| token.guess(text.as_bytes(), address(from));
+        for number in 1..=GUESSES {
+            assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: number == GUESSES }, "{number}");
+        }
+        assert_eq!(guess(RIGHT, "192.0.2.1"), Guess::TooMany { wait: GUESS_EVERY }, "it is not looked at");
+        assert_eq!(guess(RIGHT, "192.0.2.2"), Guess::Right);
+        tokio::time::advance(GUESS_EVERY).await;
+        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: true });
+        assert_eq!(guess("wrong", "192.0.2.1"), Guess::TooMany { wait: GUESS_EVERY });
+        tokio::time::advance(GUESS_EVERY).await;
+        assert_eq!(guess(RIGHT, "192.0.2.1"), Guess::Right);
+        tokio::time::advance(GUESS_EVERY * GUESSES).await;
+        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: false }, "it is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_addresses_fill_no_memory_and_all_of_one_network_guess_together() {
+        let token = token();
+        let last = (0..GUESSES).map(|number| token.guess(b"wrong", address(&format!("2001:db8::{number:x}")))).last();
+        assert_eq!(last, Some(Guess::Wrong { is_last: true }), "they are of one network");
+        for number in 0..4 * u32::try_from(ADDRESSES_MAX).expect("small") {
+            token.guess(b"wrong", IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number)));
+        }
+        assert_eq!(token.wrong.lock().expect("nobody panics").len(), ADDRESSES_MAX);
+        assert!(matches!(token.guess(b"wrong", address("2001:db8::1")), Guess::TooMany { .. }), "who guesses most is remembered");
+    }
+}
