@@ -58,8 +58,11 @@ pub struct EndpointSeen {
     pub failures: u32,
     /// When the newest request was answered, or given up; `None` before the first.
     pub last_at: Option<Timestamp>,
-    /// The endpoint's clock minus this one, as the newest answer with a `Date` shows it: the smallest difference that it allows.
+    /// The endpoint's clock minus this one: the smallest difference that the two newest answers with a `Date` allow. What one answer says
+    /// alone may be wrong.
     pub offset: Option<SignedDuration>,
+    /// The same of the newest one alone.
+    newest: Option<SignedDuration>,
 }
 
 impl Metrics {
@@ -78,7 +81,11 @@ impl Metrics {
         let mut seen = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         seen.failures = if is_served(answer) { 0 } else { seen.failures.saturating_add(1) };
         seen.last_at = Some(answered_at);
-        seen.offset = answer.server_date.map(|date| smallest_offset(date, sent_at, answered_at)).or(seen.offset);
+        if let Some(date) = answer.server_date {
+            let newest = smallest_offset(date, sent_at, answered_at);
+            seen.offset = Some(seen.newest.map_or(newest, |former| nearer(newest, former)));
+            seen.newest = Some(newest);
+        }
     }
 
     /// Returns how many requests of each kind there were.
@@ -120,6 +127,17 @@ fn smallest_offset(date: Timestamp, sent_at: Timestamp, answered_at: Timestamp) 
     let least = date.duration_since(answered_at);
     let most = date.duration_since(sent_at) + DATE_STEP;
     SignedDuration::ZERO.min(most).max(least)
+}
+
+/// What both prove: none, if one says that this clock is ahead and the other that it is behind.
+fn nearer(one: SignedDuration, other: SignedDuration) -> SignedDuration {
+    if one.signum() != other.signum() {
+        SignedDuration::ZERO
+    } else if other.abs() < one.abs() {
+        other
+    } else {
+        one
+    }
 }
 
 /// How often something took how long. Counting is one addition without a lock.
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn requests_are_counted_by_action_application_and_code() {
         let metrics = Metrics::default();
-        let mut count = |action, answer: &Answer| metrics.count(action, "main", (at(0), at(5)), answer);
+        let count = |action, answer: &Answer| metrics.count(action, "main", (at(0), at(5)), answer);
         count(Action::Start, &Answer::bare(Ok(Success::Stopped)));
         count(Action::Start, &rejected("FailedOperation.RestrictedConcurrency"));
         count(Action::Start, &rejected("FailedOperation.RestrictedConcurrency"));
@@ -219,7 +237,7 @@ mod tests {
     fn the_endpoint_answers_while_the_service_says_anything() {
         let metrics = Metrics::default();
         assert_eq!(metrics.endpoint(), EndpointSeen::default());
-        let mut failures = |answer: Answer| {
+        let failures = |answer: Answer| {
             metrics.count(Action::Describe, "main", (at(0), at(5)), &answer);
             metrics.endpoint().failures
         };
@@ -241,6 +259,20 @@ mod tests {
         assert_eq!(off(0, 2_500, 2_540), Some(-1_500), "this clock is ahead");
         assert_eq!(off(3_000, 0, 40), Some(2_960), "this clock is behind");
         assert_eq!(off(3_000, 0, 5_000), Some(0), "a slow answer proves little");
+    }
+
+    #[test]
+    fn one_answer_of_a_wrong_clock_is_not_believed_beside_another() {
+        let metrics = Metrics::default();
+        let off = |seconds: i64| {
+            let answer = Answer { server_date: Some(at(seconds * 1_000)), ..rejected("X") };
+            metrics.count(Action::Describe, "main", (at(0), at(0)), &answer);
+            metrics.endpoint().offset.map(|offset| offset.as_secs())
+        };
+        assert_eq!([off(0), off(600), off(0)], [Some(0); 3]);
+        assert_eq!([off(600), off(590), off(595)], [Some(0), Some(590), Some(590)]);
+        assert_eq!(off(-600), Some(0), "they do not agree");
+        assert_eq!(off(0), Some(0), "it was put right");
     }
 
     #[test]

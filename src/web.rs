@@ -47,7 +47,7 @@ use crate::zones::Zones;
 pub use access::Access;
 use access::{Door, FromPeer, admit};
 use metrics::{Format, NextStart};
-pub use token::ListenToken;
+pub use token::{ListenToken, ReadToken};
 use views::Refused;
 pub(crate) use views::ledger_view;
 
@@ -237,8 +237,10 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
 async fn ledger_in_time(shared: &Arc<PageState>, now: Timestamp) -> Result<Result<LedgerView, String>, Response> {
     let reads = Arc::clone(&shared.ledger_reads);
     let read = blocking(shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
-    let read = timeout(LEDGER_WAIT, read).await;
-    read.unwrap_or_else(|_| Ok(Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs()))))
+    match timeout(LEDGER_WAIT, read).await {
+        Ok(read) => read,
+        Err(_) => Ok(Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs()))),
+    }
 }
 
 async fn scrape(State(shared): State<Arc<PageState>>, headers: HeaderMap) -> Response {

@@ -265,12 +265,12 @@ pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretStr
     with_key.map(read).collect()
 }
 
-/// Fetches the token of `listen_token`. The message of a failure says where it was looked for, and shows nothing of it.
-pub fn read_listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> {
-    let Some(source) = &settings.listen.token else { return Ok(None) };
-    let error = |error| format!("`listen_token`: {error}");
-    let token = source.read().map_err(error)?;
-    ListenToken::new(&token).map(Some).map_err(|why| error(format!("{source}: {why}")))
+/// Returns the token of `listen_token`, which is read again while the daemon runs. The message of a failure says where it was looked for,
+/// and shows nothing of it.
+pub fn listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> {
+    let Some(source) = settings.listen.token.clone() else { return Ok(None) };
+    let token = ListenToken::new(Arc::new(move || source.read()));
+    token.map(Some).map_err(|why| format!("`listen_token`: {why}"))
 }
 
 /// Warns in the log of every secret file that all users of this host can read.

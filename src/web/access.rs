@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -72,7 +71,7 @@ pub(super) async fn admit(State(door): State<Door>, request: Request, next: Next
     }
     if !door.bound.is_loopback()
         && !OPEN.contains(&request.uri().path())
-        && let Err(refusal) = door.access.check_token(&request)
+        && let Err(refusal) = door.access.check_token(given_token(request.headers()), peer(&request)).await
     {
         return refusal;
     }
@@ -81,14 +80,13 @@ pub(super) async fn admit(State(door): State<Door>, request: Request, next: Next
 
 impl Access {
     /// Error: the answer to a request without the token.
-    fn check_token(&self, request: &Request<Body>) -> Result<(), Response> {
+    async fn check_token(&self, given: Option<Vec<u8>>, peer: IpAddr) -> Result<(), Response> {
         let Some(token) = &self.token else {
             let message = "this address answers only `/healthz` and `/readyz`: the settings have no `listen_token`";
             return Err(error(StatusCode::FORBIDDEN, message));
         };
-        let Some(given) = given_token(request.headers()) else { return Err(unauthorized()) };
-        // Every connection has an address; of one without, all are one.
-        let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(peer)| *peer);
+        let Some(given) = given else { return Err(unauthorized()) };
+        token.refresh().await;
         match token.guess(&given, peer) {
             Guess::Right => Ok(()),
             Guess::Wrong { is_last } => {
@@ -105,6 +103,11 @@ impl Access {
             }
         }
     }
+}
+
+/// Where a request comes from. Every connection has an address; all without one count as one.
+fn peer(request: &Request) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(peer)| *peer)
 }
 
 /// The token of `Authorization: Bearer TOKEN`, or the password of `Authorization: Basic ...`, whoever's name stands before it.

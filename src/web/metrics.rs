@@ -146,7 +146,7 @@ impl Scrape {
         self.counter("log_lines_dropped", "Log lines that were dropped, because nobody read the log.", dropped);
         let seen = metrics.endpoint();
         let offset = seen.offset.map(|offset| offset.as_secs_f64());
-        let help = "The clock of the endpoint minus this one, the smallest difference that its newest answer allows.";
+        let help = "The clock of the endpoint minus this one, the smallest difference that its two newest answers allow.";
         self.seconds("clock_offset", help, offset);
         let help = "Requests in a row, the newest among them, that the service did not answer.";
         self.number("endpoint_failures", help, seen.last_at.map(|_| seen.failures as usize));

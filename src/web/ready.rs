@@ -35,7 +35,7 @@ fn bad(name: &'static str, says: impl Into<String>) -> Check {
 pub(super) fn report(app_state: &AppState, now: Timestamp) -> (bool, String) {
     let mut seen = app_state.metrics.endpoint();
     if seen.last_at.is_none_or(|at| now.duration_since(at).abs() >= SEEN_FOR) {
-        seen = EndpointSeen { last_at: seen.last_at, ..EndpointSeen::default() };
+        (seen.failures, seen.offset) = (0, None);
     }
     let checks = [schedule(app_state), clock(app_state, &seen), ledger(app_state), turns(app_state), endpoint(&seen, now)];
     let is_ready = checks.iter().all(|check| check.is_good);

@@ -1,15 +1,15 @@
 //! The token of `listen_token`: whether a guess is right, found out in a time that does not depend on the guess, and how many wrong
-//! guesses an address has. Does not keep the token, only a digest of it. Does not know HTTP.
+//! guesses an address has. Does not keep the token, only a digest of it, and does not know where it is kept. Does not know HTTP.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::listener::network;
 
@@ -25,6 +25,12 @@ const GUESS_EVERY: Duration = Duration::from_secs(6);
 /// The most addresses whose guesses are remembered. Of more, those with the fewest wrong guesses are forgotten.
 const ADDRESSES_MAX: usize = 1_024;
 
+/// The least time between two readings of the token.
+const READ_APART: Duration = Duration::from_secs(5);
+
+/// How long a reading may take. Whoever asks waits for it.
+const READ_MAX: Duration = Duration::from_secs(2);
+
 /// What the digest is made for.
 const PURPOSE: &[u8] = b"ingestd listen_token";
 
@@ -39,24 +45,44 @@ pub(super) enum Guess {
     TooMany { wait: Duration },
 }
 
+/// Reads the token from where it is kept. Error: why it cannot be read.
+pub type ReadToken = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>;
+
 /// The token that is asked for.
 pub struct ListenToken {
-    digest: Vec<u8>,
+    digest: Mutex<Vec<u8>>,
+    read: ReadToken,
+    read_at: Mutex<Instant>,
     /// For each network, when all its wrong guesses will be forgotten.
     wrong: Mutex<BTreeMap<IpAddr, Instant>>,
 }
 
 impl ListenToken {
-    /// Of this token.
+    /// Of the token as it is now.
     ///
-    /// Errors: it is too short.
-    pub fn new(token: &SecretString) -> Result<ListenToken, String> {
-        let length = token.expose_secret().len();
-        if length < TOKEN_MIN {
-            return Err(format!("expected at least {TOKEN_MIN} characters, found {length}"));
+    /// Errors: it cannot be read, or is too short.
+    pub fn new(read: ReadToken) -> Result<ListenToken, String> {
+        let digest = Mutex::new(digest(&read()?)?);
+        Ok(ListenToken { digest, read, read_at: Mutex::new(Instant::now()), wrong: Mutex::default() })
+    }
+
+    /// Reads the token again, unless that was just done: one that was replaced is not taken any more. What cannot be read changes nothing.
+    pub(super) async fn refresh(&self) {
+        {
+            let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if read_at.elapsed() < READ_APART {
+                return;
+            }
+            *read_at = Instant::now();
         }
-        let digest = mac(token.expose_secret().as_bytes()).finalize().into_bytes().to_vec();
-        Ok(ListenToken { digest, wrong: Mutex::default() })
+        let read = Arc::clone(&self.read);
+        // A file's disk may not answer: the threads of the runtime do not wait for it.
+        let new = timeout(READ_MAX, tokio::task::spawn_blocking(move || read().and_then(|token| digest(&token)))).await;
+        match new {
+            Ok(Ok(Ok(new))) => *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = new,
+            Ok(Ok(Err(why))) => tracing::warn!("`listen_token` cannot be read again, so that the former one holds: {why}"),
+            Ok(Err(_)) | Err(_) => {}
+        }
     }
 
     /// Looks at a guess from an address.
@@ -67,10 +93,10 @@ impl ListenToken {
         let most = GUESS_EVERY * (GUESSES - 1);
         let left = forgotten_at.duration_since(now);
         if left > most {
-            return Guess::TooMany { wait: left - most };
+            return Guess::TooMany { wait: left.saturating_sub(most) };
         }
         // Both have the length of a digest, and the comparison looks at all of them.
-        if mac(guess).verify_slice(&self.digest).is_ok() {
+        if mac(guess).verify_slice(&self.digest.lock().unwrap_or_else(PoisonError::into_inner)).is_ok() {
             return Guess::Right;
         }
         if wrong.len() >= ADDRESSES_MAX && !wrong.contains_key(&from) {
@@ -79,6 +105,15 @@ impl ListenToken {
         wrong.insert(from, forgotten_at + GUESS_EVERY);
         Guess::Wrong { is_last: left + GUESS_EVERY > most }
     }
+}
+
+/// The digest of a token. Error: it is too short.
+fn digest(token: &SecretString) -> Result<Vec<u8>, String> {
+    let token = token.expose_secret().as_bytes();
+    if token.len() < TOKEN_MIN {
+        return Err(format!("expected a token of at least {TOKEN_MIN} characters, found one of {}", token.len()));
+    }
+    Ok(mac(token).finalize().into_bytes().to_vec())
 }
 
 fn mac(text: &[u8]) -> Hmac<Sha256> {
@@ -102,7 +137,7 @@ mod tests {
     const RIGHT: &str = "a-token-of-the-tests";
 
     fn token() -> ListenToken {
-        ListenToken::new(&SecretString::from(RIGHT.to_owned())).expect("long enough")
+        ListenToken::new(Arc::new(|| Ok(SecretString::from(RIGHT.to_owned())))).expect("long enough")
     }
 
     fn address(text: &str) -> IpAddr {
@@ -111,8 +146,30 @@ mod tests {
 
     #[test]
     fn a_short_token_is_refused_and_not_shown() {
-        let error = ListenToken::new(&SecretString::from("hush".to_owned())).err().expect("refused");
-        assert_eq!(error, "expected at least 16 characters, found 4");
+        let error = ListenToken::new(Arc::new(|| Ok(SecretString::from("hush".to_owned())))).err().expect("refused");
+        assert_eq!(error, "expected a token of at least 16 characters, found one of 4");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_was_replaced_is_not_taken_any_more_and_one_that_is_gone_stays() {
+        let now = Arc::new(Mutex::new(Ok(RIGHT.to_owned())));
+        let kept: Arc<Mutex<Result<String, String>>> = Arc::clone(&now);
+        let read = move || kept.lock().expect("nobody panics").clone().map(SecretString::from);
+        let token = ListenToken::new(Arc::new(read)).expect("long enough");
+        let set = |value| *now.lock().expect("nobody panics") = value;
+        let guess = |text: &str| token.guess(text.as_bytes(), address("192.0.2.1")) == Guess::Right;
+        set(Ok("another-token-of-the-tests".to_owned()));
+        token.refresh().await;
+        assert!(guess(RIGHT), "it was read a moment ago");
+        tokio::time::advance(READ_APART).await;
+        token.refresh().await;
+        assert!(!guess(RIGHT) && guess("another-token-of-the-tests"));
+        for useless in [Err("gone".to_owned()), Ok("hush".to_owned())] {
+            set(useless);
+            tokio::time::advance(READ_APART).await;
+            token.refresh().await;
+            assert!(guess("another-token-of-the-tests") && !guess("hush"));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -168,6 +168,13 @@ def main():
     promtool("check", "rules", "systemd/alerts.rules.yml")
     promtool("test", "rules", "alerts.test.yml", folder=ROOT / "tests/oracles")
     with tempfile.TemporaryDirectory() as name:
+        # The dashboard's expressions, as rules: JSON is YAML too.
+        panels = json.loads((ROOT / "systemd/grafana.json").read_text())["panels"]
+        exprs = [target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]]
+        rules = [{"record": f"dashboard:{number}", "expr": expr} for number, expr in enumerate(exprs)]
+        Path(name, "dashboard.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+        promtool("check", "rules", "dashboard.yml", folder=name)
+    with tempfile.TemporaryDirectory() as name:
         judge(program, Path(name))
     print("good: the scrape, the rules and the dashboard")
 

@@ -31,7 +31,7 @@ async fn scrape(served: &Served, accept: &str) -> Response {
 async fn metrics_have_our_prefix_a_help_and_no_label_but_a_few() {
     let served = Served::new().await;
     write(&mut served.ledger(), &on_air("evening", now() - SignedDuration::from_mins(1)));
-    served.metrics.count(Action::Start, "main", (now(), now()), &Answer::bare(Err(Fault::Timeout)));
+    served.app_state.metrics.count(Action::Start, "main", (now(), now()), &Answer::bare(Err(Fault::Timeout)));
     let answer = scrape(&served, "*/*").await;
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let helped: Vec<&str> = answer.body.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
@@ -80,9 +80,9 @@ async fn metrics_say_what_was_counted_and_how_it_is() {
     write(&mut ledger, &Occurrence { on_air_at: None, task_id: None, ..off });
     let rejected = Answer::bare(Err(Fault::Rejected { code: "InternalError.Hush".to_owned(), message: "hush".to_owned() }));
     for _ in 0..3 {
-        served.metrics.count(Action::Start, "main", (now(), now()), &rejected);
+        served.app_state.metrics.count(Action::Start, "main", (now(), now()), &rejected);
     }
-    served.metrics.start_lateness.observe(std::time::Duration::from_millis(3));
+    served.app_state.metrics.start_lateness.observe(std::time::Duration::from_millis(3));
     served.status.send_modify(|status| {
         (status.synchronised, status.written_rate) = (Some(false), 20);
     });

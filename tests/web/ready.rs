@@ -61,7 +61,9 @@ async fn a_clock_that_differs_from_the_endpoints_by_more_than_two_seconds_is_not
         let at = now() - SignedDuration::from_secs(ago);
         let date = Some(at + SignedDuration::from_secs(off));
         let answer = Answer { server_date: date, ..Answer::bare(Ok(Success::Stopped)) };
-        served.metrics.count(Action::Stop, "main", (at, at), &answer);
+        for _ in 0..2 {
+            served.app_state.metrics.count(Action::Stop, "main", (at, at), &answer);
+        }
     };
     see(2, 0);
     assert_eq!(ready(&served, "clock").await.0, 200);
@@ -98,7 +100,7 @@ async fn a_loop_or_a_disk_that_stands_is_not_ready() {
 #[tokio::test]
 async fn an_endpoint_that_does_not_answer_three_requests_in_a_row_is_not_ready() {
     let served = Served::new().await;
-    let count = |at: Timestamp, result| served.metrics.count(Action::Describe, "main", (at, at), &Answer::bare(result));
+    let count = |at: Timestamp, result| served.app_state.metrics.count(Action::Describe, "main", (at, at), &Answer::bare(result));
     let refused = || Err(Fault::Rejected { code: "AuthFailure.SecretIdNotFound".to_owned(), message: String::new() });
     for expected in [200, 200, 503, 503] {
         count(now(), Err(Fault::Timeout));

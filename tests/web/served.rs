@@ -9,7 +9,6 @@ use ingestd::busy::Busy;
 use ingestd::daemon::Handle;
 use ingestd::engine::{Generation, LoopStatus};
 use ingestd::ledger::Ledger;
-use ingestd::metrics::Metrics;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::trtc::PerAction;
 use ingestd::web::control::{self, Reloader};
@@ -71,8 +70,7 @@ pub(crate) struct Served {
     pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
     pub(crate) busy: Busy,
-    pub(crate) metrics: Arc<Metrics>,
-    app_state: AppState,
+    pub(crate) app_state: AppState,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -111,12 +109,11 @@ impl Served {
         let busy = Busy::default();
         let (given, status_seen) = (in_force.subscribe(), status.subscribe());
         let app_state = AppState { in_force: given, status: status_seen, busy: busy.clone(), ..state.0 };
-        let metrics = Arc::clone(&app_state.metrics);
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().expect("it is bound").port()));
         let (shutdown, ended) = oneshot::channel();
         let serving = tokio::spawn(Pages::new(app_state.clone(), access, 1).serve(listener, async { drop(ended.await) }));
-        Served { address, folder, status, in_force, busy, metrics, app_state, shutdown: Some(shutdown), serving }
+        Served { address, folder, status, in_force, busy, app_state, shutdown: Some(shutdown), serving }
     }
 
     /// Answers over a control socket too, without a daemon that obeys, until the runtime ends.

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use crate::cli::{Failure, load};
 use crate::config::Settings;
 use crate::daemon::Handle;
+use crate::web::callbacks::KeyRing;
 use crate::web::control::Reloader;
 use crate::web::{Access, AppState, NotListening, Pages, callbacks, control};
 
@@ -37,7 +38,7 @@ struct Door<L> {
 pub(super) struct Listeners {
     pages: Vec<(Door<TcpListener>, SocketAddr)>,
     access: Access,
-    callbacks: Option<(Door<TcpListener>, SocketAddr, callbacks::Keys)>,
+    callbacks: Option<(Door<TcpListener>, SocketAddr, KeyRing)>,
     control: (Door<ControlSocket>, PathBuf),
     not_listening: watch::Sender<NotListening>,
 }
@@ -126,7 +127,7 @@ impl Listeners {
     ///
     /// Errors: a setting can never be right, or a key cannot be read.
     pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
-        let token = load::read_listen_token(settings).map_err(Failure::configuration)?;
+        let token = load::listen_token(settings).map_err(Failure::configuration)?;
         let access = Access { hosts: settings.listen.hosts.as_slice().into(), token: token.map(Arc::new) };
         let mut pages = Vec::new();
         match page {
@@ -142,6 +143,8 @@ impl Listeners {
         let callbacks = match settings.callbacks {
             Some(address) => {
                 let keys = load::read_callback_keys(settings).map_err(Failure::configuration)?;
+                let again = settings.clone();
+                let keys = KeyRing::new(keys, Arc::new(move || load::read_callback_keys(&again)));
                 let opened = TcpListener::bind(address).await;
                 Some((Door::new("port of the callbacks", "callbacks", address, opened), address, keys))
             }

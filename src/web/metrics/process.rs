@@ -13,7 +13,7 @@ pub(super) fn open_descriptors() -> Option<usize> {
     Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
 }
 
-/// Reads `VmRSS`, which proc_pid_status(5) gives in units of 1,024 bytes.
+/// Reads `VmRSS`, which `proc_pid_status(5)` gives in units of 1,024 bytes.
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
