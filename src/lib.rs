@@ -71,7 +71,7 @@
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
 //! | [`daemon`] | shell | the loop: collect, take a step, write, send; the calls; the shutdown |
-//! | [`web`], `listener` | shell | the JSON of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
+//! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
 //! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |

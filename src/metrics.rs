@@ -1,5 +1,6 @@
 //! What the daemon counts while it works: requests by their answers, how late starts leave, how long requests wait and commits take, and
-//! what the endpoint's answers say. Counting never waits for whoever reads. Does not know how the numbers are shown.
+//! what the endpoint's answers say. What leads to a request is counted without a lock; an answer is counted under one that whoever reads
+//! holds for a copy. Does not know how the numbers are shown.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
