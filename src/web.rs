@@ -1,6 +1,6 @@
-//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/readyz`, `/metrics`, and the status, the plan
-//! and the history as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
-//! questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
+//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/readyz`, `/metrics`, and the status, the plan and
+//! the history as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which
+//! answers the same questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
 //! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on

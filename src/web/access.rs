@@ -89,9 +89,11 @@ impl Access {
         token.refresh().await;
         match token.guess(&given, peer) {
             Guess::Right => Ok(()),
-            Guess::Wrong { is_last } => {
-                if is_last {
-                    tracing::warn!("many requests from {peer} to `listen` had a wrong token; no more than one in 6 s is looked at");
+            Guess::Wrong { is_news } => {
+                if is_news {
+                    tracing::warn!(
+                        "many requests from {peer} to `listen` had a wrong token: one in 6 s is looked at (told once a minute)"
+                    );
                 }
                 Err(unauthorized())
             }

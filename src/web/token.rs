@@ -31,6 +31,9 @@ const READ_APART: Duration = Duration::from_secs(5);
 /// How long a reading may take. Whoever asks waits for it.
 const READ_MAX: Duration = Duration::from_secs(2);
 
+/// So seldom it is told that an address has to wait: others must not fill the log.
+const TELL_APART: Duration = Duration::from_mins(1);
+
 /// What the digest is made for.
 const PURPOSE: &[u8] = b"ingestd listen_token";
 
@@ -39,8 +42,8 @@ const PURPOSE: &[u8] = b"ingestd listen_token";
 pub(super) enum Guess {
     /// It is the token.
     Right,
-    /// It is not. `is_last`: from now on the address has to wait.
-    Wrong { is_last: bool },
+    /// It is not. `is_news`: from now on the address has to wait, and of no address that was told in the last minute.
+    Wrong { is_news: bool },
     /// Too many were wrong: it was not looked at. One is again, after this time.
     TooMany { wait: Duration },
 }
@@ -53,8 +56,15 @@ pub struct ListenToken {
     digest: Mutex<Vec<u8>>,
     read: ReadToken,
     read_at: Mutex<Instant>,
+    wrong: Mutex<WrongGuesses>,
+}
+
+#[derive(Default)]
+struct WrongGuesses {
     /// For each network, when all its wrong guesses will be forgotten.
-    wrong: Mutex<BTreeMap<IpAddr, Instant>>,
+    forgotten_at: BTreeMap<IpAddr, Instant>,
+    /// When it was told last that an address has to wait.
+    told_at: Option<Instant>,
 }
 
 impl ListenToken {
@@ -89,7 +99,7 @@ impl ListenToken {
     pub(super) fn guess(&self, guess: &[u8], from: IpAddr) -> Guess {
         let (from, now) = (network(from), Instant::now());
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten_at = wrong.get(&from).copied().unwrap_or(now).max(now);
+        let forgotten_at = wrong.forgotten_at.get(&from).copied().unwrap_or(now).max(now);
         let most = GUESS_EVERY * (GUESSES - 1);
         let left = forgotten_at.duration_since(now);
         if left > most {
@@ -99,11 +109,15 @@ impl ListenToken {
         if mac(guess).verify_slice(&self.digest.lock().unwrap_or_else(PoisonError::into_inner)).is_ok() {
             return Guess::Right;
         }
-        if wrong.len() >= ADDRESSES_MAX && !wrong.contains_key(&from) {
-            make_room(&mut wrong, now);
+        if wrong.forgotten_at.len() >= ADDRESSES_MAX && !wrong.forgotten_at.contains_key(&from) {
+            make_room(&mut wrong.forgotten_at, now);
         }
-        wrong.insert(from, forgotten_at + GUESS_EVERY);
-        Guess::Wrong { is_last: left + GUESS_EVERY > most }
+        wrong.forgotten_at.insert(from, forgotten_at + GUESS_EVERY);
+        let is_news = left + GUESS_EVERY > most && wrong.told_at.is_none_or(|at| now.duration_since(at) >= TELL_APART);
+        if is_news {
+            wrong.told_at = Some(now);
+        }
+        Guess::Wrong { is_news }
     }
 }
 
@@ -177,7 +191,7 @@ mod tests {
         let token = token();
         assert_eq!(token.guess(RIGHT.as_bytes(), address("192.0.2.1")), Guess::Right);
         for wrong in ["", "a-token-of-the-test", "a-token-of-the-tests ", "A-token-of-the-tests"] {
-            assert_eq!(token.guess(wrong.as_bytes(), address("192.0.2.1")), Guess::Wrong { is_last: false }, "{wrong}");
+            assert_eq!(token.guess(wrong.as_bytes(), address("192.0.2.1")), Guess::Wrong { is_news: false }, "{wrong}");
         }
     }
 
@@ -186,28 +200,43 @@ mod tests {
         let token = token();
         let guess = |text: &str, from| token.guess(text.as_bytes(), address(from));
         for number in 1..=GUESSES {
-            assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: number == GUESSES }, "{number}");
+            assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_news: number == GUESSES }, "{number}");
         }
         assert_eq!(guess(RIGHT, "192.0.2.1"), Guess::TooMany { wait: GUESS_EVERY }, "it is not looked at");
         assert_eq!(guess(RIGHT, "192.0.2.2"), Guess::Right);
         tokio::time::advance(GUESS_EVERY).await;
-        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: true });
+        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_news: false }, "it was told a moment ago");
         assert_eq!(guess("wrong", "192.0.2.1"), Guess::TooMany { wait: GUESS_EVERY });
         tokio::time::advance(GUESS_EVERY).await;
         assert_eq!(guess(RIGHT, "192.0.2.1"), Guess::Right);
         tokio::time::advance(GUESS_EVERY * GUESSES).await;
-        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_last: false }, "it is forgotten");
+        assert_eq!(guess("wrong", "192.0.2.1"), Guess::Wrong { is_news: false }, "it is forgotten");
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_addresses_fill_no_memory_and_all_of_one_network_guess_together() {
         let token = token();
         let last = (0..GUESSES).map(|number| token.guess(b"wrong", address(&format!("2001:db8::{number:x}")))).last();
-        assert_eq!(last, Some(Guess::Wrong { is_last: true }), "they are of one network");
+        assert_eq!(last, Some(Guess::Wrong { is_news: true }), "they are of one network");
         for number in 0..4 * u32::try_from(ADDRESSES_MAX).expect("small") {
             token.guess(b"wrong", IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number)));
         }
-        assert_eq!(token.wrong.lock().expect("nobody panics").len(), ADDRESSES_MAX);
+        assert_eq!(token.wrong.lock().expect("nobody panics").forgotten_at.len(), ADDRESSES_MAX);
         assert!(matches!(token.guess(b"wrong", address("2001:db8::1")), Guess::TooMany { .. }), "who guesses most is remembered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_guesses_from_many_addresses_fills_no_log() {
+        let token = token();
+        let told = || {
+            let addresses = (0..100).map(|number| IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number)));
+            let guesses = addresses.flat_map(|from| (0..=GUESSES).map(move |_| from));
+            guesses.filter(|from| token.guess(b"wrong", *from) == Guess::Wrong { is_news: true }).count()
+        };
+        assert_eq!(told(), 1);
+        tokio::time::advance(GUESS_EVERY).await;
+        assert_eq!(told(), 0, "not within a minute");
+        tokio::time::advance(TELL_APART).await;
+        assert_eq!(told(), 1);
     }
 }
