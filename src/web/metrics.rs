@@ -214,7 +214,7 @@ impl Scrape {
         }
         self.number("process_open_fds", "Descriptors that are open.", process::open_descriptors());
         self.number("process_max_fds", "Descriptors that may be open.", crate::listener::descriptors());
-        self.instant("process_start_timestamp", "When the daemon was started.", app_state.started_at);
+        self.instant("process_start_time", "When the daemon was started.", app_state.started_at);
     }
 }
 
