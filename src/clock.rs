@@ -91,6 +91,16 @@ pub fn monotonic_us() -> u64 {
     0
 }
 
+/// Returns how long the processors have worked for this process; nothing on systems that we do not ask.
+pub fn of_process() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 impl SystemClock {
     /// Takes a timer from the kernel. Must be called inside a tokio runtime with I/O enabled, which then drives the timer.
     pub fn new() -> std::io::Result<SystemClock> {

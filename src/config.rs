@@ -6,11 +6,12 @@
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
 mod keys;
+mod listen;
 mod named;
 mod settings_reader;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::secret::SecretSource;
 use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
 pub use keys::{KeyReference, reference, schema};
+pub use listen::Listen;
 use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
@@ -38,8 +40,6 @@ const CONTROL_USUAL: &str = "/run/ingestd/control.sock";
 const CONTROL_NAME: &str = "control.sock";
 /// The folder of the schedule files when nothing is said.
 pub const SCHEDULES_DEFAULT: &str = "schedules";
-/// Where the page listens when nothing is said.
-const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 
 /// The settings of a daemon, valid.
 #[derive(Clone, Debug)]
@@ -54,8 +54,8 @@ pub struct Settings {
     pub schedules: PathBuf,
     /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
     pub state: Option<PathBuf>,
-    /// Where the page listens, a loopback address; `None`: nowhere.
-    pub listen: Option<SocketAddr>,
+    /// The read-only listener.
+    pub listen: Listen,
     /// Where the vendor's callbacks arrive, any address of this host; `None`: nowhere. With it, every application has a `callback_key`.
     pub callbacks: Option<SocketAddr>,
     /// The control socket; `None`: see [`Settings::control_socket`].
@@ -211,7 +211,6 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
     const LATER: [&str; 1] = ["chores"];
     let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
-    reader.only(&fields, "listen_public", "false");
     reader.only_empty(&fields, "alerts");
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
@@ -232,11 +231,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => reader.path(node, "state").map(Some),
         None => Some(None),
     };
-    let listen = match fields.get("listen") {
-        Some(node) if node.text() == Some("none") => Some(None),
-        Some(node) => listen(reader, node).map(Some),
-        None => Some(Some(LISTEN_DEFAULT)),
-    };
+    let listen = listen::listen(reader, &fields);
     let control = match fields.get("control") {
         Some(node) => reader.path(node, "control").map(Some),
         None => Some(None),
@@ -337,25 +332,6 @@ fn endpoint(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Endpoint
         .error(node.span, "bad-endpoint", message)
         .hint(format!("`{ENDPOINT_DEFAULT}`; for the sandbox an address of this host, such as `http://127.0.0.1:8621`"));
     None
-}
-
-fn listen(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SocketAddr> {
-    let text = reader.text(node, "listen", "`none` or an address and a port")?;
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(address),
-        Ok(_) => {
-            reader
-                .error(node.span, "not-supported", "`listen` on an address that is not loopback is not supported yet")
-                .hint("write `127.0.0.1:8620`, and put a proxy before it that knows who may look");
-            None
-        }
-        Err(_) => {
-            reader
-                .error(node.span, "bad-value", "`listen` is `none`, or an address and a port")
-                .hint("for example `127.0.0.1:8620`");
-            None
-        }
-    }
 }
 
 /// Any address is right: the vendor must reach it, and without a good signature nobody gets anything done there.

@@ -28,6 +28,7 @@ use crate::engine::{
 };
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
+use crate::metrics::Metrics;
 use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use calls::Caller;
@@ -131,7 +132,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut daemon = Daemon {
             disk,
             engine,
-            caller: Caller { clock, api, queues },
+            caller: Caller { clock, api, queues, metrics: Arc::default() },
             calls: JoinSet::new(),
             blockers: HashMap::new(),
             messages,
@@ -165,11 +166,16 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.busy.clone()
     }
 
+    /// What it counts while it runs.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.caller.metrics)
+    }
+
     /// Writes the ledger on a thread of its own from now on. Without it a commit is made in the loop, as simulated time needs it.
     ///
     /// Errors: there is no thread to be had.
     pub fn with_ledger_thread(self) -> Result<Daemon<C, A>, LedgerError> {
-        let disk = self.disk.on_thread(self.busy.disk.clone())?;
+        let disk = self.disk.on_thread(self.busy.disk.clone(), Arc::clone(&self.caller.metrics))?;
         Ok(Daemon { disk, ..self })
     }
 

@@ -71,10 +71,11 @@
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
 //! | [`daemon`] | shell | the loop: collect, take a step, write, send; the calls; the shutdown |
-//! | [`web`], `listener` | shell | the JSON of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
+//! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
 //! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |
+//! | [`metrics`] | shell | what is counted while it works: requests, lateness, waits, commits |
 //! | [`cli`] | shell | one file for each verb; `run` is where the daemon is put together |
 //!
 //! # Why not ...
@@ -98,6 +99,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod ledger;
+pub mod metrics;
 pub mod sandbox;
 pub mod schedule_files;
 pub mod secret;

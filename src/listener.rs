@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+pub(crate) use places::network;
 use places::{Asked, Entry, Places};
 
 /// The most bytes of a request's headers.
@@ -61,17 +62,23 @@ impl ListenerLimits {
         let connections = self.connections.min(spare.max(CONNECTIONS_MIN));
         ListenerLimits { connections, share: self.share.map(|share| share.min(connections.div_ceil(2))), ..self }
     }
+
+    /// The same for each of so many listeners, which share the connections of one.
+    pub(crate) fn shared_by(self, listeners: usize) -> ListenerLimits {
+        let connections = (self.connections / listeners.max(1)).max(CONNECTIONS_MIN);
+        ListenerLimits { connections, ..self }
+    }
 }
 
 /// How many descriptors this process may have.
 #[cfg(target_os = "linux")]
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     usize::MAX
 }
 

@@ -1,35 +1,38 @@
-//! The listeners of a running daemon. This file is the read-only one: `/healthz`, and the status, the plan and the history as JSON,
-//! made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which answers the same
-//! questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
+//! The listeners of a running daemon. This file is the read-only one: `/healthz`, `/readyz`, `/metrics`, and the status, the plan and
+//! the history as JSON, made by the same code as the command line's. It refuses to change anything: orders come over [`control`], which
+//! answers the same questions, and the vendor's callbacks over [`callbacks`], each with a listener of its own.
 //!
 //! A client of a loopback port may be a web page whose name was made to resolve to this host, or a script with a bug. So only our own
 //! names are accepted in `Host`, every count and time is bounded, and no other origin may read an answer. The ledger is read on
 //! threads of their own, by few at once, so that no question delays a start. `/healthz` waits for neither the loop nor the ledger, the status 2 s
 //! for the ledger: they tell when one of them stands.
 
+mod access;
 pub mod callbacks;
 pub mod control;
 mod host;
+mod metrics;
 mod query;
+mod ready;
+mod token;
 mod views;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use hyper::body::Body as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -38,8 +41,13 @@ use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
-use crate::report::status::{Health, assess_health};
+use crate::metrics::Metrics;
+use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
+pub use access::Access;
+use access::{Door, FromPeer, admit};
+use metrics::{Format, NextStart};
+pub use token::{ListenToken, ReadToken};
 use views::Refused;
 pub(crate) use views::ledger_view;
 
@@ -83,8 +91,8 @@ pub struct InForce {
     pub rejected: Arc<[Diagnostic]>,
 }
 
-/// Why the daemon does not listen where the settings say, by the listener's name.
-pub type NotListening = BTreeMap<&'static str, String>;
+/// Why the daemon does not listen where the settings say, by the name and the place of the listener.
+pub type NotListening = BTreeMap<String, String>;
 
 /// What is served.
 #[derive(Clone)]
@@ -101,6 +109,14 @@ pub struct AppState {
     pub not_listening: watch::Receiver<NotListening>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Returns how many log lines were dropped.
+    pub log_lines_dropped: fn() -> u64,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Whether a clock that is not synchronised keeps it from being ready.
+    pub require_sync: bool,
 }
 
 struct PageState {
@@ -109,22 +125,50 @@ struct PageState {
     /// Of the status alone: no long answer to another question keeps it waiting.
     status_reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
+    next_start: Mutex<Option<NextStart>>,
 }
 
-/// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, app_state: AppState, shutdown: impl Future<Output = ()>) {
-    // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
-    let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
-    let service = TowerToHyperService::new(reads(app_state).layer(from_fn_with_state(bound, admit)).layer(from_fn(stamp)));
-    listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, _| service.clone()).await;
+/// What is served at every address of the read-only listener. Clones share their limits.
+#[derive(Clone)]
+pub struct Pages {
+    reads: Router,
+    access: Access,
+    /// How many connections each address takes.
+    limits: ListenerLimits,
+}
+
+impl Pages {
+    /// Of a daemon, at so many addresses.
+    pub fn new(app_state: AppState, access: Access, addresses: usize) -> Pages {
+        Pages { reads: reads(app_state), access, limits: LIMITS.within_descriptors().shared_by(addresses) }
+    }
+
+    /// Serves one address until `shutdown`, then finishes what is being answered.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Pages { reads, access, limits } = self;
+        // A socket that is bound has an address; one that does not say it takes the names that every loopback listener takes.
+        let bound = listener.local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
+        // No other host takes all places.
+        let share = if bound.is_loopback() { None } else { Some(limits.connections.div_ceil(2)) };
+        let admitted = reads.layer(from_fn_with_state(Door { bound, access }, admit)).layer(from_fn(stamp));
+        let service = TowerToHyperService::new(admitted);
+        let from_peer = |_, stream: &TcpStream| {
+            let peer = stream.peer_addr().ok().map(|address| address.ip());
+            FromPeer { service: service.clone(), peer }
+        };
+        listener::serve(listener, ListenerLimits { share, ..limits }, shutdown, from_peer).await;
+    }
 }
 
 /// What is only read, by whomever the listener lets in.
 fn reads(app_state: AppState) -> Router {
     let places = || Arc::new(Semaphore::new(READS_MAX));
-    let shared = Arc::new(PageState { app_state, reads: places(), status_reads: places(), ledger_reads: places() });
+    let (reads, status_reads, ledger_reads) = (places(), places(), places());
+    let shared = Arc::new(PageState { app_state, reads, status_reads, ledger_reads, next_start: Mutex::default() });
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
         .route("/api/v1/history", get(history))
@@ -132,19 +176,13 @@ fn reads(app_state: AppState) -> Router {
             error(StatusCode::METHOD_NOT_ALLOWED, "this listener only reads: it takes `GET` and `HEAD`")
         })
         .fallback(async || {
-            error(StatusCode::NOT_FOUND, "there is no such path here: the paths are `/healthz` and `/api/v1/{status,plan,history}`")
+            error(
+                StatusCode::NOT_FOUND,
+                "there is no such path here: the paths are `/healthz`, `/readyz`, `/metrics` and `/api/v1/{status,plan,history}`",
+            )
         })
         .with_state(shared)
         .layer(from_fn(without_body))
-}
-
-/// Refuses requests for another host.
-async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
-    if !host::is_ours(&request, bound) {
-        let message = "the `Host` of the request is not this listener's: ask for its address, or for `localhost`";
-        return error(StatusCode::MISDIRECTED_REQUEST, message);
-    }
-    next.run(request).await
 }
 
 /// Refuses requests with a body.
@@ -178,14 +216,17 @@ async fn healthz(State(shared): State<Arc<PageState>>) -> Response {
     if standing.is_empty() { text(StatusCode::OK, "ok\n".to_owned()) } else { text(StatusCode::SERVICE_UNAVAILABLE, standing) }
 }
 
+/// Whether shows can be put on air. It waits for nobody.
+async fn readyz(State(shared): State<Arc<PageState>>) -> Response {
+    let (is_ready, report) = ready::report(&shared.app_state, clock::now());
+    text(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report)
+}
+
 async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {
     let now = clock::now();
-    let reads = Arc::clone(&shared.ledger_reads);
-    let read = blocking(&shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
-    let ledger = match timeout(LEDGER_WAIT, read).await {
-        Ok(Ok(ledger)) => ledger,
-        Ok(Err(response)) => return response,
-        Err(_) => Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs())),
+    let ledger = match ledger_in_time(&shared, now).await {
+        Ok(ledger) => ledger,
+        Err(response) => return response,
     };
     let reads = Arc::clone(&shared.status_reads);
     let made = blocking(&shared, reads, move |shared| views::status(shared, &query.unwrap_or_default(), now, ledger));
@@ -199,6 +240,31 @@ async fn status(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery)
         response.headers_mut().insert(HEALTH, HeaderValue::from_static(health.name()));
     }
     response
+}
+
+/// What the ledger knows, or why that could not be read in time. Error: the answer when it panics.
+async fn ledger_in_time(shared: &Arc<PageState>, now: Timestamp) -> Result<Result<LedgerView, String>, Response> {
+    let reads = Arc::clone(&shared.ledger_reads);
+    let read = blocking(shared, reads, move |shared| views::read_ledger(&shared.app_state, now));
+    match timeout(LEDGER_WAIT, read).await {
+        Ok(read) => read,
+        Err(_) => Ok(Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs()))),
+    }
+}
+
+async fn scrape(State(shared): State<Arc<PageState>>, headers: HeaderMap) -> Response {
+    let now = clock::now();
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
+    let ledger = match ledger_in_time(&shared, now).await {
+        Ok(ledger) => ledger,
+        Err(response) => return response,
+    };
+    let reads = Arc::clone(&shared.status_reads);
+    match blocking(&shared, reads, move |shared| metrics::text(shared, now, ledger, format)).await {
+        Ok(body) => respond(StatusCode::OK, format.content_type(), body),
+        Err(response) => response,
+    }
 }
 
 /// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.

@@ -63,7 +63,7 @@ fn tell_rejected(Status { generation, schedule }: &Status) -> bool {
 
 fn status(settings: &Settings) -> Option<Status> {
     let question = || ask::question("/api/v1/status?format=json");
-    let answer = match (ask::over_control(settings, question(), ANSWER_TIME_MAX), settings.listen) {
+    let answer = match (ask::over_control(settings, question(), ANSWER_TIME_MAX), settings.listen.on_this_host()) {
         (Ok(answer), _) => answer,
         (Err(none), Some(page)) if none.silence == Silence::NotAsked => ask::at_page(page, question(), ANSWER_TIME_MAX).ok()?,
         (Err(_), _) => return None,

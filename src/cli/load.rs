@@ -22,6 +22,7 @@ use crate::schedule_files::{self, text_of};
 use crate::secret::SecretSource;
 use crate::trtc::advice::{SecretPlace, SecretPlaces};
 use crate::trtc::{AppKey, Credentials, Secrets};
+use crate::web::ListenToken;
 
 /// Largest settings file, in bytes. A thousand applications take a tenth of it.
 const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
@@ -264,6 +265,14 @@ pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretStr
     with_key.map(read).collect()
 }
 
+/// Returns the token of `listen_token`, which is read again while the daemon runs. The message of a failure says where it was looked for,
+/// and shows nothing of it.
+pub fn listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> {
+    let Some(source) = settings.listen.token.clone() else { return Ok(None) };
+    let token = ListenToken::new(Arc::new(move || source.read()));
+    token.map(Some).map_err(|why| format!("`listen_token`: {why}"))
+}
+
 /// Warns in the log of every secret file that all users of this host can read.
 pub fn warn_of_exposed_secrets(settings: &Settings) {
     let account = [&settings.account.secret_id, &settings.account.secret_key];
@@ -271,7 +280,7 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
         Token::Wanted(source) | Token::IfPresent(source) => source,
     };
     let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
-    let streams = settings.secrets.values();
+    let streams = settings.secrets.values().chain(&settings.listen.token);
     for warning in account.into_iter().chain([token]).chain(apps).chain(streams).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }

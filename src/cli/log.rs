@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::cli::{Failure, LogFormat, colour};
 use crate::diagnostic::{escape, escape_json};
 use line_queue::LineQueue;
+pub(crate) use line_queue::dropped as lines_dropped;
 
 /// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
 ///

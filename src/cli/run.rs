@@ -22,16 +22,16 @@ use tokio::sync::watch;
 
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
-use crate::clock::{self, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
 use crate::daemon::Daemon;
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
 use crate::systemd;
-use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
-use crate::web::{AppState, InForce};
+use crate::trtc::{Api, HttpApi};
+use crate::web::{AppState, InForce, NotListening};
 use crate::zones::Zones;
 use boot::{AcceptedSchedule, Boot};
 use folder_snapshot::{FolderSnapshot, follow};
@@ -151,14 +151,7 @@ impl Service {
         let reread = reload::reread(api);
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let app_state = AppState {
-            state_folder: folder,
-            in_force: reload.in_force(),
-            status: daemon.status(),
-            busy: daemon.busy(),
-            not_listening: listeners.not_listening(),
-            zones,
-        };
+        let app_state = app_state(&daemon, folder, (reload.in_force(), listeners.not_listening()), zones, settings.require_sync);
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -200,6 +193,28 @@ impl Service {
         ended.map_err(|error| {
             failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
         })
+    }
+}
+
+/// What the pages show of this daemon, from its start on.
+fn app_state<C: Clock, A: Api>(
+    daemon: &Daemon<C, A>,
+    state_folder: PathBuf,
+    (in_force, not_listening): (watch::Receiver<InForce>, watch::Receiver<NotListening>),
+    zones: Zones,
+    require_sync: bool,
+) -> AppState {
+    AppState {
+        state_folder,
+        in_force,
+        status: daemon.status(),
+        busy: daemon.busy(),
+        not_listening,
+        zones,
+        metrics: daemon.metrics(),
+        log_lines_dropped: super::log::lines_dropped,
+        started_at: clock::now(),
+        require_sync,
     }
 }
 

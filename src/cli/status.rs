@@ -65,7 +65,7 @@ fn ask(settings: &Settings, args: &Args) -> Result<(String, bool), String> {
         Ok(answer) => (answer.error(), Silence::NotAsked),
         Err(none) => (none.message(), none.silence),
     };
-    let Some(page) = settings.listen.filter(|_| silence != Silence::Silent) else { return Err(why) };
+    let Some(page) = settings.listen.on_this_host().filter(|_| silence != Silence::Silent) else { return Err(why) };
     match ask::at_page(page, question(), ANSWER_TIME_MAX) {
         Ok(answer) if answer.status == StatusCode::OK => {
             if silence == Silence::NobodyThere {

@@ -3,9 +3,20 @@
 
 use serde_json::{Value, json};
 
+use super::listen::PLACES_MAX;
 use super::{ENDPOINT_DEFAULT, RATE_MAX};
 use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
 use crate::schedule::{places, schema};
+
+/// An address of this host or of another.
+const ANY_HOST: &str = "[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+(%[0-9]+)?\\]";
+
+/// An address that only this host reaches.
+const LOOPBACK: &str = "127(\\.[0-9]{1,3}){3}|\\[[0:]*:0{0,3}1\\]";
+
+/// A name of a host, and no address.
+const HOST_NAME: &str =
+    "^(?=.{1,253}$)(?![0-9.]*$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$";
 
 /// One key of a mapping.
 pub(super) struct Key {
@@ -38,7 +49,7 @@ const fn needed(name: &'static str, doc: &'static str, example: &'static str, sc
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 13] = [
+pub(super) static SETTINGS: [Key; 15] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
     key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
@@ -59,13 +70,34 @@ pub(super) static SETTINGS: [Key; 13] = [
     ),
     key(
         "listen",
-        "Where health and JSON are served: a loopback address and a port, or none.",
+        "Where health, metrics and JSON are served: an address and a port, a list of up to 8 of them, or none.",
         "127.0.0.1:8620",
-        "127.0.0.1:8620",
-        || address("127(\\.[0-9]{1,3}){3}|\\[[0:]*:0{0,3}1\\]", "127.0.0.1:8620"),
+        "[127.0.0.1:8620, 192.0.2.10:8620]",
+        || addresses(ANY_HOST),
+    ),
+    key(
+        "listen_public",
+        "Whether listen may have addresses that other hosts reach; they answer only /healthz and /readyz without listen_token.",
+        "false",
+        "true",
+        boolean,
+    ),
+    key(
+        "listen_token",
+        "Where the token is kept that is asked for at addresses that other hosts reach, as a bearer token or as a password.",
+        "",
+        "{credential: listen-token}",
+        secret,
+    ),
+    key(
+        "listen_hosts",
+        "Names of this host that requests to listen may give it, beside localhost and its addresses.",
+        "[]",
+        "[ingestd.example.com]",
+        || json!({"type": "array", "maxItems": PLACES_MAX, "items": {"type": "string", "pattern": HOST_NAME}}),
     ),
     key("callbacks", "Where TRTC's callbacks arrive: an address of this host and a port, or none.", "none", "0.0.0.0:8622", || {
-        address("[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+(%[0-9]+)?\\]", "0.0.0.0:8622")
+        address(ANY_HOST, "0.0.0.0:8622")
     }),
     key("rate", "Requests a second for each action, 1 to 1000; an ordinary account may send 20.", "20", "20", || {
         whole(1, u64::from(RATE_MAX))
@@ -73,7 +105,6 @@ pub(super) static SETTINGS: [Key; 13] = [
     key("require_sync", "Whether starts wait, up to 5 minutes, until the clock is synchronised.", "false", "true", boolean),
     key("watch", "Whether edits of the schedule files come into force without an order.", "true", "true", boolean),
     key("alerts", "Only its default is accepted yet.", "[]", "[]", || json!({"type": "array", "maxItems": 0})),
-    key("listen_public", "Only its default is accepted yet.", "false", "false", || json!({"const": false})),
 ];
 
 /// `account`.
@@ -176,8 +207,16 @@ pub fn schema() -> Value {
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
     schema["title"] = "The settings of ingestd".into();
     schema["description"] = "The daemon's settings: the account, its applications, and where things are.".into();
-    schema["if"] = json!({"required": ["callbacks"], "properties": {"callbacks": {"not": {"const": "none"}}}});
-    schema["then"] = json!({"properties": {"apps": {"additionalProperties": {"required": ["callback_key"]}}}});
+    schema["allOf"] = json!([
+        {
+            "if": {"required": ["callbacks"], "properties": {"callbacks": {"not": {"const": "none"}}}},
+            "then": {"properties": {"apps": {"additionalProperties": {"required": ["callback_key"]}}}},
+        },
+        {
+            "if": {"required": ["listen_public"], "properties": {"listen_public": {"const": true}}},
+            "else": {"properties": {"listen": addresses(LOOPBACK)}},
+        },
+    ]);
     schema
 }
 
@@ -218,6 +257,14 @@ fn boolean() -> Value {
 /// Where a secret is kept, as a text. A pattern also tells the secret itself, in the wrong place, from a name.
 fn place(pattern: &str, form: &str) -> Value {
     text_like(pattern, form, &[])
+}
+
+/// The same, or a list of these hosts with ports.
+fn addresses(hosts: &str) -> Value {
+    let one = address(hosts, "127.0.0.1:8620");
+    let form = "write an address and a port such as `127.0.0.1:8620`";
+    let item = text_like(&format!("^({hosts}):[0-9]{{1,5}}$"), form, &["127.0.0.1:8620"]);
+    json!({"anyOf": [one, {"type": "array", "minItems": 1, "maxItems": PLACES_MAX, "uniqueItems": true, "items": item}]})
 }
 
 /// `none`, or one of these hosts with a port.

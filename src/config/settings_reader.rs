@@ -128,16 +128,7 @@ impl<'f> SettingsReader<'f> {
         Some(Fields { entries })
     }
 
-    /// Refuses every value of a key but one: what it could say otherwise is not supported yet.
-    pub(super) fn only(&mut self, fields: &Fields<'_, '_>, key: &str, value: &str) {
-        let Some(node) = fields.get(key) else { return };
-        if node.text() != Some(value) {
-            self.error(node.span, "not-supported", format!("`{key}` other than `{value}` is not supported yet"))
-                .hint(format!("write `{key}: {value}`, or remove it"));
-        }
-    }
-
-    /// The same for a list that must be empty.
+    /// Refuses a list that is not empty: what it could say is not supported yet.
     pub(super) fn only_empty(&mut self, fields: &Fields<'_, '_>, key: &str) {
         let Some(node) = fields.get(key) else { return };
         if !matches!(&node.kind, Kind::List(items) if items.is_empty()) {

@@ -32,7 +32,7 @@ fn the_shortest_settings_get_the_defaults() {
     assert_eq!(settings.account.endpoint.to_string(), "https://trtc.tencentcloudapi.com");
     assert_eq!(settings.schedules, Path::new("/etc/ingestd/schedules"));
     assert_eq!(settings.state, None);
-    assert_eq!(settings.listen, Some(LISTEN_DEFAULT));
+    assert_eq!(settings.listen.addresses, ["127.0.0.1:8620".parse().expect("an address")]);
     assert_eq!(settings.rate.get(), 20);
     assert!(!settings.apps["main"].private_map_key);
     assert_eq!((settings.callbacks, &settings.control, settings.require_sync), (None, &None, false));
@@ -61,7 +61,7 @@ fn everything_that_can_be_said_is_taken() {
     assert!(settings.apps["main"].private_map_key);
     assert_eq!(settings.schedules, Path::new("/srv/schedules"));
     assert_eq!(settings.state_folder(), Ok(PathBuf::from("/etc/ingestd/state")));
-    assert_eq!((settings.listen, settings.rate.get()), (None, 5));
+    assert_eq!((settings.listen.addresses.len(), settings.rate.get()), (0, 5));
     assert_eq!(settings.callbacks.map(|address| address.to_string()).as_deref(), Some("0.0.0.0:8622"));
     assert_eq!(settings.apps["main"].callback_key, Some(SecretSource::Credential("cb".into())));
     assert_eq!(settings.control_socket(), Ok(PathBuf::from("/etc/ingestd/run/c.sock")));
@@ -131,8 +131,8 @@ fn each_mistake_has_its_place_and_its_words() {
         ("rate: 0\n", "s.yaml:1:7: `rate`: expected a whole number from 1 to 1000, found `0`"),
         ("rate: 1001\n", "s.yaml:1:7: `rate`: expected a whole number from 1 to 1000, found `1001`"),
         ("rate: 21\n", "s.yaml:1:7: `rate` 21 is above the 20 requests a second of an ordinary account"),
-        ("listen: 0.0.0.0:80\n", "s.yaml:1:9: `listen` on an address that is not loopback is not supported yet"),
-        ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, or an address and a port (for example"),
+        ("listen: 0.0.0.0:80\n", "s.yaml:1:9: `listen`: other hosts may reach `0.0.0.0:80`, and `listen_public` is not true"),
+        ("listen: localhost\n", "s.yaml:1:9: `listen` is `none`, an address and a port, or a list of these (for example"),
         ("schedules:\n", "s.yaml:1:10: `schedules`: expected a path, found no value"),
         ("state: [a]\n", "s.yaml:1:8: `state`: expected a path, found a list"),
         ("callbacks: localhost:1\n", "s.yaml:1:12: `callbacks` is `none`, or an address of this host and a port"),
@@ -142,7 +142,11 @@ fn each_mistake_has_its_place_and_its_words() {
             "require_sync: yes\n",
             "s.yaml:1:15: `require_sync`: expected `true` or `false`, found `yes`, which is a boolean in YAML 1.1 only",
         ),
-        ("listen_public: true\n", "s.yaml:1:16: `listen_public` other than `false` is not supported yet"),
+        (
+            "listen_public: yes\n",
+            "s.yaml:1:16: `listen_public`: expected `true` or `false`, found `yes`, which is a boolean in YAML 1.1 only",
+        ),
+        ("listen_token: T\n", "s.yaml:1:15: `listen_token` is written into this file as plain text"),
         ("alerts: [{webhook: x}]\n", "s.yaml:1:9: `alerts` is not supported yet"),
         ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
         ("control:\n", "s.yaml:1:8: `control`: expected a path, found no value"),
@@ -187,6 +191,10 @@ fn a_secret_in_plain_text_is_refused_and_never_shown() {
         "schedules: [SECRET]\n",
         "{state: SECRET, raet: 1}\n",
         "listen: SECRET\n",
+        "listen: [SECRET]\n",
+        "listen_token: SECRET\n",
+        "listen_hosts: [SECRET]\n",
+        "listen_hosts: SECRET\n",
         "account:\n  secret_id: {file: SECRET}\n",
         "account:\n  secret_id: {env: SECRET+}\n",
         "account:\n  secret_id: {credential: SECRET/}\n",
@@ -265,6 +273,12 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     let with = with.settings.expect("accepted");
     assert!(with.callbacks.is_some());
     let Some(SecretSource::Credential(name)) = &with.apps["main"].callback_key else { panic!("a credential") };
+    assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+    // And those that open an address to other hosts.
+    let public = yaml.replace("\nlisten: 127.0.0.1:8620\n", "\n").replace("# listen", "listen");
+    let public = reading(&public);
+    assert_eq!(lines(&public), Vec::<String>::new());
+    let Some(SecretSource::Credential(name)) = public.settings.expect("accepted").listen.token else { panic!("a credential") };
     assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
 }
 

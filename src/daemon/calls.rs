@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::engine::{Blocker, CallReport, SendFlag, StartCall, TOO_MUCH};
 use crate::ledger::Attempt;
+use crate::metrics::Metrics;
 use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
 use crate::schedule::Late;
 use crate::trtc::error::rejected_by_rate;
@@ -34,11 +35,13 @@ pub(super) struct Caller<C, A> {
     pub(super) clock: C,
     pub(super) api: Arc<A>,
     pub(super) queues: Queues,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl<C: Clone, A> Clone for Caller<C, A> {
     fn clone(&self) -> Caller<C, A> {
-        Caller { clock: self.clock.clone(), api: Arc::clone(&self.api), queues: self.queues.clone() }
+        let (api, metrics) = (Arc::clone(&self.api), Arc::clone(&self.metrics));
+        Caller { clock: self.clock.clone(), api, queues: self.queues.clone(), metrics }
     }
 }
 
@@ -69,8 +72,11 @@ impl<C: Clock, A: Api> Caller<C, A> {
         }
         let sent_since_boot = self.clock.since_boot();
         let bound = bound(&request, sent_at);
-        let answer = self.api.call(request, sent_at).await;
-        let answered_at = self.clock.now();
+        // A later attempt, or a restart, is not late: it answers to something that went wrong.
+        if occurrence.attempts == 1 {
+            self.metrics.start_lateness.observe(elapsed(occurrence.key.start, sent_at));
+        }
+        let (answer, answered_at) = self.send(request, sent_at).await;
         settle(slot, &answer);
         let (key, call) = (attempt.key().clone(), attempt.call());
         Some(CallReport::Answered { key, call, sent_at, sent_since_boot, answered_at, answer, bound })
@@ -84,8 +90,8 @@ impl<C: Clock, A: Api> Caller<C, A> {
         (destination, task_id): (Destination, String),
         priority: Priority,
     ) -> CallReport {
-        let (sent_at, answer) = self.ask(step, destination, task_id, priority).await;
-        CallReport::Task { row, step, sent_at, answered_at: self.clock.now(), answer }
+        let (sent_at, answered_at, answer) = self.ask(step, destination, task_id, priority).await;
+        CallReport::Task { row, step, sent_at, answered_at, answer }
     }
 
     /// Sends a stop or a describe of a task that no occurrence has.
@@ -94,21 +100,38 @@ impl<C: Clock, A: Api> Caller<C, A> {
             TaskStep::Stop => Priority::stop(StopClass::Planned),
             TaskStep::Describe => Priority::describe(),
         };
-        let (_, answer) = self.ask(step, destination, task_id.clone(), priority).await;
+        let (_, _, answer) = self.ask(step, destination, task_id.clone(), priority).await;
         CallReport::Orphan { task_id, step, answer }
     }
 
-    /// Sends a stop or a describe when the limiter lets it. Returns when it left, and its answer.
-    async fn ask(&self, step: TaskStep, destination: Destination, task_id: String, priority: Priority) -> (Timestamp, Answer) {
+    /// Sends a stop or a describe when the limiter lets it. Returns when it left, when its answer came, and the answer.
+    async fn ask(
+        &self,
+        step: TaskStep,
+        destination: Destination,
+        task_id: String,
+        priority: Priority,
+    ) -> (Timestamp, Timestamp, Answer) {
         let body = match step {
             TaskStep::Stop => Body::Stop { task_id },
             TaskStep::Describe => Body::Describe { task_id },
         };
-        let slot = self.queues.of(body.action()).acquire(priority).await;
+        let (action, asked) = (body.action(), self.clock.elapsed());
+        let slot = self.queues.of(action).acquire(priority).await;
+        self.metrics.queue_wait.of(action).observe(self.clock.elapsed().saturating_sub(asked));
         let sent_at = self.clock.now();
-        let answer = self.api.call(Request { destination, body }, sent_at).await;
+        let (answer, answered_at) = self.send(Request { destination, body }, sent_at).await;
         settle(slot, &answer);
-        (sent_at, answer)
+        (sent_at, answered_at, answer)
+    }
+
+    /// Sends a request and counts it by its answer. Returns when that came.
+    async fn send(&self, request: Request, sent_at: Timestamp) -> (Answer, Timestamp) {
+        let (action, app) = (request.body.action(), request.destination.app.clone());
+        let answer = self.api.call(request, sent_at).await;
+        let answered_at = self.clock.now();
+        self.metrics.count(action, &app, (sent_at, answered_at), &answer);
+        (answer, answered_at)
     }
 
     /// Opens connections for starts that are about to come.
@@ -151,7 +174,10 @@ impl<C: Clock, A: Api> Caller<C, A> {
             return Err(None);
         }
         let priority = Priority::start(class, occurrence.policy.priority, key.start, key.job.as_str());
-        let slot = self.slot(queue, priority, closes).await.ok_or(Some(NotSent::Limit))?;
+        let asked = self.clock.elapsed();
+        let slot = self.slot(queue, priority, closes).await;
+        self.metrics.queue_wait.of(Action::Start).observe(self.clock.elapsed().saturating_sub(asked));
+        let slot = slot.ok_or(Some(NotSent::Limit))?;
         drop(reservation);
         if self.is_off(booted_at) {
             slot.unsent();
@@ -228,6 +254,11 @@ impl<C: Clock, A: Api> Caller<C, A> {
             () = self.clock.sleep_until(closes) => None,
         }
     }
+}
+
+/// How long it is from one instant to a later one.
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 /// When the cloud ends the task of this start by itself.

@@ -1,6 +1,7 @@
 //! The ledger as the loop has it: what is decided is handed over, and the loop goes on when the disk does not answer within a moment. What
 //! is decided meanwhile waits here. Does not decide what a disk that stands means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use crate::busy::BusySince;
 use crate::engine::{Known, Writes};
 use crate::ledger::thread::{Committed, LedgerThread, Report};
 use crate::ledger::{Attempt, Ledger, LedgerError};
+use crate::metrics::Metrics;
 use crate::occurrence::Key;
 
 /// How long a turn waits for its commit. An ordinary commit takes a few milliseconds, and nothing else happens meanwhile, so that the
@@ -49,9 +51,9 @@ impl Disk {
     }
 
     /// Commits on a thread from now on. Errors: there is none to be had.
-    pub(super) fn on_thread(self, busy: BusySince) -> Result<Disk, LedgerError> {
+    pub(super) fn on_thread(self, busy: BusySince, metrics: Arc<Metrics>) -> Result<Disk, LedgerError> {
         let place = match self.place {
-            Place::Here { ledger, .. } => Place::Thread(LedgerThread::start(*ledger, busy)?),
+            Place::Here { ledger, .. } => Place::Thread(LedgerThread::start(*ledger, busy, metrics)?),
             place @ Place::Thread(_) => place,
         };
         Ok(Disk { place, ..self })

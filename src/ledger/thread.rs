@@ -2,6 +2,7 @@
 //! is given up after a moment. The thread also looks now and then whether the file is still there. Does not decide what it means.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::{Attempt, Inspection, Ledger, LedgerError};
 use crate::busy::BusySince;
 use crate::engine::Writes;
+use crate::metrics::Metrics;
 use crate::occurrence::Key;
 
 /// How long a question of the loop may take; without an answer nobody can say now. The loop stands for so long at most, and then asks
@@ -70,16 +72,16 @@ pub struct LedgerThread {
 }
 
 impl LedgerThread {
-    /// Moves a ledger to its thread. `busy` tells how long one thing takes there.
+    /// Moves a ledger to its thread. `busy` tells how long one thing takes there, and `metrics` how long each commit took.
     ///
     /// Errors: there is no thread to be had, or the ledger does not take its settings.
-    pub fn start(ledger: Ledger, busy: BusySince) -> Result<LedgerThread, LedgerError> {
+    pub fn start(ledger: Ledger, busy: BusySince, metrics: Arc<Metrics>) -> Result<LedgerThread, LedgerError> {
         ledger.connection.busy_timeout(BUSY)?;
         let (requests, taken) = mpsc::channel();
         let (sender, reports) = unbounded_channel();
         let (alive, ended) = mpsc::channel();
         let serve = move || {
-            serve(ledger, &taken, &sender, &busy);
+            serve(ledger, &taken, &sender, (&busy, &metrics));
             drop::<Sender<()>>(alive);
         };
         thread::Builder::new().name("ledger".to_owned()).spawn(serve)?;
@@ -148,7 +150,12 @@ impl Drop for LedgerThread {
     }
 }
 
-fn serve(mut ledger: Ledger, requests: &Receiver<Request>, reports: &UnboundedSender<Report>, busy: &BusySince) {
+fn serve(
+    mut ledger: Ledger,
+    requests: &Receiver<Request>,
+    reports: &UnboundedSender<Report>,
+    (busy, metrics): (&BusySince, &Metrics),
+) {
     let mut last = Inspection::default();
     let mut inspect_at = Instant::now() + INSPECT_EVERY;
     loop {
@@ -160,7 +167,9 @@ fn serve(mut ledger: Ledger, requests: &Receiver<Request>, reports: &UnboundedSe
         busy.begin();
         match request {
             Some(Request::Commit(writes, now)) => {
+                let begun = Instant::now();
                 let result = ledger.commit(writes, now);
+                metrics.commit_time.observe(begun.elapsed());
                 let is_behind = ledger.is_behind();
                 // Who asked may be ending.
                 let _ = reports.send(Report::Committed(Committed { result, is_behind }));
@@ -200,7 +209,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
         let busy = BusySince::default();
-        let mut thread = LedgerThread::start(ledger, busy).expect("a thread");
+        let mut thread = LedgerThread::start(ledger, busy, Arc::default()).expect("a thread");
         let at = Timestamp::UNIX_EPOCH;
         let mut writes = Writes::default();
         writes.push(Write::Cursor { at });
@@ -219,7 +228,7 @@ mod tests {
         let other = Connection::open(ledger.path()).expect("it opens");
         other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
         let busy = BusySince::default();
-        let mut thread = LedgerThread::start(ledger, busy.clone()).expect("a thread");
+        let mut thread = LedgerThread::start(ledger, busy.clone(), Arc::default()).expect("a thread");
         let at = Timestamp::UNIX_EPOCH;
         let mut writes = Writes::default();
         writes.push(Write::Cursor { at });

@@ -100,7 +100,7 @@ impl<H> Places<H> {
 }
 
 /// What one host can easily choose its addresses from: all of an IPv6 network of 64 bits counts as one.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address @ IpAddr::V4(_) => address,

@@ -19,6 +19,7 @@ mod held;
 mod kills;
 mod ledger_file;
 mod limit;
+mod listening;
 mod log_reader;
 mod orders;
 mod recovery;

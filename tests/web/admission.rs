@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::served::Served;
 
-const PATHS: [&str; 4] = ["/healthz", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
+const PATHS: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/plan", "/api/v1/history"];
 
 #[tokio::test]
 async fn the_process_says_that_it_is_there() {
@@ -55,7 +55,7 @@ async fn it_only_reads_and_names_its_paths() {
         let head = served.send(&format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
     }
-    for path in ["/", "/api/v1", "/api/v1/status/", "/api/v2/status", "//healthz", "/metrics", "/%2e%2e/etc/passwd"] {
+    for path in ["/", "/api/v1", "/api/v1/status/", "/api/v2/status", "//healthz", "/metrics/", "/%2e%2e/etc/passwd"] {
         let answer = served.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains("/api/v1/")), "{}", answer.body);
@@ -89,8 +89,12 @@ async fn no_answer_is_kept_guessed_at_or_shown_to_another_origin() {
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{request}");
             assert!(answer.header("server").is_some_and(|server| server.starts_with("ingestd/")), "{request}");
             assert!(!answer.head.contains("access-control-"), "{request}: {}", answer.head);
-            let json = if path == "/healthz" && answer.status == 200 { "text/plain; charset=utf-8" } else { "application/json" };
-            assert_eq!(answer.header("content-type"), Some(json), "{request}");
+            let content_type = match path {
+                "/healthz" | "/readyz" if answer.status == 200 => "text/plain; charset=utf-8",
+                "/metrics" if answer.status == 200 => "text/plain; version=0.0.4; charset=utf-8",
+                _ => "application/json",
+            };
+            assert_eq!(answer.header("content-type"), Some(content_type), "{request}");
         }
     }
 }

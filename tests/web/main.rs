@@ -2,6 +2,7 @@
 //! to requests for its own host. Orders and callbacks reach the daemon only from those who may give them. No listener can be exhausted.
 //! Real HTTP over real sockets.
 
+mod access;
 mod admission;
 mod answers;
 mod callbacks;
@@ -9,6 +10,8 @@ mod client;
 mod control;
 #[path = "../ledger/filling.rs"]
 mod filling;
+mod metrics;
+mod ready;
 #[path = "../ledger/rows.rs"]
 mod rows;
 mod served;

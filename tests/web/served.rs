@@ -12,7 +12,7 @@ use ingestd::ledger::Ledger;
 use ingestd::schedule::{Schedule, Settings, Source};
 use ingestd::trtc::PerAction;
 use ingestd::web::control::{self, Reloader};
-use ingestd::web::{AppState, InForce, serve};
+use ingestd::web::{Access, AppState, InForce, Pages};
 use ingestd::zones::Zones;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -56,6 +56,10 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         busy: Busy::default(),
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
         zones,
+        metrics: Arc::default(),
+        log_lines_dropped: || 7,
+        started_at: Timestamp::UNIX_EPOCH,
+        require_sync: false,
     }
 }
 
@@ -66,7 +70,7 @@ pub(crate) struct Served {
     pub(crate) status: watch::Sender<LoopStatus>,
     pub(crate) in_force: watch::Sender<InForce>,
     pub(crate) busy: Busy,
-    app_state: AppState,
+    pub(crate) app_state: AppState,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -79,6 +83,11 @@ impl Served {
 
     /// With what `change` makes of the schedule in force, and with a ledger or without one.
     pub(crate) async fn with(change: impl FnOnce(&mut InForce), ledger: bool) -> Served {
+        Served::at("127.0.0.1:0", Access::default(), |state| change(&mut state.1), ledger).await
+    }
+
+    /// At an address, with what `change` makes of what is served.
+    pub(crate) async fn at(address: &str, access: Access, change: impl FnOnce(&mut (AppState, InForce)), ledger: bool) -> Served {
         let folder = tempfile::tempdir().expect("a folder");
         if ledger {
             Ledger::open(folder.path()).expect("a ledger");
@@ -89,24 +98,21 @@ impl Served {
             watch_period_s: 30,
             ..LoopStatus::default()
         });
-        let mut first = InForce {
+        let first = InForce {
             generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
             accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),
             rejected: Arc::from([]),
         };
-        change(&mut first);
-        let in_force = watch::Sender::new(first);
+        let mut state = (idle(folder.path().to_owned()), first);
+        change(&mut state);
+        let in_force = watch::Sender::new(state.1);
         let busy = Busy::default();
-        let app_state = AppState {
-            in_force: in_force.subscribe(),
-            status: status.subscribe(),
-            busy: busy.clone(),
-            ..idle(folder.path().to_owned())
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let (given, status_seen) = (in_force.subscribe(), status.subscribe());
+        let app_state = AppState { in_force: given, status: status_seen, busy: busy.clone(), ..state.0 };
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().expect("it is bound").port()));
         let (shutdown, ended) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, app_state.clone(), async { drop(ended.await) }));
+        let serving = tokio::spawn(Pages::new(app_state.clone(), access, 1).serve(listener, async { drop(ended.await) }));
         Served { address, folder, status, in_force, busy, app_state, shutdown: Some(shutdown), serving }
     }
 

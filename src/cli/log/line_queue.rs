@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +17,14 @@ const BYTES_MAX: usize = 1 << 20;
 
 /// How long the end of the process waits for a reader.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// Lines that were dropped by all queues of this process.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many lines were dropped since the process began.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
 
 /// The lines that are not written yet. Each `write` is one whole line; it never fails and never waits.
 #[derive(Clone)]
@@ -74,6 +83,7 @@ impl LineQueue {
         if state.is_full || state.bytes + line.len() > BYTES_MAX {
             state.is_full = true;
             state.dropped += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         } else {
             state.bytes += line.len();
             state.lines.push_back(line.to_vec());
@@ -170,6 +180,7 @@ mod tests {
         assert!(before[1..].iter().all(|line| line.len() == large.len()), "nothing else is written");
         let total = before.len() + last.strip_prefix("dropped ").and_then(|count| count.parse::<usize>().ok()).expect("a count");
         assert_eq!(total, 16, "every line is written or counted");
+        assert!(dropped() >= 10, "and counted for good");
     }
 
     #[test]

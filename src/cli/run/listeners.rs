@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::web::callbacks::KeyRing;
 use crate::web::control::Reloader;
-use crate::web::{self, AppState, NotListening, callbacks, control};
+use crate::web::{Access, AppState, NotListening, Pages, callbacks, control};
 
 /// The time between two tries to open what could not be opened.
 const TRY_EVERY: Duration = Duration::from_secs(15);
@@ -36,7 +36,8 @@ struct Door<L> {
 
 /// As far as they could be opened, and not yet served.
 pub(super) struct Listeners {
-    page: Option<(Door<TcpListener>, SocketAddr)>,
+    pages: Vec<(Door<TcpListener>, SocketAddr)>,
+    access: Access,
     callbacks: Option<(Door<TcpListener>, SocketAddr, KeyRing)>,
     control: (Door<ControlSocket>, PathBuf),
     not_listening: watch::Sender<NotListening>,
@@ -71,6 +72,11 @@ impl<L> Door<L> {
         Door { name, place: place.to_string(), setting, opened }
     }
 
+    /// What it is called among those that are not open.
+    fn key(&self) -> String {
+        format!("{} {}", self.name, self.place)
+    }
+
     /// Why it is not open, and what to do about it.
     fn why(&self, error: &io::Error) -> String {
         let Door { name, place, setting, .. } = self;
@@ -86,7 +92,7 @@ impl<L> Door<L> {
         if let Err(error) = &self.opened {
             let why = self.why(error);
             tracing::error!("{why}");
-            not_listening.send_modify(|all| drop(all.insert(self.name, why)));
+            not_listening.send_modify(|all| drop(all.insert(self.key(), why)));
         }
     }
 
@@ -106,7 +112,7 @@ impl<L> Door<L> {
             match &self.opened {
                 Ok(_) => {
                     tracing::info!("the {} listens on {} now", self.name, self.place);
-                    not_listening.send_modify(|all| drop(all.remove(self.name)));
+                    not_listening.send_modify(|all| drop(all.remove(&self.key())));
                 }
                 // The same again is told once.
                 Err(again) if again.to_string() != error.to_string() => self.tell(&not_listening),
@@ -121,12 +127,19 @@ impl Listeners {
     ///
     /// Errors: a setting can never be right, or a key cannot be read.
     pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
-        let page = match (page, settings.listen) {
-            (Some(page), _) => page.local_addr().ok().map(|address| (Ok(page), address)),
-            (None, Some(address)) => Some((TcpListener::bind(address).await, address)),
-            (None, None) => None,
-        };
-        let page = page.map(|(opened, address)| (Door::new("page", "listen", address, opened), address));
+        let token = load::listen_token(settings).map_err(Failure::configuration)?;
+        let access = Access { hosts: settings.listen.hosts.as_slice().into(), token: token.map(Arc::new) };
+        let mut pages = Vec::new();
+        match page {
+            Some(page) => pages.extend(page.local_addr().ok().map(|address| (Ok(page), address))),
+            None => {
+                for address in &settings.listen.addresses {
+                    pages.push((TcpListener::bind(address).await, *address));
+                }
+            }
+        }
+        let door = |(opened, address)| (Door::new("page", "listen", address, opened), address);
+        let pages: Vec<_> = pages.into_iter().map(door).collect();
         let callbacks = match settings.callbacks {
             Some(address) => {
                 let keys = load::read_callback_keys(settings).map_err(Failure::configuration)?;
@@ -147,14 +160,14 @@ impl Listeners {
             return Err(Failure::configuration(message).hint(hint));
         }
         let not_listening = watch::Sender::new(NotListening::new());
-        if let Some((door, _)) = &page {
+        for (door, _) in &pages {
             door.tell(&not_listening);
         }
         if let Some((door, ..)) = &callbacks {
             door.tell(&not_listening);
         }
         control.tell(&not_listening);
-        Ok(Listeners { page, callbacks, control: (control, path), not_listening })
+        Ok(Listeners { pages, access, callbacks, control: (control, path), not_listening })
     }
 
     /// Why the daemon does not listen where the settings say.
@@ -166,7 +179,8 @@ impl Listeners {
     pub(super) fn places(&self) -> BTreeMap<&'static str, String> {
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
         let bound = |door: &Door<TcpListener>| door.opened.as_ref().ok().map(address);
-        let page = self.page.as_ref().and_then(|(door, _)| bound(door)).map(|at| ("page", at));
+        let pages: Vec<String> = self.pages.iter().filter_map(|(door, _)| bound(door)).collect();
+        let page = (!pages.is_empty()).then(|| ("page", pages.join(", ")));
         let callbacks = self.callbacks.as_ref().and_then(|(door, ..)| bound(door)).map(|at| ("callbacks", at));
         let control = self.control.0.opened.is_ok().then(|| ("control", self.control.1.display().to_string()));
         page.into_iter().chain(callbacks).chain(control).collect()
@@ -174,14 +188,16 @@ impl Listeners {
 
     /// Serves until `stopped` is true.
     pub(super) fn serve(self, app_state: AppState, handle: Handle, reloader: Reloader, stopped: watch::Receiver<bool>) -> Served {
-        let Listeners { page, callbacks, control: (control, path), not_listening } = self;
+        let Listeners { pages, access, callbacks, control: (control, path), not_listening } = self;
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
         let for_control = app_state.clone();
-        if let Some((door, address)) = page {
+        let served = Pages::new(app_state, access, pages.len());
+        for (door, address) in pages {
             let (listener, until) =
                 (door.listener(move || TcpListener::bind(address), not_listening.clone()), until(stopped.clone()));
-            serving.spawn(async move { web::serve(listener.await, app_state, until).await });
+            let served = served.clone();
+            serving.spawn(async move { served.serve(listener.await, until).await });
         }
         if let Some((door, address, keys)) = callbacks {
             let listener = door.listener(move || TcpListener::bind(address), not_listening.clone());

@@ -18,7 +18,7 @@ use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
 use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
-pub use health::{Health, assess_health, warnings};
+pub use health::{Health, assess_health, off_air, warnings};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.

@@ -170,6 +170,12 @@ fn cause(row: &Occurrence) -> String {
     }
 }
 
+/// Returns how many shows should be on air now and are not, of those that the ledger names as trouble: all that make the health worse.
+pub fn off_air(ledger: &LedgerView, now: Timestamp) -> usize {
+    let is_off = |row: &&Occurrence| failing_start(row, ledger, now).is_some() || gap(row, ledger, now).is_some();
+    ledger.trouble.iter().filter(is_off).count()
+}
+
 /// A show that should be on air and had no chance to be.
 fn gap(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> Option<String> {
     let is_missed = matches!(row.state, State::Done { outcome: Outcome::Missed(reason) } if reason != MissedReason::ContentOver);
