@@ -16,6 +16,7 @@ mod ask;
 mod check;
 mod clock;
 mod demo;
+mod findings;
 mod format;
 mod help;
 mod history;
@@ -25,6 +26,7 @@ mod log;
 mod man;
 mod order;
 mod plan;
+mod probe;
 mod reload;
 mod run;
 mod sandbox;
@@ -66,6 +68,7 @@ verbs! {
     Check => check,
     Plan => plan,
     Why => why,
+    Probe => probe,
     Status => status,
     History => history,
     Stop => stop,

@@ -67,6 +67,8 @@
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig, limiter (core); queue, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
 //! | [`engine`] | core | what is decided between occurrences: what is owed, who has a room, whose task it is, edits, stops, the clock |
+//! | [`finding`] | core | what may go wrong before a show: one value, which status, alerts and metrics read |
+//! | [`probe`] | core, shell | whether media is there: what may be reached, what a relay trips over, when it is looked at (core); fetching (shell) |
 //! | [`report`], `advice` | core | what people and programs read; what to do about a fault |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
@@ -98,6 +100,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod ledger;
+pub mod probe;
 pub mod sandbox;
 pub mod schedule_files;
 pub mod secret;
@@ -106,4 +109,4 @@ pub mod trtc;
 pub mod web;
 pub mod zones;
 
-pub use ingestd_core::{calendar, diagnostic, engine, occurrence, plan, report, schedule, yaml};
+pub use ingestd_core::{calendar, diagnostic, engine, finding, occurrence, plan, report, schedule, yaml};
