@@ -16,6 +16,7 @@ mod ask;
 mod check;
 mod clock;
 mod demo;
+mod doctor;
 mod findings;
 mod format;
 mod help;
@@ -69,6 +70,7 @@ verbs! {
     Plan => plan,
     Why => why,
     Probe => probe,
+    Doctor => doctor,
     Status => status,
     History => history,
     Stop => stop,

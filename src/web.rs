@@ -36,6 +36,7 @@ use tokio::time::timeout;
 use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
+use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
 use crate::report::status::{Health, assess_health};
@@ -99,6 +100,8 @@ pub struct AppState {
     pub busy: Busy,
     /// Why it does not listen where it should.
     pub not_listening: watch::Receiver<NotListening>,
+    /// What the doctor and the preflight have found.
+    pub findings: watch::Receiver<Findings>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
 }

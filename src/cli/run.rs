@@ -22,12 +22,14 @@ use tokio::sync::watch;
 
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
-use crate::clock::{self, SystemClock};
+use crate::clock::{self, Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::daemon::Daemon;
+use crate::doctor::{Doctor, Findings, keep_looking};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
+use crate::probe::Prober;
 use crate::systemd;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
@@ -130,12 +132,14 @@ impl Service {
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let api = api(&settings)?;
         let listeners = Listeners::open(&settings, page).await?;
+        let prober = Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?;
         let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let secrets = load::secret_places(&settings);
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+        let kept = clock.clone();
         let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -148,7 +152,10 @@ impl Service {
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
-        let reread = reload::reread(api);
+        let reread = reload::reread(Arc::clone(&api));
+        let doctor =
+            Arc::new(Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober });
+        let findings = watch::Sender::new(Findings::default());
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
         let app_state = AppState {
@@ -157,8 +164,10 @@ impl Service {
             status: daemon.status(),
             busy: daemon.busy(),
             not_listening: listeners.not_listening(),
+            findings: findings.subscribe(),
             zones,
         };
+        let examining = tokio::spawn(keep_looking(doctor, reload.in_force(), findings, move || kept.synchronised()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -194,6 +203,7 @@ impl Service {
         reloading.abort();
         ignoring.abort();
         telling.abort();
+        examining.abort();
         watching.abort();
         drop(served);
         drop(lock);

@@ -8,6 +8,7 @@
 mod advice;
 pub mod calendar;
 pub mod diagnostic;
+pub mod doctor;
 pub mod engine;
 pub mod finding;
 pub mod occurrence;
