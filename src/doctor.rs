@@ -23,7 +23,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
-pub use watch::{Findings, keep_looking};
+pub use watch::{Findings, begin};
 
 /// What the doctor needs.
 pub struct Doctor<A> {
@@ -134,9 +134,8 @@ async fn look(prober: &Prober, settings: &Settings, stream: &StreamUrl, show: &S
     }
 }
 
-/// Reads each secret, forgets it, and says which cannot be read, and why.
-pub fn secrets(settings: &Settings) -> Vec<Finding> {
-    let units = Units::of_host();
+/// Returns every secret that the settings name: how they call it, and where it is kept.
+pub fn sources(settings: &Settings) -> Vec<(String, &SecretSource)> {
     let account = &settings.account;
     let token = match &account.token {
         Token::Wanted(source) => Some(source),
@@ -150,21 +149,19 @@ pub fn secrets(settings: &Settings) -> Vec<Finding> {
         all.extend(callback_key.iter().map(|key| (format!("apps.{name}.callback_key"), key)));
     }
     all.extend(settings.secrets.iter().map(|(name, source)| (format!("secrets.{name}"), source)));
-    all.into_iter().filter_map(|(name, source)| of_secret(&name, source, &units)).collect()
+    all
+}
+
+/// Reads each secret, forgets it, and says which cannot be read, and why.
+fn secrets(settings: &Settings) -> Vec<Finding> {
+    let units = Units::of_host();
+    sources(settings).into_iter().filter_map(|(name, source)| of_secret(&name, source, &units)).collect()
 }
 
 fn of_secret(name: &str, source: &SecretSource, units: &Units) -> Option<Finding> {
-    let why = match source.read() {
-        Ok(_) => {
-            let exposure = source.exposure()?;
-            return Some(Finding::note(
-                FindingKind::Secret,
-                name,
-                format!("`{name}`: {exposure}"),
-                "make it readable by its user alone",
-            ));
-        }
-        Err(why) => why,
+    let Err(why) = source.read() else {
+        let what = format!("`{name}`: {}", source.exposure()?);
+        return Some(Finding::note(FindingKind::Secret, name, what, "make it readable by its user alone"));
     };
     match source {
         // Outside the service there are no credentials.

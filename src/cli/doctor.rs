@@ -1,6 +1,7 @@
 //! The verb `doctor`: examines what would go wrong at air time, prints it, and adds what a running daemon has found. Starts and stops
 //! nothing. Does not know what is examined.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,11 @@ use super::{Context, Exit, Failure, ask, findings, load};
 use crate::clock::{self, Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::diagnostic::{Severity, escape_json, escape_lines};
-use crate::doctor::{Doctor, shows_of};
+use crate::doctor::{self, Doctor, shows_of};
 use crate::finding::{Finding, FindingKind};
 use crate::probe::Prober;
 use crate::schedule::Schedule;
+use crate::secret::SecretSource;
 use crate::trtc::HttpApi;
 use crate::trtc::client::Limits;
 use crate::zones::Zones;
@@ -78,7 +80,6 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
         .is_ok()
         .then(|| HttpApi::new(settings.account.endpoint.clone(), Limits::STANDARD, move || load::read_account(&source)));
     let api = api.transpose().map_err(Failure::new)?.map(Arc::new);
-    let is_told = api.is_none();
     let secrets = load::secret_places(settings);
     let prober = Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?;
     let doctor = Arc::new(Doctor { api, queues: None, settings: settings.clone(), secrets, prober });
@@ -94,26 +95,36 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
     });
     // A resolver that does not answer must not keep the process.
     runtime.shutdown_background();
-    if is_told {
-        found.extend(of_daemon(settings));
+    // A daemon has the secrets of its service, which its operators may not read.
+    let elsewhere = doctor::sources(settings).into_iter().filter(|(_, source)| !matches!(source, SecretSource::Credential(_)));
+    let elsewhere: BTreeSet<String> = elsewhere.map(|(name, _)| name).collect();
+    let is_of_shell = |one: &Finding| one.kind == FindingKind::Secret && one.is_problem() && elsewhere.contains(&one.about);
+    if doctor.api.is_none() || found.iter().any(is_of_shell) {
+        match of_daemon(settings) {
+            Ok(of_daemon) => {
+                found.retain(|finding| !is_of_shell(finding));
+                found.extend(of_daemon);
+            }
+            Err(why) if doctor.api.is_none() => found.push(untried(&why)),
+            Err(_) => {}
+        }
     }
     Ok(found)
 }
 
-/// What the daemon has found, where the keys cannot be tried from here.
-fn of_daemon(settings: &Settings) -> Vec<Finding> {
-    let untried = |why: &str| {
-        let what =
-            format!("the account's keys were not tried, because they cannot be read here, and no daemon says what it found: {why}");
-        vec![Finding::note(FindingKind::Key, "account", what, "start the daemon, or run this as its user with its secrets")]
-    };
-    match ask::over_control(settings, ask::question("/api/v1/status?format=json"), ANSWER_TIME_MAX) {
-        Ok(answer) if answer.status == StatusCode::OK => {
-            let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let found: Option<Vec<Finding>> = serde_json::from_value(status["findings"].clone()).ok();
-            found.unwrap_or_else(|| untried("it is of another version"))
-        }
-        Ok(answer) => untried(&answer.error()),
-        Err(none) => untried(&none.message()),
+fn untried(why: &str) -> Finding {
+    let what =
+        format!("the account's keys were not tried, because they cannot be read here, and no daemon says what it found: {why}");
+    Finding::note(FindingKind::Key, "account", what, "start the daemon, or run this as its user with its secrets")
+}
+
+/// What the running daemon has found. Errors: why it does not say it.
+fn of_daemon(settings: &Settings) -> Result<Vec<Finding>, String> {
+    let answer = ask::over_control(settings, ask::question("/api/v1/status?format=json"), ANSWER_TIME_MAX);
+    let answer = answer.map_err(|none| none.message())?;
+    if answer.status != StatusCode::OK {
+        return Err(answer.error());
     }
+    let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    serde_json::from_value(status["findings"].clone()).map_err(|_| "it is of another version".to_owned())
 }

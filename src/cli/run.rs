@@ -19,13 +19,14 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::daemon::Daemon;
-use crate::doctor::{Doctor, Findings, keep_looking};
+use crate::doctor::{self, Doctor};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
@@ -130,9 +131,8 @@ impl Service {
         }
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
-        let api = api(&settings)?;
+        let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
         let listeners = Listeners::open(&settings, page).await?;
-        let prober = Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?;
         let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
@@ -153,21 +153,19 @@ impl Service {
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
         let reread = reload::reread(Arc::clone(&api));
-        let doctor =
-            Arc::new(Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober });
-        let findings = watch::Sender::new(Findings::default());
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
+        let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
+        let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
         let app_state = AppState {
             state_folder: folder,
             in_force: reload.in_force(),
             status: daemon.status(),
             busy: daemon.busy(),
             not_listening: listeners.not_listening(),
-            findings: findings.subscribe(),
+            findings,
             zones,
         };
-        let examining = tokio::spawn(keep_looking(doctor, reload.in_force(), findings, move || kept.synchronised()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -199,12 +197,7 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        listening.abort();
-        reloading.abort();
-        ignoring.abort();
-        telling.abort();
-        examining.abort();
-        watching.abort();
+        [listening, reloading, ignoring, telling, examining, watching].iter().for_each(JoinHandle::abort);
         drop(served);
         drop(lock);
         ended.map_err(|error| {

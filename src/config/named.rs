@@ -94,14 +94,13 @@ pub(super) fn media_hosts(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> O
     let mut hosts = Vec::new();
     for item in items {
         let host = reader.text(item, "media_hosts", "a name, an address or a network")?;
-        match MediaHost::parse(host) {
-            Some(host) => hosts.push(host),
-            None => {
-                // It may be a URL with a password.
-                reader.blot(item);
-                let message = "`media_hosts`: expected names, addresses and networks, without a scheme and a port";
-                reader.error(item.span, "bad-value", message).hint(HINT);
-            }
+        if let Some(host) = MediaHost::parse(host) {
+            hosts.push(host);
+        } else {
+            // It may be a URL with a password.
+            reader.blot(item);
+            let message = "`media_hosts`: expected names, addresses and networks, without a scheme and a port";
+            reader.error(item.span, "bad-value", message).hint(HINT);
         }
     }
     (hosts.len() == items.len()).then(|| MediaHosts::new(hosts))

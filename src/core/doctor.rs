@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::finding::{Finding, FindingKind, FindingSeverity};
 use crate::schedule::Schedule;
@@ -13,8 +13,8 @@ use crate::trtc::{Answer, Destination, Fault};
 /// The task that is asked for: no task has this id.
 pub const NO_TASK: &str = "ingestd-doctor-asks-for-no-task";
 
-/// By how much this host's clock may differ from the endpoint's.
-pub const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(2);
+/// By how much this host's clock may differ from the endpoint's, in milliseconds.
+const CLOCK_MAX_MS: u64 = 2_000;
 
 /// A question and its answer.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub fn clock_differs_ms(sent_at: Timestamp, answered_at: Timestamp, date: Timest
 
 fn of_clock(asked: &Asked) -> Option<Finding> {
     let differs = clock_differs_ms(asked.sent_at, asked.answered_at, asked.answer.server_date?);
-    (differs.unsigned_abs() > CLOCK_MAX.as_millis().unsigned_abs() as u64).then(|| {
+    (differs.unsigned_abs() > CLOCK_MAX_MS).then(|| {
         let way = if differs > 0 { "behind" } else { "ahead of" };
         let seconds = differs.unsigned_abs().div_ceil(1_000);
         Finding::problem(

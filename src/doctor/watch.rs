@@ -1,4 +1,4 @@
-//! The doctor of a running daemon: it examines at boot, each hour and after a reload, each minute while something is wrong, and looks at
+//! The doctor of a running daemon: it examines at boot, each hour and after a reload, every 30 s while something is wrong, and looks at
 //! the media of the next day in time. What it finds it publishes, and logs once. It stands beside the loop, which waits for nothing here.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::{Doctor, shows_of};
@@ -24,7 +24,7 @@ const BEGINS_AFTER: Duration = Duration::from_secs(2);
 
 /// How often it examines, and how often while it finds a problem.
 const EXAMINES_EVERY: SignedDuration = SignedDuration::from_hours(1);
-const EXAMINES_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+const EXAMINES_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often the shows to come are listed anew.
 const LISTS_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -53,8 +53,19 @@ struct Memory {
     looking: Vec<Show>,
 }
 
+/// Begins to examine and to look, and goes on until the task is aborted. Returns what is found, and the task. `synchronised`: what is
+/// known of the clock.
+pub fn begin<A: Api>(
+    doctor: Doctor<A>,
+    in_force: watch::Receiver<InForce>,
+    synchronised: impl Fn() -> Option<bool> + Send + 'static,
+) -> (watch::Receiver<Findings>, JoinHandle<()>) {
+    let (sender, findings) = watch::channel(Findings::default());
+    (findings, tokio::spawn(keep_looking(Arc::new(doctor), in_force, sender, synchronised)))
+}
+
 /// Examines and looks for as long as it is not dropped. `synchronised`: what is known of the clock.
-pub async fn keep_looking<A: Api>(
+async fn keep_looking<A: Api>(
     doctor: Arc<Doctor<A>>,
     mut in_force: watch::Receiver<InForce>,
     findings: watch::Sender<Findings>,
@@ -175,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_makes_it_due() {
-        let at = |seconds| Timestamp::from_second(1_795_000_000 + seconds).expect("an instant");
+        let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).expect("an instant");
         for (done_at, now, due) in [(None, 0, true), (Some(0), 59, false), (Some(0), 60, true), (Some(0), -1, true)] {
             assert_eq!(is_due(done_at.map(at), SignedDuration::from_mins(1), at(now)), due, "{done_at:?} {now}");
         }

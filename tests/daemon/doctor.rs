@@ -170,7 +170,9 @@ fn media_that_is_not_there_is_told_before_its_show_and_is_over_when_it_comes() {
     assert!(code == Some(1) && out.contains("HTTP status 404") && !out.contains("hush"), "{out}");
 
     media.put("/show.mp4", Thing::File(mp4(60, 100_000, true)));
-    wait_at_most(2 * TOLD_WITHIN, "the problem is over", || problems(&status(&daemon)).is_empty().then_some(()));
+    // It is looked at again each minute, and at once after a reload.
+    assert_eq!(rig.verb(&["reload"]).0, Some(0));
+    wait_at_most(TOLD_WITHIN, "the problem is over", || problems(&status(&daemon)).is_empty().then_some(()));
     assert!(!media.requests().iter().any(|request| request.contains("/other.mp4")), "{:?}", media.requests());
     assert!(media.requests().iter().all(|request| request.starts_with("GET ")), "{:?}", media.requests());
     daemon.stop();
@@ -186,4 +188,18 @@ fn a_secret_that_cannot_be_read_is_told() {
         out.contains("problem (secret): `secrets.cam-1`: cannot read the secret file") && out.contains("`secrets.cam-2`"),
         "{out}"
     );
+}
+
+#[test]
+fn where_the_secrets_cannot_be_read_the_running_daemon_says_what_it_found() {
+    let rig = rig(Vec::new(), |_| {});
+    let daemon = rig.started();
+    examined(&daemon);
+    std::fs::remove_file(rig.path("secret-key")).expect("it was written");
+    let (code, out, error) = rig.verb(&["doctor"]);
+    assert!(code == Some(0) && out.contains("note (usersig)") && !out.contains("secret-key"), "{out}{error}");
+    daemon.stop();
+    let (code, out, error) = rig.verb(&["doctor"]);
+    assert!(code == Some(1) && out.contains("`account.secret_key`: cannot read the secret file"), "{out}{error}");
+    assert!(out.contains("the account's keys were not tried") && out.contains("no daemon answers"), "{out}");
 }

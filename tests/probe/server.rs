@@ -126,22 +126,22 @@ pub(crate) fn rtmp_server(answer: Vec<u8>) -> SocketAddr {
     address
 }
 
-fn boxed(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn boxed(name: [u8; 4], content: &[u8]) -> Vec<u8> {
     let size = u32::try_from(content.len() + 8).expect("small");
-    [&size.to_be_bytes()[..], name, content].concat()
+    [&size.to_be_bytes()[..], &name, content].concat()
 }
 
 /// An MP4 of so many seconds with one track of H.264 of 1280x720 with 25 pictures a second, and `bytes` of media.
 pub(crate) fn mp4(seconds: u32, bytes: usize, is_index_first: bool) -> Vec<u8> {
     let header = |scale: u32, units: u32| [&[0; 12][..], &scale.to_be_bytes(), &units.to_be_bytes(), &[0; 80]].concat();
     let entry = [&[0, 0, 0, 100][..], b"avc1", &[0; 24], &1280_u16.to_be_bytes(), &720_u16.to_be_bytes(), &[0; 64]].concat();
-    let stsd = boxed(b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &entry].concat());
-    let stts = boxed(b"stts", &[0, 1, seconds * 25, 3_600].map(u32::to_be_bytes).concat());
-    let minf = boxed(b"minf", &boxed(b"stbl", &[stsd, stts].concat()));
-    let hdlr = boxed(b"hdlr", &[&[0; 8][..], b"vide", &[0; 13]].concat());
-    let mdia = [boxed(b"mdhd", &header(90_000, seconds * 90_000)), hdlr, minf].concat();
-    let track = boxed(b"trak", &boxed(b"mdia", &mdia));
-    let index = boxed(b"moov", &[boxed(b"mvhd", &header(1_000, seconds * 1_000)), track].concat());
-    let (kind, media) = (boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"mdat", &vec![7; bytes]));
-    if is_index_first { [kind, index, media].concat() } else { [kind, media, index].concat() }
+    let stsd = boxed(*b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &entry].concat());
+    let rates = boxed(*b"stts", &[0, 1, seconds * 25, 3_600].map(u32::to_be_bytes).concat());
+    let minf = boxed(*b"minf", &boxed(*b"stbl", &[stsd, rates].concat()));
+    let hdlr = boxed(*b"hdlr", &[&[0; 8][..], b"vide", &[0; 13]].concat());
+    let mdia = [boxed(*b"mdhd", &header(90_000, seconds * 90_000)), hdlr, minf].concat();
+    let track = boxed(*b"trak", &boxed(*b"mdia", &mdia));
+    let index = boxed(*b"moov", &[boxed(*b"mvhd", &header(1_000, seconds * 1_000)), track].concat());
+    let (kind, content) = (boxed(*b"ftyp", b"isom\0\0\0\0"), boxed(*b"mdat", &vec![7; bytes]));
+    if is_index_first { [kind, index, content].concat() } else { [kind, content, index].concat() }
 }

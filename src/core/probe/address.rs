@@ -121,9 +121,8 @@ fn not_public_four(address: Ipv4Addr) -> Option<&'static str> {
         (10, ..) | (172, 16..=31, _) | (192, 168, _) => Some("a private address"),
         (100, 64..=127, _) => Some("an address shared by a provider's customers"),
         (169, 254, _) => Some("a link-local address"),
-        (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => Some("a reserved address"),
         (224..=239, ..) => Some("a multicast address"),
-        (240..=255, ..) => Some("a reserved address"),
+        (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) | (240..=255, ..) => Some("a reserved address"),
         _ => None,
     }
 }
@@ -138,7 +137,7 @@ fn not_public_six(address: Ipv6Addr) -> Option<&'static str> {
     match segments {
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("a loopback address"),
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("an address of this host"),
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Some("a private address"),
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Some("a private address"),
         [0xfe80..=0xfebf, ..] => Some("a link-local address"),
         [0xff00..=0xffff, ..] => Some("a multicast address"),
         // What translates to IPv4 reaches that address: RFC 6052, and 6to4.
@@ -146,7 +145,7 @@ fn not_public_six(address: Ipv6Addr) -> Option<&'static str> {
         // The public internet is 2000::/3; of it Teredo, documentation and the like are left out.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Some("a reserved address"),
         [0x2000..=0x3fff, ..] => None,
-        _ => Some("a reserved address"),
+        _ => Some("an address that is not of the public internet"),
     }
 }
 
@@ -196,13 +195,13 @@ mod tests {
             ("fe80::1", "link-local"),
             ("ff02::1", "multicast"),
             ("::ffff:127.0.0.1", "loopback"),
-            ("::127.0.0.1", "reserved"),
+            ("::127.0.0.1", "not of the public"),
             ("64:ff9b::7f00:1", "loopback"),
             ("64:ff9b::a9fe:a9fe", "link-local"),
             ("2002:7f00:1::", "loopback"),
             ("2001::1", "reserved"),
             ("2001:db8::1", "reserved"),
-            ("100::1", "reserved"),
+            ("100::1", "not of the public"),
         ] {
             let why = nowhere.judge("cdn.example.com", ip(address)).expect_err(address);
             assert!(why.contains(kind) && why.starts_with("`cdn.example.com` resolves to `"), "{address}: {why}");

@@ -1,7 +1,7 @@
 //! When which media is looked at: that of the next 24 hours in time, and each again ten minutes before its show. It plans and
 //! remembers; it does not fetch, and has no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub struct Show {
 }
 
 /// What is looked at once. One URL may be good for one job and too short for another.
-type MediaKey = (String, Option<Duration>, bool);
+type MediaKey = (StreamUrl, Option<Duration>, bool);
 
 impl Looked {
     fn is_good(&self) -> bool {
@@ -60,7 +60,7 @@ impl Looked {
 
 impl Show {
     fn key(&self) -> MediaKey {
-        (self.stream.reveal().to_owned(), self.expected.length, self.expected.live)
+        (self.stream.clone(), self.expected.length, self.expected.live)
     }
 
     /// Whether both play the same media, and say the same of it.
@@ -120,14 +120,14 @@ struct Looked {
 /// What was looked at, by URL, and so what is to be looked at next.
 #[derive(Debug, Default)]
 pub struct Agenda {
-    looks: BTreeMap<MediaKey, Looked>,
+    looks: HashMap<MediaKey, Looked>,
 }
 
 impl Agenda {
     /// Returns the shows whose media is to be looked at now: each URL once, those that start first before the others.
     pub fn due<'a>(&self, shows: &'a [Show], now: Timestamp) -> Vec<&'a Show> {
         let mut due: Vec<&Show> = Vec::new();
-        let (mut seen, mut later) = (BTreeSet::new(), 0);
+        let (mut seen, mut later) = (HashSet::new(), 0);
         for show in shows.iter().filter(|show| show.start > now) {
             if !seen.insert(show.key()) {
                 continue;
@@ -153,7 +153,7 @@ impl Agenda {
 
     /// Returns what is known to be wrong with the media of these shows, each URL once, with the show that needs it first.
     pub fn findings(&self, shows: &[Show], now: Timestamp) -> Vec<Finding> {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         let first = shows.iter().filter(|show| show.start > now && seen.insert(show.key()));
         let looks = first.filter_map(|show| Some((show, self.looks.get(&show.key())?)));
         looks.flat_map(|(show, look)| look.findings.iter().map(|finding| show.tell(finding, now))).collect()
@@ -161,7 +161,7 @@ impl Agenda {
 
     /// Forgets what none of these shows plays.
     pub fn keep(&mut self, shows: &[Show]) {
-        let keys: BTreeSet<MediaKey> = shows.iter().map(Show::key).collect();
+        let keys: HashSet<MediaKey> = shows.iter().map(Show::key).collect();
         self.looks.retain(|known, _| keys.contains(known));
     }
 

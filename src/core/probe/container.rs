@@ -14,7 +14,7 @@ pub enum Container {
     Hls,
     /// MPEG-TS.
     MpegTs,
-    /// MKV, or the WebM that is a part of it.
+    /// MKV, or `WebM`, which is a part of it.
     Matroska,
     /// MP3.
     Mp3,

@@ -118,7 +118,7 @@ impl MediaFacts {
         }
         self.audio = first(TrackKind::Audio).map(|track| track.codec.clone());
         let lengths = || movie.tracks.iter().filter_map(|track| track.length);
-        self.tracks_differ_ms = lengths().max().zip(lengths().min()).map(|(most, least)| milliseconds(most - least));
+        self.tracks_differ_ms = lengths().max().zip(lengths().min()).map(|(most, least)| milliseconds(most.saturating_sub(least)));
         self.encrypted |= movie.tracks.iter().any(|track| matches!(track.codec.as_str(), "encv" | "enca"));
     }
 

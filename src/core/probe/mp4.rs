@@ -1,6 +1,6 @@
 //! Finds the index of an MP4 (`moov`) and reads from it what a relay needs: the length, the tracks with their codecs, the size and the
 //! pictures a second (ISO/IEC 14496-12). It asks for the bytes that it wants and does not fetch them, so that one walk works over any
-//! transport. Why not a crate: shiguredo_mp4 wants a newer Rust than ours, and the few boxes that count are read in 200 lines.
+//! transport. Why not a crate: `shiguredo_mp4` wants a newer Rust than ours, and the few boxes that count are read in 200 lines.
 
 mod movie;
 
@@ -139,8 +139,8 @@ fn children(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 }
 
 /// The content of the first box of that name.
-fn child<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
-    children(bytes).find(|(found, _)| found == name).map(|(_, content)| content)
+fn child(bytes: &[u8], name: [u8; 4]) -> Option<&[u8]> {
+    children(bytes).find(|(found, _)| *found == name).map(|(_, content)| content)
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {

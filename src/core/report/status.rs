@@ -60,6 +60,7 @@ pub struct StatusInput {
 
 /// What is known of the daemon.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each status")]
 pub enum DaemonView {
     /// It runs.
     Running {

@@ -42,9 +42,9 @@ pub struct Track {
 impl Movie {
     /// Reads a whole `moov` box. `None`: it has no header.
     pub(super) fn read(index: &[u8], is_first: bool) -> Option<Movie> {
-        let moov = child(index, b"moov")?;
-        let mvhd = child(moov, b"mvhd")?;
-        let is_fragmented = child(moov, b"mvex").is_some();
+        let moov = child(index, *b"moov")?;
+        let mvhd = child(moov, *b"mvhd")?;
+        let is_fragmented = child(moov, *b"mvex").is_some();
         let tracks = children(moov).filter(|(name, _)| name == b"trak").filter_map(|(_, trak)| track(trak)).collect();
         let length = times(mvhd).filter(|length| !(is_fragmented && length.is_zero()));
         Some(Movie { is_first, length, tracks })
@@ -52,21 +52,21 @@ impl Movie {
 }
 
 fn track(trak: &[u8]) -> Option<Track> {
-    let mdia = child(trak, b"mdia")?;
-    let kind = match child(mdia, b"hdlr")?.get(8..12)? {
+    let mdia = child(trak, *b"mdia")?;
+    let kind = match child(mdia, *b"hdlr")?.get(8..12)? {
         b"vide" => TrackKind::Video,
         b"soun" => TrackKind::Audio,
         _ => return None,
     };
-    let mdhd = child(mdia, b"mdhd")?;
-    let table = child(child(mdia, b"minf")?, b"stbl")?;
+    let mdhd = child(mdia, *b"mdhd")?;
+    let table = child(child(mdia, *b"minf")?, *b"stbl")?;
     // Version and flags, the number of entries, then the first: its size, its code, 6 bytes, an index; of video then 16 bytes
     // before the size of its pictures.
-    let entry = child(table, b"stsd")?.get(8..)?;
+    let entry = child(table, *b"stsd")?.get(8..)?;
     let code = entry.get(4..8)?;
     let codec = code.iter().filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
     let size = (kind == TrackKind::Video).then(|| Some((be16(entry, 32)?, be16(entry, 34)?))).flatten();
-    let rate = child(table, b"stts").filter(|_| kind == TrackKind::Video);
+    let rate = child(table, *b"stts").filter(|_| kind == TrackKind::Video);
     let rate_percent = rate.and_then(|stts| rate_percent(stts, timescale(mdhd)?));
     Some(Track { kind, codec, length: times(mdhd).filter(|length| !length.is_zero()), size, rate_percent })
 }
