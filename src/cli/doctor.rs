@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::diagnostic::{Severity, escape_json, escape_lines};
 use crate::doctor::{self, Doctor, shows_of};
 use crate::finding::{Finding, FindingKind};
-use crate::probe::Prober;
+use crate::probe::{LOOKS_AT_ONCE, Prober};
 use crate::schedule::Schedule;
 use crate::secret::SecretSource;
 use crate::trtc::HttpApi;
@@ -25,6 +25,9 @@ use crate::zones::Zones;
 
 /// How long the daemon may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Shows whose media takes a while to look at, if it cannot be reached.
+const MANY_SHOWS: usize = 50;
 
 /// What would go wrong at air time, and how to fix it
 ///
@@ -89,6 +92,12 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
         let mut found = doctor.examine(schedule.as_ref(), synchronised).await;
         if let Some(schedule) = &schedule {
             let shows = shows_of(&doctor, schedule, clock::now());
+            if shows.len() > MANY_SHOWS {
+                load::note(&format!(
+                    "the media of {} shows is looked at, {LOOKS_AT_ONCE} at once: this may take minutes",
+                    shows.len()
+                ));
+            }
             found.extend(doctor.look_at_all(&shows).await);
         }
         found

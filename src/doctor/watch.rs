@@ -77,10 +77,14 @@ async fn keep_looking<A: Api>(
         memory.begin(&doctor, &in_force, &mut tasks, synchronised());
         tokio::select! {
             Some(done) = tasks.join_next() => {
-                // One that panicked is a bug of ours: it is in the log, and is not tried at once again.
                 if let Ok(done) = done {
                     memory.take(done, clock::now());
                     publish(&findings, memory.findings(clock::now()));
+                } else {
+                    // One that panicked is a bug of ours: it is in the log, and is not tried again at once.
+                    sleep(TICK).await;
+                    (memory.is_examining, memory.is_listing) = (false, false);
+                    memory.looking.clear();
                 }
             }
             changed = in_force.changed() => {

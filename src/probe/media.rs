@@ -11,6 +11,9 @@ use crate::trtc::StreamUrl;
 /// The first part. Enough to measure by, and little for those who pay for it.
 const FIRST_BYTES: u64 = 512 << 10;
 
+/// A longer part, to measure by.
+const LONGER_BYTES: u64 = 4 << 20;
+
 /// The fewest bytes of a further part: a header asks for 16, and what comes behind it is wanted next.
 const NEXT_BYTES_MIN: u64 = 16 << 10;
 
@@ -37,7 +40,11 @@ pub(super) async fn see(
     facts.container = Some(container.name());
     match container {
         Container::Page => Err(MediaFault::Page),
-        Container::Mp4 => mp4(fetcher, &url, part, facts).await,
+        Container::Mp4 => {
+            mp4(fetcher, &url, part, facts).await?;
+            measure_again(fetcher, &url, facts).await;
+            Ok(())
+        }
         Container::Hls => hls(fetcher, part, facts).await,
         Container::Flv => flv(&part.bytes, expected),
         Container::MpegTs | Container::Matroska | Container::Mp3 | Container::Unknown => Ok(()),
@@ -50,10 +57,26 @@ fn take_part(part: &Part, facts: &mut MediaFacts) {
     facts.bytes = part.total;
     facts.redirects = part.redirects;
     facts.first_byte_ms = Some(milliseconds(part.first_byte));
+    take_speed(part, facts);
+}
+
+fn take_speed(part: &Part, facts: &mut MediaFacts) {
     facts.measured_bytes = part.bytes.len() as u64;
     // What comes at once is as fast as can be measured.
     let microseconds = u64::try_from(part.reading.as_micros()).unwrap_or(u64::MAX).max(1_000);
     facts.bytes_per_s = Some(facts.measured_bytes.saturating_mul(1_000_000) / microseconds);
+}
+
+/// A connection begins slowly: where the first part came too slowly for what plays, a longer one tells how fast it becomes.
+async fn measure_again(fetcher: &Fetcher<'_>, url: &Url, facts: &mut MediaFacts) {
+    if facts.slow().is_none() || facts.ranges != Some(true) || facts.bytes.is_none_or(|bytes| bytes <= FIRST_BYTES) {
+        return;
+    }
+    // What goes wrong now did not go wrong before: the first part counts.
+    let Ok(part) = fetcher.part(url, FIRST_BYTES, LONGER_BYTES).await else { return };
+    let before = facts.bytes_per_s;
+    take_speed(&part, facts);
+    facts.bytes_per_s = facts.bytes_per_s.max(before);
 }
 
 /// The index, wherever it stands.

@@ -122,6 +122,14 @@ impl MediaFacts {
         self.encrypted |= movie.tracks.iter().any(|track| matches!(track.codec.as_str(), "encv" | "enca"));
     }
 
+    /// The bits a second that it needs and those that come, where the ones are hardly fewer than the others. A few bytes tell nothing of a
+    /// connection.
+    pub fn slow(&self) -> Option<(u64, u64)> {
+        let (needs, comes) = self.bits_per_s().zip(self.bytes_per_s).filter(|_| self.measured_bytes >= 128 << 10)?;
+        let comes = comes.saturating_mul(8);
+        (comes < needs.saturating_mul(3) / 2).then_some((needs, comes))
+    }
+
     /// Bits a second that it needs, on average.
     pub fn bits_per_s(&self) -> Option<u64> {
         let length = self.length_ms.filter(|length| *length >= 1_000)?;
@@ -231,12 +239,7 @@ fn of_speed(facts: &MediaFacts, add: &mut impl FnMut(&str, FindingSeverity, Stri
             "a relay gives up after 15 s: keep it out of cold storage, and near",
         );
     }
-    // A few bytes tell nothing of a connection.
-    let Some((needs, comes)) = facts.bits_per_s().zip(facts.bytes_per_s).filter(|_| facts.measured_bytes >= 128 << 10) else {
-        return;
-    };
-    let comes = comes.saturating_mul(8);
-    if comes < needs.saturating_mul(3) / 2 {
+    if let Some((needs, comes)) = facts.slow() {
         let severity = if comes < needs { FindingSeverity::Problem } else { FindingSeverity::Note };
         let kbit = |bits: u64| bits.div_ceil(1_000);
         let what = format!("comes with {} kbit/s to this host, and needs {} kbit/s", kbit(comes), kbit(needs));
