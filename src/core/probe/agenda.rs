@@ -300,6 +300,7 @@ mod tests {
         };
         assert_eq!(told(0), [of("problem", "a", "13:00"), of("note", "b", "13:00")]);
         assert_eq!(told(50), [of("problem", "a", "13:00"), of("problem", "b", "13:00")]);
-        assert_eq!(told(61), [of("problem", "a", "18:00")]);
+        let of_tomorrow = of("note", "b", "13:00").replace("11-22", "11-23");
+        assert_eq!(told(61), [of("problem", "a", "18:00"), of_tomorrow]);
     }
 }
