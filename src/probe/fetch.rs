@@ -22,6 +22,9 @@ const READ_TIME_MAX: Duration = Duration::from_secs(5);
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 5;
 
+/// The longest text about a connection that is told.
+const SAID_CHARS_MAX: usize = 300;
+
 /// Fetches.
 pub(super) struct Fetcher<'a> {
     client: &'a reqwest::Client,
@@ -98,7 +101,7 @@ impl<'a> Fetcher<'a> {
     /// Judges a URL before a connection is made: its scheme, and its host if that is an address. A name is judged when it is resolved.
     fn allow(&self, url: &Url) -> Result<(), MediaFault> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(MediaFault::Redirect(format!("it points to a URL of the scheme `{}`", url.scheme())));
+            return Err(MediaFault::Redirect("it points to something else than HTTP".to_owned()));
         }
         let host = url.host_str().ok_or_else(|| MediaFault::Url("it names no host".to_owned()))?;
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -121,7 +124,7 @@ async fn read(response: &mut Response, count: u64) -> Result<Vec<u8>, MediaFault
         Ok(())
     };
     match timeout(READ_TIME_MAX, reading).await {
-        Ok(Err(error)) => Err(MediaFault::Cut(causes(error))),
+        Ok(Err(error)) => Err(MediaFault::Cut(in_short(&causes(error)))),
         Err(_) if bytes.is_empty() => Err(MediaFault::Slow("no byte came in 5 s")),
         Ok(Ok(())) | Err(_) => Ok(bytes),
     }
@@ -142,13 +145,19 @@ fn fault_of(error: reqwest::Error) -> MediaFault {
     let (is_slow, is_builder) = (error.is_timeout(), error.is_builder());
     let is_cut = !error.is_connect();
     let causes = causes(error);
-    let words = in_words(&causes).map_or_else(|| causes.clone(), |words| format!("{words} ({causes})"));
+    let words = in_short(&causes);
     match (is_builder, is_slow, is_cut) {
         (true, ..) => MediaFault::Url("it is not a URL of HTTP".to_owned()),
         (_, true, _) => MediaFault::Connect(format!("no connection in {} s", CONNECT_TIME_MAX.as_secs())),
         (_, _, true) => MediaFault::Cut(words),
         (..) => MediaFault::Connect(words),
     }
+}
+
+/// What went wrong in words, and then as it was said, cut short: a certificate may hold any number of names.
+pub(super) fn in_short(said: &str) -> String {
+    let cut = said.char_indices().nth(SAID_CHARS_MAX).map_or(said.to_owned(), |(end, _)| format!("{}…", &said[..end]));
+    in_words(said).map_or_else(|| cut.clone(), |words| format!("{words} ({cut})"))
 }
 
 /// The URL as the client takes it.

@@ -9,7 +9,7 @@ use super::fetch::{Fetcher, Part, parse};
 use crate::trtc::StreamUrl;
 
 /// The first part. Enough to measure by, and little for those who pay for it.
-const FIRST_BYTES: u64 = 512 << 10;
+const FIRST_BYTES: u64 = 256 << 10;
 
 /// A longer part, to measure by.
 const LONGER_BYTES: u64 = 4 << 20;

@@ -14,10 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, crypto::aws_lc_rs};
 
-use super::fetch::{CONNECT_TIME_MAX, parse};
+use super::fetch::{CONNECT_TIME_MAX, in_short, parse};
 use super::resolver::{Refused, addresses};
 use crate::trtc::StreamUrl;
-use crate::trtc::client::causes::in_words;
 
 /// How long the handshake may take.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -81,6 +80,5 @@ async fn shake_hands(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<
 
 /// An error in words, then as it was said.
 fn told(error: &std::io::Error) -> String {
-    let said = error.to_string();
-    in_words(&said).map_or_else(|| said.clone(), |words| format!("{words} ({said})"))
+    in_short(&error.to_string())
 }
