@@ -125,6 +125,19 @@ async fn no_loopback_address_is_reached_unless_it_is_named_redirected_or_not() {
 }
 
 #[tokio::test]
+async fn media_that_comes_more_slowly_than_it_plays_is_told_and_a_slow_begin_is_not() {
+    let server = MediaServer::at("127.0.0.1");
+    // It needs 800 kB a second; a slow part has 320.
+    let media = mp4(10, 8_000_000, true);
+    server.put("/begin.mp4", Thing::Slow(media.clone(), 1));
+    let seen = look(&server.url("/begin.mp4"), of_length(10)).await;
+    assert_eq!((told(&seen), server.requests().len()), (Vec::new(), 2), "{seen:?}");
+    server.put("/slow.mp4", Thing::Slow(media, 9));
+    let seen = look(&server.url("/slow.mp4"), of_length(10)).await;
+    assert!(told(&seen).len() == 1 && told(&seen)[0].contains("kbit/s to this host, and needs 6401 kbit/s"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_playlist_is_followed_to_a_segment() {
     let server = MediaServer::at("127.0.0.1");
     let list = |text: &str| Thing::Whole(text.as_bytes().to_vec());

@@ -6,12 +6,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What stands at a path.
 #[derive(Clone)]
 pub(crate) enum Thing {
     /// A file of which parts are served.
     File(Vec<u8>),
+    /// A file of which parts are served, the first so many of them slowly.
+    Slow(Vec<u8>, usize),
     /// A file that is always served whole.
     Whole(Vec<u8>),
     /// A status without a body.
@@ -79,6 +82,8 @@ impl MediaServer {
         let plain = path.split('?').next().unwrap_or_default();
         let thing = self.things.lock().unwrap_or_else(PoisonError::into_inner).get(plain).cloned();
         let status = |status: u16| format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let before = self.requests().iter().filter(|request| request.split(' ').nth(1) == Some(path)).count();
+        let is_slow = matches!(thing, Some(Thing::Slow(_, slow)) if before <= slow);
         match thing.unwrap_or(Thing::Status(404)) {
             Thing::Status(code) => stream.write_all(status(code).as_bytes()),
             Thing::Redirect(to) => {
@@ -89,7 +94,7 @@ impl MediaServer {
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
                 stream.write_all(&bytes)
             }
-            Thing::File(bytes) => {
+            Thing::File(bytes) | Thing::Slow(bytes, _) => {
                 let range = range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
                 let parsed = range.and_then(|(from, to)| Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?)));
                 let Some((from, to)) = parsed else { return stream.write_all(status(400).as_bytes()) };
@@ -104,7 +109,13 @@ impl MediaServer {
                     "HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{total}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     part.len()
                 )?;
-                stream.write_all(part)
+                for piece in part.chunks(32 << 10) {
+                    if is_slow {
+                        thread::park_timeout(Duration::from_millis(100));
+                    }
+                    stream.write_all(piece)?;
+                }
+                Ok(())
             }
         }
     }
