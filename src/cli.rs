@@ -16,6 +16,8 @@ mod ask;
 mod check;
 mod clock;
 mod demo;
+mod doctor;
+mod findings;
 mod format;
 mod help;
 mod history;
@@ -25,6 +27,7 @@ mod log;
 mod man;
 mod order;
 mod plan;
+mod probe;
 mod reload;
 mod run;
 mod sandbox;
@@ -66,6 +69,8 @@ verbs! {
     Check => check,
     Plan => plan,
     Why => why,
+    Probe => probe,
+    Doctor => doctor,
     Status => status,
     History => history,
     Stop => stop,

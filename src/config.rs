@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{self, Diagnostic, LineIndex, Place};
+use crate::probe::MediaHosts;
 use crate::schedule::problem::Problem;
 use crate::schedule::{self, Source, places};
 use crate::secret::SecretSource;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub require_sync: bool,
     /// Whether the folder of schedules is watched.
     pub watch: bool,
+    /// What probes may reach although it is not public.
+    pub media_hosts: MediaHosts,
 }
 
 /// An account of Tencent Cloud.
@@ -245,6 +248,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => reader.boolean(node, "watch"),
         None => Some(true),
     };
+    let media_hosts = match fields.get("media_hosts") {
+        Some(node) => named::media_hosts(reader, node),
+        None => Some(MediaHosts::default()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -257,6 +264,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         rate: rate?,
         require_sync: require_sync?,
         watch: watch?,
+        media_hosts: media_hosts?,
     })
 }
 

@@ -184,6 +184,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.disk_gate.clone()
     }
 
+    /// What its requests wait for: for others who send some.
+    pub fn queues(&self) -> Queues {
+        self.caller.queues.clone()
+    }
+
     /// A way to tell it something while it runs.
     pub fn handle(&self) -> Handle {
         self.handle.clone()

@@ -67,6 +67,9 @@
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig, limiter (core); queue, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
 //! | [`engine`] | core | what is decided between occurrences: what is owed, who has a room, whose task it is, edits, stops, the clock |
+//! | [`finding`] | core | what may go wrong before a show: one value, which status, alerts and metrics read |
+//! | [`probe`] | core, shell | whether media is there: what may be reached, what a relay trips over, when it is looked at (core); fetching (shell) |
+//! | [`doctor`] | core, shell | what would go wrong at air time: what an answer says (core); asking, and the watch of a running daemon (shell) |
 //! | [`report`], `advice` | core | what people and programs read; what to do about a fault |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
@@ -98,8 +101,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 pub mod ledger;
 pub mod metrics;
+pub mod probe;
 pub mod sandbox;
 pub mod schedule_files;
 pub mod secret;
@@ -108,4 +113,4 @@ pub mod trtc;
 pub mod web;
 pub mod zones;
 
-pub use ingestd_core::{calendar, diagnostic, engine, occurrence, plan, report, schedule, yaml};
+pub use ingestd_core::{calendar, diagnostic, engine, finding, occurrence, plan, report, schedule, yaml};

@@ -30,6 +30,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
+use hyper::body::Body as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +40,7 @@ use tokio::time::timeout;
 use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
+use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
@@ -107,6 +109,8 @@ pub struct AppState {
     pub busy: Busy,
     /// Why it does not listen where it should.
     pub not_listening: watch::Receiver<NotListening>,
+    /// What the doctor and the preflight have found.
+    pub findings: watch::Receiver<Findings>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.

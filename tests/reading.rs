@@ -134,7 +134,8 @@ fn each_field_becomes_what_it_says() {
             |job| format!("{:?}", job.policy.retry.also),
             "[\"FailedOperation.NotAllowed\"]",
         ),
-        ("conflict: reject, heal: true, on_remove: finish, preflight: true", |job| job.enabled.to_string(), "true"),
+        ("conflict: reject, heal: true, on_remove: finish", |job| format!("{} {}", job.enabled, job.preflight), "true true"),
+        ("preflight: false", |job| job.preflight.to_string(), "false"),
         ("enabled: false, note: 42", |job| format!("{} {:?}", job.enabled, job.note), "false Some(\"42\")"),
     ];
     for (fields, part, expected) in table {

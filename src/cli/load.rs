@@ -232,26 +232,35 @@ pub fn secret_places(settings: &Settings) -> SecretPlaces {
 /// Reads every secret that requests need, again each time: for [`HttpApi::new`](crate::trtc::HttpApi::new). The message of a
 /// failure says which one is missing and where it was looked for.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, String> {
-    let account = &settings.account;
-    let named = |what: &str, source: &SecretSource| source.read().map_err(|error| format!("{what}: {error}"));
-    let token = match &account.token {
-        Token::Wanted(source) => Some(named("`account.token`", source)?),
-        Token::IfPresent(source) if source.is_present() => Some(named("`account.token`", source)?),
-        Token::IfPresent(_) => None,
-    };
-    let credentials = Credentials {
-        secret_id: named("`account.secret_id`", &account.secret_id)?.expose_secret().to_owned(),
-        secret_key: named("`account.secret_key`", &account.secret_key)?,
-        token,
-    };
+    let credentials = read_account(settings)?.credentials;
     let key = |(name, app): (&Arc<str>, &App)| -> Result<(String, AppKey), String> {
-        let key = named(&format!("`apps.{name}.secret_key`"), &app.secret_key)?;
+        let key = read_named(&format!("`apps.{name}.secret_key`"), &app.secret_key)?;
         Ok((name.to_string(), AppKey { key, private_map_key: app.private_map_key }))
     };
     // A show whose secret is missing must not keep the others off the air.
-    let stream = |(name, source): (&Arc<str>, &SecretSource)| (name.to_string(), named(&format!("`secrets.{name}`"), source));
+    let stream = |(name, source): (&Arc<str>, &SecretSource)| (name.to_string(), read_named(&format!("`secrets.{name}`"), source));
     let apps = settings.apps.iter().map(key).collect::<Result<_, _>>()?;
     Ok(Secrets { credentials, apps, streams: settings.secrets.iter().map(stream).collect() })
+}
+
+/// Reads the secrets of the account alone, which is all that a describe and a stop need.
+pub(super) fn read_account(settings: &Settings) -> Result<Secrets, String> {
+    let account = &settings.account;
+    let token = match &account.token {
+        Token::Wanted(source) => Some(read_named("`account.token`", source)?),
+        Token::IfPresent(source) if source.is_present() => Some(read_named("`account.token`", source)?),
+        Token::IfPresent(_) => None,
+    };
+    let credentials = Credentials {
+        secret_id: read_named("`account.secret_id`", &account.secret_id)?.expose_secret().to_owned(),
+        secret_key: read_named("`account.secret_key`", &account.secret_key)?,
+        token,
+    };
+    Ok(Secrets { credentials, apps: BTreeMap::new(), streams: BTreeMap::new() })
+}
+
+fn read_named(what: &str, source: &SecretSource) -> Result<SecretString, String> {
+    source.read().map_err(|error| format!("{what}: {error}"))
 }
 
 /// Fetches the keys that verify callbacks, by `SdkAppId`. The message of a failure says which one is missing and where it was looked

@@ -19,15 +19,18 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
 use crate::daemon::Daemon;
+use crate::doctor::{self, Doctor, Findings};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
+use crate::probe::Prober;
 use crate::systemd;
 use crate::trtc::client::Limits;
 use crate::trtc::{Api, HttpApi};
@@ -128,7 +131,7 @@ impl Service {
         }
         let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
-        let api = api(&settings)?;
+        let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
         let listeners = Listeners::open(&settings, page).await?;
         let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
@@ -136,6 +139,7 @@ impl Service {
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let secrets = load::secret_places(&settings);
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+        let kept = clock.clone();
         let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -148,10 +152,13 @@ impl Service {
         let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
-        let reread = reload::reread(api);
+        let reread = reload::reread(Arc::clone(&api));
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let app_state = app_state(&daemon, folder, (reload.in_force(), listeners.not_listening()), zones, settings.require_sync);
+        let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
+        let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
+        let told = (reload.in_force(), listeners.not_listening(), findings);
+        let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -183,11 +190,7 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        listening.abort();
-        reloading.abort();
-        ignoring.abort();
-        telling.abort();
-        watching.abort();
+        [listening, reloading, ignoring, telling, examining, watching].iter().for_each(JoinHandle::abort);
         drop(served);
         drop(lock);
         ended.map_err(|error| {
@@ -200,7 +203,7 @@ impl Service {
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
     state_folder: PathBuf,
-    (in_force, not_listening): (watch::Receiver<InForce>, watch::Receiver<NotListening>),
+    (in_force, not_listening, findings): (watch::Receiver<InForce>, watch::Receiver<NotListening>, watch::Receiver<Findings>),
     zones: Zones,
     require_sync: bool,
 ) -> AppState {
@@ -210,6 +213,7 @@ fn app_state<C: Clock, A: Api>(
         status: daemon.status(),
         busy: daemon.busy(),
         not_listening,
+        findings,
         zones,
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,

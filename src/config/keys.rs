@@ -49,7 +49,7 @@ const fn needed(name: &'static str, doc: &'static str, example: &'static str, sc
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 15] = [
+pub(super) static SETTINGS: [Key; 16] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
     key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
@@ -104,6 +104,13 @@ pub(super) static SETTINGS: [Key; 15] = [
     }),
     key("require_sync", "Whether starts wait, up to 5 minutes, until the clock is synchronised.", "false", "true", boolean),
     key("watch", "Whether edits of the schedule files come into force without an order.", "true", "true", boolean),
+    key(
+        "media_hosts",
+        "Names, addresses and networks that are not public, from which probes may fetch media all the same.",
+        "[]",
+        "[media.lan, 10.0.0.0/8]",
+        media_hosts,
+    ),
     key("alerts", "Only its default is accepted yet.", "[]", "[]", || json!({"type": "array", "maxItems": 0})),
 ];
 
@@ -244,6 +251,11 @@ fn apps() -> Value {
 
 fn secrets() -> Value {
     json!({"type": "object", "propertyNames": schema::name_schema(), "additionalProperties": secret()})
+}
+
+fn media_hosts() -> Value {
+    let form = "write a name, an address, or a network such as `10.0.0.0/8`";
+    json!({"type": "array", "items": text_like("^[A-Za-z0-9._:\\[\\]-]+(/[0-9]{1,3})?$", form, &["media.lan", "10.0.0.0/8"])})
 }
 
 fn path() -> Value {

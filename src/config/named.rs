@@ -1,4 +1,4 @@
-//! What has names in the settings: applications and the secrets of streams. Does not know the other keys, and what a secret is.
+//! What has names in the settings: applications, the secrets of streams, and hosts of media. Does not know the other keys, and what a secret is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::settings_reader::{self, SettingsReader};
 use super::{App, keys};
 use crate::diagnostic::Span;
+use crate::probe::{MediaHost, MediaHosts};
 use crate::schedule::JobId;
 use crate::secret::SecretSource;
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Kind, Node};
 
 /// `wants_keys`: callbacks are on, so each application needs the key that verifies them.
 pub(super) fn apps(reader: &mut SettingsReader<'_>, node: &Node<'_>, wants_keys: bool) -> Option<BTreeMap<Arc<str>, App>> {
@@ -80,4 +81,27 @@ pub(super) fn secrets(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Optio
         }
     }
     Some(secrets)
+}
+
+/// What probes may reach although it is not public.
+pub(super) fn media_hosts(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<MediaHosts> {
+    const HINT: &str = "write `media_hosts: [media.lan, 10.1.2.3, 10.0.0.0/8]`";
+    let Kind::List(items) = &node.kind else {
+        let message = format!("`media_hosts`: expected a list, found {}", node.describe());
+        reader.error(node.span, "wrong-type", message).hint(HINT);
+        return None;
+    };
+    let mut hosts = Vec::new();
+    for item in items {
+        let host = reader.text(item, "media_hosts", "a name, an address or a network")?;
+        if let Some(host) = MediaHost::parse(host) {
+            hosts.push(host);
+        } else {
+            // It may be a URL with a password.
+            reader.blot(item);
+            let message = "`media_hosts`: expected names, addresses and networks, without a scheme and a port";
+            reader.error(item.span, "bad-value", message).hint(HINT);
+        }
+    }
+    (hosts.len() == items.len()).then(|| MediaHosts::new(hosts))
 }

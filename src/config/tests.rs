@@ -296,3 +296,22 @@ fn every_example_of_the_manual_is_accepted() {
         assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
     }
 }
+
+#[test]
+fn hosts_of_media_are_names_addresses_and_networks_and_nothing_else_is_repeated() {
+    let hosts = |value: &str| reading(&format!("{GOOD}media_hosts: {value}\n"));
+    let good = hosts("[media.lan, 10.1.2.3, 'fd00::/8']").settings.expect("accepted").media_hosts;
+    assert!(good.names("media.lan") && good.names("10.1.2.3") && good.names("[fd00::1]") && !good.names("cdn.example.com"));
+    for (value, line) in [
+        ("media.lan", "`media_hosts`: expected a list"),
+        ("['http://me:hush@media.lan/']", "without a scheme and a port"),
+        ("[10.0.0.0/40]", "without a scheme and a port"),
+        ("['']", "found an empty text"),
+        ("[{a: b}]", "`media_hosts`: expected a name"),
+    ] {
+        let reading = hosts(value);
+        assert!(reading.settings.is_none() && lines(&reading)[0].contains(line), "{value}: {:?}", lines(&reading));
+        assert!(!quote(&reading).contains("hush"), "{value}");
+    }
+    assert_eq!(hosts("[]").settings.expect("accepted").media_hosts, MediaHosts::default());
+}

@@ -8,9 +8,12 @@
 mod advice;
 pub mod calendar;
 pub mod diagnostic;
+pub mod doctor;
 pub mod engine;
+pub mod finding;
 pub mod occurrence;
 pub mod plan;
+pub mod probe;
 pub mod report;
 pub mod schedule;
 pub mod trtc;

@@ -28,7 +28,7 @@ use super::request::{AppKey, Credentials, SignedRequest, sign};
 use super::{Api, RecentSecrets, SecretMask, envelope};
 use crate::engine::SecretsRead;
 
-mod causes;
+pub(crate) mod causes;
 pub mod endpoint;
 
 /// How long and how large things may get.

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::service::Service;
 
 use super::token::{Guess, ListenToken};
@@ -59,15 +59,12 @@ impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for
     }
 }
 
-/// Refuses requests for another host, requests with a body, and those that need a token and have none.
+/// Refuses requests for another host, and those that need a token and have none.
 pub(super) async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
     if !host::is_ours(&request, door.bound, &door.access.hosts) {
         let message = "the `Host` of the request is not this listener's: ask for its address or for `localhost`, or write its name into \
                        `listen_hosts` of the settings";
         return error(StatusCode::MISDIRECTED_REQUEST, message);
-    }
-    if !request.body().is_end_stream() {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request to this listener has no body");
     }
     if !door.bound.is_loopback()
         && !OPEN.contains(&request.uri().path())

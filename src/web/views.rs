@@ -56,7 +56,8 @@ pub(super) fn status_input(
 ) -> StatusInput {
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
-    let state = LoopStatus { loop_stands_s, disk_stands_s, ..app_state.status.borrow().clone() };
+    let findings = app_state.findings.borrow().to_vec();
+    let state = LoopStatus { loop_stands_s, disk_stands_s, findings, ..app_state.status.borrow().clone() };
     let in_force = app_state.in_force.borrow().clone();
     let secrets = state.secrets;
     let schedule = &in_force.generation.schedule;

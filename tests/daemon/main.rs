@@ -10,6 +10,7 @@ mod descriptors;
 #[path = "../client/disguise.rs"]
 mod disguise;
 mod disk;
+mod doctor;
 mod doubts;
 mod evidence;
 mod faults;
@@ -21,6 +22,9 @@ mod ledger_file;
 mod limit;
 mod listening;
 mod log_reader;
+#[path = "../probe/server.rs"]
+#[expect(dead_code, reason = "the tests of the probe use the rest")]
+mod media_server;
 mod orders;
 mod recovery;
 mod rig;

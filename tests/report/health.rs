@@ -2,11 +2,12 @@
 
 use ingestd::diagnostic::Diagnostic;
 use ingestd::engine::LoopStatus;
+use ingestd::finding::{Finding, FindingKind};
 use ingestd::occurrence::{
     End, Evidence, Failure, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, SkippedReason, State, Task, TaskFault, TaskPhase,
     TaskStep, WaitReason,
 };
-use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, warnings};
+use ingestd::report::status::{DaemonView, Health, LedgerView, StatusInput, assess_health, text, warnings};
 use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
 
@@ -317,4 +318,27 @@ fn an_orphan_says_who_stops_it() {
         let view = input(LedgerView { orphans: vec![orphan], ..LedgerView::default() });
         assert_eq!(assess_health(&view), (Health::Degraded, vec![reason.to_owned()]));
     }
+}
+
+#[test]
+fn a_problem_that_a_show_will_have_is_degraded_and_a_note_is_not() {
+    let of = |findings: Vec<Finding>, offset_ms| {
+        let mut input = input(LedgerView::default());
+        let DaemonView::Running { state, .. } = &mut input.daemon else { unreachable!("it runs") };
+        (state.findings, state.offset_ms) = (findings, offset_ms);
+        (assess_health(&input), text(&input, None))
+    };
+    let note = Finding::note(FindingKind::Usersig, "main", "it is not known", "");
+    let ((health, reasons), shown) = of(vec![note.clone()], None);
+    assert_eq!((health, reasons.len()), (Health::Ok, 0));
+    assert!(shown.contains("before the next shows:\n  no problem was found; 1 note: `ingestd doctor` shows them\n"), "{shown}");
+    let key = Finding::problem(FindingKind::Key, "account", "the keys are refused", "correct them");
+    let ((health, reasons), shown) = of(vec![key, note], None);
+    assert_eq!((health, reasons), (Health::Degraded, vec!["the keys are refused: correct them".to_owned()]));
+    assert!(shown.contains("before the next shows:\n  the keys are refused\n      correct them\n  1 note: "), "{shown}");
+    let clock = Finding::problem(FindingKind::Clock, "clock", "the clock is off", "synchronise it");
+    assert_eq!(of(vec![clock.clone()], None).0.1.len(), 1);
+    assert_eq!(of(vec![clock], Some(600_000)).0.1.len(), 1, "that the clock is off is told once");
+    let (_, shown) = of(Vec::new(), None);
+    assert!(!shown.contains("before the next shows"), "{shown}");
 }

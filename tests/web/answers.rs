@@ -220,7 +220,8 @@ async fn status_is_exactly_the_promised_object() {
     write(&mut ledger, &missed("film", start - SignedDuration::from_hours(20), Outcome::Missed(MissedReason::Down)));
     let answer = served.get("/api/v1/status").await;
     assert_eq!(answer.status, 200);
-    let top = "health reasons warnings generation schedule clock on_air next orphans recent_trouble watch_period_s queue rate";
+    let top =
+        "health reasons warnings generation schedule clock on_air next orphans recent_trouble findings watch_period_s queue rate";
     assert_eq!(keys(&answer.body), top);
     for (key, expected) in
         [("schedule", "jobs accepted_at rejected"), ("clock", "synchronised offset_ms held"), ("queue", "start stop describe")]

@@ -55,6 +55,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         status: watch::Sender::new(LoopStatus::default()).subscribe(),
         busy: Busy::default(),
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
+        findings: watch::Sender::new(ingestd::doctor::Findings::default()).subscribe(),
         zones,
         metrics: Arc::default(),
         log_lines_dropped: || 7,

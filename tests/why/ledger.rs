@@ -184,6 +184,9 @@ fn a_start_that_is_still_in_doubt_is_told_with_what_may_play() {
     ledger.commit(writes, Timestamp::now()).expect("committed");
     drop(ledger);
     let told = ask(&folder);
-    assert!(told.contains("still in doubt: no answer proves whether a start sent at ") && told.contains("it has no bound in the cloud"), "{told}");
+    assert!(
+        told.contains("still in doubt: no answer proves whether a start sent at ") && told.contains("it has no bound in the cloud"),
+        "{told}"
+    );
     assert!(told.contains("in room lobby as robot promo") && !told.contains("for a time"), "{told}");
 }

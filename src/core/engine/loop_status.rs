@@ -1,5 +1,6 @@
 //! How the loop stands, as `status` shows it. Plain values; where they come from is not known here.
 
+use crate::finding::Finding;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
 
@@ -28,4 +29,6 @@ pub struct LoopStatus {
     pub loop_stands_s: Option<u64>,
     /// The same of the ledger's disk, with one commit or query.
     pub disk_stands_s: Option<u64>,
+    /// What the doctor and the preflight have found, problems first.
+    pub findings: Vec<Finding>,
 }

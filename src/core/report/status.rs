@@ -14,6 +14,7 @@ use super::plan::PlanObject;
 use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
+use crate::finding::Finding;
 use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
 use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
@@ -59,6 +60,7 @@ pub struct StatusInput {
 
 /// What is known of the daemon.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each status")]
 pub enum DaemonView {
     /// It runs.
     Running {
@@ -126,6 +128,8 @@ pub struct StatusObject {
     pub orphans: Option<Vec<OrphanObject>>,
     /// What went wrong lately; null when the ledger cannot be read.
     pub recent_trouble: Option<Vec<HistoryObject>>,
+    /// What may go wrong at air time, problems first, notes too.
+    pub findings: Option<Vec<Finding>>,
     /// Seconds between two describes of a task on air.
     pub watch_period_s: Option<u64>,
     /// Requests that wait for the limiter.
@@ -218,6 +222,7 @@ impl StatusObject {
         let queue = PerAction::new(|action| state.as_ref().map(|state| *state.queue.of(action)));
         let rate = PerAction::new(|action| state.as_ref().map(|state| *state.rate.of(action)));
         let watch_period_s = state.as_ref().map(|state| state.watch_period_s);
+        let findings = state.as_ref().map(|state| state.findings.clone());
         let clock = state.map_or_else(ClockObject::default, |state| ClockObject {
             synchronised: state.synchronised,
             offset_ms: state.offset_ms,
@@ -241,6 +246,7 @@ impl StatusObject {
             next,
             orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
+            findings,
             watch_period_s,
             queue,
             rate,

@@ -62,7 +62,7 @@ pub enum Part {
     Sent,
     /// The rules that go with an occurrence: its `Policy`.
     Rule,
-    /// What people read.
+    /// What no occurrence keeps: what people read, and whether its media is looked at.
     Note,
 }
 
@@ -72,7 +72,7 @@ impl Job {
     pub fn differing(&self, other: &Job) -> Vec<(Part, &'static str)> {
         // Every field is named, so that a new one cannot be forgotten.
         let Job { id: _, place: _, when, after, end, app, room, robot, stream, live, length, seek, repeat, .. } = self;
-        let Job { options, region, policy, enabled, note, .. } = self;
+        let Job { options, region, policy, preflight, enabled, note, .. } = self;
         let fields = [
             (Part::When, "when", *when == other.when),
             (Part::When, "after", *after == other.after),
@@ -87,6 +87,7 @@ impl Job {
             (Part::Sent, "length", *length == other.length),
             (Part::Sent, "seek", *seek == other.seek),
             (Part::Sent, "repeat", *repeat == other.repeat),
+            (Part::Note, "preflight", *preflight == other.preflight),
             (Part::Note, "note", *note == other.note),
         ];
         let fields = fields.into_iter().filter(|(.., same)| !same).map(|(part, name, _)| (part, name));

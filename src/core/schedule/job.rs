@@ -146,6 +146,8 @@ pub struct Job {
     pub region: Option<Arc<str>>,
     /// The rules that go with its occurrences.
     pub policy: Policy,
+    /// Whether its media is looked at before its starts.
+    pub preflight: bool,
     /// False: it plans nothing.
     pub enabled: bool,
     /// Shown in status and plan.

@@ -64,11 +64,6 @@ impl Problem {
         Problem { code, message: message.into(), hint: None, span, related: Vec::new(), more: 0 }
     }
 
-    /// What comes in a later version: an error, because no field may parse and do nothing.
-    pub(super) fn not_supported(span: Span, what: &str) -> Problem {
-        Problem::at(span, "not-supported", format!("{what} is not supported yet"))
-    }
-
     /// Says how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {

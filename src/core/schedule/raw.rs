@@ -126,7 +126,7 @@ pub(super) struct RawJob {
     pub(super) heal: Slot<bool>,
     pub(super) on_remove: Slot<OnRemove>,
     pub(super) priority: Slot<u8>,
-    pub(super) preflight: Slot<()>,
+    pub(super) preflight: Slot<bool>,
     pub(super) enabled: Slot<bool>,
     pub(super) note: Slot<Arc<str>>,
 }

@@ -76,6 +76,7 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
                 options: raw.options.values,
                 region: raw.region.value.clone().or_else(|| context.settings.region.clone()),
                 policy,
+                preflight: raw.preflight.value.unwrap_or(true),
                 enabled: raw.enabled.value.unwrap_or(true),
                 note: raw.note.value.clone(),
             })

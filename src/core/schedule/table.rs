@@ -354,9 +354,9 @@ pub(super) static FIELDS: [Field; 38] = [
     field!(
         "preflight",
         Group::Alone,
-        "Only its default is accepted yet.",
+        "Whether its media is looked at ten minutes before each start, and once in the day before.",
         Fallback::Value("true"),
-        into_slot!(RawJob, Custom("`true`", |node, _| Ok(values::only_true(node)?), || json!({"const": true})), preflight)
+        into_slot!(RawJob, Flag, preflight)
     ),
     field!(
         "enabled",

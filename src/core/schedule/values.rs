@@ -65,15 +65,6 @@ pub fn boolean(node: &Node<'_>) -> Result<bool, Problem> {
     Err(Problem::of(node, "bad-boolean", problem).maybe_hint(meant.map(|word| format!("write `{word}`{}", without_quotes(plain)))))
 }
 
-/// A value of which only the default, `true`, exists yet: no field may parse and do nothing.
-pub(super) fn only_true(node: &Node<'_>) -> Result<(), Problem> {
-    if boolean(node)? {
-        return Ok(());
-    }
-    let problem = Problem::not_supported(node.span, &quote(node.text().unwrap_or_default()));
-    Err(problem.hint("`true`, the default, is all there is; leave it out"))
-}
-
 /// A whole number within a range, in plain decimal digits.
 pub fn integer<T: TryFrom<u64>>(node: &Node<'_>, range: RangeInclusive<u64>) -> Result<T, Problem> {
     let expected = format!("a whole number from {} to {}", range.start(), range.end());

@@ -47,6 +47,7 @@ enum QueueClass {
     Start(StartClass),
     Stop(StopClass),
     Describe,
+    Doctor,
 }
 
 /// The class of a start. On-time first attempts leave first. The other two wait for the on-time starts of the next
@@ -86,6 +87,11 @@ impl Priority {
     /// A describe: first come, first served.
     pub fn describe() -> Priority {
         Priority::plain(QueueClass::Describe)
+    }
+
+    /// A describe of the doctor, for which nothing waits: after all others.
+    pub fn doctor() -> Priority {
+        Priority::plain(QueueClass::Doctor)
     }
 
     fn plain(class: QueueClass) -> Priority {

@@ -13,7 +13,7 @@ use super::secret_mask::SecretMask;
 
 /// Where media is fetched from: http, https, rtmp or rtmps. Every output shows it through [`StreamUrl::redacted`]; it has no
 /// `Display`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StreamUrl(Arc<str>);
 
 impl StreamUrl {

@@ -53,7 +53,7 @@ const NO_TLS: &str = "what answers there does not speak TLS: check the port, and
 const REFUSED_TLS: &str = "it refuses the encryption: it may want an older TLS than 1.2, or a proxy in between may";
 
 /// What the causes of a failure come to.
-fn in_words(causes: &str) -> Option<&'static str> {
+pub(crate) fn in_words(causes: &str) -> Option<&'static str> {
     let causes = causes.to_lowercase().replace(' ', "");
     WORDS.iter().find(|(said, _)| causes.contains(said)).map(|(_, words)| *words)
 }
@@ -89,7 +89,7 @@ pub(super) fn proxy_of(endpoint: &Endpoint, variable: impl Fn(&str) -> Option<St
 }
 
 /// An error and its causes in one line, without the URL.
-pub(super) fn causes(error: reqwest::Error) -> String {
+pub(crate) fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = error.source();

@@ -14,6 +14,7 @@ use super::{DaemonView, LedgerView, StatusInput, assess_health, warnings};
 use crate::advice::row_advice;
 use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
+use crate::finding::Finding;
 use crate::occurrence::{End, Occurrence, State, TaskPhase};
 use crate::plan::{self, interruptions::Interrupted};
 use crate::trtc::Repeat;
@@ -58,6 +59,11 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
             section(&mut out, &title("on air"), &on_air(ledger, input, width), width);
         }
         Err(_) => line("what is on air is not known: the ledger cannot be read"),
+    }
+    if let DaemonView::Running { state: LoopStatus { findings, .. }, .. } = &input.daemon
+        && !findings.is_empty()
+    {
+        section(&mut out, "before the next shows", &found(findings), width);
     }
     if let DaemonView::Running { next, .. } = &input.daemon {
         section(&mut out, &title("next"), &coming(next, input, width), width);
@@ -193,6 +199,25 @@ fn coming(next: &[Interrupted], input: &StatusInput, width: Option<usize>) -> Ve
         [times.cell(start), wait, job.id.to_string(), room, until, job.note.as_deref().unwrap_or_default().replace('\n', " ")]
     });
     columns(narrow, rows, width)
+}
+
+/// The problems, each with what to do, and how many notes there are.
+fn found(findings: &[Finding]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let problems: Vec<&Finding> = findings.iter().filter(|finding| finding.is_problem()).collect();
+    for Finding { what, advice, .. } in problems.iter().take(TROUBLE_SHOWN) {
+        lines.push(what.replace(needs_escape, " "));
+        lines.extend((!advice.is_empty()).then(|| format!("    {advice}")));
+    }
+    if let more @ 1.. = problems.len().saturating_sub(TROUBLE_SHOWN) {
+        lines.push(format!("and {more} more problems"));
+    }
+    let notes = findings.len() - problems.len();
+    let checked = if problems.is_empty() { "no problem was found" } else { "" };
+    let notes = if notes == 0 { String::new() } else { format!("{}: `ingestd doctor` shows them", count(notes, "note")) };
+    let last = [checked, &notes].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+    lines.extend((!last.is_empty()).then_some(last));
+    lines
 }
 
 fn trouble(ledger: &LedgerView, input: &StatusInput) -> Vec<String> {

@@ -155,6 +155,7 @@ fn stops_leave_by_class_and_describes_in_the_order_they_came() {
         Priority::stop(StopClass::Planned),
         Priority::stop(StopClass::Again),
     ]);
+    check_order(&[Priority::describe(), Priority::doctor()]);
     let mut limiter = Limiter::new(rate(2));
     let first = limiter.enqueue(Priority::describe());
     let second = limiter.enqueue(Priority::describe());

@@ -1,0 +1,198 @@
+//! The doctor of a running daemon: it examines at boot, each hour and after a reload, every 30 s while something is wrong, and looks at
+//! the media of the next day in time. What it finds it publishes, and logs once. It stands beside the loop, which waits for nothing here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::{Doctor, shows_of};
+use crate::clock;
+use crate::finding::Finding;
+use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, Show};
+use crate::trtc::Api;
+use crate::web::InForce;
+
+/// What is known now: problems first.
+pub type Findings = Arc<[Finding]>;
+
+/// How long after boot or a reload it begins: what is due then goes first.
+const BEGINS_AFTER: Duration = Duration::from_secs(2);
+
+/// How often it examines, and how often while it finds a problem.
+const EXAMINES_EVERY: SignedDuration = SignedDuration::from_hours(1);
+const EXAMINES_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often the shows to come are listed anew.
+const LISTS_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// How often it looks whether something is due.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What a task of it brings back.
+enum Done {
+    Examined(Vec<Finding>),
+    Looked(Box<Show>, Look),
+    Listed(Vec<Show>),
+}
+
+/// What it remembers.
+#[derive(Default)]
+struct Memory {
+    /// What the last examination found; `None`: none is over yet.
+    examined: Option<Vec<Finding>>,
+    examined_at: Option<Timestamp>,
+    is_examining: bool,
+    shows: Vec<Show>,
+    listed_at: Option<Timestamp>,
+    is_listing: bool,
+    agenda: Agenda,
+    looking: Vec<Show>,
+}
+
+/// Begins to examine and to look, and goes on until the task is aborted. Returns what is found, and the task. `synchronised`: what is
+/// known of the clock.
+pub fn begin<A: Api>(
+    doctor: Doctor<A>,
+    in_force: watch::Receiver<InForce>,
+    synchronised: impl Fn() -> Option<bool> + Send + 'static,
+) -> (watch::Receiver<Findings>, JoinHandle<()>) {
+    let (sender, findings) = watch::channel(Findings::default());
+    (findings, tokio::spawn(keep_looking(Arc::new(doctor), in_force, sender, synchronised)))
+}
+
+/// Examines and looks for as long as it is not dropped. `synchronised`: what is known of the clock.
+async fn keep_looking<A: Api>(
+    doctor: Arc<Doctor<A>>,
+    mut in_force: watch::Receiver<InForce>,
+    findings: watch::Sender<Findings>,
+    synchronised: impl Fn() -> Option<bool>,
+) {
+    let (mut memory, mut tasks) = (Memory::default(), JoinSet::new());
+    sleep(BEGINS_AFTER).await;
+    loop {
+        memory.begin(&doctor, &in_force, &mut tasks, synchronised());
+        tokio::select! {
+            Some(done) = tasks.join_next() => {
+                if let Ok(done) = done {
+                    memory.take(done, clock::now());
+                    publish(&findings, memory.findings(clock::now()));
+                } else {
+                    // One that panicked is a bug of ours: it is in the log, and is not tried again at once.
+                    sleep(TICK).await;
+                    (memory.is_examining, memory.is_listing) = (false, false);
+                    memory.looking.clear();
+                }
+            }
+            changed = in_force.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // The secrets are read after the schedule.
+                sleep(BEGINS_AFTER).await;
+                in_force.mark_unchanged();
+                (memory.examined_at, memory.listed_at) = (None, None);
+                memory.agenda.forget_bad();
+            }
+            () = sleep(TICK) => publish(&findings, memory.findings(clock::now())),
+        }
+    }
+}
+
+impl Memory {
+    /// Begins what is due and not under way.
+    fn begin<A: Api>(
+        &mut self,
+        doctor: &Arc<Doctor<A>>,
+        in_force: &watch::Receiver<InForce>,
+        tasks: &mut JoinSet<Done>,
+        synchronised: Option<bool>,
+    ) {
+        let now = clock::now();
+        let schedule = || Arc::clone(&in_force.borrow().generation.schedule);
+        let is_wrong = self.examined.iter().flatten().any(Finding::is_problem);
+        let every = if is_wrong { EXAMINES_AGAIN } else { EXAMINES_EVERY };
+        if !self.is_examining && is_due(self.examined_at, every, now) {
+            (self.is_examining, self.examined_at) = (true, Some(now));
+            let (doctor, schedule) = (Arc::clone(doctor), schedule());
+            tasks.spawn(async move { Done::Examined(doctor.examine(Some(&schedule), synchronised).await) });
+        }
+        if !self.is_listing && is_due(self.listed_at, LISTS_EVERY, now) {
+            (self.is_listing, self.listed_at) = (true, Some(now));
+            let (doctor, schedule) = (Arc::clone(doctor), schedule());
+            // Of a large schedule it takes a while.
+            tasks.spawn_blocking(move || Done::Listed(shows_of(&doctor, &schedule, now)));
+        }
+        let due = self.agenda.due(&self.shows, now);
+        let idle = due.into_iter().filter(|show| !self.looking.iter().any(|other| other.plays_the_same(show)));
+        let begins: Vec<Show> = idle.take(LOOKS_AT_ONCE - self.looking.len()).cloned().collect();
+        for show in begins {
+            self.looking.push(show.clone());
+            let doctor = Arc::clone(doctor);
+            tasks.spawn(async move {
+                let look = doctor.look(&show).await;
+                Done::Looked(Box::new(show), look)
+            });
+        }
+    }
+
+    fn take(&mut self, done: Done, now: Timestamp) {
+        match done {
+            Done::Examined(findings) => (self.examined, self.is_examining) = (Some(findings), false),
+            Done::Listed(shows) => {
+                self.agenda.keep(&shows);
+                (self.shows, self.is_listing) = (shows, false);
+            }
+            Done::Looked(show, look) => {
+                self.looking.retain(|other| !other.plays_the_same(&show));
+                self.agenda.looked(&show, now, look.findings);
+            }
+        }
+    }
+
+    fn findings(&self, now: Timestamp) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.examined.iter().flatten().cloned().collect();
+        findings.extend(self.agenda.findings(&self.shows, now));
+        findings.sort();
+        findings
+    }
+}
+
+/// Whether something is due that was done then. A clock that was set back makes it due.
+fn is_due(done_at: Option<Timestamp>, every: SignedDuration, now: Timestamp) -> bool {
+    done_at.is_none_or(|at| now < at || now.duration_since(at) >= every)
+}
+
+/// Publishes what is known now, and logs what is new and what is over.
+fn publish(findings: &watch::Sender<Findings>, now: Vec<Finding>) {
+    let before = Arc::clone(&findings.borrow());
+    if *before == *now {
+        return;
+    }
+    let is_in = |list: &[Finding], one: &Finding| {
+        list.iter().any(|other| (other.kind, &other.about) == (one.kind, &one.about) && other.is_problem())
+    };
+    for finding in now.iter().filter(|finding| finding.is_problem() && !is_in(&before, finding)) {
+        tracing::error!(kind = finding.kind.name(), "{}", finding.line());
+    }
+    for finding in before.iter().filter(|finding| finding.is_problem() && !is_in(&now, finding)) {
+        tracing::info!(kind = finding.kind.name(), "this is over: {}", finding.what);
+    }
+    findings.send_replace(Arc::from(now));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_it_due() {
+        let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).expect("an instant");
+        for (done_at, now, due) in [(None, 0, true), (Some(0), 59, false), (Some(0), 60, true), (Some(0), -1, true)] {
+            assert_eq!(is_due(done_at.map(at), SignedDuration::from_mins(1), at(now)), due, "{done_at:?} {now}");
+        }
+    }
+}
