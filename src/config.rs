@@ -5,6 +5,7 @@
 //! beside it, or forget a space; so messages echo no value of a secret field and no key that does not look like a setting, and
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
+mod alerts;
 mod keys;
 mod named;
 mod settings_reader;
@@ -21,6 +22,7 @@ use crate::schedule::{self, Source, places};
 use crate::secret::SecretSource;
 use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
+pub use alerts::{AlertReceiver, AlertTo, UrlSource};
 pub use keys::{KeyReference, reference, schema};
 use settings_reader::{Fields, SettingsReader};
 
@@ -66,6 +68,8 @@ pub struct Settings {
     pub require_sync: bool,
     /// Whether the folder of schedules is watched.
     pub watch: bool,
+    /// Who is told of trouble, by distinct names.
+    pub alerts: Vec<AlertReceiver>,
 }
 
 /// An account of Tencent Cloud.
@@ -212,7 +216,6 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
     const LATER: [&str; 1] = ["chores"];
     let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
     reader.only(&fields, "listen_public", "false");
-    reader.only_empty(&fields, "alerts");
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
         _ => Some(None),
@@ -250,6 +253,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => reader.boolean(node, "watch"),
         None => Some(true),
     };
+    let alerts = match fields.get("alerts") {
+        Some(node) => alerts::alerts(reader, node),
+        None => Some(Vec::new()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -262,6 +269,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         rate: rate?,
         require_sync: require_sync?,
         watch: watch?,
+        alerts: alerts?,
     })
 }
 
