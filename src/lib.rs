@@ -67,6 +67,7 @@
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig, limiter (core); queue, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
 //! | [`engine`] | core | what is decided between occurrences: what is owed, who has a room, whose task it is, edits, stops, the clock |
+//! | [`alerts`] | core, shell | what is told in time, to whom, when and in which words (core); sending (shell) |
 //! | [`report`], `advice` | core | what people and programs read; what to do about a fault |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
@@ -92,6 +93,7 @@
 
 mod listener;
 
+pub mod alerts;
 pub mod busy;
 pub mod cli;
 pub mod clock;

@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::alerts::sender::AlertStatus;
 use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
@@ -99,6 +100,8 @@ pub struct AppState {
     pub busy: Busy,
     /// Why it does not listen where it should.
     pub not_listening: watch::Receiver<NotListening>,
+    /// How it stands with those who are told of trouble.
+    pub alerts: watch::Receiver<AlertStatus>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
 }

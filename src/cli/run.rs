@@ -6,6 +6,7 @@ mod folder_snapshot;
 mod hardening;
 mod health_line;
 mod listeners;
+mod rejection;
 mod reload;
 mod rest;
 mod shrinkage;
@@ -20,11 +21,12 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::alerts::sender::Alerts;
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Setup};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
@@ -136,7 +138,10 @@ impl Service {
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let secrets = load::secret_places(&settings);
         let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
-        let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
+        let kept = ledger.alerts().map_err(|error| failed("read the ledger", &error))?;
+        let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
+        let setup = Setup { options: rules, troubles, changes: Some(changes) };
+        let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
@@ -157,8 +162,11 @@ impl Service {
             status: daemon.status(),
             busy: daemon.busy(),
             not_listening: listeners.not_listening(),
+            alerts: alerts.status(),
             zones,
         };
+        let sending = alerts.start(clock, handle.clone(), &daemon.busy());
+        let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -195,6 +203,8 @@ impl Service {
         ignoring.abort();
         telling.abort();
         watching.abort();
+        rejecting.abort();
+        drop(sending);
         drop(served);
         drop(lock);
         ended.map_err(|error| {

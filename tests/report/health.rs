@@ -32,6 +32,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
             state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
         not_listening: Vec::new(),
+        not_told: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),

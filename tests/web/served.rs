@@ -55,6 +55,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         status: watch::Sender::new(LoopStatus::default()).subscribe(),
         busy: Busy::default(),
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
+        alerts: watch::Sender::new(ingestd::alerts::sender::AlertStatus::default()).subscribe(),
         zones,
     }
 }

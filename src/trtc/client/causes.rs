@@ -89,7 +89,7 @@ pub(super) fn proxy_of(endpoint: &Endpoint, variable: impl Fn(&str) -> Option<St
 }
 
 /// An error and its causes in one line, without the URL.
-pub(super) fn causes(error: reqwest::Error) -> String {
+pub(crate) fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = error.source();
