@@ -130,7 +130,9 @@ fn mask_of(url: &Url, key: Option<&str>) -> SecretMask {
     for (_, value) in url.query_pairs() {
         mask.add(&value);
     }
-    key.into_iter().for_each(|key| mask.add(key));
+    if let Some(key) = key {
+        mask.add(key);
+    }
     mask
 }
 

@@ -59,10 +59,10 @@ impl Alerts {
         let receivers = receivers(settings);
         let wanted = receivers.iter().map(|receiver| (receiver.name.clone(), receiver.on.clone())).collect();
         let troubles = Troubles::new(wanted, &kept);
-        let (changes, changed) = unbounded_channel();
+        let (sender, changed) = unbounded_channel();
         let (outbox, deliverer) = (Outbox::new(receivers, kept), Deliverer::new(host_name())?);
         let status = watch::Sender::new(AlertStatus::default());
-        Ok((Alerts { settings: settings.to_vec(), outbox, changed, deliverer, status }, troubles, changes))
+        Ok((Alerts { settings: settings.to_vec(), outbox, changed, deliverer, status }, troubles, sender))
     }
 
     /// How it stands with the receivers, kept up to date.
@@ -136,7 +136,7 @@ fn log(status: &AlertStatus, receiver: &str, answer: &Result<(), Failed>) {
     let was_failing = status.reasons.iter().any(|reason| reason.contains(&name));
     match answer {
         Err(Failed { why, .. }) if !was_failing => {
-            tracing::warn!("alerts to {name} do not go out: {why}; they wait, and are sent again")
+            tracing::warn!("alerts to {name} do not go out: {why}; they wait, and are sent again");
         }
         Ok(()) if was_failing => tracing::info!("alerts to {name} go out again"),
         _ => {}

@@ -136,11 +136,7 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let secrets = load::secret_places(&settings);
-        let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
-        let kept = ledger.alerts().map_err(|error| failed("read the ledger", &error))?;
-        let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
-        let setup = Setup { options: rules, troubles, changes: Some(changes) };
+        let (alerts, setup) = setup(&settings, &zones, &ledger)?;
         let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -198,12 +194,9 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        listening.abort();
-        reloading.abort();
-        ignoring.abort();
-        telling.abort();
-        watching.abort();
-        rejecting.abort();
+        for task in [listening, reloading, ignoring, telling, watching, rejecting] {
+            task.abort();
+        }
         drop(sending);
         drop(served);
         drop(lock);
@@ -211,6 +204,15 @@ impl Service {
             failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
         })
     }
+}
+
+/// What the daemon goes by, and who sends its alerts.
+fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup), Failure> {
+    let secrets = load::secret_places(settings);
+    let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+    let kept = ledger.alerts().map_err(|error| Failure::new(format!("cannot read the ledger: {error}")))?;
+    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
+    Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

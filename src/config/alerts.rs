@@ -19,7 +19,7 @@ use crate::yaml::{Kind, Node};
 use ingestd_core::alerts::{AlertEvent, Format};
 
 /// How often a heartbeat beats when nothing is said.
-const BEAT_DEFAULT: Duration = Duration::from_secs(60);
+const BEAT_DEFAULT: Duration = Duration::from_mins(1);
 
 /// The shortest and the longest time between two beats, in seconds.
 pub(super) const BEAT_SECONDS: (u64, u64) = (10, 3_600);
@@ -68,6 +68,19 @@ pub enum UrlSource {
     Plain(SecretString),
     /// It is kept elsewhere.
     Kept(SecretSource),
+}
+
+impl AlertReceiver {
+    /// Where its secrets are kept.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let (url, key) = match &self.to {
+            AlertTo::Webhook { url, key, .. } => (Some(url), key.as_ref()),
+            AlertTo::Heartbeat { url, .. } => (Some(url), None),
+            AlertTo::Exec { .. } => (None, None),
+        };
+        let kept = url.and_then(|url| if let UrlSource::Kept(source) = url { Some(source) } else { None });
+        kept.into_iter().chain(key)
+    }
 }
 
 impl UrlSource {

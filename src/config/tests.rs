@@ -266,6 +266,17 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     assert!(with.callbacks.is_some());
     let Some(SecretSource::Credential(name)) = &with.apps["main"].callback_key else { panic!("a credential") };
     assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+    // So are those of alerts.
+    let (before, example) = yaml.split_once("# alerts:\n").expect("the example");
+    let lines_of = example.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let with = reading(&format!("{before}alerts:\n{lines_of}\n"));
+    assert_eq!(lines(&with), Vec::<String>::new());
+    let alerts = with.settings.expect("accepted").alerts;
+    assert_eq!(alerts.len(), 3);
+    for source in alerts.iter().flat_map(AlertReceiver::secrets) {
+        let SecretSource::Credential(name) = source else { panic!("a credential") };
+        assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ mod outbox;
 mod text;
 mod troubles;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -182,7 +184,10 @@ fn id_of(event: AlertEvent, key: &str, begun: Timestamp) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

@@ -3,4 +3,3 @@
 mod outage;
 mod receivers;
 mod sending;
-mod signals;

@@ -32,7 +32,9 @@ impl Daemon {
 
     fn write(&mut self, writes: Vec<AlertWrite>, now: Timestamp) {
         let mut all = Writes::default();
-        writes.into_iter().for_each(|write| all.push(Write::Alert(write)));
+        for write in writes {
+            all.push(Write::Alert(write));
+        }
         self.ledger.commit(all, now).expect("writable");
     }
 
@@ -41,7 +43,9 @@ impl Daemon {
         let put = |write: &AlertWrite| if let AlertWrite::Put(alert) = write { Some((**alert).clone()) } else { None };
         let alerts: Vec<Alert> = writes.iter().filter_map(put).collect();
         self.write(writes, now);
-        alerts.into_iter().for_each(|alert| self.outbox.put(alert));
+        for alert in alerts {
+            self.outbox.put(alert);
+        }
     }
 
     /// Sends what is due until `until`. The answers of `lost` are taken and not recorded, and then it is as after a crash.

@@ -60,7 +60,7 @@ async fn a_url_that_cannot_be_read_or_reached_is_told_without_it() {
     let plain = |url: &str| {
         to(AlertTo::Heartbeat {
             url: UrlSource::Plain(SecretString::from(url.to_owned())),
-            every: std::time::Duration::from_secs(60),
+            every: std::time::Duration::from_mins(1),
         })
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -68,7 +68,7 @@ async fn a_url_that_cannot_be_read_or_reached_is_told_without_it() {
     std::fs::write(&file, format!("not-a-url-{TOKEN}")).expect("writable");
     let kept = to(AlertTo::Heartbeat {
         url: UrlSource::Kept(ingestd::secret::SecretSource::File(file)),
-        every: std::time::Duration::from_secs(60),
+        every: std::time::Duration::from_mins(1),
     });
     let why_kept = why(&kept).await;
     assert!(why_kept.ends_with("it is not a URL") && !why_kept.contains(TOKEN), "{why_kept}");

@@ -135,7 +135,7 @@ async fn a_cut_is_told_once_with_who_ordered_it_and_has_no_end() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_held_is_told_until_it_is_believed() {
     let story = Story::begin("09:00", PROMO);
-    story.pass(Duration::from_secs(60)).await;
+    story.pass(Duration::from_mins(1)).await;
     story.clock.set(SignedDuration::from_hours(2));
     story.pass(Duration::from_secs(5)).await;
     assert_eq!(alerts(&story), ["clock held, lasts"]);
@@ -162,7 +162,7 @@ async fn what_others_raise_is_one_trouble_however_often_they_raise_it() {
     let mut story = Story::begin("09:00", PROMO);
     for text in ["the key is wrong", "the key is still wrong"] {
         story.handle().raise(AlertEvent::Doctor, "secret_key", text).await;
-        story.pass(Duration::from_secs(3_600)).await;
+        story.pass(Duration::from_hours(1)).await;
     }
     assert_eq!((alerts(&story), text(&story).as_str()), (vec!["doctor secret_key, lasts".to_owned()], "the key is still wrong"));
     story.kill().await;

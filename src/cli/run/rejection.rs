@@ -20,16 +20,13 @@ pub(super) async fn watch(mut in_force: watch::Receiver<InForce>, handle: Handle
             let first = errors.next().map(|first| (first.to_string(), errors.count()));
             (first, in_force.generation.number)
         };
-        match rejected {
-            Some((first, more)) => {
-                let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-                let text = format!("the schedule files are not in force, and generation {number} stays: {first}{more}");
-                handle.raise(AlertEvent::ReloadRejected, SUBJECT, text).await;
-            }
-            None => {
-                let text = format!("the schedule files are in force, as generation {number}");
-                handle.clear(AlertEvent::ReloadRejected, SUBJECT, text).await;
-            }
+        if let Some((first, more)) = rejected {
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            let text = format!("the schedule files are not in force, and generation {number} stays: {first}{more}");
+            handle.raise(AlertEvent::ReloadRejected, SUBJECT, text).await;
+        } else {
+            let text = format!("the schedule files are in force, as generation {number}");
+            handle.clear(AlertEvent::ReloadRejected, SUBJECT, text).await;
         }
         if in_force.changed().await.is_err() {
             return;

@@ -28,7 +28,7 @@ const ITEMS_MAX: usize = 500;
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 
 /// The longest wait while a receiver has failed for less than [`RETRY_SOON_FOR`], and after that.
-const RETRY_MAX: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+const RETRY_MAX: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(5));
 
 /// How long a receiver that fails is tried often.
 const RETRY_SOON_FOR: SignedDuration = SignedDuration::from_mins(10);

@@ -104,13 +104,12 @@ impl Signals<'_> {
         let Task { task_id, key, .. } = task;
         match task.phase {
             TaskPhase::Gone { verified: true, .. } => self.gone(task_id),
-            TaskPhase::Gone { verified: false, .. } => {}
             TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. } if task.alerted => {
                 let text = format!("task {task_id} is not verified off the air a minute after its end");
                 let text = self.about(key).unwrap_or_else(|| words(key, &text));
                 self.list.push(Signal::raise(AlertEvent::StopUnverified, task_id, text, task.started_at));
             }
-            TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. } => {}
+            TaskPhase::Gone { verified: false, .. } | TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. } => {}
             TaskPhase::Watched { .. } => self.watched(task),
         }
     }
