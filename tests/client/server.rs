@@ -101,6 +101,11 @@ impl Connection {
         }
     }
 
+    /// Takes what the client says first: a connection that is closed with bytes unread is cut, and not ended.
+    pub(crate) fn take_some(&mut self) {
+        let _gone = self.stream.read(&mut [0; 16 * 1024]);
+    }
+
     /// Keeps the connection open and says nothing, until the client gives up.
     pub(crate) fn hold(&mut self) {
         let mut rest = [0; 1024];

@@ -72,9 +72,9 @@ impl Occurrence {
     /// How long after its planned end it was still on air, if that is more than five seconds: nobody was there to stop it, or its stop did
     /// not come through.
     pub fn outlasted(&self) -> Option<SignedDuration> {
-        let (State::Done { outcome }, End::Planned(end)) = (&self.state, self.end) else { return None };
+        let (State::Done { outcome: Outcome::EndedPlanned }, End::Planned(end)) = (&self.state, self.end) else { return None };
         let over = self.ended_at?.duration_since(end);
-        (outcome.name() == "ended" && self.on_air_at.is_some() && over > OUTLASTED_FROM).then_some(over)
+        (over > OUTLASTED_FROM).then_some(over)
     }
 
     /// What must be said beside an outcome that sounds as if it had been on air; `None`: it was seen, or the outcome says it, or
