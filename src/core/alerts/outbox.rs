@@ -208,7 +208,7 @@ impl Outbox {
         let owed = |entry: &Entry| Some((entry.owed_at(&line.receiver)?, entry.alert.id.clone()));
         let (first, id) = self.alerts.values().filter_map(owed).min()?;
         if let Some(Failing { retry_at, .. }) = &line.failing {
-            return Some(*retry_at);
+            return Some(first.max(*retry_at));
         }
         let grouped = first.checked_add(GROUP).unwrap_or(first);
         let next = line.sent_at.map_or(grouped, |sent| sent.checked_add(DIGEST).unwrap_or(sent));

@@ -274,3 +274,18 @@ fn a_message_takes_five_hundred_alerts_and_the_rest_come_a_minute_later() {
         [(70, 1)]
     );
 }
+
+#[test]
+fn a_receiver_that_failed_and_is_owed_nothing_now_is_not_asked_again_and_again() {
+    let quiet = Receiver { on: vec![AlertEvent::Failed], ..receiver("a") };
+    let mut outbox = Outbox::new(vec![quiet], Vec::new());
+    outbox.put(Alert { lasts: true, ..alert("lasts", 0) });
+    outbox.put(alert("again", 0));
+    play(&mut outbox, 0, 60, |_| Ok(()));
+    outbox.put(Alert { newest: at(100), count: 2, ..alert("again", 0) });
+    play(&mut outbox, 100, 3_650, |_| failed("down"));
+    // What failed is over, and its end is nothing for this receiver: the next is the reminder of tomorrow.
+    outbox.put(ended(Alert { count: 2, ..alert("again", 0) }, 3_660));
+    assert!(outbox.due(at(3_700)).is_empty());
+    assert!(outbox.next_wake().is_some_and(|wake| wake > at(80_000)), "{:?}", outbox.next_wake());
+}
