@@ -98,6 +98,19 @@ async fn a_stop_that_is_not_verified_is_told_of_its_task_until_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_show_that_nobody_was_there_to_stop_is_told_when_it_is_stopped() {
+    let mut story = Story::begin("09:59", "  relay: {at: '10:00', for: 1h, stream: 'rtmp://live.example.com/app/key'}\n");
+    story.until("10:30").await;
+    story.kill().await;
+    story.until("11:30").await;
+    story.start();
+    story.until("11:35").await;
+    assert_eq!(alerts(&story), ["stop_unverified t-1, told"]);
+    let told = text(&story);
+    assert!(told.starts_with("`relay` of 2026-12-01T10:00:00Z: ended (planned), 1800 s after its planned end"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_show_that_is_not_seen_is_told_until_it_is_seen() {
     let story = Story::begin("09:59", PROMO);
     story.inject_fault(refused(Action::Describe, "", "InternalError.DBError", 8));

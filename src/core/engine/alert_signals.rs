@@ -9,14 +9,17 @@ use crate::alerts::{AlertEvent, Course, Signal};
 use crate::occurrence::{Failure, Key, Occurrence, Outcome, State, Task, TaskPhase, UNSEEN_LOSSES_MAX, WaitReason, is_paced};
 
 /// How long the vendor may try to pull the media before somebody must look.
-const PULL_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+const PULL_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A task that is on air for less after its end is no trouble.
+const STOPPED_BY: SignedDuration = SignedDuration::from_mins(1);
 
 /// A show that was on air for less was not looked at often enough to be missed there.
 const SEEN_BY: SignedDuration = SignedDuration::from_secs(10);
 
 /// Returns what these writes mean.
 pub fn alert_signals(writes: &[Write], notices: &[Notice]) -> Vec<Signal> {
-    let mut signals = Signals { notices, list: Vec::new() };
+    let mut signals = Signals { writes, notices, list: Vec::new() };
     for write in writes {
         match write {
             Write::Record(row) | Write::Update(row) | Write::Summarise(row) => signals.occurrence(row),
@@ -35,6 +38,7 @@ pub fn alert_signals(writes: &[Write], notices: &[Notice]) -> Vec<Signal> {
 }
 
 struct Signals<'a> {
+    writes: &'a [Write],
     notices: &'a [Notice],
     list: Vec<Signal>,
 }
@@ -73,8 +77,18 @@ impl Signals<'_> {
                 } else {
                     self.clear(AlertEvent::Lost, row, "is over as planned");
                 }
+                self.outlasted(row);
             }
             Outcome::Skipped(_) => {}
+        }
+    }
+
+    /// It was on air long after its end, and nobody was there to say so: a task whose stop was looked after was told while it lasted.
+    fn outlasted(&mut self, row: &Occurrence) {
+        let Some(task_id) = row.task_id.as_ref().filter(|_| row.outlasted().is_some_and(|over| over >= STOPPED_BY)) else { return };
+        let was_told = |write: &Write| matches!(write, Write::UpdateTask(task) if task.alerted && task.task_id == *task_id);
+        if !self.writes.iter().any(was_told) {
+            self.raise_as(AlertEvent::StopUnverified, task_id, row, Course::Single);
         }
     }
 
