@@ -30,7 +30,8 @@ fn receiver() -> (u16, Arc<Mutex<Vec<serde_json::Value>>>) {
             }
             let mut body = vec![0; length];
             if reader.read_exact(&mut body).is_ok() {
-                keep.lock().expect("no panic").extend(serde_json::from_slice(&body).ok());
+                // A beat has no body.
+                keep.lock().expect("no panic").push(serde_json::from_slice(&body).unwrap_or_default());
                 let _ = reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
             }
         }
@@ -104,10 +105,11 @@ fn alert_test_says_what_came_back_and_ends_with_1_if_one_failed() {
 }
 
 #[test]
-fn schedule_files_that_are_rejected_are_told_until_they_are_accepted() {
+fn schedule_files_that_are_rejected_are_told_until_they_are_accepted_and_the_heart_beats_meanwhile() {
     let rig = Rig::new(Vec::new());
-    let (port, taken) = receiver();
-    rig.more_settings(&format!("alerts:\n  - webhook: 'http://127.0.0.1:{port}/{TOKEN}'\n"));
+    let ((port, taken), (beats, beaten)) = (receiver(), receiver());
+    let heartbeat = format!("  - {{heartbeat: 'http://127.0.0.1:{beats}/{TOKEN}', every: 10s}}");
+    rig.more_settings(&format!("alerts:\n  - webhook: 'http://127.0.0.1:{port}/{TOKEN}'\n{heartbeat}\n"));
     let good = looping("show", soon(3_600), "5m");
     rig.jobs(&good);
     let _daemon = rig.started();
@@ -116,6 +118,7 @@ fn schedule_files_that_are_rejected_are_told_until_they_are_accepted() {
     rig.jobs(&good);
     assert_eq!(rig.verb(&["reload"]).0, Some(0));
     let all = wait_until("it is told", || Some(taken.lock().expect("no panic").clone()).filter(|all| !all.is_empty()));
+    assert!(beaten.lock().expect("no panic").len() >= 2, "it beats while the loop turns");
     let alerts = all[0]["alerts"].as_array().expect("a list");
     let told: Vec<_> = alerts.iter().map(|alert| (alert["event"].as_str(), alert["what"].as_str())).collect();
     assert_eq!(told, [(Some("reload_rejected"), Some("begun")), (Some("reload_rejected"), Some("recovered"))], "{alerts:?}");
