@@ -57,8 +57,11 @@ impl Deliverer {
         match &receiver.to {
             AlertTo::Webhook { url, format, key } => {
                 let (url, key) = self.secrets(url, key.as_ref()).await.map_err(failed)?;
-                let mask = mask_of(&url, key.as_deref());
+                let mut mask = mask_of(&url, key.as_deref());
                 let WireRequest { query, headers, body } = wire(*format, message, &self.host, key.as_deref(), now);
+                for (_, value) in &query {
+                    mask.add(value);
+                }
                 let mut url = url;
                 if !query.is_empty() {
                     url.query_pairs_mut().extend_pairs(query);

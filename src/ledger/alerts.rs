@@ -42,13 +42,14 @@ pub(super) fn apply(connection: &Connection, write: &AlertWrite) -> Result<(), L
 }
 
 impl Ledger {
-    /// What a new daemon takes over: every alert that is kept, with what each receiver was told of it.
+    /// What a new daemon takes over: every alert that is kept, with what each receiver was told of it. One that this program cannot read,
+    /// of an event of a newer one, is left out: an alert must never keep a show off the air.
     pub fn alerts(&self) -> Result<Vec<Kept>, LedgerError> {
         let sql = "SELECT * FROM (SELECT * FROM alert ORDER BY begun_ms DESC LIMIT ?1) ORDER BY begun_ms, id";
         let mut statement = self.connection.prepare(sql)?;
-        let alerts = statement.query_map([KEPT_MAX], alert)?.collect::<Result<Vec<Alert>, _>>()?;
+        let alerts = statement.query_map([KEPT_MAX], alert)?.collect::<Result<Vec<Option<Alert>>, _>>()?;
         let mut told = self.connection.prepare("SELECT * FROM alert_told WHERE alert = ?1 ORDER BY receiver")?;
-        let kept = alerts.into_iter().map(|alert| {
+        let kept = alerts.into_iter().flatten().map(|alert| {
             let told = told.query_map([&alert.id], self::told)?.collect::<Result<_, _>>()?;
             Ok(Kept { alert, told })
         });
@@ -56,15 +57,15 @@ impl Ledger {
     }
 }
 
-fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
+fn alert(row: &Row<'_>) -> rusqlite::Result<Option<Alert>> {
     let end = match optional_instant(row, "ended_ms")? {
         Some(at) => Some(AlertEnd { at, text: row.get("ended_text")? }),
         None => None,
     };
     let receivers: String = row.get("receivers")?;
     let event: String = row.get("event")?;
-    let event = AlertEvent::from_name(&event).ok_or_else(|| unreadable(row, "event", format!("no event is named `{event}`")))?;
-    Ok(Alert {
+    let (Some(event), Ok(receivers)) = (AlertEvent::from_name(&event), serde_json::from_str(&receivers)) else { return Ok(None) };
+    Ok(Some(Alert {
         id: row.get("id")?,
         event,
         key: row.get("subject")?,
@@ -75,8 +76,8 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
         tell_from: instant(row, "tell_ms")?,
         lasts: row.get("lasts")?,
         end,
-        receivers: serde_json::from_str(&receivers).map_err(|error| unreadable(row, "receivers", error))?,
-    })
+        receivers,
+    }))
 }
 
 fn told(row: &Row<'_>) -> rusqlite::Result<(String, Told)> {

@@ -259,6 +259,10 @@ fn what_version_6_knows_of_alerts_comes_back() {
     assert_eq!(over.alert.end.as_ref().and_then(|end| end.text.as_deref()), Some("the ledger can be written again"));
     let [(receiver, told)] = &over.told[..] else { panic!("{:?}", over.told) };
     assert_eq!((receiver.as_str(), told.count, told.recovered), ("pager", 1, true));
+    // One of an event that only a newer program knows keeps no daemon from starting.
+    let ledger = Ledger::open(folder.path()).expect("it loads");
+    raw(&ledger).execute("UPDATE alert SET event = 'eclipse' WHERE lasts = 1", []).expect("writable");
+    assert_eq!(ledger.alerts().expect("readable").len(), 1);
 }
 
 #[test]
