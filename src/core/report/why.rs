@@ -18,7 +18,7 @@ use super::plan::{PlanObject, content_note, cut_note};
 use super::time::{instant, zone_name};
 use super::wrap::wrapped;
 use crate::calendar::Dst;
-use crate::occurrence::{Occurrence, State};
+use crate::occurrence::{Failure, Occurrence, Outcome, State};
 use crate::plan::encounters::paused_at;
 use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why};
@@ -233,6 +233,9 @@ impl WhyInput<'_> {
         if let Some(row) = self.relevant_row() {
             let what = match &row.state {
                 State::OnAir => "is on air".to_owned(),
+                State::Done { outcome } if self.may_play_on(row, outcome) => {
+                    format!("may still be on air: {}", record::phrase(row))
+                }
                 State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
                 _ => format!("is not settled: {}", record::phrase(row)),
             };
@@ -256,6 +259,12 @@ impl WhyInput<'_> {
                 None => format!("now: `{id}` is off, and will not start again"),
             },
         }
+    }
+
+    /// Whether nobody can say that it left the air.
+    fn may_play_on(&self, row: &Occurrence, outcome: &Outcome) -> bool {
+        let has_doubt = self.record.is_ok_and(|record| record.doubts.iter().any(|doubt| doubt.key == row.key));
+        has_doubt || matches!(outcome, Outcome::EndedUnverified | Outcome::Failed(Failure::InDoubt))
     }
 
     /// The rules, then what is open and what it meets, then the ledger.
