@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::notice::{Level, Notice};
 use super::write::Write;
 use crate::alerts::{AlertEvent, Course, Signal};
-use crate::occurrence::{Failure, Key, Occurrence, Outcome, State, Task, TaskPhase, UNSEEN_LOSSES_MAX, WaitReason, is_paced};
+use crate::occurrence::{End, Failure, Key, Occurrence, Outcome, State, Task, TaskPhase, UNSEEN_LOSSES_MAX, WaitReason, is_paced};
 
 /// How long the vendor may try to pull the media before somebody must look.
 const PULL_PATIENCE: SignedDuration = SignedDuration::from_mins(1);
@@ -85,11 +85,15 @@ impl Signals<'_> {
 
     /// It was on air long after its end, and nobody was there to say so: a task whose stop was looked after was told while it lasted.
     fn outlasted(&mut self, row: &Occurrence) {
-        let Some(task_id) = row.task_id.as_ref().filter(|_| row.outlasted().is_some_and(|over| over >= STOPPED_BY)) else { return };
+        let (End::Planned(end), Some(ended), Some(task_id)) = (row.end, row.ended_at, &row.task_id) else { return };
+        let late = ended.duration_since(end);
         let was_told = |write: &Write| matches!(write, Write::UpdateTask(task) if task.alerted && task.task_id == *task_id);
-        if !self.writes.iter().any(was_told) {
-            self.raise_as(AlertEvent::StopUnverified, task_id, row, Course::Single);
+        if late < STOPPED_BY || self.writes.iter().any(was_told) {
+            return;
         }
+        let text = Some(words(&row.key, &format!("ended (planned), {} s after its planned end", late.as_secs())));
+        let (event, key, newest, course) = (AlertEvent::StopUnverified, task_id.clone(), row.key.start, Course::Single);
+        self.list.push(Signal::Raise { event, key, text, newest, count: 1, course, patience: SignedDuration::ZERO });
     }
 
     fn on_air(&mut self, row: &Occurrence) {
