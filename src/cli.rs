@@ -12,6 +12,7 @@
 //!
 //! Data goes to stdout (through [`Context::stdout`] or [`print()`]), everything else to stderr.
 
+mod alert;
 mod ask;
 mod check;
 mod clock;
@@ -76,6 +77,7 @@ verbs! {
     Stop => stop,
     Reload => reload,
     Clock => clock,
+    Alert => alert,
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,

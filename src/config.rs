@@ -5,6 +5,7 @@
 //! beside it, or forget a space; so messages echo no value of a secret field and no key that does not look like a setting, and
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
+mod alerts;
 mod keys;
 mod listen;
 mod named;
@@ -23,6 +24,7 @@ use crate::schedule::{self, Source, places};
 use crate::secret::SecretSource;
 use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
+pub use alerts::{AlertReceiver, AlertTo, UrlSource};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
 use settings_reader::{Fields, SettingsReader};
@@ -69,6 +71,8 @@ pub struct Settings {
     pub watch: bool,
     /// What probes may reach although it is not public.
     pub media_hosts: MediaHosts,
+    /// Who is told of trouble, by distinct names.
+    pub alerts: Vec<AlertReceiver>,
 }
 
 /// An account of Tencent Cloud.
@@ -214,7 +218,6 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
     const LATER: [&str; 1] = ["chores"];
     let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
-    reader.only_empty(&fields, "alerts");
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
         _ => Some(None),
@@ -252,6 +255,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => named::media_hosts(reader, node),
         None => Some(MediaHosts::default()),
     };
+    let alerts = match fields.get("alerts") {
+        Some(node) => alerts::alerts(reader, node),
+        None => Some(Vec::new()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -265,6 +272,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         require_sync: require_sync?,
         watch: watch?,
         media_hosts: media_hosts?,
+        alerts: alerts?,
     })
 }
 

@@ -4,6 +4,7 @@
 //! Invariants. What one turn decides is one transaction. No start leaves without a durable row. No lock and no transaction is
 //! held over an await. Nothing here reads a clock but through [`Clock`]. Nothing here waits for a disk longer than a moment.
 
+mod alerting;
 mod calls;
 mod disk;
 mod input;
@@ -23,17 +24,19 @@ use tokio::task::JoinSet;
 use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::engine::{
-    Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice, PastGeneration,
-    Reply, Step, TakenOver,
+    Blocker, CallReport, ClockReading, DOUBTS_SINCE, Engine, Generation, Level, LoopStatus, Notice, PastGeneration, Reply, Step,
+    TakenOver, Writes,
 };
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
 use crate::metrics::Metrics;
 use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
+pub use alerting::Setup;
+use alerting::{Alerting, States};
 use calls::Caller;
 use disk::Disk;
-pub use input::{Handle, Message, Messages};
+pub use input::{AlertMessage, Handle, Message, Messages};
 use rate_watch::RateWatch;
 use records::DiskRecords;
 
@@ -70,6 +73,7 @@ pub struct Daemon<C, A> {
     rate_watch: RateWatch,
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
     recovered_attempts: Vec<Attempt>,
+    alerting: Alerting,
 }
 
 /// Somebody who must hear now and then that the loop turns.
@@ -96,12 +100,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     pub fn new(
         clock: C,
         api: Arc<A>,
-        options: DaemonOptions,
+        setup: impl Into<Setup>,
         ledger: Ledger,
         accepted: Generation,
         past: Vec<PastGeneration>,
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
+        let Setup { options, troubles, changes } = setup.into();
+        let mut alerting = Alerting::new(troubles, changes);
         let queues = Queues::new(options.rate);
         let reading = read(&clock);
         // A clock that is behind asks for no more than a clock that is right.
@@ -116,7 +122,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let TakenOver { mut engine, step, maybe_sent } = taken;
         queues.of(Action::Start).count_as_used(maybe_sent);
-        let Step { now, writes, calls, mut notices, .. } = step;
+        let Step { now, mut writes, calls, mut notices, .. } = step;
+        let states = States { held: engine.clock_hold(), offset_ms: engine.server_offset_ms(), disk: None };
+        alerting.add(&mut writes, &notices, &states, Vec::new(), now);
         let (recovered_attempts, disk_error) = match disk.commit_first(writes, now) {
             Ok(attempts) => (attempts, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
@@ -148,11 +156,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             watchdog: None,
             rate_watch: RateWatch::new(options.rate.get() as usize),
             recovered_attempts,
+            alerting,
         };
         debug_assert!(calls.is_empty(), "nothing is called before the daemon runs: {calls:?}");
         for notice in &notices {
             (daemon.observe)(notice);
         }
+        daemon.alerting.publish();
         Ok(daemon)
     }
 
@@ -261,6 +271,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     /// Passes on what happened, and how the loop stands.
     fn tell(&mut self, notices: &[Notice]) {
+        self.alerting.publish();
         for notice in notices {
             (self.observe)(notice);
         }
@@ -285,6 +296,12 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             *last = status;
             changed
         });
+    }
+
+    /// Adds to the writes of a step what somebody is to be told.
+    fn add_alerts(&mut self, writes: &mut Writes, notices: &[Notice], messages: Vec<AlertMessage>, now: Timestamp) {
+        let (held, offset_ms) = (self.engine.clock_hold(), self.engine.server_offset_ms());
+        self.alerting.add(writes, notices, &States { held, offset_ms, disk: self.disk_error.as_deref() }, messages, now);
     }
 
     fn feed_watchdog(&mut self, now: Timestamp) {

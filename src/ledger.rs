@@ -4,6 +4,7 @@
 //! Secrets and UserSigs are never stored. Stream URLs are stored in full, because a restart must send them as written; the file's
 //! mode is 0600, and every output redacts them.
 
+mod alerts;
 mod apply;
 mod columns;
 mod commit;

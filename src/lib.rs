@@ -70,6 +70,7 @@
 //! | [`finding`] | core | what may go wrong before a show: one value, which status, alerts and metrics read |
 //! | [`probe`] | core, shell | whether media is there: what may be reached, what a relay trips over, when it is looked at (core); fetching (shell) |
 //! | [`doctor`] | core, shell | what would go wrong at air time: what an answer says (core); asking, and the watch of a running daemon (shell) |
+//! | [`alerts`] | core, shell | what is told in time, to whom, when and in which words (core); sending (shell) |
 //! | [`report`], `advice` | core | what people and programs read; what to do about a fault |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
 //! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
@@ -96,6 +97,7 @@
 
 mod listener;
 
+pub mod alerts;
 pub mod busy;
 pub mod cli;
 pub mod clock;

@@ -37,6 +37,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::alerts::sender::AlertStatus;
 use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
@@ -111,6 +112,8 @@ pub struct AppState {
     pub not_listening: watch::Receiver<NotListening>,
     /// What the doctor and the preflight have found.
     pub findings: watch::Receiver<Findings>,
+    /// How it stands with those who are told of trouble.
+    pub alerts: watch::Receiver<AlertStatus>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.

@@ -292,6 +292,7 @@ fn a_status_is_read_at_each_width() {
     let tasks = running.iter().map(task).collect();
     let input = StatusInput {
         not_listening: Vec::new(),
+        not_told: Vec::new(),
         all_off: false,
         now,
         generation: 12,

@@ -98,7 +98,7 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
     };
     // The printer may have ended: then `end` is ready already.
     let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
-    let played = service.play(signals, Some(page), Box::new(observe), end).await;
+    let played = Box::pin(service.play(signals, Some(page), Box::new(observe), end)).await;
     printer.end().and(played)
 }
 

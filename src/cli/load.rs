@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::log::is_journal;
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure, LogFormat};
-use crate::config::{self, App, Settings, Token};
+use crate::config::{self, AlertReceiver, App, Settings, Token};
 use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
 use crate::schedule::problem::did_you_mean;
@@ -290,7 +290,8 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
     };
     let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
     let streams = settings.secrets.values().chain(&settings.listen.token);
-    for warning in account.into_iter().chain([token]).chain(apps).chain(streams).filter_map(SecretSource::exposure) {
+    let alerts = settings.alerts.iter().flat_map(AlertReceiver::secrets);
+    for warning in account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }
 }

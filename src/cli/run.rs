@@ -6,6 +6,7 @@ mod folder_snapshot;
 mod hardening;
 mod health_line;
 mod listeners;
+mod rejection;
 mod reload;
 mod rest;
 mod shrinkage;
@@ -21,11 +22,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Setup};
 use crate::doctor::{self, Doctor, Findings};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
@@ -137,10 +139,9 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let secrets = load::secret_places(&settings);
-        let rules = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
-        let kept = clock.clone();
-        let mut daemon = Daemon::new(clock, Arc::clone(&api), rules, ledger, generation, former, observe)
+        let (alerts, setup) = setup(&settings, &zones, &ledger)?;
+        let (kept, secrets) = (clock.clone(), setup.options.secrets);
+        let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
         if let Some(period) = systemd::watchdog_period() {
@@ -157,8 +158,10 @@ impl Service {
         let reload = Arc::new(reload);
         let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
         let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
-        let told = (reload.in_force(), listeners.not_listening(), findings);
+        let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
+        let sending = alerts.start(clock, handle.clone(), &daemon.busy());
+        let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -190,7 +193,8 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        [listening, reloading, ignoring, telling, examining, watching].iter().for_each(JoinHandle::abort);
+        [listening, reloading, ignoring, telling, examining, watching, rejecting].iter().for_each(JoinHandle::abort);
+        drop(sending);
         drop(served);
         drop(lock);
         ended.map_err(|error| {
@@ -199,11 +203,15 @@ impl Service {
     }
 }
 
+/// What others than the loop know.
+type ToldElsewhere =
+    (watch::Receiver<InForce>, watch::Receiver<NotListening>, watch::Receiver<Findings>, watch::Receiver<AlertStatus>);
+
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
     state_folder: PathBuf,
-    (in_force, not_listening, findings): (watch::Receiver<InForce>, watch::Receiver<NotListening>, watch::Receiver<Findings>),
+    (in_force, not_listening, findings, alerts): ToldElsewhere,
     zones: Zones,
     require_sync: bool,
 ) -> AppState {
@@ -214,12 +222,22 @@ fn app_state<C: Clock, A: Api>(
         busy: daemon.busy(),
         not_listening,
         findings,
+        alerts,
         zones,
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,
         started_at: clock::now(),
         require_sync,
     }
+}
+
+/// What the daemon goes by, and who sends its alerts.
+fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup), Failure> {
+    let secrets = load::secret_places(settings);
+    let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+    let kept = ledger.alerts().map_err(|error| Failure::new(format!("cannot read the ledger: {error}")))?;
+    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
+    Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

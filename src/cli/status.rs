@@ -111,6 +111,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &Zo
         accepted_at: meta.accepted_at,
         daemon,
         not_listening: Vec::new(),
+        not_told: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),

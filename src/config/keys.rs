@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::listen::PLACES_MAX;
 use super::{ENDPOINT_DEFAULT, RATE_MAX};
 use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
-use crate::schedule::{places, schema};
+use crate::schedule::{places, schema, values};
+use ingestd_core::alerts::{AlertEvent, Format};
 
 /// An address of this host or of another.
 const ANY_HOST: &str = "[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+(%[0-9]+)?\\]";
@@ -111,7 +112,13 @@ pub(super) static SETTINGS: [Key; 16] = [
         "[media.lan, 10.0.0.0/8]",
         media_hosts,
     ),
-    key("alerts", "Only its default is accepted yet.", "[]", "[]", || json!({"type": "array", "maxItems": 0})),
+    key(
+        "alerts",
+        "Who is told of trouble: a list of receivers.",
+        "[]",
+        "[{webhook: {credential: slack-webhook}, format: slack}]",
+        || json!({"type": "array", "items": alert()}),
+    ),
 ];
 
 /// `account`.
@@ -178,6 +185,50 @@ static SECRET: [Key; 3] = [
     }),
 ];
 
+/// One of `alerts`: exactly one of the first three.
+pub(super) static ALERT: [Key; 8] = [
+    key("webhook", "The URL that messages are posted to, or where it is kept.", "", "{credential: slack-webhook}", url),
+    key(
+        "exec",
+        "A program by its absolute path, with its arguments, which gets the message as JSON on its stdin.",
+        "",
+        "[/usr/local/bin/tell, --urgent]",
+        || json!({"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}}),
+    ),
+    key(
+        "heartbeat",
+        "The URL that is asked for as long as the daemon's loop turns, or where it is kept.",
+        "",
+        "https://hc.example.com/ping",
+        url,
+    ),
+    key("format", "How the webhook wants a message.", "json", "slack", || {
+        let words: Vec<&str> = Format::WORDS.iter().map(|(word, _)| *word).collect();
+        json!({"enum": words})
+    }),
+    key(
+        "key",
+        "Where the secret is kept that signs messages, for json, feishu and dingtalk.",
+        "",
+        "{credential: feishu-key}",
+        secret,
+    ),
+    key("on", "The events that are told.", "all", "[failed, missed, clock, disk, recovered]", || {
+        let words: Vec<&str> = AlertEvent::WORDS.iter().map(|(word, _)| *word).collect();
+        json!({"type": "array", "minItems": 1, "items": {"enum": words}})
+    }),
+    key("every", "The time between two beats of a heartbeat, from 10s to 1h.", "1m", "1m", || {
+        values::whole_seconds_schema(super::alerts::BEAT_SECONDS.0)
+    }),
+    key(
+        "name",
+        "The receiver's name in the log and in status.",
+        "its kind and its place in the list, such as slack-1",
+        "night-watch",
+        schema::name_schema,
+    ),
+];
+
 /// What the manual says of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReference {
@@ -193,8 +244,8 @@ pub struct KeyReference {
     pub needed: bool,
 }
 
-/// Returns every key: those of the file, of `account`, of each application, and of a secret's place.
-pub fn reference() -> [(&'static str, Vec<KeyReference>); 4] {
+/// Returns every key: those of the file, of `account`, of each application, of a secret's place, and of a receiver of alerts.
+pub fn reference() -> [(&'static str, Vec<KeyReference>); 5] {
     let keys = |table: &[Key]| {
         let reference = |key: &Key| KeyReference {
             name: key.name,
@@ -205,7 +256,13 @@ pub fn reference() -> [(&'static str, Vec<KeyReference>); 4] {
         };
         table.iter().map(reference).collect()
     };
-    [("", keys(&SETTINGS)), ("account", keys(&ACCOUNT)), ("apps.NAME", keys(&APP)), ("secret", keys(&SECRET))]
+    [
+        ("", keys(&SETTINGS)),
+        ("account", keys(&ACCOUNT)),
+        ("apps.NAME", keys(&APP)),
+        ("secret", keys(&SECRET)),
+        ("alerts", keys(&ALERT)),
+    ]
 }
 
 /// The JSON Schema of the settings, draft-07, for editors.
@@ -237,6 +294,20 @@ fn secret() -> Value {
     schema["minProperties"] = 1.into();
     // Not `maxProperties`: with it `yaml-language-server` offers no key at all.
     one_of(&mut schema, &SECRET.each_ref().map(|key| key.name));
+    schema
+}
+
+/// A URL, or where it is kept.
+fn url() -> Value {
+    let form = "write an `http` or `https` URL, or where it is kept: `{credential: NAME}`";
+    json!({"anyOf": [text_like("^https?://[^/]", form, &[]), secret()]})
+}
+
+fn alert() -> Value {
+    let mut schema = keys(&ALERT);
+    let kinds = ["webhook", "exec", "heartbeat"];
+    one_of(&mut schema, &kinds);
+    schema["anyOf"] = kinds.map(|kind| json!({"required": [kind]})).into();
     schema
 }
 

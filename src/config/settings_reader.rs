@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, LineIndex, Place, Span};
 use crate::schedule::problem::{Problem, did_you_mean};
 use crate::schedule::values;
 use crate::secret::SecretSource;
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Node};
 
 /// What to write where a secret is wanted.
 const SECRET_HINT: &str = "write where it is kept: `{env: NAME}`, `{file: PATH}` or `{credential: NAME}`";
@@ -126,15 +126,6 @@ impl<'f> SettingsReader<'f> {
             self.error(start, "missing-key", format!("`{}` is missing in {what}", missing.name));
         }
         Some(Fields { entries })
-    }
-
-    /// Refuses a list that is not empty: what it could say is not supported yet.
-    pub(super) fn only_empty(&mut self, fields: &Fields<'_, '_>, key: &str) {
-        let Some(node) = fields.get(key) else { return };
-        if !matches!(&node.kind, Kind::List(items) if items.is_empty()) {
-            self.error(node.span, "not-supported", format!("`{key}` is not supported yet"))
-                .hint(format!("write `{key}: []`, or remove it"));
-        }
     }
 
     /// Where a secret is kept; nothing when the key is not written, or not right.

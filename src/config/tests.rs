@@ -147,7 +147,7 @@ fn each_mistake_has_its_place_and_its_words() {
             "s.yaml:1:16: `listen_public`: expected `true` or `false`, found `yes`, which is a boolean in YAML 1.1 only",
         ),
         ("listen_token: T\n", "s.yaml:1:15: `listen_token` is written into this file as plain text"),
-        ("alerts: [{webhook: x}]\n", "s.yaml:1:9: `alerts` is not supported yet"),
+        ("alerts: [{webhook: x}]\n", "s.yaml:1:20: `webhook`: it is not a URL"),
         ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
         ("control:\n", "s.yaml:1:8: `control`: expected a path, found no value"),
         ("watch: yes\n", "s.yaml:1:8: `watch`: expected `true` or `false`, found `yes`, which is a boolean in YAML 1.1 only"),
@@ -280,11 +280,22 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     assert_eq!(lines(&public), Vec::<String>::new());
     let Some(SecretSource::Credential(name)) = public.settings.expect("accepted").listen.token else { panic!("a credential") };
     assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+    // So are those of alerts.
+    let (before, example) = yaml.split_once("# alerts:\n").expect("the example");
+    let lines_of = example.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let with = reading(&format!("{before}alerts:\n{lines_of}\n"));
+    assert_eq!(lines(&with), Vec::<String>::new());
+    let alerts = with.settings.expect("accepted").alerts;
+    assert_eq!(alerts.len(), 3);
+    for source in alerts.iter().flat_map(AlertReceiver::secrets) {
+        let SecretSource::Credential(name) = source else { panic!("a credential") };
+        assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
+    }
 }
 
 #[test]
 fn every_example_of_the_manual_is_accepted() {
-    let [(_, file), (_, account), (_, app), (_, secret)] = reference();
+    let [(_, file), (_, account), (_, app), (_, secret), (_, alert)] = reference();
     let written = |keys: &[KeyReference], indent: &str| -> String {
         let known = keys.iter().filter(|key| !key.example.is_empty());
         known.flat_map(|key| [indent, key.name, ": ", key.example, "\n"]).collect()
@@ -293,6 +304,17 @@ fn every_example_of_the_manual_is_accepted() {
     assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
     for key in secret {
         let text = format!("{GOOD}callbacks: none\n").replace("{env: KEY}", &format!("{{{}: {}}}", key.name, key.example));
+        assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    }
+    let kinds = ["webhook", "exec", "heartbeat"];
+    for key in alert {
+        let with = |kind: &str, others: &[&str]| others.contains(&key.name).then(|| kind.to_owned());
+        let beside = with("webhook: {env: W}, format: feishu", &["key", "on", "name"])
+            .or(with("webhook: {env: W}", &["format"]))
+            .or(with("heartbeat: {env: H}", &["every"]));
+        let beside = beside.map_or(String::new(), |beside| format!("{beside}, "));
+        assert!(!beside.is_empty() || kinds.contains(&key.name), "{}", key.name);
+        let text = format!("{GOOD}alerts: [{{{beside}{}: {}}}]\n", key.name, key.example);
         assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
     }
 }

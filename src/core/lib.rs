@@ -6,6 +6,7 @@
 //! (clocks, files, sockets, threads, the process).
 
 mod advice;
+pub mod alerts;
 pub mod calendar;
 pub mod diagnostic;
 pub mod doctor;

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Daemon, Mail, read, report_of};
+use super::{Daemon, Mail, Message, read, report_of};
 use crate::clock::Clock;
 use crate::engine::{Level, Notice, Step};
 use crate::ledger::LedgerError;
@@ -45,9 +45,16 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 
     async fn take_last(&mut self, mail: &mut Mail) -> Result<(), LedgerError> {
-        let Mail { reports, disk, messages: _ } = std::mem::take(mail);
+        let Mail { reports, disk, mut messages } = std::mem::take(mail);
         let first = self.take_reports(disk);
-        let step = self.engine.take_last(reports, read(&self.caller.clock));
+        let mut step = self.engine.take_last(reports, read(&self.caller.clock));
+        while let Ok(message) = self.messages.try_recv() {
+            messages.push(message);
+        }
+        // Orders hear that the daemon ends; what was told stays told.
+        let of_alerts = |message| if let Message::Alert(message) = message { Some(message) } else { None };
+        let alerts = messages.into_iter().filter_map(of_alerts).collect();
+        self.add_alerts(&mut step.writes, &step.notices, alerts, step.now);
         worst(first, self.write_last(step).await)
     }
 

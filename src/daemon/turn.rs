@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::input::Message;
+use super::input::{AlertMessage, Message};
 use super::records::DiskRecords;
 use super::{Daemon, Mail, read};
 use crate::busy::STANDS_AFTER;
@@ -29,9 +29,10 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut notices = Vec::new();
         let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
         self.start(late);
-        let (incoming, orders, callbacks) = sort(reports, messages);
+        let Sorted { incoming, orders, callbacks, alerts } = sort(reports, messages);
         let (step, unread) = self.step(incoming, reading);
-        let Step { now, writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
+        let Step { now, mut writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
+        self.add_alerts(&mut writes, &more, alerts, now);
         notices.extend(more);
         let mut others = Vec::new();
         let written = self.disk.commit(writes, now, &mut others).await;
@@ -226,22 +227,29 @@ fn acknowledge(senders: Vec<oneshot::Sender<Receipt>>, receipts: Vec<Receipt>, i
     }
 }
 
-/// What the engine is told, and where its replies and its receipts go, in one order.
-fn sort(
-    reports: Vec<CallReport>,
-    messages: Vec<Message>,
-) -> (Incoming, Vec<oneshot::Sender<Reply>>, Vec<oneshot::Sender<Receipt>>) {
-    let (mut orders, mut callbacks) = (Vec::new(), Vec::new());
-    let inputs = messages.into_iter().map(|message| match message {
-        Message::Callback(callback, sender) => {
-            callbacks.push(sender);
-            Input::Callback(callback)
+/// What the engine is told, where its replies and its receipts go, in one order, and what is said about alerts.
+struct Sorted {
+    incoming: Incoming,
+    orders: Vec<oneshot::Sender<Reply>>,
+    callbacks: Vec<oneshot::Sender<Receipt>>,
+    alerts: Vec<AlertMessage>,
+}
+
+fn sort(reports: Vec<CallReport>, messages: Vec<Message>) -> Sorted {
+    let incoming = Incoming { reports, inputs: Vec::new() };
+    let mut sorted = Sorted { incoming, orders: Vec::new(), callbacks: Vec::new(), alerts: Vec::new() };
+    for message in messages {
+        match message {
+            Message::Callback(callback, sender) => {
+                sorted.callbacks.push(sender);
+                sorted.incoming.inputs.push(Input::Callback(callback));
+            }
+            Message::Order(order, sender) => {
+                sorted.orders.push(sender);
+                sorted.incoming.inputs.push(Input::Order(order));
+            }
+            Message::Alert(message) => sorted.alerts.push(message),
         }
-        Message::Order(order, sender) => {
-            orders.push(sender);
-            Input::Order(order)
-        }
-    });
-    let inputs = inputs.collect();
-    (Incoming { reports, inputs }, orders, callbacks)
+    }
+    sorted
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::columns::{self, ms};
-use super::{Attempt, Ledger, LedgerError, unplaced};
+use super::{Attempt, Ledger, LedgerError, alerts, unplaced};
 use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
@@ -88,6 +88,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         | Write::CallbacksPlaced { .. }
         | Write::AddDoubt(_)
         | Write::DoubtSettled { .. } => unplaced::apply(connection, write),
+        Write::Alert(write) => alerts::apply(connection, write),
         Write::DeleteMissedSince { from } => {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
             run(connection, sql, [from.as_millisecond()])

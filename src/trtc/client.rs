@@ -21,7 +21,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::causes::{causes, no_connection, proxy_of};
+pub(crate) use self::causes::causes;
+use self::causes::{no_connection, proxy_of};
 use self::endpoint::Endpoint;
 use super::action::{Action, Answer, Body, Fault, Request};
 use super::request::{AppKey, Credentials, SignedRequest, sign};

@@ -68,6 +68,7 @@ pub(super) fn status_input(
         daemon: DaemonView::Running { jobs: schedule.len(), rejected: in_force.rejected.to_vec(), next, state },
         all_off: !schedule.is_empty() && schedule.jobs().all(|job| !job.enabled),
         not_listening: app_state.not_listening.borrow().values().cloned().collect(),
+        not_told: app_state.alerts.borrow().lines(),
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod alerts;
 mod boot;
 mod bounded;
 mod demo;

@@ -52,6 +52,7 @@ fn write(write: &Write) -> String {
         Write::Update(occurrence) => format!("update {}", row(occurrence)),
         Write::Reopen(occurrence) => format!("reopen {}", row(occurrence)),
         Write::Remove(key) => format!("remove {}", name(key)),
+        Write::Alert(write) => format!("alert: {write:?}"),
         Write::Attempt { key, call, attempt } => format!("permit call {call}: attempt {attempt} of {}", name(key)),
         Write::Rearm { key, .. } => format!("permit again: {}", name(key)),
         Write::Answered { call, .. } => format!("call {call} answered"),

@@ -33,6 +33,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
             state: LoopStatus { watch_period_s: 30, ..LoopStatus::default() },
         },
         not_listening: Vec::new(),
+        not_told: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
@@ -149,7 +150,9 @@ fn the_health_is_what_an_operator_would_say() {
     jobless.daemon = DaemonView::Running { jobs: 0, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() };
     let switched_off = StatusInput { all_off: true, ..input(LedgerView::default()) };
     let taken = StatusInput { not_listening: vec!["the page does not listen on 127.0.0.1:8620: taken".to_owned()], ..input(LedgerView::default()) };
+    let untold = StatusInput { not_told: vec!["the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404".to_owned()], ..input(LedgerView::default()) };
     let cases = vec![
+        ("a receiver takes no alert", untold, Degraded, "the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404"),
         ("no job is in force", jobless, Degraded, "no job is in force: nothing is planned"),
         ("every job is off", switched_off, Degraded, "every job is switched off (`enabled: false`): nothing is planned"),
         ("somebody has the port of the page", taken, Degraded, "the page does not listen on 127.0.0.1:8620: taken"),

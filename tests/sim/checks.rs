@@ -9,6 +9,7 @@ mod exists;
 mod position;
 mod rows;
 mod sends;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -160,6 +161,7 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     accepted::check(run, &mut faults);
     answers::check(run, &mut faults);
     exists::check(run, &mut faults);
+    told::check(run, &mut faults);
     // Each checker reports three faults at most, not hundreds.
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     faults.0.retain(|text| {

@@ -56,6 +56,7 @@ mod long;
 mod random;
 mod run;
 mod scenario;
+mod told;
 mod troubles;
 mod variety;
 

@@ -2,17 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use ingestd::alerts::Alert;
 use ingestd::clock::Clock;
 use ingestd::daemon::Daemon;
-use ingestd::engine::{DaemonOptions, Generation, Notice, PastGeneration};
+use ingestd::engine::{Generation, Notice, PastGeneration};
 use ingestd::ledger::{FILE, HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::{self, Schedule, Settings, Source};
-use ingestd::trtc::advice::SecretPlaces;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SimApi;
@@ -21,6 +20,7 @@ use crate::clock::SimClock;
 use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
+use crate::told;
 use crate::variety;
 
 /// A schedule that was in force, by what the daemon's clock showed.
@@ -59,6 +59,7 @@ pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) generations: Vec<GenerationSpan>,
     pub(crate) rows: Vec<Occurrence>,
+    pub(crate) alerts: Vec<Alert>,
     pub(crate) tasks: Vec<TaskRow>,
     pub(crate) orphans: Vec<String>,
     /// Orphans that are known to be one of several tasks of shows.
@@ -190,6 +191,7 @@ impl World<'_> {
             plan: self.plan.clone(),
             generations: seen.accepted.iter().map(span).collect(),
             rows,
+            alerts: told::alerts(&self.folder),
             tasks: task_rows(&ledger),
             orphans: orphans(&ledger, "SELECT task_id FROM orphan"),
             grouped: orphans(&ledger, "SELECT task_id FROM orphan WHERE of_shows <> '[]'"),
@@ -305,12 +307,6 @@ impl World<'_> {
             _ => None,
         };
         let observe = self.observer(daemon_run);
-        let rules = DaemonOptions {
-            rate: NonZeroU32::new(self.plan.rate).expect("not zero"),
-            require_sync: false,
-            past: begin() - SignedDuration::from_hours(24),
-            secrets: SecretPlaces::default(),
-        };
         trace_line(
             &self.clock,
             &format!("a daemon begins, generation {newest}: {:?}", daemon_run.map(|daemon_run| daemon_run.ending)),
@@ -318,7 +314,8 @@ impl World<'_> {
         self.seen.borrow_mut().boots.push(self.clock.truth());
         self.api.state().begin_daemon(self.clock.truth());
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
-        let daemon = Daemon::new(clock, api, rules, ledger, self.generation(newest), former, Box::new(observe));
+        let setup = told::setup(self.plan.rate, &ledger);
+        let daemon = Daemon::new(clock, api, setup, ledger, self.generation(newest), former, Box::new(observe));
         let daemon = daemon.expect("it starts");
         if self.has_died() || matches!(daemon_run.map(|daemon_run| daemon_run.ending), Some(Ending::Boot)) {
             // It took over, and had no turn.

@@ -33,6 +33,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         accepted_at: None,
         daemon: DaemonView::Running { jobs: 1, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() },
         not_listening: Vec::new(),
+        not_told: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),

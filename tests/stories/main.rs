@@ -11,3 +11,4 @@ mod returns;
 mod rooms;
 mod standing;
 mod story;
+mod told;

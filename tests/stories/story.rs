@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::StoryClock;
+use crate::told;
 
 /// The day of every story.
 const DAY: &str = "2026-12-01";
@@ -230,7 +231,8 @@ impl Story {
             let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
             said.lock().expect("no panic").push(format!("{job}{}", happening.text));
         });
-        let daemon = Daemon::new(self.clock.clone(), Arc::new(self.api.clone()), rules, ledger, accepted, former, observe);
+        let setup = told::setup(rules, &ledger);
+        let daemon = Daemon::new(self.clock.clone(), Arc::new(self.api.clone()), setup, ledger, accepted, former, observe);
         let daemon = daemon.expect("it starts");
         let (handle, status, disk_stands) = (daemon.handle(), daemon.status(), daemon.simulated_disk());
         let (stop, stopped) = oneshot::channel();

@@ -56,6 +56,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         busy: Busy::default(),
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
         findings: watch::Sender::new(ingestd::doctor::Findings::default()).subscribe(),
+        alerts: watch::Sender::new(ingestd::alerts::sender::AlertStatus::default()).subscribe(),
         zones,
         metrics: Arc::default(),
         log_lines_dropped: || 7,

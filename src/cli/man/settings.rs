@@ -37,6 +37,7 @@ pub(super) fn page() -> Page {
         Section::new("ACCOUNT", with("These keys stand under `account`.", "account")),
         Section::new("APPS", with(APPS, "apps.NAME")),
         Section::new("SECRETS", with(SECRETS, "secret")),
+        Section::new("ALERTS", with(ALERTS, "alerts")),
         Section::new("EXAMPLE", vec![Block::Literal(EXAMPLE.to_owned())]),
         Section::new("SEE ALSO", paragraphs("ingestd(8), ingestd-schedule(5), systemd.exec(5)")),
     ];
@@ -58,6 +59,15 @@ with a letter or a digit. These keys stand under each name.";
 const SECRETS: &str = "\
 No secret is ever written into this file. A key of a secret says where the secret is kept: it takes a mapping with exactly one of \
 these keys. A secret that is written here as plain text is an error, and no message repeats it.";
+
+const ALERTS: &str = "\
+Under `alerts` stands a list of receivers. Each item has exactly one of `webhook`, `exec` and `heartbeat`. The URL of a robot is a \
+secret: whoever knows it can write into the chat. So write where it is kept, as for every secret. `ingestd alert test` sends a test to \
+each receiver and says what came back.
+
+The events are `failed`, `missed`, `cut`, `lost`, `stop_unverified`, `reload_rejected`, `clock`, `disk`, `doctor`, `preflight`, \
+`unseen`, `fallback`, `role_changed`, `no_owner` and `recovered`. `recovered` tells of the end of a trouble, and only those who were \
+told of the trouble.";
 
 fn meaning(key: &KeyReference) -> Vec<Block> {
     let mut text = key.doc.to_owned();

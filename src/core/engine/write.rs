@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use crate::alerts::AlertWrite;
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Outcome, State, Task};
 use crate::trtc::callback::Callback;
 use crate::trtc::{Action, Answer};
@@ -137,6 +138,8 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// What somebody is to be told, or was.
+    Alert(AlertWrite),
     /// What an operator, or the daemon in its own right, did.
     RecordAction {
         /// When.

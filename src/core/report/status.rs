@@ -44,6 +44,8 @@ pub struct StatusInput {
     pub daemon: DaemonView,
     /// Why the daemon does not listen where the settings say, a line for each listener.
     pub not_listening: Vec<String>,
+    /// Why alerts do not reach their receivers, a line for each.
+    pub not_told: Vec<String>,
     /// Whether the schedule has jobs, and all of them are switched off.
     pub all_off: bool,
     /// What the ledger says, or why it cannot be read.

@@ -207,7 +207,7 @@ pub(super) fn duration_schema(least: Duration) -> Value {
 }
 
 /// The same in whole seconds, at least `least` of them: milliseconds only by the thousand.
-pub(super) fn whole_seconds_schema(least: u64) -> Value {
+pub fn whole_seconds_schema(least: u64) -> Value {
     let enough = if least == 0 { "" } else { "(?=.*[1-9])" };
     let pattern = format!("^(?=[0-9]){enough}([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?(([0-9]*000|0+)ms)?$");
     text_like(&pattern, &format!("{DURATION_SYNTAX}; in whole seconds, at least {least}s"), &["10s", "1m30s", "1h"])

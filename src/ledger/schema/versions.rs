@@ -2,7 +2,7 @@
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-pub(super) const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -326,4 +326,32 @@ const V5: &str = "
 ALTER TABLE job ADD COLUMN left_ms INTEGER;
 CREATE INDEX job_left ON job (left_ms) WHERE left_ms IS NOT NULL;
 ALTER TABLE occurrence ADD COLUMN ordered_by TEXT;
+";
+
+/// Who is to be told what. Nothing here refuses a row that the program can make: an alert must never keep a show off the air.
+const V6: &str = "
+CREATE TABLE alert (
+    id         TEXT    PRIMARY KEY CHECK (length(id) > 0),
+    event      TEXT    NOT NULL CHECK (length(event) > 0),
+    subject    TEXT    NOT NULL,
+    begun_ms   INTEGER NOT NULL,
+    newest_ms  INTEGER NOT NULL,
+    count      INTEGER NOT NULL CHECK (count >= 1),
+    text       TEXT    NOT NULL,
+    tell_ms    INTEGER NOT NULL,
+    lasts      INTEGER NOT NULL CHECK (lasts IN (0, 1)),
+    ended_ms   INTEGER CHECK (ended_ms IS NULL OR lasts = 0),
+    ended_text TEXT    CHECK (ended_text IS NULL OR ended_ms IS NOT NULL),
+    receivers  TEXT    NOT NULL CHECK (json_valid(receivers))
+) STRICT;
+CREATE INDEX alert_begun ON alert (begun_ms);
+
+CREATE TABLE alert_told (
+    alert     TEXT    NOT NULL REFERENCES alert (id) ON DELETE CASCADE,
+    receiver  TEXT    NOT NULL,
+    at_ms     INTEGER NOT NULL,
+    count     INTEGER NOT NULL CHECK (count >= 1),
+    recovered INTEGER NOT NULL CHECK (recovered IN (0, 1)),
+    PRIMARY KEY (alert, receiver)
+) STRICT;
 ";

@@ -1,0 +1,100 @@
+//! Rows of alerts and of what each receiver was told. It does not know when anything is told.
+
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+
+use super::apply::run;
+use super::{Ledger, LedgerError};
+use ingestd_core::alerts::{Alert, AlertEnd, AlertEvent, AlertWrite, Kept, Told};
+
+/// The newest alerts come first: of more than this many, which a month has room for, the oldest are told no more.
+const KEPT_MAX: u32 = 10_000;
+
+/// Writes one of them.
+pub(super) fn apply(connection: &Connection, write: &AlertWrite) -> Result<(), LedgerError> {
+    match write {
+        AlertWrite::Put(alert) => {
+            let sql = "INSERT INTO alert (id, event, subject, begun_ms, newest_ms, count, text, tell_ms, lasts, ended_ms, ended_text, \
+                receivers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO UPDATE SET \
+                newest_ms = excluded.newest_ms, count = excluded.count, text = excluded.text, lasts = excluded.lasts, \
+                ended_ms = excluded.ended_ms, ended_text = excluded.ended_text";
+            let Alert { id, event, key, begun, newest, count, text, tell_from, lasts, end, receivers } = &**alert;
+            let [begun, newest, tell] = [begun, newest, tell_from].map(|at| at.as_millisecond());
+            let (ended, ended_text) = end.as_ref().map(|end| (end.at.as_millisecond(), end.text.as_ref())).unzip();
+            let receivers = serde_json::to_string(receivers).expect("a list of texts is JSON");
+            let parameters =
+                params![id, event.name(), key, begun, newest, count, text, tell, lasts, ended, ended_text.flatten(), receivers];
+            run(connection, sql, parameters)
+        }
+        AlertWrite::Told { alert, receiver, told: Told { at, count, recovered } } => {
+            // The alert may have been removed meanwhile.
+            let sql = "INSERT INTO alert_told (alert, receiver, at_ms, count, recovered) SELECT ?1, ?2, ?3, ?4, ?5 \
+                WHERE EXISTS (SELECT 1 FROM alert WHERE id = ?1) ON CONFLICT (alert, receiver) DO UPDATE SET \
+                at_ms = excluded.at_ms, count = excluded.count, recovered = excluded.recovered";
+            run(connection, sql, params![alert, receiver, at.as_millisecond(), count, recovered])
+        }
+        AlertWrite::Forget { before } => {
+            let sql = "DELETE FROM alert WHERE lasts = 0 AND coalesce(ended_ms, newest_ms) < ?1";
+            run(connection, sql, [before.as_millisecond()])
+        }
+    }
+}
+
+impl Ledger {
+    /// What a new daemon takes over: every alert that is kept, with what each receiver was told of it. One that this program cannot read,
+    /// of an event of a newer one, is left out: an alert must never keep a show off the air.
+    pub fn alerts(&self) -> Result<Vec<Kept>, LedgerError> {
+        let sql = "SELECT * FROM (SELECT * FROM alert ORDER BY begun_ms DESC LIMIT ?1) ORDER BY begun_ms, id";
+        let mut statement = self.connection.prepare(sql)?;
+        let alerts = statement.query_map([KEPT_MAX], alert)?.collect::<Result<Vec<Option<Alert>>, _>>()?;
+        let mut told = self.connection.prepare("SELECT * FROM alert_told WHERE alert = ?1 ORDER BY receiver")?;
+        let kept = alerts.into_iter().flatten().map(|alert| {
+            let told = told.query_map([&alert.id], self::told)?.collect::<Result<_, _>>()?;
+            Ok(Kept { alert, told })
+        });
+        kept.collect()
+    }
+}
+
+fn alert(row: &Row<'_>) -> rusqlite::Result<Option<Alert>> {
+    let end = match optional_instant(row, "ended_ms")? {
+        Some(at) => Some(AlertEnd { at, text: row.get("ended_text")? }),
+        None => None,
+    };
+    let receivers: String = row.get("receivers")?;
+    let event: String = row.get("event")?;
+    let (Some(event), Ok(receivers)) = (AlertEvent::from_name(&event), serde_json::from_str(&receivers)) else { return Ok(None) };
+    Ok(Some(Alert {
+        id: row.get("id")?,
+        event,
+        key: row.get("subject")?,
+        begun: instant(row, "begun_ms")?,
+        newest: instant(row, "newest_ms")?,
+        count: row.get("count")?,
+        text: row.get("text")?,
+        tell_from: instant(row, "tell_ms")?,
+        lasts: row.get("lasts")?,
+        end,
+        receivers,
+    }))
+}
+
+fn told(row: &Row<'_>) -> rusqlite::Result<(String, Told)> {
+    let told = Told { at: instant(row, "at_ms")?, count: row.get("count")?, recovered: row.get("recovered")? };
+    Ok((row.get("receiver")?, told))
+}
+
+fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|error| unreadable(row, column, error))
+}
+
+fn optional_instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let at: Option<i64> = row.get(column)?;
+    at.map(|_| instant(row, column)).transpose()
+}
+
+fn unreadable(row: &Row<'_>, column: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    let index = row.as_ref().column_index(column).unwrap_or_default();
+    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, why.into())
+}
