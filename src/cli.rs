@@ -16,6 +16,7 @@ mod ask;
 mod check;
 mod clock;
 mod demo;
+mod fire;
 mod format;
 mod help;
 mod history;
@@ -24,11 +25,14 @@ pub mod load;
 mod log;
 mod man;
 mod order;
+mod pause;
 mod plan;
 mod reload;
+mod resume;
 mod run;
 mod sandbox;
 mod schema;
+mod skip;
 mod status;
 mod stop;
 mod table;
@@ -68,7 +72,11 @@ verbs! {
     Why => why,
     Status => status,
     History => history,
+    Fire => fire,
     Stop => stop,
+    Skip => skip,
+    Pause => pause,
+    Resume => resume,
     Reload => reload,
     Clock => clock,
     Sandbox => sandbox,

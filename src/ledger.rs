@@ -9,6 +9,7 @@ mod columns;
 mod commit;
 mod excerpt;
 mod file;
+mod holds;
 mod read;
 mod row;
 mod schema;

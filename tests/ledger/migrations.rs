@@ -24,8 +24,11 @@ const V3: &str = include_str!("../fixtures/ledger/v3.sql");
 /// A ledger as version 4 wrote it.
 const V4: &str = include_str!("../fixtures/ledger/v4.sql");
 
-/// A ledger as version 5 writes it.
+/// A ledger as version 5 wrote it.
 const V5: &str = include_str!("../fixtures/ledger/v5.sql");
+
+/// A ledger as version 6 writes it.
+const V6: &str = include_str!("../fixtures/ledger/v6.sql");
 
 /// What version 3 dropped: no program ever wrote it. The one row of `alert` in the fixtures was written by hand.
 const DROPPED: [&str; 9] = [
@@ -79,8 +82,8 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 #[test]
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(VERSION, 5, "a newer version needs a fixture of its own");
-    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V5)));
+    assert_eq!(VERSION, 6, "a newer version needs a fixture of its own");
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V6)));
 }
 
 /// Each column of each table, with all its values in the order of the rows.
@@ -104,7 +107,7 @@ fn values(connection: &Connection) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_value_of_every_released_file_comes_through_every_migration() {
-    for script in [V1, V2, V3, V4, V5] {
+    for script in [V1, V2, V3, V4, V5, V6] {
         let folder = tempfile::tempdir().expect("a folder");
         let before = values(&file_of(folder.path(), script));
         assert!(before["occurrence.id"].len() == 10 && before["task.id"].len() == 3 && !before["call.id"].is_empty());
@@ -234,9 +237,33 @@ fn what_version_4_knows_of_what_was_seen_comes_back() {
 fn what_version_5_knows_of_who_gave_an_order_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V5));
+    drop(Ledger::open(folder.path()).expect("it loads"));
     let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
     let rows = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
     assert_eq!(rows[0].ordered_by.as_deref(), Some("uid 1000 (anna)"));
+}
+
+#[test]
+fn what_version_6_knows_of_what_operators_hold_back_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V6));
+    let reader = Reader::open(folder.path()).expect("it opens");
+    let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
+    assert_eq!(reader.history(&query).expect("readable")[0].order_note.as_deref(), Some("the guest is late"));
+    let holds = reader.holds().expect("readable");
+    let at = |ms: i64| jiff::Timestamp::from_millisecond(ms).expect("an instant");
+    let held = |job: &str, start| {
+        let held = holds.of(&ingestd::schedule::JobId::parse(job).expect("an id"), at(start), at(1_795_600_000_000));
+        held.map(|held| (held.why.name(), held.until, held.source.note))
+    };
+    let note = Some("works in the hall".to_owned());
+    assert_eq!(held("on-air", 1_795_600_000_000), Some(("pause", Some(at(1_795_607_200_000)), note)));
+    assert_eq!(held("on-air", 1_795_607_200_000), Some(("pause", None, None)), "that of every job");
+    assert_eq!(held("armed", 1_795_603_600_000), Some(("skip", None, None)));
+    let recovered = Ledger::open(folder.path()).and_then(|ledger| ledger.recover(jiff::Timestamp::MIN)).expect("it loads");
+    assert_eq!(ingestd::plan::holds::Holds::new(recovered.holds), holds);
+    let excerpt = reader.excerpt(&ingestd::ledger::ExcerptQuery::Holds {}).expect("readable");
+    assert_eq!(Reader::of_excerpt(&excerpt).and_then(|reader| reader.holds()).expect("rows"), holds);
 }
 
 #[test]
@@ -295,7 +322,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 5)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 6)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -307,7 +334,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V5));
+    drop(file_of(folder.path(), V6));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {

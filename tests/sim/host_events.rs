@@ -52,7 +52,7 @@ impl World<'_> {
 
     async fn order(&self, handle: Option<&Handle>, command: Command) -> bool {
         let Some(handle) = handle else { return false };
-        let reply = handle.order(Order { who: "sim".into(), command }).await;
+        let reply = handle.order(Order { who: "sim".into(), note: None, command }).await;
         trace_line(&self.clock, &format!("reply: {reply:?}"));
         reply.is_ok()
     }

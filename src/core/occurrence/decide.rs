@@ -145,6 +145,10 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             uncount_attempt(&mut next);
             State::Done { outcome: Outcome::Skipped(reason) }
         }
+        // Nothing of it was sent yet.
+        (State::Waiting { .. }, Event::Skipped(reason)) if next.attempts == 0 && !next.in_doubt => {
+            State::Done { outcome: Outcome::Skipped(reason) }
+        }
         (State::Armed | State::Calling, Event::Yield) => {
             uncount_attempt(&mut next);
             yield_room(&mut next)

@@ -14,11 +14,11 @@ pub use record::{Record, stands_for};
 use words::{clock, encounter_reason, moment, until};
 
 use super::history::HistoryObject;
-use super::plan::{PlanObject, content_note, cut_note};
+use super::plan::{PlanObject, content_note, cut_note, held_note};
 use super::time::{instant, zone_name};
 use super::wrap::wrapped;
 use crate::calendar::Dst;
-use crate::occurrence::{Occurrence, State};
+use crate::occurrence::{Occurrence, Outcome, State};
 use crate::plan::encounters::paused_at;
 use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why};
@@ -49,7 +49,8 @@ pub enum Says {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The field of the job that decides: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`,
-    /// `enabled`, `conflict` or `timezone`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    /// `enabled`, `conflict` or `timezone`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`; or `pause` or
+    /// `skip`, the orders of operators.
     pub rule: &'static str,
     /// What it says.
     pub says: Says,
@@ -216,7 +217,8 @@ impl WhyInput<'_> {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
-                let cut = cut_note(&self.interruptions.of(start.clone()), zone).map(|note| format!("; {note}")).unwrap_or_default();
+                let listed = self.interruptions.of(start.clone());
+                let cut = self.held(start).or_else(|| cut_note(&listed, zone)).map(|note| format!("; {note}")).unwrap_or_default();
                 format!("yes: `{id}` {verb} at {at}, {}{cut}{}{row}", until(start, why.at, zone), paused.unwrap_or_default())
             }
             (Question::At(_) | Question::Wall(_), None) => {
@@ -252,7 +254,10 @@ impl WhyInput<'_> {
                 Err(_) => format!("now: `{id}` should be on air"),
             },
             None => match why.next.first() {
-                Some(next) => format!("now: `{id}` is off, and starts next at {}", moment(next.start.at, &why.zone)),
+                Some(next) => {
+                    let held = self.held(next).map(|held| format!("; {held}")).unwrap_or_default();
+                    format!("now: `{id}` is off, and starts next at {}{held}", moment(next.start.at, &why.zone))
+                }
                 None => format!("now: `{id}` is off, and will not start again"),
             },
         }
@@ -272,6 +277,7 @@ impl WhyInput<'_> {
             reasons.push(self.window(open));
         }
         let own = why.occurrence();
+        reasons.extend(own.and_then(|own| self.held_reason(own)));
         reasons.extend(own.iter().flat_map(|own| {
             why.encounters.iter().take(ENCOUNTERS_MAX).map(|encounter| encounter_reason(own, encounter, &why.zone))
         }));
@@ -284,6 +290,19 @@ impl WhyInput<'_> {
             reasons.push(Reason::new("ledger", Says::Note, without_ledger(why_not)));
         }
         reasons
+    }
+
+    /// What operators hold an occurrence back for, in words. What was started all the same is not held back.
+    fn held(&self, occurrence: &Planned) -> Option<String> {
+        let is_skipped = |row: &Occurrence| matches!(row.state, State::Done { outcome: Outcome::Skipped(_) });
+        let is_started = self.row(occurrence.start.at).is_some_and(|row| !is_skipped(row));
+        held_note(&self.interruptions.of(occurrence.clone()), &self.why.zone).filter(|_| !is_started)
+    }
+
+    fn held_reason(&self, occurrence: &Planned) -> Option<Reason> {
+        let text = self.held(occurrence)?;
+        let why = self.interruptions.of(occurrence.clone()).held?.why;
+        Some(Reason::new(why.name(), Says::No, text))
     }
 
     /// What a clock change did to the time that was asked about.
@@ -368,7 +387,7 @@ impl WhyInput<'_> {
         let at = occurrence.start.at;
         let zone = &self.why.zone;
         let listed = self.interruptions.of(occurrence.clone());
-        let notes = [cut_note(&listed, zone), content_note(&listed, zone)];
+        let notes = [self.held(occurrence), cut_note(&listed, zone), content_note(&listed, zone)];
         let window: Vec<String> = std::iter::once(until(occurrence, at, zone)).chain(notes.into_iter().flatten()).collect();
         format!("{}, {}{dst}{row}", moment(at, zone), window.join("; "))
     }

@@ -15,6 +15,7 @@ use crate::advice::row_advice;
 use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
 use crate::occurrence::{End, Occurrence, State, TaskPhase};
+use crate::plan::holds::{Holds, OrderSource};
 use crate::plan::{self, interruptions::Interrupted};
 use crate::trtc::Repeat;
 
@@ -58,6 +59,11 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
             section(&mut out, &title("on air"), &on_air(ledger, input, width), width);
         }
         Err(_) => line("what is on air is not known: the ledger cannot be read"),
+    }
+    if let Some(holds) = input.holds()
+        && let held @ [_, ..] = held(holds, input).as_slice()
+    {
+        section(&mut out, &title("held back"), held, width);
     }
     if let DaemonView::Running { next, .. } = &input.daemon {
         section(&mut out, &title("next"), &coming(next, input, width), width);
@@ -163,6 +169,26 @@ fn bound(row: &Occurrence, ledger: &LedgerView, input: &StatusInput) -> String {
         None if row.playout.repeat == Repeat::Forever => "the cloud's bound is not known".to_owned(),
         None => "ends with its media".to_owned(),
     }
+}
+
+/// What operators hold back, a line each.
+fn held(holds: &Holds, input: &StatusInput) -> Vec<String> {
+    let by = |source: &OrderSource| {
+        let note = source.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        format!("by {}{note}", source.who).replace(needs_escape, " ")
+    };
+    let pauses = holds.pauses(input.now).map(|pause| {
+        let what = pause.job.as_ref().map_or("every job".to_owned(), ToString::to_string);
+        let until = match pause.until {
+            Some(until) => format!("until {}", clock(until, input)),
+            None => "until somebody ends it".to_owned(),
+        };
+        format!("{what}: paused since {} {until}, {}", clock(pause.since, input), by(&pause.source))
+    });
+    let coming = holds.skips().filter(|skip| skip.start > input.now);
+    let skips =
+        coming.map(|skip| format!("{}: its start at {} is skipped, {}", skip.job, clock(skip.start, input), by(&skip.source)));
+    pauses.chain(skips).collect()
 }
 
 fn coming(next: &[Interrupted], input: &StatusInput, width: Option<usize>) -> Vec<String> {
