@@ -258,7 +258,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             (self.observe)(&notice);
         }
         let status = LoopStatus {
-            holds: self.engine.holds().clone(),
+            holds: Arc::new(self.engine.holds().clone()),
             queue: self.caller.queues.waiting(),
             rate,
             written_rate: self.rate_watch.rate,

@@ -341,13 +341,12 @@ impl Engine {
     /// What is owed.
     fn settle(&mut self, step: &mut Step, records: &dyn Records) {
         self.start_open_windows(step, records);
-        match self.airings.held {
-            Some(reason) => self.agenda.pause(reason),
-            None => {
-                self.agenda.advance(&mut self.airings, step, records);
-                self.agenda.drop_holds(step);
-            }
+        if let Some(reason) = self.airings.held {
+            self.agenda.pause(reason);
+            return;
         }
+        self.agenda.advance(&mut self.airings, step, records);
+        self.agenda.drop_holds(step);
     }
 
     /// What nobody can say now is asked again in the next step.

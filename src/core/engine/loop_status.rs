@@ -1,5 +1,7 @@
 //! How the loop stands, as `status` shows it. Plain values; where they come from is not known here.
 
+use std::sync::Arc;
+
 use crate::plan::holds::Holds;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
@@ -22,7 +24,7 @@ pub struct LoopStatus {
     /// Why starts are held for the clock's sake, if they are.
     pub held: Option<String>,
     /// What operators hold back.
-    pub holds: Holds,
+    pub holds: Arc<Holds>,
     /// Where the secrets are kept.
     pub secrets: SecretPlaces,
     /// What is wrong with the ledger's disk, if something is.

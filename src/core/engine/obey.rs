@@ -45,7 +45,7 @@ impl Engine {
             let note = note.map(|note| format!("note: {note}"));
             // A reload has lines of its own in the log.
             if verb != "reload" {
-                let noted = note.iter().map(|note| format!("; {note}")).collect::<String>();
+                let noted = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
                 step.notify(Level::Info, format!("{verb}, by {who}: {}{noted}", order::few(lines)));
             }
             let detail: Vec<&str> = lines.iter().chain(&note).map(String::as_str).collect();

@@ -87,7 +87,7 @@ fn stop_task(
         let names: Vec<String> = orphans.homes().map(|home| format!("`{}`", home.app)).collect();
         return refused(format!("there is no application `{app}`: the applications are {}", names.join(", ")));
     };
-    let noted = by.note.iter().map(|note| format!("\nnote: {note}")).collect::<String>();
+    let noted = by.note.as_ref().map(|note| format!("\nnote: {note}")).unwrap_or_default();
     step.record_action(
         by.who.clone(),
         "stop",

@@ -107,7 +107,9 @@ pub(super) fn take_over(
     }
     airings.recover_tasks(tasks, now);
     airings.settle_all(step);
-    failed.into_iter().for_each(|occurrence| airings.keep_failed(occurrence, now));
+    for occurrence in failed {
+        airings.keep_failed(occurrence, now);
+    }
     if meta.generation == accepted.number {
         edits::apply_settings(airings, step, &accepted.schedule, accepted.number);
     } else {

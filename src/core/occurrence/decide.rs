@@ -141,12 +141,8 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             uncount_attempt(&mut next);
             State::Waiting { until: now.max(next.key.start), why: retry_reason(&next) }
         }
-        (State::Armed | State::Calling, Event::Skipped(reason)) => {
+        (State::Armed | State::Calling | State::Waiting { .. }, Event::Skipped(reason)) if may_be_skipped(occurrence) => {
             uncount_attempt(&mut next);
-            State::Done { outcome: Outcome::Skipped(reason) }
-        }
-        // Nothing of it was sent yet.
-        (State::Waiting { .. }, Event::Skipped(reason)) if next.attempts == 0 && !next.in_doubt => {
             State::Done { outcome: Outcome::Skipped(reason) }
         }
         (State::Armed | State::Calling, Event::Yield) => {
@@ -223,6 +219,12 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (state, event) => return Err(IllegalTransition { state: state.name(), event: format!("{event:?}") }),
     };
     Ok(next)
+}
+
+/// Whether nothing of it was sent. Of what was claimed the caller knows that: it took it back.
+fn may_be_skipped(occurrence: &Occurrence) -> bool {
+    let waits = matches!(occurrence.state, State::Waiting { .. });
+    !waits || (occurrence.attempts == 0 && !occurrence.in_doubt)
 }
 
 /// The outcome of what nobody saw gone: an end becomes unverified, a cut stays one.
