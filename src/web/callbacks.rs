@@ -44,6 +44,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the daemon may take to write down what a callback says. The vendor waits 5 s.
 const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
+/// The least time between two readings of the keys.
+const READ_APART: Duration = Duration::from_secs(5);
 /// Lines about refused callbacks: so many in each period, so that nobody outside can fill the disk with them.
 const OF_REFUSALS: Quota = Quota { lines: 30, period: Duration::from_mins(1), name: "minute" };
 /// Lines about requests that are no callbacks. Scanners send many, and must not hide what is wrong with callbacks.
@@ -54,8 +56,59 @@ const OF_NO_EFFECT: Quota = Quota { lines: 1, period: Duration::from_hours(1), n
 /// The key of each application's callbacks, by its `SdkAppId`.
 pub type Keys = BTreeMap<u64, SecretString>;
 
+/// Reads the keys again. Error: why they cannot be read.
+pub type ReadKeys = Arc<dyn Fn() -> Result<Keys, String> + Send + Sync>;
+
+/// The keys in use. A key that was replaced shows in a signature that is wrong: then they are read again, at most every 5 s, since anybody
+/// can send a wrong signature.
+pub struct KeyRing {
+    keys: Mutex<Arc<Keys>>,
+    read: ReadKeys,
+    read_at: Mutex<Option<Instant>>,
+}
+
+impl KeyRing {
+    /// With the keys as they are now.
+    pub fn new(keys: Keys, read: ReadKeys) -> KeyRing {
+        KeyRing { keys: Mutex::new(Arc::new(keys)), read, read_at: Mutex::default() }
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the keys, if others are there than before.
+    async fn reread(&self) -> Option<Arc<Keys>> {
+        {
+            let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if read_at.is_some_and(|at| at.elapsed() < READ_APART) {
+                return None;
+            }
+            *read_at = Some(Instant::now());
+        }
+        let read = Arc::clone(&self.read);
+        // A file's disk may not answer: the loop of the listener does not wait for it.
+        let new = match timeout(RECEIPT_TIME_MAX, tokio::task::spawn_blocking(move || read())).await {
+            Ok(Ok(Ok(new))) => Arc::new(new),
+            Ok(Ok(Err(why))) => {
+                tracing::warn!("the keys of the callbacks cannot be read again: {why}");
+                return None;
+            }
+            Ok(Err(_)) | Err(_) => return None,
+        };
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = |(one, other): (&SecretString, &SecretString)| one.expose_secret() != other.expose_secret();
+        let are_others = keys.len() != new.len() || keys.values().zip(new.values()).any(is_other);
+        are_others.then(|| {
+            tracing::info!("the keys of the callbacks were read again, and changed");
+            *keys = Arc::clone(&new);
+            new
+        })
+    }
+}
+
 struct ReceiverState {
-    keys: Keys,
+    keys: KeyRing,
     handle: Handle,
     refusals: LineCount,
     strangers: LineCount,
@@ -64,7 +117,7 @@ struct ReceiverState {
 }
 
 /// Serves until `shutdown`, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, keys: Keys, handle: Handle, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, keys: KeyRing, handle: Handle, shutdown: impl Future<Output = ()>) {
     let count = LineCount::new;
     let (refusals, strangers) = (count(OF_REFUSALS), count(OF_STRANGERS));
     let (other_groups, old) = (count(OF_NO_EFFECT), count(OF_NO_EFFECT));
@@ -99,7 +152,7 @@ async fn answer(shared: &ReceiverState, request: Request<Incoming>) -> Response<
         Err(_) => return shared.refuse(StatusCode::REQUEST_TIMEOUT, announced, "its body took too long"),
     };
     let length = Some(body.len());
-    let sdk_app_id = match shared.signer(&head.headers, &body) {
+    let sdk_app_id = match shared.signer(&head.headers, &body).await {
         Ok(sdk_app_id) => sdk_app_id,
         Err(reason) => return shared.refuse(StatusCode::UNAUTHORIZED, length, reason),
     };
@@ -129,11 +182,15 @@ fn stranger(head: &Parts) -> Option<(StatusCode, &'static str)> {
 
 impl ReceiverState {
     /// The application whose key signed these bytes.
-    fn signer(&self, headers: &HeaderMap, body: &[u8]) -> Result<u64, &'static str> {
+    async fn signer(&self, headers: &HeaderMap, body: &[u8]) -> Result<u64, &'static str> {
         let sdk_app_id = only(headers, "sdkappid").and_then(|id| id.parse().ok()).ok_or("it names no application (`SdkAppId`)")?;
         let sign = only(headers, "sign").ok_or("it is not signed")?;
-        let key = self.keys.get(&sdk_app_id).ok_or("its application is not in the settings")?;
-        if verify(key.expose_secret(), body, sign) { Ok(sdk_app_id) } else { Err("its signature is wrong") }
+        let is_signed = |keys: &Keys| keys.get(&sdk_app_id).map(|key| verify(key.expose_secret(), body, sign));
+        match is_signed(&self.keys.keys()).ok_or("its application is not in the settings")? {
+            true => Ok(sdk_app_id),
+            false if self.keys.reread().await.is_some_and(|keys| is_signed(&keys) == Some(true)) => Ok(sdk_app_id),
+            false => Err("its signature is wrong"),
+        }
     }
 
     /// Hands a callback to the daemon, and waits until what it says is on the disk. Errors: why it must be sent again.

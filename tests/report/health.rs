@@ -308,7 +308,10 @@ fn an_orphan_says_who_stops_it() {
             Orphan { of: vec![key], ..orphan.clone() },
             "task t-1 is on air for one of `promo`, and is stopped when all of them are over",
         ),
-        (Orphan { stop_wanted: Some(now()), ..orphan }, "task t-1, which no show has, is stopping"),
+        (
+            Orphan { stop_wanted: Some(now()), ..orphan },
+            "task t-1, which no show has, is to be stopped since 2026-11-22 10:00:00 +00:00, and is not yet",
+        ),
     ] {
         let view = input(LedgerView { orphans: vec![orphan], ..LedgerView::default() });
         assert_eq!(assess_health(&view), (Health::Degraded, vec![reason.to_owned()]));

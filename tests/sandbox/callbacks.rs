@@ -11,7 +11,7 @@ use ingestd::sandbox::{
     CallbackTarget, Delivery, Disturbance, FaultEffect, FaultPlan, FaultRule, Sandbox, SandboxConfig, WELL_KNOWN_SDK_APP_ID,
 };
 use ingestd::trtc::callback::{Callback, TaskNews};
-use ingestd::web::callbacks;
+use ingestd::web::callbacks::{self, KeyRing};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,7 +41,8 @@ impl Rig {
         let (handle, inputs) = Handle::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let target = format!("http://{}{}", listener.local_addr().expect("it is bound"), callbacks::PATH);
-        let keys = [(WELL_KNOWN_SDK_APP_ID, SecretString::from(KEY))].into();
+        let read = || Ok([(WELL_KNOWN_SDK_APP_ID, SecretString::from(KEY))].into());
+        let keys = KeyRing::new(read().expect("a key"), Arc::new(read));
         tokio::spawn(callbacks::serve(listener, keys, handle, std::future::pending()));
         let (address, deliveries) = serve(rules, target, key).await;
         Rig { address, inputs, deliveries }

@@ -6,6 +6,7 @@ mod slow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ingestd::daemon::{Handle, Message};
 use ingestd::engine::Receipt;
 use ingestd::trtc::callback::{Callback, TaskNews};
-use ingestd::web::callbacks;
+use ingestd::web::callbacks::{self, KeyRing};
 use secrecy::SecretString;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,6 +53,8 @@ struct CallbackServer {
     address: SocketAddr,
     taken: Arc<Mutex<Vec<Callback>>>,
     says: Arc<Mutex<Says>>,
+    /// What the file of the first application's key holds.
+    key: Arc<Mutex<String>>,
     log: Log,
     _logged: DefaultGuard,
 }
@@ -80,9 +83,15 @@ impl CallbackServer {
         let logged = tracing::subscriber::set_default(lines);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let keys = [(APP, SecretString::from(KEY)), (APP + 1, SecretString::from("another"))].into();
+        let key = Arc::new(Mutex::new(KEY.to_owned()));
+        let in_file = Arc::clone(&key);
+        let read = move || {
+            let key = SecretString::from(in_file.lock().expect("whole").clone());
+            Ok([(APP, key), (APP + 1, SecretString::from("another"))].into())
+        };
+        let keys = KeyRing::new(read().expect("keys"), Arc::new(read));
         tokio::spawn(callbacks::serve(listener, keys, handle, std::future::pending()));
-        CallbackServer { address, taken, says, log, _logged: logged }
+        CallbackServer { address, taken, says, key, log, _logged: logged }
     }
 
     /// Posts a body with these further headers.
@@ -377,4 +386,21 @@ async fn unsigned_requests_cannot_fill_the_log() {
     assert_eq!(log.lines().count(), 31, "{log}");
     assert!(log.ends_with("further refusals of this minute are not logged\n"), "{log}");
     assert_eq!(server.effect(), []);
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_is_read_again() {
+    let server = CallbackServer::open().await;
+    let body = GOOD.as_bytes();
+    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 401, "the file has the former key");
+    *server.key.lock().expect("whole") = "new-key".to_owned();
+    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 401, "wrong signatures do not keep the disk busy");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 200);
+    assert_eq!(server.signed(body).await.status, 401, "the former key counts no more");
+    assert_eq!(server.effect().len(), 1);
+    assert!(server.log().contains("the keys of the callbacks were read again, and changed"), "{}", server.log());
+    assert!(!server.log().contains("new-key"), "{}", server.log());
 }

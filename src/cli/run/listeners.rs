@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
@@ -16,6 +17,7 @@ use tokio::time::sleep;
 use crate::cli::{Failure, load};
 use crate::config::Settings;
 use crate::daemon::Handle;
+use crate::web::callbacks::KeyRing;
 use crate::web::control::Reloader;
 use crate::web::{self, AppState, NotListening, callbacks, control};
 
@@ -35,7 +37,7 @@ struct Door<L> {
 /// As far as they could be opened, and not yet served.
 pub(super) struct Listeners {
     page: Option<(Door<TcpListener>, SocketAddr)>,
-    callbacks: Option<(Door<TcpListener>, SocketAddr, callbacks::Keys)>,
+    callbacks: Option<(Door<TcpListener>, SocketAddr, KeyRing)>,
     control: (Door<ControlSocket>, PathBuf),
     not_listening: watch::Sender<NotListening>,
 }
@@ -128,6 +130,8 @@ impl Listeners {
         let callbacks = match settings.callbacks {
             Some(address) => {
                 let keys = load::read_callback_keys(settings).map_err(Failure::configuration)?;
+                let again = settings.clone();
+                let keys = KeyRing::new(keys, Arc::new(move || load::read_callback_keys(&again)));
                 let opened = TcpListener::bind(address).await;
                 Some((Door::new("port of the callbacks", "callbacks", address, opened), address, keys))
             }

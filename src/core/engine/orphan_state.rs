@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::step::Call;
-use crate::occurrence::{LONGEST_TASK, Orphan, TaskEvent, TaskStep, describe_fault};
+use crate::occurrence::{LONGEST_TASK, Orphan, TaskEvent, TaskFault, TaskStep, describe_fault};
 use crate::trtc::error::{Class, classify};
 use crate::trtc::{Answer, TaskStatus};
 
@@ -49,6 +49,8 @@ pub(super) struct OrphanState {
     pub(super) orphan: Orphan,
     /// The number of the reply that awaits its stop, and who gave the order.
     pub(super) asked_by: Option<(u64, String)>,
+    /// What its stops fail with.
+    stop_fault: Option<TaskFault>,
     /// When to try to stop it; `None`: nobody wants that, or a stop is under way.
     stop_at: Option<Timestamp>,
     stops: i32,
@@ -64,6 +66,7 @@ impl OrphanState {
     pub(super) fn new(orphan: Orphan, now: Timestamp) -> OrphanState {
         OrphanState {
             asked_by: None,
+            stop_fault: None,
             stop_at: orphan.stop_wanted.map(|_| now),
             stops: 0,
             look_at: Some(now + FIRST_LOOK),
@@ -124,6 +127,14 @@ impl OrphanState {
         let (code, message) = describe_fault(fault);
         let why = code.map_or(message.clone(), |code| format!("{code}: {message}"));
         if class == Class::Permanent { StopEnd::Refused(why) } else { StopEnd::Again(why) }
+    }
+
+    /// The fault of a stop that failed, if it is another than the last one's.
+    pub(super) fn new_stop_fault(&mut self, answer: &Answer, now: Timestamp) -> Option<TaskFault> {
+        let fault = TaskFault::of(TaskStep::Stop, answer.result.as_ref().err()?, self.stop_fault.as_ref(), now);
+        let is_new = fault.in_a_row == 1;
+        self.stop_fault = Some(fault.clone());
+        is_new.then_some(fault)
     }
 
     /// Takes in the answer to a describe. `period`: until the next.

@@ -12,6 +12,7 @@ use super::doubts::Doubts;
 use super::notice::Level;
 use super::orphan_state::{Look, OrphanState, StopEnd};
 use super::step::{Receipt, Step};
+use super::task_notices;
 use super::write::Write;
 use crate::occurrence::{Key, Orphan, TaskStep};
 use crate::schedule::Schedule;
@@ -353,7 +354,11 @@ impl Orphans {
             }
             // Only an operator named it, and TRTC does not know it.
             StopEnd::Refused(_) if asked_by.is_some() => self.gone(step, task_id),
-            StopEnd::Refused(_) | StopEnd::Again(_) => {}
+            StopEnd::Refused(_) | StopEnd::Again(_) => {
+                if let Some(fault) = state.new_stop_fault(answer, step.now) {
+                    task_notices::orphan_stop_failed(step, task_id, &fault, airings.tasks.secrets);
+                }
+            }
         }
         let Some((number, who)) = asked_by else { return };
         let mut lines = vec![text.clone()];

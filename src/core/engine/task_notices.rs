@@ -81,6 +81,13 @@ pub(super) fn stop_failed(step: &mut Step, (before, task): (&Task, &Task), answe
     step.notify_of(&task.key, Level::Warning, text);
 }
 
+/// Says that the stop of a task that no show has failed.
+pub(super) fn orphan_stop_failed(step: &mut Step, task_id: &str, fault: &TaskFault, secrets: SecretPlaces) {
+    let (verb, words, advice) = (fault.verb(), fault.words(), advice(fault, secrets));
+    let text = format!("the stop of the orphan {task_id} {verb}: {words}; it may still play, and its stop is sent again{advice}");
+    step.notify(Level::Warning, text);
+}
+
 /// Says that a stop was accepted after others failed.
 pub(super) fn stop_accepted(step: &mut Step, before: &Task) {
     if before.stop_fault.is_some() && before.is_stop_wanted() {

@@ -144,3 +144,20 @@ fn a_stop_that_fails_is_tried_again_ever_more_slowly_and_survives_a_restart() {
     orphans.answered(&mut step(1_000), &airings, "t-1", TaskStep::Stop, &rejected("FailedOperation.TaskFinished"));
     assert!(orphans.get("t-1").is_none());
 }
+
+#[test]
+fn the_first_stop_of_an_orphan_that_fails_for_a_reason_is_told_and_its_repeats_are_not() {
+    let mut orphans = Orphans::default();
+    orphans.add(&mut step(0), orphan(1, 0));
+    assert!(orphans.want_stop(&mut step(1), "t-1"));
+    let mut told = Vec::new();
+    for (seconds, code) in [(1, "InternalError"), (10, "InternalError"), (30, "AuthFailure.UnauthorizedOperation")] {
+        assert_eq!(sent(&mut orphans, seconds), [(TaskStep::Stop, "t-1".to_owned())], "{seconds}");
+        let mut step = step(seconds);
+        orphans.answered(&mut step, &Airings::new(20), "t-1", TaskStep::Stop, &rejected(code));
+        told.extend(step.notices.into_iter().map(|notice| notice.text));
+    }
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("the stop of the orphan t-1 is refused: InternalError (why); it may still play"), "{}", told[0]);
+    assert!(told[1].contains("AuthFailure.UnauthorizedOperation (why)"), "{}", told[1]);
+}

@@ -80,7 +80,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(few(ledger.on_air.iter().filter_map(task_reasons::vanishing).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
-            degraded.extend(few(ledger.orphans.iter().map(orphan).collect()));
+            degraded.extend(few(ledger.orphans.iter().map(|orphan| of_orphan(orphan, &input.zone)).collect()));
             let doubts = ledger.doubts.iter().filter(|doubt| input.now < doubt.until);
             let mut of_shows: BTreeMap<&Key, Vec<&OpenDoubt>> = BTreeMap::new();
             doubts.for_each(|doubt| of_shows.entry(&doubt.key).or_default().push(doubt));
@@ -187,10 +187,10 @@ fn is_wanted(row: &Occurrence, ledger: &LedgerView, now: Timestamp) -> bool {
     is_open && !ledger.on_air.iter().any(|other| other.key.job == row.key.job && other.key.start > row.key.start)
 }
 
-fn orphan(orphan: &Orphan) -> String {
+fn of_orphan(orphan: &Orphan, zone: &TimeZone) -> String {
     let Orphan { task_id, stop_wanted, of, .. } = orphan;
-    if stop_wanted.is_some() {
-        return format!("task {task_id}, which no show has, is stopping");
+    if let Some(since) = stop_wanted {
+        return format!("task {task_id}, which no show has, is to be stopped since {}, and is not yet", wall(*since, zone));
     }
     if !of.is_empty() {
         let jobs: Vec<String> = of.iter().map(|key| format!("`{}`", key.job)).collect();
