@@ -1,9 +1,12 @@
-//! `pause`, `skip` and `resume`, with the real program: the orders survive kill -9 and a reload, and every verb shows them.
+//! `pause`, `skip`, `resume` and `fire`, with the real program: the orders survive kill -9 and a reload, and every verb shows them.
 
+use ingestd::occurrence::{Kind, State};
+use ingestd::sandbox::FaultRule;
+use ingestd::trtc::Action;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::rig::{Process, Rig, get, looping, soon, wait_for};
+use super::rig::{Process, Rig, get, looping, once, soon, wait_for};
 
 fn line(rig: &Rig, arguments: &[&str]) -> String {
     let (code, stdout, stderr) = rig.verb(arguments);
@@ -100,4 +103,39 @@ fn where_nobody_can_say_what_is_held_back_the_plan_says_so() {
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.starts_with("warning: what operators hold back with `pause` and `skip` is not known: "), "{stderr}");
     assert!(stdout.contains("\"held\":null"), "{stdout}");
+}
+
+#[test]
+fn a_start_by_hand_is_recorded_beside_the_plan_and_a_failed_show_is_taken_up_again_also_after_a_kill() {
+    let refused = FaultRule::error("FailedOperation.RestrictedConcurrency").action(Action::Start).robot("film").times(2);
+    let rig = Rig::new(vec![refused]);
+    let (first, later) = (soon(2), soon(3600));
+    let stream = "stream: https://cdn.example.com/a.mp4, length: 1m, repeat: forever";
+    let film = format!(
+        "  film: {{ once: {}, for: 1h, start_within: 3s, retry: {{first: 200ms, attempts: 2}}, room: film, {stream} }}\n",
+        once(first)
+    );
+    rig.jobs(&[film, looping("show", later, "1h")].concat());
+    let daemon = rig.started();
+    let told = line(&rig, &["fire", "show", "--for", "30m", "--note", "the guest is early"]);
+    assert!(told.starts_with("show ") && told.contains(": starts now in room show, robot show until "), "{told}");
+    assert_eq!(rig.wait_on_air("show").kind, Kind::Fired);
+    let (code, _, stderr) = rig.verb(&["fire", "show"]);
+    assert!(code == Some(1) && stderr.contains(" has room show; `--preempt` takes it from there"), "{stderr}");
+    let failed = rig.wait_done("film");
+    assert_eq!((failed.attempts, failed.on_air_at), (2, None));
+    daemon.kill();
+    let daemon = rig.started();
+    assert_eq!(rig.row("show").expect("its row").state, State::OnAir, "a kill takes nothing off the air");
+    let told = line(&rig, &["fire", "film"]);
+    assert!(told.contains("it ended as failed (FailedOperation.RestrictedConcurrency); its window is open"), "{told}");
+    let film = rig.wait_on_air("film");
+    assert_eq!((film.key, film.kind, film.attempts), (failed.key, Kind::Planned, 3));
+    let why = line(&rig, &["why", "film"]);
+    assert!(why.contains("started by hand; it ended as failed"), "{why}");
+    let fired = objects(&rig, &["history", "--job", "show", "--format", "json"]).remove(0);
+    assert_eq!((&fired["kind"], &fired["note"]), (&"fired".into(), &"the guest is early".into()), "{fired}");
+    let plan = objects(&rig, &["plan", "--job", "show", "--format", "json"]);
+    assert_eq!((plan.len(), &plan[0]["start"]), (1, &utc(later).into()), "the planned start stays");
+    daemon.stop();
 }

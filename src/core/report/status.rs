@@ -60,6 +60,7 @@ pub struct StatusInput {
 
 /// What is known of the daemon.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each answer")]
 pub enum DaemonView {
     /// It runs.
     Running {
