@@ -62,8 +62,8 @@ const LIMITS: ListenerLimits = ListenerLimits {
     connection_time: Some(Duration::from_secs(30)),
 };
 
-/// The most answers that are made at one time, and the most that read the ledger: the most threads that may be busy beside the daemon's
-/// own. The two are counted apart, because a disk that stands keeps its readers.
+/// The most answers that are made at one time, the same of the status alone, and the most that read the ledger, for each of the two listeners
+/// that answer: so many threads may be busy beside the daemon's own. They are counted apart, because a disk that stands keeps its readers.
 const READS_MAX: usize = 2;
 
 /// How long the status waits for the ledger. Whoever asks waits for 5 s.
@@ -135,16 +135,22 @@ fn reads(app_state: AppState) -> Router {
             error(StatusCode::NOT_FOUND, "there is no such path here: the paths are `/healthz` and `/api/v1/{status,plan,history}`")
         })
         .with_state(shared)
+        .layer(from_fn(without_body))
 }
 
-/// Refuses requests for another host, and requests with a body.
+/// Refuses requests for another host.
 async fn admit(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
     if !host::is_ours(&request, bound) {
         let message = "the `Host` of the request is not this listener's: ask for its address, or for `localhost`";
         return error(StatusCode::MISDIRECTED_REQUEST, message);
     }
+    next.run(request).await
+}
+
+/// Refuses requests with a body.
+async fn without_body(request: Request, next: Next) -> Response {
     if !request.body().is_end_stream() {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "a request to this listener has no body");
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "a question has no body");
     }
     next.run(request).await
 }

@@ -201,7 +201,7 @@ async fn without_a_connection_it_is_proved_that_nothing_was_sent() {
         connection.write("HTTP/1.1 400 Bad Request\r\n\r\n");
         connection.hold();
     });
-    let hangs_up = Server::start(|connection| connection.take_some());
+    let hangs_up = Server::start(Connection::take_some);
     for (words, url) in [
         ("nothing listens there", format!("http://{closed}")),
         ("nothing listens there", format!("https://{closed}")),

@@ -169,7 +169,7 @@ async fn answer(
                 TOLD_AFTER.as_secs(),
                 time_max.as_secs()
             ));
-            timeout(time_max - TOLD_AFTER, asked).await.unwrap_or_else(|_| Err(no_answer(time_max)))
+            timeout(time_max.saturating_sub(TOLD_AFTER), asked).await.unwrap_or_else(|_| Err(no_answer(time_max)))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the running daemon plays the schedule files as they are, for the verbs that go by the files. Does not know what is wrong with
-//! them.
+//! Whether the running daemon refused its schedule files when it read them last, for the verbs that go by the files. Does not know what is
+//! wrong with them, and what was edited since.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::load::warn;
 use crate::config::Settings;
 use crate::schedule::difference::is_too_much;
 
-/// How long the daemon may take to say it: whoever looks at a plan waits no longer.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long the daemon may take to say it: whoever looks at a plan waits no longer. It waits 2 s for its ledger.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// What is read of a status.
 #[derive(Deserialize)]
@@ -33,12 +33,12 @@ struct Problem {
     message: String,
 }
 
-/// Warns, if a daemon runs that did not accept the files as they are. Without a daemon, or without its answer, nothing is said.
+/// Warns, if a daemon runs that refused its files when it read them last. Without a daemon, or without its answer, nothing is said.
 pub(super) fn tell_of_files(settings: &Settings) {
     let _is_told = status(settings).is_some_and(|status| tell_rejected(&status));
 }
 
-/// Warns of good files, of so many jobs, that the daemon does not accept as they are, or will not at the next reload.
+/// The same; and warns of good files with so few jobs that the next reload will be held, whatever their names.
 pub(super) fn tell_before_reload(settings: &Settings, jobs: usize) {
     let Some(status) = status(settings) else { return };
     let before = status.schedule.jobs.unwrap_or_default();
@@ -55,8 +55,8 @@ fn tell_rejected(Status { generation, schedule }: &Status) -> bool {
     let first = problems.iter().find(|problem| problem.severity == "error").or(problems.first());
     let why = first.map(|problem| format!(" ({})", problem.message)).unwrap_or_default();
     warn(&format!(
-        "the daemon does not accept these files as they are{why}: it plays generation {generation}, and not what they say; \
-         `ingestd status` says more"
+        "the daemon refused its schedule files when it read them last{why}: it plays generation {generation}; `ingestd status` says more, \
+         and `ingestd reload` has it read them again"
     ));
     true
 }

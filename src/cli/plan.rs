@@ -31,7 +31,7 @@ const TABLE_ROWS: usize = 500;
 
 /// Occurrences to come, and what they ask for
 ///
-/// The plan is that of the schedule files. Where a running daemon does not accept them as they are, stderr says so.
+/// The plan is that of the schedule files. Where a running daemon refused them when it read them last, stderr says so.
 ///
 /// A row is what will happen by the plan: who cuts an occurrence, and when (`cut_at`, `cut_by`; with an open end: if it still plays
 /// then), when others have the room of one that yields (`pauses`), and when media is over before its window (`content_end`). What operators

@@ -25,8 +25,8 @@ use crate::zones::Zones;
 /// yes or no to it; what a clock change did to it; what else is in its room then, and which of them has it; and the ledger's row of
 /// it, or why there is no row. On a date: all its starts, or why there is no start. Without `--at`: what the job does now, and what comes.
 ///
-/// The schedule is the files as they are now; the ledger may remember another, and where a running daemon does not accept them, stderr
-/// says so. The running daemon is asked for its rows, over its control
+/// The schedule is the files as they are now; the ledger may remember another, and where a running daemon refused them when it read
+/// them last, stderr says so. The running daemon is asked for its rows, over its control
 /// socket; without a daemon the ledger's file is read. Without a ledger the answer is from the schedule alone.
 ///
 /// As JSON one object: `{job, at, date, fires, start, reasons, previous, next, ledger, count, starts}`. `fires` says whether the plan

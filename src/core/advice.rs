@@ -1,7 +1,7 @@
 //! What an operator can do about an outcome, an error code, or a request that fails. Does not know which occurrence had it, and how
 //! it is told: the log, `status` and `why` say the same.
 
-use crate::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, State, TaskFault};
+use crate::occurrence::{Evidence, Failure, LastFault, MissedReason, Occurrence, Outcome, State, TaskFault};
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 const NO_ANSWER: &str = "the service itself did not answer: check this host's network, a proxy in between, and `account.endpoint`";
@@ -45,6 +45,13 @@ pub(crate) fn row_advice(row: &Occurrence, secrets: SecretPlaces) -> Option<Stri
     let of_start = || row.fault.as_ref().and_then(|fault| advice_on_code(fault.code.as_deref()?, secrets));
     let of_task = || row.task_fault.as_ref().and_then(|fault| advice_on_task_fault(fault, secrets));
     match &row.state {
+        // What kept it off the air says more than that it was.
+        State::Done { outcome: Outcome::Failed(Failure::Lost) } if of_start().is_some() => of_start(),
+        State::Done { outcome: Outcome::Failed(Failure::Unreachable) }
+            if row.fault.as_ref().is_some_and(LastFault::is_unsendable) =>
+        {
+            Some("its request could not be made: the error says what is missing here".to_owned())
+        }
         State::Done { outcome } => {
             let of_evidence = || row.evidence.filter(|_| row.evidence_note().is_some()).and_then(advice_on_evidence);
             advice(outcome, secrets).or_else(|| of_evidence().map(str::to_owned))

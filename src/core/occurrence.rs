@@ -14,6 +14,7 @@ mod request;
 mod retry;
 mod returned;
 mod task;
+mod task_clock;
 mod task_fault;
 mod task_step;
 #[cfg(test)]

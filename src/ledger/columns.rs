@@ -108,7 +108,7 @@ columns! {
     /// occurrence; when it is looked at next is decided again after a restart.
     TASK: fn run_task(Task {
         row, task_id, destination, key, room: _, robot: _, started_at, bound, media_end, phase, next_at: _, alerted, stop_wanted_at,
-        seen_at, watched_from: _, was_seen, is_unseen, unpulled_at, stop_fault, describe_fault, look: _,
+        seen_at, watched_from: _, taken_at: _, was_seen, is_unseen, unpulled_at, stop_fault, describe_fault, look: _,
     } => Task, connection) {
         Key id = row,
         Once occurrence = apply::id(connection, key)?,

@@ -262,6 +262,7 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         // A file that an older program wrote does not say when it was seen.
         seen_at: instant_or_none(row, "seen_ms")?.unwrap_or(started_at),
         watched_from: started_at,
+        taken_at: started_at,
         was_seen: row.get("was_seen")?,
         is_unseen: row.get("is_unseen")?,
         unpulled_at: instant_or_none(row, "unpulled_ms")?,

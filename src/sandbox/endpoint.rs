@@ -222,7 +222,8 @@ impl EndpointState {
         let over_rate = action.is_some_and(|action| self.windows.of_mut(action).arrive(now));
         self.rejections += u64::from(over_rate);
         let mut subject = self.subject(received);
-        let injected = self.faults.apply(&view(action, &subject));
+        // One that names no action at all only opens a connection: it uses up no rule.
+        let injected = if names_action(received) { self.faults.apply(&view(action, &subject)) } else { Injected::default() };
         let (success, (answered, reply)) = match injected.replace.clone() {
             Some((with, done)) => {
                 let processed = done.then(|| self.process(received, over_rate, &injected, now));
@@ -341,6 +342,10 @@ fn view(action: Option<Action>, subject: &Subject) -> RequestView<'_> {
 /// The action that the header names, if it is one of ours.
 fn action(received: &Received) -> Option<Action> {
     Action::from_name(received.headers.get("x-tc-action")?.to_str().ok()?)
+}
+
+fn names_action(received: &Received) -> bool {
+    received.headers.contains_key("x-tc-action")
 }
 
 /// Action, version and region, as a gateway routes them.

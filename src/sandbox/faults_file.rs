@@ -15,7 +15,7 @@
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `action` | `start`, `stop` or `describe`; without it all three, and requests for other actions |
+//! | `action` | `start`, `stop` or `describe`; without it all three, and requests that name another action |
 //! | `event` | of callbacks: `started`, `failed`, `again` or `stopped` |
 //! | `room`, `robot` | of the request; for stops, describes and callbacks those of the task |
 //! | `after: n` | the first n requests that match are let through |

@@ -86,6 +86,16 @@ impl Secrets {
         secret.as_ref().map_err(Clone::clone)
     }
 
+    /// Where one of a stream cannot be read any more, the former one stays. Returns why they cannot be read.
+    fn keep_readable(&mut self, former: &Secrets) -> Vec<String> {
+        let kept = |(name, secret): (&String, &mut Result<SecretString, String>)| {
+            let former = former.streams.get(name)?.as_ref().ok()?.clone();
+            std::mem::replace(secret, Ok(former)).err()
+        };
+        let unread = self.streams.iter_mut().filter(|(_, secret)| secret.is_err());
+        unread.filter_map(kept).collect()
+    }
+
     /// Returns the names, as the settings have them, of those that differ.
     pub fn differing(&self, other: &Secrets) -> Vec<String> {
         let (before, now) = (self.by_name(), other.by_name());
@@ -317,13 +327,19 @@ impl Api for HttpApi {
     }
 
     async fn reread_secrets(&self) -> SecretsRead {
-        let secrets = match self.read_secrets().await {
+        let mut secrets = match self.read_secrets().await {
             Ok(secrets) => secrets,
             Err(why) => return SecretsRead::Failed { why },
         };
-        let which = self.secrets().differing(&secrets);
-        if which.is_empty() {
-            return SecretsRead::Same;
+        let former = self.secrets();
+        let unread = secrets.keep_readable(&former).join("; ");
+        let which = former.differing(&secrets);
+        match (which.is_empty(), unread.is_empty()) {
+            (true, true) => return SecretsRead::Same,
+            (true, false) => return SecretsRead::Failed { why: unread },
+            (false, true) => {}
+            // Nobody waits for the one that stays.
+            (false, false) => tracing::warn!("{unread}; the former one stays in use"),
         }
         *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
         SecretsRead::Changed { which }

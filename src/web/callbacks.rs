@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::{error, json};
@@ -65,12 +66,22 @@ pub struct KeyRing {
     keys: Mutex<Arc<Keys>>,
     read: ReadKeys,
     read_at: Mutex<Option<Instant>>,
+    /// One reading at a time, also of a disk that does not answer.
+    reading: Arc<Semaphore>,
+    /// Why they cannot be read, as was told.
+    told: Mutex<Option<String>>,
 }
 
 impl KeyRing {
     /// With the keys as they are now.
     pub fn new(keys: Keys, read: ReadKeys) -> KeyRing {
-        KeyRing { keys: Mutex::new(Arc::new(keys)), read, read_at: Mutex::default() }
+        KeyRing {
+            keys: Mutex::new(Arc::new(keys)),
+            read,
+            read_at: Mutex::default(),
+            reading: Arc::new(Semaphore::new(1)),
+            told: Mutex::default(),
+        }
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -86,16 +97,24 @@ impl KeyRing {
             }
             *read_at = Some(Instant::now());
         }
+        let one_at_a_time = Arc::clone(&self.reading).try_acquire_owned().ok()?;
         let read = Arc::clone(&self.read);
-        // A file's disk may not answer: the loop of the listener does not wait for it.
-        let new = match timeout(RECEIPT_TIME_MAX, tokio::task::spawn_blocking(move || read())).await {
-            Ok(Ok(Ok(new))) => Arc::new(new),
-            Ok(Ok(Err(why))) => {
-                tracing::warn!("the keys of the callbacks cannot be read again: {why}");
-                return None;
-            }
-            Ok(Err(_)) | Err(_) => return None,
+        let reading = tokio::task::spawn_blocking(move || {
+            let keys = read();
+            drop(one_at_a_time);
+            keys
+        });
+        // A file's disk may not answer: whoever sent the callback does not wait for it.
+        let (new, failed) = match timeout(RECEIPT_TIME_MAX, reading).await {
+            Ok(Ok(Ok(new))) => (Some(Arc::new(new)), None),
+            Ok(Ok(Err(why))) => (None, Some(why)),
+            Ok(Err(_)) | Err(_) => (None, Some("reading them takes too long".to_owned())),
         };
+        let before = std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), failed.clone());
+        if let Some(why) = failed.filter(|why| before.as_ref() != Some(why)) {
+            tracing::warn!("the keys of the callbacks cannot be read again: {why}; the former ones stay in use");
+        }
+        let new = new?;
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let is_other = |(one, other): (&SecretString, &SecretString)| one.expose_secret() != other.expose_secret();
         let are_others = keys.len() != new.len() || keys.values().zip(new.values()).any(is_other);

@@ -111,8 +111,8 @@ fn a_plan_of_files_that_the_daemon_does_not_play_says_so() {
         let socket = path.with_file_name("state").join("control.sock");
         served.also_at(ingestd::web::control::bind(&socket).expect("a socket"));
     }
-    let told = "warning: the daemon does not accept these files as they are (this schedule would drop 13 of 16 jobs): it plays \
-                generation 12, and not what they say; `ingestd status` says more\n";
+    let told = "warning: the daemon refused its schedule files when it read them last (this schedule would drop 13 of 16 jobs): it plays \
+                generation 12; `ingestd status` says more, and `ingestd reload` has it read them again\n";
     for arguments in [&["plan"][..], &["why", "a"], &["check"]] {
         let (code, _, stderr) = run(&path, arguments);
         assert!(code == Some(0) && stderr.contains(told), "{arguments:?}: {stderr}");

@@ -78,6 +78,7 @@ pub(crate) fn task(occurrence: &Occurrence) -> Task {
         stop_wanted_at: None,
         seen_at: started_at,
         watched_from: started_at,
+        taken_at: started_at,
         was_seen: false,
         is_unseen: false,
         unpulled_at: None,

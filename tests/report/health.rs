@@ -290,7 +290,8 @@ fn a_doubt_beside_a_good_end_degrades_until_its_task_can_play_no_more() {
     let (health, reasons) = assess_health(&view(&doubt));
     assert_eq!(health, Health::Degraded);
     let [reason] = &reasons[..] else { panic!("one reason: {reasons:#?}") };
-    for words in ["`promo`: a start sent at 2026-11-22 09:50:00 +00:00 was not answered", "room lobby", "robot promo"] {
+    for words in ["`promo`: no answer proves whether a start sent at 2026-11-22 09:50:00 +00:00 began", "room lobby", "robot promo"]
+    {
         assert!(reason.contains(words), "{words}: {reason}");
     }
     assert_eq!(assess_health(&view(&OpenDoubt { until: now(), ..doubt })).0, Health::Ok);

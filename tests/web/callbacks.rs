@@ -1,12 +1,12 @@
 //! The listener that the internet can reach: what the vendor signed is accepted; everything else has no effect, and nothing of its
 //! content is kept.
 
+mod keys;
 mod slow;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -386,21 +386,4 @@ async fn unsigned_requests_cannot_fill_the_log() {
     assert_eq!(log.lines().count(), 31, "{log}");
     assert!(log.ends_with("further refusals of this minute are not logged\n"), "{log}");
     assert_eq!(server.effect(), []);
-}
-
-#[tokio::test]
-async fn a_key_that_was_replaced_is_read_again() {
-    let server = CallbackServer::open().await;
-    let body = GOOD.as_bytes();
-    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 401, "the file has the former key");
-    *server.key.lock().expect("whole") = "new-key".to_owned();
-    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 401, "wrong signatures do not keep the disk busy");
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(6)).await;
-    tokio::time::resume();
-    assert_eq!(server.post(&headers(APP, "new-key", body), body).await.status, 200);
-    assert_eq!(server.signed(body).await.status, 401, "the former key counts no more");
-    assert_eq!(server.effect().len(), 1);
-    assert!(server.log().contains("the keys of the callbacks were read again, and changed"), "{}", server.log());
-    assert!(!server.log().contains("new-key"), "{}", server.log());
 }

@@ -120,7 +120,7 @@ fn the_present_is_what_the_ledger_says() {
     assert!(rest.contains("\n    task -task+of.always, in ap-singapore\n"), "{rest}");
     let (first, rest) = answer_about_now(|start| Occurrence { in_doubt: true, ..failed("always", start) });
     assert_eq!(first, "now: `always` is not on air: failed (FailedOperation.RestrictedConcurrency)");
-    assert!(rest.contains("\n    in doubt: a start was sent and never answered, so it may be on air\n"), "{rest}");
+    assert!(rest.contains("\n    in doubt: no answer proves whether a start that was sent began, so it may be on air\n"), "{rest}");
     assert!(rest.contains("\n    what to do: the account's quota of running tasks is used up"), "{rest}");
     let retry = |start: Timestamp| Occurrence {
         state: State::Waiting { until: start + SignedDuration::from_hours(3), why: WaitReason::Retry },

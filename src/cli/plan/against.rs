@@ -48,7 +48,7 @@ impl Counts {
     }
 }
 
-/// `schedules` is the one in force, and the edited one.
+/// `schedules` is that of the settings' files, and the edited one.
 pub(super) fn run(
     context: &Context,
     settings: Option<&Settings>,
@@ -63,7 +63,9 @@ pub(super) fn run(
         }
         job => [chosen(before, job)?, after.jobs().collect()],
     };
-    let mut on_air = settings.map(on_air).unwrap_or_default();
+    let looked_at = settings.and_then(on_air);
+    let is_looked_at = looked_at.is_some();
+    let mut on_air = looked_at.unwrap_or_default();
     on_air.retain(|occurrence| asked.job.is_none_or(|job| occurrence.key.job.as_str() == job));
     let touched = touched(&on_air, (before, after), asked.now);
     let mut counts = Counts::default();
@@ -93,11 +95,8 @@ pub(super) fn run(
     print().map_err(Failure::Output)?;
     let Counts { added, removed, changed, moved } = counts;
     // If stderr is closed there is no other place to write it to.
-    let _ = writeln!(
-        io::stderr(),
-        "{added} added, {removed} removed, {changed} changed, {moved} moved; of what is on air {} touched",
-        touched.len()
-    );
+    let touched = if is_looked_at { format!("; of what is on air {} touched", touched.len()) } else { String::new() };
+    let _ = writeln!(io::stderr(), "{added} added, {removed} removed, {changed} changed, {moved} moved{touched}");
     Ok(Exit::Good)
 }
 
@@ -106,11 +105,9 @@ fn plan(jobs: &[&Arc<Job>], range: PlanRange) -> impl Iterator<Item = Planned> {
     Upcoming::of(jobs.iter().copied(), range.from).take_while(move |occurrence| occurrence.start.at < range.to)
 }
 
-/// What is on air, by the running daemon or else by the ledger's file; nothing when there is no ledger.
-fn on_air(settings: &Settings) -> Vec<Occurrence> {
+/// What is on air, by the running daemon or else by the ledger's file; `None`, with a warning, when neither can be asked.
+fn on_air(settings: &Settings) -> Option<Vec<Occurrence>> {
     let reader = order::ledger(settings, &ExcerptQuery::OnAir {}).map_err(|failure| failure.message());
-    reader.and_then(|reader| reader.on_air().map_err(|error| error.to_string())).unwrap_or_else(|why| {
-        warn(&format!("what is on air is not looked at: {why}"));
-        Vec::new()
-    })
+    let read = reader.and_then(|reader| reader.on_air().map_err(|error| error.to_string()));
+    read.inspect_err(|why| warn(&format!("what is on air is not looked at: {why}"))).ok()
 }

@@ -38,7 +38,6 @@ pub(super) use assess::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting
 const CHANGES_KEPT_MAX: usize = 1_000;
 /// The most problems that the answer names; the log has all.
 const PROBLEMS_SHOWN_MAX: usize = 20;
-
 /// How long an order waits for files that rest, and change again and again.
 const ORDER_WAITS: Duration = Duration::from_mins(1);
 
@@ -366,20 +365,21 @@ impl Reload {
             load::log_problems(&problems);
             tracing::error!(who, generation, "{stays}");
         }
-        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
-        let lines: Vec<String> = errors.map(ToString::to_string).collect();
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string);
+        let lines: Vec<String> = errors.collect();
         self.set_rejected(problems);
         format!("{stays}:\n{}", first_lines(&lines, PROBLEMS_SHOWN_MAX).join("\n"))
     }
 
     /// It may be an accident, so nothing happens before an operator confirms it.
     fn hold_back(&self, who: &str, why: &str) -> String {
-        let (problems, text) = (vec![held(&self.settings.schedules, why)], format!("{why}: held until `ingestd reload --force`"));
-        match *self.in_force.borrow().rejected == *problems {
-            true => tracing::info!(who, "still held: {why}"),
-            false => tracing::error!(who, "{text}"),
+        let (text, problems) = (format!("{why}: held until `ingestd reload --force`"), [held(&self.settings.schedules, why)]);
+        if *self.in_force.borrow().rejected == problems {
+            tracing::info!(who, "still held: {why}");
+        } else {
+            tracing::error!(who, "{text}");
         }
-        self.set_rejected(problems);
+        self.set_rejected(problems.into());
         text
     }
 
@@ -388,7 +388,7 @@ impl Reload {
         self.in_force.borrow().rejected.iter().any(|problem| problem.code == assess::NOT_TAKEN)
     }
 
-    /// The reload failed for another reason than the schedule.
+    /// It failed for another reason than the schedule.
     fn fail(&self, who: &str, why: String) -> String {
         self.set_rejected(vec![not_taken(&self.settings.schedules, &why)]);
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");

@@ -4,12 +4,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{
-    Event, Failure, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, UNSEEN_LOSSES_MAX, WaitReason, is_paced,
+    End, Event, Failure, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, UNSEEN_LOSSES_MAX, WaitReason, is_paced,
 };
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
+
+/// A show whose end is noticed so late was on air too long, if it was: no daemon was there, or it stood.
+const STOPPED_LATE: SignedDuration = SignedDuration::from_secs(5);
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,9 +116,20 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Level, String) {
         State::Calling => (Level::Info, format!("attempt {} begins", occurrence.attempts)),
         State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
         State::OnAir => (Level::Info, on_air(occurrence, &place)),
-        State::Stopping { .. } => (Level::Info, format!("stopping: {place}")),
+        State::Stopping { outcome } => stopping(occurrence, outcome, &place, now),
         State::Done { outcome } => done(occurrence, outcome),
     }
+}
+
+fn stopping(occurrence: &Occurrence, outcome: &Outcome, place: &str, now: Timestamp) -> (Level, String) {
+    let late = match (outcome, occurrence.end) {
+        (Outcome::EndedPlanned, End::Planned(end)) => now.duration_since(end),
+        _ => SignedDuration::ZERO,
+    };
+    if late < STOPPED_LATE {
+        return (Level::Info, format!("stopping: {place}"));
+    }
+    (Level::Warning, format!("stopping {} s after its planned end: {place}", late.as_secs()))
 }
 
 fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Timestamp) -> (Level, String) {
@@ -176,8 +190,6 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
     // It may sound as if it had been on air, and nobody saw it there.
     let note = occurrence.evidence_note();
     let text = note.map_or(text.clone(), |note| format!("{text}, {note}"));
-    let outlasted = occurrence.outlasted();
-    let text = outlasted.map_or(text.clone(), |over| format!("{text}, {} s after its planned end", over.as_secs()));
     match outcome {
         Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited
             if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() =>
@@ -197,7 +209,7 @@ fn done(occurrence: &Occurrence, outcome: &Outcome) -> (Level, String) {
         | Outcome::CutPreempted
         | Outcome::CutRemoved
         | Outcome::CutEdited
-        | Outcome::Skipped(_) => (if note.is_some() || outlasted.is_some() { Level::Warning } else { Level::Info }, text),
+        | Outcome::Skipped(_) => (if note.is_some() { Level::Warning } else { Level::Info }, text),
         Outcome::EndedUnverified => {
             let why = match (&occurrence.task_id, occurrence.adopted) {
                 (Some(task_id), Some(_)) => {

@@ -74,6 +74,7 @@ impl Tasks {
             stop_wanted_at: None,
             seen_at: step.now,
             watched_from: step.now,
+            taken_at: step.now,
             was_seen: false,
             is_unseen: false,
             unpulled_at: None,

@@ -189,11 +189,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             take_back_waiting(&mut next, now);
             state.clone()
         }
-        // One without a name cannot be stopped: its task is over by now, and there is no answer to wait for.
-        (State::OnAir, Event::Renew) => {
-            let wait = if next.task_id.is_some() { HAND_OVER_MAX } else { SignedDuration::ZERO };
-            State::Waiting { until: now + wait, why: WaitReason::Restart }
-        }
+        (State::OnAir, Event::Renew) => State::Waiting { until: now + hand_over_wait(&next), why: WaitReason::Restart },
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },
             None => finish(&mut next, Outcome::EndedUnverified, now),
@@ -225,6 +221,11 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
 fn may_be_skipped(occurrence: &Occurrence) -> bool {
     let waits = matches!(occurrence.state, State::Waiting { .. });
     !waits || (occurrence.attempts == 0 && !occurrence.in_doubt)
+}
+
+/// How long a renewal waits for its own stop. A task without a name cannot be stopped: it is over by now, and no answer comes.
+fn hand_over_wait(next: &Occurrence) -> SignedDuration {
+    if next.task_id.is_some() { HAND_OVER_MAX } else { SignedDuration::ZERO }
 }
 
 /// The outcome of what nobody saw gone: an end becomes unverified, a cut stays one.

@@ -71,8 +71,8 @@ impl OpenDoubt {
         let was_found = doubts.iter().any(|doubt| doubt.was_found);
         let task = if was_found { "its task has no known TaskId, and" } else { "a task that nobody can name" };
         let starts = match doubts.len() {
-            1 => format!("a start sent at {} was not answered", show(*sent_at)),
-            count => format!("{count} starts, the first sent at {}, were not answered", show(first.sent_at)),
+            1 => format!("no answer proves whether a start sent at {} began", show(*sent_at)),
+            count => format!("no answer proves whether {count} starts, the first sent at {}, began", show(first.sent_at)),
         };
         let until = match bound {
             Some(bound) => format!("the cloud ends it by {}", show(*bound)),

@@ -1,16 +1,13 @@
 //! What shows that an occurrence was on air, beside the answer that accepted its start: that answer says that a task was made, and
 //! not that it played. Does not know requests and callbacks.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{End, Occurrence, Outcome, State, Task, TaskFault, TaskStep};
+use super::{Occurrence, Outcome, State, Task, TaskFault, TaskStep};
 use crate::words::words;
 
 /// A show whose tasks vanish so often, one after the other and each before it was seen, is trouble.
 pub const UNSEEN_LOSSES_MAX: u32 = 2;
-
-/// A show that was on air for so long after its planned end is trouble. A stop and its answer take less.
-const OUTLASTED_FROM: SignedDuration = SignedDuration::from_secs(5);
 
 /// The best that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +64,6 @@ impl Occurrence {
         if !is_known {
             self.evidence = Some(Evidence::Unpulled);
         }
-    }
-
-    /// How long after its planned end it was still on air, if that is more than five seconds: nobody was there to stop it, or its stop did
-    /// not come through.
-    pub fn outlasted(&self) -> Option<SignedDuration> {
-        let (State::Done { outcome: Outcome::EndedPlanned }, End::Planned(end)) = (&self.state, self.end) else { return None };
-        let over = self.ended_at?.duration_since(end);
-        (over > OUTLASTED_FROM).then_some(over)
     }
 
     /// What must be said beside an outcome that sounds as if it had been on air; `None`: it was seen, or the outcome says it, or

@@ -110,6 +110,8 @@ pub struct Task {
     pub seen_at: Timestamp,
     /// Since when this daemon watches it.
     pub watched_from: Timestamp,
+    /// Since when this daemon has it.
+    pub taken_at: Timestamp,
     /// Whether a Describe or a callback ever said that it runs.
     pub was_seen: bool,
     /// Whether it has not been seen for too long. Then `seen_at` is since when.
@@ -163,29 +165,6 @@ impl Task {
         }
     }
 
-    /// Moves what the cloud counts by the time that passes, after the clock was set by so much.
-    pub fn clock_moved(&mut self, by: SignedDuration) {
-        let of_phase = match &mut self.phase {
-            TaskPhase::Watched { missing_since } => missing_since.as_mut(),
-            TaskPhase::StopWanted { since: at, .. } | TaskPhase::Verifying { stopped_at: at, .. } => Some(at),
-            TaskPhase::Gone { .. } => None,
-        };
-        let measured = [Some(&mut self.started_at), Some(&mut self.seen_at), self.stop_wanted_at.as_mut(), of_phase];
-        for at in measured.into_iter().chain([self.bound.as_mut(), self.media_end.as_mut()]).flatten() {
-            *at = at.checked_add(by).unwrap_or(*at);
-        }
-    }
-
-    /// Handles a clock that was set back: a step or a stop that is now far ahead is made at once, what was seen before is forgotten.
-    pub fn clock_went_back(&mut self, now: Timestamp) {
-        if let TaskPhase::Watched { missing_since } = &mut self.phase {
-            *missing_since = None;
-        }
-        self.look = Look::NotNext;
-        self.next_at = self.next_at.min(now);
-        (self.seen_at, self.watched_from) = (self.seen_at.min(now), self.watched_from.min(now));
-    }
-
     /// Its stop may succeed now: it is sent next, without a look before.
     pub fn hurry_stop(&mut self, now: Timestamp) {
         self.next_at = self.next_at.min(now);
@@ -194,7 +173,7 @@ impl Task {
 
     /// A daemon takes it over.
     pub fn take_over(&mut self, now: Timestamp) {
-        (self.next_at, self.watched_from) = (now, now);
+        (self.next_at, self.watched_from, self.taken_at) = (now, now, now);
     }
 
     /// Returns what to do when `next_at` has come; `None` when the task is given up.
@@ -219,12 +198,17 @@ impl Task {
     }
 
     /// When it ended, if nobody can say and enough time has passed. While the endpoint says that it runs, time proves nothing.
+    ///
+    /// Nor does time prove anything that passed before this daemon asked: it may have been measured by a clock that was wrong.
     fn given_up(&self, now: Timestamp) -> Option<Timestamp> {
-        let (TaskPhase::StopWanted { tries, .. } | TaskPhase::Verifying { tries, .. }) = self.phase else { return None };
+        let (TaskPhase::StopWanted { tries, since } | TaskPhase::Verifying { tries, stopped_at: since }) = self.phase else {
+            return None;
+        };
         if tries < TRIES_BEFORE_BELIEF {
             return None;
         }
-        let is_silent = |since: Timestamp, long: SignedDuration| now.duration_since(since.max(self.seen_at)) >= long;
+        let asked_from = since.max(self.seen_at).max(self.taken_at);
+        let is_silent = |from: Timestamp, long: SignedDuration| now.duration_since(from.max(asked_from)) >= long;
         let end = |at: Timestamp| if self.seen_at > at { now } else { at };
         match (self.bound, self.phase) {
             (Some(bound), _) if is_silent(bound, BOUND_SLACK) => Some(end(bound)),

@@ -145,9 +145,16 @@ impl Occurrence {
     pub fn awaits_endpoint(&self) -> bool {
         let is_trouble = |fault: &LastFault| match &fault.code {
             Some(code) => error::is_endpoint_trouble(code),
-            None => !fault.message.starts_with(UNSENDABLE),
+            None => !fault.is_unsendable(),
         };
         matches!(self.state, State::Waiting { .. }) && self.fault.as_ref().is_some_and(is_trouble)
+    }
+}
+
+impl LastFault {
+    /// Whether it kept a request from being made: something is missing on this host.
+    pub(crate) fn is_unsendable(&self) -> bool {
+        self.code.is_none() && self.message.starts_with(UNSENDABLE)
     }
 }
 

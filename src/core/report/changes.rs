@@ -103,7 +103,7 @@ pub fn touched<'a>(
     let follows = |occurrence: &&Occurrence| occurrence.kind != Kind::Fired && occurrence.state == State::OnAir;
     let rows = on_air.iter().filter(follows).filter_map(|occurrence| {
         let effect = edit_effect(occurrence, after, now)?;
-        // What the schedule in force did to it before is not an effect of this edit.
+        // What the files before the edit do to it too is not an effect of this edit.
         (self::edit_effect(occurrence, before, now) != Some(effect)).then_some((occurrence, effect))
     });
     rows.collect()

@@ -309,7 +309,6 @@ fn note(occurrence: &Occurrence) -> String {
     } else if occurrence.was_in_doubt {
         notes.push("was in doubt".to_owned());
     }
-    notes.extend(occurrence.outlasted().map(|over| format!("left the air {} after its end", short(over.as_millis()))));
     if occurrence.on_air_at.is_some() && occurrence.task_id.is_none() {
         notes.push("no task id".to_owned());
     }

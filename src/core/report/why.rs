@@ -1,6 +1,7 @@
 //! The answer to `why`, for people and for programs: first what happens, then the rules that decide it, then what the
 //! ledger has. Does not know how the answer was found.
 
+mod held;
 mod record;
 mod rules;
 mod words;
@@ -14,11 +15,11 @@ pub use record::{Record, stands_for};
 use words::{clock, encounter_reason, moment, until};
 
 use super::history::HistoryObject;
-use super::plan::{PlanObject, content_note, cut_note, held_note};
+use super::plan::{PlanObject, content_note, cut_note};
 use super::time::{instant, zone_name};
 use super::wrap::wrapped;
 use crate::calendar::Dst;
-use crate::occurrence::{Occurrence, Outcome, State};
+use crate::occurrence::{Failure, Occurrence, Outcome, State};
 use crate::plan::encounters::paused_at;
 use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why};
@@ -235,6 +236,9 @@ impl WhyInput<'_> {
         if let Some(row) = self.relevant_row() {
             let what = match &row.state {
                 State::OnAir => "is on air".to_owned(),
+                State::Done { outcome } if self.may_play_on(row, outcome) => {
+                    format!("may still be on air: {}", record::phrase(row))
+                }
                 State::Done { .. } => format!("is not on air: {}", record::phrase(row)),
                 _ => format!("is not settled: {}", record::phrase(row)),
             };
@@ -261,6 +265,12 @@ impl WhyInput<'_> {
                 None => format!("now: `{id}` is off, and will not start again"),
             },
         }
+    }
+
+    /// Whether nobody can say that it left the air.
+    fn may_play_on(&self, row: &Occurrence, outcome: &Outcome) -> bool {
+        let has_doubt = self.record.is_ok_and(|record| record.doubts.iter().any(|doubt| doubt.key == row.key));
+        has_doubt || matches!(outcome, Outcome::EndedUnverified | Outcome::Failed(Failure::InDoubt))
     }
 
     /// The rules, then what is open and what it meets, then the ledger.
@@ -290,19 +300,6 @@ impl WhyInput<'_> {
             reasons.push(Reason::new("ledger", Says::Note, without_ledger(why_not)));
         }
         reasons
-    }
-
-    /// What operators hold an occurrence back for, in words. What was started all the same is not held back.
-    fn held(&self, occurrence: &Planned) -> Option<String> {
-        let is_skipped = |row: &Occurrence| matches!(row.state, State::Done { outcome: Outcome::Skipped(_) });
-        let is_started = self.row(occurrence.start.at).is_some_and(|row| !is_skipped(row));
-        held_note(&self.interruptions.of(occurrence.clone()), &self.why.zone).filter(|_| !is_started)
-    }
-
-    fn held_reason(&self, occurrence: &Planned) -> Option<Reason> {
-        let text = self.held(occurrence)?;
-        let why = self.interruptions.of(occurrence.clone()).held?.why;
-        Some(Reason::new(why.name(), Says::No, text))
     }
 
     /// What a clock change did to the time that was asked about.

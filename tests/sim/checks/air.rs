@@ -258,7 +258,13 @@ fn is_followed(run: &Run, task: &SimTask, faults: &mut Faults) {
     // Or another of its tasks was there already.
     let is_started = state.sends.iter().filter(is_start_of(row)).any(|send| bound <= send.at && send.at <= by);
     let plays = state.cloud.tasks.iter().any(|other| other.id != task.id && other.robot == task.robot && other.is_live(bound));
-    if was_to_go_on && !is_started && !plays && !may_last && !run.is_impaired(bound, by) {
+    // To another show that is there without a name, as far as is known, it gives way.
+    let has_room = |other: &Occurrence| {
+        let is_nameless = other.task_id.is_none() && other.on_air_at.is_some_and(|at| at < bound);
+        is_nameless && other.ended_at.is_none_or(|ended| by < ended)
+    };
+    let yields = run.conflicts(row.key.job.as_str()).contains(&"yield") && run.others_in_room(row).any(has_room);
+    if was_to_go_on && !is_started && !plays && !may_last && !yields && !run.is_impaired(bound, by) {
         faults.add("what ran into its bound is put on air again", format!("{task:?}: {}", line(row)));
     }
 }
@@ -317,7 +323,10 @@ fn what_the_daemon_did_not_start_is_left_alone(run: &Run, faults: &mut Faults) {
         // As many tasks as starts in doubt: they are stopped when all these shows are over.
         let is_grouped = run.grouped.contains(&send.subject);
         let is_doubtful = is_orphan && is_of_a_doubt(run, send);
-        if !is_ours && !is_ordered && !is_grouped && !is_doubtful {
+        // Its own, and nothing could be written before the daemon died.
+        let is_known = run.tasks.iter().any(|row| row.task_id == send.subject);
+        let is_unwritten = is_known && run.is_impaired_by(Impairment::Disk, send.at, send.at);
+        if !is_ours && !is_ordered && !is_grouped && !is_doubtful && !is_unwritten {
             faults.add("what the daemon did not start is left alone", format!("{send:?}"));
         }
     }

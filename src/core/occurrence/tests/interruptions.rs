@@ -244,7 +244,7 @@ fn a_doubt_says_what_may_play_and_until_when() {
     assert!(told(&show).ends_with("it has no bound in the cloud"), "{}", told(&show));
     let several = [OpenDoubt::new(&show, at(1)), OpenDoubt::new(&show, at(20))];
     let text = OpenDoubt::describe(&several.iter().collect::<Vec<_>>(), |at| format!("{at:.0}")).expect("two");
-    assert!(text.starts_with(&format!("2 starts, the first sent at {}, were not answered: ", at(1))), "{text}");
+    assert!(text.starts_with(&format!("no answer proves whether 2 starts, the first sent at {}, began: ", at(1))), "{text}");
     assert_eq!(OpenDoubt::describe(&[], |at| format!("{at:.0}")), None);
 }
 

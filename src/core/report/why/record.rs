@@ -108,7 +108,7 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
     lines.extend(row_advice(row, secrets).map(|advice| format!("what to do: {advice}")));
     let open: Vec<_> = doubts.iter().filter(|doubt| doubt.key == row.key).collect();
     if row.in_doubt {
-        lines.push("in doubt: a start was sent and never answered, so it may be on air".to_owned());
+        lines.push("in doubt: no answer proves whether a start that was sent began, so it may be on air".to_owned());
     } else if row.was_in_doubt && open.is_empty() {
         lines.push("a start of it was in doubt for a time".to_owned());
     }
@@ -129,6 +129,8 @@ pub(super) fn retries(retries: &[RecordedRetry], start: Timestamp, zone: &TimeZo
 fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
     let time = |at: Timestamp| brief_beside(at, row.key.start, zone);
     let span = match (row.on_air_at, row.ended_at) {
+        // When it vanished is not known of what was tried again until its window closed.
+        (Some(from), Some(until)) if is_lost(row) => format!("on air from {}, and not any more at {}", time(from), time(until)),
         (Some(from), Some(until)) => format!("on air from {} to {}", time(from), time(until)),
         (Some(from), None) => format!("on air since {}", time(from)),
         (None, _) => "never on air".to_owned(),
@@ -143,7 +145,9 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
             format!("the last attempt failed, and the next leaves at {}", time(*until))
         }
         State::Waiting { why: WaitReason::Yield, .. } => "another job has the room, and it returns after that".to_owned(),
-        State::Waiting { until, why: WaitReason::Restart } => format!("it vanished, and is put on air again at {}", time(*until)),
+        State::Waiting { until, why: WaitReason::Restart } => {
+            format!("it is off the air, and its next start leaves at {}", time(*until))
+        }
         State::OnAir => span,
         State::Stopping { .. } => format!("{span}, and stopping: it is not known to be off the air"),
         State::Done { outcome } => match cause(outcome) {
@@ -151,6 +155,11 @@ fn meaning(row: &Occurrence, zone: &TimeZone) -> String {
             cause => format!("{cause}{}", by(row)),
         },
     }
+}
+
+/// Whether it vanished for good.
+fn is_lost(row: &Occurrence) -> bool {
+    matches!(row.state, State::Done { outcome: Outcome::Failed(Failure::Lost) })
 }
 
 /// Who gave the order.
