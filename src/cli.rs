@@ -19,6 +19,7 @@ mod clock;
 mod demo;
 mod doctor;
 mod findings;
+mod fire;
 mod format;
 mod help;
 mod history;
@@ -27,12 +28,15 @@ pub mod load;
 mod log;
 mod man;
 mod order;
+mod pause;
 mod plan;
 mod probe;
 mod reload;
+mod resume;
 mod run;
 mod sandbox;
 mod schema;
+mod skip;
 mod status;
 mod stop;
 mod table;
@@ -74,7 +78,11 @@ verbs! {
     Doctor => doctor,
     Status => status,
     History => history,
+    Fire => fire,
     Stop => stop,
+    Skip => skip,
+    Pause => pause,
+    Resume => resume,
     Reload => reload,
     Clock => clock,
     Alert => alert,

@@ -280,6 +280,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             (self.observe)(&notice);
         }
         let status = LoopStatus {
+            holds: Arc::new(self.engine.holds().clone()),
             queue: self.caller.queues.waiting(),
             rate,
             written_rate: self.rate_watch.rate,

@@ -10,6 +10,7 @@ mod columns;
 mod commit;
 mod excerpt;
 mod file;
+mod holds;
 mod read;
 mod row;
 mod schema;

@@ -39,8 +39,9 @@
 //! # Invariants
 //!
 //! - **Exactly one row for each planned occurrence**, named by (job, start) for ever. The row is unique in the ledger, an outcome
-//!   is final, and before the cursor everything has an outcome ([`engine::Write::Cursor`]). One outcome can be taken back: a show that was
-//!   cut because its job left the schedule goes on when the job is back in its window ([`engine::Write::Reopen`]).
+//!   is final, and before the cursor everything has an outcome ([`engine::Write::Cursor`]). Two outcomes can be taken back: a show that was
+//!   cut because its job left the schedule goes on when the job is back in its window, and one that failed when an operator starts it
+//!   again ([`engine::Write::Reopen`]).
 //! - **No start is sent without a durable row.** Sending needs a [`ledger::Attempt`]. Only a commit gives one, it cannot be cloned, and
 //!   the call consumes it. Between the armed row and the request there is no further commit: nothing but the network stands between
 //!   the clock and the request.

@@ -61,9 +61,14 @@ impl Daemon {
                     engine::Command::Stop(StopTarget::TaskOf { task_id, app }) => format!("stop task {task_id} of {app}"),
                     engine::Command::Stop(StopTarget::All) => "stop all".to_owned(),
                     engine::Command::ConfirmClock => "confirm".to_owned(),
+                    engine::Command::Skip { job, start } => format!("skip {job} {start:?}"),
+                    engine::Command::Fire(order) => format!("{order:?}"),
+                    engine::Command::Pause { job, length } => format!("pause {job:?} {length:?}"),
+                    engine::Command::Resume { job, start } => format!("resume {job:?} {start:?}"),
                     _ => "another order".to_owned(),
                 };
-                log.lock().expect("whole").push(what);
+                let note = order.note.map(|note| format!(": {note}")).unwrap_or_default();
+                log.lock().expect("whole").push(what + &note);
                 reply.send(answer.clone()).expect("somebody waits");
             }
         });
@@ -94,6 +99,27 @@ fn what_was_done_is_printed_line_by_line() {
         (&["stop", "--task", "-m+a-b..", "--app", "main"], "stop task -m+a-b.. of main"),
         (&["stop", "--app", "main", "--task", "x"], "stop task x of main"),
         (&["stop", "--all"], "stop all"),
+        (&["stop", "evening", "--note", "fire alarm"], "stop job evening: fire alarm"),
+        (&["skip", "evening"], "skip evening None"),
+        (&["skip", "evening", "--at", "2026-11-22T18:00:00+08:00"], "skip evening Some(2026-11-22T10:00:00Z)"),
+        (
+            &["skip", "evening", "--at", "2026-11-22 18:00", "--timezone", "Asia/Shanghai"],
+            "skip evening Some(2026-11-22T10:00:00Z)",
+        ),
+        (&["pause", "--for", "1h30m", "--note", "works in the hall"], "pause None Some(5400s): works in the hall"),
+        (&["pause", "evening", "--indefinite"], "pause Some(JobId(\"evening\")) None"),
+        (&["resume"], "resume None None"),
+        (&["resume", "evening"], "resume Some(JobId(\"evening\")) None"),
+        (&["resume", "evening", "--at", "2026-11-22T10:00:00Z"], "resume Some(JobId(\"evening\")) Some(2026-11-22T10:00:00Z)"),
+        (&["fire", "evening"], "FireOrder { job: JobId(\"evening\"), length: None, room: None, preempt: false }"),
+        (
+            &["fire", "evening", "--for", "90s", "--room", "42", "--preempt", "--note", "now"],
+            "FireOrder { job: JobId(\"evening\"), length: Some(90s), room: Some(Integer(42)), preempt: true }: now",
+        ),
+        (
+            &["fire", "evening", "--room", "\"42\""],
+            "FireOrder { job: JobId(\"evening\"), length: None, room: Some(Text(\"42\")), preempt: false }",
+        ),
         (&["reload"], "reload false"),
         (&["reload", "--force"], "reload true"),
         (&["clock", "confirm"], "confirm"),
@@ -129,6 +155,15 @@ fn arguments_that_are_not_valid_end_with_code_2() {
         (&["stop", "--task", ""], "a TaskId is 1 to 256 visible ASCII characters"),
         (&["stop", "--task", "a b"], "a TaskId is 1 to 256 visible ASCII characters"),
         (&["stop", "--task", "x\u{e9}", "--app", "main"], "a TaskId is 1 to 256 visible ASCII characters"),
+        (&["pause"], "required arguments were not provided"),
+        (&["pause", "evening"], "required arguments were not provided"),
+        (&["pause", "--for", "1h", "--indefinite"], "cannot be used with"),
+        (&["pause", "--for", "90"], "give it a unit: `90s`"),
+        (&["skip"], "required arguments were not provided"),
+        (&["skip", "evening", "--at", "noon"], "noon"),
+        (&["resume", "--at", "now+1h"], "required arguments were not provided"),
+        (&["fire"], "required arguments were not provided"),
+        (&["fire", "evening", "--room", "0"], "an integer room is 1 to"),
         (&["reload", "now"], "unexpected argument"),
         (&["clock"], "confirm"),
         (&["clock", "set"], "set"),

@@ -17,6 +17,7 @@ use ingestd::engine::LoopStatus;
 use ingestd::ledger::Ledger;
 use ingestd::occurrence::{End, Evidence, Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
 use ingestd::plan::Upcoming;
+use ingestd::plan::holds::Holds;
 use ingestd::plan::interruptions::Interruptions;
 use ingestd::report::status::{DaemonView, LedgerView, StatusInput, text};
 use ingestd::schedule::{Schedule, Settings, Source, read};
@@ -316,6 +317,7 @@ fn a_status_is_read_at_each_width() {
             tasks,
             orphans: Vec::new(),
             doubts: Vec::new(),
+            holds: Holds::default(),
         }),
         secrets: SecretPlaces::default(),
         zone_source: "bundled".to_owned(),

@@ -154,17 +154,17 @@ fn json_is_the_object_of_the_contract() {
         r#"{"job":"night","start":"2026-03-08T07:00:00.000Z","end":null,"local_start":"2026-03-08T03:00:00-04:00","#,
         r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"night","room_type":"string","robot":"night","#,
         r#""stream":"rtmp://live.example.com/app/","region":"ap-singapore","dst":"gap","#,
-        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null,"held":null}"#,
         "\n",
         r#"{"job":"morning","start":"2026-03-08T13:00:00.000Z","end":"2026-03-08T14:30:00.000Z","local_start":"2026-03-08T09:00:00-04:00","#,
         r#""timezone":"America/New_York","app":"main","sdk_app_id":1400000001,"room":"morning","room_type":"string","#,
         r#""robot":"morning-20260308T130000Z","stream":"https://cdn.example.com/p.mp4","region":"ap-singapore","dst":null,"#,
-        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null,"held":null}"#,
         "\n",
         r#"{"job":"number","start":"2026-03-08T16:00:00.000Z","end":"2026-03-08T16:01:30.000Z","local_start":"2026-03-09T00:00:00+08:00","#,
         r#""timezone":"Asia/Shanghai","app":"main","sdk_app_id":1400000001,"room":"42","room_type":"integer","robot":"number","#,
         r#""stream":"https://cdn.example.com/a.mp4","region":"ap-singapore","dst":null,"#,
-        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null}"#,
+        r#""pauses":null,"cut_at":null,"cut_by":null,"content_end":null,"after":null,"held":null}"#,
         "\n",
     );
     assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
@@ -177,13 +177,13 @@ fn csv_and_the_table_say_the_same() {
     let range = ["--from", "2026-03-08", "--count", "3", "--format"];
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
     let expected = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,cut_at,cut_by,\
-        content_end,after\n\
+        content_end,after,held\n\
         night,2026-03-08T07:00:00.000Z,,2026-03-08T03:00:00-04:00,America/New_York,main,1400000001,night,string,\
-        night,rtmp://live.example.com/app/,ap-singapore,gap,,,,,\n\
+        night,rtmp://live.example.com/app/,ap-singapore,gap,,,,,,\n\
         morning,2026-03-08T13:00:00.000Z,2026-03-08T14:30:00.000Z,2026-03-08T09:00:00-04:00,America/New_York,main,1400000001,morning,\
-        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,,,,,\n\
+        string,morning-20260308T130000Z,https://cdn.example.com/p.mp4,ap-singapore,,,,,,,\n\
         number,2026-03-08T16:00:00.000Z,2026-03-08T16:01:30.000Z,2026-03-09T00:00:00+08:00,Asia/Shanghai,main,1400000001,42,integer,\
-        number,https://cdn.example.com/a.mp4,ap-singapore,,,,,,\n";
+        number,https://cdn.example.com/a.mp4,ap-singapore,,,,,,,\n";
     assert_eq!(text(&csv.stdout), expected);
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
@@ -214,8 +214,8 @@ fn a_filler_is_one_row_with_its_pauses() {
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
     let lines: Vec<String> = text(&csv.stdout).lines().map(str::to_owned).collect();
     let pauses = "2026-12-01T23:00:00.000Z/2026-12-01T23:01:30.000Z news; 2026-12-02T04:30:00.000Z/.. relay";
-    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses},,,,")), "{lines:?}");
-    assert!(lines[2].ends_with(",ap-singapore,,,,,,"), "{lines:?}");
+    assert!(lines[1].starts_with("filler,") && lines[1].ends_with(&format!(",ap-singapore,,{pauses},,,,,")), "{lines:?}");
+    assert!(lines[2].ends_with(",ap-singapore,,,,,,,"), "{lines:?}");
     let table = plan(&folder, &[&range[..], &["table"]].concat());
     let expected = "
  START (-05:00)       END          JOB     ROOM        NOTE                                                   STREAM
@@ -255,7 +255,7 @@ fn a_row_says_who_cuts_it_and_when_its_media_is_over() {
     assert_eq!(told, expected);
     let csv = plan(&folder, &[&range[..], &["csv"]].concat());
     let line = text(&csv.stdout).lines().find(|line| line.starts_with("show,")).expect("its line");
-    assert!(line.ends_with(",,,2026-12-02T00:00:00.000Z,news,,"), "{line}");
+    assert!(line.ends_with(",,,2026-12-02T00:00:00.000Z,news,,,"), "{line}");
 }
 
 #[test]

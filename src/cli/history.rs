@@ -18,7 +18,6 @@ use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
 use crate::report::plan::csv_line;
 use crate::report::time::{TimeArgument, parse_argument, parse_time};
-use crate::schedule::JobId;
 use crate::zones::Zones;
 
 /// What really happened, newest first
@@ -29,7 +28,7 @@ use crate::zones::Zones;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this job, which may have left the schedule
-    #[arg(long, value_name = "ID", value_parser = job_id)]
+    #[arg(long, value_name = "ID", value_parser = order::job_id)]
     job: Option<String>,
 
     /// Only starts from then on
@@ -50,12 +49,6 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     zone: ZoneArgs,
-}
-
-fn job_id(text: &str) -> Result<String, String> {
-    JobId::parse(text)
-        .map(|id| id.to_string())
-        .ok_or_else(|| "a job id is 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first".to_owned())
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {

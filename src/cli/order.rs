@@ -5,18 +5,72 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ask::{self, Answer, NoAnswer, Silence};
+use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure, load, print};
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::escape_lines;
-use crate::ledger::{Excerpt, ExcerptQuery, Reader};
+use crate::ledger::{Excerpt, ExcerptQuery, FILE, Reader};
+use crate::plan::holds::Holds;
+use crate::report::time::{TimeArgument, parse_argument, parse_time};
+use crate::schedule::JobId;
+use crate::schedule::values::parse_duration;
+use crate::zones::Zones;
 
 /// How long the daemon may take: it closes the connection by then itself. Taking up a very large schedule is what takes long.
 const ANSWER_TIME_MAX: Duration = Duration::from_mins(5);
 /// How long it may take to read its ledger.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// `--note`, for the verbs that give an order.
+#[derive(Debug, clap::Args)]
+pub(super) struct NoteArgs {
+    /// Why, in one line: it is recorded with the order, and shown beside what the order does
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    note: Option<String>,
+}
+
+impl NoteArgs {
+    /// The order with the note.
+    pub(super) fn with(self, mut order: Value) -> Value {
+        if let Some(note) = self.note {
+            order["note"] = note.into();
+        }
+        order
+    }
+}
+
+/// Reads a job id from an argument. The job may have left the schedule.
+pub(super) fn job_id(text: &str) -> Result<String, String> {
+    let named = JobId::parse(text).map(|id| id.to_string());
+    named.ok_or_else(|| "a job id is 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first".to_owned())
+}
+
+/// Reads a length of time from an argument; the daemon reads it again.
+pub(super) fn duration(text: &str) -> Result<String, String> {
+    parse_duration(text).map(|_| text.to_owned())
+}
+
+/// An order about a start of a job: `at` is an instant, or a time of the zone.
+pub(super) fn of_start(context: &Context, job: Option<String>, at: Option<String>, zone: &ZoneArgs) -> Result<Value, Failure> {
+    let mut order = json!({});
+    if let Some(job) = job {
+        order["job"] = job.into();
+    }
+    if let Some(at) = at {
+        let (settings, zones, now) = (load::load_settings(context)?, Zones::newest(), clock::now());
+        let zone = zone.of_files(&settings, &zones, now)?;
+        let at = match parse_argument(&at, now).map_err(Failure::usage)? {
+            TimeArgument::At(at) => at,
+            TimeArgument::Local(_) | TimeArgument::Date(_) => parse_time(&at, now, zone.get()).map_err(Failure::usage)?,
+        };
+        order["at"] = at.to_string().into();
+    }
+    Ok(order)
+}
 
 /// What the daemon answers.
 #[derive(Default, Deserialize)]
@@ -69,6 +123,31 @@ pub(super) fn ledger(settings: &Settings, query: &ExcerptQuery) -> Result<Reader
         }
         (Err(why), _) => Err(Failure::new(why)),
     }
+}
+
+/// What operators hold back, from the running daemon or else from its ledger's file. `None`: nobody can say, and stderr says why. Where no
+/// daemon runs and none ever wrote a ledger, nothing is held back.
+pub(super) fn holds(settings: &Settings) -> Option<Holds> {
+    let (why, is_nobody_there) = match excerpt(settings, &ExcerptQuery::Holds {}).map(|reader| reader.holds()) {
+        Ok(Ok(holds)) => return Some(holds),
+        Ok(Err(error)) => (error.to_string(), false),
+        Err(none) => (none.message(), none.silence == Silence::NobodyThere),
+    };
+    let read = settings.state_folder().map(|folder| {
+        let is_new = folder.join(FILE).try_exists().is_ok_and(|exists| !exists);
+        (is_new, Reader::open(&folder).and_then(|reader| reader.holds()).map_err(|error| error.to_string()))
+    });
+    let why = match read {
+        Ok((_, Ok(holds))) => return Some(holds),
+        Ok((true, _)) if is_nobody_there => return Some(Holds::default()),
+        Ok((_, Err(error))) if is_nobody_there => error,
+        Err(_) if is_nobody_there => {
+            "no daemon runs with these settings, and they name no `state`, where its ledger would be".to_owned()
+        }
+        _ => why,
+    };
+    load::warn(&format!("what operators hold back with `pause` and `skip` is not known: {why}"));
+    None
 }
 
 fn excerpt(settings: &Settings, query: &ExcerptQuery) -> Result<Reader, NoAnswer> {

@@ -1,5 +1,5 @@
-//! The verb `plan`: what is to come, from the schedule files alone. Reads no secrets. A daemon is asked only whether it plays these files.
-//! Does not know how starts are found and what they look like.
+//! The verb `plan`: what is to come, from the schedule files. Reads no secrets. A daemon is asked only whether it plays these files, and what
+//! operators hold back. Does not know how starts are found and what they look like.
 
 mod against;
 mod forecast;
@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use super::in_force;
 use super::load::{self, warn};
 use super::zone::ZoneArgs;
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, order};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
@@ -34,8 +34,9 @@ const TABLE_ROWS: usize = 500;
 /// The plan is that of the schedule files. Where a running daemon refused them when it read them last, stderr says so.
 ///
 /// A row is what will happen by the plan: who cuts an occurrence, and when (`cut_at`, `cut_by`; with an open end: if it still plays
-/// then), when others have the room of one that yields (`pauses`), and when media is over before its window (`content_end`). A range
-/// without a start says when the next one is. On a terminal the table is as wide as the terminal: what is less important is cut or left
+/// then), when others have the room of one that yields (`pauses`), and when media is over before its window (`content_end`). What operators
+/// hold back keeps its row, with `held` (`{why, until, by, note}`, `why` being `skip` or `pause`): the running daemon is asked for it,
+/// or its ledger's file is read. A range without a start says when the next one is. On a terminal the table is as wide as the terminal: what is less important is cut or left
 /// out. Elsewhere nothing is.
 ///
 /// `--forecast` looks for the seconds in which more starts, or more stops, are planned than `rate` of the settings lets leave (20
@@ -135,7 +136,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     }
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
-    let interruptions = Interruptions::new(&schedule);
+    let holds = settings.as_ref().and_then(order::holds).unwrap_or_default();
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
     let mut occurrences = occurrences.map(|occurrence| interruptions.of(occurrence)).peekable();
     let mut out = context.stdout();
     if occurrences.peek().is_none() {

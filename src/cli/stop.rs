@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::order::{NoteArgs, job_id};
 use super::{Context, Exit, Failure, order};
-use crate::schedule::JobId;
 use crate::trtc::callback::is_task_id;
 
 /// Stops what is on air
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// The application of the task, by its name in `apps`; needed only for a task that the daemon does not know
     #[arg(long, value_name = "NAME", requires = "task", conflicts_with_all = ["job", "all"])]
     app: Option<String>,
+
+    #[command(flatten)]
+    note: NoteArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,13 +46,8 @@ fn task_id(text: &str) -> Result<String, String> {
     named.ok_or_else(|| "a TaskId is 1 to 256 visible ASCII characters".to_owned())
 }
 
-fn job_id(text: &str) -> Result<String, String> {
-    let named = JobId::parse(text).map(|id| id.to_string());
-    named.ok_or_else(|| "a job id is 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`, a letter or digit first".to_owned())
-}
-
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { target, app } = args;
+    let Args { target, app, note } = args;
     let order = match target {
         Target { job: Some(job), .. } => json!({ "job": job }),
         Target { task: Some(task), .. } => match app {
@@ -58,5 +56,5 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         },
         Target { all, .. } => json!({ "all": all }),
     };
-    order::give(context, "/v1/stop", order)
+    order::give(context, "/v1/stop", note.with(order))
 }

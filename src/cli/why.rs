@@ -72,7 +72,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let record = settings
         .ok_or_else(|| "without settings the place of the ledger is not known".to_owned())
         .and_then(|settings| record(&settings, &why));
-    let interruptions = Interruptions::new(&schedule);
+    let holds = record.as_ref().map(|record| record.holds.clone()).unwrap_or_default();
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
     let input =
         WhyInput { why: &why, interruptions: &interruptions, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();
@@ -109,6 +110,7 @@ fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
         cursor: reader.meta()?.cursor,
         began: reader.first_seen(None)?,
         first_seen: reader.first_seen(Some(job))?,
+        holds: reader.holds()?,
         ..Record::default()
     };
     for start in starts(why) {

@@ -13,6 +13,8 @@
 //! server_clock                 how the endpoint's clock differs      secrets     when they are read again
 //! endpoint                     whether it works                      answers     what calls brought back
 //! stops                        orders to stop                        edits       another schedule
+//! holding                      orders to hold starts back            fire        a start by hand
+//! obey                         every order
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
 //! agenda                       what is owed                          order       what the engine is told
 //! take_over                    the first step
@@ -38,8 +40,11 @@ mod doubts;
 mod edits;
 mod endpoint;
 mod evidence;
+mod fire;
+mod holding;
 mod loop_status;
 mod notice;
+mod obey;
 mod occupancy;
 mod order;
 mod orphan_state;
@@ -59,6 +64,7 @@ mod write;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{Key, MissedReason, State};
+use crate::plan::holds::Holds;
 use crate::trtc::advice::SecretPlaces;
 use agenda::Agenda;
 use airing::Airing;
@@ -70,6 +76,7 @@ pub use clock_hold::{ClockReading, TOO_MUCH};
 pub use departures::COMES_BACK;
 use departures::Departures;
 use endpoint::Endpoint;
+pub use fire::FireOrder;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
 pub use order::{Command, DaemonOptions, Incoming, Input, Order};
@@ -186,6 +193,7 @@ impl Engine {
         self.departures.take_up(&mut self.airings, &mut step, self.agenda.generation(), "ingestd");
         self.settle(&mut step, records);
         contention::resolve(&mut self.airings, &mut step);
+        fire::free_robots(&mut self.airings, &mut step);
         // What was decided since the time was looked at leaves in the same step.
         self.airings.act_on_tasks(&mut step);
         self.airings.tasks.send(&mut step);
@@ -265,6 +273,11 @@ impl Engine {
         self.hold.reason()
     }
 
+    /// What operators hold back.
+    pub fn holds(&self) -> &Holds {
+        &self.agenda.holds
+    }
+
     /// The time between two describes of a task on air.
     pub fn watch_period(&self) -> SignedDuration {
         self.airings.tasks.watch_period()
@@ -327,55 +340,15 @@ impl Engine {
         self.agenda.ask_all(&self.airings.jobs(), self.agenda.cursor());
     }
 
-    fn obey(&mut self, step: &mut Step, records: &dyn Records, order: Order) -> OrderReply {
-        let Order { who, command } = order;
-        let (verb, reply) = match command {
-            Command::Stop(target) => ("stop", stops::stop(&mut self.airings, &mut self.orphans, step, &target, &who)),
-            Command::Accept { prepared, changes } => {
-                let told = self.accept(step, records, *prepared, &who);
-                ("reload", OrderReply::Now(Ok([changes, told].concat())))
-            }
-            Command::TakeSecrets(read) => {
-                let lines = self.endpoint.secrets.take(&mut self.airings, step, read, Some(&who));
-                ("secrets", OrderReply::Now(Ok(lines)))
-            }
-            Command::ConfirmClock => {
-                ("clock confirm", OrderReply::Now(Ok(vec![format!("the clock is believed: it shows {}", step.now)])))
-            }
-        };
-        // A change of the secrets records itself, and no change is nothing that was done.
-        if let OrderReply::Now(Ok(lines)) = &reply
-            && verb != "secrets"
-        {
-            // A reload has lines of its own in the log.
-            if verb != "reload" {
-                step.notify(Level::Info, format!("{verb}, by {who}: {}", order::few(lines)));
-            }
-            step.record_action(who, verb, lines.join("\n"));
-        }
-        reply
-    }
-
-    /// Another schedule is in force. Returns what it drops that is on air or due soon, a line each.
-    fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared, who: &str) -> Vec<String> {
-        let ready = prepared.ready(step.now);
-        self.orphans.learn(&ready.homes);
-        let mut told = edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number, who);
-        let (added, dropped) = (ready.added.clone(), ready.dropped.clone());
-        self.agenda.accept(&self.airings, step, ready);
-        told.extend(self.departures.accept(&mut self.agenda, step, &added, &dropped));
-        self.departures.take_up(&mut self.airings, step, self.agenda.generation(), who);
-        self.start_open_windows(step, records);
-        told
-    }
-
     /// What is owed.
     fn settle(&mut self, step: &mut Step, records: &dyn Records) {
         self.start_open_windows(step, records);
-        match self.airings.held {
-            Some(reason) => self.agenda.pause(reason),
-            None => self.agenda.advance(&mut self.airings, step, records),
+        if let Some(reason) = self.airings.held {
+            self.agenda.pause(reason);
+            return;
         }
+        self.agenda.advance(&mut self.airings, step, records);
+        self.agenda.drop_holds(step);
     }
 
     /// What nobody can say now is asked again in the next step.

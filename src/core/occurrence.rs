@@ -230,8 +230,10 @@ pub struct Occurrence {
     pub task_fault: Option<TaskFault>,
     /// The TaskId of its newest task.
     pub task_id: Option<String>,
-    /// Who gave the order that cut it, if an order did: `uid 1000 (anna)`.
+    /// Who gave the order that started it, cut it or held it back, if an order did: `uid 1000 (anna)`.
     pub ordered_by: Option<String>,
+    /// The note of that order.
+    pub order_note: Option<String>,
     /// What an edit replaced since it was last on air.
     pub replaced: Replaced,
     /// The last fault.
@@ -275,6 +277,7 @@ impl Occurrence {
             evidence: None,
             unseen_losses: 0,
             ordered_by: None,
+            order_note: None,
             task_fault: None,
             task_id: None,
             replaced: Replaced::Nothing,

@@ -1,10 +1,11 @@
 //! From jobs and a range to occurrences: the end of each, and the merged order of all; which of them clash, and which
-//! pause another. Pure. Does not know the ledger or the present time.
+//! pause another; what operators hold back. Pure. Does not know the ledger or the present time.
 
 pub mod changes;
 pub mod conflicts;
 pub mod encounters;
 pub mod forecast;
+pub mod holds;
 pub mod interruptions;
 mod lookahead;
 pub mod precedence;

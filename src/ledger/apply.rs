@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::columns::{self, ms};
-use super::{Attempt, Ledger, LedgerError, alerts, unplaced};
+use super::{Attempt, Ledger, LedgerError, alerts, holds, unplaced};
 use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
@@ -59,7 +59,10 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         Write::Update(occurrence) => update(connection, occurrence),
         Write::Reopen(occurrence) => match columns::reopen_occurrence(connection, occurrence)? {
             1 => Ok(()),
-            _ => Err(LedgerError::ours(format!("the row of {} does not say that it was cut because its job left", occurrence.key))),
+            _ => Err(LedgerError::ours(format!(
+                "the row of {} does not say that it was cut because its job left, or that it failed",
+                occurrence.key
+            ))),
         },
         Write::Remove(key) => {
             let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
@@ -108,6 +111,8 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         Write::RecordJobLeft { job, at } => {
             run(connection, "UPDATE job SET left_ms = ?2 WHERE id = ?1", params![job, at.as_millisecond()])
         }
+        Write::Hold(hold) => holds::write(connection, hold),
+        Write::HoldOver(hold) => holds::delete(connection, hold),
         Write::RecordAction { at, who, what, detail } => {
             let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
             run(connection, sql, params![at.as_millisecond(), who, what, detail])

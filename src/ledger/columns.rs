@@ -57,7 +57,7 @@ columns! {
     OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
         key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt,
         joined, exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at,
-        evidence, unseen_losses, task_fault, task_id, fault, request_id, ordered_by,
+        evidence, unseen_losses, task_fault, task_id, fault, request_id, ordered_by, order_note,
     } => Occurrence, connection) {
         Key job = key.job.as_str(),
         Key start_ms = key.start.as_millisecond(),
@@ -99,6 +99,7 @@ columns! {
         Each unseen_losses = Some(*unseen_losses).filter(|losses| *losses > 0),
         Each task_fault = task_fault.as_ref().map(row::task_fault),
         Each ordered_by = ordered_by,
+        Each order_note = order_note,
     }
 }
 
@@ -151,10 +152,10 @@ static INSERT_OCCURRENCE: LazyLock<Sql> =
 static UPDATE_OCCURRENCE: LazyLock<Sql> =
     LazyLock::new(|| Sql::new(update("occurrence", OCCURRENCE) + " AND state <> 'done'", OCCURRENCE));
 
-/// But for one case: its job left the schedule, and is back.
+/// But for two cases: its job left the schedule, and is back; it failed, and an operator starts it again.
 static REOPEN_OCCURRENCE: LazyLock<Sql> = LazyLock::new(|| {
-    let is_cut = " AND state = 'done' AND outcome = 'cut' AND reason = 'removed'";
-    Sql::new(update("occurrence", OCCURRENCE) + is_cut, OCCURRENCE)
+    let may_go_on = " AND state = 'done' AND ((outcome = 'cut' AND reason = 'removed') OR outcome = 'failed')";
+    Sql::new(update("occurrence", OCCURRENCE) + may_go_on, OCCURRENCE)
 });
 
 static INSERT_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(insert("task", TASK), TASK));
@@ -171,7 +172,7 @@ pub(super) fn update_occurrence(connection: &Connection, occurrence: &Occurrence
     run_occurrence(&UPDATE_OCCURRENCE, connection, occurrence)
 }
 
-/// Updates the row of an occurrence that was cut because its job left the schedule. Returns how many rows changed.
+/// Updates the row of an occurrence that was cut because its job left the schedule, or that failed. Returns how many rows changed.
 pub(super) fn reopen_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
     run_occurrence(&REOPEN_OCCURRENCE, connection, occurrence)
 }

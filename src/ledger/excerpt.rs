@@ -39,6 +39,8 @@ pub enum ExcerptQuery {
         /// At most so many.
         limit: u32,
     },
+    /// What operators hold back, and no occurrence.
+    Holds {},
     /// Those of a job that start at these instants, in milliseconds, and the newest before each.
     Job {
         /// The job.
@@ -59,6 +61,7 @@ pub struct Excerpt {
     meta: Vec<Map<String, Value>>,
     job: Vec<Map<String, Value>>,
     act: Vec<Map<String, Value>>,
+    hold: Vec<Map<String, Value>>,
 }
 
 impl Reader {
@@ -77,6 +80,7 @@ impl Reader {
                     let query = HistoryQuery { job: job.clone(), since, outcome: outcome.clone(), limit };
                     found.add(of, query.tail(), &query.parameters())?;
                 }
+                ExcerptQuery::Holds {} => {}
                 ExcerptQuery::Job { job, starts_ms } => {
                     for start in starts_ms.iter().take(STARTS_MAX) {
                         for tail in [ONE, LATEST_OF_JOB] {
@@ -87,8 +91,9 @@ impl Reader {
                 ExcerptQuery::OnAir {} => found.add(of, ON_AIR, &[])?,
             }
             let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?;
-            let whole =
-                Excerpt { version: VERSION, meta, occurrence: found.rows, doubt: Vec::new(), job: Vec::new(), act: Vec::new() };
+            let hold = all(of, "SELECT * FROM hold LIMIT 10000", &[])?;
+            let (doubt, job, act) = (Vec::new(), Vec::new(), Vec::new());
+            let whole = Excerpt { version: VERSION, meta, occurrence: found.rows, doubt, job, act, hold };
             let ExcerptQuery::Job { job, .. } = wanted else { return Ok(whole) };
             let mut act = all(of, ACTS, &[])?;
             act.retain(|act| act["detail"].as_str().is_some_and(|detail| found.keys.iter().any(|key| detail.starts_with(key))));
@@ -113,8 +118,9 @@ impl Reader {
         let mut connection = Connection::open_in_memory()?;
         schema::migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", false)?;
-        let Excerpt { version: _, occurrence, doubt, meta, job, act } = excerpt;
-        for (table, rows) in [("occurrence", occurrence), ("doubt", doubt), ("meta", meta), ("job", job), ("act", act)] {
+        let Excerpt { version: _, occurrence, doubt, meta, job, act, hold } = excerpt;
+        let tables = [("occurrence", occurrence), ("doubt", doubt), ("meta", meta), ("job", job), ("act", act), ("hold", hold)];
+        for (table, rows) in tables {
             for row in rows {
                 insert(&connection, table, row)?;
             }

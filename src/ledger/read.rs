@@ -7,9 +7,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
-use super::{FILE, Ledger, LedgerError, open_read_only, row, unplaced};
+use super::{FILE, Ledger, LedgerError, holds, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Task};
+use crate::plan::holds::Holds;
 use crate::schedule::JobId;
 
 // The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
@@ -46,6 +47,10 @@ const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 /// What was cut because its job left the schedule, and whose window may be open.
 const REMOVED: &str = "WHERE outcome <> 'ended' AND outcome = 'cut' AND reason = 'removed' AND state = 'done' \
     AND kind = 'planned' AND (end_ms IS NULL OR end_ms > ?1) ORDER BY start_ms, job";
+
+/// What failed, and whose window may be open.
+const FAILED: &str = "WHERE outcome <> 'ended' AND outcome = 'failed' AND state = 'done' AND kind <> 'summary' \
+    AND (end_ms > ?1 OR (end_ms IS NULL AND ended_ms > ?1)) ORDER BY start_ms DESC, job LIMIT 10000";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
@@ -166,6 +171,11 @@ impl Reader {
         unplaced::doubts(&self.connection, now, true)
     }
 
+    /// What operators hold back.
+    pub fn holds(&self) -> Result<Holds, LedgerError> {
+        holds::all(&self.connection).map(Holds::new)
+    }
+
     /// What the ledger remembers beside its rows.
     pub fn meta(&self) -> Result<Meta, LedgerError> {
         meta(&self.connection)
@@ -187,7 +197,9 @@ impl Ledger {
             orphans: unplaced::orphans(&self.connection)?,
             doubts: unplaced::doubts(&self.connection, doubts_since, false)?,
             removed: occurrences(&self.connection, REMOVED, [doubts_since.as_millisecond()])?,
+            failed: occurrences(&self.connection, FAILED, [doubts_since.as_millisecond()])?,
             left: left_jobs(&self.connection)?,
+            holds: holds::all(&self.connection)?,
             callbacks: unplaced::callbacks(&self.connection)?,
             numbers: RowNumbers {
                 call: newest("SELECT coalesce(max(id), 0) FROM call")?,

@@ -112,6 +112,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         confirmed_at: instant_or_none(row, "confirmed_ms")?,
         evidence: evidence(row)?,
         ordered_by: row.get("ordered_by")?,
+        order_note: row.get("order_note")?,
         unseen_losses: row.get::<_, Option<u32>>("unseen_losses")?.unwrap_or_default(),
         task_fault: read_task_fault(row, "task_fault")?,
         task_id: row.get("task_id")?,

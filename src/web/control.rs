@@ -8,6 +8,8 @@
 //! {"done":["evening-promo 2026-11-22T10:00:00Z: stopping (task 5f1c)"]}
 //! ```
 
+mod orders;
+
 use std::convert::Infallible;
 use std::fs;
 use std::io;
@@ -36,10 +38,9 @@ use tokio::time::timeout;
 use super::query::clip;
 use super::{AppState, error, json, reads, stamped};
 use crate::daemon::Handle;
-use crate::engine::{Command, Order, Reply, StopTarget};
+use crate::engine::{Command, Order, Reply};
 use crate::ledger::{ExcerptQuery, Reader};
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
-use crate::schedule::JobId;
 
 /// The limits for clients. A reload of a very large schedule takes minutes, and waits for the one before it.
 const LIMITS: ListenerLimits = ListenerLimits {
@@ -60,10 +61,14 @@ const LOOK_TIME_MAX: Duration = Duration::from_secs(4);
 const MODE: u32 = 0o660;
 /// Every verb, with what its body asks for. A new verb is a line here; what is not here does nothing.
 const VERBS: &[(&str, ReadBody)] = &[
-    ("/v1/stop", |body| parse(body).and_then(stop_target).map(|target| ControlRequest::Command(Command::Stop(target)))),
+    ("/v1/stop", orders::stop),
+    ("/v1/skip", orders::skip),
+    ("/v1/pause", orders::pause),
+    ("/v1/resume", orders::resume),
+    ("/v1/fire", orders::fire),
     ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| ControlRequest::Reload { force })),
     ("/v1/ledger", |body| parse(body).map(|LedgerBody(query)| ControlRequest::Look(query))),
-    ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| ControlRequest::Command(Command::ConfirmClock))),
+    ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| ControlRequest::Command(Command::ConfirmClock, None))),
 ];
 
 /// Reads the body of a verb. Errors: what is wrong with the body.
@@ -71,8 +76,8 @@ type ReadBody = fn(&[u8]) -> Result<ControlRequest, String>;
 
 /// What a verb asks for.
 enum ControlRequest {
-    /// The daemon's loop obeys it.
-    Command(Command),
+    /// The daemon's loop obeys it. With it a note, for the ledger.
+    Command(Command, Option<String>),
     /// Rows of the ledger, for those who may not read its file.
     Look(ExcerptQuery),
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
@@ -159,17 +164,6 @@ fn user(uid: u32) -> String {
     name.map_or_else(|| format!("uid {uid}"), |name| format!("uid {uid} ({name})"))
 }
 
-/// The body of `/v1/stop`: exactly one of them; with `task` also the name of its application, which need only be there where nobody
-/// here knows the task.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StopBody {
-    job: Option<String>,
-    task: Option<String>,
-    app: Option<String>,
-    all: Option<bool>,
-}
-
 /// The body of `/v1/reload`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,7 +214,7 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
     let reply = match read(&body) {
-        Ok(ControlRequest::Command(command)) => state.handle.order(Order { who, command }).await,
+        Ok(ControlRequest::Command(command, note)) => state.handle.order(Order { who, note, command }).await,
         Ok(ControlRequest::Reload { force }) => (state.reloader)(who, force).await,
         Ok(ControlRequest::Look(query)) => return look(state, query).await,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
@@ -263,20 +257,6 @@ fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, String> {
         Some(_) => return Err(format!("{WRONG_BODY}: expected an object such as `{{\"job\": ID}}`, found another value")),
     }
     serde_json::from_slice(body).map_err(|error| format!("{WRONG_BODY}: {}", clip(&error.to_string())))
-}
-
-fn stop_target(body: StopBody) -> Result<StopTarget, String> {
-    match body {
-        StopBody { job: Some(job), task: None, app: None, all: None } => {
-            JobId::parse(&job).map(StopTarget::Job).ok_or_else(|| format!("`{}` is not a job id", clip(&job)))
-        }
-        StopBody { job: None, task: Some(task), app, all: None } if !task.is_empty() => Ok(match app {
-            Some(app) => StopTarget::TaskOf { task_id: task, app },
-            None => StopTarget::Task(task),
-        }),
-        StopBody { job: None, task: None, app: None, all: Some(true) } => Ok(StopTarget::All),
-        _ => Err("expected what to stop: `{\"job\": ID}`, `{\"task\": ID}` or `{\"all\": true}`".to_owned()),
-    }
 }
 
 #[cfg(test)]

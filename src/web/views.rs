@@ -108,6 +108,7 @@ pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView,
             tasks: reader.tasks()?,
             orphans: reader.orphans()?,
             doubts: reader.doubts(now)?,
+            holds: reader.holds()?,
         })
     })
 }
@@ -131,7 +132,8 @@ pub(super) fn status(
     let width = query.number("width", (1, WIDTH_MAX))?;
     let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let zone = zone(shared, &query, &schedule)?;
-    let interruptions = Interruptions::new(&schedule);
+    let holds = shared.app_state.status.borrow().holds.clone();
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
     let next = Upcoming::new(&schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect();
     let input = status_input(&shared.app_state, now, ledger, next, Some(zone));
     let object = StatusObject::new(&input);
@@ -169,7 +171,8 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Vi
     };
     let most = range.count.unwrap_or(ITEMS_MAX + 1);
     let occurrences = upcoming.take_while(|occurrence| occurrence.start.at < range.to).take(most as usize);
-    let interruptions = Interruptions::new(&schedule);
+    let holds = shared.app_state.status.borrow().holds.clone();
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
     let mut lines = 0;
     let listed = occurrences.map(|occurrence| interruptions.of(occurrence)).take_while(|listed| {
         let fits = lines <= LINES_MAX;

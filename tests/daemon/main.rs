@@ -18,6 +18,7 @@ mod faults;
 mod fixes;
 mod half_copied;
 mod held;
+mod holding;
 mod kills;
 mod ledger_file;
 mod limit;

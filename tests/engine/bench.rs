@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingestd::engine::{
-    Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, Generation, Incoming, Input, Order, Prepared, Records,
-    Recovered, SecretsRead, SendFlag, Step, StopTarget, TakenOver, Write,
+    Blocker, Call, CallReport, ClockReading, Command, DaemonOptions, Engine, FireOrder, Generation, Incoming, Input, Order,
+    Prepared, Records, Recovered, SecretsRead, SendFlag, Step, StopTarget, TakenOver, Write,
 };
 use ingestd::occurrence::{Key, NotSent, TaskStep};
+use ingestd::schedule::values::parse_duration;
 use ingestd::schedule::{self, JobId, Schedule, Settings, Source};
 use ingestd::trtc::advice::SecretPlaces;
 use ingestd::trtc::callback::{Callback, TaskNews};
-use ingestd::trtc::{Answer, Fault, Success, TaskStatus};
+use ingestd::trtc::{Answer, Fault, Room, Success, TaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::told::{notice, told};
@@ -202,6 +203,22 @@ impl Bench {
                 }
                 ["order", "stop", job] => incoming.inputs.push(order(Command::Stop(StopTarget::Job(job_id(job))))),
                 ["secrets", ref what @ ..] => incoming.reports.push(CallReport::SecretsRead(secrets(what))),
+                ["order", "skip", job] => incoming.inputs.push(order(Command::Skip { job: job_id(job), start: None })),
+                ["order", "skip", job, time] => {
+                    incoming.inputs.push(order(Command::Skip { job: job_id(job), start: Some(at(time)) }));
+                }
+                ["order", "pause", job, length] => {
+                    let length = (length != "indefinitely").then(|| parse_duration(length).expect("a duration"));
+                    incoming.inputs.push(order(Command::Pause { job: (job != "all").then(|| job_id(job)), length }));
+                }
+                ["order", "resume", job] => {
+                    let job = (job != "all").then(|| job_id(job));
+                    incoming.inputs.push(order(Command::Resume { job, start: None }));
+                }
+                ["order", "resume", job, time] => {
+                    incoming.inputs.push(order(Command::Resume { job: Some(job_id(job)), start: Some(at(time)) }));
+                }
+                ["order", "fire", job, ref how @ ..] => incoming.inputs.push(order(Command::Fire(fire(job, how)))),
                 ["order", "confirm"] => incoming.inputs.push(order(Command::ConfirmClock)),
                 _ => panic!("`{part}` is not an input"),
             }
@@ -324,6 +341,17 @@ fn callback(task_id: &str, news: &str, time: &str) -> Callback {
     Callback { sdk_app_id: 1_400_000_001, task_id: task_id.to_owned(), news, at: at(time) }
 }
 
+/// `for 5m`, `in ROOM` and `preempt`, each or none.
+fn fire(job: &str, how: &[&str]) -> FireOrder {
+    let after = |word: &str| how.iter().position(|found| *found == word).map(|at| how[at + 1]);
+    FireOrder {
+        job: job_id(job),
+        length: after("for").map(|length| parse_duration(length).expect("a duration")),
+        room: after("in").map(|room| Room::text(room).expect("a room")),
+        preempt: how.contains(&"preempt"),
+    }
+}
+
 fn order(command: Command) -> Input {
-    Input::Order(Order { who: "uid 1000".to_owned(), command })
+    Input::Order(Order { who: "uid 1000".to_owned(), note: None, command })
 }

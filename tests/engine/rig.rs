@@ -95,7 +95,7 @@ impl Rig {
         self.generation += 1;
         self.schedule = Arc::clone(&prepared.generation().schedule);
         let command = Command::Accept { prepared: Box::new(prepared), changes: vec!["changed".to_owned()] };
-        self.step(now, vec![Input::Order(Order { who: "uid 1000".to_owned(), command })]);
+        self.step(now, vec![Input::Order(Order { who: "uid 1000".to_owned(), note: None, command })]);
     }
 
     /// How often the row of this name is there, and as what it was recorded.

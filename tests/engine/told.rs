@@ -2,6 +2,8 @@
 
 use ingestd::engine::{Blocker, Call, Level, Notice, OrderReply, Receipt, Reply, Step, Write};
 use ingestd::occurrence::{Key, Occurrence, State, Task, TaskPhase};
+use ingestd::plan::holds::Hold;
+use ingestd::schedule::JobId;
 use jiff::Timestamp;
 
 /// What came out of a step. Times are those of the day; rows of calls and tasks are written as their numbers.
@@ -79,7 +81,20 @@ fn write(write: &Write) -> String {
         Write::Generation { number, .. } => format!("generation {number}"),
         Write::RecordJobSeen { job, .. } => format!("job {job} seen"),
         Write::RecordJobLeft { job, .. } => format!("job {job} left"),
+        Write::Hold(hold) => format!("hold {}", held(hold)),
+        Write::HoldOver(hold) => format!("hold over: {}", held(hold)),
         Write::RecordAction { who, what, .. } => format!("action: {what} by {who}"),
+    }
+}
+
+fn held(hold: &Hold) -> String {
+    match hold {
+        Hold::Pause(pause) => {
+            let job = pause.job.as_ref().map_or("all", JobId::as_str);
+            let until = pause.until.map_or("..".to_owned(), time);
+            format!("pause of {job} {} to {until}", time(pause.since))
+        }
+        Hold::Skip(skip) => format!("skip of {} {}", skip.job, time(skip.start)),
     }
 }
 

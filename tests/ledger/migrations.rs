@@ -28,8 +28,11 @@ const V4: &str = include_str!("../fixtures/ledger/v4.sql");
 /// A ledger as version 5 wrote it.
 const V5: &str = include_str!("../fixtures/ledger/v5.sql");
 
-/// A ledger as version 6 writes it.
+/// A ledger as version 6 wrote it.
 const V6: &str = include_str!("../fixtures/ledger/v6.sql");
+
+/// A ledger as version 7 writes it.
+const V7: &str = include_str!("../fixtures/ledger/v7.sql");
 
 /// What version 3 dropped: no program ever wrote it. The one row of `alert` in the fixtures was written by hand; version 6 made another
 /// table of that name.
@@ -85,7 +88,7 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(VERSION, 6, "a newer version needs a fixture of its own");
-    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V6)));
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V7)));
 }
 
 /// Each column of each table, with all its values in the order of the rows.
@@ -109,7 +112,7 @@ fn values(connection: &Connection) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_value_of_every_released_file_comes_through_every_migration() {
-    for script in [V1, V2, V3, V4, V5, V6] {
+    for script in [V1, V2, V3, V4, V5, V6, V7] {
         let folder = tempfile::tempdir().expect("a folder");
         let before = values(&file_of(folder.path(), script));
         assert!(before["occurrence.id"].len() == 10 && before["task.id"].len() == 3 && !before["call.id"].is_empty());
@@ -263,6 +266,29 @@ fn what_version_6_knows_of_alerts_comes_back() {
     let ledger = Ledger::open(folder.path()).expect("it loads");
     raw(&ledger).execute("UPDATE alert SET event = 'eclipse' WHERE lasts = 1", []).expect("writable");
     assert_eq!(ledger.alerts().expect("readable").len(), 1);
+}
+
+#[test]
+fn what_version_7_knows_of_what_operators_hold_back_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V7));
+    let reader = Reader::open(folder.path()).expect("it opens");
+    let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
+    assert_eq!(reader.history(&query).expect("readable")[0].order_note.as_deref(), Some("the guest is late"));
+    let holds = reader.holds().expect("readable");
+    let at = |ms: i64| jiff::Timestamp::from_millisecond(ms).expect("an instant");
+    let held = |job: &str, start| {
+        let held = holds.of(&ingestd::schedule::JobId::parse(job).expect("an id"), at(start), at(1_795_600_000_000));
+        held.map(|held| (held.why.name(), held.until, held.source.note))
+    };
+    let note = Some("works in the hall".to_owned());
+    assert_eq!(held("on-air", 1_795_600_000_000), Some(("pause", Some(at(1_795_607_200_000)), note)));
+    assert_eq!(held("on-air", 1_795_607_200_000), Some(("pause", None, None)), "that of every job");
+    assert_eq!(held("armed", 1_795_603_600_000), Some(("skip", None, None)));
+    let recovered = Ledger::open(folder.path()).and_then(|ledger| ledger.recover(jiff::Timestamp::MIN)).expect("it loads");
+    assert_eq!(ingestd::plan::holds::Holds::new(recovered.holds), holds);
+    let excerpt = reader.excerpt(&ingestd::ledger::ExcerptQuery::Holds {}).expect("readable");
+    assert_eq!(Reader::of_excerpt(&excerpt).and_then(|reader| reader.holds()).expect("rows"), holds);
 }
 
 #[test]

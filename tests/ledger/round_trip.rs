@@ -200,6 +200,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             evidence,
             unseen_losses,
             ordered_by: (unseen_losses > 1).then(|| "uid 1000 (anna)".to_owned()),
+            order_note: (unseen_losses > 2).then(|| "the guest is late".to_owned()),
             task_fault,
             task_id,
             replaced,

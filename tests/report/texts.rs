@@ -7,6 +7,7 @@ use ingestd::occurrence::{
     End, Evidence, Failure, Kind, MissedReason, Occurrence, Outcome, Playout, State, Task, TaskFault, TaskPhase, TaskStep,
     WaitReason,
 };
+use ingestd::plan::holds::Holds;
 use ingestd::report::history::{CSV_NAMES, HistoryObject, table};
 use ingestd::report::plan::csv_line;
 use ingestd::report::status::{DaemonView, LedgerView, StatusInput, StatusObject, text};
@@ -79,6 +80,7 @@ fn ledger() -> LedgerView {
         tasks,
         orphans: Vec::new(),
         doubts: Vec::new(),
+        holds: Holds::default(),
     }
 }
 
@@ -297,6 +299,6 @@ fn a_line_of_csv_has_the_keys_of_the_json() {
         csv_line(&object.csv()),
         "promo,2026-11-22T10:00:00.000Z,2026-11-22T12:00:00.000Z,planned,done,ended,planned,5,2026-11-22T10:00:00.005Z,\
         2026-11-22T10:00:00.040Z,2026-11-22T12:00:00.000Z,1,0,true,-task+of.promo,,seen,main,ap-singapore,lobby,string,promo,\
-        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,stop: UnauthorizedOperation (no),7,1,"
+        https://cdn.example.com/promo.mp4,InternalError,\"try, \"\"again\"\"\nlater\",6b8b4567-0000,stop: UnauthorizedOperation (no),7,1,,"
     );
 }

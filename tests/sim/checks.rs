@@ -6,6 +6,7 @@ mod air;
 mod answers;
 mod coverage;
 mod exists;
+mod orders;
 mod position;
 mod rows;
 mod sends;
@@ -18,6 +19,7 @@ use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::endpoint::Send;
+use crate::orders::Given;
 use crate::run::{Impairment, Run};
 
 /// Whether an answer with this code lets the secrets be read again.
@@ -83,6 +85,13 @@ impl Run {
     fn is_blind(&self, from: Timestamp, to: Timestamp) -> bool {
         let is_other = |why: &Impairment| *why != Impairment::Clock || !self.belief.is_clear;
         self.impairments.iter().any(|(why, begin, end)| is_other(why) && *begin <= to && from <= *end)
+    }
+
+    /// Whether a start of this job was ordered between two times.
+    fn was_fired(&self, job: &str, from: Timestamp, to: Timestamp) -> bool {
+        self.orders
+            .iter()
+            .any(|order| matches!(&order.command, Given::Fire(of) if of == job) && from <= order.replied && order.sent <= to)
     }
 
     fn is_impaired_by(&self, why: Impairment, from: Timestamp, to: Timestamp) -> bool {
@@ -162,6 +171,7 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     answers::check(run, &mut faults);
     exists::check(run, &mut faults);
     told::check(run, &mut faults);
+    orders::check(run, &mut faults);
     // Each checker reports three faults at most, not hundreds.
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     faults.0.retain(|text| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::orders::OrderKind;
 use crate::random::Random;
 use crate::scenario::begin;
 use crate::troubles::Troubles;
@@ -120,6 +121,8 @@ pub(crate) enum HostEvent {
     StopAll,
     /// A callback about a task that somebody else started.
     Foreign,
+    /// An operator holds starts back, lets them go, or starts by hand.
+    Order(OrderKind),
 }
 
 /// Everything that is planned to go wrong.
@@ -155,9 +158,9 @@ impl Plan {
     }
 
     pub(crate) fn has_orders(&self) -> bool {
-        self.host_events
-            .iter()
-            .any(|(_, host_event)| matches!(host_event, HostEvent::StopJob | HostEvent::StopTask | HostEvent::StopAll))
+        self.host_events.iter().any(|(_, host_event)| {
+            matches!(host_event, HostEvent::StopJob | HostEvent::StopTask | HostEvent::StopAll | HostEvent::Order(_))
+        })
     }
 
     pub(crate) fn has_reloads(&self) -> bool {

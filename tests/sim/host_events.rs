@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingestd::clock::Clock;
 use ingestd::daemon::Handle;
-use ingestd::engine::{Command, Generation, Order, Prepared, StopTarget};
+use ingestd::engine::{Command, Generation, Order, Prepared, Reply, StopTarget};
 use ingestd::schedule::{JobId, Schedule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,9 +52,13 @@ impl World<'_> {
 
     async fn order(&self, handle: Option<&Handle>, command: Command) -> bool {
         let Some(handle) = handle else { return false };
-        let reply = handle.order(Order { who: "sim".into(), command }).await;
+        self.ask(handle, command).await.is_ok()
+    }
+
+    pub(crate) async fn ask(&self, handle: &Handle, command: Command) -> Reply {
+        let reply = handle.order(Order { who: "sim".into(), note: None, command }).await;
         trace_line(&self.clock, &format!("reply: {reply:?}"));
-        reply.is_ok()
+        reply
     }
 
     pub(crate) fn add_impairment(&self, why: Impairment, from: Timestamp, to: Timestamp) {
@@ -139,6 +143,7 @@ impl World<'_> {
             HostEvent::StopAll => {
                 self.order(handle, Command::Stop(StopTarget::All)).await;
             }
+            HostEvent::Order(kind) => self.give(handle, kind).await,
             HostEvent::Foreign => self.api.foreign(&format!("foreign-{}", self.random.borrow_mut().below(1_000_000))),
         }
     }

@@ -39,6 +39,10 @@
 //! | nobody asks whether a robot is busy | a robot that is busy elsewhere is waited for |
 //! | an edit fixes nothing | an edit fixes a show that failed |
 //! | a task without a name is not followed by another | what ran into its bound is put on air again |
+//! | pauses are forgotten at a restart | what is paused is not started |
+//! | skips hold nothing back | what is skipped is not started |
+//! | the pause of one job holds back every job | nothing is held back that nobody ordered |
+//! | a start by hand is recorded as planned | what was started by hand has its row, one outcome for everything planned |
 //!
 //! What DESIGN leaves open is excused where it is checked, with the reason.
 
@@ -52,7 +56,9 @@ mod endless;
 mod endpoint;
 mod faults;
 mod host_events;
+mod ledger_rows;
 mod long;
+mod orders;
 mod random;
 mod run;
 mod scenario;
@@ -97,6 +103,9 @@ const CHAINED: u64 = 1_000_000;
 /// From this seed on jobs leave the schedule and come back, and none follows another.
 const RETURNING: u64 = 2_000_000;
 
+/// From this seed on operators hold starts back, let them go, and start by hand.
+const ORDERED: u64 = 3_000_000;
+
 /// How much of what goes wrong is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum World {
@@ -122,6 +131,9 @@ fn simulate(seed: u64, world: World) -> Run {
         variety::add(&mut random, minutes, &mut jobs, &mut plan);
         if variety::has_returns(seed) {
             variety::add_returns(&mut Random::for_purpose(seed, 10), minutes, &mut plan);
+        }
+        if orders::has_orders(seed) {
+            orders::add(&mut Random::for_purpose(seed, 11), minutes, &mut plan);
         }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
@@ -202,6 +214,12 @@ fn seeds_with_chains_leave_one_outcome_for_each() {
 #[test]
 fn seeds_with_jobs_that_come_back_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (RETURNING + 3_000..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_orders_of_operators_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (ORDERED..).take(200).collect();
     report(&failures(&seeds, world()), seeds.len());
 }
 

@@ -18,6 +18,8 @@ use crate::api::SimApi;
 use crate::belief::{Belief, ClockChange};
 use crate::clock::SimClock;
 use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
+use crate::ledger_rows::{orphans, task_rows};
+use crate::orders::GivenOrder;
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
 use crate::told;
@@ -70,6 +72,8 @@ pub(crate) struct Run {
     pub(crate) boots: Vec<Timestamp>,
     pub(crate) belief: Belief,
     pub(crate) happenings: Vec<(Timestamp, Notice)>,
+    /// What operators held back, let go and started.
+    pub(crate) orders: Vec<GivenOrder>,
     /// When it was over, truly.
     pub(crate) over: Timestamp,
     /// From then on nothing was planned, by the wall clock and truly.
@@ -94,6 +98,8 @@ pub(crate) struct World<'a> {
     pub(crate) extra: RefCell<Random>,
     /// Of jobs that come back, where some do.
     pub(crate) returning: RefCell<Option<Random>>,
+    /// Of what operators order.
+    pub(crate) ordering: RefCell<Random>,
     pub(crate) options: ScenarioOptions,
     pub(crate) happenings: Arc<Mutex<Vec<(Timestamp, Notice)>>>,
 }
@@ -105,6 +111,7 @@ pub(crate) struct Seen {
     pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) wrong_since: Option<Timestamp>,
     pub(crate) ordered: Vec<String>,
+    pub(crate) orders: Vec<GivenOrder>,
     pub(crate) boots: Vec<Timestamp>,
     pub(crate) clock_changes: Vec<ClockChange>,
     pub(crate) latest: Option<Timestamp>,
@@ -154,6 +161,7 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
             random: RefCell::new(Random::for_purpose(seed, 4)),
             extra: RefCell::new(Random::for_purpose(seed, 8)),
             returning: RefCell::new((options.varied && variety::has_returns(seed)).then(|| Random::for_purpose(seed, 9))),
+            ordering: RefCell::new(Random::for_purpose(seed, 12)),
             options,
             happenings: Arc::default(),
             plan: &plan,
@@ -196,6 +204,7 @@ impl World<'_> {
             orphans: orphans(&ledger, "SELECT task_id FROM orphan"),
             grouped: orphans(&ledger, "SELECT task_id FROM orphan WHERE of_shows <> '[]'"),
             ordered: seen.ordered,
+            orders: seen.orders,
             api: self.api,
             impairments: seen.impairments,
             belief: Belief::new(&seen.clock_changes, &seen.boots),
@@ -369,28 +378,4 @@ pub(crate) fn trace_line(clock: &SimClock, line: &str) {
     if is_traced() {
         println!("{} -- {line}", clock.truth());
     }
-}
-
-fn task_rows(ledger: &rusqlite::Connection) -> Vec<TaskRow> {
-    let sql =
-        "SELECT task.task_id, job, start_ms, stop_wanted_ms, gone_ms FROM task JOIN occurrence ON occurrence.id = task.occurrence";
-    let instant = |value: i64| Timestamp::from_millisecond(value).expect("an instant");
-    let mut statement = ledger.prepare(sql).expect("it prepares");
-    let rows = statement.query_map([], |row| {
-        let (wanted, gone): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-        Ok(TaskRow {
-            task_id: row.get(0)?,
-            job: row.get(1)?,
-            start: instant(row.get(2)?),
-            stop_wanted: wanted.map(instant),
-            gone: gone.map(instant),
-        })
-    });
-    rows.expect("it runs").map(|row| row.expect("it reads")).collect()
-}
-
-fn orphans(ledger: &rusqlite::Connection, sql: &str) -> Vec<String> {
-    let mut statement = ledger.prepare(sql).expect("it prepares");
-    let rows = statement.query_map([], |row| row.get(0));
-    rows.expect("it runs").map(|row| row.expect("it reads")).collect()
 }

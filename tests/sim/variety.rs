@@ -28,7 +28,7 @@ pub(crate) fn add(random: &mut Random, minutes: i64, jobs: &mut [SimJob], plan: 
 
 /// Whether jobs leave and come back in the world of this seed.
 pub(crate) fn has_returns(seed: u64) -> bool {
-    seed >= crate::RETURNING
+    (crate::RETURNING..crate::ORDERED).contains(&seed)
 }
 
 /// Gives the plan pairs of edits: in the first a job may leave, in the second it may come back.

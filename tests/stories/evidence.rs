@@ -26,6 +26,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         tasks: reader.tasks().expect("readable"),
         orphans: reader.orphans().expect("readable"),
         doubts: reader.doubts(now).expect("readable"),
+        holds: reader.holds().expect("readable"),
     };
     assess_health(&StatusInput {
         now,

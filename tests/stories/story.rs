@@ -274,7 +274,7 @@ impl Story {
 
     pub(crate) async fn order(&self, command: Command) -> Reply {
         let handle = self.running.as_ref().expect("it runs").handle.clone();
-        handle.order(Order { who: "uid 1000".to_owned(), command }).await
+        handle.order(Order { who: "uid 1000".to_owned(), note: None, command }).await
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ingestd::daemon::{Handle, Message};
-use ingestd::engine::{Command, Reply, StopTarget};
+use ingestd::engine::{Command, Order, Reply, StopTarget};
 use ingestd::web::control::{self, Reloader};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,7 +38,12 @@ impl Socket {
         tokio::spawn(async move {
             while let Some(input) = inputs.recv().await {
                 let Message::Order(order, reply) = input else { panic!("a callback") };
-                log.lock().expect("nobody panics holding it").push(format!("{} {}", order.who, name(&order.command)));
+                log.lock().expect("nobody panics holding it").push(format!(
+                    "{} {}{}",
+                    order.who,
+                    name(&order.command),
+                    noted(&order)
+                ));
                 reply.send(answer.clone()).expect("somebody waits");
             }
         });
@@ -73,6 +78,10 @@ impl Socket {
     }
 }
 
+fn noted(order: &Order) -> String {
+    order.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default()
+}
+
 fn name(what: &Command) -> String {
     match what {
         Command::Stop(StopTarget::Job(job)) => format!("stop job {job}"),
@@ -80,6 +89,10 @@ fn name(what: &Command) -> String {
         Command::Stop(StopTarget::TaskOf { task_id, app }) => format!("stop task {task_id} of {app}"),
         Command::Stop(StopTarget::All) => "stop all".to_owned(),
         Command::ConfirmClock => "confirm".to_owned(),
+        Command::Skip { job, start } => format!("skip {job} {start:?}"),
+        Command::Fire(order) => format!("{order:?}"),
+        Command::Pause { job, length } => format!("pause {job:?} {length:?}"),
+        Command::Resume { job, start } => format!("resume {job:?} {start:?}"),
         _ => "another order".to_owned(),
     }
 }
@@ -96,6 +109,27 @@ async fn each_order_reaches_the_daemon_with_the_user_who_gave_it() {
         ("/v1/stop", "{\"task\": \"-m+a/b..\"}", "stop task -m+a/b.."),
         ("/v1/stop", "{\"task\": \"-m+a/b..\", \"app\": \"main\"}", "stop task -m+a/b.. of main"),
         ("/v1/stop", "{\"all\": true}", "stop all"),
+        ("/v1/stop", "{\"all\": true, \"note\": \" fire alarm \"}", "stop all: fire alarm"),
+        ("/v1/skip", "{\"job\": \"a\"}", "skip a None"),
+        (
+            "/v1/skip",
+            "{\"job\": \"a\", \"at\": \"2026-11-22T18:00:00+08:00\", \"note\": \"\"}",
+            "skip a Some(2026-11-22T10:00:00Z)",
+        ),
+        ("/v1/pause", "{\"for\": \"2h\", \"note\": \"works\"}", "pause None Some(7200s): works"),
+        ("/v1/pause", "{\"job\": \"a\", \"indefinite\": true}", "pause Some(JobId(\"a\")) None"),
+        ("/v1/resume", "", "resume None None"),
+        (
+            "/v1/resume",
+            "{\"job\": \"a\", \"at\": \"2026-11-22T10:00:00Z\"}",
+            "resume Some(JobId(\"a\")) Some(2026-11-22T10:00:00Z)",
+        ),
+        ("/v1/fire", "{\"job\": \"a\"}", "FireOrder { job: JobId(\"a\"), length: None, room: None, preempt: false }"),
+        (
+            "/v1/fire",
+            "{\"job\": \"a\", \"for\": \"90s\", \"room\": 42, \"preempt\": true, \"note\": \"now\"}",
+            "FireOrder { job: JobId(\"a\"), length: Some(90s), room: Some(Integer(42)), preempt: true }: now",
+        ),
         ("/v1/reload", "", "reload false"),
         ("/v1/reload", "{}", "reload false"),
         ("/v1/reload", "{\"force\": true}", "reload true"),
@@ -129,6 +163,7 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
     let socket = Socket::open(Ok(Vec::new()));
     let long = format!("{{\"job\": \"{}\"}}", "x".repeat(20_000));
     let deep = "[".repeat(10_000);
+    let noted = format!("{{\"all\": true, \"note\": \"{}\"}}", "x".repeat(501));
     for (path, body, status, words) in [
         ("/v1/stop", "", 400, "expected what to stop"),
         ("/v1/stop", "{}", 400, "expected what to stop"),
@@ -148,11 +183,25 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
         ("/v1/clock/confirm", " []", 400, "expected an object"),
         ("/v1/stop", &deep, 400, "the body is not what this verb takes"),
         ("/v1/stop", &long, 413, "an order has at most 16384 bytes"),
+        ("/v1/skip", "{}", 400, "expected which job to skip"),
+        ("/v1/skip", "{\"job\": \"a\", \"at\": \"18:00\"}", 400, "`at`: expected an instant"),
+        ("/v1/pause", "{}", 400, "expected how long"),
+        ("/v1/pause", "{\"for\": \"2h\", \"indefinite\": true}", 400, "expected how long"),
+        ("/v1/pause", "{\"indefinite\": false}", 400, "expected how long"),
+        ("/v1/pause", "{\"for\": \"0s\"}", 400, "`for`: expected at least one second"),
+        ("/v1/pause", "{\"for\": \"2\"}", 400, "`for`: give it a unit"),
+        ("/v1/resume", "{\"at\": \"2026-11-22T10:00:00Z\"}", 400, "expected the job"),
+        ("/v1/stop", "{\"all\": true, \"note\": \"a\\nb\"}", 400, "a note is one line"),
+        ("/v1/stop", &noted, 400, "a note has at most 500 bytes"),
         ("/v1/reload", "{\"force\": \"yes\"}", 400, "the body is not what this verb takes"),
         ("/v1/clock/confirm", "{\"sure\": true}", 400, "unknown field `sure`"),
-        ("/v1/fire", "{}", 404, "/v1/stop"),
-        ("/v1/fire", "{}", 404, "/v1/reload"),
-        ("/v1/fire", "{}", 404, "/v1/clock/confirm"),
+        ("/v1/fires", "{}", 404, "/v1/stop"),
+        ("/v1/fires", "{}", 404, "/v1/reload"),
+        ("/v1/fires", "{}", 404, "/v1/clock/confirm"),
+        ("/v1/fire", "{}", 400, "expected which job to start"),
+        ("/v1/fire", "{\"job\": \"a\", \"for\": \"0s\"}", 400, "expected at least one second"),
+        ("/v1/fire", "{\"job\": \"a\", \"room\": 0}", 400, "an integer room is 1 to"),
+        ("/v1/fire", "{\"job\": \"a\", \"room\": \"\"}", 400, "a room needs a name"),
         ("/v1/reload/", "{}", 404, "there is no such verb here"),
         ("/trtc/callback", "{}", 404, "there is no such verb here"),
     ] {

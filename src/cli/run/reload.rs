@@ -191,7 +191,7 @@ impl Reload {
     /// other secrets should be what was edited.
     async fn reread_secrets(&self, who: &str, reply: Reply) -> Reply {
         let read = (self.reread)().await;
-        let told = self.handle.order(Order { who: who.to_owned(), command: Command::TakeSecrets(read) }).await;
+        let told = self.handle.order(Order { who: who.to_owned(), note: None, command: Command::TakeSecrets(read) }).await;
         let told = told.unwrap_or_else(|why| vec![why]);
         match reply {
             Ok(lines) => Ok(lines.into_iter().chain(told).collect()),
@@ -268,7 +268,7 @@ impl Reload {
         let changes = difference.lines();
         let kept = first_lines(&changes, CHANGES_KEPT_MAX);
         let count = kept.len();
-        let order = Order { who: who.to_owned(), command: Command::Accept { prepared, changes: kept } };
+        let order = Order { who: who.to_owned(), note: None, command: Command::Accept { prepared, changes: kept } };
         // After the changes come warnings: what is dropped that is on air, or due soon. The log has them from the daemon.
         let told = self.handle.order(order).await.map_err(|why| self.fail(who, why))?;
         let dropped: Vec<String> = told.into_iter().skip(count).collect();

@@ -13,12 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::Airings;
 use super::away::{Away, JobsToAsk, MayBeOpen, OpenWindow};
 use super::backlog::Backlog;
-use super::claim::{armed, pass_over, start_late};
+use super::claim::{armed, hold_back, pass_over, start_late};
 use super::prepare::{Generation, PastGeneration, Ready};
 use super::step::{Records, Step};
 use super::write::Write;
 use crate::occurrence::{MissedReason, Outcome, SkippedReason};
-use crate::plan::Upcoming;
+use crate::plan::holds::Holds;
+use crate::plan::{Planned, Upcoming};
 use crate::schedule::JobId;
 
 /// How long before its start an occurrence is armed.
@@ -48,6 +49,8 @@ pub(super) struct Agenda {
     begins_when_released: bool,
     /// Why nothing was settled since `until`, should that be long ago.
     absent: MissedReason,
+    /// What operators hold back.
+    pub(super) holds: Holds,
 }
 
 impl Agenda {
@@ -76,6 +79,7 @@ impl Agenda {
             returned: VecDeque::new(),
             begins_when_released: false,
             absent: MissedReason::Down,
+            holds: Holds::default(),
         }
     }
 
@@ -116,7 +120,7 @@ impl Agenda {
         while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
             let Some(planned) = self.upcoming.first() else { break };
             let is_settled = planned.start.at < self.until;
-            if !is_settled && airings.claim(step, records, armed(&planned, self.generation.number, false)).is_none() {
+            if !is_settled && self.claim(airings, step, records, &planned).is_none() {
                 return;
             }
             self.upcoming.next();
@@ -129,6 +133,27 @@ impl Agenda {
         }
     }
 
+    /// Arms a start, or records that operators hold it back. `None`: nobody can say now whether it has a row.
+    fn claim(&self, airings: &mut Airings, step: &mut Step, records: &dyn Records, planned: &Planned) -> Option<()> {
+        let generation = self.generation.number;
+        match self.holds.of(&planned.job.id, planned.start.at, step.now) {
+            Some(held) => hold_back(step, records, planned, generation, held),
+            None => airings.claim(step, records, armed(planned, generation, false)).map(drop),
+        }
+    }
+
+    /// Drops what holds nothing back any more.
+    pub(super) fn drop_holds(&mut self, step: &mut Step) {
+        for hold in self.holds.take_over(self.cursor().min(step.now)) {
+            step.write(Write::HoldOver(Box::new(hold)));
+        }
+    }
+
+    /// The first start that is not settled is not before this.
+    pub(super) fn settled_until(&self) -> Timestamp {
+        self.until
+    }
+
     /// Asks some of the jobs that may have open windows, and starts those that are open. `None`: nobody can say now which of the rest
     /// have rows. A crash before that loses none: the next daemon looks for open windows itself.
     pub(super) fn start_open_windows(&mut self, airings: &mut Airings, step: &mut Step, records: &dyn Records) -> Option<()> {
@@ -136,8 +161,11 @@ impl Agenda {
         self.queue(open);
         let generation = self.generation.number;
         while let Some(OpenWindow { planned, is_job_busy }) = self.open_windows.front() {
+            let held = self.holds.of_late(&planned.job.id, planned.start.at, step.now);
             if armed(planned, generation, true).start_closes().is_some_and(|closes| closes <= step.now) {
                 // It closed while nobody could say whether it has a row. What is owed of it is in the backlog.
+            } else if let Some(held) = held {
+                hold_back(step, records, planned, generation, held)?;
             } else if *is_job_busy {
                 pass_over(step, records, planned, generation, Outcome::Skipped(SkippedReason::Conflict))?;
             } else {
@@ -284,7 +312,7 @@ impl Agenda {
             return;
         }
         if let Some((owed, jobs)) = self.returned.front_mut() {
-            if owed.write_batch(step, records, self.generation.number) {
+            if owed.write_batch(step, records, self.generation.number, &self.holds) {
                 // One that left again meanwhile is owed what it misses now.
                 for job in jobs.iter().filter(|job| self.generation.schedule.job(job.as_str()).is_some()) {
                     step.write(Write::RecordJobSeen { job: job.to_string(), at: step.now });
@@ -294,7 +322,7 @@ impl Agenda {
             return;
         }
         let Some(oldest) = self.backlogs.front_mut() else { return };
-        if oldest.write_batch(step, records, self.generation.number) {
+        if oldest.write_batch(step, records, self.generation.number, &self.holds) {
             self.backlogs.pop_front();
             step.write(Write::CursorGeneration(self.cursor_generation()));
         }
@@ -308,7 +336,7 @@ impl Agenda {
         let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
         let is_swept = self.backlogs.is_empty() && self.returned.is_empty();
         let sweep = (!is_swept).then(|| if stands_aside(now, airings) { now + STAND_ASIDE } else { now });
-        [arm, sweep].into_iter().flatten().min()
+        [arm, sweep, self.holds.next_over(now)].into_iter().flatten().min()
     }
 }
 

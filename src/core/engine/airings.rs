@@ -2,6 +2,7 @@
 //! table decides, the row is written, and what that means for its tasks follows. Does not plan, and does not know what an order or
 //! an edit is.
 
+mod ordered;
 mod settle;
 
 use std::collections::{BTreeMap, HashSet};
@@ -31,6 +32,8 @@ pub(super) struct Airings {
     pub(super) held: Option<MissedReason>,
     /// What was cut since this was emptied, because its job left the schedule.
     pub(super) removed: Vec<Occurrence>,
+    /// Of each job the latest show that failed, while its window may be open: an order may take it up again.
+    pub(super) failed: BTreeMap<JobId, Occurrence>,
     last_step: Timestamp,
 }
 
@@ -43,6 +46,7 @@ impl Airings {
             tasks: Tasks::new(rate),
             held: None,
             removed: Vec::new(),
+            failed: BTreeMap::new(),
             last_step: Timestamp::MIN,
         }
     }
@@ -146,18 +150,6 @@ impl Airings {
 
     // Changing one.
 
-    /// Keeps who ordered that it be cut. It is written with what the order changes. What is cut because its job left may come back: an
-    /// order keeps it off the air.
-    pub(super) fn set_ordered_by(&mut self, key: &Key, who: &str) {
-        let cuttable = |airing: &&mut Airing| match &airing.occurrence.state {
-            State::Stopping { outcome } => *outcome == Outcome::CutRemoved,
-            state => !matches!(state, State::Done { .. }),
-        };
-        if let Some(airing) = self.open.get_mut(key).filter(cuttable) {
-            airing.occurrence.ordered_by = Some(who.to_owned());
-        }
-    }
-
     /// Lets the table decide, writes the row, and takes out what is over.
     pub(super) fn transition(&mut self, step: &mut Step, key: &Key, event: Event) {
         let Some(airing) = self.open.get_mut(key) else { return };
@@ -192,8 +184,10 @@ impl Airings {
         let target = next.playout.target();
         if next.is_done() {
             self.remove(key);
-            if matches!(next.state, State::Done { outcome: Outcome::CutRemoved }) {
-                self.removed.push(next);
+            match &next.state {
+                State::Done { outcome: Outcome::CutRemoved } => self.removed.push(next),
+                State::Done { outcome: Outcome::Failed(_) } => self.keep_failed(next, step.now),
+                _ => {}
             }
         } else {
             if !matches!(next.state, State::Armed | State::Calling) {

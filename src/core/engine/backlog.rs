@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::airings::record;
-use super::claim::armed;
+use super::claim::{armed, skipped_reason};
 use super::prepare::Generation;
 use super::step::{Records, Step};
 use super::write::Write;
 use crate::occurrence::{Kind, MissedReason, Occurrence, Outcome, SkippedReason, State};
+use crate::plan::holds::Holds;
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::{JobId, Late};
 
@@ -64,14 +65,14 @@ impl Backlog {
     }
 
     /// Writes one batch; true when nothing is left. What nobody can say now is asked again in a later batch.
-    pub(super) fn write_batch(&mut self, step: &mut Step, records: &dyn Records, accepted: i64) -> bool {
+    pub(super) fn write_batch(&mut self, step: &mut Step, records: &dyn Records, accepted: i64, holds: &Holds) -> bool {
         for _ in 0..BATCH {
             if self.next_start().is_none_or(|start| self.until <= start) {
                 self.cursor = self.until;
                 return true;
             }
             let Some(planned) = self.unread.take().or_else(|| self.upcoming.next()) else { continue };
-            if self.write(step, records, &planned, accepted).is_none() {
+            if self.write(step, records, &planned, accepted, holds).is_none() {
                 self.unread = Some(planned);
                 return false;
             }
@@ -80,11 +81,17 @@ impl Backlog {
         false
     }
 
-    fn write(&mut self, step: &mut Step, records: &dyn Records, planned: &Planned, accepted: i64) -> Option<()> {
+    fn write(&mut self, step: &mut Step, records: &dyn Records, planned: &Planned, accepted: i64, holds: &Holds) -> Option<()> {
         let claimed = armed(planned, self.generation.number, true);
         let was_replaced = self.generation.number != accepted;
-        let state = State::Done { outcome: why_missed(&claimed, was_replaced, self.absent, step.now) };
-        let missed = Occurrence { state, attempts: 0, tries: 0, joined: false, ..claimed };
+        let held = holds.of(&planned.job.id, planned.start.at, step.now);
+        let outcome = match &held {
+            Some(held) => Outcome::Skipped(skipped_reason(held.why)),
+            None => why_missed(&claimed, was_replaced, self.absent, step.now),
+        };
+        let (ordered_by, order_note) = held.map_or((None, None), |held| (Some(held.source.who), held.source.note));
+        let missed =
+            Occurrence { state: State::Done { outcome }, attempts: 0, tries: 0, joined: false, ordered_by, order_note, ..claimed };
         let tally = self.tallies.entry(planned.job.id.clone()).or_default();
         if tally.rows < ROWS_A_JOB {
             tally.rows += u32::from(record(step, records, &missed)?);

@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::{Airings, record};
 use super::step::{Records, Step};
 use crate::calendar::Start;
-use crate::occurrence::{Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, State, start_request};
+use crate::occurrence::{Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, start_request};
 use crate::plan;
-use crate::schedule::{EndRule, Job, Late, OPEN_START_WITHIN};
+use crate::plan::holds::{Held, HoldReason};
+use crate::schedule::{EndRule, Job, JobId, Late, OPEN_START_WITHIN, Schedule};
 use crate::trtc::{Destination, Repeat};
 
 /// The newest occurrence of `job` in `[from, now)` that can still be started.
@@ -26,6 +27,12 @@ pub(super) fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Op
     let planned = plan::planned(job, newest);
     let closes = armed(&planned, 0, true).start_closes();
     closes.is_none_or(|closes| now < closes).then_some(planned)
+}
+
+/// The job of that id, or why there is none.
+pub(super) fn known_job(schedule: &Schedule, job: &JobId) -> Result<Arc<Job>, String> {
+    let known = schedule.job(job.as_str()).cloned();
+    known.ok_or_else(|| format!("the schedule in force has no job `{job}`: see `ingestd plan`"))
 }
 
 /// Whether `job` has a start after `start`, at `now` or before.
@@ -135,7 +142,31 @@ pub(super) fn pass_over(
     generation: i64,
     outcome: Outcome,
 ) -> Option<()> {
+    record_done(step, records, armed(planned, generation, false), outcome)
+}
+
+/// Records an occurrence that operators hold back. `None`: nobody can say now whether it has a row.
+pub(super) fn hold_back(
+    step: &mut Step,
+    records: &dyn Records,
+    planned: &plan::Planned,
+    generation: i64,
+    held: Held,
+) -> Option<()> {
+    let occurrence =
+        Occurrence { ordered_by: Some(held.source.who), order_note: held.source.note, ..armed(planned, generation, false) };
+    record_done(step, records, occurrence, Outcome::Skipped(skipped_reason(held.why)))
+}
+
+/// Why an occurrence that operators hold back was skipped.
+pub(super) fn skipped_reason(why: HoldReason) -> SkippedReason {
+    match why {
+        HoldReason::Skip => SkippedReason::Operator,
+        HoldReason::Pause => SkippedReason::Paused,
+    }
+}
+
+fn record_done(step: &mut Step, records: &dyn Records, occurrence: Occurrence, outcome: Outcome) -> Option<()> {
     let state = State::Done { outcome };
-    let occurrence = armed(planned, generation, false);
     record(step, records, &Occurrence { state, attempts: 0, tries: 0, ..occurrence }).map(drop)
 }

@@ -96,7 +96,8 @@ fn displacement(airings: &Airings, key: &Key, step: &Step) -> Option<Displacemen
     able.filter_map(|other| displaced_by(own, &other.occurrence, step.now)).max()
 }
 
-fn displace(airings: &mut Airings, step: &mut Step, key: &Key, displacement: Displacement) {
+/// Takes an occurrence off its room, or keeps it from it.
+pub(super) fn displace(airings: &mut Airings, step: &mut Step, key: &Key, displacement: Displacement) {
     let Some(airing) = airings.get(key) else { return };
     let event = match displacement {
         Displacement::Yields => Event::Yield,

@@ -1,6 +1,9 @@
 //! How the loop stands, as `status` shows it. Plain values; where they come from is not known here.
 
+use std::sync::Arc;
+
 use crate::finding::Finding;
+use crate::plan::holds::Holds;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
 
@@ -21,6 +24,8 @@ pub struct LoopStatus {
     pub offset_ms: Option<i64>,
     /// Why starts are held for the clock's sake, if they are.
     pub held: Option<String>,
+    /// What operators hold back.
+    pub holds: Arc<Holds>,
     /// Where the secrets are kept.
     pub secrets: SecretPlaces,
     /// What is wrong with the ledger's disk, if something is.

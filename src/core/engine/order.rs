@@ -1,13 +1,16 @@
 //! What the engine is told: what a daemon goes by, orders, callbacks. Plain values; what they lead to is not known here.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::call_report::CallReport;
+use super::fire::FireOrder;
 use super::prepare::Prepared;
 use super::secrets::SecretsRead;
 use super::stops::StopTarget;
+use crate::schedule::JobId;
 use crate::trtc::advice::SecretPlaces;
 use crate::trtc::callback::Callback;
 
@@ -29,6 +32,8 @@ pub struct DaemonOptions {
 pub struct Order {
     /// For the ledger: `uid 1000`, `SIGHUP`.
     pub who: String,
+    /// Why, in their words.
+    pub note: Option<String>,
     /// What is to be done.
     pub command: Command,
 }
@@ -38,6 +43,29 @@ pub struct Order {
 pub enum Command {
     /// Take off the air.
     Stop(StopTarget),
+    /// Hold one start back.
+    Skip {
+        /// The job.
+        job: JobId,
+        /// Its start; `None`: its next.
+        start: Option<Timestamp>,
+    },
+    /// Hold starts back.
+    Pause {
+        /// Of this job; `None`: of every job.
+        job: Option<JobId>,
+        /// For how long; `None`: until somebody ends it.
+        length: Option<Duration>,
+    },
+    /// Start by hand.
+    Fire(FireOrder),
+    /// End a pause, or take a skip back.
+    Resume {
+        /// The pause of this job; `None`: the pause of every job.
+        job: Option<JobId>,
+        /// Instead of the pause: the skip of this start of the job.
+        start: Option<Timestamp>,
+    },
     /// Play another schedule from now on. It was read, checked and kept already.
     Accept {
         /// The schedule, and what was worked out about it.

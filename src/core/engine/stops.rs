@@ -5,6 +5,7 @@ use super::orphans::Orphans;
 use super::step::{OrderReply, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Key, Outcome, State};
+use crate::plan::holds::OrderSource;
 use crate::schedule::JobId;
 use crate::trtc::callback::is_task_id;
 
@@ -27,15 +28,21 @@ pub enum StopTarget {
 }
 
 /// Takes off the air. The reply says what becomes of each occurrence, or that there is nothing to stop.
-pub(super) fn stop(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, target: &StopTarget, who: &str) -> OrderReply {
+pub(super) fn stop(
+    airings: &mut Airings,
+    orphans: &mut Orphans,
+    step: &mut Step,
+    target: &StopTarget,
+    by: &OrderSource,
+) -> OrderReply {
     let mut keys = airings.keys();
     match target {
         StopTarget::All => {}
         StopTarget::Job(job) => keys.retain(|key| &key.job == job),
-        StopTarget::Task(task_id) => return stop_task(airings, orphans, step, (task_id, None), who),
-        StopTarget::TaskOf { task_id, app } => return stop_task(airings, orphans, step, (task_id, Some(app)), who),
+        StopTarget::Task(task_id) => return stop_task(airings, orphans, step, (task_id, None), by),
+        StopTarget::TaskOf { task_id, app } => return stop_task(airings, orphans, step, (task_id, Some(app)), by),
     }
-    let reply = stop_all(airings, step, &keys, who);
+    let reply = stop_all(airings, step, &keys, by);
     OrderReply::Now(reply.ok_or_else(|| match target {
         StopTarget::Job(job) => format!("nothing of `{job}` is on air or on its way there"),
         _ => "nothing is on air or on its way there".to_owned(),
@@ -48,7 +55,7 @@ fn stop_task(
     orphans: &mut Orphans,
     step: &mut Step,
     (task_id, app): (&str, Option<&String>),
-    who: &str,
+    by: &OrderSource,
 ) -> OrderReply {
     let refused = |why: String| OrderReply::Now(Err(why));
     if !is_task_id(task_id) {
@@ -66,7 +73,7 @@ fn stop_task(
     if let Some(why) = its_app.and_then(of_app) {
         return refused(why);
     }
-    if let Some(lines) = stop_all(airings, step, &keys, who) {
+    if let Some(lines) = stop_all(airings, step, &keys, by) {
         return OrderReply::Now(Ok(lines));
     }
     if airings.tasks.want_stop_of(step, task_id) || orphans.want_stop(step, task_id) {
@@ -80,21 +87,22 @@ fn stop_task(
         let names: Vec<String> = orphans.homes().map(|home| format!("`{}`", home.app)).collect();
         return refused(format!("there is no application `{app}`: the applications are {}", names.join(", ")));
     };
+    let noted = by.note.as_ref().map(|note| format!("\nnote: {note}")).unwrap_or_default();
     step.record_action(
-        who.to_owned(),
+        by.who.clone(),
         "stop",
-        format!("task {task_id} of `{app}`, which is not known here: StopStreamIngest is sent"),
+        format!("task {task_id} of `{app}`, which is not known here: StopStreamIngest is sent{noted}"),
     );
-    OrderReply::Later(orphans.stop_unknown(step, task_id, home, who))
+    OrderReply::Later(orphans.stop_unknown(step, task_id, home, &by.who))
 }
 
 /// Stops what is named. `None`: there is nothing to stop.
-fn stop_all(airings: &mut Airings, step: &mut Step, keys: &[Key], who: &str) -> Option<Vec<String>> {
-    let lines: Vec<_> = keys.iter().filter_map(|key| stop_one(airings, step, key, who)).collect();
+fn stop_all(airings: &mut Airings, step: &mut Step, keys: &[Key], by: &OrderSource) -> Option<Vec<String>> {
+    let lines: Vec<_> = keys.iter().filter_map(|key| stop_one(airings, step, key, by)).collect();
     (!lines.is_empty()).then_some(lines)
 }
 
-fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key, who: &str) -> Option<String> {
+fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key, by: &OrderSource) -> Option<String> {
     let before = airings.get(key)?;
     let is_waiting_for_its_start = before.occurrence.state == State::Armed
         && before.occurrence.attempts == 1
@@ -103,7 +111,7 @@ fn stop_one(airings: &mut Airings, step: &mut Step, key: &Key, who: &str) -> Opt
     if is_waiting_for_its_start {
         return None;
     }
-    airings.set_ordered_by(key, who);
+    airings.set_ordered_by(key, by);
     let airing = airings.get(key)?;
     let occurrence = &airing.occurrence;
     let cut = Event::Cut(Outcome::CutOperator);

@@ -17,6 +17,7 @@ use super::secrets;
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
 use crate::occurrence::{Event, Occurrence, OpenDoubt, Orphan, State, Task};
+use crate::plan::holds::{Hold, Holds};
 use crate::schedule::{JobId, Schedule};
 use crate::trtc::callback::Callback;
 
@@ -53,6 +54,10 @@ pub struct Recovered {
     pub doubts: Vec<OpenDoubt>,
     /// Shows that were cut because their job left the schedule, and whose windows may be open.
     pub removed: Vec<Occurrence>,
+    /// What operators hold back.
+    pub holds: Vec<Hold>,
+    /// Shows that failed, and whose windows may be open.
+    pub failed: Vec<Occurrence>,
     /// When jobs left the schedule that are not back, or are back and have not all their rows from that time.
     pub left: Vec<(JobId, Timestamp)>,
     /// Callbacks about tasks that nobody could place yet.
@@ -82,7 +87,8 @@ pub(super) fn take_over(
     (accepted, past): (Generation, Vec<PastGeneration>),
     (hold, reading): (&ClockHold, ClockReading),
 ) -> (Agenda, Departures, usize) {
-    let Recovered { meta, occurrences, tasks, orphans: known, doubts, removed, left, callbacks, numbers: _ } = recovered;
+    let Recovered { meta, occurrences, tasks, orphans: known, doubts, removed, failed, left, callbacks, holds, numbers: _ } =
+        recovered;
     let now = step.now;
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
     let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
@@ -101,6 +107,9 @@ pub(super) fn take_over(
     }
     airings.recover_tasks(tasks, now);
     airings.settle_all(step);
+    for occurrence in failed {
+        airings.keep_failed(occurrence, now);
+    }
     if meta.generation == accepted.number {
         edits::apply_settings(airings, step, &accepted.schedule, accepted.number);
     } else {
@@ -113,6 +122,7 @@ pub(super) fn take_over(
     try_with_new_secrets(airings, step);
     let before = past.last().map(|past| Arc::clone(&past.generation.schedule));
     let mut agenda = Agenda::new(accepted, past, cursor, now);
+    agenda.holds = Holds::new(holds);
     let mut departures = departures(&mut agenda, step, before.as_deref(), left, removed);
     departures.take_up(airings, step, agenda.generation(), RESTART);
     if airings.held.is_none() {

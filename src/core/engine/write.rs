@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::alerts::AlertWrite;
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Outcome, State, Task};
+use crate::plan::holds::Hold;
 use crate::trtc::callback::Callback;
 use crate::trtc::{Action, Answer};
 
@@ -21,8 +22,9 @@ pub enum Write {
     /// What became of an occurrence. Exactly one row changes, and never one that is done: an outcome is final. Crash before: the row
     /// stands as it was, and recovery decides again.
     Update(Box<Occurrence>),
-    /// A show that was cut because its job left the schedule goes on, since its job is back: the one case in which a row changes that is
-    /// done. Crash before: the next daemon finds that its job is back.
+    /// A show goes on that was done: it was cut because its job left the schedule, and its job is back; or it failed, and an operator starts
+    /// it again in its window. No other row changes that is done. Crash before: the next daemon finds that its job is back; the operator
+    /// gets no reply, and asks again.
     Reopen(Box<Occurrence>),
     /// An armed row that was taken back unsent goes, with its call. Crash before: it is recovered as armed.
     Remove(Key),
@@ -140,6 +142,10 @@ pub enum Write {
     },
     /// What somebody is to be told, or was.
     Alert(AlertWrite),
+    /// An operator holds something back, or a pause has another end than before. Crash before: the operator gets no reply, and asks again.
+    Hold(Box<Hold>),
+    /// Such an order holds nothing back any more: it was taken back, or all that it held back has its row. Crash before: it is dropped again.
+    HoldOver(Box<Hold>),
     /// What an operator, or the daemon in its own right, did.
     RecordAction {
         /// When.

@@ -141,7 +141,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             uncount_attempt(&mut next);
             State::Waiting { until: now.max(next.key.start), why: retry_reason(&next) }
         }
-        (State::Armed | State::Calling, Event::Skipped(reason)) => {
+        (State::Armed | State::Calling | State::Waiting { .. }, Event::Skipped(reason)) if may_be_skipped(occurrence) => {
             uncount_attempt(&mut next);
             State::Done { outcome: Outcome::Skipped(reason) }
         }
@@ -215,6 +215,12 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (state, event) => return Err(IllegalTransition { state: state.name(), event: format!("{event:?}") }),
     };
     Ok(next)
+}
+
+/// Whether nothing of it was sent. Of what was claimed the caller knows that: it took it back.
+fn may_be_skipped(occurrence: &Occurrence) -> bool {
+    let waits = matches!(occurrence.state, State::Waiting { .. });
+    !waits || (occurrence.attempts == 0 && !occurrence.in_doubt)
 }
 
 /// How long a renewal waits for its own stop. A task without a name cannot be stopped: it is over by now, and no answer comes.

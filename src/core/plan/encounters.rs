@@ -61,7 +61,7 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
     for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
         if let Some(effect) = effect(own, &other) {
             // Only the time in which it pauses another is asked for.
-            let cut = if effect == EncounterEffect::Yields { cut(&other, &jobs, &mut ahead) } else { None };
+            let cut = if effect == EncounterEffect::Yields { cut(&other, &jobs, &mut ahead, |_| true) } else { None };
             let leaves = leaves(&other, cut.map(|third| third.start.at));
             encounters.push(Encounter { other, leaves, effect });
             if effect.is_cut() {
@@ -73,15 +73,20 @@ pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<En
 }
 
 /// Returns who of these jobs, which are those of its room, cuts `own`. Only what starts with it or later can, and who yields waits and is
-/// never cut.
-pub(super) fn cut(own: &Planned, jobs: &[&Arc<Job>], ahead: &mut Lookahead) -> Option<Planned> {
+/// never cut. Only those count that are started.
+pub(super) fn cut(
+    own: &Planned,
+    jobs: &[&Arc<Job>],
+    ahead: &mut Lookahead,
+    is_started: impl Fn(&Planned) -> bool,
+) -> Option<Planned> {
     let may_cut_open = |other: &&Arc<Job>| other.id != own.job.id && other.policy.conflict != Conflict::Yield;
     if own.job.policy.conflict == Conflict::Yield || (own.end == End::Open && !jobs.iter().any(may_cut_open)) {
         return None;
     }
     let last = last_cut(own, own.start.at);
     let mut others = ahead.starts(own.start.at, jobs).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
-    others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut))
+    others.find(|other| effect(own, other).is_some_and(EncounterEffect::is_cut) && is_started(other))
 }
 
 /// When an occurrence leaves the room that is cut then, or not at all. When one with an open end leaves it is not known.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::encounters::{cut, leaves};
+use super::holds::{Held, Holds};
 use super::lookahead::Lookahead;
 use super::precedence::{Contender, Displacement, RoomHolder, contest};
 use super::target::JobTarget;
@@ -50,6 +51,8 @@ pub struct Interrupted {
     pub pauses: Option<Vec<Pause>>,
     /// Who cuts it, among the next 1,000 in its room and in the next 400 days. Of an open end: it is cut then if its media is not over.
     pub cut: Option<Cut>,
+    /// What operators hold it back for, as far as they were asked.
+    pub held: Option<Held>,
 }
 
 impl Interrupted {
@@ -63,6 +66,17 @@ impl Interrupted {
 /// The jobs of each room, and what was looked up of their starts.
 pub struct Interruptions<'a> {
     rooms: HashMap<JobTarget<'a>, SharedRoom<'a>>,
+    holds: HoldsNow<'a>,
+}
+
+/// What operators hold back, and when that was asked; `None`: it was not.
+#[derive(Clone, Copy)]
+struct HoldsNow<'a>(Option<(&'a Holds, Timestamp)>);
+
+impl HoldsNow<'_> {
+    fn of(self, occurrence: &Planned) -> Option<Held> {
+        self.0.and_then(|(holds, now)| holds.of(&occurrence.job.id, occurrence.start.at, now))
+    }
 }
 
 #[derive(Default)]
@@ -82,23 +96,33 @@ impl<'a> Interruptions<'a> {
         for job in schedule.jobs().filter(|job| job.enabled) {
             rooms.entry(JobTarget::of(job)).or_default().jobs.push(job);
         }
-        Interruptions { rooms }
+        Interruptions { rooms, holds: HoldsNow(None) }
+    }
+
+    /// The same, with what operators hold back now.
+    #[must_use]
+    pub fn with_holds(self, holds: &'a Holds, now: Timestamp) -> Interruptions<'a> {
+        Interruptions { holds: HoldsNow(Some((holds, now))), ..self }
     }
 
     /// An occurrence of this schedule with what interrupts it. Takes the least time when they are asked for in the order of their starts.
     pub fn of(&self, occurrence: Planned) -> Interrupted {
         let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;
         let room = self.rooms.get(&JobTarget::of(&occurrence.job));
+        // What is held back is not started: nobody takes its room.
+        let held = self.holds.of(&occurrence);
+        let room = room.filter(|_| held.is_none());
         Interrupted {
-            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room)).unwrap_or_default()),
-            cut: room.and_then(|room| cut_in(room, &room.ahead, &occurrence)),
+            pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room, self.holds)).unwrap_or_default()),
+            cut: room.and_then(|room| cut_in(room, &room.ahead, &occurrence, self.holds)),
+            held,
             occurrence,
         }
     }
 }
 
 /// Returns the times during which others have the room, each from its start on.
-fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
+fn pauses(yielding: &Planned, room: &SharedRoom<'_>, holds: HoldsNow<'_>) -> Vec<Pause> {
     let start = yielding.start.at;
     let end = yielding.end.at();
     let last = last_encounter(yielding, start);
@@ -107,11 +131,11 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     // Robots count only where both allow others, and this one yields.
     let has_the_room = |other: &Planned| {
         let holder = contest(&own, &Contender::planned(other), || true).holder;
-        holder == RoomHolder::Other { displaces: Displacement::Yields }
+        holder == RoomHolder::Other { displaces: Displacement::Yields } && holds.of(other).is_none()
     };
     let pauses = others.filter(has_the_room).filter_map(|other| {
         let from = other.start.at.max(start);
-        let until = match leaves(&other, cut_of_other(room, &other).map(|cut| cut.at)) {
+        let until = match leaves(&other, cut_of_other(room, &other, holds).map(|cut| cut.at)) {
             End::Planned(until) | End::Media(until) => Some(end.map_or(until, |end| end.min(until))),
             End::Open => None,
             End::Never => end,
@@ -124,12 +148,12 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>) -> Vec<Pause> {
     pauses
 }
 
-fn cut_of_other(room: &SharedRoom<'_>, other: &Planned) -> Option<Cut> {
+fn cut_of_other(room: &SharedRoom<'_>, other: &Planned, holds: HoldsNow<'_>) -> Option<Cut> {
     let key = (other.job.id.clone(), other.start.at);
     if let Some(cut) = room.cuts_of_others.borrow().get(&key) {
         return cut.clone();
     }
-    let cut = cut_in(room, &room.ahead_of_others, other);
+    let cut = cut_in(room, &room.ahead_of_others, other, holds);
     let mut cuts = room.cuts_of_others.borrow_mut();
     if cuts.len() >= CUTS_MAX {
         cuts.clear();
@@ -138,7 +162,7 @@ fn cut_of_other(room: &SharedRoom<'_>, other: &Planned) -> Option<Cut> {
     cut
 }
 
-fn cut_in(room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>, own: &Planned) -> Option<Cut> {
-    let by = cut(own, &room.jobs, &mut ahead.borrow_mut())?;
+fn cut_in(room: &SharedRoom<'_>, ahead: &RefCell<Lookahead>, own: &Planned, holds: HoldsNow<'_>) -> Option<Cut> {
+    let by = cut(own, &room.jobs, &mut ahead.borrow_mut(), |other| holds.of(other).is_none())?;
     Some(Cut { job: by.job.id.clone(), at: by.start.at })
 }

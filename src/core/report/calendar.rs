@@ -25,9 +25,9 @@ pub fn foot() -> String {
 
 /// The event of an occurrence, made at `now`. It keeps its name for as long as job and start do. An end between two
 /// seconds is the later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`. What another
-/// occurrence cuts ends there, and the description says who cuts it. `reveal` shows the whole stream URL.
+/// occurrence cuts ends there, and the description says who cuts it. What operators hold back is `CANCELLED`. `reveal` shows the whole stream URL.
 pub fn event(listed: &Interrupted, now: Timestamp, reveal: bool) -> String {
-    let Interrupted { occurrence, cut, .. } = listed;
+    let Interrupted { occurrence, cut, held, .. } = listed;
     let job = &occurrence.job;
     let start = occurrence.start.at;
     // When media of unknown length is over is not known.
@@ -56,6 +56,7 @@ pub fn event(listed: &Interrupted, now: Timestamp, reveal: bool) -> String {
         end,
         Some(format!("SUMMARY:{}", escaped(&format!("{} ({room})", job.id)))),
         Some(format!("DESCRIPTION:{}", escaped(&description))),
+        held.as_ref().map(|_| "STATUS:CANCELLED".to_owned()),
         Some("END:VEVENT".to_owned()),
     ];
     lines.iter().flatten().map(folded).collect()

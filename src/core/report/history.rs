@@ -75,8 +75,11 @@ pub struct HistoryObject {
     pub generation: i64,
     /// How many occurrences it stands for; more than 1 only for summaries.
     pub count: u32,
-    /// Who gave the order that cut it, such as `uid 1000 (anna)`; null when no order did, and in rows of a version that did not record it.
+    /// Who gave the order that started it, cut it, or held it back, such as `uid 1000 (anna)`; null when no order did, and in rows of a
+    /// version that did not record it.
     pub by: Option<String>,
+    /// The note that they gave with it.
+    pub note: Option<String>,
 }
 
 /// `task_fault` of [`HistoryObject`].
@@ -140,6 +143,7 @@ impl HistoryObject {
             generation: occurrence.generation,
             count: occurrence.count,
             by: occurrence.ordered_by.clone(),
+            note: occurrence.order_note.clone(),
         }
     }
 }
@@ -178,11 +182,11 @@ pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
 /// The first line of CSV: the keys of [`HistoryObject`].
 pub const CSV_NAMES: &str = "job,start,end,kind,state,outcome,reason,late_ms,first_sent_at,on_air_at,ended_at,attempts,restarts,\
     in_doubt,task_id,confirmed_at,evidence,app,region,room,room_type,robot,stream,error_code,error_message,request_id,task_fault,\
-    generation,count,by";
+    generation,count,by,note";
 
 impl HistoryObject {
     /// The values under [`CSV_NAMES`]; what is null is empty.
-    pub fn csv(&self) -> [Cow<'_, str>; 30] {
+    pub fn csv(&self) -> [Cow<'_, str>; 31] {
         let text = |text: &Option<String>| Cow::from(text.clone().unwrap_or_default());
         [
             (&self.job).into(),
@@ -215,6 +219,7 @@ impl HistoryObject {
             self.generation.to_string().into(),
             self.count.to_string().into(),
             text(&self.by),
+            text(&self.note),
         ]
     }
 }
@@ -291,7 +296,8 @@ fn note(occurrence: &Occurrence) -> String {
     if occurrence.count > 1 {
         notes.push(format!("stands for {} occurrences", occurrence.count));
     }
-    notes.extend(occurrence.ordered_by.iter().map(|who| format!("by {who}")));
+    let order_note = occurrence.order_note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    notes.extend(occurrence.ordered_by.iter().map(|who| format!("by {who}{order_note}")));
     if occurrence.restarts > 0 {
         notes.push(match occurrence.restarts {
             1 => "restarted once".to_owned(),

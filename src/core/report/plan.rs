@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::table::{Column, Narrow, Table};
 use super::time::{WallClock, brief_beside, instant, local, wall, zone_name};
+use crate::plan::holds::{Held, HoldReason};
 use crate::plan::interruptions::{Cut, Interrupted, Pause};
 use crate::plan::{End, Planned};
 use crate::schedule::Job;
@@ -56,6 +57,34 @@ pub struct PlanObject {
     pub content_end: Option<String>,
     /// The job that a chained occurrence follows; null for every other.
     pub after: Option<String>,
+    /// What operators hold it back for; null when nothing does, or when that is not known.
+    pub held: Option<HeldObject>,
+}
+
+/// `held` of [`PlanObject`]: an operator's order, by which it is not started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldObject {
+    /// `skip` or `pause`.
+    pub why: &'static str,
+    /// When the pause is over; null for a skip, and for a pause that somebody must end.
+    pub until: Option<String>,
+    /// Who ordered it.
+    pub by: String,
+    /// The note that they gave with it.
+    pub note: Option<String>,
+}
+
+impl HeldObject {
+    fn new(held: &Held) -> HeldObject {
+        let Held { why, until, source } = held;
+        HeldObject { why: why.name(), until: until.map(instant), by: source.who.clone(), note: source.note.clone() }
+    }
+
+    fn words(&self) -> String {
+        let until = self.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        let note = self.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        format!("{}{until} by {}{note}", self.why, self.by)
+    }
 }
 
 /// An entry of `pauses` of [`PlanObject`].
@@ -101,18 +130,19 @@ impl PlanObject {
             cut_by: listed.cut.as_ref().map(|cut| cut.job.to_string()),
             content_end: listed.content_end().map(instant),
             after: job.after.as_ref().map(ToString::to_string),
+            held: listed.held.as_ref().map(HeldObject::new),
         }
     }
 }
 
 /// The first line of CSV: the keys of [`PlanObject`].
 pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,\
-    cut_at,cut_by,content_end,after";
+    cut_at,cut_by,content_end,after,held";
 
 impl PlanObject {
     /// The values under [`CSV_NAMES`]; what is null is empty. A pause is `START/END JOB`, an unknown end is `..`, as in
-    /// ISO 8601; between two stands a semicolon.
-    pub fn csv(&self) -> [Cow<'_, str>; 18] {
+    /// ISO 8601; between two stands a semicolon. What holds it back is `skip by WHO: NOTE`, or `pause until END by WHO: NOTE`.
+    pub fn csv(&self) -> [Cow<'_, str>; 19] {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default().into();
         [
             (&self.job).into(),
@@ -133,6 +163,7 @@ impl PlanObject {
             text(&self.cut_by),
             text(&self.content_end),
             text(&self.after),
+            self.held.as_ref().map(HeldObject::words).unwrap_or_default().into(),
         ]
     }
 }
@@ -225,12 +256,27 @@ pub(super) fn end(occurrence: &Planned, zone: &TimeZone) -> String {
     }
 }
 
-/// What interrupts an occurrence, and whether its media is over before its window.
+/// What holds an occurrence back, or interrupts it, and whether its media is over before its window.
 pub(super) fn note(listed: &Interrupted, zone: &TimeZone) -> String {
     let start = listed.occurrence.start.at;
+    if let Some(held) = held_note(listed, zone) {
+        return held;
+    }
     let cut = cut_note(listed, zone).into_iter();
     let pauses = listed.pauses.as_deref().filter(|pauses| !pauses.is_empty()).map(|pauses| pauses_words(pauses, start, zone));
     cut.chain(pauses).chain(content_note(listed, zone)).collect::<Vec<_>>().join("; ")
+}
+
+/// What holds it back: by whom, until when, and why.
+pub(super) fn held_note(listed: &Interrupted, zone: &TimeZone) -> Option<String> {
+    let Held { why, until, source } = listed.held.as_ref()?;
+    let what = match (why, until) {
+        (HoldReason::Skip, _) => "skipped".to_owned(),
+        (HoldReason::Pause, Some(until)) => format!("paused until {}", brief_beside(*until, listed.occurrence.start.at, zone)),
+        (HoldReason::Pause, None) => "paused".to_owned(),
+    };
+    let note = source.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    Some(format!("not started: {what} by {}{note}", source.who))
 }
 
 /// When its media is over, if that is before its window.

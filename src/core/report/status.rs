@@ -16,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
 use crate::finding::Finding;
 use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
+use crate::plan::holds::{Holds, JobPause};
 use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
@@ -97,6 +98,18 @@ pub struct LedgerView {
     pub orphans: Vec<Orphan>,
     /// Every start in doubt whose task may play now, after its occurrence or beside another task of it.
     pub doubts: Vec<OpenDoubt>,
+    /// What operators hold back.
+    pub holds: Holds,
+}
+
+impl StatusInput {
+    /// What operators hold back, from the daemon or else from the ledger.
+    fn holds(&self) -> Option<&Holds> {
+        match &self.daemon {
+            DaemonView::Running { state, .. } => Some(&state.holds),
+            DaemonView::Silent { .. } => self.ledger.as_ref().ok().map(|ledger| &ledger.holds),
+        }
+    }
 }
 
 impl LedgerView {
@@ -126,6 +139,8 @@ pub struct StatusObject {
     pub on_air: Option<Vec<OnAirObject>>,
     /// What comes next.
     pub next: Option<Vec<PlanObject>>,
+    /// The pauses in force, of jobs and of every job; null when no daemon answers and the ledger cannot be read.
+    pub pauses: Option<Vec<PauseObject>>,
     /// Tasks that no occurrence owns, known from callbacks. Null when the ledger cannot be read.
     pub orphans: Option<Vec<OrphanObject>>,
     /// What went wrong lately; null when the ledger cannot be read.
@@ -166,6 +181,33 @@ impl OnAirObject {
             }),
             unseen_since: task.filter(|task| task.is_unseen).map(|task| instant(task.seen_at)),
             unpulled_since: task.and_then(|task| task.unpulled_at).map(instant),
+        }
+    }
+}
+
+/// One of `pauses` of [`StatusObject`].
+#[derive(Clone, Debug, Serialize)]
+pub struct PauseObject {
+    /// The job; null when every job is paused.
+    pub job: Option<String>,
+    /// Since when.
+    pub since: String,
+    /// Until when; null when somebody must end it.
+    pub until: Option<String>,
+    /// Who ordered it.
+    pub by: String,
+    /// The note that they gave with it.
+    pub note: Option<String>,
+}
+
+impl PauseObject {
+    fn new(pause: &JobPause) -> PauseObject {
+        PauseObject {
+            job: pause.job.as_ref().map(ToString::to_string),
+            since: instant(pause.since),
+            until: pause.until.map(instant),
+            by: pause.source.who.clone(),
+            note: pause.source.note.clone(),
         }
     }
 }
@@ -246,6 +288,7 @@ impl StatusObject {
             clock,
             on_air: ledger.map(|ledger| ledger.on_air.iter().map(|row| OnAirObject::new(row, ledger)).collect()),
             next,
+            pauses: input.holds().map(|holds| holds.pauses(input.now).map(PauseObject::new).collect()),
             orphans: ledger.map(|ledger| ledger.orphans.iter().map(orphan).collect()),
             recent_trouble: ledger.map(|ledger| objects(&ledger.trouble)),
             findings,

@@ -1,6 +1,7 @@
 //! The answer to `why`, for people and for programs: first what happens, then the rules that decide it, then what the
 //! ledger has. Does not know how the answer was found.
 
+mod held;
 mod record;
 mod rules;
 mod words;
@@ -49,7 +50,8 @@ pub enum Says {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The field of the job that decides: `at`, `once`, `cron`, `every`, `between`, `days`, `from`, `until`, `except`,
-    /// `enabled`, `conflict` or `timezone`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`.
+    /// `enabled`, `conflict` or `timezone`; or `clock_change`, or `window` of an earlier start that is open, or `ledger`; or `pause` or
+    /// `skip`, the orders of operators.
     pub rule: &'static str,
     /// What it says.
     pub says: Says,
@@ -216,7 +218,8 @@ impl WhyInput<'_> {
                 let verb = if why.at <= self.now { "was to start" } else { "starts" };
                 let row = self.row(why.at).map(|row| format!("; {}", record::phrase(row))).unwrap_or_default();
                 let paused = paused_at(&why.encounters, why.at).map(|by| format!(", and yields at once to `{}`", by.other.job.id));
-                let cut = cut_note(&self.interruptions.of(start.clone()), zone).map(|note| format!("; {note}")).unwrap_or_default();
+                let listed = self.interruptions.of(start.clone());
+                let cut = self.held(start).or_else(|| cut_note(&listed, zone)).map(|note| format!("; {note}")).unwrap_or_default();
                 format!("yes: `{id}` {verb} at {at}, {}{cut}{}{row}", until(start, why.at, zone), paused.unwrap_or_default())
             }
             (Question::At(_) | Question::Wall(_), None) => {
@@ -255,7 +258,10 @@ impl WhyInput<'_> {
                 Err(_) => format!("now: `{id}` should be on air"),
             },
             None => match why.next.first() {
-                Some(next) => format!("now: `{id}` is off, and starts next at {}", moment(next.start.at, &why.zone)),
+                Some(next) => {
+                    let held = self.held(next).map(|held| format!("; {held}")).unwrap_or_default();
+                    format!("now: `{id}` is off, and starts next at {}{held}", moment(next.start.at, &why.zone))
+                }
                 None => format!("now: `{id}` is off, and will not start again"),
             },
         }
@@ -281,6 +287,7 @@ impl WhyInput<'_> {
             reasons.push(self.window(open));
         }
         let own = why.occurrence();
+        reasons.extend(own.and_then(|own| self.held_reason(own)));
         reasons.extend(own.iter().flat_map(|own| {
             why.encounters.iter().take(ENCOUNTERS_MAX).map(|encounter| encounter_reason(own, encounter, &why.zone))
         }));
@@ -377,7 +384,7 @@ impl WhyInput<'_> {
         let at = occurrence.start.at;
         let zone = &self.why.zone;
         let listed = self.interruptions.of(occurrence.clone());
-        let notes = [cut_note(&listed, zone), content_note(&listed, zone)];
+        let notes = [self.held(occurrence), cut_note(&listed, zone), content_note(&listed, zone)];
         let window: Vec<String> = std::iter::once(until(occurrence, at, zone)).chain(notes.into_iter().flatten()).collect();
         format!("{}, {}{dst}{row}", moment(at, zone), window.join("; "))
     }

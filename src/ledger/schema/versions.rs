@@ -2,7 +2,7 @@
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-pub(super) const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+pub(super) const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -354,4 +354,19 @@ CREATE TABLE alert_told (
     recovered INTEGER NOT NULL CHECK (recovered IN (0, 1)),
     PRIMARY KEY (alert, receiver)
 ) STRICT;
+";
+
+/// What operators hold back: a pause (of a job, or of every job, where `job` is empty) from `from_ms` on, or the skip of the start at
+/// `from_ms`. A row goes when all that it holds back is settled. And the note of an order that started, cut or held back a show.
+const V7: &str = "
+CREATE TABLE hold (
+    why      TEXT    NOT NULL CHECK (why IN ('pause', 'skip')),
+    job      TEXT    NOT NULL CHECK (length(job) <= 32 AND (why = 'pause' OR length(job) > 0)),
+    from_ms  INTEGER NOT NULL,
+    until_ms INTEGER CHECK (until_ms IS NULL OR why = 'pause'),
+    who      TEXT    NOT NULL,
+    note     TEXT,
+    PRIMARY KEY (why, job, from_ms)
+) STRICT;
+ALTER TABLE occurrence ADD COLUMN order_note TEXT;
 ";

@@ -157,6 +157,7 @@ fn no_wait_is_too_long(run: &Run, faults: &mut Faults) {
         // Whoever yields waits for the room; and what an edit takes up again was not waiting.
         let edits = run.generations.iter().map(|span| span.from).chain([run.settled]);
         let is_edited = edits.into_iter().any(|edit| before <= edit && edit <= send.at);
+        let is_edited = is_edited || run.was_fired(key.0, before, send.at);
         let yields = run.conflicts(key.0).contains(&"yield");
         if send.at.duration_since(before) > WAIT_MAX && !yields && !is_edited && !is_used_up && !run.is_impaired(before, send.at) {
             faults.add("no wait is too long", format!("answered at {before}, and tried again at {}: {}", send.at, line(row)));

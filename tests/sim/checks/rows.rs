@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ingestd::engine::COMES_BACK;
-use ingestd::occurrence::{MissedReason, Occurrence, Outcome, State};
+use ingestd::occurrence::{Kind, MissedReason, Occurrence, Outcome, SkippedReason, State};
 use ingestd::plan::{self, Upcoming};
 use ingestd::schedule::{Conflict, Late};
 use ingestd::trtc::Action;
@@ -82,6 +82,9 @@ fn one_outcome_for_everything_planned(run: &Run, faults: &mut Faults) {
         }
         if !recorded.insert((row.key.job.to_string(), row.key.start)) || row.count != 1 {
             faults.add(name, format!("twice: {}", line(row)));
+        }
+        if row.kind == Kind::Fired {
+            continue;
         }
         let is_owed = run.generations.iter().enumerate().any(|(index, span)| may_be_owed(run, index, span, row));
         if !is_owed && !was_away(run, row.key.job.as_str(), row.key.start, -seconds(10)) {
@@ -166,7 +169,8 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             let was_read = before.is_some_and(|before| before.key != left.key)
                 || run.boots.iter().any(|boot| since < *boot && *boot <= left.at);
             let other_secrets = super::rereads(refused_with) && was_read;
-            in_a_row = if callbacks_received || other_secrets { 1 } else { in_a_row + 1 };
+            let is_by_hand = before.is_some() && run.was_fired(job, since, left.at);
+            in_a_row = if callbacks_received || other_secrets || is_by_hand { 1 } else { in_a_row + 1 };
             if !left.code.is_empty() {
                 refused_with = left.code.as_str();
             }
@@ -306,7 +310,7 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
             Outcome::CutOperator if run.plan.host_events.is_empty() && row.end.at().is_some() => {
                 faults.add(name, format!("nobody did: {}", line(row)));
             }
-            Outcome::Skipped(_) => {
+            Outcome::Skipped(SkippedReason::Conflict) => {
                 let own = |other: &Occurrence| other.key.job == row.key.job && other.key != row.key;
                 // Windows that a set clock passes over are claimed together, and rows of a future that does not come are removed. What an
                 // edit moved was wanted where it was.

@@ -53,7 +53,7 @@ impl Rig {
         let accepted = Arc::new(Plain::new(Vec::new()));
         let (log, state) = (Arc::clone(&accepted), path("state"));
         tokio::spawn(async move {
-            while let Some(Message::Order(Order { who, command }, answer)) = inputs.recv().await {
+            while let Some(Message::Order(Order { who, command, .. }, answer)) = inputs.recv().await {
                 let (prepared, changes) = match command {
                     Command::Accept { prepared, changes } => (prepared, changes),
                     Command::TakeSecrets(read) => {

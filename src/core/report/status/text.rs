@@ -16,6 +16,7 @@ use crate::diagnostic::needs_escape;
 use crate::engine::LoopStatus;
 use crate::finding::Finding;
 use crate::occurrence::{End, Occurrence, State, TaskPhase};
+use crate::plan::holds::{Holds, OrderSource};
 use crate::plan::{self, interruptions::Interrupted};
 use crate::trtc::Repeat;
 
@@ -64,6 +65,11 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
         && !findings.is_empty()
     {
         section(&mut out, "before the next shows", &found(findings), width);
+    }
+    if let Some(holds) = input.holds()
+        && let held @ [_, ..] = held(holds, input).as_slice()
+    {
+        section(&mut out, &title("held back"), held, width);
     }
     if let DaemonView::Running { next, .. } = &input.daemon {
         section(&mut out, &title("next"), &coming(next, input, width), width);
@@ -169,6 +175,26 @@ fn bound(row: &Occurrence, ledger: &LedgerView, input: &StatusInput) -> String {
         None if row.playout.repeat == Repeat::Forever => "the cloud's bound is not known".to_owned(),
         None => "ends with its media".to_owned(),
     }
+}
+
+/// What operators hold back, a line each.
+fn held(holds: &Holds, input: &StatusInput) -> Vec<String> {
+    let by = |source: &OrderSource| {
+        let note = source.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        format!("by {}{note}", source.who).replace(needs_escape, " ")
+    };
+    let pauses = holds.pauses(input.now).map(|pause| {
+        let what = pause.job.as_ref().map_or("every job".to_owned(), ToString::to_string);
+        let until = match pause.until {
+            Some(until) => format!("until {}", clock(until, input)),
+            None => "until somebody ends it".to_owned(),
+        };
+        format!("{what}: paused since {} {until}, {}", clock(pause.since, input), by(&pause.source))
+    });
+    let coming = holds.skips().filter(|skip| skip.start > input.now);
+    let skips =
+        coming.map(|skip| format!("{}: its start at {} is skipped, {}", skip.job, clock(skip.start, input), by(&skip.source)));
+    pauses.chain(skips).collect()
 }
 
 fn coming(next: &[Interrupted], input: &StatusInput, width: Option<usize>) -> Vec<String> {

@@ -11,6 +11,7 @@ use super::words::moment;
 use crate::advice::row_advice;
 use crate::engine::RecordedRetry;
 use crate::occurrence::{Evidence, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
+use crate::plan::holds::Holds;
 use crate::trtc::advice::SecretPlaces;
 
 /// What the ledger has about a job: as much as the answer needs.
@@ -28,6 +29,8 @@ pub struct Record {
     pub began: Option<Timestamp>,
     /// When it first saw this one.
     pub first_seen: Option<Timestamp>,
+    /// What operators hold back.
+    pub holds: Holds,
     /// What gave the rows that start then another chance.
     pub retries: BTreeMap<Timestamp, Vec<RecordedRetry>>,
 }
@@ -161,7 +164,8 @@ fn is_lost(row: &Occurrence) -> bool {
 
 /// Who gave the order.
 fn by(row: &Occurrence) -> String {
-    row.ordered_by.as_ref().map_or_else(String::new, |who| format!(", by the order of {who}"))
+    let note = row.order_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    row.ordered_by.as_ref().map_or_else(String::new, |who| format!(", by the order of {who}{note}"))
 }
 
 /// What is to be said beside the cause, where nobody saw it on air.
