@@ -87,7 +87,7 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 #[test]
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(VERSION, 6, "a newer version needs a fixture of its own");
+    assert_eq!(VERSION, 7, "a newer version needs a fixture of its own");
     assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V7)));
 }
 
@@ -347,7 +347,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 6)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 7)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -359,7 +359,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V6));
+    drop(file_of(folder.path(), V7));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {
