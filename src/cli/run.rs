@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     load::warn_of_exposed_secrets(&settings);
     let service = Service::prepare(context, settings)?;
     let played =
-        runtime.block_on(async { service.play(signals, None, Box::new(log), std::future::pending()).await.map(|()| Exit::Good) });
+        runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending()))).map(|()| Exit::Good);
     // A disk that stands must not keep the process.
     runtime.shutdown_timeout(THREADS_END_MAX);
     played

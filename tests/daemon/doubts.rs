@@ -73,7 +73,7 @@ fn a_first_request_that_was_cut_and_a_second_that_was_accepted_are_told_and_the_
     let other = rig.tasks("show").into_iter().find(|task| Some(&task.task_id) != row.task_id.as_ref()).expect("two play");
     let status = || rig.verb(&["status"]).1;
     let told = status();
-    assert!(told.starts_with("degraded\n") && told.contains("`show`: a start sent at "), "{told}");
+    assert!(told.starts_with("degraded\n") && told.contains("`show`: no answer proves whether a start sent at "), "{told}");
     assert!(told.contains("in room show as robot show; the cloud ends it by "), "{told}");
     let log = daemon.log();
     let lines =
