@@ -1,12 +1,14 @@
 //! A program as a receiver: the message is JSON on its stdin, exit code 0 means that it was taken. It gets none of the daemon's
 //! environment, which may hold secrets. Does not know what the program does.
 
+use std::pin::pin;
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use super::Message;
@@ -15,7 +17,10 @@ use super::Message;
 const RUN_MAX: Duration = Duration::from_secs(30);
 
 /// So much of what it says on stderr is kept, in bytes.
-const SAID_MAX: u64 = 1_024;
+const SAID_MAX: usize = 1_024;
+
+/// How long what it said is waited for when it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What of our environment it gets.
 const PASSED: [&str; 3] = ["PATH", "LANG", "HOME"];
@@ -54,15 +59,32 @@ async fn talk(child: &mut Child, text: String) -> std::io::Result<(std::process:
             let _ = stdin.write_all(text.as_bytes()).await;
         }
     };
-    let read = async {
-        let mut said = Vec::new();
-        if let Some(stderr) = stderr {
-            let _ = stderr.take(SAID_MAX).read_to_end(&mut said).await;
+    let said = Mutex::new(Vec::new());
+    let mut waited = pin!(async { tokio::join!(child.wait(), write).0 });
+    let mut read = pin!(listen(stderr, &said));
+    let status = tokio::select! {
+        biased;
+        // What it started may go on and keep its stderr: that is not waited for.
+        status = &mut waited => {
+            let _ = timeout(LAST_WORDS, &mut read).await;
+            status?
         }
-        String::from_utf8_lossy(&said).trim().to_owned()
+        () = &mut read => waited.await?,
     };
-    let (status, (), said) = tokio::join!(child.wait(), write, read);
-    Ok((status?, said))
+    let said = said.lock().map(|said| String::from_utf8_lossy(&said).trim().to_owned());
+    Ok((status, said.unwrap_or_default()))
+}
+
+/// Keeps what it says first, and takes the rest: a program whose stderr is closed may end by that.
+async fn listen(stderr: Option<ChildStderr>, said: &Mutex<Vec<u8>>) {
+    let Some(mut stderr) = stderr else { return };
+    let mut part = [0; SAID_MAX];
+    while let Ok(count @ 1..) = stderr.read(&mut part).await {
+        if let Ok(mut said) = said.lock() {
+            let left = SAID_MAX - said.len();
+            said.extend_from_slice(&part[..count.min(left)]);
+        }
+    }
 }
 
 fn end_group(group: Option<u32>) {
@@ -70,5 +92,30 @@ fn end_group(group: Option<u32>) {
     if let Some(group) = group {
         // It may have ended by itself.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a script of the shell, and returns what was heard of it.
+    async fn script(text: &str) -> (bool, String) {
+        let command = ["-c", text];
+        let mut child = Command::new("/bin/sh");
+        let child = child.args(command).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let mut child = child.kill_on_drop(true).spawn().expect("a shell");
+        let group = child.id();
+        let (status, said) = timeout(RUN_MAX, talk(&mut child, "{}".to_owned())).await.expect("in time").expect("it ends");
+        end_group(group);
+        (status.success(), said)
+    }
+
+    #[tokio::test]
+    async fn a_program_that_says_much_and_one_that_leaves_another_behind_have_taken_it() {
+        let (is_taken, said) = script("head -c 200000 /dev/zero | tr '\\0' x >&2").await;
+        assert_eq!((is_taken, said.len()), (true, SAID_MAX));
+        assert_eq!(script("sleep 60 & exit 0").await, (true, String::new()));
+        assert_eq!(script("echo no >&2; exit 3").await, (false, "no".to_owned()));
     }
 }

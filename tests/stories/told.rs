@@ -57,6 +57,19 @@ async fn a_show_that_somebody_must_fix_is_told_at_once_and_is_over_when_it_is_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_lasts_is_over_when_its_show_is_taken_off_by_an_operator() {
+    let story = Story::begin("09:59", PROMO);
+    story.inject_fault(refused(Action::Start, "", "AuthFailure.SecretIdNotFound", 10_000));
+    story.until("10:00:05").await;
+    assert_eq!(alerts(&story), ["failed promo, lasts"]);
+    let job = JobId::parse("promo").expect("an id");
+    story.order(Command::Stop(StopTarget::Job(job))).await.expect("it is obeyed");
+    story.until("10:10").await;
+    let told = alerts(&story);
+    assert!(told.contains(&"failed promo, over: `promo` of 2026-12-01T10:00:00Z: was cut".to_owned()), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_show_that_failed_is_one_trouble_with_the_next_that_fails_until_one_is_on_air() {
     let story = Story::begin("09:59", PROMO);
     story.inject_fault(refused(Action::Start, "", "InternalError", 10_000));

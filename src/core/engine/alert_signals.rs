@@ -69,17 +69,25 @@ impl Signals<'_> {
             Outcome::CutOperator | Outcome::CutPreempted | Outcome::CutRemoved | Outcome::CutEdited => {
                 let course = if *outcome == Outcome::CutRemoved { Course::Past } else { Course::Single };
                 self.raise_as(AlertEvent::Cut, &row.key.to_string(), row, course);
+                self.over(row, "was cut");
             }
             Outcome::EndedPlanned | Outcome::EndedMedia => {
                 let time = row.on_air_at.zip(row.ended_at).map(|(on_air, ended)| ended.duration_since(on_air));
                 if row.evidence_note().is_some() && time.is_some_and(|time| time >= SEEN_BY) {
                     self.raise(AlertEvent::Unseen, row, Course::Past);
                 } else {
-                    self.clear(AlertEvent::Lost, row, "is over as planned");
+                    self.over(row, "is over as planned");
                 }
                 self.outlasted(row);
             }
-            Outcome::Skipped(_) => {}
+            Outcome::Skipped(_) => self.over(row, "was skipped"),
+        }
+    }
+
+    /// What lasted as long as the show was wanted is over with it.
+    fn over(&mut self, row: &Occurrence, how: &str) {
+        for event in [AlertEvent::Failed, AlertEvent::Lost, AlertEvent::Unseen] {
+            self.clear(event, row, how);
         }
     }
 
