@@ -235,7 +235,11 @@ fn app_state<C: Clock, A: Api>(
 fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup), Failure> {
     let secrets = load::secret_places(settings);
     let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
-    let kept = ledger.alerts().map_err(|error| Failure::new(format!("cannot read the ledger: {error}")))?;
+    // An alert that cannot be read must not keep a show off the air.
+    let kept = ledger.alerts().unwrap_or_else(|error| {
+        tracing::error!("the alerts that wait cannot be read, and are not sent: {error}");
+        Vec::new()
+    });
     let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
     Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
 }
