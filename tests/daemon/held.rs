@@ -3,14 +3,19 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::rig::{Process, Rig, get, looping, soon, wait_for, wait_until};
 
+/// When all jobs here start: a second that passes between two files is no edit.
+static START: LazyLock<Timestamp> = LazyLock::new(|| soon(86_400));
+
 /// So many jobs, a day ahead.
 fn jobs(count: usize) -> String {
-    (0..count).map(|index| looping(&format!("show-{index:02}"), soon(86_400), "1h")).collect()
+    (0..count).map(|index| looping(&format!("show-{index:02}"), *START, "1h")).collect()
 }
 
 fn status(daemon: &Process) -> Value {
