@@ -41,7 +41,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::words::words;
-pub use format::{Format, WireRequest, judge, wire};
+pub use format::{Format, Refusal, WireRequest, judge, wire};
 pub use message::{Item, Message, What};
 pub use outbox::{Failed, Outbox, Receiver};
 pub use text::test_message;

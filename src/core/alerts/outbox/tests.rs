@@ -1,7 +1,9 @@
 //! Each rule of the queue, in simulated time.
 
-use super::super::{AlertEnd, id_of};
+use super::super::{AlertEnd, Course, Signal, Troubles, id_of};
 use super::*;
+
+mod refusing;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_975_200 + second).expect("an instant")
@@ -31,7 +33,7 @@ fn outbox() -> Outbox {
 }
 
 fn failed(why: &str) -> Result<(), Failed> {
-    Err(Failed { why: why.to_owned(), retry_after: None })
+    Err(Failed { why: why.to_owned(), retry_after: None, of_content: false })
 }
 
 /// Plays to `until`: each message with its second, as `take` answers it.
@@ -240,7 +242,11 @@ fn a_wait_that_was_asked_for_is_kept_within_the_bounds() {
         let mut outbox = outbox();
         outbox.put(alert("one", 0));
         outbox.due(at(10));
-        outbox.answered("a", Err(Failed { why: "429".to_owned(), retry_after: Some(Duration::from_secs(asked)) }), at(10));
+        outbox.answered(
+            "a",
+            Err(Failed { why: "429".to_owned(), retry_after: Some(Duration::from_secs(asked)), of_content: false }),
+            at(10),
+        );
         let wait = outbox.next_wake().expect("it is tried again").duration_since(at(10)).as_secs();
         assert!((least..=most).contains(&wait), "{asked}: {wait}");
     }
@@ -288,4 +294,108 @@ fn a_receiver_that_failed_and_is_owed_nothing_now_is_not_asked_again_and_again()
     outbox.put(ended(Alert { count: 2, ..alert("again", 0) }, 3_660));
     assert!(outbox.due(at(3_700)).is_empty());
     assert!(outbox.next_wake().is_some_and(|wake| wake > at(80_000)), "{:?}", outbox.next_wake());
+}
+
+#[test]
+fn what_began_or_was_told_while_the_clock_was_ahead_is_told_after_it_was_set_back() {
+    let ahead = 1_000_000;
+    // It was not told yet, and ends after the clock was set back: by its instants it ends before it began.
+    let mut outbox = outbox();
+    outbox.put(alert("one", ahead));
+    assert!(outbox.due(at(0)).is_empty());
+    outbox.put(ended(alert("one", ahead), 50));
+    let both = vec![(What::Begun, "one".to_owned()), (What::Recovered, "one".to_owned())];
+    assert_eq!(play(&mut outbox, 50, 100, |_| Ok(())).into_iter().map(|(_, items)| items).collect::<Vec<_>>(), [both.clone()]);
+    // The same after a restart.
+    let kept = Kept { alert: ended(alert("one", ahead), 50), told: Vec::new() };
+    let mut outbox = Outbox::new(vec![receiver("a")], vec![kept]);
+    assert_eq!(play(&mut outbox, 60, 100, |_| Ok(())).into_iter().map(|(_, items)| items).collect::<Vec<_>>(), [both]);
+}
+
+#[test]
+fn an_end_and_a_reminder_of_a_time_ahead_are_not_waited_for() {
+    let ahead = 10_000_000;
+    let told = |recovered| vec![("a".to_owned(), Told { at: at(ahead), count: 1, recovered })];
+    let over = Kept { alert: ended(alert("over", 0), ahead), told: told(false) };
+    let mut outbox = Outbox::new(vec![receiver("a")], vec![over]);
+    assert_eq!(play(&mut outbox, 100, 200, |_| Ok(())), [(110, items(What::Recovered, &["over"]))]);
+    let lasts = Kept { alert: Alert { lasts: true, ..alert("lasts", 0) }, told: told(false) };
+    let again = Kept { alert: Alert { count: 2, ..alert("again", 0) }, told: told(false) };
+    let mut outbox = Outbox::new(vec![receiver("a")], vec![lasts, again]);
+    let told = play(&mut outbox, 100, 100_000, |_| Ok(()));
+    assert_eq!(told, [(3_710, items(What::Again, &["again"])), (86_510, items(What::Reminder, &["lasts"]))]);
+}
+
+#[test]
+fn a_trouble_of_a_time_ahead_is_ended_by_what_is_found_after_the_clock_was_set_back() {
+    let mut troubles = Troubles::new(vec![("a".to_owned(), all())], &[]);
+    let raise = |second: i64| Signal::Raise {
+        event: AlertEvent::Failed,
+        key: "promo".to_owned(),
+        text: None,
+        newest: at(second),
+        count: 1,
+        course: Course::Past,
+        patience: SignedDuration::ZERO,
+    };
+    let ahead = 1_000_000;
+    troubles.take(vec![raise(ahead)], at(ahead));
+    let on_air = |second: i64| Signal::Clear {
+        event: AlertEvent::Failed,
+        key: "promo".to_owned(),
+        text: "on air".to_owned(),
+        by: Some(at(second)),
+    };
+    troubles.take(vec![], at(0));
+    let writes = troubles.take(vec![on_air(60)], at(60));
+    assert!(matches!(&writes[..], [AlertWrite::Put(alert), ..] if alert.end.is_some()), "{writes:?}");
+}
+
+#[test]
+fn what_a_dead_receiver_is_owed_goes_after_a_month_and_is_said() {
+    let mut outbox = outbox();
+    outbox.put(ended(alert("old", 0), 60));
+    outbox.put(Alert { lasts: true, ..alert("lasts", 0) });
+    let month = 30 * 86_400;
+    play(&mut outbox, 0, month - 400, |_| failed("down"));
+    assert_eq!((outbox.alerts.len(), outbox.waiting(at(month - 400))), (2, 2));
+    play(&mut outbox, month + 400, month + 500, |_| failed("down"));
+    assert_eq!((outbox.alerts.len(), outbox.waiting(at(month + 500))), (1, 1), "what lasts stays");
+    let expected = format!(
+        "1 alert to the receiver `a` was dropped untold since {:.0} (see `ingestd history`): they are older than 30 days",
+        at(month + 400)
+    );
+    assert_eq!(outbox.newly_dropped(), [expected.clone()]);
+    assert_eq!(outbox.newly_dropped(), Vec::<String>::new(), "the log has it once");
+    assert!(outbox.reasons(at(month + 500)).contains(&expected), "the status has it for a day");
+    assert!(!outbox.reasons(at(month + 90_000)).contains(&expected));
+}
+
+#[test]
+fn of_too_many_that_wait_the_oldest_go_and_are_counted() {
+    let mut outbox = outbox();
+    outbox.put(Alert { lasts: true, ..alert("lasts", -1) });
+    for number in 0..i64::try_from(KEPT_MAX).expect("small") + 99 {
+        outbox.put(ended(alert(&format!("show-{number}"), number), number));
+    }
+    play(&mut outbox, 20_000, 20_000, |_| failed("down"));
+    assert_eq!(outbox.alerts.len(), KEPT_MAX);
+    let has = |key: &str| outbox.alerts.values().any(|entry| entry.alert.key == key);
+    assert_eq!((has("show-99"), has("show-100"), has("lasts")), (false, true, true));
+    let reasons = outbox.reasons(at(20_000));
+    assert!(reasons[1].starts_with("100 alerts to the receiver `a` were dropped untold"), "{reasons:?}");
+}
+
+#[test]
+fn what_is_owed_to_nobody_any_more_is_not_looked_at_again() {
+    let quiet = Receiver { on: vec![AlertEvent::Failed], ..receiver("a") };
+    let mut outbox = Outbox::new(vec![quiet], Vec::new());
+    // It ends before anybody had to know: no message is sent, and no answer comes.
+    for number in 0..100 {
+        let patient = Alert { tell_from: at(60), ..alert(&format!("show-{number}"), 0) };
+        outbox.put(patient.clone());
+        outbox.put(ended(patient, 5));
+    }
+    assert!(outbox.due(at(61)).is_empty());
+    assert_eq!(outbox.alerts.len(), 0);
 }
