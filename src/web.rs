@@ -38,6 +38,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::alerts::sender::AlertStatus;
+use crate::alerts::testing::AlertTester;
 use crate::busy::Busy;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
@@ -114,6 +115,8 @@ pub struct AppState {
     pub findings: watch::Receiver<Findings>,
     /// How it stands with those who are told of trouble.
     pub alerts: watch::Receiver<AlertStatus>,
+    /// Sends a test to each receiver when an operator asks for it; `None`: nobody is to be told.
+    pub alert_tester: Option<AlertTester>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.

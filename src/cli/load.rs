@@ -282,8 +282,8 @@ pub fn listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> 
     token.map(Some).map_err(|why| format!("`listen_token`: {why}"))
 }
 
-/// Warns in the log of every secret file that all users of this host can read.
-pub fn warn_of_exposed_secrets(settings: &Settings) {
+/// Where every secret of the settings is kept.
+pub fn secret_sources(settings: &Settings) -> impl Iterator<Item = &SecretSource> {
     let account = [&settings.account.secret_id, &settings.account.secret_key];
     let token = match &settings.account.token {
         Token::Wanted(source) | Token::IfPresent(source) => source,
@@ -291,7 +291,12 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
     let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
     let streams = settings.secrets.values().chain(&settings.listen.token);
     let alerts = settings.alerts.iter().flat_map(AlertReceiver::secrets);
-    for warning in account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts).filter_map(SecretSource::exposure) {
+    account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts)
+}
+
+/// Warns in the log of every secret file that all users of this host can read.
+pub fn warn_of_exposed_secrets(settings: &Settings) {
+    for warning in secret_sources(settings).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::alerts::sender::{AlertStatus, Alerts};
+use crate::alerts::testing::AlertTester;
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
@@ -158,7 +159,7 @@ impl Service {
         let reload = Arc::new(reload);
         let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
         let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
-        let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
+        let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()));
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
@@ -204,14 +205,18 @@ impl Service {
 }
 
 /// What others than the loop know.
-type ToldElsewhere =
-    (watch::Receiver<InForce>, watch::Receiver<NotListening>, watch::Receiver<Findings>, watch::Receiver<AlertStatus>);
+type ToldElsewhere = (
+    watch::Receiver<InForce>,
+    watch::Receiver<NotListening>,
+    watch::Receiver<Findings>,
+    (watch::Receiver<AlertStatus>, AlertTester),
+);
 
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
     state_folder: PathBuf,
-    (in_force, not_listening, findings, alerts): ToldElsewhere,
+    (in_force, not_listening, findings, (alerts, alert_tester)): ToldElsewhere,
     zones: Zones,
     require_sync: bool,
 ) -> AppState {
@@ -223,6 +228,7 @@ fn app_state<C: Clock, A: Api>(
         not_listening,
         findings,
         alerts,
+        alert_tester: Some(alert_tester),
         zones,
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,
@@ -236,11 +242,16 @@ fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts,
     let secrets = load::secret_places(settings);
     let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
     // An alert that cannot be read must not keep a show off the air.
-    let kept = ledger.alerts().unwrap_or_else(|error| {
+    let mut unreadable = Vec::new();
+    let kept = ledger.readable_alerts(&mut unreadable).unwrap_or_else(|error| {
         tracing::error!("the alerts that wait cannot be read, and are not sent: {error}");
         Vec::new()
     });
-    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
+    for row in unreadable {
+        tracing::error!("an alert that waits cannot be read, and is left out: {row}");
+    }
+    let hidden = load::secret_sources(settings).cloned().collect();
+    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
     Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
 }
 
