@@ -131,7 +131,9 @@ impl Deliverer {
         };
         let known = tokio::task::spawn_blocking(read).await.unwrap_or_default();
         let mut mask = SecretMask::default();
-        for secret in known.iter().chain(command.iter().skip(1)) {
+        // A script is no secret, and has common words.
+        let arguments = command.iter().skip(1).filter(|argument| !argument.contains(char::is_whitespace));
+        for secret in known.iter().chain(arguments) {
             mask.add(secret);
         }
         mask.quote(&mask_said(&why), WHY_MAX)

@@ -269,6 +269,26 @@ fn what_version_6_knows_of_alerts_comes_back() {
 }
 
 #[test]
+fn a_row_of_an_alert_that_cannot_be_read_costs_that_row_and_is_named() {
+    for (change, left, named) in [
+        ("UPDATE alert SET begun_ms = 9223372036854775807 WHERE lasts = 1", 1, "begun_ms"),
+        ("UPDATE alert SET count = 9223372036854775807 WHERE lasts = 1", 1, "9223372036854775807"),
+        ("UPDATE alert SET receivers = '{}' WHERE lasts = 1", 1, "receivers"),
+        ("UPDATE alert_told SET at_ms = -9223372036854775807", 2, "at_ms"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(file_of(folder.path(), V6));
+        let ledger = Ledger::open(folder.path()).expect("it loads");
+        raw(&ledger).execute(change, []).expect("writable");
+        let mut unreadable = Vec::new();
+        let kept = ledger.readable_alerts(&mut unreadable).expect("the file can be read");
+        assert_eq!((kept.len(), unreadable.len()), (left, 1), "{change}: {unreadable:?}");
+        println!("{}", unreadable[0]);
+        assert!(unreadable[0].starts_with("the row `") && unreadable[0].contains(named), "{change}: {unreadable:?}");
+    }
+}
+
+#[test]
 fn what_version_7_knows_of_what_operators_hold_back_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V7));
