@@ -76,9 +76,15 @@ fn readable<T>(
     while let Some(row) = rows.next()? {
         match read(row) {
             Ok(value) => list.push(value),
-            Err(error @ (FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))) => {
+            Err(
+                error @ (FromSqlConversionFailure(column, ..)
+                | IntegralValueOutOfRange(column, ..)
+                | InvalidColumnType(column, ..)
+                | Utf8Error(column, ..)),
+            ) => {
                 let id: String = row.get(name).unwrap_or_else(|_| "?".to_owned());
-                unreadable.push(format!("the row `{id}` of the table `{table}`: {error}"));
+                let column = row.as_ref().column_name(column).unwrap_or("?");
+                unreadable.push(format!("the row `{id}` of the table `{table}`, column `{column}`: {error}"));
             }
             Err(error) => return Err(error.into()),
         }
