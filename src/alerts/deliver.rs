@@ -58,6 +58,7 @@ impl Deliverer {
     }
 
     /// The same, and what is kept in these places is not shown either when a program repeats it.
+    #[must_use]
     pub fn hiding(self, secrets: Vec<SecretSource>) -> Deliverer {
         Deliverer { secrets: secrets.into(), ..self }
     }

@@ -41,7 +41,7 @@ fn is_bearer(word: &str) -> bool {
 
 fn mask_word(word: &str) -> String {
     if let Some((scheme, rest)) = word.split_once("://") {
-        let end = rest.find(|character| matches!(character, '/' | '?' | '#')).unwrap_or(rest.len());
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (place, path) = rest.split_at(end);
         let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
         let user = if host.len() < place.len() { "[...]@" } else { "" };

@@ -172,7 +172,7 @@ fn bug() -> Failed {
 /// Says once that a receiver takes nothing, and that it does again.
 fn log(status: &AlertStatus, receiver: &str, answer: &Result<(), Failed>) {
     let name = format!("`{receiver}`");
-    let was_failing = status.reasons.iter().any(|reason| reason.contains(&name));
+    let was_failing = status.reasons.iter().any(|reason| reason.starts_with(&format!("the receiver {name} has taken no alert")));
     match answer {
         Err(Failed { why, .. }) if !was_failing => {
             tracing::warn!("alerts to {name} do not go out: {why}; they wait, and are sent again");

@@ -45,7 +45,7 @@ pub(crate) struct Receivers {
     /// How often each of them gave each error.
     refused: Arc<Mutex<BTreeMap<(String, &'static str), usize>>>,
     /// A file with the second of another process, and when they are down by that clock.
-    outage: Arc<Mutex<Option<(PathBuf, Range<i64>)>>>,
+    outage: Arc<Mutex<Option<Outage>>>,
     /// Each is asked when it has taken a message, before it answers; `false`: it never answers.
     answers: Arc<Mutex<Asked>>,
     pub(crate) port: u16,
@@ -121,6 +121,9 @@ pub(crate) fn settings(port: u16, key_file: &std::path::Path) -> Vec<AlertReceiv
     };
     Format::WORDS.iter().map(one).collect()
 }
+
+/// A file with a second, and the seconds in which nobody takes anything.
+type Outage = (PathBuf, Range<i64>);
 
 /// Whether one of them answers.
 type Asked = Box<dyn FnMut(&str) -> bool + Send>;

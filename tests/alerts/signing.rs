@@ -6,7 +6,7 @@ use ingestd::alerts::{Format, test_message, wire};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The three ways, as the guides' own samples in Python do it: base64 of HMAC-SHA256 for Feishu (the key is the text) and DingTalk, and the
+/// The three ways, as the guides' own samples in Python do it: base64 of HMAC-SHA256 for Feishu (the key is the text) and `DingTalk`, and the
 /// HMAC of the raw body for our own form.
 const PYTHON: &str = "
 import base64, hashlib, hmac, sys, urllib.parse

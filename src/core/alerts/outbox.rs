@@ -216,14 +216,18 @@ impl Outbox {
     /// What is owed to nobody goes. So does what a receiver did not take for a month, and the oldest of too many.
     fn drop_old(&mut self, now: Timestamp) {
         self.drop_complete();
-        let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-        let is_old = |alert: &Alert| !alert.lasts && alert.end.as_ref().map_or(alert.newest, |end| end.at) < before;
+        let before = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        let is_old = |alert: &Alert| match &alert.end {
+            Some(end) => end.at < before(KEPT),
+            // Its end may come as long as it is open, and is told to those who were told of it.
+            None => !alert.lasts && alert.newest < before(KEPT * 2),
+        };
         let old: Vec<_> = self.alerts.iter().filter(|(_, entry)| is_old(&entry.alert)).map(|(key, _)| key.clone()).collect();
         self.drop_untold(&old, "they are older than 30 days", now);
         let over = self.alerts.len().saturating_sub(KEPT_MAX);
         if over > 0 {
-            // What goes on stays as long as there is something else.
-            let mut oldest: Vec<_> = self.alerts.iter().map(|(key, entry)| (entry.alert.lasts, key.clone())).collect();
+            // What is open stays as long as there is something else.
+            let mut oldest: Vec<_> = self.alerts.iter().map(|(key, entry)| (entry.alert.end.is_none(), key.clone())).collect();
             oldest.sort();
             let oldest: Vec<_> = oldest.into_iter().take(over).map(|(_, key)| key).collect();
             self.drop_untold(&oldest, &format!("more than {KEPT_MAX} wait"), now);

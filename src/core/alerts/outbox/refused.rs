@@ -58,7 +58,7 @@ impl Refused {
         };
         let alone = self.alone.entry(only.alert.id.clone()).or_default();
         alone.times = alone.times.saturating_add(1);
-        alone.why = why.to_owned();
+        why.clone_into(&mut alone.why);
     }
 
     /// A message was taken. Returns the alerts that are given up, by their ids, with why: they were refused alone, while the receiver
