@@ -39,6 +39,7 @@ use tokio::time::timeout;
 
 use crate::alerts::sender::AlertStatus;
 use crate::busy::Busy;
+use crate::chores::FailedChores;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
@@ -114,6 +115,8 @@ pub struct AppState {
     pub findings: watch::Receiver<Findings>,
     /// How it stands with those who are told of trouble.
     pub alerts: watch::Receiver<AlertStatus>,
+    /// Which chores of the ledger failed when they were last done.
+    pub failed_chores: watch::Receiver<FailedChores>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.
