@@ -14,6 +14,7 @@
 
 mod alert;
 mod ask;
+mod backup;
 mod check;
 mod clock;
 mod demo;
@@ -31,6 +32,7 @@ mod order;
 mod pause;
 mod plan;
 mod probe;
+mod prune;
 mod reload;
 mod resume;
 mod run;
@@ -86,6 +88,8 @@ verbs! {
     Reload => reload,
     Clock => clock,
     Alert => alert,
+    Backup => backup,
+    Prune => prune,
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,

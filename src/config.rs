@@ -6,6 +6,7 @@
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
 mod alerts;
+mod chores;
 mod keys;
 mod listen;
 mod named;
@@ -25,6 +26,7 @@ use crate::secret::SecretSource;
 use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
 pub use alerts::{AlertReceiver, AlertTo, UrlSource};
+pub use chores::{BackupPlace, ChoreTime, Chores};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
 use settings_reader::{Fields, SettingsReader};
@@ -73,6 +75,8 @@ pub struct Settings {
     pub media_hosts: MediaHosts,
     /// Who is told of trouble, by distinct names.
     pub alerts: Vec<AlertReceiver>,
+    /// What is done for the ledger now and then.
+    pub chores: Chores,
 }
 
 /// An account of Tencent Cloud.
@@ -216,8 +220,7 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 }
 
 fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
-    const LATER: [&str; 1] = ["chores"];
-    let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
+    let fields = reader.fields(root, "the settings", &keys::SETTINGS)?;
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
         _ => Some(None),
@@ -259,6 +262,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => alerts::alerts(reader, node),
         None => Some(Vec::new()),
     };
+    let chores = match fields.get("chores") {
+        Some(node) => chores::chores(reader, node),
+        None => Some(Chores::default()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -273,11 +280,12 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         watch: watch?,
         media_hosts: media_hosts?,
         alerts: alerts?,
+        chores: chores?,
     })
 }
 
 fn account(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Account> {
-    let fields = reader.fields(node, "`account`", &keys::ACCOUNT, &[])?;
+    let fields = reader.fields(node, "`account`", &keys::ACCOUNT)?;
     let secret_id = reader.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
     let secret_key = reader.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
     let token = match reader.secret(&fields, "token") {

@@ -40,6 +40,7 @@ use tokio::time::timeout;
 use crate::alerts::sender::AlertStatus;
 use crate::alerts::testing::AlertTester;
 use crate::busy::Busy;
+use crate::chores::FailedChores;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
@@ -117,6 +118,8 @@ pub struct AppState {
     pub alerts: watch::Receiver<AlertStatus>,
     /// Sends a test to each receiver when an operator asks for it; `None`: nobody is to be told.
     pub alert_tester: Option<AlertTester>,
+    /// Which chores of the ledger failed when they were last done.
+    pub failed_chores: watch::Receiver<FailedChores>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.

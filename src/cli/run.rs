@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::alerts::testing::AlertTester;
+use crate::chores::{self, FailedChores};
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
@@ -47,9 +48,16 @@ pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The ledger is a backup: what was planned until now is recorded as missed (restored), and not started
+    ///
+    /// A backup does not know what became of the shows after it was made, and some may be on air. What it says is on air or under way is
+    /// taken over as after a crash. Once is enough: the ledger remembers it.
+    #[arg(long, value_name = "TIME", value_parser = ["now"])]
+    as_of: Option<String>,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let runtime = runtime()?;
     // First of all, because a signal without a handler ends the process.
     let signals = Signals::new(&runtime)?;
@@ -57,7 +65,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     hardening::raise_descriptors();
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
-    let service = Service::prepare(context, settings)?;
+    let service = Service::prepare(context, settings, args.as_of.is_some())?;
     let played =
         runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending()))).map(|()| Exit::Good);
     // A disk that stands must not keep the process.
@@ -95,19 +103,23 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Takes the state folder and its ledger, and accepts a schedule.
-    pub(super) fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
+    /// Takes the state folder and its ledger, and accepts a schedule. `is_restored`: the ledger is a backup.
+    pub(super) fn prepare(context: &Context, settings: Settings, is_restored: bool) -> Result<Service, Failure> {
         let zones = Zones::newest();
         let folder = settings.state_folder().map_err(Failure::configuration)?;
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
-        let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let mut ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         for Note { level, text } in ledger.notes() {
             log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
         }
-        let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
+        if is_restored {
+            ledger.mark_restored(now).map_err(|error| Failure::new(error.to_string()))?;
+            tracing::warn!("the ledger is a backup: what was planned until now is recorded as missed (restored), and not started");
+        }
+        let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let seen = FolderSnapshot::at(&settings.schedules);
         let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now };
         let former = boot.former();
@@ -159,7 +171,8 @@ impl Service {
         let reload = Arc::new(reload);
         let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
         let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
-        let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()));
+        let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
+        let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
@@ -194,7 +207,7 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        [listening, reloading, ignoring, telling, examining, watching, rejecting].iter().for_each(JoinHandle::abort);
+        [listening, reloading, ignoring, telling, examining, watching, rejecting, keeping].iter().for_each(JoinHandle::abort);
         drop(sending);
         drop(served);
         drop(lock);
@@ -210,13 +223,14 @@ type ToldElsewhere = (
     watch::Receiver<NotListening>,
     watch::Receiver<Findings>,
     (watch::Receiver<AlertStatus>, AlertTester),
+    watch::Receiver<FailedChores>,
 );
 
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
     state_folder: PathBuf,
-    (in_force, not_listening, findings, (alerts, alert_tester)): ToldElsewhere,
+    (in_force, not_listening, findings, (alerts, alert_tester), failed_chores): ToldElsewhere,
     zones: Zones,
     require_sync: bool,
 ) -> AppState {
@@ -229,6 +243,7 @@ fn app_state<C: Clock, A: Api>(
         findings,
         alerts,
         alert_tester: Some(alert_tester),
+        failed_chores,
         zones,
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,

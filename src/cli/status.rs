@@ -112,6 +112,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &Zo
         daemon,
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),

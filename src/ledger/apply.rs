@@ -9,6 +9,9 @@ use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
 
+/// Until when a backup that was restored does not know what was on air.
+pub(super) const RESTORED_AT: &str = "restored_at";
+
 impl Ledger {
     /// Writes everything that is pending, or nothing. Returns what that permits.
     pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
@@ -20,6 +23,13 @@ impl Ledger {
         let attempts = Ledger::permissions(self.pending.list(), |key, attempt| call_of(&transaction, key, attempt))?;
         transaction.commit()?;
         Ok(attempts)
+    }
+
+    /// Remembers that this is a backup which was put in the place of a lost ledger: until `at` it does not know what was on air.
+    ///
+    /// Errors: it cannot be written.
+    pub fn mark_restored(&mut self, at: Timestamp) -> Result<(), LedgerError> {
+        set_meta(&self.connection, RESTORED_AT, at.as_millisecond())
     }
 
     /// Whether there is a row of that key.

@@ -161,7 +161,7 @@ pub async fn serve(
 }
 
 /// Who that is: `uid 1000 (anna)`, or `uid 1000` where the host has no name for it.
-fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     let named = |line: &str| {
         let mut fields = line.split(':');
         let name = fields.next()?;

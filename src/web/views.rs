@@ -69,6 +69,7 @@ pub(super) fn status_input(
         all_off: !schedule.is_empty() && schedule.jobs().all(|job| !job.enabled),
         not_listening: app_state.not_listening.borrow().values().cloned().collect(),
         not_told: app_state.alerts.borrow().lines(),
+        failed_chores: app_state.failed_chores.borrow().values().cloned().collect(),
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),

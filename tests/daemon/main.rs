@@ -6,6 +6,7 @@
 mod alerts;
 mod boot;
 mod bounded;
+mod chores;
 mod demo;
 mod descriptors;
 #[path = "../client/disguise.rs"]

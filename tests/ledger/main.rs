@@ -2,6 +2,7 @@
 //! loads, and a crash loses only what was never durable. It uses real SQLite and real files, and does not mock either.
 
 mod checks;
+mod chores;
 mod crash;
 mod files;
 mod filling;

@@ -34,6 +34,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
         },
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
@@ -151,7 +152,9 @@ fn the_health_is_what_an_operator_would_say() {
     let switched_off = StatusInput { all_off: true, ..input(LedgerView::default()) };
     let taken = StatusInput { not_listening: vec!["the page does not listen on 127.0.0.1:8620: taken".to_owned()], ..input(LedgerView::default()) };
     let untold = StatusInput { not_told: vec!["the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404".to_owned()], ..input(LedgerView::default()) };
+    let unsaved = StatusInput { failed_chores: vec!["the chore `backup` failed: no space".to_owned()], ..input(LedgerView::default()) };
     let cases = vec![
+        ("a chore of the ledger failed", unsaved, Degraded, "the chore `backup` failed: no space"),
         ("a receiver takes no alert", untold, Degraded, "the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404"),
         ("no job is in force", jobless, Degraded, "no job is in force: nothing is planned"),
         ("every job is off", switched_off, Degraded, "every job is switched off (`enabled: false`): nothing is planned"),

@@ -58,6 +58,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         findings: watch::Sender::new(ingestd::doctor::Findings::default()).subscribe(),
         alerts: watch::Sender::new(ingestd::alerts::sender::AlertStatus::default()).subscribe(),
         alert_tester: None,
+        failed_chores: watch::Sender::new(ingestd::chores::FailedChores::new()).subscribe(),
         zones,
         metrics: Arc::default(),
         log_lines_dropped: || 7,

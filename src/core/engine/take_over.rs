@@ -37,6 +37,8 @@ pub struct Meta {
     pub accepted_at: Option<Timestamp>,
     /// When the newest step was committed.
     pub committed_at: Option<Timestamp>,
+    /// Until when it does not know what was on air, because it is a backup that was put in the place of a lost ledger.
+    pub restored_at: Option<Timestamp>,
 }
 
 /// What the ledger gives to whoever takes it over.
@@ -121,7 +123,7 @@ pub(super) fn take_over(
     }
     try_with_new_secrets(airings, step);
     let before = past.last().map(|past| Arc::clone(&past.generation.schedule));
-    let mut agenda = Agenda::new(accepted, past, cursor, now);
+    let mut agenda = Agenda::new(accepted, past, (cursor, meta.restored_at), now);
     agenda.holds = Holds::new(holds);
     let mut departures = departures(&mut agenda, step, before.as_deref(), left, removed);
     departures.take_up(airings, step, agenda.generation(), RESTART);

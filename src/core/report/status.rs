@@ -47,6 +47,8 @@ pub struct StatusInput {
     pub not_listening: Vec<String>,
     /// Why alerts do not reach their receivers, a line for each.
     pub not_told: Vec<String>,
+    /// The chores of the ledger that failed when they were last done, a line for each.
+    pub failed_chores: Vec<String>,
     /// Whether the schedule has jobs, and all of them are switched off.
     pub all_off: bool,
     /// What the ledger says, or why it cannot be read.
