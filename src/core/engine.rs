@@ -18,6 +18,7 @@
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
 //! agenda                       what is owed                          order       what the engine is told
 //! take_over                    the first step
+//! alert_signals                what its writes mean to operators    alerting    alerts, written with it
 //! ```
 //!
 //! A file knows files of its own line and of the lines above, and none below.
@@ -27,6 +28,7 @@ mod agenda;
 mod airing;
 mod airings;
 mod alert_signals;
+mod alerting;
 mod answers;
 mod away;
 mod backlog;
@@ -70,6 +72,7 @@ use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use alert_signals::alert_signals;
+pub use alerting::{AlertMessage, Alerting, States};
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
