@@ -308,6 +308,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             synchronised: self.caller.clock.synchronised(),
             offset_ms: self.engine.server_offset_ms(),
             secrets: self.engine.secret_places(),
+            secrets_unread: self.engine.secrets_unread().map(str::to_owned),
             disk: self.disk_error.clone(),
             ..LoopStatus::default()
         };

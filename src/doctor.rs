@@ -23,7 +23,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
-pub use watch::{Findings, begin};
+pub use watch::{Findings, Watch, begin};
 
 /// What the doctor needs.
 pub struct Doctor<A> {

@@ -1,6 +1,8 @@
 //! What would go wrong at air time, as far as a question that starts nothing can tell: from the endpoint's answer to a describe of a
 //! task that cannot be, to findings. What the codes mean is in TRTC.md sections 2 and 10. It asks nobody, and reads no secret.
 
+mod problem_alerts;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use crate::finding::{Finding, FindingKind, FindingSeverity};
 use crate::schedule::Schedule;
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 use crate::trtc::{Answer, Destination, Fault};
+pub use problem_alerts::ProblemAlerts;
 
 /// The task that is asked for: no task has this id.
 pub const NO_TASK: &str = "ingestd-doctor-asks-for-no-task";

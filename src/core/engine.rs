@@ -271,6 +271,11 @@ impl Engine {
         self.airings.tasks.secrets
     }
 
+    /// Why the secrets cannot be read again, if they cannot.
+    pub fn secrets_unread(&self) -> Option<&str> {
+        self.endpoint.secrets.unread()
+    }
+
     /// Why starts are held for the clock's sake, if they are.
     pub fn clock_hold(&self) -> Option<&str> {
         self.hold.reason()

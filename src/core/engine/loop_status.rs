@@ -28,6 +28,8 @@ pub struct LoopStatus {
     pub holds: Arc<Holds>,
     /// Where the secrets are kept.
     pub secrets: SecretPlaces,
+    /// Why the secrets cannot be read again, if they cannot.
+    pub secrets_unread: Option<String>,
     /// What is wrong with the ledger's disk, if something is.
     pub disk: Option<String>,
     /// How many seconds the loop has been busy with one turn, if that is longer than a turn may take.
