@@ -87,7 +87,7 @@ use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
 pub use send_flag::SendFlag;
-pub use server_clock::describe_offset;
+pub use server_clock::{OFFSET_MAX, describe_offset};
 pub use step::{Call, OrderReply, Receipt, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};

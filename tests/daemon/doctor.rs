@@ -191,9 +191,8 @@ fn what_is_fixed_is_over_after_a_reload() {
         daemon.log().contains("this is over: the account's keys are refused").then_some(())
     });
     assert!(get(daemon.page(), "/metrics").contains("ingestd_findings{kind=\"key\"} 0.0\n"));
-    let (event, _, text) = wait_at_most(TOLD_WITHIN * 2, "that is told", || {
-        alerts(&taken).into_iter().find(|(_, what, _)| what == "recovered")
-    });
+    let (event, _, text) =
+        wait_at_most(TOLD_WITHIN * 2, "that is told", || alerts(&taken).into_iter().find(|(_, what, _)| what == "recovered"));
     assert!(event == "doctor" && text.starts_with("the doctor does not find this any more"), "{text}");
     // The message whose answer was not recorded when the daemon was killed may come twice, with the same id.
     let messages = taken.lock().expect("no panic").clone();
