@@ -25,7 +25,7 @@ use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::engine::{
     Alerting, Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice,
-    PastGeneration, Reply, States, Step, TakenOver, Writes,
+    PastGeneration, Reply, States, Step, TakenOver,
 };
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
@@ -140,9 +140,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let TakenOver { mut engine, step, maybe_sent } = taken;
         queues.of(Action::Start).count_as_used(maybe_sent);
-        let Step { now, mut writes, calls, mut notices, .. } = step;
+        let Step { now, mut writes, calls, mut notices, signals, .. } = step;
         let states = States { held: engine.clock_hold(), offset_ms: engine.server_offset_ms(), disk: None };
-        alerting.add(&mut writes, &notices, &states, Vec::new(), now);
+        alerting.add(&mut writes, &notices, signals, &states, Vec::new(), now);
         let (recovered_attempts, disk_error) = match disk.commit_first(writes, now) {
             Ok(attempts) => (attempts, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
@@ -320,9 +320,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 
     /// Adds to the writes of a step what somebody is to be told.
-    fn add_alerts(&mut self, writes: &mut Writes, notices: &[Notice], messages: Vec<AlertMessage>, now: Timestamp) {
+    fn add_alerts(&mut self, step: &mut Step, messages: Vec<AlertMessage>) {
         let (held, offset_ms) = (self.engine.clock_hold(), self.engine.server_offset_ms());
-        self.alerting.add(writes, notices, &States { held, offset_ms, disk: self.disk_error.as_deref() }, messages, now);
+        let states = States { held, offset_ms, disk: self.disk_error.as_deref() };
+        let signals = std::mem::take(&mut step.signals);
+        self.alerting.add(&mut step.writes, &step.notices, signals, &states, messages, step.now);
     }
 
     /// Lets whoever sends know of it, who may be ending.

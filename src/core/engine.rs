@@ -296,8 +296,8 @@ impl Engine {
         let agenda = if self.is_held() { None } else { self.agenda.next_wake(now, &self.airings) };
         let warm = self.airings.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let contention = contention::next_start(&self.airings);
-        let secrets = self.endpoint.secrets.next_wake();
-        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, agenda, warm].into_iter().flatten().min()
+        let (secrets, doubts) = (self.endpoint.secrets.next_wake(), self.orphans.doubts.next_end(now));
+        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, doubts, agenda, warm].into_iter().flatten().min()
     }
 
     /// Whether what happened then, by the endpoint's clock, is too long ago to matter: the vendor sends a callback for a minute.

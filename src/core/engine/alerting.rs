@@ -58,11 +58,12 @@ impl Alerting {
         Alerting { troubles, changed: Vec::new() }
     }
 
-    /// Adds to the writes of a step what they mean, and what was said from outside.
+    /// Adds to the writes of a step what they and its signals mean, and what was said from outside.
     pub fn add(
         &mut self,
         writes: &mut Writes,
         notices: &[Notice],
+        mut signals: Vec<Signal>,
         states: &States<'_>,
         messages: Vec<AlertMessage>,
         now: Timestamp,
@@ -70,7 +71,7 @@ impl Alerting {
         if self.troubles.is_idle() {
             return;
         }
-        let mut signals = alert_signals(writes.list(), notices);
+        signals.extend(alert_signals(writes.list(), notices));
         signals.extend(self.of_states(states, now));
         let mut all = Vec::new();
         for message in messages {
