@@ -330,7 +330,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     /// Lets whoever sends know of it, who may be ending.
     fn publish_alerts(&mut self) {
         for alert in self.alerting.take_changed() {
-            let _ = self.changes.as_ref().map(|changes| changes.send(alert));
+            if let Some(changes) = &self.changes {
+                let _ = changes.send(alert);
+            }
         }
     }
 

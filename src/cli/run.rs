@@ -157,14 +157,8 @@ impl Service {
         let reread = reload::reread(Arc::clone(&api));
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let doctor = Doctor {
-            api: Some(api),
-            queues: Some(daemon.queues()),
-            metrics: Some(daemon.metrics()),
-            settings: settings.clone(),
-            secrets,
-            prober,
-        };
+        let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
+        let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
         let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), daemon.status(), open);
         let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);

@@ -1,5 +1,6 @@
 //! The doctor of a running daemon: it examines at boot, each hour and after a reload, every 30 s while something is wrong, and looks at
-//! the media of the next day in time. What it finds it publishes, logs once, and hands to whoever raises alerts. It stands beside the loop, and neither waits for the other.
+//! the media of the next day in time. What it finds it publishes, logs once, and hands to whoever raises alerts. It stands beside the
+//! loop, and neither waits for the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,8 +99,8 @@ async fn keep_looking<A: Api>(
     let (mut memory, mut tasks) = (Memory::default(), JoinSet::new());
     sleep(BEGINS_AFTER).await;
     loop {
-        let (synchronised, unread) = (status.borrow().synchronised, status.borrow().secrets_unread.clone());
-        memory.secrets_unread(unread);
+        let LoopStatus { synchronised, secrets_unread, .. } = status.borrow().clone();
+        memory.secrets_unread(secrets_unread);
         memory.begin(&doctor, &in_force, &mut tasks, synchronised);
         tokio::select! {
             Some(done) = tasks.join_next() => {

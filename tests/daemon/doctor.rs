@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ingestd::sandbox::{FaultRule, SandboxConfig};
 use ingestd::trtc::Action;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::alerts::{Taken, receiver};
@@ -245,8 +245,8 @@ fn media_that_is_not_there_is_told_ten_minutes_before_its_show_and_is_over_with_
     let daemon = rig.started();
     let status = examined(&daemon);
     assert_eq!((problems(&status), alerts(&taken)), (Vec::new(), Vec::new()), "{status}");
-    let ahead = Duration::try_from(start.duration_since(Timestamp::now())).expect("ahead") - Duration::from_mins(10);
-    let due = Instant::now() + ahead;
+    let ten_minutes_before = start - SignedDuration::from_mins(10);
+    let due = Instant::now() + Duration::try_from(ten_minutes_before.duration_since(Timestamp::now())).expect("ahead");
     told(&daemon, &taken, due, ("media", "is not there: the server answers with HTTP status 404"));
     // Nobody plays it any more.
     rig.jobs(&later());
