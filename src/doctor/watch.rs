@@ -239,4 +239,19 @@ mod tests {
             assert_eq!(is_due(done_at.map(at), SignedDuration::from_mins(1), at(now)), due, "{done_at:?} {now}");
         }
     }
+
+    #[test]
+    fn secrets_that_cannot_be_read_again_and_then_can_are_examined_at_once() {
+        let at = Timestamp::from_second(1_795_000_000).expect("an instant");
+        let mut memory = Memory { examined_at: Some(at), ..Memory::default() };
+        memory.secrets_unread(None);
+        assert_eq!(memory.examined_at, Some(at));
+        for unread in [Some("gone".to_owned()), None] {
+            memory.secrets_unread(unread.clone());
+            assert_eq!(memory.examined_at.take(), None, "{unread:?}");
+            memory.examined_at = Some(at);
+            memory.secrets_unread(unread);
+            assert_eq!(memory.examined_at, Some(at), "once");
+        }
+    }
 }
