@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::config::{App, Settings, Token};
 use crate::finding::{Finding, FindingKind};
+use crate::metrics::Metrics;
 use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, MediaFault, Prober, Show, fill_secrets, needs_media, shows};
 use crate::schedule::Schedule;
 use crate::secret::SecretSource;
@@ -23,7 +24,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
-pub use watch::{Findings, begin};
+pub use watch::{Findings, Watch, begin};
 
 /// What the doctor needs.
 pub struct Doctor<A> {
@@ -31,6 +32,8 @@ pub struct Doctor<A> {
     pub api: Option<Arc<A>>,
     /// What the requests of a running daemon wait for; `None`: no daemon is in this process.
     pub queues: Option<Queues>,
+    /// Where it is kept what answers say of the endpoint, if a daemon is in this process.
+    pub metrics: Option<Arc<Metrics>>,
     /// The settings.
     pub settings: Settings,
     /// Where the secrets are kept, for advice.
@@ -80,7 +83,11 @@ impl<A: Api> Doctor<A> {
                 }
             }
             let is_reached = !matches!(answer.result, Err(Fault::Connect(_) | Fault::Timeout));
-            asked.push(Asked { destination, sent_at, answered_at: clock::now(), answer });
+            let answered_at = clock::now();
+            if let Some(metrics) = &self.metrics {
+                metrics.see((sent_at, answered_at), &answer);
+            }
+            asked.push(Asked { destination, sent_at, answered_at, answer });
             // An endpoint that does not answer one does not answer the next.
             if !is_reached {
                 break;

@@ -274,12 +274,10 @@ pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretStr
     with_key.map(read).collect()
 }
 
-/// Returns the token of `listen_token`, which is read again while the daemon runs. The message of a failure says where it was looked for,
-/// and shows nothing of it.
-pub fn listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> {
-    let Some(source) = settings.listen.token.clone() else { return Ok(None) };
-    let token = ListenToken::new(Arc::new(move || source.read()));
-    token.map(Some).map_err(|why| format!("`listen_token`: {why}"))
+/// Returns the token of `listen_token`, which is read again while the daemon runs.
+pub fn listen_token(settings: &Settings) -> Option<ListenToken> {
+    let source = settings.listen.token.clone()?;
+    Some(ListenToken::new(Arc::new(move || source.read())))
 }
 
 /// Where every secret of the settings is kept.

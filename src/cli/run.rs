@@ -19,6 +19,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,8 +30,8 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Setup};
-use crate::doctor::{self, Doctor, Findings};
+use crate::daemon::{AlertMessage, Daemon, Handle, Setup};
+use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
@@ -152,8 +153,8 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let (alerts, setup) = setup(&settings, &zones, &ledger)?;
-        let (kept, secrets) = (clock.clone(), setup.options.secrets);
+        let (alerts, setup, open) = setup(&settings, &zones, &ledger)?;
+        let secrets = setup.options.secrets;
         let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -169,13 +170,15 @@ impl Service {
         let reread = reload::reread(Arc::clone(&api));
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
-        let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
+        let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
+        let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
+        let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), daemon.status(), open);
         let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
+        let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -207,7 +210,8 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        [listening, reloading, ignoring, telling, examining, watching, rejecting, keeping].iter().for_each(JoinHandle::abort);
+        let tasks = [listening, reloading, ignoring, telling, examining, watching, rejecting, raising, keeping];
+        tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
         drop(served);
         drop(lock);
@@ -252,8 +256,8 @@ fn app_state<C: Clock, A: Api>(
     }
 }
 
-/// What the daemon goes by, and who sends its alerts.
-fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup), Failure> {
+/// What the daemon goes by, who sends its alerts, and which of the doctor's are open.
+fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
     let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
     // An alert that cannot be read must not keep a show off the air.
@@ -266,8 +270,9 @@ fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts,
         tracing::error!("an alert that waits cannot be read, and is left out: {row}");
     }
     let hidden = load::secret_sources(settings).cloned().collect();
+    let open = ProblemAlerts::new(kept.iter().map(|kept| &kept.alert));
     let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
-    Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
+    Ok((alerts, Setup { options, troubles, changes: Some(changes) }, open))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
@@ -287,6 +292,13 @@ fn log(happening: &Notice) {
         Level::Info => tracing::info!(job, start, "{text}"),
         Level::Warning => tracing::warn!(job, start, "{text}"),
         Level::Error => tracing::error!(job, start, "{text}"),
+    }
+}
+
+/// Hands on what the doctor says of alerts. Only this waits for the loop.
+async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
+    while let Some(message) = found.recv().await {
+        handle.alert(message).await;
     }
 }
 

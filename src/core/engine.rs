@@ -18,6 +18,7 @@
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
 //! agenda                       what is owed                          order       what the engine is told
 //! take_over                    the first step
+//! alert_signals                what its writes mean to operators    alerting    alerts, written with it
 //! ```
 //!
 //! A file knows files of its own line and of the lines above, and none below.
@@ -27,6 +28,7 @@ mod agenda;
 mod airing;
 mod airings;
 mod alert_signals;
+mod alerting;
 mod answers;
 mod away;
 mod backlog;
@@ -70,6 +72,7 @@ use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use alert_signals::alert_signals;
+pub use alerting::{AlertMessage, Alerting, States};
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
@@ -84,7 +87,7 @@ use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
 pub use send_flag::SendFlag;
-pub use server_clock::describe_offset;
+pub use server_clock::{OFFSET_MAX, describe_offset};
 pub use step::{Call, OrderReply, Receipt, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
@@ -268,6 +271,11 @@ impl Engine {
         self.airings.tasks.secrets
     }
 
+    /// Why the secrets cannot be read again, if they cannot.
+    pub fn secrets_unread(&self) -> Option<&str> {
+        self.endpoint.secrets.unread()
+    }
+
     /// Why starts are held for the clock's sake, if they are.
     pub fn clock_hold(&self) -> Option<&str> {
         self.hold.reason()
@@ -288,8 +296,8 @@ impl Engine {
         let agenda = if self.is_held() { None } else { self.agenda.next_wake(now, &self.airings) };
         let warm = self.airings.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let contention = contention::next_start(&self.airings);
-        let secrets = self.endpoint.secrets.next_wake();
-        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, agenda, warm].into_iter().flatten().min()
+        let (secrets, doubts) = (self.endpoint.secrets.next_wake(), self.orphans.doubts.next_end(now));
+        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, doubts, agenda, warm].into_iter().flatten().min()
     }
 
     /// Whether what happened then, by the endpoint's clock, is too long ago to matter: the vendor sends a callback for a minute.

@@ -3,9 +3,10 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::engine::AlertMessage;
 use crate::engine::{Order, Receipt, Reply};
 use crate::trtc::callback::Callback;
-use ingestd_core::alerts::{AlertEvent, AlertWrite};
+use ingestd_core::alerts::AlertEvent;
 
 /// How many messages may wait for the loop, which takes all of them in one turn.
 const WAITING_MAX: usize = 1_024;
@@ -18,31 +19,6 @@ pub enum Message {
     Callback(Callback, oneshot::Sender<Receipt>),
     /// Something about alerts. It is written with the next step.
     Alert(AlertMessage),
-}
-
-/// Something about alerts that does not come from the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlertMessage {
-    /// A trouble is there.
-    Raise {
-        /// What it is.
-        event: AlertEvent,
-        /// What it concerns.
-        key: String,
-        /// In words.
-        text: String,
-    },
-    /// It is over, if it was there.
-    Clear {
-        /// What it was.
-        event: AlertEvent,
-        /// What it concerned.
-        key: String,
-        /// In words.
-        text: String,
-    },
-    /// What receivers were told.
-    Told(Vec<AlertWrite>),
 }
 
 /// A way to tell a running daemon something. Clones lead to the same one.
@@ -71,7 +47,7 @@ impl Handle {
     }
 
     /// Raises an alert that lasts until [`Handle::clear`]: the same event and key are one trouble, however often it is raised, and each
-    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no URL and no secret.
+    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no secret, and a URL only redacted.
     /// It is durable with the next step. A daemon that ends drops it: whoever finds the trouble finds it again.
     ///
     /// ```text

@@ -54,7 +54,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         // Orders hear that the daemon ends; what was told stays told.
         let of_alerts = |message| if let Message::Alert(message) = message { Some(message) } else { None };
         let alerts = messages.into_iter().filter_map(of_alerts).collect();
-        self.add_alerts(&mut step.writes, &step.notices, alerts, step.now);
+        self.add_alerts(&mut step, alerts);
         worst(first, self.write_last(step).await)
     }
 

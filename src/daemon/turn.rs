@@ -30,9 +30,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
         self.start(late);
         let Sorted { incoming, orders, callbacks, alerts } = sort(reports, messages);
-        let (step, unread) = self.step(incoming, reading);
-        let Step { now, mut writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
-        self.add_alerts(&mut writes, &more, alerts, now);
+        let (mut step, unread) = self.step(incoming, reading);
+        self.add_alerts(&mut step, alerts);
+        let Step { now, writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
         notices.extend(more);
         let mut others = Vec::new();
         let written = self.disk.commit(writes, now, &mut others).await;

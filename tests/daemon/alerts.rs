@@ -13,10 +13,13 @@ use super::rig::{Rig, get, looping, soon, wait_until};
 /// The part of each URL that nobody may see.
 const TOKEN: &str = "hush-5d1c0a77e2";
 
+/// The bodies that a receiver took.
+pub(super) type Taken = Arc<Mutex<Vec<serde_json::Value>>>;
+
 /// A receiver that keeps the bodies that it took.
-fn receiver() -> (u16, Arc<Mutex<Vec<serde_json::Value>>>) {
+pub(super) fn receiver() -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (port, taken) = (listener.local_addr().expect("bound").port(), Arc::<Mutex<Vec<_>>>::default());
+    let (port, taken) = (listener.local_addr().expect("bound").port(), Taken::default());
     let keep = Arc::clone(&taken);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

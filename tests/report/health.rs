@@ -283,6 +283,24 @@ fn a_clock_that_differs_from_the_endpoints_is_told_with_its_direction() {
 }
 
 #[test]
+fn a_clock_that_is_not_synchronised_is_degraded_only_where_that_is_required() {
+    for (synchronised, require_sync, health) in [
+        (Some(false), true, Health::Degraded),
+        (Some(false), false, Health::Ok),
+        (Some(true), true, Health::Ok),
+        (None, true, Health::Ok),
+    ] {
+        let mut input = input(LedgerView::default());
+        let state = LoopStatus { synchronised, require_sync, ..LoopStatus::default() };
+        input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
+        let (found, reasons) = assess_health(&input);
+        assert_eq!(found, health, "{synchronised:?} {require_sync}");
+        let reason = "the clock is not synchronised, and `require_sync` is true";
+        assert_eq!(reasons, if health == Health::Ok { vec![] } else { vec![reason] });
+    }
+}
+
+#[test]
 fn a_doubt_beside_a_good_end_degrades_until_its_task_can_play_no_more() {
     let row = Occurrence { was_in_doubt: true, ..on_air("promo", minutes(-10)) };
     let doubt = OpenDoubt::new(&row, minutes(-10));

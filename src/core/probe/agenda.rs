@@ -52,12 +52,6 @@ pub struct Show {
 /// What is looked at once. One URL may be good for one job and too short for another.
 type MediaKey = (StreamUrl, Option<Duration>, bool);
 
-impl Looked {
-    fn is_good(&self) -> bool {
-        !self.findings.iter().any(Finding::is_problem)
-    }
-}
-
 impl Show {
     fn key(&self) -> MediaKey {
         (self.stream.clone(), self.expected.length, self.expected.live)
@@ -115,6 +109,25 @@ fn show(job: &Arc<Job>, start: Timestamp) -> Show {
 struct Looked {
     at: Timestamp,
     findings: Vec<Finding>,
+    /// Somebody may have fixed it since.
+    is_doubted: bool,
+}
+
+impl Looked {
+    fn is_good(&self) -> bool {
+        !self.findings.iter().any(Finding::is_problem)
+    }
+}
+
+/// What is known now of media that a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaState {
+    /// The newest look found nothing wrong.
+    Good,
+    /// It is bad, or is still to be looked at.
+    Open,
+    /// No show to come plays it.
+    Unused,
 }
 
 /// What was looked at, by URL, and so what is to be looked at next.
@@ -148,7 +161,7 @@ impl Agenda {
 
     /// Remembers what came of a look.
     pub fn looked(&mut self, show: &Show, at: Timestamp, findings: Vec<Finding>) {
-        self.looks.insert(show.key(), Looked { at, findings });
+        self.looks.insert(show.key(), Looked { at, findings, is_doubted: false });
     }
 
     /// Returns what is known to be wrong with the media of these shows, each URL once, with the show that needs it first.
@@ -165,16 +178,31 @@ impl Agenda {
         self.looks.retain(|known, _| keys.contains(known));
     }
 
-    /// Forgets what was bad, so that it is looked at again now: somebody may have fixed it.
-    pub fn forget_bad(&mut self) {
-        self.looks.retain(|_, look| look.is_good());
+    /// What was bad is looked at again now: somebody may have fixed it. Until then it counts as bad.
+    pub fn doubt_bad(&mut self) {
+        self.looks.values_mut().for_each(|look| look.is_doubted = !look.is_good());
+    }
+
+    /// Returns what is known of the media that a finding of [`Show::tell`] is about.
+    pub fn state_of(&self, about: &str, shows: &[Show], now: Timestamp) -> MediaState {
+        let plays = |show: &&Show| {
+            let of_job = about.strip_prefix(show.job.as_str()).and_then(|rest| rest.strip_prefix(' '));
+            let rest = of_job.and_then(|rest| rest.strip_prefix(show.stream.redacted().as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let players = shows.iter().filter(|show| show.start > now).filter(plays);
+        let is_good = |show: &Show| self.looks.get(&show.key()).is_some_and(Looked::is_good);
+        players.fold(MediaState::Unused, |state, show| match state {
+            MediaState::Unused | MediaState::Good if is_good(show) => MediaState::Good,
+            _ => MediaState::Open,
+        })
     }
 }
 
 fn is_due(look: &Looked, show: &Show, is_soon: bool, now: Timestamp) -> bool {
     let age = now.duration_since(look.at);
     // The clock may have been set back.
-    if age.is_negative() {
+    if age.is_negative() || look.is_doubted {
         return true;
     }
     let holds = match (look.is_good(), is_soon) {
@@ -278,8 +306,26 @@ mod tests {
         agenda.looked(&shows[2], at(0), vec![bad()]);
         assert_eq!(agenda.due(&shows, at(9)).len(), 0);
         assert_eq!(agenda.due(&shows, at(-30)).len(), 2, "a clock that was set back is no reason to wait");
-        agenda.forget_bad();
+        agenda.doubt_bad();
         assert_eq!(agenda.due(&shows, at(9)).len(), 1);
+        assert_eq!(agenda.findings(&shows, at(9)).len(), 1, "it is bad until a look says otherwise");
+    }
+
+    #[test]
+    fn media_is_good_when_it_was_looked_at_and_unused_when_no_show_to_come_plays_it() {
+        let shows = shows(&schedule("  a: {at: '13:00', stream: 'https://h/u.mp4'}\n"), at(0));
+        let mut agenda = Agenda::default();
+        let state = |agenda: &Agenda, about: &str, minute| agenda.state_of(about, &shows, at(minute));
+        let (fault, length) = ("a https://h/u.mp4", "a https://h/u.mp4 length");
+        assert_eq!(state(&agenda, fault, 0), MediaState::Open, "it was not looked at");
+        agenda.looked(&shows[0], at(0), vec![bad()]);
+        assert_eq!(state(&agenda, length, 0), MediaState::Open);
+        agenda.looked(&shows[0], at(1), vec![]);
+        assert_eq!([state(&agenda, fault, 1), state(&agenda, length, 1)], [MediaState::Good; 2]);
+        assert_eq!(state(&agenda, fault, 60), MediaState::Unused, "its show has begun");
+        for other in ["b https://h/u.mp4", "a https://h/u.mp", "a https://h/u.mp4x", "a"] {
+            assert_eq!(state(&agenda, other, 1), MediaState::Unused, "{other}");
+        }
     }
 
     #[test]

@@ -245,7 +245,7 @@ pub struct OrphanObject {
 pub struct ClockObject {
     /// Whether the clock is synchronised, by the kernel or else by systemd-timesyncd; null where neither says.
     pub synchronised: Option<bool>,
-    /// The server's clock minus this one, while they differ by more than 5 s.
+    /// The server's clock minus this one, while they differ by more than 2 s.
     pub offset_ms: Option<i64>,
     /// Why no start leaves, if the clock is held.
     pub held: Option<String>,
