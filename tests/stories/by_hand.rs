@@ -109,6 +109,9 @@ async fn an_edit_takes_nothing_up_that_is_paused_or_too_late_or_whose_room_is_ta
     let told = story.reload(&[&FILM.replace("length", "volume: 50, length"), OTHER].concat()).await;
     assert!(is_told(&told, "(`start_within` is over)"), "{told:?}");
     story.order(Command::Resume { job: Some(id("film")), start: None }).await.expect("obeyed");
+    let told = story.reload(&[&later.replace("length", "late: skip, length"), OTHER].concat()).await;
+    assert!(is_told(&told, "(`late: skip`)"), "{told:?}");
+    story.reload(&[FILM, OTHER].concat()).await;
     let lobby = FireOrder { job: id("other"), length: None, room: Some(room("lobby")), preempt: false };
     story.order(Command::Fire(lobby)).await.expect("obeyed");
     let told = story.reload(&[&later, OTHER].concat()).await;

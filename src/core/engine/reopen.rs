@@ -12,10 +12,10 @@ use super::claim::{has_newer_start, playout};
 use super::edits::start_bound;
 use super::notice::Level;
 use super::step::{Reply, Step};
-use crate::occurrence::{Displacement, Key, Occurrence, State, displaced_by, start_request};
+use crate::occurrence::{Displacement, Key, LATE_AFTER, Occurrence, State, displaced_by, start_request};
 use crate::plan::holds::OrderSource;
 use crate::plan::{self, Planned};
-use crate::schedule::{JobId, Schedule};
+use crate::schedule::{JobId, Late, Schedule};
 
 /// Takes up the show of the job that failed. `None`: there is none that can be, or its room is taken.
 pub(super) fn by_hand(airings: &mut Airings, agenda: &Agenda, step: &mut Step, job: &JobId, source: &OrderSource) -> Option<Reply> {
@@ -158,6 +158,13 @@ fn why_not(airings: &Airings, agenda: &Agenda, planned: &Planned, next: &Occurre
     let Key { job, start } = &next.key;
     if agenda.holds.of_late(job, *start, now).is_some() {
         return Some(format!("`{job}` is paused"));
+    }
+    if next.was_in_doubt {
+        return Some("a start of it that nobody answered may be on air".to_owned());
+    }
+    let is_late = next.on_air_at.is_none() && now.duration_since(*start) > LATE_AFTER;
+    if is_late && next.policy.late == Late::Skip {
+        return Some("`late: skip`".to_owned());
     }
     if airings.jobs().contains(job) || has_newer_start(&planned.job, *start, now) {
         return Some(format!("`{job}` has a newer show"));
