@@ -13,10 +13,10 @@
 //! server_clock                 how the endpoint's clock differs      secrets     when they are read again
 //! endpoint                     whether it works                      answers     what calls brought back
 //! stops                        orders to stop                        edits       another schedule
-//! holding                      orders to hold starts back            fire        a start by hand
-//! obey                         every order
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
 //! agenda                       what is owed                          order       what the engine is told
+//! holding                      orders to hold starts back            reopen      shows that failed, again
+//! fire                         a start by hand                       obey        every order
 //! take_over                    the first step
 //! alert_signals                what its writes mean to operators    alerting    alerts, written with it
 //! ```
@@ -52,6 +52,7 @@ mod order;
 mod orphan_state;
 mod orphans;
 mod prepare;
+mod reopen;
 mod secrets;
 mod send_flag;
 mod server_clock;

@@ -106,6 +106,9 @@ const RETURNING: u64 = 2_000_000;
 /// From this seed on operators hold starts back, let them go, and start by hand.
 const ORDERED: u64 = 3_000_000;
 
+/// From this seed on they also skip later starts, take skips back, pause twice at once, and start again what failed.
+const ORDERED_OTHERWISE: u64 = 3_500_000;
+
 /// How much of what goes wrong is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum World {
@@ -134,6 +137,9 @@ fn simulate(seed: u64, world: World) -> Run {
         }
         if orders::has_orders(seed) {
             orders::add(&mut Random::for_purpose(seed, 11), minutes, &mut plan);
+        }
+        if orders::has_every_order(seed) {
+            orders::add_others(&mut Random::for_purpose(seed, 13), minutes, &mut plan);
         }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
@@ -220,6 +226,12 @@ fn seeds_with_jobs_that_come_back_leave_one_outcome_for_each() {
 #[test]
 fn seeds_with_orders_of_operators_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (ORDERED..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_orders_of_every_kind_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (ORDERED_OTHERWISE..).take(200).collect();
     report(&failures(&seeds, world()), seeds.len());
 }
 

@@ -179,6 +179,8 @@ pub(crate) struct Story {
     api: StoryApi,
     generation: i64,
     schedule: Arc<Schedule>,
+    /// What was in force before it was edited while no daemon ran.
+    former: Option<Generation>,
     said: Arc<Mutex<Vec<String>>>,
     running: Option<Running>,
 }
@@ -210,7 +212,7 @@ impl Story {
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
         let said = Arc::default();
-        let mut story = Story { clock, folder, api, generation: 1, schedule: read(jobs), said, running: None };
+        let mut story = Story { clock, folder, api, generation: 1, schedule: read(jobs), former: None, said, running: None };
         story.start();
         story
     }
@@ -219,7 +221,8 @@ impl Story {
     pub(crate) fn start(&mut self) {
         let ledger = Ledger::open(self.folder.path()).expect("the ledger opens");
         let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
-        let former = vec![PastGeneration { generation: accepted.clone(), until: self.clock.now() }];
+        let former = self.former.take().unwrap_or_else(|| accepted.clone());
+        let former = vec![PastGeneration { generation: former, until: self.clock.now() }];
         let said = Arc::clone(&self.said);
         let rules = DaemonOptions {
             rate: NonZeroU32::new(20).expect("not zero"),
@@ -308,6 +311,7 @@ impl Story {
 
     /// The schedule is edited while nobody is there to take it up.
     pub(crate) fn edit(&mut self, jobs: &str) {
+        self.former = Some(Generation { number: self.generation, schedule: Arc::clone(&self.schedule) });
         self.generation += 1;
         self.schedule = read(jobs);
     }

@@ -32,7 +32,7 @@ pub(super) struct Airings {
     pub(super) held: Option<MissedReason>,
     /// What was cut since this was emptied, because its job left the schedule.
     pub(super) removed: Vec<Occurrence>,
-    /// Of each job the latest show that failed, while its window may be open: an order may take it up again.
+    /// Of each job the latest planned show that failed, while its window may be open: it may be taken up again.
     pub(super) failed: BTreeMap<JobId, Occurrence>,
     last_step: Timestamp,
 }
