@@ -38,7 +38,7 @@ pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule,
 /// Whether the plan has this occurrence as it is.
 fn is_same(airing: &Airing, planned: &plan::Planned) -> bool {
     let Occurrence { end, policy, playout: sent, key, .. } = &airing.occurrence;
-    (*end, policy, sent) == (planned.end, &planned.job.policy, &playout(&planned.job, key.start))
+    (*end, policy, sent.scheduled()) == (planned.end, &planned.job.policy, &playout(&planned.job, key.start))
 }
 
 /// The schedule is the one that a daemon before had, and the settings may be others: an application's number and the region of jobs
@@ -47,7 +47,7 @@ pub(super) fn apply_settings(airings: &mut Airings, step: &mut Step, schedule: &
     let differs = |key: &Key| {
         let occurrence = &airings.get(key)?.occurrence;
         let planned = plan::find(schedule, key.job.as_str(), key.start)?;
-        (playout(&planned.job, key.start) != occurrence.playout).then_some(planned)
+        (playout(&planned.job, key.start) != *occurrence.playout.scheduled()).then_some(planned)
     };
     let followers = airings.keys().into_iter().filter(|key| follows(airings, key));
     let differing: Vec<_> = followers.filter_map(|key| differs(&key).map(|planned| (key, planned))).collect();
@@ -88,7 +88,7 @@ fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::P
         next.take_edit(sent, generation);
         None
     } else {
-        (sent != before.playout).then(|| Edit { playout: sent, generation, who: who.to_owned() })
+        (sent != *before.playout.scheduled()).then(|| Edit { playout: sent, generation, who: who.to_owned() })
     };
     airings.set_edit(key, edit);
     if next == before {
@@ -112,7 +112,7 @@ fn try_edited(airings: &mut Airings, step: &mut Step, before: &Occurrence, who: 
     let key = &before.key;
     let Some(airing) = airings.get(key) else { return };
     let next = &airing.occurrence;
-    let mut fields = before.playout.differing(&next.playout);
+    let mut fields = before.playout.scheduled().differing(next.playout.scheduled());
     if before.policy.retry != next.policy.retry {
         fields.push("retry");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fallbacks::OnFallback;
 use crate::finding::Finding;
 use crate::plan::holds::Holds;
 use crate::trtc::PerAction;
@@ -26,6 +27,8 @@ pub struct LoopStatus {
     pub held: Option<String>,
     /// What operators hold back.
     pub holds: Arc<Holds>,
+    /// The shows that play their fallback, or are to.
+    pub on_fallback: Arc<[OnFallback]>,
     /// Where the secrets are kept.
     pub secrets: SecretPlaces,
     /// What is wrong with the ledger's disk, if something is.
