@@ -157,7 +157,8 @@ impl Service {
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
         let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
-        let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
+        let looked_after = doctor::Daemon { status: daemon.status(), handle: handle.clone() };
+        let (findings, examining) = doctor::begin(doctor, reload.in_force(), looked_after, move || kept.synchronised());
         let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());

@@ -11,8 +11,10 @@ use tokio::time::sleep;
 
 use super::{Doctor, shows_of};
 use crate::clock;
+use crate::daemon::Handle;
+use crate::engine::{LoopStatus, MediaWord};
 use crate::finding::Finding;
-use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, Show};
+use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, Show, show_on_fallback};
 use crate::trtc::Api;
 use crate::web::InForce;
 
@@ -35,7 +37,7 @@ const TICK: Duration = Duration::from_secs(5);
 /// What a task of it brings back.
 enum Done {
     Examined(Vec<Finding>),
-    Looked(Box<Show>, Look),
+    Looked(Box<Show>, Box<Look>, Timestamp),
     Listed(Vec<Show>),
 }
 
@@ -49,8 +51,18 @@ struct Memory {
     shows: Vec<Show>,
     listed_at: Option<Timestamp>,
     is_listing: bool,
+    /// Those that play their fallback.
+    on_fallback: Vec<Show>,
     agenda: Agenda,
     looking: Vec<Show>,
+}
+
+/// The daemon: what it says, and where it is told what looks at media saw.
+pub struct Daemon {
+    /// How its loop stands.
+    pub status: watch::Receiver<LoopStatus>,
+    /// Its handle.
+    pub handle: Handle,
 }
 
 /// Begins to examine and to look, and goes on until the task is aborted. Returns what is found, and the task. `synchronised`: what is
@@ -58,26 +70,33 @@ struct Memory {
 pub fn begin<A: Api>(
     doctor: Doctor<A>,
     in_force: watch::Receiver<InForce>,
+    daemon: Daemon,
     synchronised: impl Fn() -> Option<bool> + Send + 'static,
 ) -> (watch::Receiver<Findings>, JoinHandle<()>) {
     let (sender, findings) = watch::channel(Findings::default());
-    (findings, tokio::spawn(keep_looking(Arc::new(doctor), in_force, sender, synchronised)))
+    (findings, tokio::spawn(keep_looking(Arc::new(doctor), in_force, daemon, sender, synchronised)))
 }
 
 /// Examines and looks for as long as it is not dropped. `synchronised`: what is known of the clock.
 async fn keep_looking<A: Api>(
     doctor: Arc<Doctor<A>>,
     mut in_force: watch::Receiver<InForce>,
+    daemon: Daemon,
     findings: watch::Sender<Findings>,
     synchronised: impl Fn() -> Option<bool>,
 ) {
     let (mut memory, mut tasks) = (Memory::default(), JoinSet::new());
     sleep(BEGINS_AFTER).await;
     loop {
+        memory.on_fallback = daemon.status.borrow().on_fallback.iter().map(show_on_fallback).collect();
+        memory.on_fallback.retain(|show| doctor.wants(show));
         memory.begin(&doctor, &in_force, &mut tasks, synchronised());
         tokio::select! {
             Some(done) = tasks.join_next() => {
                 if let Ok(done) = done {
+                    if let Some(word) = media_word(&done, clock::now()) {
+                        daemon.handle.tell_media(word).await;
+                    }
                     memory.take(done, clock::now());
                     publish(&findings, memory.findings(clock::now()));
                 } else {
@@ -126,15 +145,16 @@ impl Memory {
             // Of a large schedule it takes a while.
             tasks.spawn_blocking(move || Done::Listed(shows_of(&doctor, &schedule, now)));
         }
-        let due = self.agenda.due(&self.shows, now);
+        let due = self.agenda.due_on_fallback(&self.on_fallback, now).into_iter().chain(self.agenda.due(&self.shows, now));
         let idle = due.into_iter().filter(|show| !self.looking.iter().any(|other| other.plays_the_same(show)));
         let begins: Vec<Show> = idle.take(LOOKS_AT_ONCE - self.looking.len()).cloned().collect();
         for show in begins {
             self.looking.push(show.clone());
             let doctor = Arc::clone(doctor);
             tasks.spawn(async move {
+                let began = clock::now();
                 let look = doctor.look(&show).await;
-                Done::Looked(Box::new(show), look)
+                Done::Looked(Box::new(show), Box::new(look), began)
             });
         }
     }
@@ -143,10 +163,10 @@ impl Memory {
         match done {
             Done::Examined(findings) => (self.examined, self.is_examining) = (Some(findings), false),
             Done::Listed(shows) => {
-                self.agenda.keep(&shows);
+                self.agenda.keep(shows.iter().chain(&self.on_fallback));
                 (self.shows, self.is_listing) = (shows, false);
             }
-            Done::Looked(show, look) => {
+            Done::Looked(show, look, _) => {
                 self.looking.retain(|other| !other.plays_the_same(&show));
                 self.agenda.looked(&show, now, look.findings);
             }
@@ -159,6 +179,14 @@ impl Memory {
         findings.sort();
         findings
     }
+}
+
+/// What a look tells the daemon.
+fn media_word(done: &Done, now: Timestamp) -> Option<MediaWord> {
+    let Done::Looked(show, look, began) = done else { return None };
+    // A clock that was set meanwhile makes it no younger.
+    let ago = now.duration_since(*began).max(SignedDuration::ZERO);
+    Some(MediaWord { url: show.stream.clone(), is_there: look.is_there?, ago })
 }
 
 /// Whether something is due that was done then. A clock that was set back makes it due.
