@@ -14,6 +14,7 @@ mod disk;
 mod doctor;
 mod doubts;
 mod evidence;
+mod fallback;
 mod faults;
 mod fixes;
 mod half_copied;
