@@ -300,6 +300,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let status = LoopStatus {
             holds: Arc::new(self.engine.holds().clone()),
+            on_fallback: self.engine.on_fallback().into(),
             queue: self.caller.queues.waiting(),
             rate,
             written_rate: self.rate_watch.rate,

@@ -24,7 +24,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
-pub use watch::{Findings, Watch, begin};
+pub use watch::{Daemon, Findings, Watch, begin};
 
 /// What the doctor needs.
 pub struct Doctor<A> {
@@ -137,7 +137,10 @@ async fn look(prober: &Prober, settings: &Settings, stream: &StreamUrl, show: &S
     let filled = tokio::task::spawn_blocking(move || fill_secrets(&sources, &named)).await;
     match filled.unwrap_or_else(|_| Err("this is a bug of ingestd: see the log".to_owned())) {
         Ok(filled) => prober.look(&filled, stream, show.expected).await,
-        Err(why) => Look { findings: vec![needs_media(&MediaFault::Secret(why), &stream.redacted())], ..Look::default() },
+        Err(why) => {
+            let findings = vec![needs_media(&MediaFault::Secret(why), &stream.redacted())];
+            Look { findings, is_there: Some(false), ..Look::default() }
+        }
     }
 }
 

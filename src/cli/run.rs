@@ -172,7 +172,8 @@ impl Service {
         let reload = Arc::new(reload);
         let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
         let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
-        let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), daemon.status(), open);
+        let looked_after = doctor::Daemon { status: daemon.status(), handle: handle.clone() };
+        let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), looked_after, open);
         let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);

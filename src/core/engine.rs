@@ -6,6 +6,7 @@
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
 //! task_notices                 what is said of requests for tasks    evidence    what shows that a show was on air
+//! fallbacks                    stream or fallback
 //! occupancy                    who is in which room                  contention  who gets it
 //! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
 //! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
@@ -42,6 +43,7 @@ mod doubts;
 mod edits;
 mod endpoint;
 mod evidence;
+mod fallbacks;
 mod fire;
 mod holding;
 mod loop_status;
@@ -80,10 +82,11 @@ pub use clock_hold::{ClockReading, TOO_MUCH};
 pub use departures::COMES_BACK;
 use departures::Departures;
 use endpoint::Endpoint;
+pub use fallbacks::OnFallback;
 pub use fire::FireOrder;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
-pub use order::{Command, DaemonOptions, Incoming, Input, Order};
+pub use order::{Command, DaemonOptions, Incoming, Input, MediaWord, Order};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
@@ -186,6 +189,10 @@ impl Engine {
                     let receipt = adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback, is_old);
                     step.receipts.push(receipt);
                 }
+                Input::Media(MediaWord { url, is_there, ago }) => {
+                    let began = step.now.checked_sub(ago).unwrap_or(step.now);
+                    self.airings.media.learn(url, began, is_there);
+                }
                 Input::Order(order) => {
                     let reply = self.obey(&mut step, records, order);
                     step.replies.push(reply);
@@ -194,6 +201,7 @@ impl Engine {
         }
         adoption::place_unknown(&mut self.airings, &mut self.orphans, &mut step, records);
         edits::apply_kept(&mut self.airings, &mut step);
+        fallbacks::review(&mut self.airings, &mut step);
         self.departures.take_up(&mut self.airings, &mut step, self.agenda.generation(), "ingestd");
         self.settle(&mut step, records);
         contention::resolve(&mut self.airings, &mut step);
@@ -285,6 +293,11 @@ impl Engine {
     /// What operators hold back.
     pub fn holds(&self) -> &Holds {
         &self.agenda.holds
+    }
+
+    /// The shows that play their fallback, or are to.
+    pub fn on_fallback(&self) -> Vec<OnFallback> {
+        fallbacks::on_fallback(&self.airings)
     }
 
     /// The time between two describes of a task on air.

@@ -4,7 +4,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 pub use crate::engine::AlertMessage;
-use crate::engine::{Order, Receipt, Reply};
+use crate::engine::{MediaWord, Order, Receipt, Reply};
 use crate::trtc::callback::Callback;
 use ingestd_core::alerts::AlertEvent;
 
@@ -17,6 +17,8 @@ pub enum Message {
     Order(Order, oneshot::Sender<Reply>),
     /// A callback of the vendor, its signature verified, and where it is said what became of it.
     Callback(Callback, oneshot::Sender<Receipt>),
+    /// What somebody saw who looked at media.
+    Media(MediaWord),
     /// Something about alerts. It is written with the next step.
     Alert(AlertMessage),
 }
@@ -61,6 +63,12 @@ impl Handle {
     /// Ends an alert, if it is open: those who were told of it are told `text`.
     pub async fn clear(&self, event: AlertEvent, key: &str, text: impl Into<String>) {
         self.alert(AlertMessage::Clear { event, key: key.to_owned(), text: text.into() }).await;
+    }
+
+    /// Tells what a look at media saw: a show may play its fallback, or be back on its stream.
+    pub async fn tell_media(&self, word: MediaWord) {
+        // Only a daemon that ends does not take it.
+        let _ = self.messages.send(Message::Media(word)).await;
     }
 
     /// Says something about alerts.

@@ -248,6 +248,7 @@ fn sort(reports: Vec<CallReport>, messages: Vec<Message>) -> Sorted {
                 sorted.orders.push(sender);
                 sorted.incoming.inputs.push(Input::Order(order));
             }
+            Message::Media(word) => sorted.incoming.inputs.push(Input::Media(word)),
             Message::Alert(message) => sorted.alerts.push(message),
         }
     }

@@ -13,9 +13,10 @@ use tokio::time::sleep;
 
 use super::{Doctor, ProblemAlerts, shows_of};
 use crate::clock;
-use crate::engine::{AlertMessage, LoopStatus};
+use crate::daemon::Handle;
+use crate::engine::{AlertMessage, LoopStatus, MediaWord};
 use crate::finding::Finding;
-use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, MediaState, Show};
+use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, MediaState, Show, show_on_fallback};
 use crate::trtc::Api;
 use crate::web::InForce;
 
@@ -38,7 +39,7 @@ const TICK: Duration = Duration::from_secs(5);
 /// What a task of it brings back.
 enum Done {
     Examined(Vec<Finding>),
-    Looked(Box<Show>, Look),
+    Looked(Box<Show>, Box<Look>, Timestamp),
     Listed(Vec<Show>),
 }
 
@@ -70,41 +71,46 @@ struct Memory {
     shows: Option<Vec<Show>>,
     listed_at: Option<Timestamp>,
     is_listing: bool,
+    /// Those that play their fallback.
+    on_fallback: Vec<Show>,
     agenda: Agenda,
     looking: Vec<Show>,
     /// Why the loop could not read the secrets again, as it was seen last.
     secrets_unread: Option<String>,
 }
 
-/// Begins to examine and to look. `status`: how the loop stands. `open`: the alerts that the daemon before left open.
-pub fn begin<A: Api>(
-    doctor: Doctor<A>,
-    in_force: watch::Receiver<InForce>,
-    status: watch::Receiver<LoopStatus>,
-    open: ProblemAlerts,
-) -> Watch {
+/// The daemon: what it says, and where it is told what looks at media saw.
+pub struct Daemon {
+    /// How its loop stands.
+    pub status: watch::Receiver<LoopStatus>,
+    /// Its handle.
+    pub handle: Handle,
+}
+
+/// Begins to examine and to look. `open`: the alerts that the daemon before left open.
+pub fn begin<A: Api>(doctor: Doctor<A>, in_force: watch::Receiver<InForce>, daemon: Daemon, open: ProblemAlerts) -> Watch {
     let (sender, findings) = watch::channel(Findings::default());
     let (raise, alerts) = unbounded_channel();
     let told = Told { findings: sender, open, alerts: raise };
-    Watch { findings, alerts, task: tokio::spawn(keep_looking(Arc::new(doctor), in_force, status, told)) }
+    Watch { findings, alerts, task: tokio::spawn(keep_looking(Arc::new(doctor), in_force, daemon, told)) }
 }
 
 /// Examines and looks for as long as it is not dropped.
-async fn keep_looking<A: Api>(
-    doctor: Arc<Doctor<A>>,
-    mut in_force: watch::Receiver<InForce>,
-    status: watch::Receiver<LoopStatus>,
-    mut told: Told,
-) {
+async fn keep_looking<A: Api>(doctor: Arc<Doctor<A>>, mut in_force: watch::Receiver<InForce>, daemon: Daemon, mut told: Told) {
     let (mut memory, mut tasks) = (Memory::default(), JoinSet::new());
     sleep(BEGINS_AFTER).await;
     loop {
-        let LoopStatus { synchronised, secrets_unread, .. } = status.borrow().clone();
+        let LoopStatus { synchronised, secrets_unread, on_fallback, .. } = daemon.status.borrow().clone();
         memory.secrets_unread(secrets_unread);
+        memory.on_fallback = on_fallback.iter().map(show_on_fallback).collect();
+        memory.on_fallback.retain(|show| doctor.wants(show));
         memory.begin(&doctor, &in_force, &mut tasks, synchronised);
         tokio::select! {
             Some(done) = tasks.join_next() => {
                 if let Ok(done) = done {
+                    if let Some(word) = media_word(&done, clock::now()) {
+                        daemon.handle.tell_media(word).await;
+                    }
                     memory.take(done, clock::now());
                     told.publish(&memory, clock::now());
                 } else {
@@ -160,15 +166,17 @@ impl Memory {
             // Of a large schedule it takes a while.
             tasks.spawn_blocking(move || Done::Listed(shows_of(&doctor, &schedule, now)));
         }
-        let due = self.agenda.due(self.shows.as_deref().unwrap_or_default(), now);
+        let to_come = self.shows.as_deref().unwrap_or_default();
+        let due = self.agenda.due_on_fallback(&self.on_fallback, now).into_iter().chain(self.agenda.due(to_come, now));
         let idle = due.into_iter().filter(|show| !self.looking.iter().any(|other| other.plays_the_same(show)));
         let begins: Vec<Show> = idle.take(LOOKS_AT_ONCE - self.looking.len()).cloned().collect();
         for show in begins {
             self.looking.push(show.clone());
             let doctor = Arc::clone(doctor);
             tasks.spawn(async move {
+                let began = clock::now();
                 let look = doctor.look(&show).await;
-                Done::Looked(Box::new(show), look)
+                Done::Looked(Box::new(show), Box::new(look), began)
             });
         }
     }
@@ -177,10 +185,10 @@ impl Memory {
         match done {
             Done::Examined(findings) => (self.examined, self.is_examining) = (Some(findings), false),
             Done::Listed(shows) => {
-                self.agenda.keep(&shows);
+                self.agenda.keep(shows.iter().chain(&self.on_fallback));
                 (self.shows, self.is_listing) = (Some(shows), false);
             }
-            Done::Looked(show, look) => {
+            Done::Looked(show, look, _) => {
                 self.looking.retain(|other| !other.plays_the_same(&show));
                 self.agenda.looked(&show, now, look.findings);
             }
@@ -193,6 +201,14 @@ impl Memory {
         findings.sort();
         findings
     }
+}
+
+/// What a look tells the daemon.
+fn media_word(done: &Done, now: Timestamp) -> Option<MediaWord> {
+    let Done::Looked(show, look, began) = done else { return None };
+    // A clock that was set meanwhile makes it no younger.
+    let ago = now.duration_since(*began).max(SignedDuration::ZERO);
+    Some(MediaWord { url: show.stream.clone(), is_there: look.is_there?, ago })
 }
 
 /// Whether something is due that was done then. A clock that was set back makes it due.

@@ -15,6 +15,7 @@ mod disk;
 mod doctor;
 mod doubts;
 mod evidence;
+mod fallback;
 mod faults;
 mod fixes;
 mod half_copied;

@@ -31,8 +31,11 @@ const V5: &str = include_str!("../fixtures/ledger/v5.sql");
 /// A ledger as version 6 wrote it.
 const V6: &str = include_str!("../fixtures/ledger/v6.sql");
 
-/// A ledger as version 7 writes it.
+/// A ledger as version 7 wrote it.
 const V7: &str = include_str!("../fixtures/ledger/v7.sql");
+
+/// A ledger as version 8 writes it.
+const V8: &str = include_str!("../fixtures/ledger/v8.sql");
 
 /// What version 3 dropped: no program ever wrote it. The one row of `alert` in the fixtures was written by hand; version 6 made another
 /// table of that name.
@@ -87,8 +90,8 @@ fn a_file_that_was_made_and_never_written_becomes_a_ledger() {
 #[test]
 fn a_released_schema_does_not_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(VERSION, 7, "a newer version needs a fixture of its own");
-    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V7)));
+    assert_eq!(VERSION, 8, "a newer version needs a fixture of its own");
+    assert_eq!(schema(&raw(&ledger().1)), schema(&file_of(folder.path(), V8)));
 }
 
 /// Each column of each table, with all its values in the order of the rows.
@@ -112,7 +115,7 @@ fn values(connection: &Connection) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_value_of_every_released_file_comes_through_every_migration() {
-    for script in [V1, V2, V3, V4, V5, V6, V7] {
+    for script in [V1, V2, V3, V4, V5, V6, V7, V8] {
         let folder = tempfile::tempdir().expect("a folder");
         let before = values(&file_of(folder.path(), script));
         assert!(before["occurrence.id"].len() == 10 && before["task.id"].len() == 3 && !before["call.id"].is_empty());
@@ -295,6 +298,7 @@ fn a_row_of_an_alert_that_cannot_be_read_costs_that_row_and_is_named() {
 fn what_version_7_knows_of_what_operators_hold_back_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(file_of(folder.path(), V7));
+    drop(Ledger::open(folder.path()).expect("it loads"));
     let reader = Reader::open(folder.path()).expect("it opens");
     let query = HistoryQuery { outcome: Some("cut".to_owned()), limit: 1, ..HistoryQuery::default() };
     assert_eq!(reader.history(&query).expect("readable")[0].order_note.as_deref(), Some("the guest is late"));
@@ -312,6 +316,28 @@ fn what_version_7_knows_of_what_operators_hold_back_comes_back() {
     assert_eq!(ingestd::plan::holds::Holds::new(recovered.holds), holds);
     let excerpt = reader.excerpt(&ingestd::ledger::ExcerptQuery::Holds {}).expect("readable");
     assert_eq!(Reader::of_excerpt(&excerpt).and_then(|reader| reader.holds()).expect("rows"), holds);
+}
+
+#[test]
+fn what_version_8_knows_of_a_fallback_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(file_of(folder.path(), V8));
+    let ledger = Ledger::open(folder.path()).expect("it loads");
+    let recovered = ledger.recover(jiff::Timestamp::MIN).expect("readable");
+    let show = recovered.occurrences.iter().find(|row| row.key.job.as_str() == "on-air").expect("it is open");
+    assert!(show.plays_fallback() && !show.wants_other_source());
+    assert_eq!(show.playout.stream.reveal(), "https://cdn.example.com/still.mp4?sign=2");
+    let scheduled = show.playout.scheduled();
+    assert_eq!(scheduled.stream.reveal(), "https://cdn.example.com/promo.mp4?sign=1");
+    assert_eq!(scheduled.fallback.as_ref(), Some(&show.playout.stream));
+    let trouble = show.fallback.trouble.expect("it has one");
+    assert_eq!((trouble.why.name(), show.fallback.returns, show.fallback.is_refused), ("unpulled", 1, false));
+    assert_eq!(show.fallback.played.iter().map(|played| played.to.is_some()).collect::<Vec<_>>(), [true, false]);
+    // What leaves the daemon for a verb has none of the secrets.
+    let reader = Reader::open(folder.path()).expect("it opens");
+    let excerpt = reader.excerpt(&ingestd::ledger::ExcerptQuery::OnAir {}).expect("readable");
+    let text = serde_json::to_string(&excerpt).expect("plain values");
+    assert!(text.contains("still.mp4") && !text.contains("sign="), "{text}");
 }
 
 #[test]
@@ -370,7 +396,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 7)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 8)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -382,7 +408,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V7));
+    drop(file_of(folder.path(), V8));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {

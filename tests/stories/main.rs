@@ -6,6 +6,7 @@ mod callbacks;
 mod clock;
 mod edits;
 mod evidence;
+mod fallback;
 mod faults;
 mod outages;
 mod returns;

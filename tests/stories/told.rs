@@ -23,7 +23,7 @@ pub(crate) fn setup(options: DaemonOptions, ledger: &Ledger) -> Setup {
 }
 
 /// The rows, oldest first: event, subject, count, whether it lasts or how it ended.
-fn alerts(story: &Story) -> Vec<String> {
+pub(crate) fn alerts(story: &Story) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(story.folder.path().join(FILE), flags).expect("the ledger opens");
     let sql = "SELECT event || ' ' || subject || iif(count > 1, ' x' || count, '') || \

@@ -79,8 +79,8 @@ pub(super) fn start_bound(policy: &Policy, end: End) -> Option<Duration> {
 
 /// Whether the plan has this occurrence as it is.
 fn is_same(airing: &Airing, planned: &AsPlanned) -> bool {
-    let Occurrence { end, policy, playout, .. } = &airing.occurrence;
-    (*end, policy, playout) == (planned.end, &planned.policy, &planned.playout)
+    let Occurrence { end, policy, playout: sent, .. } = &airing.occurrence;
+    (*end, policy, sent.scheduled()) == (planned.end, &planned.policy, &planned.playout)
 }
 
 /// The schedule is the one that a daemon before had, and the settings may be others: an application's number and the region of jobs
@@ -89,7 +89,7 @@ pub(super) fn apply_settings(airings: &mut Airings, step: &mut Step, schedule: &
     let edition = Edition { schedule, former: Some(schedule), generation, who: SETTINGS };
     let differs = |key: &Key| {
         let planned = edition.find(airings, key)?;
-        (planned.playout != airings.get(key)?.occurrence.playout).then_some(planned)
+        (planned.playout != *airings.get(key)?.occurrence.playout.scheduled()).then_some(planned)
     };
     let followers = airings.keys().into_iter().filter(|key| follows(airings, key));
     let differing: Vec<_> = followers.filter_map(|key| differs(&key).map(|planned| (key, planned))).collect();
@@ -131,7 +131,7 @@ fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: AsPlanne
         next.take_edit(sent, generation);
         None
     } else {
-        (sent != before.playout).then(|| Edit { playout: sent, generation, who: who.to_owned() })
+        (sent != *before.playout.scheduled()).then(|| Edit { playout: sent, generation, who: who.to_owned() })
     };
     airings.set_edit(key, edit);
     if next == before {
@@ -155,7 +155,7 @@ fn try_edited(airings: &mut Airings, step: &mut Step, before: &Occurrence, who: 
     let key = &before.key;
     let Some(airing) = airings.get(key) else { return };
     let next = &airing.occurrence;
-    let mut fields = before.playout.differing(&next.playout);
+    let mut fields = before.playout.scheduled().differing(next.playout.scheduled());
     if before.policy.retry != next.policy.retry {
         fields.push("retry");
     }

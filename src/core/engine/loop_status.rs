@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fallbacks::OnFallback;
 use super::server_clock::describe_offset;
 use crate::finding::Finding;
 use crate::plan::holds::Holds;
@@ -29,6 +30,8 @@ pub struct LoopStatus {
     pub held: Option<String>,
     /// What operators hold back.
     pub holds: Arc<Holds>,
+    /// The shows that play their fallback, or are to.
+    pub on_fallback: Arc<[OnFallback]>,
     /// Where the secrets are kept.
     pub secrets: SecretPlaces,
     /// Why the secrets cannot be read again, if they cannot.

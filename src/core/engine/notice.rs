@@ -54,7 +54,8 @@ impl Notice {
         told: Option<String>,
         secrets: SecretPlaces,
     ) -> Option<String> {
-        if !event.slows_down(next, self.at) {
+        // Its fallback is tried at once.
+        if !event.slows_down(next, self.at) || next.falls_back() {
             return None;
         }
         let LastFault { code, message, .. } = next.fault.clone()?;
@@ -115,6 +116,14 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Level, String) {
         State::Armed => (Level::Info, format!("armed: {} into {place}", playout.stream.redacted())),
         State::Calling => (Level::Info, format!("attempt {} begins", occurrence.attempts)),
         State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
+        State::OnAir if occurrence.plays_fallback() => {
+            let why = occurrence.fallback.trouble.map_or("", |trouble| trouble.why.words());
+            let url = playout.stream.redacted();
+            (
+                Level::Warning,
+                format!("plays its fallback {url}, because its stream cannot be had: {why}; {}", on_air(occurrence, &place)),
+            )
+        }
         State::OnAir => (Level::Info, on_air(occurrence, &place)),
         State::Stopping { outcome } => stopping(occurrence, outcome, &place, now),
         State::Done { outcome } => done(occurrence, outcome),
@@ -137,6 +146,10 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
     let was_tried = occurrence.tries > 0;
     match why {
         WaitReason::Yield => (Level::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() && occurrence.wants_other_source() => {
+            let other = if occurrence.plays_fallback() { "its stream" } else { "its fallback" };
+            (Level::Info, format!("hands over to {other}"))
+        }
         WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() && occurrence.task_id.is_none() => {
             (Level::Warning, "is put on air again: the cloud has ended its task, of which nobody was told the TaskId".to_owned())
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::judge::Expected;
+use crate::engine::OnFallback;
 use crate::finding::{Finding, FindingSeverity};
+use crate::occurrence::Source;
 use crate::plan::Upcoming;
 use crate::schedule::{Job, JobId, Schedule};
 use crate::trtc::StreamUrl;
@@ -27,6 +29,9 @@ const BAD_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// The same of a show that is further ahead.
 const BAD_FOR_LATER: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often the stream of a show that plays its fallback is looked at.
+const ON_FALLBACK: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most URLs of shows that are further ahead than ten minutes: the next ones.
 const LATER_MAX: usize = 200;
@@ -47,6 +52,8 @@ pub struct Show {
     pub expected: Expected,
     /// Whether each start has media of its own, which may come later than now.
     pub is_of_start: bool,
+    /// Whether this is the job's fallback.
+    pub is_fallback: bool,
 }
 
 /// What is looked at once. One URL may be good for one job and too short for another.
@@ -68,22 +75,27 @@ impl Show {
         let may_come = self.is_of_start && self.start.duration_since(now) > AHEAD;
         let severity = if may_come { FindingSeverity::Note } else { finding.severity };
         let about = format!("{} {}", self.job, finding.about);
-        let what = format!("`{}`, which starts at {:.0}: {}", self.job, self.start, finding.what);
-        Finding { severity, about, what, ..finding.clone() }
+        let of = if self.is_fallback { "the fallback of " } else { "" };
+        let what = format!("{of}`{}`, which starts at {:.0}: {}", self.job, self.start, finding.what);
+        let field = if self.is_fallback { "`fallback`" } else { "`stream`" };
+        let advice = finding.advice.replace("`stream`", field);
+        Finding { severity, about, what, advice, ..finding.clone() }
     }
 }
 
-/// Returns the shows of the next 24 hours whose media is to be looked at, by start. Of a job that plays one medium they are its starts
-/// in the next ten minutes, or else its next one.
+/// Returns the shows of the next 24 hours whose media is to be looked at, by start; one that has a fallback a second time, for that. Of a
+/// job that plays one medium they are its starts in the next ten minutes, or else its next one.
 pub fn shows(schedule: &Schedule, now: Timestamp) -> Vec<Show> {
     let (soon, last) = (now.saturating_add(AHEAD), now.saturating_add(LOOK_AHEAD));
     let (Ok(soon), Ok(last)) = (soon, last) else { return Vec::new() };
     let mut shows = Vec::new();
-    for job in schedule.jobs().filter(|job| job.enabled && job.preflight) {
+    let looked_at = schedule.jobs().filter(|job| job.enabled && job.preflight);
+    let sources = looked_at.flat_map(|job| [(job, Source::Stream), (job, Source::Fallback)]);
+    for (job, source) in sources.filter(|(job, source)| *source == Source::Stream || job.fallback.is_some()) {
         let starts = Upcoming::of([job], now).map(|occurrence| occurrence.start.at).take_while(|start| *start <= last);
         let mut found: Vec<Show> = Vec::new();
         for start in starts.take(STARTS_MAX) {
-            let show = show(job, start);
+            let Some(show) = show(job, source, start) else { continue };
             if !show.is_of_start && !found.is_empty() && start > soon {
                 break;
             }
@@ -91,17 +103,34 @@ pub fn shows(schedule: &Schedule, now: Timestamp) -> Vec<Show> {
         }
         shows.append(&mut found);
     }
-    shows.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
+    shows.sort_by(|one, other| (one.start, &one.job, one.is_fallback).cmp(&(other.start, &other.job, other.is_fallback)));
     shows
 }
 
-fn show(job: &Arc<Job>, start: Timestamp) -> Show {
-    let stream = job.stream_at(start);
+/// `None`: the job has no fallback.
+fn show(job: &Arc<Job>, source: Source, start: Timestamp) -> Option<Show> {
+    let stream_at = |start| match source {
+        Source::Stream => Some(job.stream_at(start)),
+        Source::Fallback => job.fallback_at(start),
+    };
+    let stream = stream_at(start)?;
     // Two weeks, a month and a bit: what changes with the start differs there.
     let other = start.saturating_add(SignedDuration::from_hours(45 * 24 + 7)).unwrap_or(Timestamp::MAX);
-    let is_of_start = job.stream_at(other) != stream;
-    let expected = Expected { length: job.length, live: job.live };
-    Show { start, job: job.id.clone(), stream, expected, is_of_start }
+    let is_of_start = stream_at(other)? != stream;
+    let is_fallback = source == Source::Fallback;
+    let expected = match source {
+        Source::Stream => Expected { length: job.length, live: job.live },
+        Source::Fallback => Expected { length: None, live: stream.is_rtmp() },
+    };
+    Some(Show { start, job: job.id.clone(), stream, expected, is_of_start, is_fallback })
+}
+
+/// Returns a show that plays its fallback, with its stream, which may be there again.
+pub fn show_on_fallback(show: &OnFallback) -> Show {
+    let OnFallback { key, stream, live } = show;
+    let expected = Expected { length: None, live: *live };
+    let (start, job, stream) = (key.start, key.job.clone(), stream.clone());
+    Show { start, job, stream, expected, is_of_start: false, is_fallback: false }
 }
 
 /// A look at a URL: when, and what came of it.
@@ -159,6 +188,17 @@ impl Agenda {
         due
     }
 
+    /// Returns which of these, the shows that play their fallback, are to be looked at now: each URL once.
+    pub fn due_on_fallback<'a>(&self, shows: &'a [Show], now: Timestamp) -> Vec<&'a Show> {
+        let mut seen = HashSet::new();
+        let is_due = |look: &Looked| {
+            let age = now.duration_since(look.at);
+            age.is_negative() || age >= ON_FALLBACK
+        };
+        let due = shows.iter().filter(|show| seen.insert(show.key()) && self.looks.get(&show.key()).is_none_or(is_due));
+        due.collect()
+    }
+
     /// Remembers what came of a look.
     pub fn looked(&mut self, show: &Show, at: Timestamp, findings: Vec<Finding>) {
         self.looks.insert(show.key(), Looked { at, findings, is_doubted: false });
@@ -173,8 +213,8 @@ impl Agenda {
     }
 
     /// Forgets what none of these shows plays.
-    pub fn keep(&mut self, shows: &[Show]) {
-        let keys: HashSet<MediaKey> = shows.iter().map(Show::key).collect();
+    pub fn keep<'a>(&mut self, shows: impl IntoIterator<Item = &'a Show>) {
+        let keys: HashSet<MediaKey> = shows.into_iter().map(Show::key).collect();
         self.looks.retain(|known, _| keys.contains(known));
     }
 
@@ -220,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::finding::FindingKind;
+    use crate::occurrence::Key;
     use crate::schedule::{Settings, Source, read};
 
     fn at(minutes: i64) -> Timestamp {
@@ -348,5 +389,29 @@ mod tests {
         assert_eq!(told(50), [of("problem", "a", "13:00"), of("problem", "b", "13:00")]);
         let of_tomorrow = of("note", "b", "13:00").replace("11-22", "11-23");
         assert_eq!(told(61), [of("problem", "a", "18:00"), of_tomorrow]);
+    }
+    #[test]
+    fn a_fallback_is_looked_at_too_and_a_stream_each_half_minute_while_its_fallback_plays() {
+        let schedule =
+            schedule("  a: {at: '12:05', stream: 'https://h/a.mp4', length: 1m, fallback: 'https://h/still-{date}.mp4'}\n");
+        let found = shows(&schedule, at(0));
+        let of = |show: &Show| (show.stream.reveal().to_owned(), show.is_fallback, show.expected.length.is_some());
+        let expected = [("https://h/a.mp4".to_owned(), false, true), ("https://h/still-2026-11-22.mp4".to_owned(), true, false)];
+        assert_eq!(found.iter().map(of).take(2).collect::<Vec<_>>(), expected);
+        let mut agenda = Agenda::default();
+        agenda.looked(&found[1], at(0), vec![bad()]);
+        let told = agenda.findings(&found, at(0));
+        assert!(told[0].what.starts_with("the fallback of `a`, which starts at 2026-11-22T12:05:00Z: "), "{told:?}");
+        let key = Key { start: at(5), job: JobId::parse("a").expect("an id") };
+        let on_fallback = [show_on_fallback(&OnFallback { key, stream: StreamUrl::new("https://h/a.mp4"), live: false })];
+        let second = |seconds| at(6) + SignedDuration::from_secs(seconds);
+        assert_eq!(agenda.due_on_fallback(&on_fallback, second(0)).len(), 1, "whatever was seen before");
+        for found in [vec![bad()], vec![]] {
+            agenda.looked(&on_fallback[0], second(0), found);
+            let due = [0, 29, 30, -1].map(|seconds| agenda.due_on_fallback(&on_fallback, second(seconds)).len());
+            assert_eq!(due, [0, 0, 1, 1]);
+        }
+        agenda.keep(found.iter().chain(&on_fallback));
+        assert_eq!(agenda.due_on_fallback(&on_fallback, second(1)).len(), 0);
     }
 }

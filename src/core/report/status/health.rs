@@ -86,6 +86,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(few(task_reasons::refused_stops(ledger, input.now)));
             degraded.extend(few(task_reasons::unseen(ledger, &input.zone)));
             degraded.extend(task_reasons::unpulled(ledger, &input.zone));
+            degraded.extend(few(ledger.on_air.iter().filter_map(|row| task_reasons::on_fallback(row, &input.zone)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(task_reasons::vanishing).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
