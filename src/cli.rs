@@ -16,6 +16,7 @@ mod alert;
 mod ask;
 mod check;
 mod clock;
+mod completions;
 mod demo;
 mod doctor;
 mod findings;
@@ -89,6 +90,7 @@ verbs! {
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,
+    Completions => completions,
     Man => man,
     Help => help,
 }
