@@ -32,6 +32,7 @@ use crate::doctor::{self, Doctor, Findings};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
+use crate::occurrence::Outcome;
 use crate::probe::Prober;
 use crate::systemd;
 use crate::trtc::client::Limits;
@@ -103,7 +104,7 @@ impl Service {
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         for Note { level, text } in ledger.notes() {
-            log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
+            log(&Notice::new(clock::now(), *level, text.clone()));
         }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let now = clock::now();
@@ -252,15 +253,17 @@ fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
 
 /// One line of the log for each thing that happened.
 fn log(happening: &Notice) {
-    let Notice { at: _, key, level, text } = happening;
+    let Notice { at: _, key, level, text, outcome, code } = happening;
     let (job, start) = match key {
         Some(key) => (key.job.as_str(), key.start.to_string()),
         None => ("", String::new()),
     };
+    let (outcome, reason) = (outcome.as_ref().map(Outcome::name), outcome.as_ref().map(Outcome::reason));
+    let code = code.as_deref();
     match level {
-        Level::Info => tracing::info!(job, start, "{text}"),
-        Level::Warning => tracing::warn!(job, start, "{text}"),
-        Level::Error => tracing::error!(job, start, "{text}"),
+        Level::Info => tracing::info!(job, start, outcome, reason, code, "{text}"),
+        Level::Warning => tracing::warn!(job, start, outcome, reason, code, "{text}"),
+        Level::Error => tracing::error!(job, start, outcome, reason, code, "{text}"),
     }
 }
 
