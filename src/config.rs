@@ -137,8 +137,9 @@ impl Settings {
         let folders = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
         match std::env::split_paths(&folders).next() {
             Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
-            // An operator's shell has no such variable; the unit's folder is where it always is.
-            _ if Path::new(STATE_USUAL).is_dir() => Ok(PathBuf::from(STATE_USUAL)),
+            // An operator's shell has no such variable; the unit's folder is where it always is. It is a link to a place that only root may
+            // look into (`DynamicUser=`), and others ask the daemon for what is there.
+            _ if Path::new(STATE_USUAL).symlink_metadata().is_ok() => Ok(PathBuf::from(STATE_USUAL)),
             _ => Err("no folder for the ledger: write `state: PATH` in the settings, or set `$STATE_DIRECTORY`".to_owned()),
         }
     }

@@ -149,7 +149,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             Err(error) if error.is_passing() => {
                 engine.ledger_failed(false);
                 let text = format!("the ledger cannot be written ({error}): nothing is started until it can");
-                notices.push(Notice { at: now, key: None, level: Level::Error, text });
+                notices.push(Notice::new(now, Level::Error, text));
                 (Vec::new(), Some(error.to_string()))
             }
             Err(error) => return Err(error),
@@ -267,7 +267,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if away >= AWAY_TOLD {
             let why = "the host slept, or this process was stopped or got no time";
             let text = format!("nothing was done for {} s: {why}; what was due meanwhile is late or missed", away.as_secs());
-            (self.observe)(&Notice { at: self.caller.clock.now(), key: None, level: Level::Warning, text });
+            (self.observe)(&Notice::new(self.caller.clock.now(), Level::Warning, text));
         }
     }
 

@@ -47,6 +47,7 @@ use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
+use crate::occurrence::Occurrence;
 use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
 pub use access::Access;
@@ -280,9 +281,12 @@ async fn scrape(State(shared): State<Arc<PageState>>, headers: HeaderMap) -> Res
     }
 }
 
-/// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.
-pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>) {
-    assess_health(&views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new(), None))
+/// Returns the health and every reason for it, as the status tells them, and what is on air. It waits for the ledger, whose disk may not
+/// answer.
+pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>, Vec<Occurrence>) {
+    let input = views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new(), None);
+    let (health, reasons) = assess_health(&input);
+    (health, reasons, input.ledger.map_or_else(|_| Vec::new(), |ledger| ledger.on_air))
 }
 
 async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {

@@ -35,6 +35,7 @@ use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
+use crate::occurrence::Outcome;
 use crate::probe::Prober;
 use crate::systemd;
 use crate::trtc::client::Limits;
@@ -113,7 +114,7 @@ impl Service {
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
         let mut ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         for Note { level, text } in ledger.notes() {
-            log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
+            log(&Notice::new(clock::now(), *level, text.clone()));
         }
         let now = clock::now();
         if is_restored {
@@ -284,15 +285,17 @@ fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
 
 /// One line of the log for each thing that happened.
 fn log(happening: &Notice) {
-    let Notice { at: _, key, level, text } = happening;
+    let Notice { at: _, key, level, text, outcome, code } = happening;
     let (job, start) = match key {
         Some(key) => (key.job.as_str(), key.start.to_string()),
         None => ("", String::new()),
     };
+    let (outcome, reason) = (outcome.as_ref().map(Outcome::name), outcome.as_ref().map(Outcome::reason));
+    let code = code.as_deref();
     match level {
-        Level::Info => tracing::info!(job, start, "{text}"),
-        Level::Warning => tracing::warn!(job, start, "{text}"),
-        Level::Error => tracing::error!(job, start, "{text}"),
+        Level::Info => tracing::info!(job, start, outcome, reason, code, "{text}"),
+        Level::Warning => tracing::warn!(job, start, outcome, reason, code, "{text}"),
+        Level::Error => tracing::error!(job, start, outcome, reason, code, "{text}"),
     }
 }
 

@@ -37,7 +37,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut notices = self.engine.staying_on_air(read(&self.caller.clock));
         if self.disk.is_behind() {
             let text = "what was decided last is not in the ledger: the next start takes over from what is there".to_owned();
-            notices.push(Notice { at: self.caller.clock.now(), key: None, level: Level::Error, text });
+            notices.push(Notice::new(self.caller.clock.now(), Level::Error, text));
         }
         self.tell(&notices);
         self.calls.shutdown().await;

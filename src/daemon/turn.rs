@@ -46,7 +46,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if let Some(time) = self.busy.turn.stands() {
             let text =
                 format!("one turn of the loop took {} s: nothing was started and nothing was stopped meanwhile", time.as_secs());
-            notices.push(Notice { at: now, key: None, level: Level::Warning, text });
+            notices.push(Notice::new(now, Level::Warning, text));
         }
         self.tell(&notices);
         self.feed_watchdog(now);
@@ -71,7 +71,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                     attempts.extend(self.weigh(None, written, notices, now)?);
                 }
                 Report::Inspected(found) => {
-                    let warning = |text| Notice { at: now, key: None, level: Level::Warning, text };
+                    let warning = |text| Notice::new(now, Level::Warning, text);
                     notices.extend(found.warnings.into_iter().map(warning));
                     self.disk.set_trouble(found.trouble);
                     self.weigh_trouble(notices, now);
@@ -133,7 +133,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if !self.disk.is_behind() && self.disk_error.take().is_some() {
             self.look_soon = true;
             let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
-            notices.push(Notice { at: now, key: None, level: Level::Info, text });
+            notices.push(Notice::new(now, Level::Info, text));
         }
     }
 
@@ -143,7 +143,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             let text = format!(
                 "the ledger {what}: nothing is started until it can be written; what is on air is watched and stopped all the same"
             );
-            notices.push(Notice { at: now, key: None, level: Level::Error, text });
+            notices.push(Notice::new(now, Level::Error, text));
         }
         self.disk_error = Some(error);
     }

@@ -36,13 +36,34 @@ pub struct Notice {
     pub level: Level,
     /// In words.
     pub text: String,
+    /// How the occurrence ended, if this says that it did.
+    pub outcome: Option<Outcome>,
+    /// The vendor's code, if this tells of a fault that has one.
+    pub code: Option<String>,
 }
 
 impl Notice {
+    /// Something that concerns no single occurrence.
+    pub fn new(at: Timestamp, level: Level, text: String) -> Notice {
+        Notice { at, key: None, level, text, outcome: None, code: None }
+    }
+
+    /// Something about one occurrence, in words alone.
+    pub fn about(key: Key, at: Timestamp, level: Level, text: String) -> Notice {
+        Notice { key: Some(key), ..Notice::new(at, level, text) }
+    }
+
     /// What a change of an occurrence means, if it is worth a line.
     pub(super) fn of(occurrence: &Occurrence, now: Timestamp) -> Notice {
         let (level, text) = describe(occurrence, now);
-        Notice { at: now, key: Some(occurrence.key.clone()), level, text }
+        let code = || occurrence.fault.as_ref().and_then(|fault| fault.code.clone());
+        let (outcome, code) = match &occurrence.state {
+            State::Done { outcome: Outcome::Failed(failure) } => (Some(Outcome::Failed(failure.clone())), code()),
+            State::Done { outcome } => (Some(outcome.clone()), None),
+            State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. } if occurrence.tries > 0 => (None, code()),
+            _ => (None, None),
+        };
+        Notice { outcome, code, ..Notice::about(occurrence.key.clone(), now, level, text) }
     }
 
     /// Adds that it is tried slowly after this event, and what to do about it, unless that was told of the same fault. Returns the
@@ -105,7 +126,7 @@ impl Notice {
             None => "it has no bound in the cloud".to_owned(),
         };
         let text = format!("stays on air in room {} {until}; {bound}", occurrence.playout.room);
-        Notice { at: now, key: Some(occurrence.key.clone()), level: Level::Info, text }
+        Notice::about(occurrence.key.clone(), now, Level::Info, text)
     }
 }
 

@@ -165,12 +165,12 @@ impl Step {
 
     /// Notes something that concerns no single occurrence.
     pub(super) fn notify(&mut self, level: Level, text: String) {
-        self.notices.push(Notice { at: self.now, key: None, level, text });
+        self.notices.push(Notice::new(self.now, level, text));
     }
 
     /// Notes something about one occurrence.
     pub(super) fn notify_of(&mut self, key: &Key, level: Level, text: String) {
-        self.notices.push(Notice { at: self.now, key: Some(key.clone()), level, text });
+        self.notices.push(Notice::about(key.clone(), self.now, level, text));
     }
 
     /// Records that something gave a show that failed another chance, and who did that.
