@@ -78,14 +78,12 @@ impl MediaHosts {
     /// Whether an entry names this host, by its name or by its address.
     pub fn names(&self, host: &str) -> bool {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        match address {
-            Ok(address) => self.0.iter().any(|entry| entry.names(host, address)),
-            // A name has no address yet.
-            Err(_) => {
-                let host = host.trim_end_matches('.');
-                self.0.iter().any(|entry| matches!(entry, MediaHost::Name(name) if host.eq_ignore_ascii_case(name)))
-            }
+        if let Ok(address) = address {
+            return self.0.iter().any(|entry| entry.names(host, address));
         }
+        // A name has no address yet.
+        let host = host.trim_end_matches('.');
+        self.0.iter().any(|entry| matches!(entry, MediaHost::Name(name) if host.eq_ignore_ascii_case(name)))
     }
 
     /// Judges an address to which `host` resolves. Errors: why no probe connects to it.

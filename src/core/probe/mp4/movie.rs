@@ -45,10 +45,10 @@ impl Movie {
         let moov = child(index, *b"moov")?;
         let mvhd = child(moov, *b"mvhd")?;
         let is_fragmented = child(moov, *b"mvex").is_some();
-        let traks = || children(moov).filter(|(name, _)| name == b"trak").map(|(_, trak)| trak);
+        let boxes = || children(moov).filter(|(name, _)| name == b"trak").map(|(_, trak)| trak);
         // Players leave out what is switched off: pictures of chapters stand in such a track. Where all are, they take them all the same.
-        let all_are_off = traks().all(|trak| !is_on(trak));
-        let tracks = traks().filter(|trak| all_are_off || is_on(trak)).filter_map(track).collect();
+        let all_are_off = boxes().all(|trak| !is_on(trak));
+        let tracks = boxes().filter(|trak| all_are_off || is_on(trak)).filter_map(track).collect();
         let length = times(mvhd).filter(|length| !(is_fragmented && length.is_zero()));
         Some(Movie { is_first, length, tracks })
     }
