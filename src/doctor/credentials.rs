@@ -185,6 +185,6 @@ mod tests {
         assert!(where_loaded("x", "more", &units).what.contains("more.conf"));
         assert!(where_loaded("x", "more", &Units::of(&[at("")], Some("south"))).is_problem());
         assert!(units.go_by(Path::new("/etc/ingestd/north")) && units.go_by(Path::new("/etc/ingestd")));
-        assert!(!units.go_by(Path::new("/home/somebody")) && !Units::default().go_by(Path::new("/etc/ingestd")));
+        assert!(!units.go_by(Path::new("/srv/somebody")) && !Units::default().go_by(Path::new("/etc/ingestd")));
     }
 }
