@@ -55,6 +55,8 @@ pub struct Settings {
     pub apps: BTreeMap<Arc<str>, App>,
     /// The secrets to which streams refer, by name.
     pub secrets: BTreeMap<Arc<str>, SecretSource>,
+    /// The folder of the settings' file.
+    pub folder: PathBuf,
     /// The folder of the schedule files.
     pub schedules: PathBuf,
     /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
@@ -271,6 +273,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         account: account?,
         apps: apps?,
         secrets: secrets?,
+        folder: reader.folder.to_owned(),
         schedules: schedules?,
         state: state?,
         listen: listen?,

@@ -164,8 +164,23 @@ pub fn sources(settings: &Settings) -> Vec<(String, &SecretSource)> {
 
 /// Reads each secret, forgets it, and says which cannot be read, and why.
 fn secrets(settings: &Settings) -> Vec<Finding> {
-    let units = Units::of_host();
+    let units = Units::of_host(&settings.folder);
     sources(settings).into_iter().filter_map(|(name, source)| of_secret(&name, source, &units)).collect()
+}
+
+/// What is wrong with the credentials of the service whose settings these are, where this host has its unit. No secret is read.
+pub fn unit_problems(settings: &Settings) -> Vec<Finding> {
+    let units = Units::of_host(&settings.folder);
+    if !units.go_by(&settings.folder) {
+        return Vec::new();
+    }
+    let mut problems = units.missing();
+    for (name, source) in sources(settings) {
+        let SecretSource::Credential(credential) = source else { continue };
+        let is_told = problems.iter().any(|problem| problem.about == *credential);
+        problems.extend(Some(where_loaded(&name, credential, &units)).filter(|finding| finding.is_problem() && !is_told));
+    }
+    problems
 }
 
 fn of_secret(name: &str, source: &SecretSource, units: &Units) -> Option<Finding> {

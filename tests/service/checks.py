@@ -198,6 +198,10 @@ def operators(station):
 def daemon_down(station):
     machine = station.machine
     machine.run("systemctl stop ingestd")
+    key = "/etc/ingestd/credentials/trtc-app-main"
+    machine.run(f"mv {key} {key}.away")
+    holds("trtc-app-main" in machine.run("ingestd check").out, "`check` names a credential whose file is missing")
+    machine.run(f"mv {key}.away {key}")
     holds(SHOW in machine.run("ingestd history").out, "root reads the ledger of a daemon that is down")
     status = machine.run("ingestd status", check=False)
     holds(status.code == 69 and SHOW in status.out, f"the status comes from the ledger: {status}")
@@ -263,6 +267,11 @@ def removal(station):
         # dpkg takes the refusal back, and the daemon with it.
         machine.run("systemctl start ingestd")
         until("the show is on air", 30, lambda: station.on_air() == [SHOW])
+    # Who means it can do it; what comes back takes up the show.
+    machine.run(f"INGESTD_REMOVE=on-air {remove}", seconds=120)
+    machine.run(f"DEBIAN_FRONTEND=noninteractive apt-get install -y ./{package.SECOND}", seconds=120)
+    machine.run("systemctl enable --now ingestd")
+    until("the show is on air", 30, lambda: station.on_air() == [SHOW])
     machine.run("ingestd stop --all")
     until("nothing is on air", 60, lambda: station.on_air() == [])
     machine.run(remove, seconds=120)
