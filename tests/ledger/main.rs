@@ -8,6 +8,7 @@ mod files;
 mod filling;
 mod migrations;
 mod questions;
+mod refused;
 mod round_trip;
 mod rows;
 mod turn;

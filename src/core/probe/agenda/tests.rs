@@ -115,8 +115,7 @@ fn media_is_good_when_it_was_looked_at_and_unused_when_no_show_to_come_plays_it(
 
 #[test]
 fn a_finding_names_the_next_show_and_media_that_may_still_come_is_a_note() {
-    let jobs =
-        "  a: {at: ['13:00', '18:00'], stream: 'https://h/a.mp4'}\n  b: {at: '13:00', stream: 'https://h/{start:%H}.mp4'}\n";
+    let jobs = "  a: {at: ['13:00', '18:00'], stream: 'https://h/a.mp4'}\n  b: {at: '13:00', stream: 'https://h/{start:%H}.mp4'}\n";
     let schedule = schedule(jobs);
     let mut agenda = Agenda::default();
     for show in shows(&schedule, at(0)) {
@@ -136,8 +135,7 @@ fn a_finding_names_the_next_show_and_media_that_may_still_come_is_a_note() {
 }
 #[test]
 fn a_fallback_is_looked_at_too_and_a_stream_each_half_minute_while_its_fallback_plays() {
-    let schedule =
-        schedule("  a: {at: '12:05', stream: 'https://h/a.mp4', length: 1m, fallback: 'https://h/still-{date}.mp4'}\n");
+    let schedule = schedule("  a: {at: '12:05', stream: 'https://h/a.mp4', length: 1m, fallback: 'https://h/still-{date}.mp4'}\n");
     let found = shows(&schedule, at(0));
     let of = |show: &Show| (show.stream.reveal().to_owned(), show.is_fallback, show.expected.length.is_some());
     let expected = [("https://h/a.mp4".to_owned(), false, true), ("https://h/still-2026-11-22.mp4".to_owned(), true, false)];
