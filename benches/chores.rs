@@ -1,5 +1,5 @@
 //! What the chores of a large ledger cost, and what they do to the air: prune, backup and integrity of 5 million occurrences while 20
-//! starts a second play. The real program, in release, against a sandbox on this host. Prints, and judges nothing:
+//! starts a second play. The limit is 40 a second here: at the limit itself a start may wait for its turn without any chore. The real program, in release, against a sandbox on this host. Prints, and judges nothing:
 //! `cargo bench --bench chores [-- OCCURRENCES]`. It wants some 15 GB in `$TMPDIR` and some 15 minutes.
 
 #[cfg(target_os = "linux")]
@@ -50,12 +50,16 @@ mod bench {
     /// Longer than all three chores take.
     const PATIENCE: Duration = Duration::from_mins(40);
 
+    /// Requests a second, for each action: twice as many as are sent.
+    const RATE: u32 = 40;
+
     const CHORES: [&str; 3] = ["backup", "prune", "integrity"];
 
     pub(crate) fn all() {
         let occurrences = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(OCCURRENCES);
         println!("{} processors; load before: {}", std::thread::available_parallelism().map_or(0, usize::from), load());
-        let rig = Rig::new(Vec::new());
+        let rig = Rig::with(Vec::new(), |config| config.rate = RATE);
+        rig.more_settings(&format!("rate: {RATE}"));
         let begun = Instant::now();
         fill(&rig.path("state"), occurrences);
         let bytes = fs::metadata(rig.path("state").join(FILE)).map_or(0, |found| found.len());

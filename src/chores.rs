@@ -1,8 +1,8 @@
-//! The chores of a running daemon: old rows go, the ledger is looked through and copied, each at its time, one at a time, on a thread of
-//! low priority. They stand beside the loop, which waits for none of them. Does not know what a chore does to the file.
+//! The chores of a running daemon: it prunes the ledger, looks through it and copies it, each at its time, one at a time, on a thread of
+//! low priority. The loop waits for none of them. Does not know what a chore does to the file.
 //!
-//! When one is due, `tokio-cron-scheduler` says. It may be half a second late, and it can lose a run: a chore whose last time passed
-//! without it is done after the next boot.
+//! `tokio-cron-scheduler` says when a chore is to run. It may be half a second late, and it can lose a run. A chore that missed its last
+//! time runs after the next boot.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ use crate::config::{ChoreTime, Chores};
 use crate::daemon::Handle;
 use crate::ledger;
 
-/// How long after boot a chore begins that was missed: what is due then goes first.
+/// How long after boot a chore begins that missed its time: the starts and stops of the boot come first.
 const BEGINS_AFTER: Duration = Duration::from_mins(1);
 
 /// Who does them, in the ledger.
 const WHO: &str = "ingestd";
 
-/// One of them. The order is that in which those are done that are due at once: a copy is made before anything is deleted.
+/// One of them. Chores of the same time run in this order: a copy is made before anything is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chore {
     /// Copies the ledger.
@@ -63,7 +63,7 @@ impl Chore {
     /// Does it for the ledger of a state folder. Returns what came of it, in words.
     ///
     /// Errors: it could not be done, or the ledger is damaged.
-    pub fn run(self, chores: &Chores, state: &Path, now: Timestamp) -> Result<String, String> {
+    fn run(self, chores: &Chores, state: &Path, now: Timestamp) -> Result<String, String> {
         let text = |error: ledger::LedgerError| error.to_string();
         match self {
             Chore::Backup => {
@@ -123,8 +123,8 @@ impl Keeper {
             return;
         }
         let (sender, mut due) = mpsc::unbounded_channel();
-        // It runs for as long as it is not dropped.
-        let scheduler = match schedule(&self.chores, &sender).await {
+        // It runs until it is dropped.
+        let _scheduler = match schedule(&self.chores, &sender).await {
             Ok(scheduler) => scheduler,
             Err(error) => {
                 tracing::error!("no chore is done: the scheduler of the chores does not begin: {error}");
@@ -142,7 +142,7 @@ impl Keeper {
                     self.missed(clock::now()).await
                 }
             };
-            // What became due again meanwhile is done once.
+            // What came again meanwhile is done once.
             while let Ok(more) = due.try_recv() {
                 all.push(more);
             }
@@ -151,12 +151,10 @@ impl Keeper {
             for chore in all {
                 self.run(chore).await;
             }
-            // The scheduler says nothing once it is dropped.
-            let _ = &scheduler;
         }
     }
 
-    /// Those whose last time passed without them. One that was never done is due at its next time.
+    /// Returns the chores that missed their last time. One that was never done waits for its next time.
     async fn missed(&self, now: Timestamp) -> Vec<Chore> {
         let (chores, state) = (Arc::clone(&self.chores), self.state.clone());
         let look = move || Chore::ALL.into_iter().filter(|chore| was_missed(*chore, &chores, &state, now)).collect();

@@ -11,7 +11,7 @@ use crate::ledger;
 /// Copies the ledger, also while the daemon writes it
 ///
 /// The copy has the rows of one moment, is looked through, and then gets its name: ingestd-TIME.db, in UTC. To restore one: stop the
-/// daemon, put the copy in the place of `ingestd.db` in the state folder, delete `ingestd.db-wal` and `ingestd.db-shm`, and begin with
+/// daemon, copy it over `ingestd.db` in the state folder, delete `ingestd.db-wal` and `ingestd.db-shm`, and begin with
 /// `ingestd run --as-of now`. The ledger is readable to the daemon's user and root alone, and so is a copy.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

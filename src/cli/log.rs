@@ -1,5 +1,5 @@
-//! Log lines: text for people or JSON to stderr, entries with fields to the journal. Does not know what is logged. A reader that stops reading stops
-//! nothing here: lines wait in a queue, and those that do not fit are counted.
+//! Log lines: text for people or JSON to stderr, entries with fields to the journal. Does not know what is logged. A reader that stops
+//! reading stops nothing here: lines wait in a queue, and those that do not fit are counted.
 //!
 //! `$INGESTD_LOG` says which lines: `info` (the default), `debug`, or by module: `info,ingestd::daemon=debug`.
 

@@ -49,8 +49,8 @@ impl Handle {
     }
 
     /// Raises an alert that lasts until [`Handle::clear`]: the same event and key are one trouble, however often it is raised, and each
-    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no secret, and a URL only redacted.
-    /// It is durable with the next step. A daemon that ends drops it: whoever finds the trouble finds it again.
+    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no secret, and a URL only
+    /// redacted. It is durable with the next step. A daemon that ends drops it: whoever finds the trouble finds it again.
     ///
     /// ```text
     /// handle.raise(AlertEvent::Preflight, "evening-promo", "`evening-promo` of 18:00: its media answers 404").await;

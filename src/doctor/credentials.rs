@@ -173,6 +173,7 @@ mod tests {
         }
         assert!(where_loaded("x", "y", &Units::of(&[at("nowhere")], None)).what.contains("this host has no unit"));
     }
+
     #[test]
     fn a_station_has_the_template_and_drop_ins_of_its_own() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -123,10 +123,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         }
         Write::Hold(hold) => holds::write(connection, hold),
         Write::HoldOver(hold) => holds::delete(connection, hold),
-        Write::RecordAction { at, who, what, detail } => {
-            let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![at.as_millisecond(), who, what, detail])
-        }
+        Write::RecordAction { at, who, what, detail } => record_action(connection, *at, who, (what, detail)),
     }
 }
 
@@ -171,7 +168,18 @@ fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), Ledger
     }
 }
 
-fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
+/// Records what somebody did, and what came of it.
+pub(super) fn record_action(
+    connection: &Connection,
+    at: Timestamp,
+    who: &str,
+    (what, detail): (&str, &str),
+) -> Result<(), LedgerError> {
+    let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
+    run(connection, sql, params![at.as_millisecond(), who, what, detail])
+}
+
+pub(super) fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     run(connection, sql, params![key, value])
 }

@@ -2,8 +2,7 @@
 //! and only so many are kept. Does not know when one is made, and copies nothing but the ledger.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -13,10 +12,7 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::{FILE, LedgerError, integrity, open_read_only};
-
-/// Only who made it reads it: the rows hold stream URLs.
-const MODE: u32 = 0o600;
+use super::{FILE, LedgerError, file, integrity, open_read_only};
 
 /// So many pages are copied at once: 4 MiB.
 const PAGES: i32 = 1_024;
@@ -70,7 +66,7 @@ pub fn backup(state: &Path, to: &Path, keep: Option<u32>, now: Timestamp) -> Res
 /// in the copy nor makes it begin anew.
 fn copy(ledger: &Path, to: &Path) -> Result<(), LedgerError> {
     let source = open_read_only(ledger)?;
-    OpenOptions::new().write(true).create_new(true).mode(MODE).open(to)?;
+    file::create_private(to)?;
     let mut target = Connection::open(to)?;
     // It is synchronised once, when it is whole.
     target.pragma_update(None, "synchronous", "OFF")?;

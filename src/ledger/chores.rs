@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
+use super::apply::{record_action, set_meta};
 use super::{BUSY, FILE, LedgerError, open_read_only};
 
 /// When a chore was last done, by the ledger of the state folder `state`; `None`: never.
@@ -28,12 +29,10 @@ pub fn record_chore(state: &Path, chore: &str, who: &str, at: Timestamp, result:
         let mut connection = writable(&path)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if result.is_ok() {
-            let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-            transaction.execute(sql, params![key(chore), at.as_millisecond()])?;
+            set_meta(&transaction, &key(chore), at.as_millisecond())?;
         }
         let detail = result.map_or_else(|why| format!("failed: {why}"), str::to_owned);
-        let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
-        transaction.execute(sql, params![at.as_millisecond(), who, chore, detail])?;
+        record_action(&transaction, at, who, (chore, &detail))?;
         Ok(transaction.commit()?)
     };
     record().map_err(|error: LedgerError| LedgerError::file(&path, "write the ledger", error))

@@ -37,7 +37,7 @@ pub struct Retention {
 pub struct Pruned {
     /// Occurrences, each with its tasks and requests.
     pub occurrences: u64,
-    /// What operators did, alerts, and callbacks that nobody could place.
+    /// What operators did, and callbacks that nobody could place. The daemon itself deletes old alerts.
     pub others: u64,
     /// Occurrences that are left.
     pub left: u64,

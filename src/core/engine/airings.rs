@@ -111,7 +111,8 @@ impl Airings {
 
     // Coming and going.
 
-    /// Claims a new occurrence, armed, and its first attempt; if its stream is known to be missing, for its fallback. False: it has a row already; `None`: nobody can say now.
+    /// Claims a new occurrence, armed, and its first attempt; if its stream is known to be missing, for its fallback. False: it has a row
+    /// already; `None`: nobody can say now.
     pub(super) fn claim(&mut self, step: &mut Step, records: &dyn Records, occurrence: Occurrence) -> Option<bool> {
         let occurrence = occurrence.with_source(&self.media, step.now);
         let is_new = record(step, records, &occurrence)?;

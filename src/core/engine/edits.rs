@@ -13,8 +13,8 @@ use crate::schedule::{OPEN_START_WITHIN, OnRemove, Policy, Schedule};
 
 /// Another schedule is in force: what is under way follows it. A start that is armed or queued and that the edit does not change stays
 /// as it is, in its place among those that wait for the limiter. One that it changes is taken back: before its time it loses its row,
-/// and is armed anew under the new schedule if that has it. Returns what it does to shows on air that
-/// it drops, a line each.
+/// and is armed anew under the new schedule if that has it. Returns what it does
+/// to shows on air that it drops, a line each.
 pub(super) fn apply(airings: &mut Airings, step: &mut Step, edition: Edition<'_>) -> Vec<String> {
     let mut told = Vec::new();
     for key in airings.keys() {

@@ -60,8 +60,8 @@ pub(super) fn left_behind(airings: &Airings, agenda: &Agenda, job: &JobId, now: 
 }
 
 /// Another schedule is in force: takes up what failed and is sent otherwise now, or may start later, where the plan says that it may go
-/// on air. How late a show may begin is written in the schedule: when that is over, only an order goes past it, and this says so. `former`: the schedule before; `None`: it is the same, and the settings may be others, or
-/// nobody knows it. Returns a line each.
+/// on air. How late a show may begin is written in the schedule: when that is over, only an order goes past it, and this says so.
+/// `former`: the schedule before; `None`: it is the same, and the settings may be others, or nobody knows it. Returns a line each.
 pub(super) fn by_edit(
     airings: &mut Airings,
     agenda: &Agenda,
