@@ -57,8 +57,9 @@ const CANDIDATES: &str = "SELECT id, start_ms, state = 'done' AND in_doubt = 0
         AND NOT EXISTS (SELECT 1 FROM doubt WHERE doubt.occurrence = occurrence.id)
     FROM occurrence WHERE (start_ms, id) > (?1, ?2) AND start_ms < ?3 ORDER BY start_ms, id LIMIT ?4";
 
-/// The tables whose rows belong to an occurrence. They have an index for that; foreign keys would look through whole tables.
-const CHILDREN: [&str; 3] = ["call", "task", "doubt"];
+/// The tables whose rows go with an occurrence. They have an index for that; foreign keys would look through whole tables. A row of
+/// `doubt` keeps its occurrence.
+const CHILDREN: [&str; 2] = ["call", "task"];
 
 /// Deletes from the ledger of the state folder `state` what is not to be kept.
 ///

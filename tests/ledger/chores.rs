@@ -133,7 +133,11 @@ fn every_table_that_belongs_to_an_occurrence_is_pruned_with_it() {
                'occurrence' ORDER BY m.name";
     let mut statement = raw.prepare(sql).expect("a query");
     let tables: Vec<String> = statement.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("a name")).collect();
-    assert_eq!(tables, ["call", "doubt", "task"], "`CHILDREN` of `src/ledger/prune.rs` names them");
+    assert_eq!(
+        tables,
+        ["call", "doubt", "task"],
+        "`src/ledger/prune.rs` knows them: `CHILDREN`, and `doubt`, which keeps its occurrence"
+    );
 }
 
 #[test]
@@ -184,6 +188,20 @@ fn a_copy_that_cannot_be_made_leaves_nothing_behind_and_the_old_ones_alone() {
     assert!(error.contains("not a database"), "{error}");
     assert_eq!(fs::read_dir(&to).expect("a folder").count(), 1);
     assert!(backup(&folder.path().join("nowhere"), &to, None, at(NOW)).is_err());
+}
+
+#[test]
+fn a_copy_that_can_be_read_and_is_not_whole_gets_no_name() {
+    let (folder, ledger) = filled();
+    let raw = raw(&ledger);
+    let lost = "PRAGMA foreign_keys = OFF; INSERT INTO call (occurrence, action, attempt) VALUES (999999, 'x', 1)";
+    raw.execute_batch(lost).expect("written");
+    let found = "a row of `call` refers to a row of `occurrence` that is not there";
+    assert_eq!(integrity(folder.path()).expect("readable"), [found]);
+    let copies = folder.path().join("copies");
+    let error = backup(folder.path(), &copies, None, at(NOW)).expect_err("it is not whole").to_string();
+    assert!(error.ends_with(&format!("the copy is not good: {found}")), "{error}");
+    assert_eq!(fs::read_dir(copies).expect("a folder").count(), 0);
 }
 
 #[test]
