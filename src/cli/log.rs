@@ -27,6 +27,9 @@ use journal::{Journal, Words};
 use line_queue::LineQueue;
 pub(crate) use line_queue::dropped as lines_dropped;
 
+/// What the scheduler of the chores may say, unless `$INGESTD_LOG` names it.
+const QUIET: &str = "tokio_cron_scheduler=warn";
+
 /// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
 ///
 /// Errors: `$INGESTD_LOG` is not valid.
@@ -35,6 +38,11 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
         Failure::usage(format!("`$INGESTD_LOG` is not valid: {error}")).hint("for example `info` or `ingestd=debug`")
     })?;
+    // It says at each start that it has begun, in words that mean nothing to an operator.
+    let filter = match QUIET.parse() {
+        Ok(quiet) if !wanted.contains("tokio_cron_scheduler") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let cannot = |error: &dyn fmt::Display| Failure::new(format!("cannot start logging: {error}"));
     let tell = |_: &LineQueue, dropped: usize| {
         tracing::warn!(lines = dropped, "log lines were dropped: whoever reads the log did not read for a while");

@@ -23,6 +23,7 @@ fn a_chore_is_done_at_its_time_and_the_verbs_do_the_same_by_hand() {
         (log.contains("the chore `backup` is done") && log.contains("the chore `prune` is done: 0 occurrences")).then_some(log)
     });
     assert!(copies() >= 1, "{log}");
+    assert!(!log.contains("Uninited"), "the scheduler's own words: {log}");
     let (code, said, problems) = rig.verb(&["backup", "--to", &rig.path("mine").display().to_string()]);
     assert_eq!(code, Some(0), "{problems}");
     assert!(said.contains("mine/ingestd-") && said.ends_with("looked through; 0 older deleted\n"), "{said}");
