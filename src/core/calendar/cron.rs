@@ -39,6 +39,13 @@ type DayTable = [[u32; 7]; 4];
 
 const SHORTEST_MONTH: i8 = 28;
 
+const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
+
+/// The weekday of a day of a month, from Monday, by the weekday of its first day.
+fn weekday(first: usize, day: usize) -> usize {
+    (first + day - 1) % 7
+}
+
 /// The fields in the order of a six-field expression: their names in messages, and the values they take.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
@@ -105,14 +112,25 @@ impl CronPattern {
 
     /// Whether every week of every year has the same starts: it restricts days by their weekday alone.
     pub(super) fn is_weekly(&self) -> bool {
-        const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
-        let weekday = |first: usize, day: usize| (first + day - 1) % 7;
         // A month of 28 days that begins on a Monday has each weekday on its first seven days.
         let runs_on = |weekday: usize| self.days[0][0] & 1 << (weekday + 1) != 0;
         let like_its_weekday = |(row, first): (usize, usize)| {
             (1..=28 + row).all(|day| (self.days[row][first] & 1 << day != 0) == runs_on(weekday(first, day)))
         };
         self.months & ALL_MONTHS == ALL_MONTHS && (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).all(like_its_weekday)
+    }
+
+    /// The same times on each weekday on which it may run at all, in every week.
+    pub(super) fn each_week(&self) -> CronPattern {
+        let mut runs_on = [false; 7];
+        for (first, day) in (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).flat_map(|(row, first)| {
+            let bits = self.days[row][first];
+            (1..=28 + row).filter(move |day| bits & 1 << day != 0).map(move |day| (first, day))
+        }) {
+            runs_on[weekday(first, day)] = true;
+        }
+        let days = |first: usize| (1..=31).filter(|day| runs_on[weekday(first, *day)]).fold(0, |set, day| set | 1 << day);
+        CronPattern { months: ALL_MONTHS, days: Box::new([std::array::from_fn(days); 4]), ..self.clone() }
     }
 
     /// Seconds between any two of its times of day, at least; over midnight too.
