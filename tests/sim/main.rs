@@ -149,7 +149,7 @@ fn simulate(seed: u64, world: World) -> Run {
             orders::add_others(&mut Random::for_purpose(seed, 13), minutes, &mut plan);
         }
         if media::has_fallbacks(seed) {
-            media::add(&mut Random::for_purpose(seed, 13), minutes, &mut jobs, &mut plan);
+            media::add(&mut Random::for_purpose(seed, 14), minutes, &mut jobs, &mut plan);
         }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
