@@ -100,9 +100,11 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         }
         let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
         let within = row.policy.start_within.map_or(Timestamp::MAX, |within| row.key.start + within);
+        let closes = (end - stretch).min(within);
         // What is started by hand for a while may be over before that.
-        let over = row.content_end().filter(|_| row.kind == Kind::Fired).unwrap_or(Timestamp::MAX);
-        let closes = (end - stretch).min(within).min(over);
+        if row.kind == Kind::Fired && row.content_end().is_some_and(|over| over < closes) {
+            continue;
+        }
         if closes > run.settled || run.is_impaired(row.key.start - seconds(6), closes + seconds(2)) || run.crowd(row.key.start) > 5
         {
             continue;
