@@ -38,7 +38,8 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// What a task of it brings back.
 enum Done {
-    Examined(Vec<Finding>),
+    /// `None`: it came to nothing, and is begun anew.
+    Examined(Option<Vec<Finding>>),
     Looked(Box<Show>, Box<Look>, Timestamp),
     Listed(Vec<Show>),
 }
@@ -183,7 +184,8 @@ impl Memory {
 
     fn take(&mut self, done: Done, now: Timestamp) {
         match done {
-            Done::Examined(findings) => (self.examined, self.is_examining) = (Some(findings), false),
+            Done::Examined(Some(findings)) => (self.examined, self.is_examining) = (Some(findings), false),
+            Done::Examined(None) => (self.examined_at, self.is_examining) = (None, false),
             Done::Listed(shows) => {
                 self.agenda.keep(shows.iter().chain(&self.on_fallback));
                 (self.shows, self.is_listing) = (Some(shows), false);
