@@ -201,3 +201,60 @@ pub fn shows_of<A: Api>(doctor: &Doctor<A>, schedule: &Schedule, now: Timestamp)
     shows.retain(|show| doctor.wants(show));
     shows
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::path::Path;
+
+    use super::*;
+    use crate::schedule::Source;
+    use crate::trtc::{Answer, Body, Fault, Request};
+
+    /// Answers nothing.
+    struct Nobody;
+
+    impl Api for Nobody {
+        async fn call(&self, request: Request, _: Timestamp) -> Answer {
+            assert!(matches!(request.body, Body::Describe { .. }), "it starts and stops nothing");
+            Answer::bare(Err(Fault::Timeout))
+        }
+
+        async fn warm(&self, _: usize) {}
+
+        fn set_clock_offset(&self, _: i64) {}
+
+        async fn reread_secrets(&self) -> crate::engine::SecretsRead {
+            crate::engine::SecretsRead::Same
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_has_no_turn_in_time_is_not_asked() {
+        let text = "account: {secret_id: {file: i}, secret_key: {file: k}, region: ap-singapore}\n\
+                    apps: {main: {sdk_app_id: 1, secret_key: {file: a}}}\n";
+        let source = Source { name: Arc::from("s.yaml"), text: text.to_owned() };
+        let settings = crate::config::read(&source, Path::new("")).settings.expect("good settings");
+        let queues = Queues::new(NonZeroU32::new(1).expect("not zero"));
+        let prober = Prober::new(settings.media_hosts.clone()).expect("it can connect");
+        let secrets = SecretPlaces::default();
+        let doctor = Doctor { api: Some(Arc::new(Nobody)), queues: Some(queues.clone()), metrics: None, settings, secrets, prober };
+        let found = doctor.examine(None, None).await.expect("there is a slot");
+        assert!(found.iter().any(Finding::is_problem), "nobody answers: {found:?}");
+        // The tasks on air are looked at all the time.
+        let watching: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = queues.of(Action::Describe).clone();
+                tokio::spawn(async move {
+                    loop {
+                        queue.acquire(Priority::describe()).await.answered(false);
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(doctor.examine(None, None).await, None);
+        watching.iter().for_each(tokio::task::JoinHandle::abort);
+        assert!(doctor.examine(None, None).await.is_some());
+    }
+}
