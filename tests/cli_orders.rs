@@ -176,6 +176,7 @@ fn arguments_that_are_not_valid_end_with_code_2() {
         let (code, stdout, stderr) = run(&daemon.settings, arguments);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
         assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "what acts on a terminal is not repeated: {arguments:?}");
     }
     assert_eq!(daemon.ordered(), [""; 0]);
 }

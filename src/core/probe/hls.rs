@@ -68,7 +68,7 @@ impl Encryption {
     }
 
     /// As the JSON has it: whether.
-    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(super) fn as_bool<S: Serializer>(encryption: &Option<Encryption>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bool(encryption.is_some())
     }

@@ -32,7 +32,7 @@ fn what_is_tried_again_leaves(run: &Run, faults: &mut Faults) {
         let is_told = text.contains("is tried at once") || text.contains("is taken up again");
         let by = order.sent + seconds(17);
         let is_calm = !run.is_impaired(order.sent - seconds(1), by + seconds(3)) && by + seconds(3) < run.settled;
-        let was_over = row.ended_at.is_some_and(|ended| ended < by)
+        let was_over = row.ended_at.is_some_and(|ended| order.sent <= ended && ended < by)
             || run
                 .others_in_room(row)
                 .any(|other| !other.is_done() || other.ended_at.is_none_or(|ended| order.sent - seconds(20) < ended));

@@ -140,6 +140,6 @@ fn a_show_with_an_open_end_is_not_over_while_its_own_task_is_told_to_exist() {
     // Its stop has no effect, and the time in which it may come back is over.
     let last = answer_while(&calling, &rejected("FailedOperation.TaskExist"), at(700), true);
     assert_eq!(last.state, State::Stopping { outcome: Outcome::EndedMedia });
-    let lost = decide(&answer_while(&calling, &rejected("InternalError"), at(101), false), Event::Due, at(702)).expect("legal");
-    assert_eq!(outcome(&lost), ("ended", "media"), "without it, it is over");
+    let without = decide(&answer_while(&calling, &rejected("InternalError"), at(101), false), Event::Due, at(702)).expect("legal");
+    assert_eq!(outcome(&without), ("ended", "media"), "without it, it is over");
 }
