@@ -35,7 +35,8 @@ fn what_is_tried_again_leaves(run: &Run, faults: &mut Faults) {
         let was_over = row.ended_at.is_some_and(|ended| order.sent <= ended && ended < by)
             || run
                 .others_in_room(row)
-                .any(|other| !other.is_done() || other.ended_at.is_none_or(|ended| order.sent - seconds(20) < ended));
+                .filter(|other| other.attempts > 0 && other.key.start <= by)
+                .any(|other| other.ended_at.is_none_or(|ended| order.sent - seconds(20) < ended));
         let is_sent = state.sends.iter().any(|send| {
             let is_its = send.claims.iter().any(|claim| claim.start == row.key.start);
             is_its

@@ -128,11 +128,8 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
         return;
     }
     for ((job, key_start), (sent, room, is_sure)) in first_sends(run) {
-        let Some(row) = run.row(&job, key_start) else { continue };
-        // It had failed before anything of it left.
-        if was_taken_up_by_hand(run, row) {
-            continue;
-        }
+        // What is taken up by hand had failed before anything of it left.
+        let Some(row) = run.row(&job, key_start).filter(|row| !was_taken_up_by_hand(run, row)) else { continue };
         // Two windows of a job that are tried at once cannot be distinguished by what was sent.
         let sent = match row.first_sent_at {
             _ if !is_sure && run.plan.has_steps() => continue,
