@@ -50,6 +50,13 @@
 //! | nobody goes back to the stream | a show is back soon |
 //! | media that dies on air changes nothing | a fallback is soon on its way |
 //! | what played is not kept | a row says what played when |
+//! | pauses end a minute early; the pause of a job lets open windows in that an edit brings; a pause takes back nothing that is armed | what is paused is not started |
+//! | a resume is ignored | nothing is held back that nobody ordered |
+//! | a skip that is taken back stays in force | a skip that was taken back skips nothing |
+//! | a start by hand begins two shows | what was started by hand has its row |
+//! | a start by hand of what waits does nothing | what is tried again by hand leaves |
+//! | a show changes to its fallback without a stop | every end is kept, no room is taken twice, nothing is left on air |
+//! | nobody goes back to a stream whose fallback is refused | attempts keep their limits, what failed had a reason |
 //! | a start by hand is recorded as planned | what was started by hand has its row, one outcome for everything planned |
 //!
 //! What DESIGN leaves open is excused where it is checked, with the reason.
