@@ -2,7 +2,6 @@
 //! nothing. Does not know what is examined.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +105,7 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
     // A resolver that does not answer must not keep the process.
     runtime.shutdown_background();
     // A daemon has the secrets of its service, which its operators may not read.
-    let elsewhere = doctor::sources(settings).into_iter().filter(|(_, source)| is_elsewhere(source));
+    let elsewhere = doctor::sources(settings).into_iter().filter(|(_, source)| !matches!(source, SecretSource::Credential(_)));
     let elsewhere: BTreeSet<String> = elsewhere.map(|(name, _)| name).collect();
     let is_of_shell = |one: &Finding| one.kind == FindingKind::Secret && one.is_problem() && elsewhere.contains(&one.about);
     if doctor.api.is_none() || found.iter().any(is_of_shell) {
@@ -120,15 +119,6 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
         }
     }
     Ok(found)
-}
-
-/// Whether a secret may be there for the daemon although it is not for this user. A file that is not there is there for nobody.
-fn is_elsewhere(source: &SecretSource) -> bool {
-    match source {
-        SecretSource::Env(_) => true,
-        SecretSource::File(path) => File::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied),
-        SecretSource::Credential(_) => false,
-    }
 }
 
 fn untried(why: &str) -> Finding {
@@ -146,24 +136,4 @@ fn of_daemon(settings: &Settings) -> Result<Vec<Finding>, String> {
     }
     let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     serde_json::from_value(status["findings"].clone()).map_err(|_| "it is of another version".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_not_there_is_there_for_nobody() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let there = folder.path().join("key");
-        std::fs::write(&there, "hush").expect("writable");
-        for (source, expected) in [
-            (SecretSource::File(folder.path().join("none")), false),
-            (SecretSource::File(there), false),
-            (SecretSource::Env("NOBODY_SETS_THIS".to_owned()), true),
-            (SecretSource::Credential("key".to_owned()), false),
-        ] {
-            assert_eq!(is_elsewhere(&source), expected, "{source}");
-        }
-    }
 }
