@@ -62,7 +62,7 @@ pub(super) fn fire(
             .map(|airing| &airing.occurrence)
             .find(|other| other.key.job == order.job && other.state == State::OnAir && keys.contains(&other.key));
         return Err(match own {
-            Some(own) => format!("{} is on air already ({lines}); `--preempt` cuts it, and starts another", own.key),
+            Some(own) => format!("{} is on air already: {lines}; `--preempt` takes it from there, and cuts that show", own.key),
             None => format!("{lines}; `--preempt` takes it from there"),
         });
     }
