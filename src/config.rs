@@ -10,6 +10,7 @@ mod chores;
 mod keys;
 mod listen;
 mod named;
+mod secret_list;
 mod settings_reader;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use alerts::{AlertReceiver, AlertTo, UrlSource};
 pub use chores::{BackupPlace, ChoreTime, Chores};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
+pub use secret_list::NamedSecret;
 use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
