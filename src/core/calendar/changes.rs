@@ -101,7 +101,7 @@ impl When {
 
     /// A pattern that every week has, with all starts of this one, and others; `None`: there is none that is like it.
     pub fn each_week(&self) -> Option<When> {
-        let each = |days: &Days| Days { weeks: None, ..days.clone() };
+        let each = |days: &Days| Days { weeks: None, ..*days };
         let trigger = match &self.trigger {
             Trigger::At { times, days } => Trigger::At { times: times.clone(), days: each(days) },
             Trigger::Every { step, between, days } => Trigger::Every { step: *step, between: *between, days: each(days) },
@@ -217,7 +217,7 @@ mod tests {
             "0 2 29 2 *",
         ];
         let odd = fields.map(cron).into_iter().chain([
-            Trigger::At { times: vec![Time::constant(2, 30, 0, 0)], days: weeks.clone() },
+            Trigger::At { times: vec![Time::constant(2, 30, 0, 0)], days: weeks },
             Trigger::Every { step: Duration::from_hours(5), between: None, days: weeks },
         ]);
         for (trigger, zone) in odd.flat_map(|trigger| ["Asia/Shanghai", "America/New_York"].map(|zone| (trigger.clone(), zone))) {
