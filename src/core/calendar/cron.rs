@@ -42,7 +42,7 @@ const SHORTEST_MONTH: i8 = 28;
 const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
 
 /// The weekday of a day of a month, from Monday, by the weekday of its first day.
-fn weekday(first: usize, day: usize) -> usize {
+fn weekday_of(first: usize, day: usize) -> usize {
     (first + day - 1) % 7
 }
 
@@ -112,25 +112,20 @@ impl CronPattern {
 
     /// Whether every week of every year has the same starts: it restricts days by their weekday alone.
     pub(super) fn is_weekly(&self) -> bool {
-        // A month of 28 days that begins on a Monday has each weekday on its first seven days.
-        let runs_on = |weekday: usize| self.days[0][0] & 1 << (weekday + 1) != 0;
-        let like_its_weekday = |(row, first): (usize, usize)| {
-            (1..=28 + row).all(|day| (self.days[row][first] & 1 << day != 0) == runs_on(weekday(first, day)))
-        };
-        self.months & ALL_MONTHS == ALL_MONTHS && (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).all(like_its_weekday)
+        self.months & ALL_MONTHS == ALL_MONTHS && self.days == self.each_week().days
     }
 
     /// The same times on each weekday on which it may run at all, in every week.
     pub(super) fn each_week(&self) -> CronPattern {
-        let mut runs_on = [false; 7];
-        for (first, day) in (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).flat_map(|(row, first)| {
-            let bits = self.days[row][first];
-            (1..=28 + row).filter(move |day| bits & 1 << day != 0).map(move |day| (first, day))
-        }) {
-            runs_on[weekday(first, day)] = true;
-        }
-        let days = |first: usize| (1..=31).filter(|day| runs_on[weekday(first, *day)]).fold(0, |set, day| set | 1 << day);
-        CronPattern { months: ALL_MONTHS, days: Box::new([std::array::from_fn(days); 4]), ..self.clone() }
+        let runs_in = |row: usize, first: usize, weekday: usize| {
+            (1..=28 + row).any(|day| weekday_of(first, day) == weekday && self.days[row][first] & 1 << day != 0)
+        };
+        let runs_on: [bool; 7] = std::array::from_fn(|weekday| (0..4).any(|row| (0..7).any(|first| runs_in(row, first, weekday))));
+        let days = |row: usize, first: usize| {
+            (1..=28 + row).filter(|day| runs_on[weekday_of(first, *day)]).fold(0, |set, day| set | 1 << day)
+        };
+        let days = std::array::from_fn(|row| std::array::from_fn(|first| days(row, first)));
+        CronPattern { months: ALL_MONTHS, days: Box::new(days), ..self.clone() }
     }
 
     /// Seconds between any two of its times of day, at least; over midnight too.
