@@ -9,6 +9,7 @@ mod alerts;
 mod keys;
 mod listen;
 mod named;
+mod page;
 mod settings_reader;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::yaml::{self, Node};
 pub use alerts::{AlertReceiver, AlertTo, UrlSource};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
+pub use page::PageSettings;
 use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
@@ -73,6 +75,8 @@ pub struct Settings {
     pub media_hosts: MediaHosts,
     /// Who is told of trouble, by distinct names.
     pub alerts: Vec<AlertReceiver>,
+    /// When the day of the page begins, and where.
+    pub page: PageSettings,
 }
 
 /// An account of Tencent Cloud.
@@ -259,6 +263,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => alerts::alerts(reader, node),
         None => Some(Vec::new()),
     };
+    let page = match fields.get("page") {
+        Some(node) => page::page(reader, node),
+        None => Some(PageSettings::default()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
@@ -273,6 +281,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         watch: watch?,
         media_hosts: media_hosts?,
         alerts: alerts?,
+        page: page?,
     })
 }
 

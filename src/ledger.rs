@@ -15,6 +15,7 @@ mod read;
 mod row;
 mod schema;
 pub mod sources;
+mod story;
 pub mod thread;
 mod unplaced;
 
@@ -34,6 +35,7 @@ pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
+pub use story::{record_of, starts_of};
 
 /// The file's name in the state folder.
 pub const FILE: &str = "ingestd.db";

@@ -115,9 +115,10 @@ async fn page(wanted: Option<SocketAddr>) -> Result<TcpListener, Failure> {
 fn greeting(page: SocketAddr, folder: &DemoFolder, length: Duration) -> String {
     let (schedules, settings) = (folder.schedules(), folder.settings());
     format!(
-        "The daemon plays an example schedule against a stand-in for TRTC on this machine: nothing goes on air.\n  \
+        "http://{page}/?zoom=5m\n\n\
+         That page shows what happens: the daemon plays an example schedule against a stand-in for TRTC on this machine, and nothing goes \
+         on air.\n  \
          the schedule   {}\n  \
-         to look at     http://{page}/api/v1/status, and plan and history beside it\n  \
          to ask         ingestd --config {} status\n  \
          it ends        in {} s, or with Ctrl-C; its folder is removed then\n\n",
         schedules.display(),

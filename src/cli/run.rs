@@ -159,7 +159,7 @@ impl Service {
         let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
         let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
         let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
-        let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
+        let app_state = app_state(&daemon, folder, told, zones, &settings);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let places = listeners.places();
@@ -213,7 +213,7 @@ fn app_state<C: Clock, A: Api>(
     state_folder: PathBuf,
     (in_force, not_listening, findings, alerts): ToldElsewhere,
     zones: Zones,
-    require_sync: bool,
+    settings: &Settings,
 ) -> AppState {
     AppState {
         state_folder,
@@ -227,7 +227,8 @@ fn app_state<C: Clock, A: Api>(
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,
         started_at: clock::now(),
-        require_sync,
+        require_sync: settings.require_sync,
+        page: settings.page.clone(),
     }
 }
 

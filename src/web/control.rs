@@ -140,7 +140,7 @@ pub async fn serve(
 ) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
     let state_folder = app_state.state_folder.clone();
-    let reads = TowerToHyperService::new(reads(app_state));
+    let reads = TowerToHyperService::new(reads(app_state, 0));
     let state = Arc::new(ControlState { handle, reloader, reads, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);

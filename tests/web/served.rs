@@ -62,6 +62,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         log_lines_dropped: || 7,
         started_at: Timestamp::UNIX_EPOCH,
         require_sync: false,
+        page: ingestd::config::PageSettings::default(),
     }
 }
 

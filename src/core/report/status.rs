@@ -20,6 +20,7 @@ use crate::plan::holds::{Holds, JobPause};
 use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
+pub(super) use health::reasons;
 pub use health::{Health, assess_health, off_air, warnings};
 pub use text::text;
 

@@ -54,6 +54,18 @@ impl Health {
 
 /// The health and every reason for it, the worst first.
 pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
+    let (mut failing, degraded) = reasons(input);
+    let health = match (failing.is_empty(), degraded.is_empty()) {
+        (false, _) => Health::Failing,
+        (true, false) => Health::Degraded,
+        (true, true) => Health::Ok,
+    };
+    failing.extend(degraded);
+    (health, failing)
+}
+
+/// The reasons that make it failing, and those that make it degraded.
+pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<String>) {
     let mut failing = Vec::new();
     let mut degraded = Vec::new();
     match &input.daemon {
@@ -99,13 +111,7 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(echo(&ledger.trouble, input.now, &input.zone));
         }
     }
-    let health = match (failing.is_empty(), degraded.is_empty()) {
-        (false, _) => Health::Failing,
-        (true, false) => Health::Degraded,
-        (true, true) => Health::Ok,
-    };
-    failing.extend(degraded);
-    (health, failing)
+    (failing, degraded)
 }
 
 /// What somebody should know, although the health does not depend on it: what would hold starts is said there.

@@ -1,0 +1,175 @@
+//! A picture of a view in parts: each is an element of the page with a name, and the version in which it last became another. Who has an older
+//! version is told the parts that are newer. It does not know who is told, and how.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::data::{Made, days_beside};
+use super::view::View;
+use super::{document, panels, plots, timeline};
+use crate::clock;
+use crate::report::rundown::{Anchor, RoomRow};
+
+/// Tells the versions of this process from those of another.
+static PROCESS: LazyLock<i64> = LazyLock::new(|| clock::now().as_millisecond());
+
+/// An element of the page.
+pub(super) struct Part {
+    pub(super) id: String,
+    pub(super) html: Arc<str>,
+    version: u64,
+}
+
+/// A picture.
+pub(super) struct Rendered {
+    pub(super) version: u64,
+    pub(super) now: Timestamp,
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+    pub(super) title: String,
+    pub(super) before: Option<Anchor>,
+    pub(super) after: Option<Anchor>,
+    pub(super) yesterday: Option<Anchor>,
+    pub(super) tomorrow: Option<Anchor>,
+    /// Everything but the rows of rooms.
+    pub(super) parts: Vec<Part>,
+    pub(super) rows: Vec<Part>,
+    /// When which rows there are became another.
+    rows_version: u64,
+    /// What is told to those who have a version: made once, and not for each of them.
+    frames: Mutex<HashMap<u64, Bytes>>,
+}
+
+/// Versions whose viewers share what they are told.
+const FRAMES_MAX: usize = 8;
+
+/// What is told of a picture.
+#[derive(Serialize)]
+struct Changes<'a> {
+    version: String,
+    now: i64,
+    from: i64,
+    to: i64,
+    title: &'a str,
+    parts: Vec<(&'a str, &'a str)>,
+}
+
+impl Rendered {
+    /// Of a rundown, after another picture of the same view.
+    pub(super) fn new(made: &Made, view: &View, former: Option<&Rendered>) -> Rendered {
+        let rundown = &made.rundown;
+        let (yesterday, tomorrow) = days_beside(&made.day, rundown.now);
+        let range = rundown.from..rundown.to;
+        let zone = view.shown_zone(&made.day);
+        let mut drawn = vec![
+            ("p-head", document::head(made, view)),
+            ("p-axis", timeline::axis(made, view)),
+            ("p-lines", timeline::lines(made)),
+            ("p-needs", panels::needs(rundown, view)),
+            ("p-air", panels::on_air(rundown, view, &zone)),
+            ("p-next", panels::next(rundown, view, &zone)),
+            ("p-lately", panels::lately(rundown, view)),
+        ];
+        drawn.extend(plots::plots(made, view));
+        let version = former.map_or(0, |former| former.version) + 1;
+        let known: HashMap<&str, &Part> =
+            former.iter().flat_map(|former| former.parts.iter().chain(&former.rows)).map(|part| (part.id.as_str(), part)).collect();
+        let part = |id: String, html: String| match known.get(id.as_str()) {
+            Some(part) if *part.html == *html => Part { id, html: Arc::clone(&part.html), version: part.version },
+            _ => Part { id, html: html.into(), version },
+        };
+        let parts: Vec<Part> = drawn.into_iter().map(|(id, html)| part(id.to_owned(), html)).collect();
+        let row = |room: &RoomRow| part(row_id(room), timeline::row(room, &row_id(room), made, view));
+        let rows: Vec<Part> = rundown.rooms.iter().map(row).collect();
+        let same_rows = former.is_some_and(|former| former.rows.iter().map(|part| &part.id).eq(rows.iter().map(|part| &part.id)));
+        let rows_version = if same_rows { former.map_or(version, |former| former.rows_version) } else { version };
+        let is_other = rows_version == version || parts.iter().chain(&rows).any(|part| part.version == version);
+        Rendered {
+            version: if is_other { version } else { version - 1 },
+            now: rundown.now,
+            from: rundown.from,
+            to: rundown.to,
+            title: panels::title(rundown, view),
+            before: view.zoom.neighbour(&range, &made.day, false),
+            after: view.zoom.neighbour(&range, &made.day, true),
+            yesterday,
+            tomorrow,
+            parts,
+            rows,
+            rows_version,
+            frames: Mutex::default(),
+        }
+    }
+
+    /// The name of this version.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", *PROCESS, self.version)
+    }
+
+    /// The version of a name; 0, if it is not one of this process.
+    fn known(&self, name: Option<&str>) -> u64 {
+        let process = PROCESS.to_string();
+        let since = name.and_then(|name| name.split_once('-')).filter(|(of, _)| *of == process);
+        since.and_then(|(_, version)| version.parse().ok()).filter(|since| *since <= self.version).unwrap_or(0)
+    }
+
+    /// The event that tells whoever has the version of that name what is newer.
+    pub(super) fn event_since(&self, name: Option<&str>) -> Bytes {
+        let since = self.known(name);
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(frame) = frames.get(&since) {
+            return frame.clone();
+        }
+        let frame = Bytes::from(format!("id: {}\ndata: {}\n\n", self.name(), self.changes_since(name)));
+        if frames.len() < FRAMES_MAX {
+            frames.insert(since, frame.clone());
+        }
+        frame
+    }
+
+    /// The parts that are newer than the version of that name, as JSON; all, if it is not one of this process.
+    pub(super) fn changes_since(&self, name: Option<&str>) -> String {
+        let since = self.known(name);
+        let newer = |part: &&Part| part.version > since;
+        let mut parts: Vec<(&str, &str)> = self.parts.iter().filter(newer).map(|part| (part.id.as_str(), &*part.html)).collect();
+        let all_rows: String;
+        if self.rows_version > since {
+            all_rows = self.rows_html();
+            parts.push(("p-rows", &all_rows));
+        } else {
+            parts.extend(self.rows.iter().filter(newer).map(|part| (part.id.as_str(), &*part.html)));
+        }
+        let changes = Changes {
+            version: self.name(),
+            now: self.now.as_millisecond(),
+            from: self.from.as_millisecond(),
+            to: self.to.as_millisecond(),
+            title: &self.title,
+            parts,
+        };
+        serde_json::to_string(&changes).expect("plain values are JSON")
+    }
+
+    /// The element of all rows.
+    pub(super) fn rows_html(&self) -> String {
+        let rows: Vec<&str> = self.rows.iter().map(|part| &*part.html).collect();
+        format!("<div id=\"p-rows\" class=\"rows\">{}</div>", rows.concat())
+    }
+
+    /// The element of a name.
+    pub(super) fn part(&self, id: &str) -> &str {
+        self.parts.iter().find(|part| part.id == id).map_or("", |part| &part.html)
+    }
+}
+
+/// The name of a room's element: the same for as long as the room is there.
+fn row_id(room: &RoomRow) -> String {
+    let mut hasher = DefaultHasher::new();
+    (&room.app, &room.room).hash(&mut hasher);
+    format!("r{:016x}", hasher.finish())
+}
