@@ -43,13 +43,48 @@ fn day(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Time> {
 
 fn zone(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<TimeZone> {
     let name = reader.text(node, "timezone", "the name of a time zone")?;
-    match zone_named(&TimeZoneDatabase::bundled(), name) {
-        Ok(zone) => Some(zone),
-        Err(_) => {
-            reader
-                .error(node.span, "unknown-zone", "`timezone`: expected the name of a time zone")
-                .hint("for example `Asia/Shanghai`, or `UTC`");
-            None
+    let zone = zone_named(&TimeZoneDatabase::bundled(), name).ok();
+    if zone.is_none() {
+        reader
+            .error(node.span, "unknown-zone", "`timezone`: expected the name of a time zone")
+            .hint("for example `Asia/Shanghai`, or `UTC`");
+    }
+    zone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+    use crate::schedule::Source;
+    use std::path::Path;
+
+    fn reading(page: &str) -> crate::config::Reading {
+        let text = format!(
+            "account: {{region: ap-singapore}}\napps: {{main: {{sdk_app_id: 1, secret_key: {{env: KEY}}}}}}\npage: {page}\n"
+        );
+        read(&Source { name: "ingestd.yaml".into(), text }, Path::new("/etc/ingestd"))
+    }
+
+    #[test]
+    fn the_day_begins_at_a_time_in_a_zone_and_by_default_at_midnight() {
+        let page = |text| reading(text).settings.map(|settings| settings.page);
+        let zone = |name| TimeZoneDatabase::bundled().get(name).ok();
+        let five = Time::constant(5, 0, 0, 0);
+        assert_eq!(page("{}"), Some(PageSettings::default()));
+        let both = PageSettings { day: five, zone: zone("Asia/Shanghai") };
+        assert_eq!(page("{day: \"05:00\", timezone: Asia/Shanghai}"), Some(both));
+        assert_eq!(page("{day: \"05:00\"}"), Some(PageSettings { day: five, zone: None }));
+    }
+
+    #[test]
+    fn what_is_no_time_of_day_or_no_zone_is_refused_with_its_place() {
+        for page in
+            ["{day: \"5\"}", "{day: \"24:00\"}", "{day: \"05:00:30\"}", "{timezone: Mars/Base}", "{hour: \"05:00\"}", "noon"]
+        {
+            let reading = reading(page);
+            assert!(reading.settings.is_none(), "{page}");
+            assert_eq!(reading.diagnostics.len(), 1, "{page}: {:?}", reading.diagnostics);
         }
     }
 }

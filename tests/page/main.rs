@@ -5,6 +5,7 @@
 #[path = "../daemon/rig.rs"]
 mod rig;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -42,7 +43,7 @@ fn jobs(start: Timestamp) -> String {
         ("noted", format!("once: {}, for: 1h, room: hall, note: {:?}", at(8_400), HOSTILE.replace('\u{202e}', "\\u202e"))),
     ] {
         let rest = rest.replace("\\\\u202e", "\\u202e");
-        text.push_str(&format!("  {job}: {{ {rest}, {loops} }}\n"));
+        let _ = writeln!(text, "  {job}: {{ {rest}, {loops} }}");
     }
     text
 }

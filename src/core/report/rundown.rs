@@ -89,6 +89,7 @@ fn as_instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(&instant(*at))
 }
 
+#[expect(clippy::ref_option, reason = "serde asks for it so")]
 pub(super) fn as_instant_or_null<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => serializer.serialize_str(&instant(*at)),

@@ -139,10 +139,9 @@ impl Story {
 fn call_event(call: &CallRecord, row: &Occurrence) -> StoryEvent {
     let kind = match (call.sent_at, call.answered_at, &call.code, call.http_status) {
         (None, ..) => EventKind::Unsent,
-        (Some(_), None, ..) => EventKind::Unanswered,
         (Some(_), Some(_), None, Some(200)) => EventKind::Accepted,
         (Some(_), Some(_), Some(_), _) => EventKind::Refused,
-        (Some(_), Some(_), None, _) => EventKind::Unanswered,
+        (Some(_), None, ..) | (Some(_), Some(_), None, _) => EventKind::Unanswered,
     };
     // The vendor may quote the URL that it was sent.
     let message = call.message.as_ref().map(|message| row.playout.stream.mask(message)).filter(|message| !message.is_empty());

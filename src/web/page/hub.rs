@@ -154,7 +154,10 @@ async fn keep(watched: Weak<Watched>, shared: Arc<PageState>) {
             committed != commits,
         ];
         let age = if changed.contains(&true) { Duration::ZERO } else { OLD };
-        (status.mark_unchanged(), in_force.mark_unchanged(), findings.mark_unchanged(), alerts.mark_unchanged());
+        status.mark_unchanged();
+        in_force.mark_unchanged();
+        findings.mark_unchanged();
+        alerts.mark_unchanged();
         commits = committed;
         // What cannot be made now is made the next time.
         let _ = watched.not_older(&shared, age).await;

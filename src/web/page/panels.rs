@@ -125,7 +125,9 @@ pub(super) fn on_air(rundown: &Rundown, view: &View, zone: &TimeZone) -> String 
         Some(items) if items.is_empty() => none(&mut html, language.pick("nothing", "无")),
         Some(items) => {
             html.raw("<ul class=\"items\">");
-            items.iter().for_each(|item| air(&mut html, item, rundown, view, zone));
+            for item in items {
+                air(&mut html, item, rundown, view, zone);
+            }
             html.raw("</ul>");
         }
     }
@@ -171,7 +173,9 @@ pub(super) fn next(rundown: &Rundown, view: &View, zone: &TimeZone) -> String {
         Some(items) if items.is_empty() => none(&mut html, language.pick("nothing is planned", "没有计划")),
         Some(items) => {
             html.raw("<ul class=\"items\">");
-            items.iter().for_each(|item| coming(&mut html, item, rundown, view, zone));
+            for item in items {
+                coming(&mut html, item, rundown, view, zone);
+            }
             html.raw("</ul>");
         }
     }
@@ -211,7 +215,9 @@ pub(super) fn lately(rundown: &Rundown, view: &View) -> String {
         none(&mut html, language.pick("none", "无"));
     } else {
         html.raw("<ul class=\"items\">");
-        rundown.lately.iter().for_each(|item| past(&mut html, item, view));
+        for item in &rundown.lately {
+            past(&mut html, item, view);
+        }
         html.raw("</ul>");
     }
     html.raw("</section>");

@@ -42,7 +42,7 @@ pub(super) fn of_row(row: &RowInRange, listed: Option<&Interrupted>, shown: &Sho
         count: usize::try_from(occurrence.count).unwrap_or(usize::MAX),
         lane: 0,
     };
-    if !yields { vec![whole] } else { parts(row, listed, whole, shown) }
+    if yields { parts(row, listed, whole, shown) } else { vec![whole] }
 }
 
 /// How a row looks.
@@ -109,13 +109,13 @@ fn parts(row: &RowInRange, listed: Option<&Interrupted>, whole: Bar, shown: &Sho
         }
     } else if is_done {
         let last = past.len() - 1;
-        let part = |(number, (from, to)): (usize, (Timestamp, Option<Timestamp>))| Bar {
+        let of_task = |(number, (from, to)): (usize, (Timestamp, Option<Timestamp>))| Bar {
             from,
             to: if number == last { whole.to.max(from) } else { to.unwrap_or(whole.to) },
             is_cut: number == last && whole.is_cut,
             ..whole.clone()
         };
-        return past.into_iter().enumerate().map(part).collect();
+        return past.into_iter().enumerate().map(of_task).collect();
     }
     let mut bars = Vec::new();
     // What is over, by its tasks.
@@ -285,7 +285,7 @@ pub(super) fn text_of_row(row: &Occurrence, listed: Option<&Interrupted>, shown:
         State::OnAir | State::Stopping { .. } => {
             parts.extend(late.map(|late| language.late(late)));
             parts.extend((row.restarts > 0).then(|| language.healed(row.restarts)));
-            parts.extend(listed.and_then(|listed| interruption(listed, shown)).or_else(|| until(row, shown)));
+            parts.extend(listed.and_then(|listed| interruption(listed, shown)).or_else(|| Some(until(row, shown))));
         }
         State::Done { outcome } => {
             let is_plain = matches!(outcome, Outcome::EndedPlanned | Outcome::EndedMedia);
@@ -301,14 +301,14 @@ pub(super) fn text_of_row(row: &Occurrence, listed: Option<&Interrupted>, shown:
 }
 
 /// When a row on air ends, in words.
-fn until(row: &Occurrence, shown: &Shown<'_>) -> Option<String> {
+fn until(row: &Occurrence, shown: &Shown<'_>) -> String {
     let language = shown.language;
-    Some(match row.end {
+    match row.end {
         End::Planned(at) | End::Media(at) => match language {
             Language::English => format!("to {}", shown.clock(at)),
             Language::Chinese => format!("至 {}", shown.clock(at)),
         },
         End::Open => language.pick("until its media ends", "到媒体播完").to_owned(),
         End::Never => language.pick("no end", "无结束").to_owned(),
-    })
+    }
 }

@@ -85,7 +85,6 @@ impl Language {
             Outcome::EndedPlanned => "按计划",
             Outcome::EndedMedia => "媒体播完",
             Outcome::EndedUnverified => "未确认",
-            Outcome::CutOperator => "操作员",
             Outcome::CutPreempted => "被抢占",
             Outcome::CutRemoved => "已移出节目表",
             Outcome::CutEdited => "被修改",
@@ -98,7 +97,7 @@ impl Language {
             Outcome::Missed(MissedReason::ContentOver) => "内容已过",
             Outcome::Missed(MissedReason::Restored) => "备份恢复",
             Outcome::Skipped(SkippedReason::Paused) => "已暂停",
-            Outcome::Skipped(SkippedReason::Operator) => "操作员",
+            Outcome::CutOperator | Outcome::Skipped(SkippedReason::Operator) => "操作员",
             Outcome::Skipped(SkippedReason::Conflict) => "房间冲突",
         };
         self.pick(&outcome.reason().replace('_', " "), chinese).to_owned()
