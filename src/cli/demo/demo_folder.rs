@@ -195,7 +195,7 @@ mod tests {
             let now: Timestamp = now.parse().expect("an instant");
             for seconds in [1, 30, 60, 86_400] {
                 let schedule = schedule_of(now, seconds);
-                assert_eq!(schedule.len(), 9 + BURST.1 as usize);
+                assert_eq!(schedule.len(), 13 + BURST.1 as usize);
                 let length = SignedDuration::from_secs(seconds.cast_signed());
                 let planned: Vec<_> =
                     crate::plan::Upcoming::new(&schedule, now).take_while(|planned| planned.start.at <= now + length).collect();
