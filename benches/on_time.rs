@@ -1,5 +1,6 @@
 //! How punctual the daemon is: the real program, in release, over real HTTP against a sandbox on this host. Prints, and judges
 //! nothing: `cargo bench --bench on_time [-- STARTS]`. The figures are this host's, and what else it did meanwhile is in them.
+//! `cargo bench --bench on_time -- alerts [STARTS]` compares starts with nobody to tell, and with 1,000 alerts for a receiver that hangs.
 
 #[cfg(target_os = "linux")]
 #[path = "../tests/daemon/rig.rs"]
@@ -20,25 +21,34 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod bench {
     use std::collections::BTreeMap;
+    use std::net::TcpListener;
     use std::time::Duration;
 
+    use ingestd::occurrence::Occurrence;
     use ingestd::sandbox::{FaultEffect, FaultRule};
+    use ingestd::trtc::Action;
     use jiff::Timestamp;
 
-    use super::rig::{Rig, once, soon};
+    use super::rig::{Rig, get, once, soon};
 
     /// Starts at successive seconds, unless an argument says otherwise.
     const STARTS: u32 = 200;
     /// Starts at one instant.
     const BURST: u32 = 100;
+    /// Alerts, all of shows that are refused.
+    const ALERTS: u32 = 1_000;
 
     pub(crate) fn all() {
         let starts = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(STARTS);
         let processors = std::thread::available_parallelism().map_or(0, usize::from);
         println!("{processors} processors; load before: {}", load());
-        burst("connections are warm", Vec::new());
-        burst("each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
-        successive(starts);
+        if std::env::args().any(|argument| argument == "alerts") {
+            told(starts);
+        } else {
+            burst("connections are warm", Vec::new());
+            burst("each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
+            successive(starts);
+        }
         println!("load after: {}", load());
     }
 
@@ -72,6 +82,60 @@ mod bench {
             arrivals.filter_map(|arrival| Some(arrival.at.duration_since(*instants.get(arrival.robot.as_ref()?)?).as_micros()));
         print_row("from the instant to arriving, by the sandbox", arrived.collect());
         daemon.stop();
+    }
+
+    /// The same starts twice, each second with others that are refused, 1,000 in all: first nobody is told, then each is an alert for a
+    /// receiver that takes connections and never answers.
+    fn told(starts: u32) {
+        let hangs = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let place = hangs.local_addr().expect("it is bound");
+        for (what, alerts) in [
+            ("nobody is told", String::new()),
+            ("1,000 alerts and a receiver that hangs", format!("alerts:\n  - webhook: 'http://{place}/'\n")),
+        ] {
+            let refused =
+                |number| FaultRule::error("InvalidParameter.StreamUrl").action(Action::Start).robot(&format!("bad-{number}"));
+            let rig = Rig::new((0..ALERTS).map(refused).collect());
+            rig.listen("127.0.0.1:0");
+            rig.more_settings(&alerts);
+            let first = soon(8);
+            let at = |number: u32| first + Duration::from_secs(number.into());
+            let of_second = ALERTS.div_ceil(starts);
+            let good = |number: u32| line(&format!("j{number:03}"), at(number), "4s", number + 1);
+            let bad = |number: u32| line(&format!("bad-{number}"), at(number / of_second), "30m", 10_000 + number);
+            rig.jobs(&(0..starts).map(good).chain((0..ALERTS).map(bad)).collect::<String>());
+            let daemon = rig.started();
+            sleep_until(at(starts) + Duration::from_secs(20));
+            let (rows, metrics) = (rig.rows(), get(daemon.page(), "/metrics"));
+            let count = |is_wanted: &dyn Fn(&Occurrence) -> bool| rows.iter().filter(|row| is_wanted(row)).count();
+            let is_good = |row: &Occurrence| row.key.job.as_str().starts_with('j');
+            let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or(" ?").trim().to_owned();
+            println!(
+                "{starts} starts, one a second, and {of_second} refused with each ({what}): {} on air, {} refused, {} alerts wait, {} \
+                 receivers fail",
+                count(&|row| is_good(row) && row.on_air_at.is_some()),
+                count(&|row| !is_good(row) && row.fault.is_some()),
+                value("ingestd_alerts_waiting "),
+                value("ingestd_alert_receivers_failing ")
+            );
+            let left = rows.iter().filter(|row| is_good(row));
+            let left = left.filter_map(|row| Some(row.first_sent_at?.duration_since(row.key.start).as_micros())).collect();
+            print_row("from the instant to leaving, by the ledger (whole ms)", left);
+            let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
+            let arrived = arrivals.filter_map(|arrival| {
+                let number = arrival.robot.as_ref()?.strip_prefix('j')?.parse().ok()?;
+                Some(arrival.at.duration_since(at(number)).as_micros())
+            });
+            print_row("from the instant to arriving, by the sandbox", arrived.collect());
+            println!("  load meanwhile: {}", load());
+            daemon.stop();
+        }
+        drop(hangs);
+    }
+
+    fn line(job: &str, start: Timestamp, window: &str, room: u32) -> String {
+        let start = once(start);
+        format!("  {job}: {{ once: {start}, for: {window}, room: {room}, stream: https://cdn.example.com/a.mp4, length: 1m }}\n")
     }
 
     fn burst(what: &str, faults: Vec<FaultRule>) {

@@ -4,7 +4,9 @@
 pub mod deliver;
 mod exec;
 mod heartbeat;
+mod said;
 pub mod sender;
+pub mod testing;
 
 pub use ingestd_core::alerts::*;
 

@@ -14,8 +14,10 @@
 
 mod alert;
 mod ask;
+mod backup;
 mod check;
 mod clock;
+mod completions;
 mod demo;
 mod doctor;
 mod findings;
@@ -31,6 +33,7 @@ mod order;
 mod pause;
 mod plan;
 mod probe;
+mod prune;
 mod reload;
 mod resume;
 mod run;
@@ -86,9 +89,12 @@ verbs! {
     Reload => reload,
     Clock => clock,
     Alert => alert,
+    Backup => backup,
+    Prune => prune,
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,
+    Completions => completions,
     Man => man,
     Help => help,
 }
@@ -287,7 +293,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(log_lines) => log_lines,
         Err(failure) => return report_failure(&failure),
     };
-    let result = dispatch(&context, verb);
+    let result = dispatch(&context, verb).or_else(|failure| log::tell_failure(&context, failure));
     let is_read = log_lines.close();
     // Who does not read the log does not read this either, and it would wait for them.
     result.unwrap_or_else(|failure| if is_read { report_failure(&failure) } else { failure.exit() })

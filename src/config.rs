@@ -6,6 +6,7 @@
 //! [`Reading::drawable`], the text that diagnostics are drawn from, keeps only what was read as a setting and blots out the rest.
 
 mod alerts;
+mod chores;
 mod keys;
 mod listen;
 mod named;
@@ -26,6 +27,7 @@ use crate::secret::SecretSource;
 use crate::trtc::{Endpoint, Site};
 use crate::yaml::{self, Node};
 pub use alerts::{AlertReceiver, AlertTo, UrlSource};
+pub use chores::{BackupPlace, ChoreTime, Chores};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
 pub use page::PageSettings;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub apps: BTreeMap<Arc<str>, App>,
     /// The secrets to which streams refer, by name.
     pub secrets: BTreeMap<Arc<str>, SecretSource>,
+    /// The folder of the settings' file.
+    pub folder: PathBuf,
     /// The folder of the schedule files.
     pub schedules: PathBuf,
     /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
@@ -77,6 +81,8 @@ pub struct Settings {
     pub alerts: Vec<AlertReceiver>,
     /// When the day of the page begins, and where.
     pub page: PageSettings,
+    /// What is done for the ledger now and then.
+    pub chores: Chores,
 }
 
 /// An account of Tencent Cloud.
@@ -137,8 +143,9 @@ impl Settings {
         let folders = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
         match std::env::split_paths(&folders).next() {
             Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
-            // An operator's shell has no such variable; the unit's folder is where it always is.
-            _ if Path::new(STATE_USUAL).is_dir() => Ok(PathBuf::from(STATE_USUAL)),
+            // An operator's shell has no such variable; the unit's folder is where it always is. It is a link to a place that only root may
+            // look into (`DynamicUser=`), and others ask the daemon for what is there.
+            _ if Path::new(STATE_USUAL).symlink_metadata().is_ok() => Ok(PathBuf::from(STATE_USUAL)),
             _ => Err("no folder for the ledger: write `state: PATH` in the settings, or set `$STATE_DIRECTORY`".to_owned()),
         }
     }
@@ -220,8 +227,7 @@ pub fn read(source: &Source, folder: &Path) -> Reading {
 }
 
 fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings> {
-    const LATER: [&str; 1] = ["chores"];
-    let fields = reader.fields(root, "the settings", &keys::SETTINGS, &LATER)?;
+    let fields = reader.fields(root, "the settings", &keys::SETTINGS)?;
     let callbacks = match fields.get("callbacks") {
         Some(node) if node.text() != Some("none") => callbacks(reader, node).map(Some),
         _ => Some(None),
@@ -267,10 +273,15 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => page::page(reader, node),
         None => Some(PageSettings::default()),
     };
+    let chores = match fields.get("chores") {
+        Some(node) => chores::chores(reader, node),
+        None => Some(Chores::default()),
+    };
     Some(Settings {
         account: account?,
         apps: apps?,
         secrets: secrets?,
+        folder: reader.folder.to_owned(),
         schedules: schedules?,
         state: state?,
         listen: listen?,
@@ -282,11 +293,12 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         media_hosts: media_hosts?,
         alerts: alerts?,
         page: page?,
+        chores: chores?,
     })
 }
 
 fn account(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Account> {
-    let fields = reader.fields(node, "`account`", &keys::ACCOUNT, &[])?;
+    let fields = reader.fields(node, "`account`", &keys::ACCOUNT)?;
     let secret_id = reader.secret(&fields, "secret_id").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_ID"));
     let secret_key = reader.secret(&fields, "secret_key").unwrap_or_else(|| usual("TENCENTCLOUD_SECRET_KEY"));
     let token = match reader.secret(&fields, "token") {

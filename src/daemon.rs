@@ -4,7 +4,6 @@
 //! Invariants. What one turn decides is one transaction. No start leaves without a durable row. No lock and no transaction is
 //! held over an await. Nothing here reads a clock but through [`Clock`]. Nothing here waits for a disk longer than a moment.
 
-mod alerting;
 mod calls;
 mod disk;
 mod input;
@@ -18,24 +17,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::engine::{
-    Blocker, CallReport, ClockReading, DOUBTS_SINCE, Engine, Generation, Level, LoopStatus, Notice, PastGeneration, Reply, Step,
-    TakenOver, Writes,
+    Alerting, Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice,
+    PastGeneration, Reply, States, Step, TakenOver,
 };
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
 use crate::metrics::Metrics;
 use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
-pub use alerting::Setup;
-use alerting::{Alerting, States};
 use calls::Caller;
 use disk::Disk;
+use ingestd_core::alerts::{Alert, Troubles};
 pub use input::{AlertMessage, Handle, Message, Messages};
 use rate_watch::RateWatch;
 use records::DiskRecords;
@@ -74,6 +73,25 @@ pub struct Daemon<C, A> {
     /// What taking over permitted to send; it leaves when the daemon runs, and not before everything else is known to work.
     recovered_attempts: Vec<Attempt>,
     alerting: Alerting,
+    /// To whoever sends alerts.
+    changes: Option<UnboundedSender<Alert>>,
+}
+
+/// What a daemon begins with.
+pub struct Setup {
+    /// What it goes by.
+    pub options: DaemonOptions,
+    /// What is open, and who is told.
+    pub troubles: Troubles,
+    /// To whoever sends: each alert that is new or changed, after it was written, or when the disk fails.
+    pub changes: Option<UnboundedSender<Alert>>,
+}
+
+/// Nobody is told.
+impl From<DaemonOptions> for Setup {
+    fn from(options: DaemonOptions) -> Setup {
+        Setup { options, troubles: Troubles::default(), changes: None }
+    }
 }
 
 /// Somebody who must hear now and then that the loop turns.
@@ -107,7 +125,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
         let Setup { options, troubles, changes } = setup.into();
-        let mut alerting = Alerting::new(troubles, changes);
+        let mut alerting = Alerting::new(troubles);
         let queues = Queues::new(options.rate);
         let reading = read(&clock);
         // A clock that is behind asks for no more than a clock that is right.
@@ -122,16 +140,16 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let TakenOver { mut engine, step, maybe_sent } = taken;
         queues.of(Action::Start).count_as_used(maybe_sent);
-        let Step { now, mut writes, calls, mut notices, .. } = step;
+        let Step { now, mut writes, calls, mut notices, signals, .. } = step;
         let states = States { held: engine.clock_hold(), offset_ms: engine.server_offset_ms(), disk: None };
-        alerting.add(&mut writes, &notices, &states, Vec::new(), now);
+        alerting.add(&mut writes, &notices, signals, &states, Vec::new(), now);
         let (recovered_attempts, disk_error) = match disk.commit_first(writes, now) {
             Ok(attempts) => (attempts, None),
             // Streams on air must be stopped at their end whether or not that can be written down.
             Err(error) if error.is_passing() => {
                 engine.ledger_failed(false);
                 let text = format!("the ledger cannot be written ({error}): nothing is started until it can");
-                notices.push(Notice { at: now, key: None, level: Level::Error, text });
+                notices.push(Notice::new(now, Level::Error, text));
                 (Vec::new(), Some(error.to_string()))
             }
             Err(error) => return Err(error),
@@ -157,12 +175,13 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             rate_watch: RateWatch::new(options.rate.get() as usize),
             recovered_attempts,
             alerting,
+            changes,
         };
         debug_assert!(calls.is_empty(), "nothing is called before the daemon runs: {calls:?}");
         for notice in &notices {
             (daemon.observe)(notice);
         }
-        daemon.alerting.publish();
+        daemon.publish_alerts();
         Ok(daemon)
     }
 
@@ -248,7 +267,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if away >= AWAY_TOLD {
             let why = "the host slept, or this process was stopped or got no time";
             let text = format!("nothing was done for {} s: {why}; what was due meanwhile is late or missed", away.as_secs());
-            (self.observe)(&Notice { at: self.caller.clock.now(), key: None, level: Level::Warning, text });
+            (self.observe)(&Notice::new(self.caller.clock.now(), Level::Warning, text));
         }
     }
 
@@ -271,7 +290,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
 
     /// Passes on what happened, and how the loop stands.
     fn tell(&mut self, notices: &[Notice]) {
-        self.alerting.publish();
+        self.publish_alerts();
         for notice in notices {
             (self.observe)(notice);
         }
@@ -281,6 +300,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         }
         let status = LoopStatus {
             holds: Arc::new(self.engine.holds().clone()),
+            on_fallback: self.engine.on_fallback().into(),
             queue: self.caller.queues.waiting(),
             rate,
             written_rate: self.rate_watch.rate,
@@ -289,6 +309,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             synchronised: self.caller.clock.synchronised(),
             offset_ms: self.engine.server_offset_ms(),
             secrets: self.engine.secret_places(),
+            secrets_unread: self.engine.secrets_unread().map(str::to_owned),
             disk: self.disk_error.clone(),
             ..LoopStatus::default()
         };
@@ -300,9 +321,20 @@ impl<C: Clock, A: Api> Daemon<C, A> {
     }
 
     /// Adds to the writes of a step what somebody is to be told.
-    fn add_alerts(&mut self, writes: &mut Writes, notices: &[Notice], messages: Vec<AlertMessage>, now: Timestamp) {
+    fn add_alerts(&mut self, step: &mut Step, messages: Vec<AlertMessage>) {
         let (held, offset_ms) = (self.engine.clock_hold(), self.engine.server_offset_ms());
-        self.alerting.add(writes, notices, &States { held, offset_ms, disk: self.disk_error.as_deref() }, messages, now);
+        let states = States { held, offset_ms, disk: self.disk_error.as_deref() };
+        let signals = std::mem::take(&mut step.signals);
+        self.alerting.add(&mut step.writes, &step.notices, signals, &states, messages, step.now);
+    }
+
+    /// Lets whoever sends know of it, who may be ending.
+    fn publish_alerts(&mut self) {
+        for alert in self.alerting.take_changed() {
+            if let Some(changes) = &self.changes {
+                let _ = changes.send(alert);
+            }
+        }
     }
 
     fn feed_watchdog(&mut self, now: Timestamp) {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::config::{App, Settings, Token};
 use crate::finding::{Finding, FindingKind};
+use crate::metrics::Metrics;
 use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, MediaFault, Prober, Show, fill_secrets, needs_media, shows};
 use crate::schedule::Schedule;
 use crate::secret::SecretSource;
@@ -23,7 +24,7 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
-pub use watch::{Findings, begin};
+pub use watch::{Daemon, Findings, Watch, begin};
 
 /// What the doctor needs.
 pub struct Doctor<A> {
@@ -31,6 +32,8 @@ pub struct Doctor<A> {
     pub api: Option<Arc<A>>,
     /// What the requests of a running daemon wait for; `None`: no daemon is in this process.
     pub queues: Option<Queues>,
+    /// Where it is kept what answers say of the endpoint, if a daemon is in this process.
+    pub metrics: Option<Arc<Metrics>>,
     /// The settings.
     pub settings: Settings,
     /// Where the secrets are kept, for advice.
@@ -80,7 +83,11 @@ impl<A: Api> Doctor<A> {
                 }
             }
             let is_reached = !matches!(answer.result, Err(Fault::Connect(_) | Fault::Timeout));
-            asked.push(Asked { destination, sent_at, answered_at: clock::now(), answer });
+            let answered_at = clock::now();
+            if let Some(metrics) = &self.metrics {
+                metrics.see((sent_at, answered_at), &answer);
+            }
+            asked.push(Asked { destination, sent_at, answered_at, answer });
             // An endpoint that does not answer one does not answer the next.
             if !is_reached {
                 break;
@@ -130,7 +137,10 @@ async fn look(prober: &Prober, settings: &Settings, stream: &StreamUrl, show: &S
     let filled = tokio::task::spawn_blocking(move || fill_secrets(&sources, &named)).await;
     match filled.unwrap_or_else(|_| Err("this is a bug of ingestd: see the log".to_owned())) {
         Ok(filled) => prober.look(&filled, stream, show.expected).await,
-        Err(why) => Look { findings: vec![needs_media(&MediaFault::Secret(why), &stream.redacted())], ..Look::default() },
+        Err(why) => {
+            let findings = vec![needs_media(&MediaFault::Secret(why), &stream.redacted())];
+            Look { findings, is_there: Some(false), ..Look::default() }
+        }
     }
 }
 
@@ -154,8 +164,23 @@ pub fn sources(settings: &Settings) -> Vec<(String, &SecretSource)> {
 
 /// Reads each secret, forgets it, and says which cannot be read, and why.
 fn secrets(settings: &Settings) -> Vec<Finding> {
-    let units = Units::of_host();
+    let units = Units::of_host(&settings.folder);
     sources(settings).into_iter().filter_map(|(name, source)| of_secret(&name, source, &units)).collect()
+}
+
+/// What is wrong with the credentials of the service whose settings these are, where this host has its unit. No secret is read.
+pub fn unit_problems(settings: &Settings) -> Vec<Finding> {
+    let units = Units::of_host(&settings.folder);
+    if !units.go_by(&settings.folder) {
+        return Vec::new();
+    }
+    let mut problems = units.missing();
+    for (name, source) in sources(settings) {
+        let SecretSource::Credential(credential) = source else { continue };
+        let is_told = problems.iter().any(|problem| problem.about == *credential);
+        problems.extend(Some(where_loaded(&name, credential, &units)).filter(|finding| finding.is_problem() && !is_told));
+    }
+    problems
 }
 
 fn of_secret(name: &str, source: &SecretSource, units: &Units) -> Option<Finding> {

@@ -6,11 +6,15 @@
 
 mod alerts;
 mod apply;
+mod backup;
+mod chores;
 mod columns;
 mod commit;
 mod excerpt;
 mod file;
 mod holds;
+mod integrity;
+mod prune;
 mod read;
 mod row;
 mod schema;
@@ -30,9 +34,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::engine::Writes;
 use file::OpenFiles;
 
+pub use backup::{BackupMade, backup};
+pub use chores::{chore_done_at, record_chore};
 pub use commit::Attempt;
 pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
+pub use integrity::integrity;
+pub use prune::{KEPT_ALWAYS, Pruned, Retention, prune};
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
 pub use story::{record_of, starts_of};

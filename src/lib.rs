@@ -79,13 +79,14 @@
 //! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
+//! | [`chores`] | shell | what is done for the ledger now and then: prune, integrity, backup |
 //! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |
 //! | [`metrics`] | shell | what is counted while it works: requests, lateness, waits, commits |
 //! | [`cli`] | shell | one file for each verb; `run` is where the daemon is put together |
 //!
 //! # Why not ...
 //!
-//! - **... a job scheduler's library?** `tokio-cron-scheduler` polls every 500 ms, drops starts that share a second, keeps the
+//! - **... a job scheduler's library?** It runs the chores. For shows, `tokio-cron-scheduler` polls every 500 ms, drops starts that share a second, keeps the
 //!   offset of the day on which a job was registered, and does not give a job its planned instant. We plan ahead, arm, and wait on a
 //!   timerfd.
 //! - **... serde for YAML?** A deserializer stops at the first fault of a file, and an operator needs all of them.
@@ -100,6 +101,7 @@ mod listener;
 
 pub mod alerts;
 pub mod busy;
+pub mod chores;
 pub mod cli;
 pub mod clock;
 pub mod config;

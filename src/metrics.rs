@@ -75,6 +75,11 @@ impl Metrics {
         let kind = if is_known { kind } else { Kind { code: Cow::Borrowed(OTHER), ..kind } };
         *requests.entry(kind).or_default() += 1;
         drop(requests);
+        self.see((sent_at, answered_at), answer);
+    }
+
+    /// Remembers what an answer says of the endpoint, and counts no request: one that asks for no task of ours is none.
+    pub fn see(&self, (sent_at, answered_at): (Timestamp, Timestamp), answer: &Answer) {
         // What was never sent says nothing of the endpoint.
         if matches!(answer.result, Err(Fault::Unsendable(_))) {
             return;

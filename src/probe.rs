@@ -36,6 +36,8 @@ pub struct Look {
     pub facts: MediaFacts,
     /// What is wrong with it.
     pub findings: Vec<Finding>,
+    /// Whether there is media, whatever is wrong with it; `None`: this host cannot tell.
+    pub is_there: Option<bool>,
 }
 
 impl Look {
@@ -89,6 +91,11 @@ impl Prober {
         let mut facts = MediaFacts::default();
         let seen = timeout(LOOK_TIME_MAX, self.see(filled, expected, &mut facts)).await;
         let seen = seen.unwrap_or(Err(MediaFault::Slow("it was not read in 25 s")));
+        let is_there = match &seen {
+            Ok(()) => Some(true),
+            Err(MediaFault::Connect(_)) if self.has_proxy => None,
+            Err(_) => Some(false),
+        };
         let mut findings = match seen {
             Ok(()) => judge(&facts, expected, &about),
             Err(MediaFault::Connect(_)) if self.has_proxy => vec![needs_media(&MediaFault::OnlyByProxy, &about)],
@@ -98,7 +105,7 @@ impl Prober {
         for finding in &mut findings {
             finding.what = filled.mask(&finding.what);
         }
-        Look { facts, findings }
+        Look { facts, findings, is_there }
     }
 
     async fn see(&self, url: &StreamUrl, expected: Expected, facts: &mut MediaFacts) -> Result<(), MediaFault> {

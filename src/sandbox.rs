@@ -34,6 +34,7 @@
 //! | a single play of `rtmp` or `rtmps` | goes on until it is stopped |
 //! | what `TaskExist` is keyed on | [`ExistReading`] |
 //! | a medium that cannot be pulled | its task lives as any other; callbacks 701 say failed, and again after 1 s and 3 s |
+//! | a medium that dies on air, and heals | the same; when it heals, a callback 701 says started |
 
 mod authentication;
 mod callback_queue;
@@ -102,6 +103,17 @@ pub struct MediaLengths {
     pub by_url: BTreeMap<String, Duration>,
     /// Stream URLs that cannot be pulled.
     pub unreachable: BTreeSet<String>,
+    /// When media dies and when it is there again, by stream URL: so long after the sandbox began.
+    pub outages: BTreeMap<String, MediaOutage>,
+}
+
+/// When media cannot be pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaOutage {
+    /// From then on.
+    pub dies: Duration,
+    /// Until then, if it is ever there again.
+    pub heals: Option<Duration>,
 }
 
 /// A stream URL may hold a secret, so that debugging shows each as every output does.
@@ -109,12 +121,14 @@ impl fmt::Debug for MediaLengths {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by_url: Vec<_> = self.by_url.iter().map(|(url, length)| (StreamUrl::new(url), length)).collect();
         let unreachable: Vec<_> = self.unreachable.iter().map(|url| StreamUrl::new(url)).collect();
+        let outages: Vec<_> = self.outages.iter().map(|(url, outage)| (StreamUrl::new(url), outage)).collect();
         let MediaLengths { default, .. } = self;
         formatter
             .debug_struct("MediaLengths")
             .field("default", default)
             .field("by_url", &by_url)
             .field("unreachable", &unreachable)
+            .field("outages", &outages)
             .finish()
     }
 }
@@ -122,7 +136,12 @@ impl fmt::Debug for MediaLengths {
 impl Default for MediaLengths {
     /// Ten minutes for everything.
     fn default() -> MediaLengths {
-        MediaLengths { default: Duration::from_mins(10), by_url: BTreeMap::new(), unreachable: BTreeSet::new() }
+        MediaLengths {
+            default: Duration::from_mins(10),
+            by_url: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
+            outages: BTreeMap::new(),
+        }
     }
 }
 
@@ -317,6 +336,14 @@ impl Sandbox {
         let now = self.now();
         self.shared.wake.notify_one();
         state.endpoint.kill(task_id, now)
+    }
+
+    /// From now on media can be pulled, or cannot: callbacks tell of the tasks that play it.
+    pub fn set_media(&self, url: &str, is_there: bool) {
+        let mut state = self.state();
+        let now = self.now();
+        state.endpoint.set_media(url, is_there, now);
+        self.shared.wake.notify_one();
     }
 
     /// The callbacks that must be sent now, with what the fault plan does to each, and when the next one may follow.

@@ -39,7 +39,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::alerts::sender::AlertStatus;
+use crate::alerts::testing::AlertTester;
 use crate::busy::Busy;
+use crate::chores::FailedChores;
 use crate::clock;
 use crate::config::PageSettings;
 use crate::diagnostic::{Diagnostic, escape_json};
@@ -47,6 +49,7 @@ use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
+use crate::occurrence::Occurrence;
 use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
 pub use access::Access;
@@ -120,6 +123,10 @@ pub struct AppState {
     pub findings: watch::Receiver<Findings>,
     /// How it stands with those who are told of trouble.
     pub alerts: watch::Receiver<AlertStatus>,
+    /// Sends a test to each receiver when an operator asks for it; `None`: nobody is to be told.
+    pub alert_tester: Option<AlertTester>,
+    /// Which chores of the ledger failed when they were last done.
+    pub failed_chores: watch::Receiver<FailedChores>,
     /// The zone data by which the schedule was read.
     pub zones: Zones,
     /// What it counts.
@@ -294,9 +301,12 @@ async fn scrape(State(shared): State<Arc<PageState>>, headers: HeaderMap) -> Res
     }
 }
 
-/// Returns the health and every reason for it, as the status tells them. It waits for the ledger, whose disk may not answer.
-pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>) {
-    assess_health(&views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new(), None))
+/// Returns the health and every reason for it, as the status tells them, and what is on air. It waits for the ledger, whose disk may not
+/// answer.
+pub(crate) fn health(app_state: &AppState, now: Timestamp) -> (Health, Vec<String>, Vec<Occurrence>) {
+    let input = views::status_input(app_state, now, views::read_ledger(app_state, now), Vec::new(), None);
+    let (health, reasons) = assess_health(&input);
+    (health, reasons, input.ledger.map_or_else(|_| Vec::new(), |ledger| ledger.on_air))
 }
 
 async fn plan(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery) -> Response {

@@ -294,6 +294,7 @@ fn a_status_is_read_at_each_width() {
     let input = StatusInput {
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         now,
         generation: 12,

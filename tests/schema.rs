@@ -49,12 +49,6 @@ fn both_schemas_say_what_every_key_is() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_offered_to_nobody() {
-    let settings = printed("config");
-    assert!(settings["properties"].get("chores").is_none());
-}
-
-#[test]
 fn a_schema_of_something_else_is_a_mistake_of_usage() {
     let ran = Command::new(env!("CARGO_BIN_EXE_ingestd")).args(["schema", "ledger"]).output().expect("the program starts");
     assert_eq!(ran.status.code(), Some(2));

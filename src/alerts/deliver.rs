@@ -1,6 +1,7 @@
 //! One message to one receiver, once, and what came of it. A receiver's URL and key are read anew each time, and shown nowhere. Does not
 //! try again, and does not know what a message says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,8 @@ use reqwest::header::RETRY_AFTER;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Failed, Format, Message, WireRequest, exec, judge, wire};
+use super::said::mask_said;
+use super::{Failed, Format, Message, Refusal, WireRequest, exec, judge, wire};
 use crate::config::{AlertReceiver, AlertTo, UrlSource};
 use crate::secret::SecretSource;
 use crate::trtc::SecretMask;
@@ -32,6 +34,8 @@ pub struct Deliverer {
     client: reqwest::Client,
     /// This host, as messages name it.
     host: String,
+    /// Where everything is that no program may show.
+    secrets: Arc<[SecretSource]>,
 }
 
 impl Deliverer {
@@ -47,7 +51,16 @@ impl Deliverer {
             .timeout(ANSWER_MAX)
             .user_agent(concat!("ingestd/", env!("CARGO_PKG_VERSION")))
             .build();
-        client.map(|client| Deliverer { client, host }).map_err(|error| format!("cannot prepare to send alerts: {}", causes(error)))
+        let secrets = Arc::default();
+        client
+            .map(|client| Deliverer { client, host, secrets })
+            .map_err(|error| format!("cannot prepare to send alerts: {}", causes(error)))
+    }
+
+    /// The same, and what is kept in these places is not shown either when a program repeats it.
+    #[must_use]
+    pub fn hiding(self, secrets: Vec<SecretSource>) -> Deliverer {
+        Deliverer { secrets: secrets.into(), ..self }
     }
 
     /// Sends a message, signed for `now`. A heartbeat gets a beat.
@@ -71,7 +84,11 @@ impl Deliverer {
                 self.exchange(request, *format, &mask).await
             }
             AlertTo::Exec { command } => {
-                exec::run(command, &message.json(&self.host, now), message).await.map_err(|why| failed(short(&why)))
+                let answer = exec::run(command, &message.json(&self.host, now), message).await;
+                match answer {
+                    Ok(()) => Ok(()),
+                    Err(why) => Err(failed(self.hide(why, command).await)),
+                }
             }
             AlertTo::Heartbeat { url, .. } => self.beat(url).await.map_err(failed),
         }
@@ -102,7 +119,25 @@ impl Deliverer {
             }
         }
         let retry_after = seconds.map(Duration::from_secs);
-        judge(format, status, &body).map_err(|why| Failed { why: mask.quote(&why, WHY_MAX), retry_after })
+        let failed = |Refusal { why, of_content }| Failed { why: mask.quote(&why, WHY_MAX), retry_after, of_content };
+        judge(format, status, &body).map_err(failed)
+    }
+
+    /// What came of a program, without a secret: it may repeat its arguments, what it read, or where it sends.
+    async fn hide(&self, why: String, command: &[String]) -> String {
+        let sources = Arc::clone(&self.secrets);
+        let read = move || -> Vec<String> {
+            let secrets = sources.iter().filter_map(|source| source.read().ok());
+            secrets.map(|secret| secret.expose_secret().to_owned()).collect()
+        };
+        let known = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+        let mut mask = SecretMask::default();
+        // A script is no secret, and has common words.
+        let arguments = command.iter().skip(1).filter(|argument| !argument.contains(char::is_whitespace));
+        for secret in known.iter().chain(arguments) {
+            mask.add(secret);
+        }
+        mask.quote(&mask_said(&why), WHY_MAX)
     }
 
     /// Reads where to send and what signs, on a thread that may wait for a disk.
@@ -140,9 +175,5 @@ fn mask_of(url: &Url, key: Option<&str>) -> SecretMask {
 }
 
 fn failed(why: impl Into<String>) -> Failed {
-    Failed { why: why.into(), retry_after: None }
-}
-
-fn short(why: &str) -> String {
-    SecretMask::default().quote(why, WHY_MAX)
+    Failed { why: why.into(), retry_after: None, of_content: false }
 }

@@ -1,16 +1,22 @@
-//! The verb `alert`: sends a test to each receiver and says what came back. Does not queue anything, and does not ask the daemon.
+//! The verb `alert`: a test to each receiver, and what came back. The running daemon sends it; without one the verb does. Does not queue
+//! anything.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
 
+use super::ask::{self, Answer, Silence};
 use super::{Context, Exit, Failure, load, print};
 use crate::alerts::deliver::{Deliverer, host_name};
-use crate::alerts::test_message;
-use crate::clock;
-use crate::config::AlertReceiver;
+use crate::alerts::testing::{AlertTester, Tested};
+use crate::config::{AlertReceiver, Settings};
 use crate::diagnostic::escape_lines;
+
+/// How long the daemon may take: a program as a receiver has half of it.
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Tests who is told of trouble
 #[derive(Debug, clap::Args)]
@@ -23,8 +29,8 @@ pub(crate) struct Args {
 enum AlertCommand {
     /// Sends one test message to each receiver of `alerts`, and says what came back
     ///
-    /// The verb reads the settings and the secrets itself. Secrets that systemd loads are readable to the daemon alone: for them, run this
-    /// with the same `LoadCredential=`. It ends with 1 if a receiver did not take the test.
+    /// The running daemon sends it, with its own secrets and settings. Without a daemon the verb sends it itself, and reads the secrets; those
+    /// that systemd loads are readable to the daemon alone. It ends with 1 if a receiver did not take the test.
     Test,
 }
 
@@ -35,38 +41,50 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 }
 
 fn test(context: &Context) -> Result<Exit, Failure> {
-    let receivers = load::load_settings(context)?.alerts;
-    if receivers.is_empty() {
+    let settings = load::load_settings(context)?;
+    let tested = match ask::over_control(&settings, ask::order("/v1/alert-test", &json!({})), ANSWER_TIME_MAX) {
+        Ok(answer) => of_daemon(&answer, &settings)?,
+        Err(none) if none.silence == Silence::NobodyThere => of_this_verb(settings)?,
+        Err(none) => return Err(none.failure),
+    };
+    if tested.is_empty() {
         return Err(Failure::new("the settings name no receiver").hint("write them under `alerts` (see `ingestd help config`)"));
     }
-    let deliverer = Deliverer::new(host_name()).map_err(Failure::new)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
-    let answers = runtime.block_on(ask_all(receivers, &deliverer));
-    let has_failed = answers.iter().any(|(_, answer)| answer.is_err());
     let mut text = String::new();
-    for (name, answer) in answers {
-        let _ = match answer {
-            Ok(()) => writeln!(text, "{name}: taken"),
-            Err(why) => writeln!(text, "{name}: not taken: {}", escape_lines(&why)),
+    for Tested { receiver, why } in &tested {
+        let _ = match why {
+            None => writeln!(text, "{receiver}: taken"),
+            Some(why) => writeln!(text, "{receiver}: not taken: {}", escape_lines(why)),
         };
     }
     print(&text)?;
-    Ok(if has_failed { Exit::Problem } else { Exit::Good })
+    Ok(if tested.iter().any(|tested| tested.why.is_some()) { Exit::Problem } else { Exit::Good })
 }
 
-/// Asks all at once, and answers in the order of the settings.
-async fn ask_all(receivers: Vec<AlertReceiver>, deliverer: &Deliverer) -> Vec<(String, Result<(), String>)> {
-    let mut asked = JoinSet::new();
-    for (at, receiver) in receivers.into_iter().enumerate() {
-        let (receiver, deliverer) = (Arc::new(receiver), deliverer.clone());
-        asked.spawn(async move {
-            let now = clock::now();
-            let answer = deliverer.send(&receiver, &test_message(&receiver.name, now), now).await;
-            (at, receiver.name.clone(), answer.map_err(|failed| failed.why))
-        });
+/// The answer of `/v1/alert-test`.
+#[derive(Deserialize)]
+struct DaemonAnswer {
+    tested: Vec<Tested>,
+}
+
+fn of_daemon(answer: &Answer, settings: &Settings) -> Result<Vec<Tested>, Failure> {
+    if answer.status != StatusCode::OK {
+        return Err(Failure::new(answer.error()));
     }
-    let mut answers = asked.join_all().await;
-    answers.sort_by_key(|(at, ..)| *at);
-    answers.into_iter().map(|(_, name, answer)| (name, answer)).collect()
+    let read = serde_json::from_slice(&answer.body);
+    let DaemonAnswer { tested } = read.map_err(|_| Failure::new("the daemon's answer is not what this verb reads"))?;
+    let is_tested = |receiver: &&AlertReceiver| tested.iter().any(|tested| tested.receiver == receiver.name);
+    let (known, new): (Vec<&AlertReceiver>, Vec<&AlertReceiver>) = settings.alerts.iter().partition(is_tested);
+    if !new.is_empty() || known.len() < tested.len() {
+        load::note("the daemon started with other settings, and tests their receivers: restart it (`systemctl restart ingestd`)");
+    }
+    Ok(tested)
+}
+
+fn of_this_verb(settings: Settings) -> Result<Vec<Tested>, Failure> {
+    let hidden = load::secret_sources(&settings).cloned().collect();
+    let deliverer = Deliverer::new(host_name()).map_err(Failure::new)?.hiding(hidden);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    Ok(runtime.block_on(AlertTester::new(settings.alerts, deliverer).test()))
 }

@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Context, Exit, Failure, in_force, load, print};
 use crate::clock;
 use crate::config::Settings;
-use crate::diagnostic::{Counts, Severity, any_error, render, within_bounds};
+use crate::diagnostic::{Counts, Diagnostic, Severity, any_error, render, within_bounds};
+use crate::doctor;
+use crate::finding::Finding;
 use crate::plan::conflicts::{Conflicts, Strictness, check_conflicts};
 use crate::schedule::{Job, Schedule};
 use crate::schedule_files;
@@ -54,7 +56,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let texts = of_settings.chain(sources.iter().map(|source| (Arc::clone(&source.name), source.text.as_str()))).collect();
     let of_conflicts: Vec<_> = conflicts.iter().flat_map(|conflicts| conflicts.diagnostics(Strictness::Check)).collect();
     let counts = settings.counts.plus(reading.counts).plus(Counts::of(&of_conflicts));
-    let mut diagnostics: Vec<_> = settings.diagnostics.into_iter().chain(reading.diagnostics).chain(of_conflicts).collect();
+    let of_unit: Vec<_> = settings.value.iter().filter(|_| is_daemons).flat_map(unit_warnings).collect();
+    let counts = counts.plus(Counts::of(&of_unit));
+    let mut diagnostics: Vec<_> =
+        settings.diagnostics.into_iter().chain(of_unit).chain(reading.diagnostics).chain(of_conflicts).collect();
     let failed = any_error(&diagnostics);
     let told = match args.format {
         Format::Table => {
@@ -79,6 +84,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         settings.value.iter().filter(|_| is_daemons).for_each(|settings| in_force::tell_before_reload(settings, schedule.len()));
     }
     Ok(if failed { Exit::Problem } else { Exit::Good })
+}
+
+/// What the unit of this host does not give to the daemon with these settings.
+fn unit_warnings(settings: &Settings) -> Vec<Diagnostic> {
+    let problems = doctor::unit_problems(settings).into_iter();
+    problems.map(|Finding { what, advice, .. }| Diagnostic::warning("credential", what).hint(advice)).collect()
 }
 
 /// `3 files, 12 jobs, 1 of them off: no errors, 1 warning, 2 notes (-v shows them)`.
@@ -127,7 +138,6 @@ fn next_day(schedule: &Schedule, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Diagnostic;
 
     #[test]
     fn the_summary_counts_in_words() {

@@ -87,7 +87,7 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
     // It ends with the runtime.
     tokio::spawn(async move { stand_in.serve(endpoint, std::future::pending()).await });
     let context = Context { config: Some(folder.settings()), ..context.clone() };
-    let service = Service::prepare(&context, load::load_settings(&context)?)?;
+    let service = Service::prepare(&context, load::load_settings(&context)?, false)?;
     let (printer, happenings, gone) = EventPrinter::begin(context.colour_stdout());
     let length = args.length;
     let end = async move {

@@ -85,7 +85,7 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
     let api = api.transpose().map_err(Failure::new)?.map(Arc::new);
     let secrets = load::secret_places(settings);
     let prober = Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?;
-    let doctor = Arc::new(Doctor { api, queues: None, settings: settings.clone(), secrets, prober });
+    let doctor = Arc::new(Doctor { api, queues: None, metrics: None, settings: settings.clone(), secrets, prober });
     let runtime = super::run::runtime()?;
     let mut found = runtime.block_on(async {
         let synchronised = SystemClock::new().ok().and_then(|clock| clock.synchronised());

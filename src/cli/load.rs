@@ -66,11 +66,14 @@ impl<T> Loaded<T> {
 
 /// Logs problems, a line each with the severity of its own, within bounds.
 pub(super) fn log_problems(problems: &[Diagnostic]) {
-    for (severity, line) in within_bounds(problems, ToString::to_string) {
+    for (at, (severity, line)) in within_bounds(problems, ToString::to_string).into_iter().enumerate() {
+        // The last lines may say how many more there are.
+        let problem = problems.get(at).filter(|problem| problem.severity == severity && problem.to_string() == line);
+        let (job, code) = (problem.and_then(|problem| problem.job.as_deref()), problem.map(|problem| problem.code));
         match severity {
-            Severity::Error => tracing::error!("{line}"),
-            Severity::Warning => tracing::warn!("{line}"),
-            Severity::Note => tracing::info!("{line}"),
+            Severity::Error => tracing::error!(job, code, "{line}"),
+            Severity::Warning => tracing::warn!(job, code, "{line}"),
+            Severity::Note => tracing::info!(job, code, "{line}"),
         }
     }
 }
@@ -274,16 +277,14 @@ pub fn read_callback_keys(settings: &Settings) -> Result<BTreeMap<u64, SecretStr
     with_key.map(read).collect()
 }
 
-/// Returns the token of `listen_token`, which is read again while the daemon runs. The message of a failure says where it was looked for,
-/// and shows nothing of it.
-pub fn listen_token(settings: &Settings) -> Result<Option<ListenToken>, String> {
-    let Some(source) = settings.listen.token.clone() else { return Ok(None) };
-    let token = ListenToken::new(Arc::new(move || source.read()));
-    token.map(Some).map_err(|why| format!("`listen_token`: {why}"))
+/// Returns the token of `listen_token`, which is read again while the daemon runs.
+pub fn listen_token(settings: &Settings) -> Option<ListenToken> {
+    let source = settings.listen.token.clone()?;
+    Some(ListenToken::new(Arc::new(move || source.read())))
 }
 
-/// Warns in the log of every secret file that all users of this host can read.
-pub fn warn_of_exposed_secrets(settings: &Settings) {
+/// Where every secret of the settings is kept.
+pub fn secret_sources(settings: &Settings) -> impl Iterator<Item = &SecretSource> {
     let account = [&settings.account.secret_id, &settings.account.secret_key];
     let token = match &settings.account.token {
         Token::Wanted(source) | Token::IfPresent(source) => source,
@@ -291,7 +292,12 @@ pub fn warn_of_exposed_secrets(settings: &Settings) {
     let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
     let streams = settings.secrets.values().chain(&settings.listen.token);
     let alerts = settings.alerts.iter().flat_map(AlertReceiver::secrets);
-    for warning in account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts).filter_map(SecretSource::exposure) {
+    account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts)
+}
+
+/// Warns in the log of every secret file that all users of this host can read.
+pub fn warn_of_exposed_secrets(settings: &Settings) {
+    for warning in secret_sources(settings).filter_map(SecretSource::exposure) {
         tracing::warn!("{warning}");
     }
 }

@@ -1,8 +1,9 @@
-//! Log lines to stderr: text for people and for the journal, or JSON. Does not know what is logged. A reader that stops reading stops
-//! nothing here: lines wait in a queue, and those that do not fit are counted.
+//! Log lines: text for people or JSON to stderr, entries with fields to the journal. Does not know what is logged. A reader that stops
+//! reading stops nothing here: lines wait in a queue, and those that do not fit are counted.
 //!
 //! `$INGESTD_LOG` says which lines: `info` (the default), `debug`, or by module: `info,ingestd::daemon=debug`.
 
+mod journal;
 mod line_queue;
 
 use std::fmt;
@@ -20,10 +21,14 @@ use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{Failure, LogFormat, colour};
+use crate::cli::{Context, Exit, Failure, LogFormat, colour};
 use crate::diagnostic::{escape, escape_json};
+use journal::{Journal, Words};
 use line_queue::LineQueue;
 pub(crate) use line_queue::dropped as lines_dropped;
+
+/// What the scheduler of the chores may say, unless `$INGESTD_LOG` names it.
+const QUIET: &str = "tokio_cron_scheduler=warn";
 
 /// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
 ///
@@ -33,11 +38,18 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
         Failure::usage(format!("`$INGESTD_LOG` is not valid: {error}")).hint("for example `info` or `ingestd=debug`")
     })?;
+    // It says at each start that it has begun, in words that mean nothing to an operator.
+    let filter = match QUIET.parse() {
+        Ok(quiet) if !wanted.contains("tokio_cron_scheduler") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let cannot = |error: &dyn fmt::Display| Failure::new(format!("cannot start logging: {error}"));
     let tell = |_: &LineQueue, dropped: usize| {
         tracing::warn!(lines = dropped, "log lines were dropped: whoever reads the log did not read for a while");
     };
-    let queue = LineQueue::start(io::stderr(), tell).map_err(|error| cannot(&error))?;
+    let to_journal = format == LogFormat::Text && is_journal();
+    let output: Box<dyn io::Write + Send> = if to_journal { Box::new(Journal::new(io::stderr())) } else { Box::new(io::stderr()) };
+    let queue = LineQueue::start(output, tell).map_err(|error| cannot(&error))?;
     let writer = queue.clone();
     // A stderr that cannot be written must not end the daemon: a message about it, written there, would panic.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
@@ -47,7 +59,10 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
             let lines = lines.with_writer(move || JsonLines(writer.clone()));
             lines.json().flatten_event(true).with_span_list(false).finish().try_init()
         }
-        LogFormat::Text if is_journal() => lines.with_ansi(false).event_format(Lines::Journal).finish().try_init(),
+        LogFormat::Text if to_journal => {
+            journal::tell_panics();
+            lines.with_ansi(false).event_format(Lines::Journal).finish().try_init()
+        }
         LogFormat::Text => lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().try_init(),
     };
     installed.map(|()| queue).map_err(|error| cannot(&error))
@@ -59,6 +74,17 @@ pub(super) fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() else { return false };
     File::from(stderr).metadata().is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+/// Logs why a verb failed where stderr is the journal: one line with the priority of an error. Returns what is left to be printed.
+pub(super) fn tell_failure(context: &Context, failure: Failure) -> Result<Exit, Failure> {
+    if context.log != LogFormat::Text || !is_journal() {
+        return Err(failure);
+    }
+    let Failure::Message { exit, message, hint } = failure else { return Err(failure) };
+    let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+    tracing::error!("{message}{hint}");
+    Err(Failure::Explained(exit))
 }
 
 /// Lines of JSON in which nothing acts on the terminal. Each comes in one piece.
@@ -79,7 +105,7 @@ impl<W: io::Write> io::Write for JsonLines<W> {
 enum Lines {
     /// Time, level, message, fields.
     Plain,
-    /// The same without time, which the journal adds, and with the level as `<N>`, which the journal takes off (`sd-daemon(3)`).
+    /// The same without time, which the journal adds, as an entry of the journal.
     Journal,
 }
 
@@ -89,25 +115,30 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let level = *event.metadata().level();
-        match self {
-            Lines::Journal => write!(writer, "<{}>", priority(level))?,
-            Lines::Plain => {
-                tracing_subscriber::fmt::time().format_time(&mut writer)?;
-                write_level(&mut writer, level)?;
-            }
-        }
-        let mut line = String::new();
-        context.field_format().format_fields(Writer::new(&mut line), event)?;
+        let mut words = Words::default();
+        event.record(&mut words);
+        let Words(mut line) = words;
         for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
                 line.push(' ');
                 line.push_str(fields);
             }
         }
-        // What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
-        writeln!(writer, "{}", escape(&line))
+        match self {
+            Lines::Journal => journal::write_entry(&mut writer, event, &line),
+            Lines::Plain => {
+                tracing_subscriber::fmt::time().format_time(&mut writer)?;
+                write_level(&mut writer, *event.metadata().level())?;
+                // What others wrote (a vendor's message, a file's name) must not forge a second line or move the cursor.
+                writeln!(writer, "{}", escape(&line))
+            }
+        }
     }
+}
+
+/// Whether a field says what the message says in words: it is for the journal and for JSON, where somebody looks for it.
+fn is_in_words(name: &str) -> bool {
+    matches!(name, "outcome" | "reason" | "code")
 }
 
 fn priority(level: Level) -> u8 {
@@ -158,7 +189,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("call", job = "promo");
             let _inside = span.enter();
-            tracing::warn!(code = "InternalError", "refused: {}", "a\n<0>forged\x1b[2J");
+            tracing::warn!(code = "InternalError", start = "10:00", empty = "", "refused: {}", "a\n<0>forged\x1b[2J");
             tracing::error!("gone");
         });
         let bytes = page.0.lock().expect("nobody panics holding it").clone();
@@ -166,13 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_gets_its_priority_and_one_line_an_event() {
+    fn the_journal_gets_an_entry_for_each_event_with_its_priority_and_its_fields() {
         let text = written(Lines::Journal);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text:?}");
-        assert!(lines[0].starts_with(r"<4>refused: a\n<0>forged\x1b[2J"), "{text:?}");
-        assert!(lines[0].contains(r#"code="InternalError""#) && lines[0].ends_with(r#"job="promo""#), "{text:?}");
-        assert_eq!(lines[1], r#"<3>gone job="promo""#);
+        let first = [
+            "PRIORITY=4",
+            r#"MESSAGE=refused: a\n<0>forged\u{1b}[2J start="10:00" job="promo""#,
+            "SYSLOG_IDENTIFIER=ingestd",
+            "CODE=InternalError",
+            "START=10:00",
+        ];
+        assert_eq!(lines[..5], first, "{text:?}");
+        assert_eq!(lines[5..], ["PRIORITY=3", r#"MESSAGE=gone job="promo""#, "SYSLOG_IDENTIFIER=ingestd"], "{text:?}");
     }
 
     #[test]

@@ -94,11 +94,21 @@ impl OrderAnswer {
 
 /// Gives an order and prints the answer. Exit 69 when no daemon can be reached, 1 when it refuses.
 pub(super) fn give(context: &Context, path: &str, order: Value) -> Result<Exit, Failure> {
-    let settings = load::load_settings(context)?;
-    let answer = ask::over_control(&settings, ask::order(path, &order), ANSWER_TIME_MAX).map_err(|none| none.failure)?;
-    let OrderAnswer { done, .. } = OrderAnswer::of(&answer).map_err(Failure::new)?;
+    let OrderAnswer { done, .. } = answer(context, path, &order)?.map_err(Failure::new)?;
     let lines: Vec<&str> = done.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
     print(&escape_lines(&lines.concat())).map(|()| Exit::Good)
+}
+
+/// Gives an order whose answer is in the log of the daemon, and prints only why there is none.
+pub(super) fn give_unheard(context: &Context, path: &str, order: Value) -> Result<Exit, Failure> {
+    answer(context, path, &order)?.map(|_| Exit::Good).map_err(|_| Failure::Explained(Exit::Problem))
+}
+
+/// Gives an order. Returns the answer, or the daemon's words when it refuses.
+fn answer(context: &Context, path: &str, order: &Value) -> Result<Result<OrderAnswer, String>, Failure> {
+    let settings = load::load_settings(context)?;
+    let answer = ask::over_control(&settings, ask::order(path, order), ANSWER_TIME_MAX).map_err(|none| none.failure)?;
+    Ok(OrderAnswer::of(&answer))
 }
 
 /// The ledger, or the part of it that is asked for: from the running daemon, whose ledger not everybody may read, else from its file. If a

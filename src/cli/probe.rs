@@ -127,7 +127,7 @@ fn look(hosts: MediaHosts, filled: &StreamUrl, target: &Target) -> Result<Look, 
 
 /// What was seen, a line for each thing, then what is wrong.
 fn text(target: &Target, look: &Look) -> String {
-    let Look { facts, findings } = look;
+    let Look { facts, findings, is_there: _ } = look;
     let mut lines = Vec::new();
     let mut add = |name: &str, value: Option<String>| lines.extend(value.map(|value| format!("{name:<12}{value}")));
     add("media", Some(target.shown.redacted()));

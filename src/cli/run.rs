@@ -19,19 +19,23 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::alerts::sender::{AlertStatus, Alerts};
+use crate::alerts::testing::AlertTester;
+use crate::chores::{self, FailedChores};
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{Daemon, Setup};
-use crate::doctor::{self, Doctor, Findings};
+use crate::daemon::{AlertMessage, Daemon, Handle, Setup};
+use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
+use crate::occurrence::Outcome;
 use crate::probe::Prober;
 use crate::systemd;
 use crate::trtc::client::Limits;
@@ -46,9 +50,16 @@ pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The ledger is a backup: what was planned until now is recorded as missed (restored), and not started
+    ///
+    /// A backup does not know what became of the shows after it was made, and some may be on air. What it says is on air or under way is
+    /// taken over as after a crash. Once is enough: the ledger remembers it.
+    #[arg(long, value_name = "TIME", value_parser = ["now"])]
+    as_of: Option<String>,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let runtime = runtime()?;
     // First of all, because a signal without a handler ends the process.
     let signals = Signals::new(&runtime)?;
@@ -56,7 +67,7 @@ pub(crate) fn run(context: &Context, _args: Args) -> Result<Exit, Failure> {
     hardening::raise_descriptors();
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
-    let service = Service::prepare(context, settings)?;
+    let service = Service::prepare(context, settings, args.as_of.is_some())?;
     let played =
         runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending()))).map(|()| Exit::Good);
     // A disk that stands must not keep the process.
@@ -94,19 +105,23 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Takes the state folder and its ledger, and accepts a schedule.
-    pub(super) fn prepare(context: &Context, settings: Settings) -> Result<Service, Failure> {
+    /// Takes the state folder and its ledger, and accepts a schedule. `is_restored`: the ledger is a backup.
+    pub(super) fn prepare(context: &Context, settings: Settings, is_restored: bool) -> Result<Service, Failure> {
         let zones = Zones::newest();
         let folder = settings.state_folder().map_err(Failure::configuration)?;
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
         let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
-        let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let mut ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
         for Note { level, text } in ledger.notes() {
-            log(&Notice { at: clock::now(), key: None, level: *level, text: text.clone() });
+            log(&Notice::new(clock::now(), *level, text.clone()));
+        }
+        let now = clock::now();
+        if is_restored {
+            ledger.mark_restored(now).map_err(|error| Failure::new(error.to_string()))?;
+            tracing::warn!("the ledger is a backup: what was planned until now is recorded as missed (restored), and not started");
         }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
-        let now = clock::now();
         let seen = FolderSnapshot::at(&settings.schedules);
         let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now };
         let former = boot.former();
@@ -139,8 +154,8 @@ impl Service {
         let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let (alerts, setup) = setup(&settings, &zones, &ledger)?;
-        let (kept, secrets) = (clock.clone(), setup.options.secrets);
+        let (alerts, setup, open) = setup(&settings, &zones, &ledger)?;
+        let secrets = setup.options.secrets;
         let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
             .map_err(|error| failed("take over the ledger", &error))?;
@@ -156,12 +171,16 @@ impl Service {
         let reread = reload::reread(Arc::clone(&api));
         let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
         let reload = Arc::new(reload);
-        let doctor = Doctor { api: Some(api), queues: Some(daemon.queues()), settings: settings.clone(), secrets, prober };
-        let (findings, examining) = doctor::begin(doctor, reload.in_force(), move || kept.synchronised());
-        let told = (reload.in_force(), listeners.not_listening(), findings, alerts.status());
+        let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
+        let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
+        let looked_after = doctor::Daemon { status: daemon.status(), handle: handle.clone() };
+        let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), looked_after, open);
+        let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
+        let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = app_state(&daemon, folder, told, zones, &settings);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
+        let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
         let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
@@ -193,7 +212,8 @@ impl Service {
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
         let ended = daemon.run(until(stopped), until(hurried)).await;
-        [listening, reloading, ignoring, telling, examining, watching, rejecting].iter().for_each(JoinHandle::abort);
+        let tasks = [listening, reloading, ignoring, telling, examining, watching, rejecting, raising, keeping];
+        tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
         drop(served);
         drop(lock);
@@ -204,14 +224,19 @@ impl Service {
 }
 
 /// What others than the loop know.
-type ToldElsewhere =
-    (watch::Receiver<InForce>, watch::Receiver<NotListening>, watch::Receiver<Findings>, watch::Receiver<AlertStatus>);
+type ToldElsewhere = (
+    watch::Receiver<InForce>,
+    watch::Receiver<NotListening>,
+    watch::Receiver<Findings>,
+    (watch::Receiver<AlertStatus>, AlertTester),
+    watch::Receiver<FailedChores>,
+);
 
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
     state_folder: PathBuf,
-    (in_force, not_listening, findings, alerts): ToldElsewhere,
+    (in_force, not_listening, findings, (alerts, alert_tester), failed_chores): ToldElsewhere,
     zones: Zones,
     settings: &Settings,
 ) -> AppState {
@@ -223,6 +248,8 @@ fn app_state<C: Clock, A: Api>(
         not_listening,
         findings,
         alerts,
+        alert_tester: Some(alert_tester),
+        failed_chores,
         zones,
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,
@@ -232,17 +259,23 @@ fn app_state<C: Clock, A: Api>(
     }
 }
 
-/// What the daemon goes by, and who sends its alerts.
-fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup), Failure> {
+/// What the daemon goes by, who sends its alerts, and which of the doctor's are open.
+fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
     let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
     // An alert that cannot be read must not keep a show off the air.
-    let kept = ledger.alerts().unwrap_or_else(|error| {
+    let mut unreadable = Vec::new();
+    let kept = ledger.readable_alerts(&mut unreadable).unwrap_or_else(|error| {
         tracing::error!("the alerts that wait cannot be read, and are not sent: {error}");
         Vec::new()
     });
-    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept).map_err(Failure::configuration)?;
-    Ok((alerts, Setup { options, troubles, changes: Some(changes) }))
+    for row in unreadable {
+        tracing::error!("an alert that waits cannot be read, and is left out: {row}");
+    }
+    let hidden = load::secret_sources(settings).cloned().collect();
+    let open = ProblemAlerts::new(kept.iter().map(|kept| &kept.alert));
+    let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
+    Ok((alerts, Setup { options, troubles, changes: Some(changes) }, open))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
@@ -253,15 +286,24 @@ fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
 
 /// One line of the log for each thing that happened.
 fn log(happening: &Notice) {
-    let Notice { at: _, key, level, text } = happening;
+    let Notice { at: _, key, level, text, outcome, code } = happening;
     let (job, start) = match key {
         Some(key) => (key.job.as_str(), key.start.to_string()),
         None => ("", String::new()),
     };
+    let (outcome, reason) = (outcome.as_ref().map(Outcome::name), outcome.as_ref().map(Outcome::reason));
+    let code = code.as_deref();
     match level {
-        Level::Info => tracing::info!(job, start, "{text}"),
-        Level::Warning => tracing::warn!(job, start, "{text}"),
-        Level::Error => tracing::error!(job, start, "{text}"),
+        Level::Info => tracing::info!(job, start, outcome, reason, code, "{text}"),
+        Level::Warning => tracing::warn!(job, start, outcome, reason, code, "{text}"),
+        Level::Error => tracing::error!(job, start, outcome, reason, code, "{text}"),
+    }
+}
+
+/// Hands on what the doctor says of alerts. Only this waits for the loop.
+async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
+    while let Some(message) = found.recv().await {
+        handle.alert(message).await;
     }
 }
 

@@ -29,6 +29,7 @@ The file of --faults:
   media:                    # how long a medium plays once; 10m for all others, rtmp without end
     https://cdn.example.com/promo.mp4: 1m30s
     https://cdn.example.com/gone.mp4: unreachable    # starts, and callbacks say that it cannot be pulled
+    https://cdn.example.com/cam.mp4: { dies: 30s, heals: 2m }    # the same for a time, counted from the sandbox's start
   faults:                   # rules, tried in order
     - { action: start, room: lobby, times: 2, error: ResourceInsufficient.RequestRejection }
     - { action: start, after: 5, times: 1, cut: after }
@@ -38,6 +39,7 @@ The file of --faults:
 
 A rule chooses requests with
   action: start|stop|describe    room: ID    robot: USER_ID (of a stop: those of its task)
+  stream: URL     of a start, and of the task of a stop or describe
   after: N        lets the first N that match through
   every: N        then only every Nth
   times: N        at most N times

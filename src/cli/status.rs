@@ -28,6 +28,11 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// The exit code is 0 when the health is `ok`, 1 when it is `degraded` or `failing`, and 69 when no daemon answers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Only whether the daemon turns, for what restarts it when it does not: 0 while `/healthz` is 200, whatever the health is, 1 while its
+    /// loop or its disk hangs, 69 when it does not answer
+    #[arg(long, conflicts_with_all = ["format", "timezone"])]
+    alive: bool,
+
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: ObjectFormat,
@@ -38,6 +43,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
+    if args.alive {
+        return alive(&settings);
+    }
     let zones = Zones::newest();
     let zone = args.zone.of_files(&settings, &zones, clock::now())?;
     let why = match ask(&settings, &args) {
@@ -80,6 +88,24 @@ fn ask(settings: &Settings, args: &Args) -> Result<(String, bool), String> {
     }
 }
 
+/// Asks what `/healthz` says.
+fn alive(settings: &Settings) -> Result<Exit, Failure> {
+    let question = || ask::question("/healthz");
+    let answer = match ask::over_control(settings, question(), ANSWER_TIME_MAX) {
+        Ok(answer) => answer,
+        Err(none) => {
+            let page = settings.listen.on_this_host().filter(|_| none.silence == Silence::NotAsked);
+            page.and_then(|page| ask::at_page(page, question(), ANSWER_TIME_MAX).ok()).ok_or_else(|| Failure::Message {
+                exit: Exit::Unreachable,
+                message: none.message(),
+                hint: None,
+            })?
+        }
+    };
+    print(&escape_lines(&String::from_utf8_lossy(&answer.body)))?;
+    Ok(if answer.status == StatusCode::OK { Exit::Good } else { Exit::Problem })
+}
+
 fn query(args: &Args) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     match args.format {
@@ -112,6 +138,7 @@ fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &Zo
         daemon,
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: load::secret_places(settings),

@@ -67,13 +67,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     settings.iter().for_each(in_force::tell_of_files);
     let job = load::job(&schedule, &job)?;
     let zone = zone.of_schedule(&schedule, &zones)?;
-    let why = why(&schedule, job, asked, &zone).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
+    let mut why =
+        why(&schedule, job, asked, &zone).ok_or_else(|| Failure::usage("`--at` is outside the years that can be planned"))?;
     let secrets = settings.as_ref().map(load::secret_places).unwrap_or_default();
     let record = settings
         .ok_or_else(|| "without settings the place of the ledger is not known".to_owned())
         .and_then(|settings| record(&settings, &why));
     let holds = record.as_ref().map(|record| record.holds.clone()).unwrap_or_default();
     let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
+    why.meet(&schedule, |occurrence| interruptions.is_held(occurrence));
     let input =
         WhyInput { why: &why, interruptions: &interruptions, record: record.as_ref().map_err(String::as_str), secrets, now };
     let mut out = context.stdout();

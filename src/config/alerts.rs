@@ -124,7 +124,7 @@ pub(super) fn alerts(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option
 
 /// Returns the receiver, and where its name is to be pointed at.
 fn receiver(reader: &mut SettingsReader<'_>, node: &Node<'_>, number: usize) -> Option<(AlertReceiver, Span)> {
-    let fields = reader.fields(node, "an alert", &keys::ALERT, &[])?;
+    let fields = reader.fields(node, "an alert", &keys::ALERT)?;
     let (to, on) = match (fields.get("webhook"), fields.get("exec"), fields.get("heartbeat")) {
         (Some(url), None, None) => (webhook(reader, &fields, url), events(reader, &fields)),
         (None, Some(command), None) => (exec(reader, &fields, command), events(reader, &fields)),

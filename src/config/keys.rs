@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::chores::{BACKUP, CHORES, INTEGRITY, PRUNE};
 use super::listen::PLACES_MAX;
 use super::{ENDPOINT_DEFAULT, RATE_MAX};
 use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
@@ -41,16 +42,22 @@ impl Key {
     }
 }
 
-const fn key(name: &'static str, doc: &'static str, default: &'static str, example: &'static str, schema: fn() -> Value) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    doc: &'static str,
+    default: &'static str,
+    example: &'static str,
+    schema: fn() -> Value,
+) -> Key {
     Key { name, needed: false, doc, default, example, schema }
 }
 
-const fn needed(name: &'static str, doc: &'static str, example: &'static str, schema: fn() -> Value) -> Key {
+pub(super) const fn needed(name: &'static str, doc: &'static str, example: &'static str, schema: fn() -> Value) -> Key {
     Key { name, needed: true, doc, default: "", example, schema }
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 17] = [
+pub(super) static SETTINGS: [Key; 18] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
     key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
@@ -119,6 +126,7 @@ pub(super) static SETTINGS: [Key; 17] = [
         "[{webhook: {credential: slack-webhook}, format: slack}]",
         || json!({"type": "array", "items": alert()}),
     ),
+    key("chores", "What is done for the ledger now and then, and when.", "nothing", "", || keys(&CHORES)),
     key("page", "When the day of the rundown page begins, and in which zone it shows times.", "", "", || keys(&PAGE)),
 ];
 
@@ -263,8 +271,8 @@ pub struct KeyReference {
     pub needed: bool,
 }
 
-/// Returns every key: those of the file, of `account`, of each application, of a secret's place, and of a receiver of alerts.
-pub fn reference() -> [(&'static str, Vec<KeyReference>); 5] {
+/// Returns every key: those of the file, of `account`, of each application, of a secret's place, of a receiver of alerts, and of the chores.
+pub fn reference() -> [(&'static str, Vec<KeyReference>); 9] {
     let keys = |table: &[Key]| {
         let reference = |key: &Key| KeyReference {
             name: key.name,
@@ -281,6 +289,10 @@ pub fn reference() -> [(&'static str, Vec<KeyReference>); 5] {
         ("apps.NAME", keys(&APP)),
         ("secret", keys(&SECRET)),
         ("alerts", keys(&ALERT)),
+        ("chores", keys(&CHORES)),
+        ("chores.prune", keys(&PRUNE)),
+        ("chores.integrity", keys(&INTEGRITY)),
+        ("chores.backup", keys(&BACKUP)),
     ]
 }
 
@@ -303,7 +315,7 @@ pub fn schema() -> Value {
     schema
 }
 
-fn keys(table: &[Key]) -> Value {
+pub(super) fn keys(table: &[Key]) -> Value {
     let needed: Vec<&str> = table.iter().filter(|key| key.needed).map(|key| key.name).collect();
     mapping(table.iter().map(|key| (key.name, key.description(), (key.schema)())), &needed)
 }
@@ -348,7 +360,7 @@ fn media_hosts() -> Value {
     json!({"type": "array", "items": text_like("^[A-Za-z0-9._:\\[\\]-]+(/[0-9]{1,3})?$", form, &["media.lan", "10.0.0.0/8"])})
 }
 
-fn path() -> Value {
+pub(super) fn path() -> Value {
     json!({"type": ["string", "number"], "minLength": 1})
 }
 

@@ -51,7 +51,7 @@ fn app(reader: &mut SettingsReader<'_>, entry: &Entry<'_>) -> Option<App> {
     } else {
         "an application".to_owned()
     };
-    let fields = reader.fields(&entry.value, &what, &keys::APP, &[])?;
+    let fields = reader.fields(&entry.value, &what, &keys::APP)?;
     let sdk_app_id = fields.get("sdk_app_id").and_then(|node| reader.integer(node, "sdk_app_id", 1..=u64::from(u32::MAX)));
     let secret_key = reader.secret(&fields, "secret_key");
     let private_map_key = match fields.get("private_map_key") {

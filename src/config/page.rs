@@ -19,7 +19,7 @@ pub struct PageSettings {
 
 /// Reads `page`.
 pub(super) fn page(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<PageSettings> {
-    let fields = reader.fields(node, "`page`", &keys::PAGE, &[])?;
+    let fields = reader.fields(node, "`page`", &keys::PAGE)?;
     let day = match fields.get("day") {
         Some(node) => day(reader, node),
         None => Some(Time::midnight()),

@@ -98,23 +98,14 @@ impl<'f> SettingsReader<'f> {
         entries
     }
 
-    /// The fields of a mapping called `what`; keys that are neither `known` nor among the `later` ones are problems, and so are
-    /// needed ones that are not there.
-    pub(super) fn fields<'n, 'a>(
-        &mut self,
-        node: &'n Node<'a>,
-        what: &str,
-        known: &[Key],
-        later: &[&str],
-    ) -> Option<Fields<'n, 'a>> {
+    /// The fields of a mapping called `what`; keys that are not `known` are problems, and so are needed ones that are not there.
+    pub(super) fn fields<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str, known: &[Key]) -> Option<Fields<'n, 'a>> {
         let entries = self.map(node, what)?;
         let all = || known.iter().map(|key| key.name);
         for entry in entries {
             let key = entry.key.as_ref();
             self.name(entry);
-            if later.contains(&key) {
-                self.error(entry.key_span, "not-supported", format!("`{key}` is not supported yet")).hint("remove it");
-            } else if !known.iter().any(|known| known.name == key) {
+            if !known.iter().any(|known| known.name == key) {
                 let named = if looks_like_a_setting(key) { format!(" `{key}`") } else { String::new() };
                 let meant = did_you_mean(key, all());
                 self.error(entry.key_span, "unknown-key", format!("unknown key{named} in {what}"))

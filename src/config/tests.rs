@@ -148,7 +148,6 @@ fn each_mistake_has_its_place_and_its_words() {
         ),
         ("listen_token: T\n", "s.yaml:1:15: `listen_token` is written into this file as plain text"),
         ("alerts: [{webhook: x}]\n", "s.yaml:1:20: `webhook`: it is not a URL"),
-        ("chores: {}\n", "s.yaml:1:1: `chores` is not supported yet"),
         ("control:\n", "s.yaml:1:8: `control`: expected a path, found no value"),
         ("watch: yes\n", "s.yaml:1:8: `watch`: expected `true` or `false`, found `yes`, which is a boolean in YAML 1.1 only"),
         ("apps: {a: {callback_key: K}}\n", "s.yaml:1:26: `callback_key` is written into this file as plain text"),
@@ -168,8 +167,28 @@ fn each_mistake_has_its_place_and_its_words() {
 }
 
 #[test]
+fn each_mistake_in_a_chore_has_its_place_and_its_words() {
+    for (text, expected) in [
+        ("chores: []\n", "s.yaml:1:9: `chores`: expected a mapping, found a list"),
+        ("chores: {prune: {cron: '0 4 * * *'}}\n", "s.yaml:1:17: `prune`: expected `keep`, `most` or both, found neither"),
+        ("chores: {prune: {keep: 1d, cron: '0 4 * * *'}}\n", "s.yaml:1:24: `keep`: expected a duration of at least 2d, found `1d`"),
+        ("chores: {prune: {most: 10, cron: '0 4 * * *'}}\n", "s.yaml:1:24: `most`: expected a whole number from 1000"),
+        ("chores: {prune: {keep: 9d}}\n", "s.yaml:1:17: `cron` is missing in `prune`"),
+        ("chores: {backup: {cron: '0 4 * * *'}}\n", "s.yaml:1:18: `to` is missing in `backup`"),
+        ("chores: {backup: {to: b, keep: 0, cron: '0 4 * * *'}}\n", "s.yaml:1:32: `keep`: expected a whole number from 1 to 10000"),
+        ("chores: {integrity: {cron: '0 4 * *'}}\n", "s.yaml:1:28: `cron`: expected five fields such as `30 4 * * *`"),
+        ("chores: {integrity: {cron: '0 4 30 2 *'}}\n", "s.yaml:1:28: `cron`: it never comes"),
+        ("chores: {vacuum: {}}\n", "s.yaml:1:10: unknown key `vacuum` in `chores`"),
+    ] {
+        let reading = reading(text);
+        assert!(lines(&reading).iter().any(|line| line.starts_with(expected)), "{text:?}: {:#?}", lines(&reading));
+        assert!(reading.settings.is_none());
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
-    let reading = reading("account:\n  secret_key: hush\n  region: 5\nrate: x\nlisten: y\nchores: {}\n");
+    let reading = reading("account:\n  secret_key: hush\n  region: 5\nrate: x\nlisten: y\nchores: []\n");
     let places: Vec<u32> = reading.diagnostics.iter().map(|one| one.place.as_ref().expect("a place").line).collect();
     assert_eq!(places, [1, 2, 3, 4, 5, 6], "{:#?}", lines(&reading));
 }
@@ -295,13 +314,20 @@ fn the_example_settings_are_good_and_fit_the_unit() {
 
 #[test]
 fn every_example_of_the_manual_is_accepted() {
-    let [(_, file), (_, account), (_, app), (_, secret), (_, alert)] = reference();
+    let [(_, file), (_, account), (_, app), (_, secret), (_, alert), (_, chores), kinds_of_chores @ ..] = reference();
     let written = |keys: &[KeyReference], indent: &str| -> String {
         let known = keys.iter().filter(|key| !key.example.is_empty());
         known.flat_map(|key| [indent, key.name, ": ", key.example, "\n"]).collect()
     };
     let text = format!("{}account:\n{}apps:\n  main:\n{}", written(&file, ""), written(&account, "  "), written(&app, "    "));
     assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    let all: String = kinds_of_chores
+        .iter()
+        .fold(String::new(), |all, (of, keys)| format!("{all}  {}:\n{}", of.trim_start_matches("chores."), written(keys, "    ")));
+    for chores in [written(&chores, "  "), all] {
+        let text = format!("{GOOD}chores:\n{chores}");
+        assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
+    }
     for key in secret {
         let text = format!("{GOOD}callbacks: none\n").replace("{env: KEY}", &format!("{{{}: {}}}", key.name, key.example));
         assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");

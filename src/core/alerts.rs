@@ -17,8 +17,10 @@
 //! | `missed` | a show is over and `missed` | a show of the job is on air | job |
 //! | `lost` | a show keeps vanishing; or it is `failed (lost)` | a show of the job is seen on air and stays | job |
 //! | `cut` | a show was cut | at once; it is told again if the show goes on | show |
-//! | `stop_unverified` | a task should be off the air for a minute; a task plays that nobody here started; an end was late by a minute, or not verified | it is seen gone | task |
+//! | `stop_unverified` | a task should be off the air for a minute; a task plays that nobody here started; an end was late by a minute, or not verified; the task of a start in doubt may play beside its show's or after it | it is seen gone, or cannot play any more | task, or show |
 //! | `unseen` | a show on air is not seen, or its media cannot be pulled for a minute; it is over and nobody saw it | it is seen | job |
+//! | `doctor` | the doctor finds a problem | it does not find it any more | kind and thing |
+//! | `preflight` | the media of a show to come is bad | a look finds it good, or no show to come plays it | job and URL |
 //! | `clock` | starts are held; the clock differs from the endpoint's | it is believed, it agrees | state |
 //! | `disk` | the ledger cannot be written or read | it can be | state |
 //! | `reload_rejected` | the schedule files are rejected or held back | they are accepted | state |
@@ -26,7 +28,8 @@
 //! # How it is told
 //!
 //! [`Troubles`] knows what is open and makes rows of it. [`Outbox`] knows what each receiver was told, and says when the next message to
-//! it is due: the first alert waits 10 s for others, then there is one message a minute. It is a state machine without a clock; what a
+//! it is due: the first alert waits 10 s for others, then there is one message a minute. What a receiver refuses for what it says
+//! keeps nothing back. It is a state machine without a clock; what a
 //! receiver was told comes back as rows too. A message has the id of the first alert in it: one that is sent twice has the same id twice.
 
 mod format;
@@ -41,7 +44,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::words::words;
-pub use format::{Format, WireRequest, judge, wire};
+pub use format::{Format, Refusal, WireRequest, judge, wire};
 pub use message::{Item, Message, What};
 pub use outbox::{Failed, Outbox, Receiver};
 pub use text::test_message;

@@ -1,20 +1,21 @@
 //! What would go wrong at air time, as far as a question that starts nothing can tell: from the endpoint's answer to a describe of a
 //! task that cannot be, to findings. What the codes mean is in TRTC.md sections 2 and 10. It asks nobody, and reads no secret.
 
+mod problem_alerts;
+
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::engine::OFFSET_MAX;
 use crate::finding::{Finding, FindingKind, FindingSeverity};
 use crate::schedule::Schedule;
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 use crate::trtc::{Answer, Destination, Fault};
+pub use problem_alerts::ProblemAlerts;
 
 /// The task that is asked for: no task has this id.
 pub const NO_TASK: &str = "ingestd-doctor-asks-for-no-task";
-
-/// By how much this host's clock may differ from the endpoint's, in milliseconds.
-const CLOCK_MAX_MS: u64 = 2_000;
 
 /// A question and its answer.
 #[derive(Clone, Debug)]
@@ -62,7 +63,7 @@ pub fn clock_differs_ms(sent_at: Timestamp, answered_at: Timestamp, date: Timest
 
 fn of_clock(asked: &Asked) -> Option<Finding> {
     let differs = clock_differs_ms(asked.sent_at, asked.answered_at, asked.answer.server_date?);
-    (differs.unsigned_abs() > CLOCK_MAX_MS).then(|| {
+    (SignedDuration::from_millis(differs).abs() > OFFSET_MAX).then(|| {
         let way = if differs > 0 { "behind" } else { "ahead of" };
         let seconds = differs.unsigned_abs().div_ceil(1_000);
         Finding::problem(

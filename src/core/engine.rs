@@ -6,6 +6,7 @@
 //! write, notice, call_report   the values that come out and in       step        one step, with what only the ledger knows
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
 //! task_notices                 what is said of requests for tasks    evidence    what shows that a show was on air
+//! fallbacks                    stream or fallback
 //! occupancy                    who is in which room                  contention  who gets it
 //! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
 //! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
@@ -13,11 +14,12 @@
 //! server_clock                 how the endpoint's clock differs      secrets     when they are read again
 //! endpoint                     whether it works                      answers     what calls brought back
 //! stops                        orders to stop                        edits       another schedule
-//! holding                      orders to hold starts back            fire        a start by hand
-//! obey                         every order
 //! away                         the way back after a stall            clock_hold  whether the clock can be believed
 //! agenda                       what is owed                          order       what the engine is told
+//! holding                      orders to hold starts back            reopen      shows that failed, again
+//! fire                         a start by hand                       obey        every order
 //! take_over                    the first step
+//! alert_signals                what its writes mean to operators    alerting    alerts, written with it
 //! ```
 //!
 //! A file knows files of its own line and of the lines above, and none below.
@@ -27,6 +29,7 @@ mod agenda;
 mod airing;
 mod airings;
 mod alert_signals;
+mod alerting;
 mod answers;
 mod away;
 mod backlog;
@@ -40,6 +43,7 @@ mod doubts;
 mod edits;
 mod endpoint;
 mod evidence;
+mod fallbacks;
 mod fire;
 mod holding;
 mod loop_status;
@@ -50,6 +54,7 @@ mod order;
 mod orphan_state;
 mod orphans;
 mod prepare;
+mod reopen;
 mod secrets;
 mod send_flag;
 mod server_clock;
@@ -70,21 +75,23 @@ use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
 pub use alert_signals::alert_signals;
+pub use alerting::{AlertMessage, Alerting, States};
 pub use call_report::{Blocker, CallReport, StartCall};
 use clock_hold::{ClockHold, HoldChange};
 pub use clock_hold::{ClockReading, TOO_MUCH};
 pub use departures::COMES_BACK;
 use departures::Departures;
 use endpoint::Endpoint;
+pub use fallbacks::OnFallback;
 pub use fire::FireOrder;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
-pub use order::{Command, DaemonOptions, Incoming, Input, Order};
+pub use order::{Command, DaemonOptions, Incoming, Input, MediaWord, Order};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
 pub use send_flag::SendFlag;
-pub use server_clock::describe_offset;
+pub use server_clock::{OFFSET_MAX, describe_offset};
 pub use step::{Call, OrderReply, Receipt, Records, Reply, RowNumbers, Step};
 pub use stops::StopTarget;
 pub use take_over::{DOUBTS_SINCE, Meta, Recovered};
@@ -182,6 +189,10 @@ impl Engine {
                     let receipt = adoption::on_callback(&mut self.airings, &mut self.orphans, &mut step, callback, is_old);
                     step.receipts.push(receipt);
                 }
+                Input::Media(MediaWord { url, is_there, ago }) => {
+                    let began = step.now.checked_sub(ago).unwrap_or(step.now);
+                    self.airings.media.learn(url, began, is_there);
+                }
                 Input::Order(order) => {
                     let reply = self.obey(&mut step, records, order);
                     step.replies.push(reply);
@@ -190,6 +201,7 @@ impl Engine {
         }
         adoption::place_unknown(&mut self.airings, &mut self.orphans, &mut step, records);
         edits::apply_kept(&mut self.airings, &mut step);
+        fallbacks::review(&mut self.airings, &mut step);
         self.departures.take_up(&mut self.airings, &mut step, self.agenda.generation(), "ingestd");
         self.settle(&mut step, records);
         contention::resolve(&mut self.airings, &mut step);
@@ -268,6 +280,11 @@ impl Engine {
         self.airings.tasks.secrets
     }
 
+    /// Why the secrets cannot be read again, if they cannot.
+    pub fn secrets_unread(&self) -> Option<&str> {
+        self.endpoint.secrets.unread()
+    }
+
     /// Why starts are held for the clock's sake, if they are.
     pub fn clock_hold(&self) -> Option<&str> {
         self.hold.reason()
@@ -276,6 +293,11 @@ impl Engine {
     /// What operators hold back.
     pub fn holds(&self) -> &Holds {
         &self.agenda.holds
+    }
+
+    /// The shows that play their fallback, or are to.
+    pub fn on_fallback(&self) -> Vec<OnFallback> {
+        fallbacks::on_fallback(&self.airings)
     }
 
     /// The time between two describes of a task on air.
@@ -288,8 +310,8 @@ impl Engine {
         let agenda = if self.is_held() { None } else { self.agenda.next_wake(now, &self.airings) };
         let warm = self.airings.next_armed(self.warmed_until.max(now)).map(|first| first - WARM_AHEAD);
         let contention = contention::next_start(&self.airings);
-        let secrets = self.endpoint.secrets.next_wake();
-        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, agenda, warm].into_iter().flatten().min()
+        let (secrets, doubts) = (self.endpoint.secrets.next_wake(), self.orphans.doubts.next_end(now));
+        [self.airings.next_wake(), contention, self.orphans.next_wake(), secrets, doubts, agenda, warm].into_iter().flatten().min()
     }
 
     /// Whether what happened then, by the endpoint's clock, is too long ago to matter: the vendor sends a callback for a minute.

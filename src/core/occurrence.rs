@@ -6,6 +6,7 @@ mod decide;
 mod displacement;
 mod doubt;
 mod evidence;
+mod fallback;
 mod loss;
 mod orphan;
 mod outcome;
@@ -25,10 +26,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use decide::HAND_OVER_MAX;
 pub use decide::{Event, IllegalTransition, NotSent, decide};
 pub use displacement::{displaced_by, play_together};
 pub use doubt::{DOUBTS_KEPT, OpenDoubt};
 pub use evidence::{Evidence, UNSEEN_LOSSES_MAX};
+pub use fallback::{FallbackReason, FallbackRecord, KnownMedia, Played, Source, StreamTrouble, plays};
 pub use loss::{HEALS_FAST, is_paced};
 pub use orphan::Orphan;
 pub use outcome::{Failure, MissedReason, Outcome, SkippedReason};
@@ -236,6 +239,8 @@ pub struct Occurrence {
     pub order_note: Option<String>,
     /// What an edit replaced since it was last on air.
     pub replaced: Replaced,
+    /// What is remembered of its fallback.
+    pub fallback: FallbackRecord,
     /// The last fault.
     pub fault: Option<LastFault>,
     /// The RequestId of the last answer.
@@ -281,6 +286,7 @@ impl Occurrence {
             task_fault: None,
             task_id: None,
             replaced: Replaced::Nothing,
+            fallback: FallbackRecord::default(),
             fault: None,
             request_id: None,
         }

@@ -10,7 +10,7 @@ mod mp4;
 mod rtmp;
 
 pub use address::{MediaHost, MediaHosts};
-pub use agenda::{AHEAD, Agenda, LOOK_AHEAD, Show, shows};
+pub use agenda::{AHEAD, Agenda, LOOK_AHEAD, MediaState, Show, show_on_fallback, shows};
 pub use container::{Container, flv_streams};
 pub use hls::Playlist;
 pub use judge::{Expected, MediaFacts, MediaFault, SLOW_OPEN, fault_words, judge, needs_media};

@@ -15,4 +15,4 @@ pub mod time;
 pub mod why;
 mod wrap;
 
-pub use time::{instant, parse_time};
+pub use time::{instant, local, parse_time};

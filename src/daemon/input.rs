@@ -3,9 +3,10 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Order, Receipt, Reply};
+pub use crate::engine::AlertMessage;
+use crate::engine::{MediaWord, Order, Receipt, Reply};
 use crate::trtc::callback::Callback;
-use ingestd_core::alerts::{AlertEvent, AlertWrite};
+use ingestd_core::alerts::AlertEvent;
 
 /// How many messages may wait for the loop, which takes all of them in one turn.
 const WAITING_MAX: usize = 1_024;
@@ -16,33 +17,10 @@ pub enum Message {
     Order(Order, oneshot::Sender<Reply>),
     /// A callback of the vendor, its signature verified, and where it is said what became of it.
     Callback(Callback, oneshot::Sender<Receipt>),
+    /// What somebody saw who looked at media.
+    Media(MediaWord),
     /// Something about alerts. It is written with the next step.
     Alert(AlertMessage),
-}
-
-/// Something about alerts that does not come from the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlertMessage {
-    /// A trouble is there.
-    Raise {
-        /// What it is.
-        event: AlertEvent,
-        /// What it concerns.
-        key: String,
-        /// In words.
-        text: String,
-    },
-    /// It is over, if it was there.
-    Clear {
-        /// What it was.
-        event: AlertEvent,
-        /// What it concerned.
-        key: String,
-        /// In words.
-        text: String,
-    },
-    /// What receivers were told.
-    Told(Vec<AlertWrite>),
 }
 
 /// A way to tell a running daemon something. Clones lead to the same one.
@@ -71,8 +49,8 @@ impl Handle {
     }
 
     /// Raises an alert that lasts until [`Handle::clear`]: the same event and key are one trouble, however often it is raised, and each
-    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no URL and no secret.
-    /// It is durable with the next step. A daemon that ends drops it: whoever finds the trouble finds it again.
+    /// receiver that wants the event is told once, then once a day. `text` is a sentence that stands alone; it shows no secret, and a URL only
+    /// redacted. It is durable with the next step. A daemon that ends drops it: whoever finds the trouble finds it again.
     ///
     /// ```text
     /// handle.raise(AlertEvent::Preflight, "evening-promo", "`evening-promo` of 18:00: its media answers 404").await;
@@ -85,6 +63,12 @@ impl Handle {
     /// Ends an alert, if it is open: those who were told of it are told `text`.
     pub async fn clear(&self, event: AlertEvent, key: &str, text: impl Into<String>) {
         self.alert(AlertMessage::Clear { event, key: key.to_owned(), text: text.into() }).await;
+    }
+
+    /// Tells what a look at media saw: a show may play its fallback, or be back on its stream.
+    pub async fn tell_media(&self, word: MediaWord) {
+        // Only a daemon that ends does not take it.
+        let _ = self.messages.send(Message::Media(word)).await;
     }
 
     /// Says something about alerts.

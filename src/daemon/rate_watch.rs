@@ -31,7 +31,7 @@ impl RateWatch {
             }
             None => (Level::Info, format!("`rate: {}` requests a second may leave again", self.rate)),
         };
-        Some(Notice { at: now, key: None, level, text })
+        Some(Notice::new(now, level, text))
     }
 }
 

@@ -37,7 +37,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut notices = self.engine.staying_on_air(read(&self.caller.clock));
         if self.disk.is_behind() {
             let text = "what was decided last is not in the ledger: the next start takes over from what is there".to_owned();
-            notices.push(Notice { at: self.caller.clock.now(), key: None, level: Level::Error, text });
+            notices.push(Notice::new(self.caller.clock.now(), Level::Error, text));
         }
         self.tell(&notices);
         self.calls.shutdown().await;
@@ -54,7 +54,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         // Orders hear that the daemon ends; what was told stays told.
         let of_alerts = |message| if let Message::Alert(message) = message { Some(message) } else { None };
         let alerts = messages.into_iter().filter_map(of_alerts).collect();
-        self.add_alerts(&mut step.writes, &step.notices, alerts, step.now);
+        self.add_alerts(&mut step, alerts);
         worst(first, self.write_last(step).await)
     }
 

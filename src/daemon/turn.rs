@@ -30,9 +30,9 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
         self.start(late);
         let Sorted { incoming, orders, callbacks, alerts } = sort(reports, messages);
-        let (step, unread) = self.step(incoming, reading);
-        let Step { now, mut writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
-        self.add_alerts(&mut writes, &more, alerts, now);
+        let (mut step, unread) = self.step(incoming, reading);
+        self.add_alerts(&mut step, alerts);
+        let Step { now, writes, calls, notices: more, replies, late_replies, receipts, .. } = step;
         notices.extend(more);
         let mut others = Vec::new();
         let written = self.disk.commit(writes, now, &mut others).await;
@@ -46,7 +46,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if let Some(time) = self.busy.turn.stands() {
             let text =
                 format!("one turn of the loop took {} s: nothing was started and nothing was stopped meanwhile", time.as_secs());
-            notices.push(Notice { at: now, key: None, level: Level::Warning, text });
+            notices.push(Notice::new(now, Level::Warning, text));
         }
         self.tell(&notices);
         self.feed_watchdog(now);
@@ -71,7 +71,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                     attempts.extend(self.weigh(None, written, notices, now)?);
                 }
                 Report::Inspected(found) => {
-                    let warning = |text| Notice { at: now, key: None, level: Level::Warning, text };
+                    let warning = |text| Notice::new(now, Level::Warning, text);
                     notices.extend(found.warnings.into_iter().map(warning));
                     self.disk.set_trouble(found.trouble);
                     self.weigh_trouble(notices, now);
@@ -133,7 +133,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         if !self.disk.is_behind() && self.disk_error.take().is_some() {
             self.look_soon = true;
             let text = "the ledger can be written again; what happened meanwhile is recorded".to_owned();
-            notices.push(Notice { at: now, key: None, level: Level::Info, text });
+            notices.push(Notice::new(now, Level::Info, text));
         }
     }
 
@@ -143,7 +143,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             let text = format!(
                 "the ledger {what}: nothing is started until it can be written; what is on air is watched and stopped all the same"
             );
-            notices.push(Notice { at: now, key: None, level: Level::Error, text });
+            notices.push(Notice::new(now, Level::Error, text));
         }
         self.disk_error = Some(error);
     }
@@ -248,6 +248,7 @@ fn sort(reports: Vec<CallReport>, messages: Vec<Message>) -> Sorted {
                 sorted.orders.push(sender);
                 sorted.incoming.inputs.push(Input::Order(order));
             }
+            Message::Media(word) => sorted.incoming.inputs.push(Input::Media(word)),
             Message::Alert(message) => sorted.alerts.push(message),
         }
     }

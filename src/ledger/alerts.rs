@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Rows, params};
 
 use super::apply::run;
 use super::{Ledger, LedgerError};
@@ -42,30 +42,68 @@ pub(super) fn apply(connection: &Connection, write: &AlertWrite) -> Result<(), L
 }
 
 impl Ledger {
-    /// What a new daemon takes over: every alert that is kept, with what each receiver was told of it. One that this program cannot read,
-    /// of an event of a newer one, is left out: an alert must never keep a show off the air.
+    /// What a new daemon takes over: every alert that is kept, with what each receiver was told of it, as far as it can be read.
     pub fn alerts(&self) -> Result<Vec<Kept>, LedgerError> {
+        self.readable_alerts(&mut Vec::new())
+    }
+
+    /// The same, and which rows cannot be read, a line each. One bad row costs that row alone: an alert must never keep a show off the air,
+    /// nor another alert untold. Where it is what a receiver was told, that is told again.
+    pub fn readable_alerts(&self, unreadable: &mut Vec<String>) -> Result<Vec<Kept>, LedgerError> {
         let sql = "SELECT * FROM (SELECT * FROM alert ORDER BY begun_ms DESC LIMIT ?1) ORDER BY begun_ms, id";
         let mut statement = self.connection.prepare(sql)?;
-        let alerts = statement.query_map([KEPT_MAX], alert)?.collect::<Result<Vec<Option<Alert>>, _>>()?;
+        let alerts = readable(statement.query([KEPT_MAX])?, alert, "alert", "id", unreadable)?;
         let mut told = self.connection.prepare("SELECT * FROM alert_told WHERE alert = ?1 ORDER BY receiver")?;
-        let kept = alerts.into_iter().flatten().map(|alert| {
-            let told = told.query_map([&alert.id], self::told)?.collect::<Result<_, _>>()?;
-            Ok(Kept { alert, told })
-        });
-        kept.collect()
+        let mut kept = Vec::new();
+        for alert in alerts {
+            let told = readable(told.query([&alert.id])?, self::told, "alert_told", "alert", unreadable)?;
+            kept.push(Kept { alert, told });
+        }
+        Ok(kept)
     }
 }
 
-fn alert(row: &Row<'_>) -> rusqlite::Result<Option<Alert>> {
+/// Errors: the file cannot be read. A row that holds what no program of ours wrote is no such error.
+fn readable<T>(
+    mut rows: Rows<'_>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    table: &str,
+    name: &str,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<T>, LedgerError> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(value) => list.push(value),
+            Err(
+                error @ (FromSqlConversionFailure(column, ..)
+                | IntegralValueOutOfRange(column, ..)
+                | InvalidColumnType(column, ..)
+                | Utf8Error(column, ..)),
+            ) => {
+                let id: String = row.get(name).unwrap_or_else(|_| "?".to_owned());
+                let column = row.as_ref().column_name(column).unwrap_or("?");
+                unreadable.push(format!("the row `{id}` of the table `{table}`, column `{column}`: {error}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(list)
+}
+
+fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
     let end = match optional_instant(row, "ended_ms")? {
         Some(at) => Some(AlertEnd { at, text: row.get("ended_text")? }),
         None => None,
     };
     let receivers: String = row.get("receivers")?;
     let event: String = row.get("event")?;
-    let (Some(event), Ok(receivers)) = (AlertEvent::from_name(&event), serde_json::from_str(&receivers)) else { return Ok(None) };
-    Ok(Some(Alert {
+    // A newer program may know more events.
+    let known = AlertEvent::from_name(&event);
+    let event = known.ok_or_else(|| unreadable(row, "event", format!("this program does not know the event `{event}`")))?;
+    let receivers = serde_json::from_str(&receivers).map_err(|error| unreadable(row, "receivers", error))?;
+    Ok(Alert {
         id: row.get("id")?,
         event,
         key: row.get("subject")?,
@@ -77,7 +115,7 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Option<Alert>> {
         lasts: row.get("lasts")?,
         end,
         receivers,
-    }))
+    })
 }
 
 fn told(row: &Row<'_>) -> rusqlite::Result<(String, Told)> {

@@ -9,6 +9,9 @@ use crate::engine::Write;
 use crate::occurrence::{Key, Occurrence, describe_fault};
 use crate::trtc::{Action, Answer};
 
+/// Until when a backup that was restored does not know what was on air.
+pub(super) const RESTORED_AT: &str = "restored_at";
+
 impl Ledger {
     /// Writes everything that is pending, or nothing. Returns what that permits.
     pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
@@ -20,6 +23,13 @@ impl Ledger {
         let attempts = Ledger::permissions(self.pending.list(), |key, attempt| call_of(&transaction, key, attempt))?;
         transaction.commit()?;
         Ok(attempts)
+    }
+
+    /// Remembers that this is a backup which was put in the place of a lost ledger: until `at` it does not know what was on air.
+    ///
+    /// Errors: it cannot be written.
+    pub fn mark_restored(&mut self, at: Timestamp) -> Result<(), LedgerError> {
+        set_meta(&self.connection, RESTORED_AT, at.as_millisecond())
     }
 
     /// Whether there is a row of that key.
@@ -113,10 +123,7 @@ fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
         }
         Write::Hold(hold) => holds::write(connection, hold),
         Write::HoldOver(hold) => holds::delete(connection, hold),
-        Write::RecordAction { at, who, what, detail } => {
-            let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![at.as_millisecond(), who, what, detail])
-        }
+        Write::RecordAction { at, who, what, detail } => record_action(connection, *at, who, (what, detail)),
     }
 }
 
@@ -161,7 +168,18 @@ fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), Ledger
     }
 }
 
-fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
+/// Records what somebody did, and what came of it.
+pub(super) fn record_action(
+    connection: &Connection,
+    at: Timestamp,
+    who: &str,
+    (what, detail): (&str, &str),
+) -> Result<(), LedgerError> {
+    let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
+    run(connection, sql, params![at.as_millisecond(), who, what, detail])
+}
+
+pub(super) fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     run(connection, sql, params![key, value])
 }

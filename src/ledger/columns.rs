@@ -57,7 +57,7 @@ columns! {
     OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
         key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt,
         joined, exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at,
-        evidence, unseen_losses, task_fault, task_id, fault, request_id, ordered_by, order_note,
+        evidence, unseen_losses, task_fault, task_id, fault, request_id, ordered_by, order_note, fallback,
     } => Occurrence, connection) {
         Key job = key.job.as_str(),
         Key start_ms = key.start.as_millisecond(),
@@ -100,6 +100,7 @@ columns! {
         Each task_fault = task_fault.as_ref().map(row::task_fault),
         Each ordered_by = ordered_by,
         Each order_note = order_note,
+        Each fallback = row::fallback(fallback),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::read::{HistoryQuery, LATEST_OF_JOB, ON_AIR, ONE, Reader};
 use super::{LedgerError, VERSION, row, schema};
-use crate::occurrence::{Key, Occurrence, Replaced};
+use crate::occurrence::{Key, Occurrence, Played, Playout, Replaced};
 use crate::trtc::StreamUrl;
 
 /// The most rows of an excerpt.
@@ -147,6 +147,7 @@ impl Found {
             raw.insert("spec".to_owned(), row::spec(&occurrence).into());
             raw.insert("error_message".to_owned(), occurrence.fault.as_ref().map(|fault| fault.message.clone()).into());
             raw.insert("task_fault".to_owned(), occurrence.task_fault.as_ref().map(row::task_fault).into());
+            raw.insert("fallback".to_owned(), row::fallback(&occurrence.fallback).into());
             Ok((raw, occurrence.key))
         })?;
         for found in rows {
@@ -162,16 +163,28 @@ impl Found {
 
 /// Hides what may be secret in a row, as every output does.
 fn hide_secrets(occurrence: &mut Occurrence) {
-    let stream = occurrence.playout.stream.clone();
+    let playout = occurrence.playout.clone();
     if let Some(fault) = &mut occurrence.fault {
-        fault.message = stream.mask(&fault.message);
+        fault.message = playout.mask(&fault.message);
     }
     if let Some(fault) = &mut occurrence.task_fault {
-        fault.message = stream.mask(&fault.message);
+        fault.message = playout.mask(&fault.message);
     }
-    occurrence.playout.stream = StreamUrl::new(&stream.redacted());
+    hide_urls(&mut occurrence.playout);
     if let Replaced::Media(sent) = &mut occurrence.replaced {
-        sent.stream = StreamUrl::new(&sent.stream.redacted());
+        hide_urls(sent);
+    }
+    for Played { url, .. } in &mut occurrence.fallback.played {
+        *url = StreamUrl::new(&url.redacted());
+    }
+}
+
+fn hide_urls(playout: &mut Playout) {
+    for url in std::iter::once(&mut playout.stream).chain(&mut playout.fallback) {
+        *url = StreamUrl::new(&url.redacted());
+    }
+    if let Some(scheduled) = &mut playout.instead_of {
+        hide_urls(scheduled);
     }
 }
 

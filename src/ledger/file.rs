@@ -107,7 +107,7 @@ fn was_there_before(folder: &Path, path: &Path) -> Option<Note> {
 }
 
 /// Makes the file before SQLite opens it, so that others can never read it, not even for a moment.
-fn create_private(path: &Path) -> Result<(), LedgerError> {
+pub(super) fn create_private(path: &Path) -> Result<(), LedgerError> {
     match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::apply::RESTORED_AT;
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::{FILE, Ledger, LedgerError, holds, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
@@ -248,6 +249,7 @@ fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
         generation: value("generation")?.unwrap_or(0),
         accepted_at: instant("accepted_at")?,
         committed_at: instant("committed_at")?,
+        restored_at: instant(RESTORED_AT)?,
     })
 }
 

@@ -9,8 +9,8 @@ use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::occurrence::{
-    Adopted, End, Evidence, Key, Kind, LastFault, Look, Occurrence, Outcome, Playout, Policy, Replaced, State, Task, TaskFault,
-    TaskPhase, TaskStep, WaitReason,
+    Adopted, End, Evidence, FallbackReason, FallbackRecord, Key, Kind, LastFault, Look, Occurrence, Outcome, Played, Playout,
+    Policy, Replaced, State, StreamTrouble, Task, TaskFault, TaskPhase, TaskStep, WaitReason,
 };
 use crate::schedule::JobId;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
@@ -26,6 +26,11 @@ struct Spec {
     room_type: String,
     robot: String,
     stream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
+    /// What the fallback plays in the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Box<Spec>>,
     live: bool,
     length_ms: Option<u64>,
     seek_ms: u64,
@@ -57,7 +62,7 @@ pub(super) fn spec(occurrence: &Occurrence) -> String {
 }
 
 fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
-    let Playout { destination, room, robot, stream, live, length, seek, repeat, options } = playout;
+    let Playout { destination, room, robot, stream, fallback, instead_of, live, length, seek, repeat, options } = playout;
     Spec {
         app: destination.app.clone(),
         sdk_app_id: destination.sdk_app_id,
@@ -66,6 +71,8 @@ fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
         room_type: room.type_name().to_owned(),
         robot: robot.clone(),
         stream: stream.reveal().to_owned(),
+        fallback: fallback.as_ref().map(|url| url.reveal().to_owned()),
+        instead_of: instead_of.as_ref().map(|scheduled| Box::new(spec_of(occurrence, scheduled))),
         live: *live,
         length_ms: length.map(milliseconds),
         seek_ms: milliseconds(*seek),
@@ -113,6 +120,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         evidence: evidence(row)?,
         ordered_by: row.get("ordered_by")?,
         order_note: row.get("order_note")?,
+        fallback: read_fallback(row)?,
         unseen_losses: row.get::<_, Option<u32>>("unseen_losses")?.unwrap_or_default(),
         task_fault: read_task_fault(row, "task_fault")?,
         task_id: row.get("task_id")?,
@@ -186,6 +194,55 @@ fn read_task_fault(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<TaskF
     read(&text).map(Some).ok_or_else(|| broken(column, &text))
 }
 
+/// The `fallback` column of an occurrence.
+#[derive(Serialize, Deserialize)]
+struct FallbackSpec {
+    since_ms: Option<i64>,
+    why: Option<String>,
+    returns: u32,
+    is_refused: bool,
+    played: Vec<(String, i64, Option<i64>)>,
+}
+
+/// What is remembered of a fallback; nothing of a show that has nothing to remember.
+pub(super) fn fallback(record: &FallbackRecord) -> Option<String> {
+    if *record == FallbackRecord::default() {
+        return None;
+    }
+    let FallbackRecord { trouble, returns, is_refused, played } = record;
+    let ms = |at: Timestamp| at.as_millisecond();
+    let spec = FallbackSpec {
+        since_ms: trouble.map(|trouble| ms(trouble.since)),
+        why: trouble.map(|trouble| trouble.why.name().to_owned()),
+        returns: *returns,
+        is_refused: *is_refused,
+        played: played.iter().map(|Played { url, from, to }| (url.reveal().to_owned(), ms(*from), to.map(ms))).collect(),
+    };
+    Some(serde_json::to_string(&spec).expect("a struct of plain values is JSON"))
+}
+
+fn read_fallback(row: &Row<'_>) -> rusqlite::Result<FallbackRecord> {
+    let Some(text) = row.get::<_, Option<String>>("fallback")? else { return Ok(FallbackRecord::default()) };
+    let read = |text: &str| {
+        let FallbackSpec { since_ms, why, returns, is_refused, played } = serde_json::from_str(text).ok()?;
+        let trouble = match since_ms.zip(why) {
+            Some((since, why)) => Some(StreamTrouble { since: from_millisecond(since)?, why: FallbackReason::from_name(&why)? }),
+            None => None,
+        };
+        let one = |(url, from, to): (String, i64, Option<i64>)| {
+            let to = match to {
+                Some(to) => Some(from_millisecond(to)?),
+                None => None,
+            };
+            Some(Played { url: StreamUrl::new(&url), from: from_millisecond(from)?, to })
+        };
+        let played = played.into_iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(FallbackRecord { trouble, returns, is_refused, played })
+    };
+    // It holds URLs: the message does not repeat it.
+    read(&text).ok_or_else(|| broken("fallback", "a text"))
+}
+
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
     let job: String = row.get("job")?;
     Ok(Key { start: instant(row, "start_ms")?, job: JobId::parse(&job).ok_or_else(|| broken("job", &job))? })
@@ -206,6 +263,8 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
         room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
         robot: spec.robot.clone(),
         stream: StreamUrl::new(&spec.stream),
+        fallback: spec.fallback.as_deref().map(StreamUrl::new),
+        instead_of: spec.instead_of.as_deref().map(playout).transpose()?.map(Box::new),
         live: spec.live,
         length: spec.length_ms.map(Duration::from_millis),
         seek: Duration::from_millis(spec.seek_ms),

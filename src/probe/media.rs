@@ -20,6 +20,9 @@ const NEXT_BYTES_MIN: u64 = 16 << 10;
 /// The most requests for the index of an MP4.
 const PARTS_MAX: usize = 8;
 
+/// The most of a playlist: that of a day with long URLs is shorter.
+const PLAYLIST_BYTES_MAX: u64 = 8 << 20;
+
 /// The most lists behind one another: of variants, then of segments.
 const PLAYLISTS_MAX: usize = 3;
 
@@ -45,7 +48,7 @@ pub(super) async fn see(
             measure_again(fetcher, &url, facts).await;
             Ok(())
         }
-        Container::Hls => hls(fetcher, part, facts).await,
+        Container::Hls => hls(fetcher, url, part, facts).await,
         Container::Flv => flv(&part.bytes, expected),
         Container::MpegTs | Container::Matroska | Container::Mp3 | Container::Unknown => Ok(()),
     }
@@ -124,18 +127,19 @@ fn flv(bytes: &[u8], expected: Expected) -> Result<(), MediaFault> {
 }
 
 /// The playlist, that of its first variant, and one segment.
-async fn hls(fetcher: &Fetcher<'_>, first: Part, facts: &mut MediaFacts) -> Result<(), MediaFault> {
-    let mut list = first;
+async fn hls(fetcher: &Fetcher<'_>, url: Url, first: Part, facts: &mut MediaFacts) -> Result<(), MediaFault> {
+    let (mut url, mut list) = (url, first);
     // What was measured is a list; and the length is that of its segments.
     (facts.bytes, facts.bytes_per_s, facts.ranges) = (None, None, None);
     for _ in 0..PLAYLISTS_MAX {
+        list = whole_list(fetcher, &url, list).await?;
         let playlist = Playlist::parse(&String::from_utf8_lossy(&list.bytes));
         let playlist = playlist.map_err(|why| MediaFault::Broken(format!("of its playlist: {why}")))?;
         let next =
             |text: &str| list.url.join(text).map_err(|_| MediaFault::Broken("its playlist names what is not a URL".to_owned()));
         match playlist {
             Playlist::Variants { first } => {
-                let url = next(&first)?;
+                url = next(&first)?;
                 list =
                     fetcher.part(&url, 0, FIRST_BYTES).await.map_err(|fault| within("the playlist of its first variant", fault))?;
             }
@@ -146,15 +150,33 @@ async fn hls(fetcher: &Fetcher<'_>, first: Part, facts: &mut MediaFacts) -> Resu
                 facts.encrypted = encrypted;
                 let segment = fetcher.part(&next(&one)?, 0, NEXT_BYTES_MIN).await;
                 let segment = segment.map_err(|fault| within("a segment of it", fault))?;
-                return if segment.bytes.is_empty() {
-                    Err(MediaFault::Broken("a segment of it is empty".to_owned()))
-                } else {
-                    Ok(())
+                return match Container::of(&segment.bytes) {
+                    _ if segment.bytes.is_empty() => Err(MediaFault::Broken("a segment of it is empty".to_owned())),
+                    // Encrypted bytes may look like anything.
+                    Container::Page if !encrypted => Err(within("a segment of it", MediaFault::Page)),
+                    _ => Ok(()),
                 };
             }
         }
     }
     Err(MediaFault::Broken(format!("it has more than {PLAYLISTS_MAX} playlists, one behind the other")))
+}
+
+/// The playlist whose beginning is there: all of it, or else as many whole lines as come.
+async fn whole_list(fetcher: &Fetcher<'_>, url: &Url, begin: Part) -> Result<Part, MediaFault> {
+    let is_cut = |part: &Part, asked: u64| {
+        let count = part.bytes.len() as u64;
+        part.total.map_or(count >= asked, |total| count < total)
+    };
+    if !is_cut(&begin, FIRST_BYTES) {
+        return Ok(begin);
+    }
+    let mut list = fetcher.part(url, 0, PLAYLIST_BYTES_MAX).await?;
+    if is_cut(&list, PLAYLIST_BYTES_MAX) {
+        let end = list.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        list.bytes.truncate(end);
+    }
+    Ok(list)
 }
 
 /// A fault of what a playlist names.

@@ -60,14 +60,19 @@ impl CallbackQueue {
 
     /// A task started; `pulled`: its medium can be pulled.
     pub(super) fn started(&mut self, task: &SandboxTask, pulled: bool) {
+        self.media_changed(task, pulled, task.started_at);
+    }
+
+    /// The medium of a task can be pulled from then on, or cannot.
+    pub(super) fn media_changed(&mut self, task: &SandboxTask, pulled: bool, at: Timestamp) {
         if pulled {
-            self.push(task, TaskNews::Started, task.started_at);
+            self.push(task, TaskNews::Started, at);
             return;
         }
-        self.push(task, TaskNews::StartFailed, task.started_at);
+        self.push(task, TaskNews::StartFailed, at);
         for after in AGAIN {
             let after = SignedDuration::try_from(after).unwrap_or_default();
-            self.push(task, TaskNews::StartAgain, task.started_at.saturating_add(after).unwrap_or(Timestamp::MAX));
+            self.push(task, TaskNews::StartAgain, at.saturating_add(after).unwrap_or(Timestamp::MAX));
         }
     }
 

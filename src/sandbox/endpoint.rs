@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::trtc::{Action, PerAction, tc3};
+use crate::trtc::{Action, PerAction, StartParams, tc3};
 
 use super::authentication::{self, Head, KnownCredentials};
 use super::callback_queue::{CallbackEvent, CallbackQueue};
@@ -144,6 +144,7 @@ struct Subject {
     room: Option<String>,
     robot: Option<String>,
     task_id: Option<String>,
+    stream: Option<String>,
 }
 
 impl EndpointState {
@@ -183,7 +184,8 @@ impl EndpointState {
     pub(super) fn callbacks(&mut self, now: Timestamp) -> (Vec<(CallbackEvent, Option<Disturbance>)>, Option<Timestamp>) {
         let (due, next) = self.tasks.news(now);
         let disturbed = due.into_iter().map(|news| {
-            let view = RequestView { action: None, event: Some(news.news), room: Some(&news.room), robot: Some(&news.robot) };
+            let (room, robot) = (Some(news.room.as_str()), Some(news.robot.as_str()));
+            let view = RequestView { event: Some(news.news), room, robot, ..RequestView::default() };
             let disturbance = self.faults.disturb(&view);
             (news, disturbance)
         });
@@ -192,6 +194,11 @@ impl EndpointState {
 
     pub(super) fn kill(&mut self, task_id: &str, now: Timestamp) -> bool {
         self.tasks.kill(task_id, now)
+    }
+
+    /// From now on media can be pulled, or cannot.
+    pub(super) fn set_media(&mut self, url: &str, is_there: bool, now: Timestamp) {
+        self.tasks.set_media(url, is_there, now);
     }
 
     pub(super) fn rejections(&self) -> u64 {
@@ -239,7 +246,7 @@ impl EndpointState {
             subject.task_id = Some(task_id.clone());
         }
         let header = |name| clip(received.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
-        let Subject { room, robot, task_id } = subject;
+        let Subject { room, robot, task_id, stream: _ } = subject;
         let arrival = Arrival {
             at: now,
             connection: received.connection,
@@ -323,10 +330,13 @@ impl EndpointState {
         let Some(fields) = parameters::object(&received.body) else { return Subject::default() };
         let text = |fields: &Map<String, Value>, name| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let task_id = text(&fields, "TaskId");
-        match task_id.as_deref().and_then(|task_id| self.tasks.find(task_id)) {
-            Some(task) => Subject { room: Some(task.params.room.to_string()), robot: Some(task.params.user_id.clone()), task_id },
-            None => Subject { room: text(&fields, "RoomId"), robot: text(&fields, "UserId"), task_id },
+        if let Some(task) = task_id.as_deref().and_then(|task_id| self.tasks.find(task_id)) {
+            let StartParams { room, user_id, stream_url, .. } = &task.params;
+            let stream = Some(stream_url.reveal().to_owned());
+            return Subject { room: Some(room.to_string()), robot: Some(user_id.clone()), task_id, stream };
         }
+        let (room, robot, stream) = (text(&fields, "RoomId"), text(&fields, "UserId"), text(&fields, "StreamUrl"));
+        Subject { room, robot, task_id, stream }
     }
 }
 
@@ -336,7 +346,13 @@ fn clip(text: &str) -> String {
 }
 
 fn view(action: Option<Action>, subject: &Subject) -> RequestView<'_> {
-    RequestView { action, event: None, room: subject.room.as_deref(), robot: subject.robot.as_deref() }
+    RequestView {
+        action,
+        event: None,
+        room: subject.room.as_deref(),
+        robot: subject.robot.as_deref(),
+        stream: subject.stream.as_deref(),
+    }
 }
 
 /// The action that the header names, if it is one of ours.

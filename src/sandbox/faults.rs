@@ -84,6 +84,7 @@ pub struct FaultRule {
     event: Option<TaskNews>,
     room: Option<String>,
     robot: Option<String>,
+    stream: Option<String>,
     after: u64,
     every: u64,
     times: Option<u64>,
@@ -103,6 +104,8 @@ pub(super) struct RequestView<'a> {
     pub(super) room: Option<&'a str>,
     /// `UserId`.
     pub(super) robot: Option<&'a str>,
+    /// `StreamUrl`.
+    pub(super) stream: Option<&'a str>,
 }
 
 /// What the plan does to one request.
@@ -201,8 +204,8 @@ impl FaultPlan {
 impl FaultRule {
     /// A rule that fires for every request.
     pub fn new(effect: FaultEffect) -> FaultRule {
-        let (action, event, room, robot) = (None, None, None, None);
-        FaultRule { effect, action, event, room, robot, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
+        let (action, event, room, robot, stream) = (None, None, None, None, None);
+        FaultRule { effect, action, event, room, robot, stream, after: 0, every: 1, times: None, chance: None, seen: 0, fired: 0 }
     }
 
     /// Shorthand: an error in the envelope, without effect.
@@ -235,6 +238,13 @@ impl FaultRule {
     #[must_use]
     pub fn robot(mut self, robot: &str) -> FaultRule {
         self.robot = Some(robot.to_owned());
+        self
+    }
+
+    /// Only requests with this stream URL.
+    #[must_use]
+    pub fn stream(mut self, stream: &str) -> FaultRule {
+        self.stream = Some(stream.to_owned());
         self
     }
 
@@ -271,7 +281,8 @@ impl FaultRule {
         let matches = self.action.is_none_or(|action| view.action == Some(action))
             && self.event.is_none_or(|event| view.event == Some(event))
             && self.room.as_deref().is_none_or(|room| view.room == Some(room))
-            && self.robot.as_deref().is_none_or(|robot| view.robot == Some(robot));
+            && self.robot.as_deref().is_none_or(|robot| view.robot == Some(robot))
+            && self.stream.as_deref().is_none_or(|stream| view.stream == Some(stream));
         if !matches {
             return false;
         }
@@ -305,82 +316,4 @@ impl Chance {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: RequestView<'static> =
-        RequestView { action: Some(Action::Start), event: None, room: Some("lobby"), robot: Some("r") };
-    const STOP: RequestView<'static> =
-        RequestView { action: Some(Action::Stop), event: None, room: Some("hall"), robot: Some("r") };
-
-    fn fired(rule: FaultRule, views: &[&RequestView<'_>]) -> Vec<bool> {
-        let mut plan = FaultPlan::new(vec![rule]);
-        views.iter().map(|view| plan.apply(view).replace.is_some()).collect()
-    }
-
-    #[test]
-    fn a_rule_counts_what_it_matches() {
-        let rule = || FaultRule::error("InternalError");
-        for (name, rule, expected) in [
-            ("always", rule(), [true, true, true, true, true, true]),
-            ("action", rule().action(Action::Start), [true, false, true, false, true, false]),
-            ("room", rule().room("hall"), [false, true, false, true, false, true]),
-            ("robot", rule().robot("other"), [false; 6]),
-            ("times", rule().times(2), [true, true, false, false, false, false]),
-            ("after", rule().after(4), [false, false, false, false, true, true]),
-            ("every", rule().every(3), [false, false, true, false, false, true]),
-            ("after and every", rule().after(1).every(2), [false, false, true, false, true, false]),
-            ("all of them", rule().action(Action::Start).after(1).times(1), [false, false, true, false, false, false]),
-            ("never by chance", rule().probability(0.0, 7), [false; 6]),
-            ("always by chance", rule().probability(1.0, 7), [true; 6]),
-        ] {
-            assert_eq!(fired(rule, &[&START, &STOP, &START, &STOP, &START, &STOP]), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_seed_draws_the_same_row_each_time() {
-        let row = |seed| fired(FaultRule::error("x").probability(0.3, seed), &[&START; 1000]);
-        assert_eq!(row(1), row(1));
-        assert_ne!(row(1), row(2));
-        let hits = row(1).iter().filter(|hit| **hit).count();
-        assert!((250..350).contains(&hits), "{hits} of 1000 at 0.3");
-    }
-
-    #[test]
-    fn delays_and_vanishing_pass_the_request_on_and_an_answer_ends_the_walk() {
-        let mut plan = FaultPlan::new(vec![
-            FaultRule::new(FaultEffect::Delay(Duration::from_secs(2))),
-            FaultRule::new(FaultEffect::Delay(Duration::from_secs(9))),
-            FaultRule::new(FaultEffect::Vanish(Duration::from_secs(20))),
-            FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150))).times(1),
-            FaultRule::error("first").times(1),
-            FaultRule::error("second").times(1),
-        ]);
-        let injected = plan.apply(&START);
-        assert_eq!(injected.delay, Duration::from_secs(2));
-        assert_eq!(injected.vanish, Some(Duration::from_secs(20)));
-        assert_eq!(injected.replace, Some((Replacement::Error("first".to_owned()), false)));
-        assert_eq!(plan.apply(&STOP).replace, Some((Replacement::Error("second".to_owned()), false)));
-        let third = plan.apply(&STOP);
-        assert_eq!((third.replace, third.vanish), (None, None));
-        assert_eq!(plan.cold_delay(&STOP), Duration::from_millis(150));
-        assert_eq!(plan.cold_delay(&STOP), Duration::ZERO);
-    }
-
-    #[test]
-    fn callbacks_and_requests_do_not_see_each_others_rules() {
-        let disturb = |disturbance| FaultRule::new(FaultEffect::Disturb(disturbance));
-        let mut plan = FaultPlan::new(vec![
-            disturb(Disturbance::Drop).event(TaskNews::Stopped).times(1),
-            FaultRule::error("InternalError").after(1),
-            disturb(Disturbance::Repeat(2)).robot("r").after(1),
-        ]);
-        let news = |event| RequestView { event: Some(event), action: None, ..START };
-        assert_eq!(plan.apply(&START).replace, None);
-        assert_eq!(plan.disturb(&news(TaskNews::Started)), None);
-        assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Drop));
-        assert_eq!(plan.disturb(&news(TaskNews::Stopped)), Some(Disturbance::Repeat(2)));
-        assert!(plan.apply(&START).replace.is_some());
-    }
-}
+mod tests;

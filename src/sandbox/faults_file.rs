@@ -5,6 +5,7 @@
 //! media:                                # how long a medium plays once; 10m for all others, rtmp without end
 //!   https://cdn.example.com/promo.mp4: 1m30s
 //!   https://cdn.example.com/gone.mp4: unreachable   # starts, and callbacks say that it cannot be pulled
+//!   https://cdn.example.com/cam.mp4: { dies: 30s, heals: 2m }   # the same, from and until so long after the sandbox began; `length` too
 //! faults:                               # tried in order
 //!   - { action: start, room: lobby, times: 2, error: ResourceInsufficient.RequestRejection }
 //!   - { action: start, after: 5, times: 1, cut: after }
@@ -18,6 +19,7 @@
 //! | `action` | `start`, `stop` or `describe`; without it all three, and requests that name another action |
 //! | `event` | of callbacks: `started`, `failed`, `again` or `stopped` |
 //! | `room`, `robot` | of the request; for stops, describes and callbacks those of the task |
+//! | `stream` | the stream URL of the request, for stops and describes that of the task; never a callback |
 //! | `after: n` | the first n requests that match are let through |
 //! | `every: n` | then only every nth that matches |
 //! | `times: n` | at most n times |
@@ -47,8 +49,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::MediaLengths;
 use super::faults::{Disturbance, FaultEffect, FaultPlan, FaultRule, Replacement};
+use super::{MediaLengths, MediaOutage};
 use crate::diagnostic::{Diagnostic, LineIndex};
 use crate::schedule::problem::{Problem, did_you_mean, quote};
 use crate::schedule::values;
@@ -70,7 +72,7 @@ const REPEATS_MAX: u64 = 100;
 const COUNT_MAX: u64 = 1_000_000_000;
 
 /// The keys that choose requests.
-const CHOICES: [&str; 8] = ["action", "event", "room", "robot", "after", "every", "times", "probability"];
+const CHOICES: [&str; 9] = ["action", "event", "room", "robot", "stream", "after", "every", "times", "probability"];
 /// The keys that are an effect: exactly one in a rule.
 const EFFECTS: [&str; 13] =
     ["error", "status", "body", "hang", "cut", "delay", "cold_delay", "vanish", "accept", "late", "repeat", "swap", "drop"];
@@ -130,11 +132,40 @@ impl FaultFileReader {
                 media.unreachable.insert(entry.key.to_string());
                 continue;
             }
+            if entry.value.entries().is_some() {
+                self.outage(&entry.key, &entry.value, media);
+                continue;
+            }
             // The key is a URL and may hold a secret, so that the message does not name it.
             let length = values::duration(&entry.value, SHORTEST..=LENGTH_MAX);
             if let Some(length) = self.note(length.map_err(|problem| problem.in_field("media"))) {
                 media.by_url.insert(entry.key.to_string(), length);
             }
+        }
+    }
+
+    /// When media dies and heals, and how long it is.
+    fn outage(&mut self, url: &str, node: &Node<'_>, media: &mut MediaLengths) {
+        let known = ["dies", "heals", "length"];
+        let entries = self.entries(node, "`media`");
+        let strangers = entries.iter().filter(|entry| !known.contains(&entry.key.as_ref()));
+        self.problems.extend(strangers.map(|entry| unknown(entry, &known)));
+        let mut read = |key: &str, shortest| {
+            let length = values::duration(get(entries, key)?, shortest..=LENGTH_MAX);
+            self.note(length.map_err(|problem| problem.in_field(key)))
+        };
+        let (dies, heals, length) = (read("dies", Duration::ZERO), read("heals", SHORTEST), read("length", SHORTEST));
+        media.by_url.extend(length.map(|length| (url.to_owned(), length)));
+        match dies {
+            Some(dies) if heals.is_some_and(|heals| heals <= dies) => {
+                let problem = Problem::of(node, "bad-order", "expected `heals` after `dies`");
+                self.problems.push(problem.hint("both are counted from when the sandbox began"));
+            }
+            Some(dies) => drop(media.outages.insert(url.to_owned(), MediaOutage { dies, heals })),
+            None if get(entries, "heals").is_some() && get(entries, "dies").is_none() => {
+                self.problems.push(Problem::of(node, "missing-key", "a `dies` is needed beside `heals`"));
+            }
+            None => {}
         }
     }
 
@@ -258,6 +289,7 @@ fn choose(rule: FaultRule, entries: &[Entry<'_>], entry: &Entry<'_>) -> Result<F
             rule.event(values::choice(value, &events)?)
         }
         "room" => rule.room(values::text(value, "a room")?),
+        "stream" => rule.stream(values::text(value, "a stream URL")?),
         "robot" => rule.robot(values::text(value, "a robot's user id")?),
         "after" => rule.after(values::integer(value, 0..=COUNT_MAX)?),
         "every" => rule.every(values::integer(value, 1..=COUNT_MAX)?),

@@ -82,12 +82,46 @@ pub(super) struct TaskBook {
     born: Timestamp,
     minted: u64,
     news: CallbackQueue,
+    /// When media dies or heals, in this order.
+    changes: VecDeque<MediaChange>,
+}
+
+/// Media dies or heals.
+struct MediaChange {
+    at: Timestamp,
+    url: String,
+    is_there: bool,
 }
 
 impl TaskBook {
     /// No tasks yet.
     pub(super) fn new(exist: ExistReading, media: MediaLengths, born: Timestamp, news: CallbackQueue) -> TaskBook {
-        TaskBook { exist, media, running: Vec::new(), ended: VecDeque::new(), born, minted: 0, news }
+        let change = |url: &String, after, is_there| MediaChange { at: later(born, after), url: url.clone(), is_there };
+        let changes = media.outages.iter().flat_map(|(url, outage)| {
+            let heals = outage.heals.map(|after| change(url, after, true));
+            [Some(change(url, outage.dies, false)), heals]
+        });
+        let mut changes: Vec<MediaChange> = changes.flatten().collect();
+        changes.sort_by_key(|change| change.at);
+        let (running, ended, changes) = (Vec::new(), VecDeque::new(), changes.into());
+        TaskBook { exist, media, running, ended, born, minted: 0, news, changes }
+    }
+
+    /// From `at` on media can be pulled, or cannot.
+    pub(super) fn set_media(&mut self, url: &str, is_there: bool, at: Timestamp) {
+        let is_change = if is_there { self.media.unreachable.remove(url) } else { self.media.unreachable.insert(url.to_owned()) };
+        let plays = |task: &&SandboxTask| task.params.stream_url.reveal() == url && task.bound.is_none_or(|(end, _)| at < end);
+        for task in self.running.iter().filter(plays).filter(|_| is_change) {
+            self.news.media_changed(task, is_there, at);
+        }
+    }
+
+    fn change_media(&mut self, now: Timestamp) {
+        while self.changes.front().is_some_and(|change| change.at <= now)
+            && let Some(MediaChange { at, url, is_there }) = self.changes.pop_front()
+        {
+            self.set_media(&url, is_there, at);
+        }
     }
 
     /// The events up to `now` that were not returned before, and when the next one follows if no request comes first.
@@ -95,7 +129,8 @@ impl TaskBook {
         self.end_those_that_are_over(now);
         let due = self.news.due(now);
         let ends = self.running.iter().filter_map(|task| task.bound.map(|(at, _)| at));
-        (due, ends.chain(self.news.next()).min())
+        let changes = self.changes.front().map(|change| change.at);
+        (due, ends.chain(self.news.next()).chain(changes).min())
     }
 
     /// Running ones by start, then ended ones by end.
@@ -195,6 +230,7 @@ impl TaskBook {
 
     /// Moves what has ended by `now` to the ended ones, in the order of their ends.
     fn end_those_that_are_over(&mut self, now: Timestamp) {
+        self.change_media(now);
         let over = |task: &SandboxTask| task.bound.is_some_and(|(at, _)| at <= now);
         let mut over: Vec<SandboxTask> = self.running.extract_if(.., |task| over(task)).collect();
         over.sort_by_key(|task| task.bound.map(|(at, _)| at));

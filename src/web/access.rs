@@ -24,7 +24,7 @@ const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 pub struct Access {
     /// Names of this daemon beside its addresses, in small letters.
     pub hosts: Arc<[Arc<str>]>,
-    /// What is asked for at addresses that are not loopback. Without it they answer little.
+    /// What is asked for at addresses that are not loopback. Without it, or while it cannot be read, they answer little.
     pub token: Option<Arc<ListenToken>>,
 }
 
@@ -93,6 +93,11 @@ impl Access {
                     );
                 }
                 Err(unauthorized())
+            }
+            Guess::Unread => {
+                let message =
+                    "this address answers only `/healthz` and `/readyz`: `listen_token` cannot be read (`ingestd status`)";
+                Err(error(StatusCode::SERVICE_UNAVAILABLE, message))
             }
             Guess::TooMany { wait } => {
                 let message = "too many requests with a wrong token came from this address";

@@ -37,6 +37,7 @@ use tokio::time::timeout;
 
 use super::query::clip;
 use super::{AppState, error, json, reads, stamped};
+use crate::alerts::testing::AlertTester;
 use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply};
 use crate::ledger::{ExcerptQuery, Reader};
@@ -68,6 +69,7 @@ const VERBS: &[(&str, ReadBody)] = &[
     ("/v1/fire", orders::fire),
     ("/v1/reload", |body| parse(body).map(|ReloadBody { force }| ControlRequest::Reload { force })),
     ("/v1/ledger", |body| parse(body).map(|LedgerBody(query)| ControlRequest::Look(query))),
+    ("/v1/alert-test", |body| parse(body).map(|NoFields {}| ControlRequest::TestAlerts)),
     ("/v1/clock/confirm", |body| parse(body).map(|NoFields {}| ControlRequest::Command(Command::ConfirmClock, None))),
 ];
 
@@ -80,6 +82,8 @@ enum ControlRequest {
     Command(Command, Option<String>),
     /// Rows of the ledger, for those who may not read its file.
     Look(ExcerptQuery),
+    /// A test message to each receiver of alerts, and what came back.
+    TestAlerts,
     /// The [`Reloader`] does it, and gives the daemon the new schedule.
     Reload {
         /// Whether a schedule that drops most jobs is accepted.
@@ -125,6 +129,8 @@ struct ControlState {
     reloader: Reloader,
     /// What the page is asked.
     reads: TowerToHyperService<Router>,
+    /// Sends tests to who is told of trouble.
+    alert_tester: Option<AlertTester>,
     /// Where the ledger is.
     state_folder: PathBuf,
     /// A disk that stands keeps its readers, and no more threads than these.
@@ -140,8 +146,9 @@ pub async fn serve(
 ) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
     let state_folder = app_state.state_folder.clone();
+    let alert_tester = app_state.alert_tester.clone();
     let reads = TowerToHyperService::new(reads(app_state, 0));
-    let state = Arc::new(ControlState { handle, reloader, reads, state_folder, readers });
+    let state = Arc::new(ControlState { handle, reloader, reads, alert_tester, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
         let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| user(peer.uid()));
@@ -154,7 +161,7 @@ pub async fn serve(
 }
 
 /// Who that is: `uid 1000 (anna)`, or `uid 1000` where the host has no name for it.
-fn user(uid: u32) -> String {
+pub(crate) fn user(uid: u32) -> String {
     let named = |line: &str| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -217,6 +224,11 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
         Ok(ControlRequest::Command(command, note)) => state.handle.order(Order { who, note, command }).await,
         Ok(ControlRequest::Reload { force }) => (state.reloader)(who, force).await,
         Ok(ControlRequest::Look(query)) => return look(state, query).await,
+        Ok(ControlRequest::TestAlerts) => {
+            tracing::info!("{who} tests the receivers of alerts");
+            let tested = if let Some(tester) = &state.alert_tester { tester.test().await } else { Vec::new() };
+            return json(StatusCode::OK, serde_json::json!({ "tested": tested }).to_string());
+        }
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
     match reply {

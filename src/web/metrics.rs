@@ -12,7 +12,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{AppState, PageState, views};
+use crate::alerts::sender::AlertStatus;
 use crate::busy::BusySince;
+use crate::finding::{Finding, FindingKind};
 use crate::metrics::HistogramCounts;
 use crate::plan::Upcoming;
 use crate::report::status::{DaemonView, Health, LedgerView, assess_health, off_air};
@@ -177,6 +179,7 @@ impl Scrape {
             self.number("starts_held", "Whether starts are held because of the clock.", usize::from(state.held.is_some()));
             let is_writable = state.disk.is_none() && state.disk_stands_s.is_none();
             self.number("ledger_writable", "Whether the ledger can be written.", usize::from(is_writable));
+            self.told(&state.findings, &app_state.alerts.borrow());
         }
         self.number("generation", "The number of the schedule in force.", usize::try_from(input.generation).ok());
         self.instant("generation_accepted_timestamp", "When the schedule in force was accepted.", input.accepted_at);
@@ -201,6 +204,18 @@ impl Scrape {
             self.number("open_doubts", "Starts without an answer whose task may play unknown.", doubts);
             self.instant("ledger_committed_timestamp", "When the ledger was written last.", ledger.committed_at);
         }
+    }
+
+    /// What the doctor and the preflight find, and how it stands with those who are told of trouble.
+    fn told(&mut self, findings: &[Finding], alerts: &AlertStatus) {
+        let count = |kind| findings.iter().filter(|finding| finding.kind == kind && finding.is_problem()).count();
+        let of_kind = |(word, kind): &(&str, FindingKind)| (vec![("kind", (*word).to_owned())], number(count(*kind)));
+        let help = "Problems that the doctor and the preflight find before a show; notes are not counted.";
+        self.gauges("findings", None, help, FindingKind::WORDS.iter().map(of_kind).collect());
+        let help = "Alerts that wait until a receiver takes them, each counted for each receiver.";
+        self.number("alerts_waiting", help, alerts.waiting);
+        self.number("alert_receivers_failing", "Receivers that do not take alerts.", alerts.reasons.len());
+        self.number("heartbeats_failing", "Heartbeats that are not taken.", alerts.heartbeats.len());
     }
 
     /// The figures of this process, as far as the system tells them.

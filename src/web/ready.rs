@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::AppState;
-use crate::engine::describe_offset;
+use crate::engine::{LoopStatus, OFFSET_MAX};
 use crate::metrics::EndpointSeen;
 
 /// So many requests in a row that are not answered make an endpoint that does not answer. One of them may be an accident.
@@ -12,9 +12,6 @@ const FAILURES_MAX: u32 = 3;
 
 /// What a request of longer ago showed is not known any more.
 const SEEN_FOR: SignedDuration = SignedDuration::from_mins(10);
-
-/// The clock may differ by so much from that of the endpoint.
-const OFFSET_MAX: SignedDuration = SignedDuration::from_secs(2);
 
 /// What is looked at, and what is found.
 struct Check {
@@ -31,13 +28,27 @@ fn bad(name: &'static str, says: impl Into<String>) -> Check {
     Check { name, is_good: false, says: says.into() }
 }
 
-/// Returns whether everything is good, and a text with a line for each thing that was looked at.
-pub(super) fn report(app_state: &AppState, now: Timestamp) -> (bool, String) {
+/// What is known of the endpoint now.
+fn seen(app_state: &AppState, now: Timestamp) -> EndpointSeen {
     let mut seen = app_state.metrics.endpoint();
     if seen.last_at.is_none_or(|at| now.duration_since(at).abs() >= SEEN_FOR) {
         (seen.failures, seen.offset) = (0, None);
     }
-    let checks = [schedule(app_state), clock(app_state, &seen), ledger(app_state), turns(app_state), endpoint(&seen, now)];
+    seen
+}
+
+/// How the loop stands, with what any request showed of the clock: also one that was no start, stop or describe of a task.
+pub(super) fn loop_status(app_state: &AppState, now: Timestamp) -> LoopStatus {
+    let status = app_state.status.borrow().clone();
+    let offset = seen(app_state, now).offset.filter(|offset| offset.abs() > OFFSET_MAX);
+    let offset_ms = offset.and_then(|offset| i64::try_from(offset.as_millis()).ok()).or(status.offset_ms);
+    LoopStatus { offset_ms, require_sync: app_state.require_sync, ..status }
+}
+
+/// Returns whether everything is good, and a text with a line for each thing that was looked at.
+pub(super) fn report(app_state: &AppState, now: Timestamp) -> (bool, String) {
+    let seen = seen(app_state, now);
+    let checks = [schedule(app_state), clock(app_state, now), ledger(app_state), turns(app_state), endpoint(&seen, now)];
     let is_ready = checks.iter().all(|check| check.is_good);
     let mut text = if is_ready { "ready\n".to_owned() } else { "not ready\n".to_owned() };
     for Check { name, is_good, says } in checks {
@@ -62,18 +73,16 @@ fn schedule(app_state: &AppState) -> Check {
     }
 }
 
-fn clock(app_state: &AppState, seen: &EndpointSeen) -> Check {
-    let status = app_state.status.borrow();
+fn clock(app_state: &AppState, now: Timestamp) -> Check {
+    let status = loop_status(app_state, now);
     if let Some(why) = &status.held {
         return bad("clock", format!("starts are held: {why}"));
     }
-    let offset = seen.offset.filter(|offset| offset.abs() > OFFSET_MAX).map(|offset| offset.as_millis());
-    if let Some(offset_ms) = offset.and_then(|offset| i64::try_from(offset).ok()).or(status.offset_ms) {
-        return bad("clock", describe_offset(offset_ms));
+    if let Some(why) = status.clock_trouble() {
+        return bad("clock", why);
     }
     match status.synchronised {
         Some(true) => good("clock", "it is synchronised"),
-        Some(false) if app_state.require_sync => bad("clock", "it is not synchronised, and `require_sync` is true"),
         Some(false) => good("clock", "it is not synchronised, and `require_sync` is false"),
         None => good("clock", "nobody says whether it is synchronised"),
     }

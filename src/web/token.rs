@@ -44,6 +44,8 @@ pub(super) enum Guess {
     Right,
     /// It is not. `is_news`: from now on the address has to wait, and of no address that was told in the last minute.
     Wrong { is_news: bool },
+    /// Nobody knows: the token could never be read.
+    Unread,
     /// Too many were wrong: it was not looked at. One is again, after this time.
     TooMany { wait: Duration },
 }
@@ -53,7 +55,8 @@ pub type ReadToken = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>
 
 /// The token that is asked for.
 pub struct ListenToken {
-    digest: Mutex<Vec<u8>>,
+    /// Of the token as it was read last; or why it could never be read, or not be taken.
+    digest: Mutex<Result<Vec<u8>, String>>,
     read: ReadToken,
     read_at: Mutex<Instant>,
     wrong: Mutex<WrongGuesses>,
@@ -68,16 +71,19 @@ struct WrongGuesses {
 }
 
 impl ListenToken {
-    /// Of the token as it is now.
-    ///
-    /// Errors: it cannot be read, or is too short.
-    pub fn new(read: ReadToken) -> Result<ListenToken, String> {
-        let digest = Mutex::new(digest(&read()?)?);
-        Ok(ListenToken { digest, read, read_at: Mutex::new(Instant::now()), wrong: Mutex::default() })
+    /// Of the token as it is now. One that cannot be read, or is too short, lets nobody in.
+    pub fn new(read: ReadToken) -> ListenToken {
+        let digest = Mutex::new(read().and_then(|token| digest(&token)));
+        ListenToken { digest, read, read_at: Mutex::new(Instant::now()), wrong: Mutex::default() }
+    }
+
+    /// Why nobody is let in, if that is so; without the token.
+    pub fn trouble(&self) -> Option<String> {
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().err().cloned()
     }
 
     /// Reads the token again, unless that was just done: one that was replaced is not taken any more. What cannot be read changes nothing.
-    pub(super) async fn refresh(&self) {
+    pub async fn refresh(&self) {
         {
             let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
             if read_at.elapsed() < READ_APART {
@@ -89,7 +95,10 @@ impl ListenToken {
         // A file's disk may not answer: the threads of the runtime do not wait for it.
         let new = timeout(READ_MAX, tokio::task::spawn_blocking(move || read().and_then(|token| digest(&token)))).await;
         match new {
-            Ok(Ok(Ok(new))) => *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = new,
+            Ok(Ok(Ok(new))) => *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Ok(new),
+            Ok(Ok(Err(why))) if self.trouble().is_some() => {
+                *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Err(why);
+            }
             Ok(Ok(Err(why))) => tracing::warn!("`listen_token` cannot be read again, so that the former one holds: {why}"),
             Ok(Err(_)) | Err(_) => {}
         }
@@ -106,8 +115,10 @@ impl ListenToken {
             return Guess::TooMany { wait: left.saturating_sub(most) };
         }
         // Both have the length of a digest, and the comparison looks at all of them.
-        if mac(guess).verify_slice(&self.digest.lock().unwrap_or_else(PoisonError::into_inner)).is_ok() {
-            return Guess::Right;
+        match &*self.digest.lock().unwrap_or_else(PoisonError::into_inner) {
+            Ok(digest) if mac(guess).verify_slice(digest).is_ok() => return Guess::Right,
+            Ok(_) => {}
+            Err(_) => return Guess::Unread,
         }
         if wrong.forgotten_at.len() >= ADDRESSES_MAX && !wrong.forgotten_at.contains_key(&from) {
             make_room(&mut wrong.forgotten_at, now);
@@ -151,7 +162,7 @@ mod tests {
     const RIGHT: &str = "a-token-of-the-tests";
 
     fn token() -> ListenToken {
-        ListenToken::new(Arc::new(|| Ok(SecretString::from(RIGHT.to_owned())))).expect("long enough")
+        ListenToken::new(Arc::new(|| Ok(SecretString::from(RIGHT.to_owned()))))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -160,8 +171,27 @@ mod tests {
 
     #[test]
     fn a_short_token_is_refused_and_not_shown() {
-        let error = ListenToken::new(Arc::new(|| Ok(SecretString::from("hush".to_owned())))).err().expect("refused");
-        assert_eq!(error, "expected a token of at least 16 characters, found one of 4");
+        let token = ListenToken::new(Arc::new(|| Ok(SecretString::from("hush".to_owned()))));
+        assert_eq!(token.trouble().as_deref(), Some("expected a token of at least 16 characters, found one of 4"));
+        assert_eq!(token.guess(b"hush", address("192.0.2.1")), Guess::Unread);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_cannot_be_read_at_the_start_lets_nobody_in_until_it_can_be() {
+        let now = Arc::new(Mutex::new(Err("gone".to_owned())));
+        let kept: Arc<Mutex<Result<String, String>>> = Arc::clone(&now);
+        let token = ListenToken::new(Arc::new(move || kept.lock().expect("nobody panics").clone().map(SecretString::from)));
+        let guess = |text: &str| token.guess(text.as_bytes(), address("192.0.2.1"));
+        for _ in 0..100 {
+            assert_eq!(guess(RIGHT), Guess::Unread, "this is nobody's fault, and nobody has to wait for it");
+        }
+        tokio::time::advance(READ_APART).await;
+        token.refresh().await;
+        assert_eq!((guess(""), token.trouble()), (Guess::Unread, Some("gone".to_owned())));
+        *now.lock().expect("nobody panics") = Ok(RIGHT.to_owned());
+        tokio::time::advance(READ_APART).await;
+        token.refresh().await;
+        assert_eq!((guess(RIGHT), guess("wrong"), token.trouble()), (Guess::Right, Guess::Wrong { is_news: false }, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -169,7 +199,7 @@ mod tests {
         let now = Arc::new(Mutex::new(Ok(RIGHT.to_owned())));
         let kept: Arc<Mutex<Result<String, String>>> = Arc::clone(&now);
         let read = move || kept.lock().expect("nobody panics").clone().map(SecretString::from);
-        let token = ListenToken::new(Arc::new(read)).expect("long enough");
+        let token = ListenToken::new(Arc::new(read));
         let set = |value| *now.lock().expect("nobody panics") = value;
         let guess = |text: &str| token.guess(text.as_bytes(), address("192.0.2.1")) == Guess::Right;
         set(Ok("another-token-of-the-tests".to_owned()));

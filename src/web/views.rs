@@ -57,7 +57,7 @@ pub(super) fn status_input(
     let seconds = |busy: &BusySince| busy.stands().map(|time| time.as_secs());
     let (loop_stands_s, disk_stands_s) = (seconds(&app_state.busy.turn), seconds(&app_state.busy.disk));
     let findings = app_state.findings.borrow().to_vec();
-    let state = LoopStatus { loop_stands_s, disk_stands_s, findings, ..app_state.status.borrow().clone() };
+    let state = LoopStatus { loop_stands_s, disk_stands_s, findings, ..super::ready::loop_status(app_state, now) };
     let in_force = app_state.in_force.borrow().clone();
     let secrets = state.secrets;
     let schedule = &in_force.generation.schedule;
@@ -69,6 +69,7 @@ pub(super) fn status_input(
         all_off: !schedule.is_empty() && schedule.jobs().all(|job| !job.enabled),
         not_listening: app_state.not_listening.borrow().values().cloned().collect(),
         not_told: app_state.alerts.borrow().lines(),
+        failed_chores: app_state.failed_chores.borrow().values().cloned().collect(),
         ledger,
         secrets,
         zone_source: app_state.zones.data.source.clone(),

@@ -2,6 +2,8 @@
 //! included. Does not know alerts.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -29,7 +31,7 @@ pub(crate) const TOKEN: &str = "hush-0f1e2d3c4b5a";
 pub(crate) enum Mood {
     /// They take what is right.
     Good,
-    /// They refuse everything, as each does, with a text that repeats the secret.
+    /// They refuse everything, as each does, with a text that repeats the secret: each with all its errors in turn.
     Down,
     /// They never answer.
     Hangs,
@@ -40,18 +42,30 @@ pub(crate) enum Mood {
 pub(crate) struct Receivers {
     taken: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
     mood: Arc<Mutex<Mood>>,
-    refused: Arc<Mutex<usize>>,
+    /// How often each of them gave each error.
+    refused: Arc<Mutex<BTreeMap<(String, &'static str), usize>>>,
+    /// A file with the second of another process, and when they are down by that clock.
+    outage: Arc<Mutex<Option<Outage>>>,
+    /// Each is asked when it has taken a message, before it answers; `false`: it never answers.
+    answers: Arc<Mutex<Asked>>,
     pub(crate) port: u16,
 }
 
 impl Receivers {
     /// On a port of its own, within this runtime.
     pub(crate) async fn start() -> Receivers {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Receivers::at(0).await
+    }
+
+    /// The settings of receivers on this port, which may be those of another process.
+    pub(crate) async fn at(port: u16) -> Receivers {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let receivers = Receivers {
             taken: Arc::default(),
             mood: Arc::new(Mutex::new(Mood::Good)),
             refused: Arc::default(),
+            outage: Arc::default(),
+            answers: Arc::new(Mutex::new(Box::new(|_| true))),
             port: listener.local_addr().expect("bound").port(),
         };
         let router = Router::new().route("/{kind}/{token}", post(answer)).with_state(receivers.clone());
@@ -65,7 +79,22 @@ impl Receivers {
 
     /// How many messages were refused.
     pub(crate) fn refused(&self) -> usize {
-        *self.refused.lock().expect("no panic")
+        self.refused.lock().expect("no panic").values().sum()
+    }
+
+    /// How often each of them gave each error.
+    pub(crate) fn errors(&self) -> BTreeMap<(String, &'static str), usize> {
+        self.refused.lock().expect("no panic").clone()
+    }
+
+    /// They are down in these seconds of the clock that another process writes there.
+    pub(crate) fn down_by(&self, clock: PathBuf, seconds: Range<i64>) {
+        *self.outage.lock().expect("no panic") = Some((clock, seconds));
+    }
+
+    /// `asked` says whether one that has taken a message answers.
+    pub(crate) fn answer_if(&self, asked: impl FnMut(&str) -> bool + Send + 'static) {
+        *self.answers.lock().expect("no panic") = Box::new(asked);
     }
 
     /// What one of them took.
@@ -75,18 +104,29 @@ impl Receivers {
 
     /// The settings of all five.
     pub(crate) fn settings(&self, key_file: &std::path::Path) -> Vec<AlertReceiver> {
-        let one = |(word, format): &(&str, Format)| AlertReceiver {
-            name: (*word).to_owned(),
-            on: AlertEvent::WORDS.iter().map(|(_, event)| *event).collect(),
-            to: AlertTo::Webhook {
-                url: UrlSource::Plain(SecretString::from(format!("http://127.0.0.1:{}/{word}/{TOKEN}", self.port))),
-                format: *format,
-                key: format.signs().then(|| SecretSource::File(key_file.to_owned())),
-            },
-        };
-        Format::WORDS.iter().map(one).collect()
+        settings(self.port, key_file)
     }
 }
+
+/// The settings of all five on this port.
+pub(crate) fn settings(port: u16, key_file: &std::path::Path) -> Vec<AlertReceiver> {
+    let one = |(word, format): &(&str, Format)| AlertReceiver {
+        name: (*word).to_owned(),
+        on: AlertEvent::WORDS.iter().map(|(_, event)| *event).collect(),
+        to: AlertTo::Webhook {
+            url: UrlSource::Plain(SecretString::from(format!("http://127.0.0.1:{port}/{word}/{TOKEN}"))),
+            format: *format,
+            key: format.signs().then(|| SecretSource::File(key_file.to_owned())),
+        },
+    };
+    Format::WORDS.iter().map(one).collect()
+}
+
+/// A file with a second, and the seconds in which nobody takes anything.
+type Outage = (PathBuf, Range<i64>);
+
+/// Whether one of them answers.
+type Asked = Box<dyn FnMut(&str) -> bool + Send>;
 
 fn mac(key: &str, message: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key");
@@ -99,7 +139,16 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-type Answer = (StatusCode, String);
+type Answer = (StatusCode, HeaderMap, String);
+
+/// What each answers when it refuses: the errors of its guide, in turn.
+pub(crate) const ERRORS: [(&str, &[&str]); 5] = [
+    ("json", &["500", "429", "503"]),
+    ("slack", &["429", "400"]),
+    ("feishu", &["11232", "9499", "19021"]),
+    ("dingtalk", &["130101", "460101", "310000"]),
+    ("wecom", &["45009"]),
+];
 
 async fn answer(
     State(receivers): State<Receivers>,
@@ -108,7 +157,11 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let mood = *receivers.mood.lock().expect("no panic");
+    let mut mood = *receivers.mood.lock().expect("no panic");
+    if let Some((clock, seconds)) = &*receivers.outage.lock().expect("no panic") {
+        let now = std::fs::read_to_string(clock).ok().and_then(|now| now.parse().ok()).expect("the clock of the process");
+        mood = if seconds.contains(&now) { Mood::Down } else { Mood::Good };
+    }
     if mood == Mood::Hangs {
         return std::future::pending().await;
     }
@@ -118,34 +171,61 @@ async fn answer(
     } else {
         problem(&kind, &object, &query.unwrap_or_default(), &headers, &body)
     };
-    if problem.is_some() {
-        *receivers.refused.lock().expect("no panic") += 1;
-    } else {
+    let Some(problem) = problem else {
         receivers.taken.lock().expect("no panic").entry(kind.clone()).or_default().push(object);
-    }
-    verdict(&kind, problem)
+        let is_answered = (receivers.answers.lock().expect("no panic"))(&kind);
+        return if is_answered { taken(&kind) } else { std::future::pending().await };
+    };
+    let errors = ERRORS.iter().find(|(of, _)| *of == kind).map_or(["404"].as_slice(), |(_, errors)| errors);
+    let mut refused = receivers.refused.lock().expect("no panic");
+    let count: usize = refused.iter().filter(|((of, _), _)| *of == kind).map(|(_, count)| count).sum();
+    let error = match (problem, kind.as_str()) {
+        ("sign", "feishu") => "19021",
+        ("sign", "dingtalk") => "310000",
+        _ => errors[count % errors.len()],
+    };
+    *refused.entry((kind.clone(), error)).or_default() += 1;
+    drop(refused);
+    verdict(&kind, error)
 }
 
-/// The verdict as each gives it.
-fn verdict(kind: &str, problem: Option<&str>) -> Answer {
+/// How each says that it took a message.
+fn taken(kind: &str) -> Answer {
+    let body = match kind {
+        "feishu" => r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
+        "dingtalk" | "wecom" => r#"{"errcode":0,"errmsg":"ok"}"#,
+        "slack" => "ok",
+        _ => return (StatusCode::NO_CONTENT, HeaderMap::new(), String::new()),
+    };
+    (StatusCode::OK, HeaderMap::new(), body.to_owned())
+}
+
+/// An error as each gives it. Every text repeats the secret.
+fn verdict(kind: &str, error: &str) -> Answer {
     let echo = format!("/{kind}/{TOKEN}");
-    match (kind, problem) {
-        ("feishu", None) => {
-            (StatusCode::OK, r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#.to_owned())
-        }
-        ("feishu", Some("sign")) => {
-            (StatusCode::OK, r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour"}"#.to_owned())
-        }
-        ("feishu", Some(_)) => (StatusCode::OK, format!(r#"{{"code":11232,"msg":"frequency limited {echo}"}}"#)),
-        ("dingtalk" | "wecom", None) => (StatusCode::OK, r#"{"errcode":0,"errmsg":"ok"}"#.to_owned()),
-        ("dingtalk", Some("sign")) => (StatusCode::OK, r#"{"errcode":310000,"errmsg":"sign not match"}"#.to_owned()),
-        ("dingtalk", Some(_)) => (StatusCode::OK, format!(r#"{{"errcode":130101,"errmsg":"send too fast {echo}"}}"#)),
-        ("wecom", Some(_)) => (StatusCode::OK, format!(r#"{{"errcode":45009,"errmsg":"api freq out of limit {echo}"}}"#)),
-        ("slack", None) => (StatusCode::OK, "ok".to_owned()),
-        ("slack", Some(_)) => (StatusCode::TOO_MANY_REQUESTS, format!("rate_limited {echo}")),
-        (_, None) => (StatusCode::NO_CONTENT, String::new()),
-        (_, Some(_)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("no {echo}")),
+    let words = match error {
+        "19021" => "sign match fail or timestamp is not within one hour from current time",
+        "11232" => "frequency limited",
+        "9499" => "Bad Request",
+        "310000" => "sign not match",
+        "130101" => "send too fast",
+        "460101" => "message too long",
+        "45009" => "api freq out of limit",
+        "429" => "rate_limited",
+        "400" => "too_many_attachments",
+        _ => "no",
+    };
+    let (status, body) = match kind {
+        "feishu" if error == "9499" => (400, format!(r#"{{"code":9499,"msg":"{words} {echo}","data":{{}}}}"#)),
+        "feishu" => (200, format!(r#"{{"code":{error},"msg":"{words} {echo}"}}"#)),
+        "dingtalk" | "wecom" => (200, format!(r#"{{"errcode":{error},"errmsg":"{words} {echo}"}}"#)),
+        _ => (error.parse().expect("a status"), format!("{words} {echo}")),
+    };
+    let mut headers = HeaderMap::new();
+    if status == 429 {
+        headers.insert("retry-after", "7".parse().expect("a value"));
     }
+    (StatusCode::from_u16(status).expect("a status"), headers, body)
 }
 
 /// What is wrong by the guide of each.

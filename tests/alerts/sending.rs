@@ -96,3 +96,19 @@ async fn a_program_gets_the_message_on_its_stdin_and_nothing_of_the_daemon() {
     let absent = why(&to(AlertTo::Exec { command: vec!["/nonexistent/tell".to_owned()] })).await;
     assert!(absent.starts_with("cannot start `/nonexistent/tell`: "), "{absent}");
 }
+
+#[tokio::test]
+async fn what_a_program_says_is_shown_without_its_arguments_secrets_and_urls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "hushhush-of-settings").expect("writable");
+    let script = "echo \"$1: cannot POST https://hooks.example.com/services/hush?k=hush with hushhush-of-settings\" >&2; exit 1";
+    let command = ["/bin/sh", "-c", script, "tell", "--token=hush-argument"].map(str::to_owned).to_vec();
+    let deliverer = deliverer().hiding(vec![ingestd::secret::SecretSource::File(key)]);
+    let now = Timestamp::now();
+    let answer = deliverer.send(&to(AlertTo::Exec { command }), &test_message("a", now), now).await;
+    let why = answer.expect_err("it is not taken").why;
+    println!("{why}");
+    assert!(why.starts_with("`/bin/sh` ended with exit status: 1: ") && why.contains("https://hooks.example.com/[...]"), "{why}");
+    assert!(!why.contains("hush"), "{why}");
+}

@@ -13,10 +13,13 @@ use super::rig::{Rig, get, looping, soon, wait_until};
 /// The part of each URL that nobody may see.
 const TOKEN: &str = "hush-5d1c0a77e2";
 
+/// The bodies that a receiver took.
+pub(super) type Taken = Arc<Mutex<Vec<serde_json::Value>>>;
+
 /// A receiver that keeps the bodies that it took.
-fn receiver() -> (u16, Arc<Mutex<Vec<serde_json::Value>>>) {
+pub(super) fn receiver() -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (port, taken) = (listener.local_addr().expect("bound").port(), Arc::<Mutex<Vec<_>>>::default());
+    let (port, taken) = (listener.local_addr().expect("bound").port(), Taken::default());
     let keep = Arc::clone(&taken);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -122,4 +125,31 @@ fn schedule_files_that_are_rejected_are_told_until_they_are_accepted_and_the_hea
     let alerts = all[0]["alerts"].as_array().expect("a list");
     let told: Vec<_> = alerts.iter().map(|alert| (alert["event"].as_str(), alert["what"].as_str())).collect();
     assert_eq!(told, [(Some("reload_rejected"), Some("begun")), (Some("reload_rejected"), Some("recovered"))], "{alerts:?}");
+}
+
+#[test]
+fn alert_test_asks_the_running_daemon_whose_secrets_an_operator_cannot_read() {
+    let rig = Rig::new(Vec::new());
+    let (port, taken) = receiver();
+    rig.write("url", &format!("http://127.0.0.1:{port}/{TOKEN}"));
+    let command = "[/bin/sh, -c, 'echo no pager >&2; exit 3']";
+    // What systemd loads is in a folder that the daemon alone is told of.
+    rig.more_settings(&format!("alerts:\n  - webhook: {{credential: url}}\n    name: chat\n  - exec: {command}\n    name: pager"));
+    let (code, out, _) = rig.verb(&["alert", "test"]);
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("chat: not taken: "), "without a daemon the verb reads the secrets itself: {out}");
+    rig.jobs(&looping("show", soon(3_600), "5m"));
+    let log = rig.path("stderr-daemon");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ingestd"));
+    command.env_clear().env("CREDENTIALS_DIRECTORY", rig.path(""));
+    let daemon = rig.spawn(&mut command, std::fs::File::create(&log).expect("writable"), log);
+    wait_until("the daemon is ready", || daemon.log().contains(" ready ").then_some(()));
+    let expected = "chat: taken\npager: not taken: `/bin/sh` ended with exit status: 3: no pager\n";
+    assert_eq!(rig.verb(&["alert", "test"]), (Some(1), expected.to_owned(), String::new()));
+    assert_eq!(taken.lock().expect("no panic").len(), 1);
+    // One that was written after the start is not known to it.
+    rig.more_settings(&format!("  - heartbeat: 'http://127.0.0.1:1/{TOKEN}'"));
+    let (code, out, told) = rig.verb(&["alert", "test"]);
+    assert_eq!((code, out.as_str()), (Some(1), expected));
+    assert!(told.contains("restart it") && !told.contains(TOKEN), "{told}");
 }

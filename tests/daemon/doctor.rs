@@ -1,13 +1,15 @@
-//! What would go wrong at air time is told before it does: by the status of a running daemon within a minute of its boot, and by the
-//! verb `doctor`. Nothing is on air, and nothing is started.
+//! What would go wrong at air time is told before it does: by the status, an alert and a metric of a running daemon within a minute of
+//! its boot, and by the verb `doctor`. Nothing is on air, and nothing is started. How long each took is printed.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ingestd::sandbox::{FaultRule, SandboxConfig};
 use ingestd::trtc::Action;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::alerts::{Taken, receiver};
 use super::media_server::{MediaServer, Thing, mp4};
 use super::rig::{Process, Rig, SECRETS, get, once, soon, wait_at_most};
 
@@ -39,6 +41,45 @@ fn later() -> String {
     format!("  show: {{ once: {}, for: 1h, room: show, stream: https://cdn.example.com/a.mp4 }}\n", once(soon(7_200)))
 }
 
+/// Has somebody told of everything. Returns what they take.
+fn pager(rig: &Rig) -> Taken {
+    let (port, taken) = receiver();
+    rig.more_settings(&format!("alerts:\n  - webhook: 'http://127.0.0.1:{port}/'\n"));
+    taken
+}
+
+/// The alerts that were told: event, what of it, and words.
+fn alerts(taken: &Taken) -> Vec<(String, String, String)> {
+    let messages = taken.lock().expect("no panic").clone();
+    let text = |alert: &Value, key: &str| alert[key].as_str().expect("a text").to_owned();
+    let of = |message: Value| message["alerts"].as_array().expect("a list").clone();
+    let alerts = messages.into_iter().flat_map(of);
+    alerts.map(|alert| (text(&alert, "event"), text(&alert, "what"), text(&alert, "text"))).collect()
+}
+
+/// Waits until a problem is told in each of three ways, and prints how long after `begin` that was.
+fn told(daemon: &Process, taken: &Taken, begin: Instant, (kind, words): (&str, &str)) {
+    let (mut status, mut metric, mut alert) = (None, None, None);
+    let event = if kind == "media" { "preflight" } else { "doctor" };
+    wait_at_most(TOLD_WITHIN, "it is told in three ways", || {
+        let is_in_status = || problems(&self::status(daemon)).iter().any(|(found, what)| found == kind && what.contains(words));
+        let sample = format!("ingestd_findings{{kind=\"{kind}\"}} 1.0\n");
+        let is_in_metrics = || get(daemon.page(), "/metrics").contains(&sample);
+        let is_alert = || alerts(taken).iter().any(|(found, what, text)| found == event && what == "begun" && text.contains(words));
+        status = status.or_else(|| is_in_status().then(|| begin.elapsed()));
+        metric = metric.or_else(|| is_in_metrics().then(|| begin.elapsed()));
+        alert = alert.or_else(|| is_alert().then(|| begin.elapsed()));
+        (status.is_some() && metric.is_some() && alert.is_some()).then_some(())
+    });
+    assert_eq!(alerts(taken).len(), 1, "it is one alert, told once: {:?}", alerts(taken));
+    let ways = [("status", status), ("metric", metric), ("alert", alert)];
+    for (way, after) in ways {
+        let after = after.expect("it was waited for");
+        println!("{kind}: {words}: told by {way} after {:.1} s", after.as_secs_f64());
+        assert!(after < TOLD_WITHIN);
+    }
+}
+
 /// A daemon on a sandbox that is not as usual.
 fn rig(faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
     let rig = Rig::with(faults, change);
@@ -49,10 +90,10 @@ fn rig(faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Rig {
 
 /// What a daemon and the verb find: one problem of this kind, in these words, with this advice.
 fn both_tell(rig: &Rig, kind: &str, words: &str, advice: &str) {
+    let (taken, begin) = (pager(rig), Instant::now());
     let daemon = rig.started();
-    let begin = Instant::now();
+    told(&daemon, &taken, begin, (kind, words));
     let status = examined(&daemon);
-    assert!(begin.elapsed() < TOLD_WITHIN);
     let [(found, what)] = &problems(&status)[..] else { panic!("{status}") };
     assert!(found == kind && what.contains(words), "{found} {what}");
     assert_eq!(status["health"], "degraded", "{status}");
@@ -134,6 +175,11 @@ fn an_endpoint_that_is_not_there_is_told() {
 fn what_is_fixed_is_over_after_a_reload() {
     let rig = rig(Vec::new(), |_| {});
     rig.write("secret-key", "another-key");
+    let (taken, begin) = (pager(&rig), Instant::now());
+    let daemon = rig.started();
+    told(&daemon, &taken, begin, ("key", "the account's keys are refused"));
+    // A crash and a restart tell nothing again.
+    daemon.kill();
     let daemon = rig.started();
     assert_eq!(problems(&examined(&daemon)).len(), 1);
     rig.write("secret-key", SECRETS[1].1);
@@ -144,6 +190,13 @@ fn what_is_fixed_is_over_after_a_reload() {
     wait_at_most(TOLD_WITHIN, "it is logged", || {
         daemon.log().contains("this is over: the account's keys are refused").then_some(())
     });
+    assert!(get(daemon.page(), "/metrics").contains("ingestd_findings{kind=\"key\"} 0.0\n"));
+    let (event, _, text) =
+        wait_at_most(TOLD_WITHIN * 2, "that is told", || alerts(&taken).into_iter().find(|(_, what, _)| what == "recovered"));
+    assert!(event == "doctor" && text.starts_with("the doctor does not find this any more"), "{text}");
+    // The message whose answer was not recorded when the daemon was killed may come twice, with the same id.
+    let messages = taken.lock().expect("no panic").clone();
+    assert!(messages.iter().all(|message| message["id"] == messages[0]["id"]), "{messages:?}");
     daemon.stop();
 }
 
@@ -173,8 +226,38 @@ fn media_that_is_not_there_is_told_before_its_show_and_is_over_when_it_comes() {
     // It is looked at again each minute, and at once after a reload.
     assert_eq!(rig.verb(&["reload"]).0, Some(0));
     wait_at_most(TOLD_WITHIN, "the problem is over", || problems(&status(&daemon)).is_empty().then_some(()));
+    assert_eq!(daemon.log().matches("this is over").count(), 1, "not before a look finds it good: {}", daemon.log());
     assert!(!media.requests().iter().any(|request| request.contains("/other.mp4")), "{:?}", media.requests());
     assert!(media.requests().iter().all(|request| request.starts_with("GET ")), "{:?}", media.requests());
+    daemon.stop();
+}
+
+#[test]
+fn media_that_is_not_there_is_told_ten_minutes_before_its_show_and_is_over_with_its_show_or_its_job() {
+    let rig = rig(Vec::new(), |_| {});
+    let media = MediaServer::at("127.0.0.1");
+    rig.more_settings("media_hosts: [127.0.0.1]");
+    let taken = pager(&rig);
+    // Media of a date may come until ten minutes before: that is in some seconds.
+    let start = soon(600 + 12);
+    let url = media.url("/{start:%H%M%S}.mp4");
+    rig.jobs(&format!("  show: {{ once: {}, for: 1h, room: show, stream: '{url}' }}\n", once(start)));
+    let daemon = rig.started();
+    let status = examined(&daemon);
+    assert_eq!((problems(&status), alerts(&taken)), (Vec::new(), Vec::new()), "{status}");
+    let ten_minutes_before = start - SignedDuration::from_mins(10);
+    let due = Instant::now() + Duration::try_from(ten_minutes_before.duration_since(Timestamp::now())).expect("ahead");
+    told(&daemon, &taken, due, ("media", "is not there: the server answers with HTTP status 404"));
+    // Nobody plays it any more.
+    rig.jobs(&later());
+    assert_eq!(rig.verb(&["reload"]).0, Some(0));
+    let told = wait_at_most(TOLD_WITHIN * 2, "that is told", || {
+        let told = alerts(&taken);
+        (told.len() > 1).then_some(told)
+    });
+    let [_, (event, what, text)] = &told[..] else { panic!("{told:?}") };
+    assert!(event == "preflight" && what == "recovered" && text.contains("is not planned any more"), "{text}");
+    assert!(rig.sandbox.arrivals().iter().all(|arrival| arrival.action == "DescribeStreamIngest"), "nothing is started");
     daemon.stop();
 }
 

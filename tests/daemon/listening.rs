@@ -56,15 +56,25 @@ fn each_address_of_the_list_answers_and_the_token_is_asked_for_where_others_reac
 }
 
 #[test]
-fn a_token_that_is_too_short_is_told_at_the_start() {
+fn a_token_that_cannot_be_read_keeps_no_show_off_the_air_and_is_asked_for_when_it_can_be() {
     let rig = Rig::new(Vec::new());
-    rig.listen("0.0.0.0:0");
+    let [page, public] = [free_port(), free_port()];
+    rig.listen(&format!("[\"127.0.0.1:{page}\", \"0.0.0.0:{public}\"]"));
     rig.more_settings("listen_public: true\nlisten_token: {file: listen-token}");
     rig.write("listen-token", "hush");
-    rig.jobs(&looping("show", soon(60), "1h"));
-    let mut daemon = rig.start();
-    let code = daemon.exit_code();
-    assert_eq!(code, Some(78), "{}", daemon.log());
+    rig.jobs(&looping("show", soon(2), "1h"));
+    let daemon = rig.started();
+    let (page, public) = (SocketAddr::from(([127, 0, 0, 1], page)), SocketAddr::from(([127, 0, 0, 1], public)));
+    rig.wait_on_air("show");
     let expected = "`listen_token`: expected a token of at least 16 characters, found one of 4";
+    let status = || get(page, "/api/v1/status", "").expect("it answers");
+    assert!(status().contains("\"health\":\"degraded\"") && status().contains(expected), "{}", status());
     assert!(daemon.log().contains(expected), "{}", daemon.log());
+    assert!(get(public, "/metrics", "hush").expect("it answers").starts_with("HTTP/1.1 503 "));
+    assert!(get(public, "/healthz", "").expect("it answers").starts_with("HTTP/1.1 200 "));
+    rig.write("listen-token", TOKEN);
+    wait_until("it is read again", || get(public, "/metrics", TOKEN)?.starts_with("HTTP/1.1 200 ").then_some(()));
+    wait_until("that is told", || (!status().contains("`listen_token`")).then_some(()));
+    assert!(get(public, "/metrics", "hush").expect("it answers").starts_with("HTTP/1.1 401 "));
+    daemon.stop();
 }

@@ -6,6 +6,7 @@
 mod alerts;
 mod boot;
 mod bounded;
+mod chores;
 mod demo;
 mod descriptors;
 #[path = "../client/disguise.rs"]
@@ -14,6 +15,7 @@ mod disk;
 mod doctor;
 mod doubts;
 mod evidence;
+mod fallback;
 mod faults;
 mod fixes;
 mod half_copied;

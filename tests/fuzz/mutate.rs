@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "region",
     "robot",
     "stream",
+    "fallback",
     "conflict",
     "late",
     "start_within",

@@ -2,11 +2,13 @@
 //! loads, and a crash loses only what was never durable. It uses real SQLite and real files, and does not mock either.
 
 mod checks;
+mod chores;
 mod crash;
 mod files;
 mod filling;
 mod migrations;
 mod questions;
+mod refused;
 mod round_trip;
 mod rows;
 mod turn;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{
-    Adopted, End, Evidence, Failure, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Playout, Policy, Replaced, State, Task,
-    TaskFault, TaskPhase, TaskStep, WaitReason,
+    Adopted, End, Evidence, Failure, FallbackReason, FallbackRecord, HEALS_FAST, Key, Kind, LastFault, Occurrence, Outcome, Played,
+    Playout, Policy, Replaced, State, StreamTrouble, Task, TaskFault, TaskPhase, TaskStep, WaitReason,
 };
 use ingestd::schedule::{Conflict, JobId, Late, OnRemove, RetryPolicy, StreamUrl};
 use ingestd::trtc::start_options::{START_PARAMETERS, Takes};
@@ -64,11 +64,15 @@ fn options() -> impl Strategy<Value = StartOptions> {
 fn playout() -> impl Strategy<Value = Playout> {
     let destination = ("[a-z0-9]{1,9}", 1..=u64::from(u32::MAX), "[a-z-]{4,12}")
         .prop_map(|(app, sdk_app_id, region)| Destination { app, sdk_app_id, region });
-    let media = ("https?://[!-~]{1,40}", any::<bool>(), option::of(milliseconds()), milliseconds(), repeat())
-        .prop_map(|(url, live, length, seek, repeat)| (StreamUrl::new(&url), live, length, seek, repeat));
+    let urls = ("https?://[!-~]{1,40}", option::of("https?://[!-~]{1,40}"), any::<bool>());
+    let media = (urls, any::<bool>(), option::of(milliseconds()), milliseconds(), repeat())
+        .prop_map(|(urls, live, length, seek, repeat)| (urls, live, length, seek, repeat));
     (destination, room(), "[A-Za-z0-9_-]{1,32}", media, options()).prop_map(|(destination, room, robot, media, options)| {
-        let (stream, live, length, seek, repeat) = media;
-        Playout { destination, room, robot, stream, live, length, seek, repeat, options }
+        let ((stream, fallback, plays_fallback), live, length, seek, repeat) = media;
+        let (stream, fallback) = (StreamUrl::new(&stream), fallback.as_deref().map(StreamUrl::new));
+        let instead_of = None;
+        let scheduled = Playout { destination, room, robot, stream, fallback, instead_of, live, length, seek, repeat, options };
+        scheduled.of_fallback().filter(|_| plays_fallback).unwrap_or(scheduled)
     })
 }
 
@@ -141,6 +145,16 @@ fn fault() -> impl Strategy<Value = LastFault> {
     })
 }
 
+/// What is remembered of a fallback.
+fn fallback() -> impl Strategy<Value = FallbackRecord> {
+    let trouble = option::of((instant(), of_words(FallbackReason::WORDS)));
+    let trouble = trouble.prop_map(|trouble| trouble.map(|(since, why)| StreamTrouble { since, why }));
+    let played = ("https?://[!-~]{1,40}", instant(), option::of(instant()));
+    let played = played.prop_map(|(url, from, to)| Played { url: StreamUrl::new(&url), from, to });
+    (trouble, 0..9_u32, any::<bool>(), prop::collection::vec(played, 0..3))
+        .prop_map(|(trouble, returns, is_refused, played)| FallbackRecord { trouble, returns, is_refused, played })
+}
+
 /// A row that the state machine can write.
 fn occurrence() -> impl Strategy<Value = Occurrence> {
     let name = (instant(), "[a-z0-9][a-z0-9_-]{0,31}", select(vec![Kind::Planned, Kind::Fired]));
@@ -160,11 +174,11 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
     let texts = (option::of("[!-~]{1,40}"), option::of(fault()), option::of("[!-~]{1,40}"));
     let seen = (option::of(of_words(Evidence::WORDS)), 0..4_u32, option::of(task_fault()));
     let sent = playout().prop_map(|sent| Replaced::Media(Box::new(sent)));
-    let played = (playout(), prop_oneof![Just(Replaced::Nothing), Just(Replaced::Place), sent]);
+    let played = (playout(), prop_oneof![Just(Replaced::Nothing), Just(Replaced::Place), sent], fallback());
     let parts = (name, end(), played, policy(), state(), counts, doubts, (times, losses, seen), texts);
     parts.prop_map(|(name, end, played, policy, state, counts, doubts, (times, losses, seen), texts)| {
         let (start, job, kind) = name;
-        let (playout, replaced) = played;
+        let (playout, replaced, fallback) = played;
         let (attempts, tries, restarts, generation) = counts;
         let (was_in_doubt, in_doubt, joined) = doubts;
         let (exists_since, first_sent_at, on_air_at, ended_at, confirmed_at) = times;
@@ -204,6 +218,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
             task_fault,
             task_id,
             replaced,
+            fallback,
             fault,
             request_id,
         };

@@ -21,6 +21,8 @@ pub(crate) fn armed(job: &str, start: Timestamp) -> Occurrence {
         room: Room::Text("lobby".to_owned()),
         robot: job.to_owned(),
         stream: StreamUrl::new(STREAM),
+        fallback: None,
+        instead_of: None,
         live: false,
         length: Some(Duration::from_secs(90)),
         seek: Duration::ZERO,

@@ -158,6 +158,28 @@ async fn a_playlist_is_followed_to_a_segment() {
 }
 
 #[tokio::test]
+async fn a_long_playlist_is_read_to_its_end_and_a_segment_that_is_a_page_is_told() {
+    let server = MediaServer::at("127.0.0.1");
+    let signature = "s".repeat(200);
+    // The longer one is not read to its end: no line of it that was cut is taken for a segment.
+    for (count, length_ms, segment) in [(2_000, Some(12_000_000), "/00000.ts"), (40_000, None, "/")] {
+        let segments = (0..count).map(|number| format!("#EXTINF:6,\n{number:05}.ts?sign={signature}\n"));
+        let text = format!("#EXTM3U\n{}#EXT-X-ENDLIST\n", segments.collect::<String>());
+        server.put("/long.m3u8", Thing::Whole(text.into_bytes()));
+        let all = (0..count).map(|number| format!("/{number:05}.ts"));
+        all.for_each(|path| server.put(&path, Thing::Whole([&[0x47; 189][..], &[0; 99]].concat())));
+        let seen = look(&server.url("/long.m3u8"), Expected::default()).await;
+        assert_eq!((told(&seen), seen.facts.length_ms), (Vec::new(), length_ms), "{seen:?}");
+        let last = server.requests().pop().expect("a segment was asked for");
+        assert!(last.contains(segment) && last.contains(&format!("?sign={signature} ")), "{last}");
+    }
+    server.put("/a.m3u8", Thing::Whole(b"#EXTM3U\n#EXTINF:6,\npage\n#EXT-X-ENDLIST\n".to_vec()));
+    server.put("/page", Thing::Whole(b"<html>log in</html>".to_vec()));
+    let seen = look(&server.url("/a.m3u8"), Expected::default()).await;
+    assert!(told(&seen).iter().any(|told| told.contains("a segment of it is a page")), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_live_source_is_asked_for_its_handshake_alone() {
     let live = Expected { length: None, live: true };
     let server = rtmp_server(hello());

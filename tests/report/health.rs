@@ -34,6 +34,7 @@ pub(crate) fn input(ledger: LedgerView) -> StatusInput {
         },
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),
@@ -151,7 +152,9 @@ fn the_health_is_what_an_operator_would_say() {
     let switched_off = StatusInput { all_off: true, ..input(LedgerView::default()) };
     let taken = StatusInput { not_listening: vec!["the page does not listen on 127.0.0.1:8620: taken".to_owned()], ..input(LedgerView::default()) };
     let untold = StatusInput { not_told: vec!["the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404".to_owned()], ..input(LedgerView::default()) };
+    let unsaved = StatusInput { failed_chores: vec!["the chore `backup` failed: no space".to_owned()], ..input(LedgerView::default()) };
     let cases = vec![
+        ("a chore of the ledger failed", unsaved, Degraded, "the chore `backup` failed: no space"),
         ("a receiver takes no alert", untold, Degraded, "the receiver `pager` has taken no alert since 18:00, and 2 wait: HTTP status 404"),
         ("no job is in force", jobless, Degraded, "no job is in force: nothing is planned"),
         ("every job is off", switched_off, Degraded, "every job is switched off (`enabled: false`): nothing is planned"),
@@ -276,6 +279,24 @@ fn a_clock_that_differs_from_the_endpoints_is_told_with_its_direction() {
         let state = LoopStatus { offset_ms: Some(offset_ms), ..LoopStatus::default() };
         input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
         assert_eq!(assess_health(&input), (Health::Degraded, vec![reason.to_owned()]));
+    }
+}
+
+#[test]
+fn a_clock_that_is_not_synchronised_is_degraded_only_where_that_is_required() {
+    for (synchronised, require_sync, health) in [
+        (Some(false), true, Health::Degraded),
+        (Some(false), false, Health::Ok),
+        (Some(true), true, Health::Ok),
+        (None, true, Health::Ok),
+    ] {
+        let mut input = input(LedgerView::default());
+        let state = LoopStatus { synchronised, require_sync, ..LoopStatus::default() };
+        input.daemon = DaemonView::Running { jobs: 3, rejected: Vec::new(), next: Vec::new(), state };
+        let (found, reasons) = assess_health(&input);
+        assert_eq!(found, health, "{synchronised:?} {require_sync}");
+        let reason = "the clock is not synchronised, and `require_sync` is true";
+        assert_eq!(reasons, if health == Health::Ok { vec![] } else { vec![reason] });
     }
 }
 

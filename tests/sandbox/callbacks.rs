@@ -67,7 +67,7 @@ impl Rig {
                 receipt.send(Receipt::Taken).expect("the listener waits");
                 callback
             }
-            Some(Message::Order(..) | Message::Alert(_)) | None => panic!("no callback"),
+            Some(Message::Order(..) | Message::Alert(_) | Message::Media(_)) | None => panic!("no callback"),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::cloud::{Cloud, SimTask, rejected};
 use crate::delivery::Delivery;
 use crate::endpoint::{AnswerKind, Received, State};
 use crate::faults::{Plan, RequestStep};
+use crate::media;
 use crate::random::Random;
 
 pub(crate) const APP_ID: u64 = 1_400_000_001;
@@ -212,6 +213,9 @@ impl SimApi {
                     state.sends[send].was_idle = true;
                     self.stop_later(&mut state, task_id, now);
                     Ok(Success::Stopped)
+                }
+                Body::Start { params, .. } if media::is_refused(&state.troubles.dead, params.stream_url.reveal(), now) => {
+                    Err(rejected("InvalidParameter.StreamUrl"))
                 }
                 _ => state.cloud.apply(request, send, now),
             }

@@ -6,6 +6,7 @@ mod air;
 mod answers;
 mod coverage;
 mod exists;
+mod fallback;
 mod orders;
 mod position;
 mod rows;
@@ -166,6 +167,7 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     sends::check(run, &mut faults);
     air::check(run, &mut faults);
     coverage::check(run, &mut faults);
+    fallback::check(run, &mut faults);
     position::check(run, &mut faults);
     accepted::check(run, &mut faults);
     answers::check(run, &mut faults);

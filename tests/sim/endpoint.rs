@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cloud::{Cloud, job_of};
 use crate::delivery::{Delivery, EXPIRED};
 use crate::faults::{Plan, RequestStep};
+use crate::media::{self, ToldLook};
 use crate::random::Random;
+use crate::scenario::SimJob;
 use crate::troubles::Troubles;
 
 /// A signature for a time farther off than this is refused (TRTC.md section 3).
@@ -92,6 +94,11 @@ pub(crate) struct State {
     pub(crate) sends: Vec<Send>,
     /// The daemon of now, for callbacks.
     pub(crate) handle: Option<Handle>,
+    /// What the daemon of now says of itself.
+    pub(crate) status: Option<tokio::sync::watch::Receiver<ingestd::engine::LoopStatus>>,
+    /// The jobs of the newest schedule.
+    pub(crate) jobs: Vec<SimJob>,
+    pub(crate) looks: Vec<ToldLook>,
     pub(crate) callbacks_received: Vec<Received>,
     pub(crate) troubles: Troubles,
     /// The key and the offset of the daemon of now.
@@ -114,6 +121,9 @@ impl State {
             cloud,
             sends: Vec::new(),
             handle: None,
+            status: None,
+            jobs: Vec::new(),
+            looks: Vec::new(),
             callbacks_received: Vec::new(),
             troubles: plan.troubles.clone(),
             key: 0,
@@ -182,6 +192,9 @@ impl State {
             (task.ends_at, task.vanishes) = (task.started_at, true);
         }
         task.is_unpulled = self.extra.percent(self.troubles.unpulled);
+        let send = &self.sends[task.send];
+        let url = format!("https://h/{}/{}", task.job, send.media);
+        task.is_unpulled |= media::is_dead(&self.troubles.dead, &url, task.started_at);
     }
 
     /// Why the cloud does not take what a request was signed with.

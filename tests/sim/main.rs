@@ -42,6 +42,10 @@
 //! | pauses are forgotten at a restart | what is paused is not started |
 //! | skips hold nothing back | what is skipped is not started |
 //! | the pause of one job holds back every job | nothing is held back that nobody ordered |
+//! | a fallback plays although nothing is wrong | a fallback has a reason |
+//! | nobody goes back to the stream | a show is back soon |
+//! | media that dies on air changes nothing | a fallback is soon on its way |
+//! | what played is not kept | a row says what played when |
 //! | a start by hand is recorded as planned | what was started by hand has its row, one outcome for everything planned |
 //!
 //! What DESIGN leaves open is excused where it is checked, with the reason.
@@ -58,6 +62,7 @@ mod faults;
 mod host_events;
 mod ledger_rows;
 mod long;
+mod media;
 mod orders;
 mod random;
 mod run;
@@ -106,6 +111,11 @@ const RETURNING: u64 = 2_000_000;
 /// From this seed on operators hold starts back, let them go, and start by hand.
 const ORDERED: u64 = 3_000_000;
 
+/// From this seed on they also skip later starts, take skips back, pause twice at once, and start again what failed.
+const ORDERED_OTHERWISE: u64 = 3_500_000;
+/// From this seed on jobs have fallbacks, and media dies and heals.
+const FALLBACKS: u64 = 4_000_000;
+
 /// How much of what goes wrong is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum World {
@@ -134,6 +144,12 @@ fn simulate(seed: u64, world: World) -> Run {
         }
         if orders::has_orders(seed) {
             orders::add(&mut Random::for_purpose(seed, 11), minutes, &mut plan);
+        }
+        if orders::has_every_order(seed) {
+            orders::add_others(&mut Random::for_purpose(seed, 13), minutes, &mut plan);
+        }
+        if media::has_fallbacks(seed) {
+            media::add(&mut Random::for_purpose(seed, 13), minutes, &mut jobs, &mut plan);
         }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
@@ -220,6 +236,18 @@ fn seeds_with_jobs_that_come_back_leave_one_outcome_for_each() {
 #[test]
 fn seeds_with_orders_of_operators_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (ORDERED..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_orders_of_every_kind_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (ORDERED_OTHERWISE..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_media_that_dies_and_heals_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (FALLBACKS..).take(200).collect();
     report(&failures(&seeds, world()), seeds.len());
 }
 

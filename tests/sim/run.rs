@@ -19,6 +19,7 @@ use crate::belief::{Belief, ClockChange};
 use crate::clock::SimClock;
 use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
 use crate::ledger_rows::{orphans, task_rows};
+use crate::media;
 use crate::orders::GivenOrder;
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
@@ -166,6 +167,8 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
             happenings: Arc::default(),
             plan: &plan,
         };
+        world.api.state().jobs.clone_from(&world.schedules.borrow()[0].1);
+        media::begin_dying(&world.api, &plan);
         world.run_to_the_end().await
     })
 }
@@ -247,6 +250,7 @@ impl World<'_> {
         if let Some(random) = self.returning.borrow_mut().as_mut() {
             variety::take_away_and_bring_back(random, &schedules, &mut jobs);
         }
+        self.api.state().jobs.clone_from(&jobs);
         schedules.push((read(&text(&jobs)), jobs));
     }
 
@@ -332,6 +336,7 @@ impl World<'_> {
         }
         let handle = daemon.handle();
         self.api.state().handle = Some(handle.clone());
+        self.api.state().status = Some(daemon.status());
         let end = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Crash(after) | Ending::Term(after)) => (self.clock.truth() + after).min(self.ends),
             Some(Ending::Notice(_) | Ending::Request(..) | Ending::Boot) | None => self.ends,
@@ -363,7 +368,7 @@ impl World<'_> {
         // A death that came with another must not kill the next daemon.
         self.has_died();
         let mut state = self.api.state();
-        (state.handle, state.dies_at) = (None, None);
+        (state.handle, state.status, state.dies_at) = (None, None, None);
         drop(state);
         self.see_clock();
         settled

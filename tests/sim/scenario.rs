@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::media::FALLBACK;
 use crate::random::Random;
 
 /// Every short scenario begins here.
@@ -51,6 +52,8 @@ pub(crate) struct SimJob {
     pub(crate) fields: Vec<String>,
     pub(crate) conflict: &'static str,
     pub(crate) version: u32,
+    /// Whether it has a fallback.
+    pub(crate) fallback: bool,
 }
 
 /// What kind of scenario is drawn.
@@ -207,6 +210,7 @@ impl SimJob {
             fields: Vec::new(),
             conflict,
             version: 1,
+            fallback: false,
         }
     }
 
@@ -222,11 +226,18 @@ impl SimJob {
         format!("https://cdn.example.com/{id}/{word}-{version}-{really}.mp4")
     }
 
+    pub(crate) fn fallback_url(&self) -> String {
+        format!("https://cdn.example.com/{}/{FALLBACK}-0.mp4", self.id)
+    }
+
     fn write(&self, out: &mut String) {
         let mut field = |text: String| writeln!(out, "    {text}").expect("a string takes everything");
         field(self.trigger.clone());
         field(format!("room: {}", self.room));
         field(format!("stream: {}", self.url()));
+        if self.fallback {
+            field(format!("fallback: {}", self.fallback_url()));
+        }
         if self.shares_robot {
             field("robot: bot-{room}".into());
         }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::rejected;
 use crate::faults::Plan;
+use crate::media::DeadMedia;
 use crate::random::Random;
 use crate::scenario::begin;
 
@@ -59,12 +60,24 @@ pub(crate) struct Troubles {
     pub(crate) never_plays: u64,
     /// Tasks of which a callback says that their media cannot be pulled.
     pub(crate) unpulled: u64,
+    /// When media cannot be had.
+    pub(crate) dead: Vec<DeadMedia>,
 }
 
 impl Troubles {
     /// Whether every request is answered rightly. Tasks that do not play are no fault of a request.
     pub(crate) fn is_fault_free(&self) -> bool {
-        let Troubles { refusals, idle_stops, rotation, wrong_dates, judges_clock: _, hints: _, never_plays: _, unpulled: _ } = self;
+        let Troubles {
+            refusals,
+            idle_stops,
+            rotation,
+            wrong_dates,
+            judges_clock: _,
+            hints: _,
+            never_plays: _,
+            unpulled: _,
+            dead: _,
+        } = self;
         refusals.is_empty() && idle_stops.is_empty() && rotation.is_none() && *wrong_dates == 0
     }
 

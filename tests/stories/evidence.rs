@@ -35,6 +35,7 @@ fn health(story: &Story) -> (Health, Vec<String>) {
         daemon: DaemonView::Running { jobs: 1, rejected: Vec::new(), next: Vec::new(), state: LoopStatus::default() },
         not_listening: Vec::new(),
         not_told: Vec::new(),
+        failed_chores: Vec::new(),
         all_off: false,
         ledger: Ok(ledger),
         secrets: SecretPlaces::default(),

@@ -62,6 +62,10 @@ pub(crate) struct Cloud {
     /// Task, robot and room of what runs.
     pub(crate) running: Vec<(String, String, String)>,
     pub(crate) injected_faults: VecDeque<InjectedFault>,
+    /// What was asked for when: `10:00:00.000 x.mp4`.
+    pub(crate) asked: Vec<String>,
+    /// The names of media that are refused.
+    pub(crate) refused_media: Vec<&'static str>,
     /// What the next reading of the secrets brings.
     pub(crate) secrets: Option<SecretsRead>,
     started: usize,
@@ -93,6 +97,9 @@ impl Cloud {
         match body {
             Body::Start { params, .. } => {
                 let room = params.room.to_string();
+                if self.refused_media.iter().any(|name| params.stream_url.reveal().ends_with(name)) {
+                    return rejected("InvalidParameter.StreamUrl");
+                }
                 if self.running.iter().any(|(_, robot, of)| *robot == params.user_id && *of == room) {
                     return rejected("FailedOperation.TaskExist");
                 }
@@ -129,6 +136,10 @@ impl Api for StoryApi {
                 (task_id, text)
             }
         };
+        if let Body::Start { params, .. } = &request.body {
+            let name = params.stream_url.reveal().rsplit('/').next().unwrap_or_default().to_owned();
+            self.cloud().asked.push(format!("{sent} {name}"));
+        }
         let fault = self.cloud().take_fault(action, &subject);
         tokio::time::sleep(Duration::from_millis(10)).await;
         let result = match &fault {
@@ -179,6 +190,8 @@ pub(crate) struct Story {
     api: StoryApi,
     generation: i64,
     schedule: Arc<Schedule>,
+    /// What was in force before it was edited while no daemon ran.
+    former: Option<Generation>,
     said: Arc<Mutex<Vec<String>>>,
     running: Option<Running>,
 }
@@ -210,7 +223,7 @@ impl Story {
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
         let said = Arc::default();
-        let mut story = Story { clock, folder, api, generation: 1, schedule: read(jobs), said, running: None };
+        let mut story = Story { clock, folder, api, generation: 1, schedule: read(jobs), former: None, said, running: None };
         story.start();
         story
     }
@@ -219,7 +232,8 @@ impl Story {
     pub(crate) fn start(&mut self) {
         let ledger = Ledger::open(self.folder.path()).expect("the ledger opens");
         let accepted = Generation { number: self.generation, schedule: Arc::clone(&self.schedule) };
-        let former = vec![PastGeneration { generation: accepted.clone(), until: self.clock.now() }];
+        let former = self.former.take().unwrap_or_else(|| accepted.clone());
+        let former = vec![PastGeneration { generation: former, until: self.clock.now() }];
         let said = Arc::clone(&self.said);
         let rules = DaemonOptions {
             rate: NonZeroU32::new(20).expect("not zero"),
@@ -308,6 +322,7 @@ impl Story {
 
     /// The schedule is edited while nobody is there to take it up.
     pub(crate) fn edit(&mut self, jobs: &str) {
+        self.former = Some(Generation { number: self.generation, schedule: Arc::clone(&self.schedule) });
         self.generation += 1;
         self.schedule = read(jobs);
     }
@@ -345,6 +360,11 @@ impl Story {
     /// The robots that are on air, with their rooms.
     pub(crate) fn on_air(&self) -> Vec<String> {
         self.api.cloud().running.iter().map(|(_, robot, room)| format!("{robot} in {room}")).collect()
+    }
+
+    /// The media that was asked for since this was called last, and when.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.api.cloud().asked)
     }
 
     /// What the daemon said so far.

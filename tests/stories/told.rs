@@ -11,7 +11,7 @@ use ingestd::trtc::Action;
 use jiff::SignedDuration;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::story::{Story, refused};
+use crate::story::{Story, lost, refused};
 
 const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 1m}\n";
 
@@ -23,7 +23,7 @@ pub(crate) fn setup(options: DaemonOptions, ledger: &Ledger) -> Setup {
 }
 
 /// The rows, oldest first: event, subject, count, whether it lasts or how it ended.
-fn alerts(story: &Story) -> Vec<String> {
+pub(crate) fn alerts(story: &Story) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(story.folder.path().join(FILE), flags).expect("the ledger opens");
     let sql = "SELECT event || ' ' || subject || iif(count > 1, ' x' || count, '') || \
@@ -197,4 +197,23 @@ async fn what_others_raise_is_one_trouble_however_often_they_raise_it() {
     story.handle().clear(AlertEvent::Preflight, "promo", "nobody raised it").await;
     story.pass(Duration::from_secs(1)).await;
     assert_eq!(alerts(&story), ["doctor secret_key, over: the key is right"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_in_doubt_whose_task_may_play_beside_another_is_told_until_it_cannot_play_any_more() {
+    let mut story = Story::begin("09:59", PROMO);
+    story.inject_fault(lost("promo", 1));
+    story.until("10:00:05").await;
+    story.vanish("t-1");
+    story.until("10:30").await;
+    let key = "promo 2026-12-01T10:00:00Z";
+    assert_eq!(alerts(&story), [format!("stop_unverified {key}, lasts")]);
+    story.kill().await;
+    story.start();
+    story.until("10:40").await;
+    assert_eq!(alerts(&story), [format!("stop_unverified {key}, lasts")], "a crash tells nothing again");
+    assert!(text(&story).starts_with("`promo` of 2026-12-01T10:00:00Z: no answer proves whether a start"), "{}", text(&story));
+    story.until("11:10").await;
+    let over = "`promo` of 2026-12-01T10:00:00Z: the task of its start in doubt was found, or cannot play any more";
+    assert_eq!(alerts(&story), [format!("stop_unverified {key}, over: {over}")]);
 }

@@ -11,10 +11,10 @@ use super::rows::{armed, ended, fault, missed, on_air};
 use super::served::{Served, now, schedule};
 
 const HISTORY_KEYS: &str = "job start end kind state outcome reason late_ms first_sent_at on_air_at ended_at attempts restarts in_doubt \
-    task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count by note";
+    task_id confirmed_at evidence app region room room_type robot stream error_code error_message request_id task_fault generation count by note streams fallback";
 
 const PLAN_KEYS: &str = "job start end local_start timezone app sdk_app_id room room_type robot stream region dst pauses \
-    cut_at cut_by content_end after held";
+    cut_at cut_by content_end after held fallback";
 
 /// The keys of the object that `text` begins with, in their order. A parsed object may have lost it.
 fn keys(text: &str) -> String {
@@ -71,6 +71,8 @@ async fn history_has_exactly_the_promised_objects() {
             "confirmed_at": null, "evidence": null, "app": "main", "region": "ap-singapore", "room": "lobby", "room_type": "string",
             "robot": "promo", "stream": "https://cdn.example.com/promo.mp4", "error_code": "InternalError", "error_message": "x",
             "request_id": "6b8b4567-0000", "task_fault": null, "generation": 7, "count": 1, "by": null, "note": null,
+            "streams": [{"stream": "https://cdn.example.com/promo.mp4", "from": "2026-11-22T10:00:00.040Z", "to": "2026-11-22T12:00:00.000Z"}],
+            "fallback": null,
         })
     );
     assert_eq!((&items[1]["state"], &items[1]["outcome"], &items[1]["reason"]), (&"stopping".into(), &().into(), &().into()));
@@ -119,7 +121,7 @@ async fn plan_has_exactly_the_promised_objects_and_options() {
             "job": "evening", "start": "2026-11-22T10:00:00.000Z", "end": "2026-11-22T12:00:00.000Z",
             "local_start": "2026-11-22T18:00:00+08:00", "timezone": "Asia/Shanghai", "app": "main", "sdk_app_id": 1_400_000_001,
             "room": "lobby", "room_type": "string", "robot": "evening", "stream": "https://cdn.example.com/promo.mp4",
-            "region": "ap-singapore", "dst": null, "pauses": null, "cut_at": null, "cut_by": null, "content_end": null, "after": null, "held": null,
+            "region": "ap-singapore", "dst": null, "pauses": null, "cut_at": null, "cut_by": null, "content_end": null, "after": null, "held": null, "fallback": null,
         })
     );
     assert_eq!(

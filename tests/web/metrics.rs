@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use ingestd::alerts::sender::AlertStatus;
 use ingestd::diagnostic::Diagnostic;
+use ingestd::finding::{Finding, FindingKind};
 use ingestd::occurrence::{Occurrence, State, WaitReason};
 use ingestd::trtc::{Action, Answer, Fault};
+use ingestd::web::{Access, AppState, InForce};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::client::Response;
 use super::filling::write;
@@ -40,7 +44,7 @@ async fn metrics_have_our_prefix_a_help_and_no_label_but_a_few() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
         assert!(name.starts_with("ingestd_") && helped.contains(&family), "{sample}");
         for label in labels.trim_end_matches('}').split(',').filter_map(|label| label.split_once('=').map(|(name, _)| name)) {
-            assert!(["action", "app", "code", "le", "state", "version"].contains(&label), "{sample}");
+            assert!(["action", "app", "code", "kind", "le", "state", "version"].contains(&label), "{sample}");
         }
     }
     let types = answer.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
@@ -123,6 +127,31 @@ async fn metrics_say_what_was_counted_and_how_it_is() {
     assert!(samples["ingestd_process_resident_memory_bytes"] > 1e6 && samples["ingestd_process_open_fds"] > 3.0);
     assert!(samples["ingestd_process_start_time_seconds"].abs() < f64::EPSILON, "the tests start at the epoch");
     assert!(!samples.contains_key("ingestd_clock_offset_seconds"), "what nobody knows is not there");
+}
+
+#[tokio::test]
+async fn metrics_count_problems_by_kind_and_say_how_it_stands_with_those_who_are_told() {
+    let problem = |about: &str| Finding::problem(FindingKind::Media, about, "is not there", "");
+    let note = Finding::note(FindingKind::Usersig, "main", "cannot be told", "");
+    let findings = watch::Sender::new(vec![problem("a"), problem("b"), note].into());
+    let heartbeats = [("beat".to_owned(), "refused".to_owned())].into();
+    let alerts = AlertStatus { reasons: vec!["`pager` hangs".to_owned()], waiting: 7, heartbeats };
+    let alerts = watch::Sender::new(alerts);
+    let change = |state: &mut (AppState, InForce)| (state.0.findings, state.0.alerts) = (findings.subscribe(), alerts.subscribe());
+    let served = Served::at("127.0.0.1:0", Access::default(), change, true).await;
+    let answer = scrape(&served, "*/*").await;
+    let samples = samples(&answer.body);
+    for (name, value) in [
+        ("ingestd_findings{kind=\"media\"}", 2.0),
+        ("ingestd_findings{kind=\"usersig\"}", 0.0),
+        ("ingestd_findings{kind=\"key\"}", 0.0),
+        ("ingestd_alerts_waiting", 7.0),
+        ("ingestd_alert_receivers_failing", 1.0),
+        ("ingestd_heartbeats_failing", 1.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name}: {}", answer.body);
+    }
+    assert!(!answer.body.contains("pager") && !answer.body.contains("beat\""), "{}", answer.body);
 }
 
 #[tokio::test]

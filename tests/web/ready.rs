@@ -48,7 +48,7 @@ async fn a_clock_that_is_held_is_not_ready_and_one_that_is_not_synchronised_is_u
         set(&|status| status.synchronised = Some(false));
         let (status, line) = ready(&served, "clock").await;
         assert_eq!(status, if require_sync { 503 } else { 200 });
-        assert!(line.contains("it is not synchronised, and `require_sync` is"), "{line}");
+        assert!(line.contains("is not synchronised, and `require_sync` is"), "{line}");
         set(&|status| status.held = Some("the clock was set".to_owned()));
         assert_eq!(ready(&served, "clock").await, (503, "clock: bad: starts are held: the clock was set".to_owned()));
     }
@@ -71,8 +71,13 @@ async fn a_clock_that_differs_from_the_endpoints_by_more_than_two_seconds_is_not
     assert_eq!(ready(&served, "clock").await, (503, "clock: bad: this clock is 7 s ahead of the endpoint's".to_owned()));
     see(8, 0);
     assert_eq!(ready(&served, "clock").await, (503, "clock: bad: this clock is 8 s behind the endpoint's".to_owned()));
+    // The status and the metrics go by the same rule.
+    let health = |body: String| body.contains("\"health\":\"degraded\"") && body.contains("this clock is 8 s behind");
+    assert!(health(served.get("/api/v1/status").await.body));
+    assert!(served.get("/metrics").await.body.contains("ingestd_health{state=\"degraded\"} 1.0\n"));
     see(8, 700);
     assert_eq!(ready(&served, "clock").await.0, 200, "the clock may have been put right since");
+    assert!(!health(served.get("/api/v1/status").await.body));
 }
 
 #[tokio::test]

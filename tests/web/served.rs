@@ -57,6 +57,8 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         not_listening: watch::Sender::new(ingestd::web::NotListening::new()).subscribe(),
         findings: watch::Sender::new(ingestd::doctor::Findings::default()).subscribe(),
         alerts: watch::Sender::new(ingestd::alerts::sender::AlertStatus::default()).subscribe(),
+        alert_tester: None,
+        failed_chores: watch::Sender::new(ingestd::chores::FailedChores::new()).subscribe(),
         zones,
         metrics: Arc::default(),
         log_lines_dropped: || 7,

@@ -102,7 +102,7 @@ mod tests {
     fn happening(job: &str, text: &str) -> Notice {
         let start = Timestamp::from_second(1_700_000_000).expect("an instant");
         let key = Some(Key { start, job: JobId::parse(job).expect("an id") });
-        Notice { at: start, key, level: Level::Info, text: text.to_owned() }
+        Notice { key, ..Notice::new(start, Level::Info, text.to_owned()) }
     }
 
     #[test]

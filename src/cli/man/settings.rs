@@ -38,6 +38,13 @@ pub(super) fn page() -> Page {
         Section::new("APPS", with(APPS, "apps.NAME")),
         Section::new("SECRETS", with(SECRETS, "secret")),
         Section::new("ALERTS", with(ALERTS, "alerts")),
+        Section::new("CHORES", with(CHORES, "chores")),
+        Section::new(
+            "CHORES: PRUNE",
+            with("These keys stand under `prune`; `keep`, `most` or both must be written.", "chores.prune"),
+        ),
+        Section::new("CHORES: INTEGRITY", with("This key stands under `integrity`.", "chores.integrity")),
+        Section::new("CHORES: BACKUP", with("These keys stand under `backup`.", "chores.backup")),
         Section::new("EXAMPLE", vec![Block::Literal(EXAMPLE.to_owned())]),
         Section::new("SEE ALSO", paragraphs("ingestd(8), ingestd-schedule(5), systemd.exec(5)")),
     ];
@@ -68,6 +75,14 @@ each receiver and says what came back.
 The events are `failed`, `missed`, `cut`, `lost`, `stop_unverified`, `reload_rejected`, `clock`, `disk`, `doctor`, `preflight`, \
 `unseen`, `fallback`, `role_changed`, `no_owner` and `recovered`. `recovered` tells of the end of a trouble, and only those who were \
 told of the trouble.";
+
+const CHORES: &str = "\
+Under `chores` stands what is done for the ledger now and then, and when: five fields of cron, in UTC, of which the day of the month or \
+the weekday is `*`. A chore that was missed because the daemon was down runs after its next start. A chore that fails is an alert \
+`disk`, and is told by `status` until it succeeds. `ingestd backup` and `ingestd prune` do the same by hand.
+
+Nothing is deleted that is open or owed, nor anything of the last 48 hours. The space of deleted rows is used again; the file does not \
+become smaller. A copy has the rows of one moment; it is looked through before it gets its name.";
 
 fn meaning(key: &KeyReference) -> Vec<Block> {
     let mut text = key.doc.to_owned();

@@ -1,13 +1,21 @@
-//! The line in `systemctl status`: the health, the worst reason for it, and what is in force. Does not know how the health is judged.
+//! The line in `systemctl status`: the health, the worst reason for it, what is on air, what comes next, and what is in force. Does not
+//! know how the health is judged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::diagnostic::escape;
-use crate::report::status::Health;
+use crate::occurrence::Key;
+use crate::plan::Upcoming;
+use crate::plan::holds::Holds;
+use crate::plan::interruptions::Interruptions;
+use crate::report::local;
+use crate::report::status::{Health, NEXT_COUNT};
 use crate::systemd::{Manager, log_failure};
 use crate::web::{self, AppState};
 
@@ -17,6 +25,9 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The longest reason, in characters: it is one line of a terminal or two.
 const REASON_MAX: usize = 160;
 
+/// The most shows that are named.
+const NAMES_MAX: usize = 3;
+
 /// Tells the manager the health again and again. Without a manager it does nothing.
 pub(super) async fn tell(app_state: AppState, manager: Arc<Manager>) {
     if !manager.is_there() {
@@ -25,13 +36,17 @@ pub(super) async fn tell(app_state: AppState, manager: Arc<Manager>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = String::new();
+    let mut next_start = NextStart::default();
     loop {
         ticks.tick().await;
         let seen = app_state.clone();
+        let look = move || {
+            let line = look(&seen, &mut next_start, clock::now());
+            (line, next_start)
+        };
         // While a disk does not answer, the next look waits for it, and the loop tells of the disk.
-        let Ok((health, reasons)) = tokio::task::spawn_blocking(move || web::health(&seen, clock::now())).await else { continue };
-        let in_force = app_state.in_force.borrow().clone();
-        let line = line(health, &reasons, in_force.generation.schedule.len(), in_force.generation.number);
+        let Ok((line, kept)) = tokio::task::spawn_blocking(look).await else { return };
+        next_start = kept;
         if line != told {
             log_failure(manager.status(&line));
             told = line;
@@ -39,28 +54,93 @@ pub(super) async fn tell(app_state: AppState, manager: Arc<Manager>) {
     }
 }
 
-fn line(health: Health, reasons: &[String], jobs: usize, generation: i64) -> String {
+fn look(app_state: &AppState, next_start: &mut NextStart, now: Timestamp) -> String {
+    let (health, reasons, on_air) = web::health(app_state, now);
+    let generation = app_state.in_force.borrow().generation.clone();
+    let on_air: Vec<&str> = on_air.iter().map(|occurrence| occurrence.key.job.as_str()).collect();
+    let zone = generation.schedule.zone();
+    let next = next_start.of(app_state, now).map(|key| (key, &zone));
+    line((health, &reasons), &on_air, next, (generation.schedule.len(), generation.number))
+}
+
+/// The next start, as long as it is known: in a large schedule it takes a while to find.
+#[derive(Default)]
+struct NextStart {
+    /// Of which generation it is, under which holds, and when it was looked for.
+    known_for: Option<(i64, Arc<Holds>, Timestamp)>,
+    key: Option<Key>,
+}
+
+impl NextStart {
+    /// Returns the next start that no operator holds back, if it is one of the next ten.
+    fn of(&mut self, app_state: &AppState, now: Timestamp) -> Option<&Key> {
+        let generation = app_state.in_force.borrow().generation.clone();
+        let holds = Arc::clone(&app_state.status.borrow().holds);
+        let is_known = self.known_for.as_ref().is_some_and(|(number, known_holds, looked_at)| {
+            *number == generation.number
+                && *known_holds == holds
+                && *looked_at <= now
+                && self.key.as_ref().is_none_or(|key| now < key.start)
+        });
+        if !is_known {
+            let interruptions = Interruptions::new(&generation.schedule).with_holds(&holds, now);
+            let mut soon = Upcoming::new(&generation.schedule, now).take(NEXT_COUNT).map(|start| interruptions.of(start));
+            let next = soon.find(|next| next.held.is_none()).map(|next| next.occurrence);
+            self.key = next.map(|next| Key { start: next.start.at, job: next.job.id.clone() });
+            self.known_for = Some((generation.number, holds, now));
+        }
+        self.key.as_ref()
+    }
+}
+
+fn line(
+    (health, reasons): (Health, &[String]),
+    on_air: &[&str],
+    next: Option<(&Key, &TimeZone)>,
+    (jobs, generation): (usize, i64),
+) -> String {
+    let reason = reasons.first().map_or_else(String::new, |worst| {
+        let worst = escape(worst);
+        let cut = worst.char_indices().nth(REASON_MAX).map_or(worst.to_string(), |(end, _)| format!("{}…", &worst[..end]));
+        let more = if reasons.len() > 1 { format!(" (and {} more)", reasons.len() - 1) } else { String::new() };
+        format!(": {cut}{more}")
+    });
+    let more = on_air.len().saturating_sub(NAMES_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let on_air = if on_air.is_empty() { "nothing".to_owned() } else { on_air[..on_air.len().min(NAMES_MAX)].join(", ") };
+    let next = next.map_or("nothing soon".to_owned(), |(key, zone)| format!("{} {}", key.job, local(key.start, zone)));
     let in_force = format!("{jobs} job{}, generation {generation}", if jobs == 1 { "" } else { "s" });
-    let Some(worst) = reasons.first() else { return format!("{}: {in_force}", health.name()) };
-    let worst = escape(worst);
-    let cut = worst.char_indices().nth(REASON_MAX).map_or(worst.to_string(), |(end, _)| format!("{}…", &worst[..end]));
-    let more = if reasons.len() > 1 { format!(" (and {} more)", reasons.len() - 1) } else { String::new() };
-    format!("{}: {cut}{more}; {in_force}", health.name())
+    format!("{}{reason}; on air: {on_air}{more}; next: {next}; {in_force}", health.name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(health: Health, reasons: &[String], jobs: usize) -> String {
+        line((health, reasons), &[], None, (jobs, 3))
+    }
+
     #[test]
     fn the_line_says_the_health_and_the_worst_reason_in_few_words() {
-        assert_eq!(line(Health::Ok, &[], 1, 3), "ok: 1 job, generation 3");
+        assert_eq!(told(Health::Ok, &[], 1), "ok; on air: nothing; next: nothing soon; 1 job, generation 3");
         let reasons = ["`show` is off the air".to_owned(), "an orphan".to_owned()];
-        let told = "failing: `show` is off the air (and 1 more); 12 jobs, generation 3";
-        assert_eq!(line(Health::Failing, &reasons, 12, 3), told);
-        let hostile = line(Health::Degraded, &["`z\u{1b}[31m\u{202e}.yaml`".to_owned()], 1, 1);
+        let expected = "failing: `show` is off the air (and 1 more); on air: nothing; next: nothing soon; 12 jobs, generation 3";
+        assert_eq!(told(Health::Failing, &reasons, 12), expected);
+        let hostile = told(Health::Degraded, &["`z\u{1b}[31m\u{202e}.yaml`".to_owned()], 1);
         assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile}");
-        let long = line(Health::Degraded, &["直".repeat(4_000)], 12, 3);
-        assert!(long.ends_with("…; 12 jobs, generation 3") && long.chars().count() < 200, "{long}");
+        let long = told(Health::Degraded, &["直".repeat(4_000)], 12);
+        assert!(long.ends_with("; 12 jobs, generation 3") && long.contains("…; on air") && long.chars().count() < 250, "{long}");
+    }
+
+    #[test]
+    fn the_line_names_what_is_on_air_and_what_comes_next() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let start = "2026-11-30T10:00:00Z".parse().expect("an instant");
+        let key = Key { start, job: crate::schedule::JobId::parse("film").expect("a job") };
+        let shows = ["a", "b", "c", "d", "e"];
+        let of = |count| line((Health::Ok, &[]), &shows[..count], Some((&key, &zone)), (7, 3));
+        assert_eq!(of(1), "ok; on air: a; next: film 2026-11-30T18:00:00+08:00; 7 jobs, generation 3");
+        assert_eq!(of(5), "ok; on air: a, b, c and 2 more; next: film 2026-11-30T18:00:00+08:00; 7 jobs, generation 3");
     }
 }

@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::web::callbacks::KeyRing;
 use crate::web::control::Reloader;
-use crate::web::{Access, AppState, NotListening, Pages, callbacks, control};
+use crate::web::{Access, AppState, ListenToken, NotListening, Pages, callbacks, control};
 
 /// The time between two tries to open what could not be opened.
 const TRY_EVERY: Duration = Duration::from_secs(15);
@@ -125,10 +125,10 @@ impl<L> Door<L> {
 impl Listeners {
     /// Opens what the settings name; the page's port may be open already. Reads the keys of the callbacks.
     ///
-    /// Errors: a setting can never be right, or a key cannot be read.
+    /// Errors: a setting can never be right, or a key of the callbacks cannot be read.
     pub(super) async fn open(settings: &Settings, page: Option<TcpListener>) -> Result<Listeners, Failure> {
-        let token = load::listen_token(settings).map_err(Failure::configuration)?;
-        let access = Access { hosts: settings.listen.hosts.as_slice().into(), token: token.map(Arc::new) };
+        let token = load::listen_token(settings).map(Arc::new);
+        let access = Access { hosts: settings.listen.hosts.as_slice().into(), token };
         let mut pages = Vec::new();
         match page {
             Some(page) => pages.extend(page.local_addr().ok().map(|address| (Ok(page), address))),
@@ -167,6 +167,9 @@ impl Listeners {
             door.tell(&not_listening);
         }
         control.tell(&not_listening);
+        if let Some(why) = access.token.as_ref().and_then(|token| token.trouble()) {
+            tell_of_token(&why, &not_listening);
+        }
         Ok(Listeners { pages, access, callbacks, control: (control, path), not_listening })
     }
 
@@ -192,6 +195,9 @@ impl Listeners {
         let mut serving = JoinSet::new();
         let until = |mut flag: watch::Receiver<bool>| async move { drop(flag.wait_for(|is_set| *is_set).await) };
         let for_control = app_state.clone();
+        if let Some(token) = access.token.as_ref().filter(|token| token.trouble().is_some()) {
+            serving.spawn(read_token(Arc::clone(token), not_listening.clone()));
+        }
         let served = Pages::new(app_state, access, pages.len());
         for (door, address) in pages {
             let (listener, until) =
@@ -216,4 +222,33 @@ impl Listeners {
         });
         Served { _serving: serving }
     }
+}
+
+/// What the token is called among what is not open.
+const TOKEN: &str = "listen_token";
+
+/// Nothing is kept off the air because of a token.
+fn tell_of_token(why: &str, not_listening: &watch::Sender<NotListening>) {
+    let every = TRY_EVERY.as_secs();
+    let text = format!(
+        "`listen_token`: {why}; addresses that are not loopback answer only `/healthz` and `/readyz` until it can be read, which is tried \
+         again every {every} s"
+    );
+    tracing::error!("{text}");
+    not_listening.send_modify(|all| drop(all.insert(TOKEN.to_owned(), text)));
+}
+
+/// Reads the token until that succeeds.
+async fn read_token(token: Arc<ListenToken>, not_listening: watch::Sender<NotListening>) {
+    while let Some(before) = token.trouble() {
+        sleep(TRY_EVERY).await;
+        token.refresh().await;
+        match token.trouble() {
+            // The same again is told once.
+            Some(why) if why != before => tell_of_token(&why, &not_listening),
+            Some(_) => {}
+            None => tracing::info!("`listen_token` can be read now"),
+        }
+    }
+    not_listening.send_modify(|all| drop(all.remove(TOKEN)));
 }

@@ -140,10 +140,39 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In words. It may repeat what was sent: whoever shows it masks it.
+    pub why: String,
+    /// Whether another message may be taken: it is not the receiver as a whole, its key or its limits, as far as the answer says.
+    pub of_content: bool,
+}
+
 /// What an answer means. The verdict of robots is in the body, whatever the status is.
 ///
-/// Errors: it was not taken, and why. The text may repeat what was sent: whoever shows it masks it.
-pub fn judge(format: Format, status: u16, body: &[u8]) -> Result<(), String> {
+/// Errors: it was not taken, and why.
+pub fn judge(format: Format, status: u16, body: &[u8]) -> Result<(), Refusal> {
+    // Of the others, 401 to 410 concern the place, 429 the pace.
+    let of_content = match code_of(format, body) {
+        Some(code) => advice(code).is_none(),
+        None => matches!(status, 400 | 403 | 406 | 411..=418 | 422 | 431 | 451),
+    };
+    in_words(format, status, body).map_err(|why| Refusal { why, of_content })
+}
+
+/// The code of a robot that refuses.
+fn code_of(format: Format, body: &[u8]) -> Option<i64> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let code = match format {
+        Format::Json | Format::Slack => return None,
+        Format::Feishu => answer["code"].as_i64(),
+        Format::Dingtalk | Format::Wecom => answer["errcode"].as_i64(),
+    };
+    code.filter(|code| *code != 0)
+}
+
+fn in_words(format: Format, status: u16, body: &[u8]) -> Result<(), String> {
     let is_good = (200..300).contains(&status);
     let text = String::from_utf8_lossy(body);
     let quoted: String = text.trim().chars().take(QUOTED_MAX).collect();
@@ -171,7 +200,7 @@ fn verdict(status: u16, body: &[u8], code: &str, message: &str, said: &str) -> R
     }
 }
 
-/// What to do about the codes that the guides list.
+/// What to do about the codes of the guides that concern the receiver as a whole. Any other code may concern what was sent.
 fn advice(code: i64) -> Option<&'static str> {
     Some(match code {
         19_021 | 310_000 => {
@@ -277,9 +306,40 @@ mod tests {
             ),
             (Wecom, 200, "", Err("HTTP status 200, and no `errcode` in the answer")),
         ] {
-            assert_eq!(judge(format, status, body.as_bytes()), expected.map_err(str::to_owned), "{format:?} {status} {body}");
+            assert_eq!(
+                judge(format, status, body.as_bytes()).map_err(|refusal| refusal.why),
+                expected.map_err(str::to_owned),
+                "{format:?} {status} {body}"
+            );
         }
         let sign = judge(Feishu, 200, br#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour"}"#);
-        assert!(sign.as_ref().is_err_and(|why| why.contains("check `key`")), "{sign:?}");
+        assert!(sign.as_ref().is_err_and(|refusal| refusal.why.contains("check `key`") && !refusal.of_content), "{sign:?}");
+    }
+
+    #[test]
+    fn an_answer_says_whether_another_message_may_be_taken() {
+        use Format::{Dingtalk, Feishu, Json, Slack, Wecom};
+        for (format, status, body, expected) in [
+            (Json, 413, "", true),
+            (Json, 400, "a forbidden word", true),
+            (Json, 403, "blocked by the firewall", true),
+            (Json, 401, "", false),
+            (Json, 404, "", false),
+            (Json, 429, "", false),
+            (Json, 500, "", false),
+            (Slack, 400, "too_many_attachments", true),
+            (Slack, 429, "rate_limited", false),
+            (Feishu, 400, r#"{"code":9499,"msg":"Bad Request"}"#, true),
+            (Feishu, 200, r#"{"code":19021,"msg":"sign match fail"}"#, false),
+            (Feishu, 200, r#"{"code":11232,"msg":"frequency limited"}"#, false),
+            (Dingtalk, 200, r#"{"errcode":460101,"errmsg":"too long"}"#, true),
+            (Dingtalk, 200, r#"{"errcode":310000,"errmsg":"sign not match"}"#, false),
+            (Dingtalk, 200, r#"{"errcode":130101,"errmsg":"too fast"}"#, false),
+            (Wecom, 200, r#"{"errcode":45009,"errmsg":"freq"}"#, false),
+            (Wecom, 413, "<html>", true),
+        ] {
+            let refusal = judge(format, status, body.as_bytes()).expect_err("it was not taken");
+            assert_eq!(refusal.of_content, expected, "{format:?} {status} {body}: {refusal:?}");
+        }
     }
 }

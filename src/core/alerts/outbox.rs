@@ -1,13 +1,17 @@
 //! What each receiver is still to be told, and when: a state machine with `now` as an argument. One message to a receiver at a time. Does
 //! not send, and does not know what a receiver is.
 
+mod line;
+mod refused;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
+use super::troubles::KEPT;
 use super::{Alert, AlertEvent, AlertWrite, Item, Kept, Message, Told, What};
+use line::{DROPPED_SHOWN, Failing, Line, hash, later};
 
 /// The first alert waits so long for others.
 const GROUP: SignedDuration = SignedDuration::from_secs(10);
@@ -24,14 +28,8 @@ const REMIND: SignedDuration = SignedDuration::from_hours(24);
 /// So many alerts fit into a message.
 const ITEMS_MAX: usize = 500;
 
-/// The first wait after a message that was not taken. It doubles.
-const RETRY_FIRST: Duration = Duration::from_secs(5);
-
-/// The longest wait while a receiver has failed for less than [`RETRY_SOON_FOR`], and after that.
-const RETRY_MAX: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(5));
-
-/// How long a receiver that fails is tried often.
-const RETRY_SOON_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// So many alerts are kept here, as many as the ledger gives to a new daemon. More are dropped untold, the oldest first.
+const KEPT_MAX: usize = 10_000;
 
 /// Somebody to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +49,8 @@ pub struct Failed {
     pub why: String,
     /// How long the receiver asked to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the receiver answered, and may take another message: this one is too long, or has a word that it does not take.
+    pub of_content: bool,
 }
 
 /// What is to be told, and to whom.
@@ -65,31 +65,14 @@ pub struct Outbox {
 struct Entry {
     alert: Alert,
     told: BTreeMap<String, Told>,
-}
-
-/// How it stands with one receiver.
-#[derive(Debug)]
-struct Line {
-    receiver: Receiver,
-    /// When it took the newest message.
-    sent_at: Option<Timestamp>,
-    under_way: Option<Vec<Item>>,
-    failing: Option<Failing>,
-}
-
-#[derive(Debug)]
-struct Failing {
-    since: Timestamp,
-    tries: u32,
-    retry_at: Timestamp,
-    why: String,
+    /// Since when its end is owed.
+    end_from: Option<Timestamp>,
 }
 
 impl Outbox {
     /// Takes over what the ledger has. A receiver that was not there when a trouble began is told of it if it is open still.
     pub fn new(receivers: Vec<Receiver>, kept: Vec<Kept>) -> Outbox {
-        let line = |receiver| Line { receiver, sent_at: None, under_way: None, failing: None };
-        let mut outbox = Outbox { lines: receivers.into_iter().map(line).collect(), alerts: BTreeMap::new() };
+        let mut outbox = Outbox { lines: receivers.into_iter().map(Line::new).collect(), alerts: BTreeMap::new() };
         for Kept { mut alert, told } in kept {
             if alert.end.is_none() {
                 let wants =
@@ -98,7 +81,7 @@ impl Outbox {
                 alert.receivers.extend(more);
             }
             let key = (alert.begun, alert.id.clone());
-            outbox.alerts.insert(key, Entry { alert, told: told.into_iter().collect() });
+            outbox.alerts.insert(key, Entry::new(alert, told.into_iter().collect()));
         }
         outbox.drop_complete();
         outbox
@@ -109,29 +92,30 @@ impl Outbox {
         let key = (alert.begun, alert.id.clone());
         match self.alerts.get_mut(&key) {
             Some(entry) => {
-                // Receivers that were added since it began stay.
+                // Receivers that were added since it began stay, and what was found out about a clock that was ahead.
                 alert.receivers = std::mem::take(&mut entry.alert.receivers);
-                entry.alert = alert;
+                alert.tell_from = alert.tell_from.min(entry.alert.tell_from);
+                *entry = Entry::new(alert, std::mem::take(&mut entry.told));
             }
-            None => drop(self.alerts.insert(key, Entry { alert, told: BTreeMap::new() })),
+            None => drop(self.alerts.insert(key, Entry::new(alert, BTreeMap::new()))),
         }
     }
 
     /// Returns the messages that are to be sent now. Each is under way until [`Outbox::answered`].
     pub fn due(&mut self, now: Timestamp) -> Vec<Message> {
         self.believe(now);
+        self.drop_old(now);
         let mut messages = Vec::new();
         for at in 0..self.lines.len() {
             if self.wake_of(&self.lines[at]).is_none_or(|wake| wake > now) {
                 continue;
             }
-            let receiver = &self.lines[at].receiver;
-            let all = self.alerts.values().flat_map(|entry| entry.items(receiver, now));
-            let mut items: Vec<Item> = all.collect();
+            let Line { receiver, refused, .. } = &self.lines[at];
+            let all: Vec<Item> = self.alerts.values().flat_map(|entry| entry.items(receiver, now)).collect();
+            let count = all.len();
+            let items = refused.choose(all, ITEMS_MAX);
             let Some(first) = items.first() else { continue };
-            let (id, receiver) = (first.alert.id.clone(), receiver.name.clone());
-            let more = items.len().saturating_sub(ITEMS_MAX);
-            items.truncate(ITEMS_MAX);
+            let (id, receiver, more) = (first.alert.id.clone(), receiver.name.clone(), count - items.len());
             self.lines[at].under_way = Some(items.clone());
             messages.push(Message { receiver, id, items, more });
         }
@@ -143,10 +127,21 @@ impl Outbox {
         let Some(line) = self.lines.iter_mut().find(|line| line.receiver.name == receiver) else { return Vec::new() };
         let Some(items) = line.under_way.take() else { return Vec::new() };
         if let Err(failed) = answer {
-            line.fail(failed, now);
+            line.fail(failed, &items, now);
             return Vec::new();
         }
         (line.sent_at, line.failing) = (Some(now), None);
+        for (id, why) in line.refused.taken(&items) {
+            let is_it = |entry: &&mut Entry| entry.alert.id == id && entry.alert.receivers.contains(&line.receiver.name);
+            if let Some(entry) = self.alerts.values_mut().find(is_it) {
+                entry.alert.receivers.retain(|name| *name != line.receiver.name);
+                line.drop_untold(
+                    1,
+                    format!("`{}` of `{}` is refused each time: {why}", entry.alert.event.name(), entry.alert.key),
+                    now,
+                );
+            }
+        }
         let mut writes: BTreeMap<String, Told> = BTreeMap::new();
         for Item { what, alert } in items {
             let Some(entry) = self.alerts.get_mut(&(alert.begun, alert.id.clone())) else { continue };
@@ -167,15 +162,29 @@ impl Outbox {
         self.lines.iter().filter_map(|line| self.wake_of(line)).min()
     }
 
-    /// Why alerts do not go out, a line for each receiver that does not take them.
+    /// Why alerts do not go out, a line for each receiver that does not take them; and what was dropped untold today.
     pub fn reasons(&self, now: Timestamp) -> Vec<String> {
-        let reason = |line: &Line| {
+        let failing = |line: &Line| {
             let Failing { since, why, .. } = line.failing.as_ref()?;
             let name = &line.receiver.name;
             let waiting = self.waiting_for(&line.receiver, now);
             Some(format!("the receiver `{name}` has taken no alert since {since:.0}, and {waiting} wait: {why}"))
         };
-        self.lines.iter().filter_map(reason).collect()
+        let dropped = |line: &Line| {
+            let (since, ..) = line.dropped.as_ref()?;
+            (now.duration_since(*since) < DROPPED_SHOWN).then(|| line.dropped_in_words()).flatten()
+        };
+        self.lines.iter().filter_map(failing).chain(self.lines.iter().filter_map(dropped)).collect()
+    }
+
+    /// What was dropped untold since this was asked last, a line for each receiver.
+    pub fn newly_dropped(&mut self) -> Vec<String> {
+        let lines = self.lines.iter_mut().filter(|line| line.unsaid > 0);
+        let said = lines.filter_map(|line| {
+            line.unsaid = 0;
+            line.dropped_in_words()
+        });
+        said.collect()
     }
 
     /// How many alerts wait, each counted for each receiver.
@@ -190,30 +199,70 @@ impl Outbox {
     /// A clock that was set back keeps nothing waiting until it shows again what it showed before.
     fn believe(&mut self, now: Timestamp) {
         for line in &mut self.lines {
-            line.sent_at = line.sent_at.map(|sent| sent.min(now));
-            if let Some(failing) = &mut line.failing {
-                failing.retry_at = failing.retry_at.min(later(now, RETRY_MAX.1));
-            }
+            line.believe(now);
         }
-        for alert in self.alerts.values_mut().map(|entry| &mut entry.alert).filter(|alert| alert.begun > now) {
-            let patience = alert.tell_from.duration_since(alert.begun);
-            alert.tell_from = alert.tell_from.min(now.checked_add(patience).unwrap_or(now));
+        for Entry { alert, told, end_from } in self.alerts.values_mut() {
+            if alert.begun > now {
+                let patience = alert.tell_from.duration_since(alert.begun);
+                alert.tell_from = alert.tell_from.min(now.checked_add(patience).unwrap_or(now));
+            }
+            *end_from = end_from.map(|from| from.min(now));
+            for told in told.values_mut() {
+                told.at = told.at.min(now);
+            }
         }
     }
 
-    fn wake_of(&self, line: &Line) -> Option<Timestamp> {
+    /// What is owed to nobody goes. So does what a receiver did not take for a month, and the oldest of too many.
+    fn drop_old(&mut self, now: Timestamp) {
+        self.drop_complete();
+        let before = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        let is_old = |alert: &Alert| match &alert.end {
+            Some(end) => end.at < before(KEPT),
+            // Its end may come as long as it is open, and is told to those who were told of it.
+            None => !alert.lasts && alert.newest < before(KEPT * 2),
+        };
+        let old: Vec<_> = self.alerts.iter().filter(|(_, entry)| is_old(&entry.alert)).map(|(key, _)| key.clone()).collect();
+        self.drop_untold(&old, "they are older than 30 days", now);
+        let over = self.alerts.len().saturating_sub(KEPT_MAX);
+        if over > 0 {
+            // What is open stays as long as there is something else.
+            let mut oldest: Vec<_> = self.alerts.iter().map(|(key, entry)| (entry.alert.end.is_none(), key.clone())).collect();
+            oldest.sort();
+            let oldest: Vec<_> = oldest.into_iter().take(over).map(|(_, key)| key).collect();
+            self.drop_untold(&oldest, &format!("more than {KEPT_MAX} wait"), now);
+        }
+    }
+
+    fn drop_untold(&mut self, keys: &[(Timestamp, String)], why: &str, now: Timestamp) {
+        for entry in keys.iter().filter_map(|key| self.alerts.remove(key)) {
+            for line in self.lines.iter_mut().filter(|line| entry.owed_at(&line.receiver).is_some()) {
+                line.drop_untold(1, why.to_owned(), now);
+            }
+        }
+    }
+
+    fn wake_of<'a>(&'a self, line: &Line) -> Option<Timestamp> {
         if line.under_way.is_some() {
             return None;
         }
-        let owed = |entry: &Entry| Some((entry.owed_at(&line.receiver)?, entry.alert.id.clone()));
-        let (first, id) = self.alerts.values().filter_map(owed).min()?;
-        if let Some(Failing { retry_at, .. }) = &line.failing {
-            return Some(first.max(*retry_at));
+        let owed = |entry: &'a Entry| Some((entry.owed_at(&line.receiver)?, entry.alert.id.as_str()));
+        let first = |is_wanted: &dyn Fn(&str) -> bool| self.alerts.values().filter_map(owed).filter(|(_, id)| is_wanted(id)).min();
+        let of_group = |(first, id): (Timestamp, &str)| {
+            let grouped = first.checked_add(GROUP).unwrap_or(first);
+            let next = line.sent_at.map_or(grouped, |sent| sent.checked_add(DIGEST).unwrap_or(sent));
+            let spread = if line.receiver.spreads { Duration::from_secs(5 + hash(&[id]) % 16) } else { Duration::ZERO };
+            later(grouped.max(next), spread)
+        };
+        match &line.failing {
+            Some(Failing { retry_at, of_one, .. }) => {
+                let retried = first(&|_| true)?.0.max(*retry_at);
+                // One that is refused alone says nothing of the others.
+                let others = of_one.then(|| first(&|id| !line.refused.is_held(id)).map(of_group)).flatten();
+                Some(others.map_or(retried, |others| others.min(retried)))
+            }
+            None => first(&|_| true).map(of_group),
         }
-        let grouped = first.checked_add(GROUP).unwrap_or(first);
-        let next = line.sent_at.map_or(grouped, |sent| sent.checked_add(DIGEST).unwrap_or(sent));
-        let spread = if line.receiver.spreads { Duration::from_secs(5 + hash(&[&id]) % 16) } else { Duration::ZERO };
-        Some(later(grouped.max(next), spread))
     }
 
     fn drop_complete(&mut self) {
@@ -222,32 +271,25 @@ impl Outbox {
     }
 }
 
-impl Line {
-    fn fail(&mut self, Failed { why, retry_after }: Failed, now: Timestamp) {
-        let (since, tries) = self.failing.as_ref().map_or((now, 1), |last| (last.since.min(now), last.tries.saturating_add(1)));
-        let longest = if now.duration_since(since) < RETRY_SOON_FOR { RETRY_MAX.0 } else { RETRY_MAX.1 };
-        let ceiling = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16))).min(longest);
-        let half_ms = u64::try_from(ceiling.as_millis() / 2).unwrap_or(u64::MAX);
-        let spread = hash(&[&self.receiver.name, &since.to_string(), &tries.to_string()]) % half_ms.max(1);
-        let wait = Duration::from_millis(half_ms + spread).max(retry_after.unwrap_or_default()).min(longest);
-        self.failing = Some(Failing { since, tries, retry_at: later(now, wait), why });
-    }
-}
-
 impl Entry {
+    fn new(alert: Alert, told: BTreeMap<String, Told>) -> Entry {
+        let end_from = alert.end.as_ref().map(|end| end.at);
+        Entry { alert, told, end_from }
+    }
+
     /// Since when something is owed to a receiver, or when it will be; `None`: nothing is.
     fn owed_at(&self, receiver: &Receiver) -> Option<Timestamp> {
-        let Alert { end, count, lasts, tell_from, receivers, .. } = &self.alert;
+        let Alert { begun, end, count, lasts, tell_from, receivers, .. } = &self.alert;
         if !receivers.contains(&receiver.name) {
             return None;
         }
         match (self.told.get(&receiver.name), end) {
-            // It was over before anybody had to know.
-            (None, Some(end)) if end.at < *tell_from => None,
+            // It was over before anybody had to know. One that ends before it began has seen a clock that was set back.
+            (None, Some(end)) if (*begun..*tell_from).contains(&end.at) => None,
             (None, _) => Some(*tell_from),
             (Some(told), Some(end)) => {
                 let is_owed = end.text.is_some() && !told.recovered && receiver.on.contains(&AlertEvent::Recovered);
-                is_owed.then_some(end.at)
+                is_owed.then(|| self.end_from.unwrap_or(end.at))
             }
             (Some(told), None) => {
                 let again = (*count > told.count).then(|| told.at.checked_add(AGAIN).unwrap_or(told.at));
@@ -272,16 +314,6 @@ impl Entry {
             Some(_) => vec![item(What::Reminder)],
         }
     }
-}
-
-fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// A number that looks like chance and is the same each time.
-fn hash(parts: &[&str]) -> u64 {
-    let digest = Sha256::digest(parts.join("\n"));
-    u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
 #[cfg(test)]

@@ -13,8 +13,11 @@ pub(super) const BYTES_MAX: usize = 3_000;
 /// So many alerts are shown with their words.
 const SHOWN: usize = 3;
 
-/// Room for the first line, the last line and the id.
-const AROUND: usize = 400;
+/// So many further alerts are named by their ids.
+const NAMED: usize = 20;
+
+/// Room for the first line, the last line and the ids.
+const AROUND: usize = 800;
 
 /// Returns the message as text: one alert in its own words, or the counts and the first three.
 pub(super) fn text(message: &Message, host: &str, bytes_max: usize) -> String {
@@ -26,11 +29,13 @@ pub(super) fn text(message: &Message, host: &str, bytes_max: usize) -> String {
         items => {
             let mut text = format!("{place}: {}", counts(items, message.more));
             for item in items.iter().take(SHOWN) {
-                let _ = write!(text, "\n- {}", short(&line(item), room));
+                let _ = write!(text, "\n- {} [{}]", short(&line(item), room), item.alert.id);
             }
             let more = items.len() - shown + message.more;
             if more > 0 {
-                let _ = write!(text, "\nand {more} more: see `ingestd status` and `ingestd history`");
+                let ids: Vec<&str> = items.iter().skip(SHOWN).take(NAMED).map(|item| item.alert.id.as_str()).collect();
+                let named = if ids.is_empty() { String::new() } else { format!(" [{}]", ids.join(", ")) };
+                let _ = write!(text, "\nand {more} more{named}: see `ingestd status` and `ingestd history`");
             }
             text
         }
@@ -146,12 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_has_the_counts_and_the_first_three() {
+    fn a_digest_has_the_counts_the_first_three_and_the_id_of_each() {
         let item = |event, text: &str| Item { what: What::Begun, alert: alert(event, text) };
         let mut items = vec![item(AlertEvent::Failed, "one"), item(AlertEvent::Missed, "two"), item(AlertEvent::Failed, "three")];
         items.push(Item { what: What::Recovered, alert: alert(AlertEvent::Disk, "four") });
-        let expected = "ingestd on tv1: 6 alerts: 2 failed, 1 missed, 1 recovered\n- failed: one\n- missed: two\n- failed: three\n\
-                        and 3 more: see `ingestd status` and `ingestd history`\n[41884dc06292]";
+        for (at, item) in items.iter_mut().enumerate() {
+            item.alert.id = format!("id-{at}");
+        }
+        let expected = "ingestd on tv1: 6 alerts: 2 failed, 1 missed, 1 recovered\n- failed: one [id-0]\n- missed: two [id-1]\n\
+                        - failed: three [id-2]\nand 3 more [id-3]: see `ingestd status` and `ingestd history`\n[41884dc06292]";
         assert_eq!(message(items, 2).text("tv1", 2_000), expected);
     }
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Alert, AlertEnd, AlertEvent, AlertWrite, Kept, id_of};
 
 /// How long an alert is kept after its newest sign.
-const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(super) const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How often old ones are removed.
 const FORGET_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -80,16 +80,17 @@ pub struct Troubles {
 }
 
 impl Troubles {
-    /// Takes over what the ledger has. Without receivers nothing is ever recorded.
+    /// Takes over what the ledger has. Without receivers no trouble is recorded; what is open from before ends all the same: a receiver
+    /// that comes later is not told of what is over.
     pub fn new(receivers: Vec<(String, Vec<AlertEvent>)>, kept: &[Kept]) -> Troubles {
         let open = kept.iter().map(|kept| &kept.alert).filter(|alert| alert.end.is_none());
         let open = open.map(|alert| ((alert.event, alert.key.clone()), alert.clone())).collect();
         Troubles { receivers, open, forgot_at: None }
     }
 
-    /// Whether nobody is to be told anything.
+    /// Whether nobody is to be told anything, and nothing is open that may end.
     pub fn is_idle(&self) -> bool {
-        self.receivers.is_empty()
+        self.receivers.is_empty() && self.open.is_empty()
     }
 
     /// Whether a trouble is open.
@@ -118,6 +119,7 @@ impl Troubles {
         if self.is_idle() {
             return Vec::new();
         }
+        self.believe(now);
         let changed: Vec<Alert> = signals.into_iter().filter_map(|signal| self.take_one(signal, now)).collect();
         let mut writes: Vec<AlertWrite> = changed.into_iter().map(|alert| AlertWrite::Put(Box::new(alert))).collect();
         let is_due = self.forgot_at.is_none_or(|at| now.duration_since(at).abs() >= FORGET_EVERY);
@@ -127,6 +129,13 @@ impl Troubles {
             writes.push(AlertWrite::Forget { before });
         }
         writes
+    }
+
+    /// What was found while the clock was ahead is not newer than what is found now.
+    fn believe(&mut self, now: Timestamp) {
+        for alert in self.open.values_mut().filter(|alert| alert.begun > now) {
+            alert.newest = alert.newest.min(now);
+        }
     }
 
     fn take_one(&mut self, signal: Signal, now: Timestamp) -> Option<Alert> {
@@ -293,5 +302,23 @@ mod tests {
             "{writes:?}"
         );
         assert!(troubles.is_open(AlertEvent::Missed, "lasting") && !troubles.is_open(AlertEvent::Missed, "old"));
+    }
+
+    #[test]
+    fn without_receivers_what_is_open_from_before_ends_all_the_same() {
+        let mut before = troubles();
+        let kept = |alert| Kept { alert, told: Vec::new() };
+        let alert = one(before.take(vec![Signal::raise(AlertEvent::Disk, "ledger", "full", at(0))], at(0)));
+        let mut troubles = Troubles::new(Vec::new(), &[kept(alert.clone())]);
+        assert!(!troubles.is_idle());
+        let signal = troubles.compare((AlertEvent::Disk, "ledger"), None, "it can be written", at(60));
+        troubles.forgot_at = Some(at(0));
+        let over = one(troubles.take(signal.into_iter().collect(), at(60)));
+        assert_eq!((over.id.as_str(), over.end.as_ref().map(|end| end.at)), (alert.id.as_str(), Some(at(60))));
+        assert!(troubles.is_idle());
+        // A receiver that comes later is not told that there is the trouble.
+        let receiver = super::super::Receiver { name: "new".to_owned(), on: all(), spreads: false };
+        let mut outbox = super::super::Outbox::new(vec![receiver], vec![kept(over)]);
+        assert!(outbox.due(at(1_000)).is_empty());
     }
 }

@@ -49,22 +49,33 @@ pub(super) struct Agenda {
     begins_when_released: bool,
     /// Why nothing was settled since `until`, should that be long ago.
     absent: MissedReason,
+    /// What starts before is not started: nobody knows what was on air then, since the ledger is a backup.
+    restored_at: Option<Timestamp>,
     /// What operators hold back.
     pub(super) holds: Holds,
 }
 
 impl Agenda {
-    /// Begins at `now` under `accepted`, with a backlog from `cursor` to `now` under the schedules that were in force then.
-    pub(super) fn new(accepted: Generation, past: Vec<PastGeneration>, cursor: Timestamp, now: Timestamp) -> Agenda {
+    /// Begins at `now` under `accepted`, with a backlog from `cursor` to `now` under the schedules that were in force then. Until
+    /// `restored_at` nobody knows what was on air.
+    pub(super) fn new(
+        accepted: Generation,
+        past: Vec<PastGeneration>,
+        (cursor, restored_at): (Timestamp, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Agenda {
         let upcoming = Upcoming::new(&accepted.schedule, now);
         let mut backlogs = VecDeque::new();
         let mut from = cursor;
         let last = PastGeneration { generation: accepted.clone(), until: now };
         for PastGeneration { generation, until } in past.into_iter().chain([last]) {
             let until = until.min(now);
-            if from < until {
-                backlogs.push_back(Backlog::new(generation, from, until, MissedReason::Down));
-                from = until;
+            let restored = restored_at.unwrap_or(from).min(until);
+            for (until, absent) in [(restored, MissedReason::Restored), (until, MissedReason::Down)] {
+                if from < until {
+                    backlogs.push_back(Backlog::new(generation.clone(), from, until, absent));
+                    from = until;
+                }
             }
         }
         Agenda {
@@ -79,6 +90,7 @@ impl Agenda {
             returned: VecDeque::new(),
             begins_when_released: false,
             absent: MissedReason::Down,
+            restored_at,
             holds: Holds::default(),
         }
     }
@@ -162,7 +174,9 @@ impl Agenda {
         let generation = self.generation.number;
         while let Some(OpenWindow { planned, is_job_busy }) = self.open_windows.front() {
             let held = self.holds.of_late(&planned.job.id, planned.start.at, step.now);
-            if armed(planned, generation, true).start_closes().is_some_and(|closes| closes <= step.now) {
+            if self.restored_at.is_some_and(|restored| planned.start.at < restored) {
+                // It may be on air. What is owed of it is in the backlog.
+            } else if armed(planned, generation, true).start_closes().is_some_and(|closes| closes <= step.now) {
                 // It closed while nobody could say whether it has a row. What is owed of it is in the backlog.
             } else if let Some(held) = held {
                 hold_back(step, records, planned, generation, held)?;

@@ -139,7 +139,8 @@ impl Airing {
         match occurrence.end {
             End::Planned(end) => Some(end),
             // Its end follows from the media, and its task tells; without a task nobody can.
-            End::Media(end) if occurrence.task_id.is_none() => Some(end),
+            End::Media(end) if occurrence.task_id.is_none() || occurrence.plays_fallback() => Some(end),
+            End::Open if occurrence.plays_fallback() => occurrence.stops_at(),
             End::Open | End::Never if occurrence.task_id.is_none() && self.unnamed_bound().is_none() => {
                 occurrence.on_air_at.and_then(|since| since.checked_add(LONGEST_TASK).ok())
             }
@@ -154,7 +155,7 @@ impl Airing {
             Some(_) => self.bound.map(|bound| (bound, bound - RENEW_AHEAD))?,
             None => self.unnamed_bound().map(|bound| (bound, bound))?,
         };
-        let goes_on = self.occurrence.end.at().is_none_or(|end| bound < end);
+        let goes_on = self.occurrence.stops_at().is_none_or(|end| bound < end);
         goes_on.then_some(at)
     }
 
@@ -169,6 +170,9 @@ impl Airing {
     pub(super) fn media_end(&self, sent_at: Timestamp) -> Option<Timestamp> {
         let occurrence = &self.occurrence;
         let End::Media(end) = occurrence.end else { return None };
+        if occurrence.plays_fallback() {
+            return None;
+        }
         let late = sent_at.duration_since(occurrence.key.start);
         let starts_over = occurrence.policy.late == Late::Restart && occurrence.on_air_at.is_none() && late > LATE_AFTER;
         Some(if starts_over { end.checked_add(late).unwrap_or(Timestamp::MAX) } else { end })

@@ -17,7 +17,7 @@ use super::send_flag::SendFlag;
 use super::step::{Call, Records, Step};
 use super::tasks::Tasks;
 use super::write::Write;
-use crate::occurrence::{Event, Key, MissedReason, Occurrence, Outcome, State, Task, TaskStep, WaitReason, decide};
+use crate::occurrence::{Event, Key, KnownMedia, MissedReason, Occurrence, Outcome, State, Task, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 
 /// While something is on air there is a step at each look. After a longer pause, that it was not seen meanwhile says nothing.
@@ -32,8 +32,10 @@ pub(super) struct Airings {
     pub(super) held: Option<MissedReason>,
     /// What was cut since this was emptied, because its job left the schedule.
     pub(super) removed: Vec<Occurrence>,
-    /// Of each job the latest show that failed, while its window may be open: an order may take it up again.
+    /// Of each job the latest planned show that failed, while its window may be open: it may be taken up again.
     pub(super) failed: BTreeMap<JobId, Occurrence>,
+    /// What looks at media saw lately.
+    pub(super) media: KnownMedia,
     last_step: Timestamp,
 }
 
@@ -47,6 +49,7 @@ impl Airings {
             held: None,
             removed: Vec::new(),
             failed: BTreeMap::new(),
+            media: KnownMedia::default(),
             last_step: Timestamp::MIN,
         }
     }
@@ -108,8 +111,10 @@ impl Airings {
 
     // Coming and going.
 
-    /// Claims a new occurrence, armed, and its first attempt. False: it has a row already; `None`: nobody can say now.
+    /// Claims a new occurrence, armed, and its first attempt; if its stream is known to be missing, for its fallback. False: it has a row
+    /// already; `None`: nobody can say now.
     pub(super) fn claim(&mut self, step: &mut Step, records: &dyn Records, occurrence: Occurrence) -> Option<bool> {
+        let occurrence = occurrence.with_source(&self.media, step.now);
         let is_new = record(step, records, &occurrence)?;
         if is_new {
             claim_attempt(step, &occurrence);
@@ -353,6 +358,7 @@ impl Airings {
             }
         }
         self.tasks.clock_moved(step, by);
+        self.media.forget();
     }
 
     /// The clock was set back: what waits for a moment of the time before must not wait until it comes again.

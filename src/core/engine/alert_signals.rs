@@ -58,6 +58,7 @@ impl Signals<'_> {
     }
 
     fn done(&mut self, row: &Occurrence, outcome: &Outcome) {
+        self.clear(AlertEvent::Fallback, row, "is over");
         match outcome {
             Outcome::Failed(Failure::Lost) => self.raise(AlertEvent::Lost, row, Course::Past),
             Outcome::Failed(_) => self.raise(AlertEvent::Failed, row, Course::Past),
@@ -105,6 +106,15 @@ impl Signals<'_> {
     }
 
     fn on_air(&mut self, row: &Occurrence) {
+        if !row.plays_fallback() {
+            self.clear(AlertEvent::Fallback, row, "plays its stream again");
+        } else if let Some(trouble) = row.fallback.trouble {
+            let text =
+                format!("plays its fallback {}: its stream cannot be had: {}", row.playout.stream.redacted(), trouble.why.words());
+            let (event, key, course) = (AlertEvent::Fallback, row.key.job.to_string(), Course::Lasts);
+            let (text, newest) = (Some(words(&row.key, &text)), row.key.start);
+            self.list.push(Signal::Raise { event, key, text, newest, count: 1, course, patience: SignedDuration::ZERO });
+        }
         self.clear(AlertEvent::Failed, row, "is on air");
         self.clear(AlertEvent::Missed, row, "is on air");
         // One that keeps vanishing comes back each minute: that is not the end of it.

@@ -10,6 +10,7 @@ use super::call_report::CallReport;
 use super::candidates::{Candidate, Finding};
 use super::endpoint::Endpoint;
 use super::evidence;
+use super::fallbacks;
 use super::notice::Level;
 use super::orphans::Orphans;
 use super::server_clock::describe_offset;
@@ -220,6 +221,7 @@ fn on_start_answered(airings: &mut Airings, orphans: &mut Orphans, step: &mut St
     if is_accepted {
         airings.set_bound(key, *bound);
     }
+    fallbacks::on_answer(airings, step, key, answer);
     if is_exists {
         watch_what_is_there(airings, orphans, step, key, sent_at);
     }

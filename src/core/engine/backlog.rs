@@ -119,7 +119,8 @@ impl Backlog {
 /// schedule that planned it is not in force any more.
 fn why_missed(occurrence: &Occurrence, was_replaced: bool, absent: MissedReason, now: Timestamp) -> Outcome {
     let has_closed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-    if has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
+    // Of what was planned before a backup was restored nothing is started.
+    if absent == MissedReason::Restored || has_closed(occurrence.end.at()) || has_closed(occurrence.start_within_closes()) {
         return Outcome::Missed(absent);
     }
     if has_closed(occurrence.start_closes()) || occurrence.policy.late == Late::Skip {

@@ -126,6 +126,8 @@ pub(super) fn playout(job: &Job, start: Timestamp) -> Playout {
         room: job.room.clone(),
         robot: job.robot.expand(job.id.as_str(), &job.room, start),
         stream: job.stream_at(start),
+        fallback: job.fallback_at(start),
+        instead_of: None,
         live: job.live,
         length: job.length,
         seek: job.seek,

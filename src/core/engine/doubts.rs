@@ -9,7 +9,8 @@ use super::airings::Airings;
 use super::notice::Level;
 use super::step::Step;
 use super::write::Write;
-use crate::occurrence::{DOUBTS_KEPT, Key, Occurrence, OpenDoubt, State};
+use crate::alerts::{AlertEvent, Signal};
+use crate::occurrence::{DOUBTS_KEPT, Key, Occurrence, OpenDoubt, Outcome, State};
 
 /// Doubts that are remembered. Far more than may fit one callback.
 const DOUBTS_MAX: usize = 1_000;
@@ -67,6 +68,9 @@ impl Doubts {
         let oldest = self.open.iter().position(|state| is_its(state) || self.open.len() > DOUBTS_MAX).filter(|_| is_full);
         if let Some(oldest) = oldest.and_then(|oldest| self.open.remove(oldest)) {
             close(step, &oldest.doubt);
+            if !self.has(&oldest.doubt.key) {
+                told_over(step, &oldest.doubt.key);
+            }
         }
     }
 
@@ -141,24 +145,52 @@ impl Doubts {
             let app = doubts.first().map(|doubt| doubt.destination.app.as_str()).unwrap_or_default();
             let advice = format!("`ingestd stop --task ID --app {app}` stops it once its TaskId is known");
             if let Some(text) = OpenDoubt::describe(&doubts, |at| format!("{at:.0}")) {
+                let newest = doubts.iter().map(|doubt| doubt.sent_at).max().unwrap_or(now);
+                // That the show failed is told in these words.
+                if !fails(step, &key) {
+                    let told = format!("`{}` of {}: {text}; {advice}", key.job, key.start);
+                    step.signals.push(Signal::raise(AlertEvent::StopUnverified, &key.to_string(), told, newest));
+                }
                 step.notify_of(&key, Level::Error, format!("{text}; {advice}"));
             }
         }
     }
 
+    /// When the next one of which it was told cannot play any more.
+    pub(super) fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        self.open.iter().filter(|state| state.is_told && state.doubt.until > now).map(|state| state.doubt.until).min()
+    }
+
     fn close_where(&mut self, step: &mut Step, is_over: impl Fn(&OpenDoubt) -> bool) {
+        let mut closed = BTreeSet::new();
         self.open.retain(|state| {
             let is_over = is_over(&state.doubt);
             if is_over {
                 close(step, &state.doubt);
+                closed.insert(state.doubt.key.clone());
             }
             !is_over
         });
+        for key in closed.into_iter().filter(|key| !self.has(key)) {
+            told_over(step, &key);
+        }
     }
 }
 
 fn close(step: &mut Step, doubt: &OpenDoubt) {
     step.write(Write::DoubtSettled { key: doubt.key.clone(), sent_at: doubt.sent_at });
+}
+
+/// Whether an occurrence fails in this step.
+fn fails(step: &Step, key: &Key) -> bool {
+    let is_failed = |row: &Occurrence| row.key == *key && matches!(row.state, State::Done { outcome: Outcome::Failed(_) });
+    step.writes.list().iter().any(|write| matches!(write, Write::Update(row) | Write::Record(row) if is_failed(row)))
+}
+
+/// No start of this occurrence is in doubt any more.
+fn told_over(step: &mut Step, key: &Key) {
+    let text = format!("`{}` of {}: the task of its start in doubt was found, or cannot play any more", key.job, key.start);
+    step.signals.push(Signal::clear(AlertEvent::StopUnverified, &key.to_string(), text));
 }
 
 /// Whether the task of a doubt, if there is one, plays on after its occurrence, or beside another task of it.

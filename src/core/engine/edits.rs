@@ -1,25 +1,27 @@
 //! What an edit of the schedule does to what is under way. Does not know what the edit adds: that is the agenda's.
 
+use std::time::Duration;
+
 use super::airing::{Airing, Edit};
 use super::airings::Airings;
 use super::claim::playout;
 use super::notice::Level;
 use super::step::Step;
-use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, Playout, State, WaitReason};
+use crate::occurrence::{End, Event, Key, Kind, Occurrence, Outcome, Playout, State, WaitReason};
 use crate::plan;
-use crate::schedule::{OnRemove, Schedule};
+use crate::schedule::{OPEN_START_WITHIN, OnRemove, Policy, Schedule};
 
 /// Another schedule is in force: what is under way follows it. A start that is armed or queued and that the edit does not change stays
 /// as it is, in its place among those that wait for the limiter. One that it changes is taken back: before its time it loses its row,
-/// and is armed anew under the new schedule if that has it. `who` had the schedule accepted. Returns what it does to shows on air that
-/// it drops, a line each.
-pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64, who: &str) -> Vec<String> {
+/// and is armed anew under the new schedule if that has it. Returns what it does
+/// to shows on air that it drops, a line each.
+pub(super) fn apply(airings: &mut Airings, step: &mut Step, edition: Edition<'_>) -> Vec<String> {
     let mut told = Vec::new();
     for key in airings.keys() {
         if !follows(airings, &key) {
             continue;
         }
-        let planned = plan::find(schedule, key.job.as_str(), key.start);
+        let planned = edition.find(airings, &key);
         if let Some(airing) = airings.get(&key).filter(|airing| airing.is_claimed()) {
             if planned.as_ref().is_some_and(|planned| is_same(airing, planned)) {
                 airings.set_edit(&key, None);
@@ -28,32 +30,72 @@ pub(super) fn apply(airings: &mut Airings, step: &mut Step, schedule: &Schedule,
             airings.take_back_for_edit(step, &key);
         }
         match planned {
-            Some(planned) => apply_to(airings, step, &key, &planned, (generation, who)),
+            Some(planned) => apply_to(airings, step, &key, planned, edition),
             None => told.extend(remove(airings, step, &key)),
         }
     }
     told
 }
 
+/// A schedule that is in force from now on.
+#[derive(Clone, Copy)]
+pub(super) struct Edition<'a> {
+    pub(super) schedule: &'a Schedule,
+    /// The one before; `None`: nobody knows it.
+    pub(super) former: Option<&'a Schedule>,
+    pub(super) generation: i64,
+    /// Who had it accepted.
+    pub(super) who: &'a str,
+}
+
+/// What an occurrence under way is by a schedule.
+struct AsPlanned {
+    end: End,
+    policy: Policy,
+    playout: Playout,
+}
+
+impl Edition<'_> {
+    /// What the schedule makes of an occurrence under way; `None`: it does not have it. Of a show that was started again by hand
+    /// `start_within` counts from that order: what the order added to it stays.
+    fn find(&self, airings: &Airings, key: &Key) -> Option<AsPlanned> {
+        let occurrence = &airings.get(key)?.occurrence;
+        let planned = plan::find(self.schedule, key.job.as_str(), key.start)?;
+        let former = self.former.and_then(|former| plan::find(former, key.job.as_str(), key.start));
+        let own = start_bound(&occurrence.policy, occurrence.end);
+        let added = former.and_then(|former| own?.checked_sub(start_bound(&former.job.policy, former.end)?));
+        let mut policy = planned.job.policy.clone();
+        if let Some(added) = added.filter(|added| !added.is_zero()) {
+            policy.start_within = start_bound(&policy, planned.end).map(|bound| bound.saturating_add(added));
+        }
+        Some(AsPlanned { end: planned.end, policy, playout: playout(&planned.job, key.start) })
+    }
+}
+
+/// How long after its start a show may be tried until it is first on air; `None`: as long as its window allows.
+pub(super) fn start_bound(policy: &Policy, end: End) -> Option<Duration> {
+    policy.start_within.or_else(|| (end == End::Open).then_some(OPEN_START_WITHIN))
+}
+
 /// Whether the plan has this occurrence as it is.
-fn is_same(airing: &Airing, planned: &plan::Planned) -> bool {
-    let Occurrence { end, policy, playout: sent, key, .. } = &airing.occurrence;
-    (*end, policy, sent) == (planned.end, &planned.job.policy, &playout(&planned.job, key.start))
+fn is_same(airing: &Airing, planned: &AsPlanned) -> bool {
+    let Occurrence { end, policy, playout: sent, .. } = &airing.occurrence;
+    (*end, policy, sent.scheduled()) == (planned.end, &planned.policy, &planned.playout)
 }
 
 /// The schedule is the one that a daemon before had, and the settings may be others: an application's number and the region of jobs
 /// that name none are a part of what is sent. An edit that a show on air had not taken yet is found again, too.
 pub(super) fn apply_settings(airings: &mut Airings, step: &mut Step, schedule: &Schedule, generation: i64) {
+    let edition = Edition { schedule, former: Some(schedule), generation, who: SETTINGS };
     let differs = |key: &Key| {
-        let occurrence = &airings.get(key)?.occurrence;
-        let planned = plan::find(schedule, key.job.as_str(), key.start)?;
-        (playout(&planned.job, key.start) != occurrence.playout).then_some(planned)
+        let planned = edition.find(airings, key)?;
+        (planned.playout != *airings.get(key)?.occurrence.playout.scheduled()).then_some(planned)
     };
     let followers = airings.keys().into_iter().filter(|key| follows(airings, key));
     let differing: Vec<_> = followers.filter_map(|key| differs(&key).map(|planned| (key, planned))).collect();
     for (key, planned) in differing {
         airings.take_back_one(step, &key);
-        apply_to(airings, step, &key, &planned, (generation, SETTINGS));
+        apply_to(airings, step, &key, planned, edition);
     }
 }
 
@@ -78,17 +120,18 @@ fn follows(airings: &Airings, key: &Key) -> bool {
     airings.get(key).is_some_and(|airing| !is_over(&airing.occurrence))
 }
 
-fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: &plan::Planned, (generation, who): (i64, &str)) {
+fn apply_to(airings: &mut Airings, step: &mut Step, key: &Key, planned: AsPlanned, edition: Edition<'_>) {
+    let Edition { generation, who, .. } = edition;
     let Some(airing) = airings.get(key) else { return };
     let before = airing.occurrence.clone();
-    let mut next = Occurrence { end: planned.end, policy: planned.job.policy.clone(), ..before.clone() };
-    let sent = playout(&planned.job, key.start);
+    let AsPlanned { end, policy, playout: sent } = planned;
+    let mut next = Occurrence { end, policy, ..before.clone() };
     // What is on air, or was sent and may be, keeps its source, target and robot until it is off the air.
     let edit = if airing.takes_edits() {
         next.take_edit(sent, generation);
         None
     } else {
-        (sent != before.playout).then(|| Edit { playout: sent, generation, who: who.to_owned() })
+        (sent != *before.playout.scheduled()).then(|| Edit { playout: sent, generation, who: who.to_owned() })
     };
     airings.set_edit(key, edit);
     if next == before {
@@ -112,7 +155,7 @@ fn try_edited(airings: &mut Airings, step: &mut Step, before: &Occurrence, who: 
     let key = &before.key;
     let Some(airing) = airings.get(key) else { return };
     let next = &airing.occurrence;
-    let mut fields = before.playout.differing(&next.playout);
+    let mut fields = before.playout.scheduled().differing(next.playout.scheduled());
     if before.policy.retry != next.policy.retry {
         fields.push("retry");
     }

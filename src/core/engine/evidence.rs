@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::airings::Airings;
 use super::step::Step;
-use crate::occurrence::TaskStep;
+use crate::occurrence::{FallbackReason, Playout, State, TaskStep};
 use crate::trtc::callback::{Callback, TaskNews};
-use crate::trtc::{Answer, Fault, StreamUrl};
+use crate::trtc::{Answer, Fault};
 
 /// Takes in the answer to a stop or a describe.
 pub(super) fn on_task_answered(
@@ -18,8 +18,8 @@ pub(super) fn on_task_answered(
     answer: &Answer,
 ) {
     let key = airings.tasks.get(row).map(|task| task.key.clone());
-    let stream = key.and_then(|key| airings.get(&key)).map(|airing| airing.occurrence.playout.stream.clone());
-    let answer = &mask(answer, stream.as_ref());
+    let airing = key.and_then(|key| airings.get(&key));
+    let answer = &mask(answer, airing.map(|airing| &airing.occurrence.playout));
     let Some((task, has_changed)) = airings.tasks.answered(step, row, action, times, answer) else { return };
     if let Some(airing) = airings.get(&task.key) {
         let next = airing.occurrence.with_task(&task);
@@ -33,15 +33,16 @@ pub(super) fn on_task_answered(
 }
 
 /// The message of an answer may quote the URL, which the request did not have, so that the client could not mask it.
-fn mask(answer: &Answer, stream: Option<&StreamUrl>) -> Answer {
+fn mask(answer: &Answer, playout: Option<&Playout>) -> Answer {
     let mut answer = answer.clone();
-    if let (Err(Fault::Rejected { message, .. } | Fault::NotAnEnvelope(message)), Some(stream)) = (&mut answer.result, stream) {
-        *message = stream.mask(message);
+    if let (Err(Fault::Rejected { message, .. } | Fault::NotAnEnvelope(message)), Some(playout)) = (&mut answer.result, playout) {
+        *message = playout.mask(message);
     }
     answer
 }
 
-/// What a callback says of a task that is known. It changes no state: the task is looked at now.
+/// What a callback says of a task that is known. It changes no state: the task is looked at now, and media that cannot be pulled has a
+/// fallback play, if there is one.
 pub(super) fn on_known_task(airings: &mut Airings, step: &mut Step, callback: &Callback) {
     let Callback { sdk_app_id, task_id, news, at } = callback;
     let is_news = airings.tasks.on_callback(step, callback);
@@ -53,7 +54,12 @@ pub(super) fn on_known_task(airings: &mut Airings, step: &mut Step, callback: &C
     let mut next = airing.occurrence.clone();
     match news {
         TaskNews::Started => next.confirm(*at),
-        TaskNews::StartFailed if is_news => next.cannot_be_pulled(),
+        TaskNews::StartFailed if is_news => {
+            next.cannot_be_pulled();
+            if next.state == State::OnAir {
+                next.stream_is_missing(FallbackReason::Unpulled, step.now);
+            }
+        }
         TaskNews::StartFailed | TaskNews::StartAgain | TaskNews::Stopped => {}
     }
     if next != airing.occurrence {

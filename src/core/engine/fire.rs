@@ -10,9 +10,10 @@ use super::airing::Airing;
 use super::airings::Airings;
 use super::claim::{armed, known_job, playout};
 use super::contention;
+use super::reopen::{self, Obstacles, obstacles};
 use super::step::{Records, Reply, Step};
 use crate::calendar::Start;
-use crate::occurrence::{Displacement, End, Key, Kind, Occurrence, State, WaitReason, displaced_by, signed, start_request};
+use crate::occurrence::{Displacement, End, Key, Kind, Occurrence, State, WaitReason, signed};
 use crate::plan;
 use crate::plan::holds::OrderSource;
 use crate::schedule::{Conflict, JobId};
@@ -48,16 +49,17 @@ pub(super) fn fire(
     if asks_for_the_plan && let Some(told) = try_again(airings, step, &order.job, &source) {
         return Ok(told);
     }
-    if asks_for_the_plan && let Some(told) = reopen(airings, step, &order.job, &source) {
-        return Ok(told);
+    if asks_for_the_plan && let Some(reply) = reopen::by_hand(airings, agenda, step, &order.job, &source) {
+        return reply;
     }
+    let left_behind = reopen::left_behind(airings, agenda, &order.job, step.now);
     let occurrence = extra(agenda, step, records, order, source)?;
     let Obstacles { lines, keys } = obstacles(airings, &occurrence, step.now);
     if !lines.is_empty() && !order.preempt {
         return Err(format!("{}; `--preempt` takes it from there", lines.join("; ")));
     }
     let key = occurrence.key.clone();
-    let mut told = vec![started(&occurrence)];
+    let mut told: Vec<String> = std::iter::once(started(&occurrence)).chain(left_behind).collect();
     if airings.claim(step, records, occurrence) != Some(true) {
         return Err(UNREADABLE.to_owned());
     }
@@ -83,32 +85,6 @@ fn try_again(airings: &mut Airings, step: &mut Step, job: &JobId, source: &Order
     step.record_retry(&key, &source.who, "started by hand");
     airings.try_fixed(step, &key);
     Some(vec![format!("{key}: was waiting for another attempt, and is tried at once")])
-}
-
-/// Takes up a show of the job that failed while its window is open. `None`: there is none, or its room is taken.
-fn reopen(airings: &mut Airings, step: &mut Step, job: &JobId, source: &OrderSource) -> Option<Vec<String>> {
-    let now = step.now;
-    let before = airings.failed.get(job)?.clone();
-    let State::Done { outcome } = &before.state else { return None };
-    let mut next = before.clone().returned(now);
-    // Its first start was to be within this time of its planned start; now it is within this time of the order.
-    let passed = Duration::try_from(now.duration_since(before.key.start)).unwrap_or_default();
-    next.policy.start_within =
-        next.policy.start_within.filter(|_| next.end != End::Never).map(|within| within.saturating_add(passed));
-    if next.end == End::Open {
-        next.policy.start_within.get_or_insert(passed.saturating_add(crate::schedule::OPEN_START_WITHIN));
-    }
-    let is_closed = next.end.at().is_some_and(|end| end <= now) || next.closes().is_some_and(|closes| closes <= now);
-    if is_closed || start_request(&next, now).is_err() || !obstacles(airings, &next, now).lines.is_empty() {
-        return None;
-    }
-    airings.failed.remove(job);
-    let key = next.key.clone();
-    let reason = format!("{} ({})", outcome.name(), outcome.reason());
-    let when = before.ended_at.unwrap_or(now);
-    step.record_retry(&key, &source.who, &format!("started by hand; it ended as {reason} at {when}"));
-    airings.reopen(step, next);
-    Some(vec![format!("{key}: it ended as {reason}; its window is open, and it is taken up again where it would be by now")])
 }
 
 /// The extra occurrence.
@@ -156,39 +132,6 @@ fn extra(
         occurrence.policy.conflict = Conflict::Preempt;
     }
     Ok(occurrence)
-}
-
-/// What has the room, or the robot, of something that is to be started.
-#[derive(Default)]
-struct Obstacles {
-    lines: Vec<String>,
-    keys: Vec<Key>,
-}
-
-fn obstacles(airings: &Airings, fired: &Occurrence, now: Timestamp) -> Obstacles {
-    let mut found = Obstacles::default();
-    let is_there = |airing: &&Airing| !matches!(airing.occurrence.state, State::Stopping { .. } | State::Done { .. });
-    for other in airings.iter().filter(is_there).map(|airing| &airing.occurrence) {
-        let (theirs, own) = (&other.playout, &fired.playout);
-        let in_one_room = theirs.target() == own.target();
-        let is_taken = in_one_room && takes_from(fired, other, now);
-        let has_robot = !in_one_room && theirs.destination.sdk_app_id == own.destination.sdk_app_id && theirs.robot == own.robot;
-        if is_taken || has_robot {
-            let what =
-                if is_taken { format!("room {}", theirs.room) } else { format!("robot {}, in room {}", theirs.robot, theirs.room) };
-            found.lines.push(format!("{} has {what}", other.key));
-            found.keys.push(other.key.clone());
-        }
-    }
-    found
-}
-
-/// Whether one of the two would be off the air for the other. What yields, or ends now, loses nothing; a planned start that comes takes the
-/// room at its instant.
-fn takes_from(fired: &Occurrence, other: &Occurrence, now: Timestamp) -> bool {
-    let loses = displaced_by(other, fired, now).is_some_and(|displacement| displacement >= Displacement::Preempted);
-    let gives_way = other.key.start <= now && displaced_by(fired, other, now).is_some();
-    loses || gives_way
 }
 
 fn started(occurrence: &Occurrence) -> String {

@@ -106,6 +106,9 @@ pub(super) fn skip(
 
 /// Takes the skip of a start back.
 pub(super) fn unskip(agenda: &mut Agenda, step: &mut Step, job: &JobId, start: Timestamp) -> Reply {
+    if agenda.holds.skip_of(job, start).is_some() && start <= agenda.settled_until() {
+        return Err(format!("{job} {start} was skipped, and has its row already: `ingestd fire {job}` starts the job now"));
+    }
     let Some(skip) = agenda.holds.take_skip(job, start) else {
         let skipped: Vec<String> = skips(agenda, job, step.now);
         let skipped = if skipped.is_empty() { "none of its coming starts is".to_owned() } else { skipped.join("; ") };

@@ -36,13 +36,34 @@ pub struct Notice {
     pub level: Level,
     /// In words.
     pub text: String,
+    /// How the occurrence ended, if this says that it did.
+    pub outcome: Option<Outcome>,
+    /// The vendor's code, if this tells of a fault that has one.
+    pub code: Option<String>,
 }
 
 impl Notice {
+    /// Something that concerns no single occurrence.
+    pub fn new(at: Timestamp, level: Level, text: String) -> Notice {
+        Notice { at, key: None, level, text, outcome: None, code: None }
+    }
+
+    /// Something about one occurrence, in words alone.
+    pub fn about(key: Key, at: Timestamp, level: Level, text: String) -> Notice {
+        Notice { key: Some(key), ..Notice::new(at, level, text) }
+    }
+
     /// What a change of an occurrence means, if it is worth a line.
     pub(super) fn of(occurrence: &Occurrence, now: Timestamp) -> Notice {
         let (level, text) = describe(occurrence, now);
-        Notice { at: now, key: Some(occurrence.key.clone()), level, text }
+        let code = || occurrence.fault.as_ref().and_then(|fault| fault.code.clone());
+        let (outcome, code) = match &occurrence.state {
+            State::Done { outcome: Outcome::Failed(failure) } => (Some(Outcome::Failed(failure.clone())), code()),
+            State::Done { outcome } => (Some(outcome.clone()), None),
+            State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. } if occurrence.tries > 0 => (None, code()),
+            _ => (None, None),
+        };
+        Notice { outcome, code, ..Notice::about(occurrence.key.clone(), now, level, text) }
     }
 
     /// Adds that it is tried slowly after this event, and what to do about it, unless that was told of the same fault. Returns the
@@ -54,7 +75,8 @@ impl Notice {
         told: Option<String>,
         secrets: SecretPlaces,
     ) -> Option<String> {
-        if !event.slows_down(next, self.at) {
+        // Its fallback is tried at once.
+        if !event.slows_down(next, self.at) || next.falls_back() {
             return None;
         }
         let LastFault { code, message, .. } = next.fault.clone()?;
@@ -104,7 +126,7 @@ impl Notice {
             None => "it has no bound in the cloud".to_owned(),
         };
         let text = format!("stays on air in room {} {until}; {bound}", occurrence.playout.room);
-        Notice { at: now, key: Some(occurrence.key.clone()), level: Level::Info, text }
+        Notice::about(occurrence.key.clone(), now, Level::Info, text)
     }
 }
 
@@ -115,6 +137,14 @@ fn describe(occurrence: &Occurrence, now: Timestamp) -> (Level, String) {
         State::Armed => (Level::Info, format!("armed: {} into {place}", playout.stream.redacted())),
         State::Calling => (Level::Info, format!("attempt {} begins", occurrence.attempts)),
         State::Waiting { until, why } => waiting(occurrence, *until, *why, now),
+        State::OnAir if occurrence.plays_fallback() => {
+            let why = occurrence.fallback.trouble.map_or("", |trouble| trouble.why.words());
+            let url = playout.stream.redacted();
+            (
+                Level::Warning,
+                format!("plays its fallback {url}, because its stream cannot be had: {why}; {}", on_air(occurrence, &place)),
+            )
+        }
         State::OnAir => (Level::Info, on_air(occurrence, &place)),
         State::Stopping { outcome } => stopping(occurrence, outcome, &place, now),
         State::Done { outcome } => done(occurrence, outcome),
@@ -137,6 +167,10 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
     let was_tried = occurrence.tries > 0;
     match why {
         WaitReason::Yield => (Level::Info, "yields the room, and has it again as soon as it is free".to_owned()),
+        WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() && occurrence.wants_other_source() => {
+            let other = if occurrence.plays_fallback() { "its stream" } else { "its fallback" };
+            (Level::Info, format!("hands over to {other}"))
+        }
         WaitReason::Restart if !was_tried && occurrence.lost_at.is_none() && occurrence.task_id.is_none() => {
             (Level::Warning, "is put on air again: the cloud has ended its task, of which nobody was told the TaskId".to_owned())
         }

@@ -1,9 +1,12 @@
 //! What is done for each order: it is obeyed, recorded with who gave it, and told. Does not know how an order came.
 
+use std::sync::Arc;
+
+use super::edits::{self, Edition};
 use super::order::{self, Command, Order};
 use super::prepare::Prepared;
 use super::step::{OrderReply, Records, Step};
-use super::{Engine, Level, edits, fire, holding, stops};
+use super::{Engine, Level, fire, holding, reopen, stops};
 use crate::plan::holds::OrderSource;
 
 impl Engine {
@@ -58,11 +61,15 @@ impl Engine {
     fn accept(&mut self, step: &mut Step, records: &dyn Records, prepared: Prepared, who: &str) -> Vec<String> {
         let ready = prepared.ready(step.now);
         self.orphans.learn(&ready.homes);
-        let mut told = edits::apply(&mut self.airings, step, &ready.generation.schedule, ready.generation.number, who);
+        let former = Arc::clone(&self.agenda.generation().schedule);
+        let (schedule, generation) = (Arc::clone(&ready.generation.schedule), ready.generation.number);
+        let edition = Edition { schedule: &schedule, former: Some(&former), generation, who };
+        let mut told = edits::apply(&mut self.airings, step, edition);
         let (added, dropped) = (ready.added.clone(), ready.dropped.clone());
         self.agenda.accept(&self.airings, step, ready);
         told.extend(self.departures.accept(&mut self.agenda, step, &added, &dropped));
         self.departures.take_up(&mut self.airings, step, self.agenda.generation(), who);
+        told.extend(reopen::by_edit(&mut self.airings, &self.agenda, step, Some(&former), who));
         self.start_open_windows(step, records);
         told
     }

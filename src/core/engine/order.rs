@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::call_report::CallReport;
 use super::fire::FireOrder;
@@ -11,6 +11,7 @@ use super::prepare::Prepared;
 use super::secrets::SecretsRead;
 use super::stops::StopTarget;
 use crate::schedule::JobId;
+use crate::trtc::StreamUrl;
 use crate::trtc::advice::SecretPlaces;
 use crate::trtc::callback::Callback;
 
@@ -95,6 +96,19 @@ pub enum Input {
     Order(Order),
     /// A callback of the vendor, its signature verified.
     Callback(Callback),
+    /// Somebody looked at media.
+    Media(MediaWord),
+}
+
+/// What came of a look at media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaWord {
+    /// The URL, with the names of secrets in it.
+    pub url: StreamUrl,
+    /// Whether there is media.
+    pub is_there: bool,
+    /// How long ago the look began.
+    pub ago: SignedDuration,
 }
 
 /// What has come in since the last step.

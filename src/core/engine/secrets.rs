@@ -60,6 +60,11 @@ impl Secrets {
         }
     }
 
+    /// Why they cannot be read again, if they cannot.
+    pub(super) fn unread(&self) -> Option<&str> {
+        self.told.as_deref()
+    }
+
     /// When they are read next.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         self.next_at

@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::trtc::Answer;
 
-/// Two answers agree when what they say differs by no more than this. A smaller difference of the clocks is nothing to tell.
+/// A smaller difference of this clock and the endpoint's is nothing to tell.
+pub const OFFSET_MAX: SignedDuration = SignedDuration::from_secs(2);
+
+/// Two answers agree when what they say differs by no more than this. A smaller difference is nothing to sign with.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// The number of answers that are remembered.
@@ -26,6 +29,8 @@ pub(super) struct ServerClock {
     seen: VecDeque<(Timestamp, i64)>,
     /// Server minus here, in milliseconds, as two answers showed it last.
     agreed_ms: Option<i64>,
+    /// The difference that both of these prove: none, if one says that this clock is ahead and the other that it is behind.
+    proved_ms: i64,
     /// The offset that requests are signed with.
     taken_ms: i64,
 }
@@ -37,9 +42,13 @@ impl ServerClock {
         let known = SignedDuration::from_millis(self.agreed_ms.unwrap_or(0));
         let offset_ms = offset(date, (sent_at, answered_at), known).as_millis().try_into().unwrap_or(i64::MAX);
         self.seen.retain(|(at, _)| answered_at.duration_since(*at).abs() < SEEN_FOR);
-        let agrees = self.seen.iter().any(|(_, other)| is_near(*other, offset_ms));
+        let witness = self.seen.iter().rev().map(|(_, other)| *other).find(|other| is_near(*other, offset_ms));
         // What one answer says alone may be wrong: it changes nothing.
-        self.agreed_ms = if agrees { Some(offset_ms) } else { self.agreed_ms };
+        if let Some(other) = witness {
+            self.agreed_ms = Some(offset_ms);
+            self.proved_ms =
+                if other.signum() == offset_ms.signum() { other.abs().min(offset_ms.abs()) * offset_ms.signum() } else { 0 };
+        }
         self.seen.push_back((answered_at, offset_ms));
         if self.seen.len() > SEEN_MAX {
             self.seen.pop_front();
@@ -60,9 +69,9 @@ impl ServerClock {
         self.agreed_ms = None;
     }
 
-    /// The endpoint's clock minus this one, in milliseconds, if they differ.
+    /// The endpoint's clock minus this one, in milliseconds, if two answers prove that they differ by too much.
     pub(super) fn offset_ms(&self) -> Option<i64> {
-        self.agreed_ms.filter(|agreed| !is_near(*agreed, 0))
+        self.agreed_ms.filter(|_| SignedDuration::from_millis(self.proved_ms).abs() > OFFSET_MAX)
     }
 }
 
@@ -116,6 +125,16 @@ mod tests {
         // The clock is right again: that is taken in the same way.
         assert_eq!([0, 0].map(|off| see(&mut clock, 60, off)), [None, Some(0)]);
         assert_eq!(clock.offset_ms(), None);
+    }
+
+    #[test]
+    fn a_difference_of_more_than_two_seconds_is_told_when_two_answers_prove_it() {
+        for (one, other, told) in [(3, 3, true), (-4, -5, true), (2, 2, false), (0, 4, false), (-3, 1, false), (4, 2, false)] {
+            let mut clock = ServerClock::default();
+            assert_eq!((see(&mut clock, 0, one), clock.offset_ms()), (None, None), "one answer proves nothing");
+            see(&mut clock, 1, other);
+            assert_eq!(clock.offset_ms().is_some(), told, "{one} {other}");
+        }
     }
 
     #[test]

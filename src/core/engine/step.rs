@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::call_report::Blocker;
 use super::notice::{Level, Notice};
 use super::write::{Known, Write, Writes};
+use crate::alerts::Signal;
 use crate::occurrence::{Key, TaskStep};
 use crate::trtc::Destination;
 use crate::trtc::limiter::Priority;
@@ -116,6 +117,8 @@ pub struct Step {
     pub calls: Vec<Call>,
     /// What happened, in words.
     pub notices: Vec<Notice>,
+    /// What somebody is to be told that no write says.
+    pub signals: Vec<Signal>,
     /// Replies to the orders of this step, in their order.
     pub replies: Vec<OrderReply>,
     /// Replies to orders of earlier steps, by their numbers.
@@ -142,6 +145,7 @@ impl Step {
             writes: Writes::default(),
             calls: Vec::new(),
             notices: Vec::new(),
+            signals: Vec::new(),
             replies: Vec::new(),
             late_replies: Vec::new(),
             receipts: Vec::new(),
@@ -161,12 +165,12 @@ impl Step {
 
     /// Notes something that concerns no single occurrence.
     pub(super) fn notify(&mut self, level: Level, text: String) {
-        self.notices.push(Notice { at: self.now, key: None, level, text });
+        self.notices.push(Notice::new(self.now, level, text));
     }
 
     /// Notes something about one occurrence.
     pub(super) fn notify_of(&mut self, key: &Key, level: Level, text: String) {
-        self.notices.push(Notice { at: self.now, key: Some(key.clone()), level, text });
+        self.notices.push(Notice::about(key.clone(), self.now, level, text));
     }
 
     /// Records that something gave a show that failed another chance, and who did that.

@@ -10,9 +10,10 @@ use super::airings::Airings;
 use super::clock_hold::{ClockHold, ClockReading};
 use super::contention;
 use super::departures::{COMES_BACK, Departures};
-use super::edits;
+use super::edits::{self, Edition};
 use super::orphans::{Orphans, homes};
 use super::prepare::{Generation, PastGeneration, find_dropped};
+use super::reopen;
 use super::secrets;
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
@@ -37,6 +38,8 @@ pub struct Meta {
     pub accepted_at: Option<Timestamp>,
     /// When the newest step was committed.
     pub committed_at: Option<Timestamp>,
+    /// Until when it does not know what was on air, because it is a backup that was put in the place of a lost ledger.
+    pub restored_at: Option<Timestamp>,
 }
 
 /// What the ledger gives to whoever takes it over.
@@ -110,21 +113,25 @@ pub(super) fn take_over(
     for occurrence in failed {
         airings.keep_failed(occurrence, now);
     }
+    let before = past.last().map(|past| Arc::clone(&past.generation.schedule));
     if meta.generation == accepted.number {
         edits::apply_settings(airings, step, &accepted.schedule, accepted.number);
     } else {
         // An edit while nobody was there is a reload like any other.
         if meta.generation > 0 {
-            edits::apply(airings, step, &accepted.schedule, accepted.number, RESTART);
+            let edition =
+                Edition { schedule: &accepted.schedule, former: before.as_deref(), generation: accepted.number, who: RESTART };
+            edits::apply(airings, step, edition);
         }
         step.write(Write::Generation { number: accepted.number, accepted_at: now });
     }
     try_with_new_secrets(airings, step);
-    let before = past.last().map(|past| Arc::clone(&past.generation.schedule));
-    let mut agenda = Agenda::new(accepted, past, cursor, now);
+    let is_edited = meta.generation != accepted.number;
+    let mut agenda = Agenda::new(accepted, past, (cursor, meta.restored_at), now);
     agenda.holds = Holds::new(holds);
     let mut departures = departures(&mut agenda, step, before.as_deref(), left, removed);
     departures.take_up(airings, step, agenda.generation(), RESTART);
+    reopen::by_edit(airings, &agenda, step, before.as_deref().filter(|_| is_edited), RESTART);
     if airings.held.is_none() {
         agenda.queue_open(&airings.jobs(), cursor, now);
         // What cannot be read now stays queued; the daemon that takes over gives up then.

@@ -225,8 +225,8 @@ impl Tasks {
     /// An edit gave an occurrence another end: its tasks end with their media only where the end still follows from that.
     pub(super) fn end_with(&mut self, step: &mut Step, occurrence: &Occurrence) {
         let media_end = match occurrence.end {
-            End::Media(end) => Some(end),
-            End::Planned(_) | End::Open | End::Never => None,
+            End::Media(end) if !occurrence.plays_fallback() => Some(end),
+            End::Media(_) | End::Planned(_) | End::Open | End::Never => None,
         };
         for state in self.rows.values_mut().filter(|state| state.task.key == occurrence.key) {
             state.task.media_end = media_end;

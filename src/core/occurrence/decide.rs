@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{apply_answer, apply_not_sent, pace_of_exists, wait_for_fix};
-use super::loss::apply_loss;
+use super::loss::{apply_loss, ended};
 use super::{
     Adopted, End, Evidence, Failure, Judgement, LATE_AFTER, MissedReason, Occurrence, Outcome, Pace, Replaced, SkippedReason,
     State, Verdict, WaitReason,
@@ -16,7 +16,7 @@ use super::{
 use crate::schedule::Late;
 
 /// How long a hand-over to itself waits for the answer of its own stop.
-const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
+pub(crate) const HAND_OVER_MAX: SignedDuration = SignedDuration::from_secs(15);
 
 /// Why a claimed attempt was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Event {
     Fixed,
     /// Its task's bound comes before its end: it hands over to itself.
     Renew,
+    /// It is to play its fallback from now on, or its stream again: it hands over to that.
+    Switch,
     /// Its task is gone, seen first at this instant.
     Gone {
         /// When it was first seen gone.
@@ -189,7 +191,7 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
             take_back_waiting(&mut next, now);
             state.clone()
         }
-        (State::OnAir, Event::Renew) => State::Waiting { until: now + hand_over_wait(&next), why: WaitReason::Restart },
+        (State::OnAir, Event::Renew | Event::Switch) => hand_over(&next, now),
         (State::OnAir, Event::End) => match next.task_id {
             Some(_) => State::Stopping { outcome: ended(&next) },
             None => finish(&mut next, Outcome::EndedUnverified, now),
@@ -223,9 +225,11 @@ fn may_be_skipped(occurrence: &Occurrence) -> bool {
     !waits || (occurrence.attempts == 0 && !occurrence.in_doubt)
 }
 
-/// How long a renewal waits for its own stop. A task without a name cannot be stopped: it is over by now, and no answer comes.
-fn hand_over_wait(next: &Occurrence) -> SignedDuration {
-    if next.task_id.is_some() { HAND_OVER_MAX } else { SignedDuration::ZERO }
+/// Waits for its own stop: a renewal, or a change of what it plays. A task without a name cannot be stopped: it is over by now, and no
+/// answer comes.
+fn hand_over(next: &Occurrence, now: Timestamp) -> State {
+    let wait = if next.task_id.is_some() { HAND_OVER_MAX } else { SignedDuration::ZERO };
+    State::Waiting { until: now + wait, why: WaitReason::Restart }
 }
 
 /// The outcome of what nobody saw gone: an end becomes unverified, a cut stays one.
@@ -237,6 +241,7 @@ fn unverified(outcome: &Outcome) -> Outcome {
 pub(super) fn finish(next: &mut Occurrence, outcome: Outcome, at: Timestamp) -> State {
     let outcome = if next.adopted.is_some() { unverified(&outcome) } else { outcome };
     next.ended_at = Some(at);
+    next.fallback.close(at);
     next.in_doubt = false;
     next.wanted = None;
     State::Done { outcome }
@@ -269,14 +274,6 @@ fn yield_room(next: &mut Occurrence) -> State {
     State::Waiting { until: Timestamp::MAX, why: WaitReason::Yield }
 }
 
-/// The outcome at its end.
-fn ended(occurrence: &Occurrence) -> Outcome {
-    match occurrence.end {
-        End::Media(_) => Outcome::EndedMedia,
-        End::Planned(_) | End::Open | End::Never => Outcome::EndedPlanned,
-    }
-}
-
 /// On air, as an answer or a callback says.
 pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
     next.restarts += u32::from(next.on_air_at.is_some());
@@ -290,6 +287,7 @@ pub(super) fn on_air(next: &mut Occurrence, now: Timestamp) -> State {
         // It was begun before the edit.
         next.playout = *sent;
     }
+    next.note_played(now);
     State::OnAir
 }
 
@@ -308,11 +306,13 @@ fn take_back(next: &mut Occurrence, now: Timestamp) -> State {
             next.in_doubt = true;
             if from == Adopted::FromWaiting {
                 (next.on_air_at, next.evidence) = (None, None);
+                next.fallback.played.clear();
             } else {
                 // What another's task showed is not known of its own.
                 next.evidence = next.evidence.filter(|evidence| *evidence != Evidence::Confirmed);
                 next.restarts = next.restarts.saturating_sub(1);
                 next.lost_at = Some(now);
+                next.fallback.close(now);
             }
             State::Waiting { until: now, why: retry_reason(next) }
         }

@@ -106,6 +106,7 @@ impl Occurrence {
         if is_under_way || !matches!(self.state, State::Armed | State::Calling) {
             times.extend(&mut self.tried_at);
         }
+        times.extend(self.fallback.trouble.as_mut().map(|trouble| &mut trouble.since));
         for at in &mut times {
             **at = at.checked_add(by).unwrap_or(**at);
         }

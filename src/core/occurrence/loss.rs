@@ -49,6 +49,16 @@ pub(super) fn apply_loss(next: &mut Occurrence, at: Timestamp, now: Timestamp) -
     finish(next, outcome, at)
 }
 
+/// The outcome at its end.
+pub(super) fn ended(occurrence: &Occurrence) -> Outcome {
+    match occurrence.end {
+        // The end of a fallback does not follow from it.
+        End::Media(_) if !occurrence.plays_fallback() => Outcome::EndedMedia,
+        End::Open if occurrence.plays_fallback() => Outcome::EndedMedia,
+        End::Media(_) | End::Planned(_) | End::Open | End::Never => Outcome::EndedPlanned,
+    }
+}
+
 /// The outcome of a show whose task vanished at `at`, if that was its end; `None`, if it should have gone on. A loop or a live
 /// source goes on to the end of its window, except the last stretch, in which no attempt would be made; media may end a
 /// little early, by 30 s or 2 % of its window.

@@ -17,6 +17,10 @@ pub struct Playout {
     pub robot: String,
     /// The media.
     pub stream: StreamUrl,
+    /// What plays instead while that cannot be had.
+    pub fallback: Option<StreamUrl>,
+    /// This is the fallback, and plays in the place of that.
+    pub instead_of: Option<Box<Playout>>,
     /// A live source has no position to seek to.
     pub live: bool,
     /// The media's length once through.
@@ -51,13 +55,14 @@ impl Playout {
 
     /// Returns the fields of a job in which what is sent differs.
     pub fn differing(&self, other: &Playout) -> Vec<&'static str> {
-        let Playout { destination, room, robot, stream, live, length, seek, repeat, options } = self;
+        let Playout { destination, room, robot, stream, fallback, instead_of: _, live, length, seek, repeat, options } = self;
         let fields = [
             ("app", (&destination.app, destination.sdk_app_id) == (&other.destination.app, other.destination.sdk_app_id)),
             ("region", destination.region == other.destination.region),
             ("room", *room == other.room),
             ("robot", *robot == other.robot),
             ("stream", *stream == other.stream),
+            ("fallback", *fallback == other.fallback),
             ("live", *live == other.live),
             ("length", *length == other.length),
             ("seek", *seek == other.seek),
@@ -81,14 +86,25 @@ pub enum Replaced {
 }
 
 impl Occurrence {
-    /// Gives it what an edit has it play from its next attempt on. If a start of it may be on air, and the edit leaves it in its place,
-    /// that start's media are kept beside: the next answer says which of the two plays. If the edit moves it, nothing that was begun
-    /// where it was says anything about where it is: the doubt stays recorded, and nobody looks for it there any more.
+    /// Gives it what an edit has it play from its next attempt on. Its fallback stays in place of the same stream; another stream is tried.
     pub fn take_edit(&mut self, playout: Playout, generation: i64) {
         self.generation = generation;
-        if playout == self.playout {
+        if playout == *self.playout.scheduled() {
             return;
         }
+        let is_same_stream = playout.stream == self.playout.scheduled().stream;
+        let fallback = playout.of_fallback().filter(|_| is_same_stream);
+        if fallback.is_none() {
+            (self.fallback.trouble, self.fallback.returns) = (None, 0);
+        }
+        let next = fallback.filter(|_| self.plays_fallback()).unwrap_or(playout);
+        self.replace_playout(next);
+    }
+
+    /// Gives it another playout from its next attempt on. If a start of it may be on air, and the edit leaves it in its place,
+    /// that start's media are kept beside: the next answer says which of the two plays. If the edit moves it, nothing that was begun
+    /// where it was says anything about where it is: the doubt stays recorded, and nobody looks for it there any more.
+    pub(super) fn replace_playout(&mut self, playout: Playout) {
         let before = std::mem::replace(&mut self.playout, playout);
         if before.has_place_of(&self.playout) {
             if self.in_doubt {

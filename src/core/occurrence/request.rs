@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{End, Occurrence, signed};
+use super::{Occurrence, signed};
 use crate::schedule::Late;
 use crate::trtc::{Body, Repeat, Request, StartParams, Tempo};
 
@@ -34,7 +34,7 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
         stream_url: playout.stream.clone(),
         seek_second: (seek > 0).then_some(seek),
         repeat: (repeat != Repeat::Times(1)).then_some(repeat),
-        max_duration: is_loop.then(|| max_duration(occurrence.end, now)),
+        max_duration: is_loop.then(|| max_duration(occurrence.stops_at(), now)),
         options: playout.options,
     };
     let valid_until = match occurrence.end.at() {
@@ -48,7 +48,7 @@ impl Occurrence {
     /// When the cloud ends a task of it by itself that was started at `at`; `None`: it has no bound there.
     pub fn bound_if_sent_at(&self, at: Timestamp) -> Option<Timestamp> {
         let is_loop = self.playout.repeat == Repeat::Forever;
-        is_loop.then(|| later(at, SignedDuration::from_mins(max_duration(self.end, at).into())))
+        is_loop.then(|| later(at, SignedDuration::from_mins(max_duration(self.stops_at(), at).into())))
     }
 }
 
@@ -88,8 +88,8 @@ fn position(occurrence: &Occurrence, now: Timestamp) -> Result<(u64, Repeat), Co
 }
 
 /// Minutes to the end, rounded up, plus one: the cloud's own bound, in case this host dies.
-fn max_duration(end: End, now: Timestamp) -> u16 {
-    let minutes = end.at().map_or(MAX_DURATION_MINUTES, |end| {
+fn max_duration(end: Option<Timestamp>, now: Timestamp) -> u16 {
+    let minutes = end.map_or(MAX_DURATION_MINUTES, |end| {
         let milliseconds = i64::try_from(end.duration_since(now).as_millis().max(0)).unwrap_or(i64::MAX - 60_000);
         (milliseconds + 59_999) / 60_000 + 1
     });

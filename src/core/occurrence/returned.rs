@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::decide::retry_reason;
-use super::{Occurrence, State};
+use super::{FallbackRecord, Occurrence, State};
 
 impl Occurrence {
     /// Returns a show that was cut because its job left the schedule, as it is when its job is back at `now`: it waits for its next
@@ -12,7 +12,11 @@ impl Occurrence {
     #[must_use]
     pub fn returned(self, now: Timestamp) -> Occurrence {
         let why = retry_reason(&self);
+        let scheduled = self.playout.scheduled().clone();
         Occurrence {
+            // It begins with its stream again.
+            fallback: FallbackRecord { played: self.fallback.played, ..FallbackRecord::default() },
+            playout: scheduled,
             state: State::Waiting { until: now.max(self.key.start), why },
             tries: 0,
             exists_since: None,

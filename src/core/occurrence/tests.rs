@@ -2,6 +2,7 @@
 
 mod agreement;
 mod evidence;
+mod fallback;
 mod fixes;
 mod interruptions;
 mod retries;
@@ -27,6 +28,8 @@ pub(crate) fn example() -> Occurrence {
         room: Room::Text("lobby".into()),
         robot: "promo".into(),
         stream: StreamUrl::new("https://cdn.example.com/promo.mp4"),
+        fallback: None,
+        instead_of: None,
         live: false,
         length: Some(Duration::from_mins(10)),
         seek: Duration::ZERO,

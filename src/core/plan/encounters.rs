@@ -51,17 +51,17 @@ pub struct Encounter {
 }
 
 /// Returns what `own` meets from `from` on, which is not before its start: in the order of the others' starts, and up
-/// to the one that cuts it.
-pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp) -> Vec<Encounter> {
+/// to the one that cuts it. Only those count that are started: not those that operators hold back.
+pub fn encounters(schedule: &Schedule, own: &Planned, from: Timestamp, is_started: impl Fn(&Planned) -> bool) -> Vec<Encounter> {
     let target = JobTarget::of(&own.job);
     let jobs: Vec<_> = schedule.jobs().filter(|job| job.enabled && JobTarget::of(job) == target).collect();
     let last = last_cut(own, from);
     let others = Upcoming::open_at(jobs.iter().copied(), from).take_while(|other| other.start.at < last).take(WINDOWS_MAX);
     let (mut ahead, mut encounters) = (Lookahead::default(), Vec::new());
-    for other in others.filter(|other| other.end.at().is_none_or(|end| end > from)) {
+    for other in others.filter(|other| other.end.at().is_none_or(|end| end > from) && is_started(other)) {
         if let Some(effect) = effect(own, &other) {
             // Only the time in which it pauses another is asked for.
-            let cut = if effect == EncounterEffect::Yields { cut(&other, &jobs, &mut ahead, |_| true) } else { None };
+            let cut = if effect == EncounterEffect::Yields { cut(&other, &jobs, &mut ahead, &is_started) } else { None };
             let leaves = leaves(&other, cut.map(|third| third.start.at));
             encounters.push(Encounter { other, leaves, effect });
             if effect.is_cut() {

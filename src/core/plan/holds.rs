@@ -103,11 +103,18 @@ impl Holds {
         holds
     }
 
-    /// Adds an order.
+    /// Adds an order. It takes the place of another with its key, as in the ledger: a pause of the same job from the same instant on, a skip
+    /// of the same start. Two orders may come within a millisecond.
     pub fn add(&mut self, order: Hold) {
         match order {
-            Hold::Pause(pause) => self.pauses.push(pause),
-            Hold::Skip(skip) => self.skips.push(skip),
+            Hold::Pause(pause) => {
+                self.pauses.retain(|other| (&other.job, other.since) != (&pause.job, pause.since));
+                self.pauses.push(pause);
+            }
+            Hold::Skip(skip) => {
+                self.skips.retain(|other| (&other.job, other.start) != (&skip.job, skip.start));
+                self.skips.push(skip);
+            }
         }
     }
 
@@ -233,6 +240,17 @@ mod tests {
         assert_eq!(who(&holds, "a", "10:31", "10:20").as_deref(), Some("all"));
         assert_eq!(holds.end_pauses(None, at("10:20")).len(), 1);
         assert_eq!(who(&holds, "a", "10:31", "10:20"), None);
+    }
+
+    #[test]
+    fn a_second_pause_from_the_same_instant_on_takes_the_place_of_the_first() {
+        let mut holds = Holds::new([pause(Some("a"), "10:00", None), pause(None, "10:00", None)]);
+        assert_eq!(holds.end_pauses(Some(&job("a")), at("10:00")).len(), 1);
+        holds.add(pause(Some("a"), "10:00", Some("11:00")));
+        assert_eq!(holds.take_over(at("10:01")), [], "the row of the first is the row of the second");
+        assert_eq!(holds, Holds::new([pause(None, "10:00", None), pause(Some("a"), "10:00", Some("11:00"))]));
+        let mut holds = Holds::new([skip("a", "10:30"), skip("a", "10:30")]);
+        assert!(holds.take_skip(&job("a"), at("10:30")).is_some() && holds.skip_of(&job("a"), at("10:30")).is_none());
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl<'a> Interruptions<'a> {
         Interruptions { holds: HoldsNow(Some((holds, now))), ..self }
     }
 
+    /// Whether operators hold an occurrence back: it meets nothing in its room, and nothing meets it.
+    pub fn is_held(&self, occurrence: &Planned) -> bool {
+        self.holds.of(occurrence).is_some()
+    }
+
     /// An occurrence of this schedule with what interrupts it. Takes the least time when they are asked for in the order of their starts.
     pub fn of(&self, occurrence: Planned) -> Interrupted {
         let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;

@@ -75,6 +75,13 @@ impl Why {
     pub fn occurrence(&self) -> Option<&Planned> {
         self.starts.first().or(self.open.as_ref())
     }
+
+    /// Looks at what the occurrence in question meets in its room. What operators hold back is not started, and meets nothing.
+    pub fn meet(&mut self, schedule: &Schedule, is_held: impl Fn(&Planned) -> bool) {
+        let own = self.occurrence().filter(|own| !matches!(self.asked, Question::Date(_)) && !is_held(own));
+        let from = |own: &Planned| if self.starts.is_empty() { self.at } else { own.start.at };
+        self.encounters = own.map(|own| encounters(schedule, own, from(own), |other| !is_held(other))).unwrap_or_default();
+    }
 }
 
 /// Returns the answer. A time or a date without an offset is one of `zone`. `None`: the date is outside the years that the calendar
@@ -104,13 +111,8 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question, zone: &TimeZone
         _ if !job.enabled => None,
         _ => open_before(job, at),
     };
-    let encounters = match (asked, starts.first(), &open) {
-        (Question::Date(_), ..) | (_, None, None) => Vec::new(),
-        (_, Some(own), _) => encounters(schedule, own, own.start.at),
-        (_, None, Some(own)) => encounters(schedule, own, at),
-    };
     let open_since = open.as_ref().filter(|_| starts.is_empty()).map(|open| open.start.at);
-    Some(Why {
+    let mut why = Why {
         job: Arc::clone(job),
         asked,
         zone: zone.clone(),
@@ -120,14 +122,16 @@ pub fn why(schedule: &Schedule, job: &Arc<Job>, asked: Question, zone: &TimeZone
         count,
         refusals: disabled.into_iter().chain(rules.into_iter().map(StartRefusal::Rule)).collect(),
         open,
-        encounters,
+        encounters: Vec::new(),
         previous: when.latest_before(open_since.unwrap_or(at)).as_ref().and_then(enabled),
         next: if job.enabled {
             when.between(after, Timestamp::MAX).take(NEXT).map(|start| planned(job, start)).collect()
         } else {
             Vec::new()
         },
-    })
+    };
+    why.meet(schedule, |_| false);
+    Some(why)
 }
 
 /// The instant of a wall-clock time, and what a clock change did to it. In a gap it is where a start that is written

@@ -33,7 +33,11 @@ impl MediaHost {
         if let Ok(base) = address.parse::<IpAddr>() {
             let all = if base.is_ipv4() { 32 } else { 128 };
             let bits = bits.unwrap_or(all);
-            return (bits <= all).then_some(MediaHost::Network { base, bits });
+            return match (plain(base), bits) {
+                // Addresses are compared as what they are in truth.
+                (four @ IpAddr::V4(_), 96..=128) if base.is_ipv6() => Some(MediaHost::Network { base: four, bits: bits - 96 }),
+                _ => (bits <= all).then_some(MediaHost::Network { base, bits }),
+            };
         }
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let is_name = bits.is_none() && (1..=253).contains(&text.len()) && text.bytes().all(is_of_name);
@@ -74,11 +78,12 @@ impl MediaHosts {
     /// Whether an entry names this host, by its name or by its address.
     pub fn names(&self, host: &str) -> bool {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        match address {
-            Ok(address) => self.0.iter().any(|entry| entry.names(host, address)),
-            // A name has no address yet.
-            Err(_) => self.0.iter().any(|entry| matches!(entry, MediaHost::Name(name) if host.eq_ignore_ascii_case(name))),
+        if let Ok(address) = address {
+            return self.0.iter().any(|entry| entry.names(host, address));
         }
+        // A name has no address yet.
+        let host = host.trim_end_matches('.');
+        self.0.iter().any(|entry| matches!(entry, MediaHost::Name(name) if host.eq_ignore_ascii_case(name)))
     }
 
     /// Judges an address to which `host` resolves. Errors: why no probe connects to it.
@@ -122,7 +127,10 @@ fn not_public_four(address: Ipv4Addr) -> Option<&'static str> {
         (100, 64..=127, _) => Some("an address shared by a provider's customers"),
         (169, 254, _) => Some("a link-local address"),
         (224..=239, ..) => Some("a multicast address"),
-        (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) | (240..=255, ..) => Some("a reserved address"),
+        // 192.88.99.0/24 was of the relays of 6to4 (RFC 7526).
+        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) | (240..=255, ..) => {
+            Some("a reserved address")
+        }
         _ => None,
     }
 }
@@ -186,6 +194,7 @@ mod tests {
             ("100.64.0.1", "shared"),
             ("169.254.169.254", "link-local"),
             ("192.0.2.1", "reserved"),
+            ("192.88.99.1", "reserved"),
             ("198.18.0.1", "reserved"),
             ("224.0.0.1", "multicast"),
             ("255.255.255.255", "reserved"),
@@ -221,6 +230,9 @@ mod tests {
             (&["10.0.0.0/8"], "other.lan", "11.0.0.1", true),
             (&["10.0.0.0/8"], "other.lan", "192.168.0.1", false),
             (&["10.0.0.0/8"], "other.lan", "::ffff:10.0.0.1", true),
+            (&["::ffff:10.1.2.3"], "other.lan", "10.1.2.3", true),
+            (&["::ffff:10.0.0.0/104"], "other.lan", "10.200.0.1", true),
+            (&["::ffff:10.0.0.0/104"], "other.lan", "192.168.0.1", false),
             (&["fd00::/8"], "other.lan", "fd12::1", true),
             (&["fd00::/8"], "other.lan", "fe80::1", false),
             (&["127.0.0.1"], "localhost", "127.0.0.1", true),
@@ -231,6 +243,7 @@ mod tests {
         }
         assert!(hosts(&["127.0.0.1"]).names("127.0.0.1") && hosts(&["::1"]).names("[::1]") && hosts(&["a.lan"]).names("A.lan"));
         assert!(!hosts(&["127.0.0.1"]).names("cdn.example.com"));
+        assert!(hosts(&["media.lan"]).names("media.lan."), "the dot at the end says that the name is whole");
     }
 
     #[test]

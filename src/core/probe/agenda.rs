@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::judge::Expected;
+use crate::engine::OnFallback;
 use crate::finding::{Finding, FindingSeverity};
+use crate::occurrence::Source;
 use crate::plan::Upcoming;
 use crate::schedule::{Job, JobId, Schedule};
 use crate::trtc::StreamUrl;
@@ -27,6 +29,9 @@ const BAD_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// The same of a show that is further ahead.
 const BAD_FOR_LATER: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often the stream of a show that plays its fallback is looked at.
+const ON_FALLBACK: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most URLs of shows that are further ahead than ten minutes: the next ones.
 const LATER_MAX: usize = 200;
@@ -47,16 +52,12 @@ pub struct Show {
     pub expected: Expected,
     /// Whether each start has media of its own, which may come later than now.
     pub is_of_start: bool,
+    /// Whether this is the job's fallback.
+    pub is_fallback: bool,
 }
 
 /// What is looked at once. One URL may be good for one job and too short for another.
 type MediaKey = (StreamUrl, Option<Duration>, bool);
-
-impl Looked {
-    fn is_good(&self) -> bool {
-        !self.findings.iter().any(Finding::is_problem)
-    }
-}
 
 impl Show {
     fn key(&self) -> MediaKey {
@@ -74,22 +75,27 @@ impl Show {
         let may_come = self.is_of_start && self.start.duration_since(now) > AHEAD;
         let severity = if may_come { FindingSeverity::Note } else { finding.severity };
         let about = format!("{} {}", self.job, finding.about);
-        let what = format!("`{}`, which starts at {:.0}: {}", self.job, self.start, finding.what);
-        Finding { severity, about, what, ..finding.clone() }
+        let of = if self.is_fallback { "the fallback of " } else { "" };
+        let what = format!("{of}`{}`, which starts at {:.0}: {}", self.job, self.start, finding.what);
+        let field = if self.is_fallback { "`fallback`" } else { "`stream`" };
+        let advice = finding.advice.replace("`stream`", field);
+        Finding { severity, about, what, advice, ..finding.clone() }
     }
 }
 
-/// Returns the shows of the next 24 hours whose media is to be looked at, by start. Of a job that plays one medium they are its starts
-/// in the next ten minutes, or else its next one.
+/// Returns the shows of the next 24 hours whose media is to be looked at, by start; one that has a fallback a second time, for that. Of a
+/// job that plays one medium they are its starts in the next ten minutes, or else its next one.
 pub fn shows(schedule: &Schedule, now: Timestamp) -> Vec<Show> {
     let (soon, last) = (now.saturating_add(AHEAD), now.saturating_add(LOOK_AHEAD));
     let (Ok(soon), Ok(last)) = (soon, last) else { return Vec::new() };
     let mut shows = Vec::new();
-    for job in schedule.jobs().filter(|job| job.enabled && job.preflight) {
+    let looked_at = schedule.jobs().filter(|job| job.enabled && job.preflight);
+    let sources = looked_at.flat_map(|job| [(job, Source::Stream), (job, Source::Fallback)]);
+    for (job, source) in sources.filter(|(job, source)| *source == Source::Stream || job.fallback.is_some()) {
         let starts = Upcoming::of([job], now).map(|occurrence| occurrence.start.at).take_while(|start| *start <= last);
         let mut found: Vec<Show> = Vec::new();
         for start in starts.take(STARTS_MAX) {
-            let show = show(job, start);
+            let Some(show) = show(job, source, start) else { continue };
             if !show.is_of_start && !found.is_empty() && start > soon {
                 break;
             }
@@ -97,17 +103,34 @@ pub fn shows(schedule: &Schedule, now: Timestamp) -> Vec<Show> {
         }
         shows.append(&mut found);
     }
-    shows.sort_by(|one, other| (one.start, &one.job).cmp(&(other.start, &other.job)));
+    shows.sort_by(|one, other| (one.start, &one.job, one.is_fallback).cmp(&(other.start, &other.job, other.is_fallback)));
     shows
 }
 
-fn show(job: &Arc<Job>, start: Timestamp) -> Show {
-    let stream = job.stream_at(start);
+/// `None`: the job has no fallback.
+fn show(job: &Arc<Job>, source: Source, start: Timestamp) -> Option<Show> {
+    let stream_at = |start| match source {
+        Source::Stream => Some(job.stream_at(start)),
+        Source::Fallback => job.fallback_at(start),
+    };
+    let stream = stream_at(start)?;
     // Two weeks, a month and a bit: what changes with the start differs there.
     let other = start.saturating_add(SignedDuration::from_hours(45 * 24 + 7)).unwrap_or(Timestamp::MAX);
-    let is_of_start = job.stream_at(other) != stream;
-    let expected = Expected { length: job.length, live: job.live };
-    Show { start, job: job.id.clone(), stream, expected, is_of_start }
+    let is_of_start = stream_at(other)? != stream;
+    let is_fallback = source == Source::Fallback;
+    let expected = match source {
+        Source::Stream => Expected { length: job.length, live: job.live },
+        Source::Fallback => Expected { length: None, live: stream.is_rtmp() },
+    };
+    Some(Show { start, job: job.id.clone(), stream, expected, is_of_start, is_fallback })
+}
+
+/// Returns a show that plays its fallback, with its stream, which may be there again.
+pub fn show_on_fallback(show: &OnFallback) -> Show {
+    let OnFallback { key, stream, live } = show;
+    let expected = Expected { length: None, live: *live };
+    let (start, job, stream) = (key.start, key.job.clone(), stream.clone());
+    Show { start, job, stream, expected, is_of_start: false, is_fallback: false }
 }
 
 /// A look at a URL: when, and what came of it.
@@ -115,6 +138,25 @@ fn show(job: &Arc<Job>, start: Timestamp) -> Show {
 struct Looked {
     at: Timestamp,
     findings: Vec<Finding>,
+    /// Somebody may have fixed it since.
+    is_doubted: bool,
+}
+
+impl Looked {
+    fn is_good(&self) -> bool {
+        !self.findings.iter().any(Finding::is_problem)
+    }
+}
+
+/// What is known now of media that a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaState {
+    /// The newest look found nothing wrong.
+    Good,
+    /// It is bad, or is still to be looked at.
+    Open,
+    /// No show to come plays it.
+    Unused,
 }
 
 /// What was looked at, by URL, and so what is to be looked at next.
@@ -146,9 +188,20 @@ impl Agenda {
         due
     }
 
+    /// Returns which of these, the shows that play their fallback, are to be looked at now: each URL once.
+    pub fn due_on_fallback<'a>(&self, shows: &'a [Show], now: Timestamp) -> Vec<&'a Show> {
+        let mut seen = HashSet::new();
+        let is_due = |look: &Looked| {
+            let age = now.duration_since(look.at);
+            age.is_negative() || age >= ON_FALLBACK
+        };
+        let due = shows.iter().filter(|show| seen.insert(show.key()) && self.looks.get(&show.key()).is_none_or(is_due));
+        due.collect()
+    }
+
     /// Remembers what came of a look.
     pub fn looked(&mut self, show: &Show, at: Timestamp, findings: Vec<Finding>) {
-        self.looks.insert(show.key(), Looked { at, findings });
+        self.looks.insert(show.key(), Looked { at, findings, is_doubted: false });
     }
 
     /// Returns what is known to be wrong with the media of these shows, each URL once, with the show that needs it first.
@@ -160,21 +213,36 @@ impl Agenda {
     }
 
     /// Forgets what none of these shows plays.
-    pub fn keep(&mut self, shows: &[Show]) {
-        let keys: HashSet<MediaKey> = shows.iter().map(Show::key).collect();
+    pub fn keep<'a>(&mut self, shows: impl IntoIterator<Item = &'a Show>) {
+        let keys: HashSet<MediaKey> = shows.into_iter().map(Show::key).collect();
         self.looks.retain(|known, _| keys.contains(known));
     }
 
-    /// Forgets what was bad, so that it is looked at again now: somebody may have fixed it.
-    pub fn forget_bad(&mut self) {
-        self.looks.retain(|_, look| look.is_good());
+    /// What was bad is looked at again now: somebody may have fixed it. Until then it counts as bad.
+    pub fn doubt_bad(&mut self) {
+        self.looks.values_mut().for_each(|look| look.is_doubted = !look.is_good());
+    }
+
+    /// Returns what is known of the media that a finding of [`Show::tell`] is about.
+    pub fn state_of(&self, about: &str, shows: &[Show], now: Timestamp) -> MediaState {
+        let plays = |show: &&Show| {
+            let of_job = about.strip_prefix(show.job.as_str()).and_then(|rest| rest.strip_prefix(' '));
+            let rest = of_job.and_then(|rest| rest.strip_prefix(show.stream.redacted().as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let players = shows.iter().filter(|show| show.start > now).filter(plays);
+        let is_good = |show: &Show| self.looks.get(&show.key()).is_some_and(Looked::is_good);
+        players.fold(MediaState::Unused, |state, show| match state {
+            MediaState::Unused | MediaState::Good if is_good(show) => MediaState::Good,
+            _ => MediaState::Open,
+        })
     }
 }
 
 fn is_due(look: &Looked, show: &Show, is_soon: bool, now: Timestamp) -> bool {
     let age = now.duration_since(look.at);
     // The clock may have been set back.
-    if age.is_negative() {
+    if age.is_negative() || look.is_doubted {
         return true;
     }
     let holds = match (look.is_good(), is_soon) {
@@ -187,120 +255,4 @@ fn is_due(look: &Looked, show: &Show, is_soon: bool, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::tz::TimeZoneDatabase;
-
-    use super::*;
-    use crate::finding::FindingKind;
-    use crate::schedule::{Settings, Source, read};
-
-    fn at(minutes: i64) -> Timestamp {
-        "2026-11-22T12:00:00Z".parse::<Timestamp>().expect("an instant") + SignedDuration::from_mins(minutes)
-    }
-
-    fn bad() -> Finding {
-        Finding::problem(FindingKind::Media, "u", "`u` is not there", "put it there")
-    }
-
-    fn schedule(jobs: &str) -> Schedule {
-        let text = format!("timezone: UTC\ndefaults: {{app: main, region: ap-singapore, room: r, for: 1m}}\njobs:\n{jobs}");
-        let source = Source { name: "a.yaml".into(), text };
-        let reading = read(&[source], &Settings::default(), &TimeZoneDatabase::bundled(), at(0));
-        reading.schedule.unwrap_or_else(|| panic!("{:?}", reading.diagnostics))
-    }
-
-    fn starts(jobs: &str) -> Vec<String> {
-        let shows = shows(&schedule(jobs), at(0));
-        shows.iter().map(|show| format!("{} {}", show.job, show.start.strftime("%d %H:%M"))).collect()
-    }
-
-    #[test]
-    fn the_shows_of_a_day_are_looked_at_and_of_one_medium_the_next() {
-        assert_eq!(starts("  a: {at: '18:00', stream: 'https://h/a.mp4'}\n"), ["a 22 18:00"]);
-        assert_eq!(starts("  a: {at: ['12:05', '12:08', '12:30'], stream: 'https://h/a.mp4'}\n"), ["a 22 12:05", "a 22 12:08"]);
-        let dated = "  a: {at: ['13:00', '18:00'], stream: 'https://h/{start:%H}.mp4'}\n";
-        assert_eq!(starts(dated), ["a 22 13:00", "a 22 18:00"]);
-        assert_eq!(starts("  a: {at: '13:00', stream: 'https://h/a.mp4', preflight: false}\n"), [""; 0]);
-        assert_eq!(starts("  a: {at: '13:00', stream: 'https://h/a.mp4', enabled: false}\n"), [""; 0]);
-        assert_eq!(starts("  a: {once: '2026-11-24 13:00', stream: 'https://h/a.mp4'}\n"), [""; 0]);
-    }
-
-    #[test]
-    fn media_of_a_start_is_told_from_media_that_is_there_before() {
-        for (stream, is_of_start) in [
-            ("https://h/a.mp4", false),
-            ("https://h/{job}.mp4", false),
-            ("https://h/{date}.mp4", true),
-            ("https://h/{start:%H}.mp4", true),
-        ] {
-            let schedule = schedule(&format!("  a: {{at: '13:00', stream: '{stream}'}}\n"));
-            assert_eq!(shows(&schedule, at(0))[0].is_of_start, is_of_start, "{stream}");
-        }
-    }
-
-    /// The minutes in which the media of a show at `start` is looked at, when each look is good from minute `good_from` on.
-    fn looks(start: i64, good_from: i64) -> Vec<i64> {
-        let schedule = schedule(&format!("  a: {{once: '{}', stream: 'https://h/a.mp4'}}\n", at(start).strftime("%F %T")));
-        let mut agenda = Agenda::default();
-        let mut minutes = Vec::new();
-        for minute in 0..start + 5 {
-            let shows = shows(&schedule, at(minute));
-            for show in agenda.due(&shows, at(minute)).into_iter().cloned().collect::<Vec<_>>() {
-                agenda.looked(&show, at(minute), if minute >= good_from { vec![] } else { vec![bad()] });
-                minutes.push(minute);
-            }
-        }
-        minutes
-    }
-
-    #[test]
-    fn good_media_is_looked_at_once_an_hour_and_ten_minutes_before_for_certain() {
-        assert_eq!(looks(180, 0), [0, 60, 120, 170]);
-        assert_eq!(looks(5, 0), [0]);
-        assert_eq!(looks(11, 0), [0, 1]);
-    }
-
-    #[test]
-    fn bad_media_is_looked_at_each_minute_in_the_last_ten() {
-        assert_eq!(looks(30, 99), [0, 10, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
-        assert_eq!(looks(30, 22), [0, 10, 20, 21, 22], "once it is good it is left alone");
-    }
-
-    #[test]
-    fn each_url_is_looked_at_once_for_all_its_shows() {
-        let jobs = "  a: {at: '13:00', stream: 'https://h/a.mp4'}\n  b: {at: '14:00', stream: 'https://h/a.mp4'}\n  \
-                    c: {at: '15:00', stream: 'https://h/a.mp4', length: 30s}\n";
-        let shows = shows(&schedule(jobs), at(0));
-        let mut agenda = Agenda::default();
-        let due: Vec<&str> = agenda.due(&shows, at(0)).iter().map(|show| show.job.as_str()).collect();
-        assert_eq!(due, ["a", "c"], "the job `c` says how long it is");
-        agenda.looked(&shows[0], at(0), vec![]);
-        agenda.looked(&shows[2], at(0), vec![bad()]);
-        assert_eq!(agenda.due(&shows, at(9)).len(), 0);
-        assert_eq!(agenda.due(&shows, at(-30)).len(), 2, "a clock that was set back is no reason to wait");
-        agenda.forget_bad();
-        assert_eq!(agenda.due(&shows, at(9)).len(), 1);
-    }
-
-    #[test]
-    fn a_finding_names_the_next_show_and_media_that_may_still_come_is_a_note() {
-        let jobs =
-            "  a: {at: ['13:00', '18:00'], stream: 'https://h/a.mp4'}\n  b: {at: '13:00', stream: 'https://h/{start:%H}.mp4'}\n";
-        let schedule = schedule(jobs);
-        let mut agenda = Agenda::default();
-        for show in shows(&schedule, at(0)) {
-            agenda.looked(&show, at(0), vec![bad()]);
-        }
-        let told = |minute| {
-            let findings = agenda.findings(&shows(&schedule, at(minute)), at(minute));
-            findings.iter().map(|finding| format!("{} {}", finding.severity.name(), finding.what)).collect::<Vec<_>>()
-        };
-        let of = |severity: &str, job: &str, time: &str| {
-            format!("{severity} `{job}`, which starts at 2026-11-22T{time}:00Z: `u` is not there")
-        };
-        assert_eq!(told(0), [of("problem", "a", "13:00"), of("note", "b", "13:00")]);
-        assert_eq!(told(50), [of("problem", "a", "13:00"), of("problem", "b", "13:00")]);
-        let of_tomorrow = of("note", "b", "13:00").replace("11-22", "11-23");
-        assert_eq!(told(61), [of("problem", "a", "18:00"), of_tomorrow]);
-    }
-}
+mod tests;

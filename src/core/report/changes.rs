@@ -62,6 +62,7 @@ pub fn line(change: &PlanChange, width: usize, zone: &TimeZone, reveal: bool) ->
 /// `end -> 21:00:00, room -> main/foyer, volume`. With values where they help.
 fn fields(change: &PlanChange, before: &Planned, after: &Planned, zone: &TimeZone, reveal: bool) -> String {
     let stream = |one: &Planned| one.job.stream_at(one.start.at).shown(reveal);
+    let fallback = |one: &Planned| one.job.fallback_at(one.start.at).map_or("none".to_owned(), |url| url.shown(reveal));
     let robot = |one: &Planned| one.job.robot.expand(one.job.id.as_str(), &one.job.room, one.start.at);
     let fields = change.fields.iter().map(|field| {
         let (old, new) = match *field {
@@ -69,6 +70,7 @@ fn fields(change: &PlanChange, before: &Planned, after: &Planned, zone: &TimeZon
             "app" | "room" => (target(&before.job), target(&after.job)),
             "robot" => (robot(before), robot(after)),
             "stream" => (stream(before), stream(after)),
+            "fallback" => (fallback(before), fallback(after)),
             _ => return (*field).to_owned(),
         };
         if old == new { (*field).to_owned() } else { format!("{field} -> {new}") }

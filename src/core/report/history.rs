@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::plan::place;
 use super::table::{Column, Narrow, Table};
 use super::time::{WallClock, instant, wall_beside};
-use crate::occurrence::{Evidence, Occurrence, State, TaskStep};
+use crate::occurrence::{Evidence, Occurrence, Played, State, StreamTrouble, TaskStep};
 
 /// One row as programs read it. The keys and their order are the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +80,52 @@ pub struct HistoryObject {
     pub by: Option<String>,
     /// The note that they gave with it.
     pub note: Option<String>,
+    /// What it played when, oldest first: its stream, or its fallback. Empty while it was never on air.
+    pub streams: Vec<StreamObject>,
+    /// Why its fallback plays, or is to; null while its stream does.
+    pub fallback: Option<FallbackObject>,
+}
+
+/// One of `streams` of [`HistoryObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamObject {
+    /// The URL, without what may be secret in it.
+    pub stream: String,
+    /// Since when. Short interruptions, after which the same is put on air again, are not told apart.
+    pub from: String,
+    /// Until when; null while it plays.
+    pub to: Option<String>,
+}
+
+/// `fallback` of [`HistoryObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FallbackObject {
+    /// Since when its stream cannot be had.
+    pub since: String,
+    /// `preflight` (a look before the start did not find it), `refused` (TRTC answered `InvalidParameter.StreamUrl`) or `unpulled` (a
+    /// callback said that TRTC cannot pull it).
+    pub why: &'static str,
+    /// The URL that plays instead, without what may be secret in it.
+    pub stream: String,
+}
+
+impl FallbackObject {
+    fn new(occurrence: &Occurrence) -> Option<FallbackObject> {
+        let StreamTrouble { since, why } = occurrence.fallback.trouble.filter(|_| !occurrence.is_done())?;
+        let url = occurrence.playout.scheduled().fallback.as_ref()?;
+        Some(FallbackObject { since: instant(since), why: why.name(), stream: url.redacted() })
+    }
+}
+
+/// What it played when, each with its end if that is known. A show that never played its fallback played its stream all the time.
+fn played(occurrence: &Occurrence) -> Vec<Played> {
+    let record = &occurrence.fallback.played;
+    match occurrence.on_air_at {
+        Some(from) if record.is_empty() => {
+            vec![Played { url: occurrence.playout.stream.clone(), from, to: occurrence.ended_at }]
+        }
+        _ => record.clone(),
+    }
 }
 
 /// `task_fault` of [`HistoryObject`].
@@ -129,14 +175,14 @@ impl HistoryObject {
             room: playout.room.to_string(),
             room_type: playout.room.type_name(),
             robot: playout.robot.clone(),
-            stream: playout.stream.redacted(),
+            stream: playout.scheduled().stream.redacted(),
             error_code: occurrence.fault.as_ref().and_then(|fault| fault.code.clone()),
             error_message: error_message(occurrence),
             request_id: occurrence.request_id.clone(),
             task_fault: occurrence.task_fault.as_ref().map(|fault| TaskFaultObject {
                 action: fault.step.action().word(),
                 code: fault.code.clone(),
-                message: playout.stream.mask(&fault.message),
+                message: playout.mask(&fault.message),
                 since: instant(fault.since),
                 count: fault.in_a_row,
             }),
@@ -144,7 +190,15 @@ impl HistoryObject {
             count: occurrence.count,
             by: occurrence.ordered_by.clone(),
             note: occurrence.order_note.clone(),
+            streams: played(occurrence).into_iter().map(StreamObject::new).collect(),
+            fallback: FallbackObject::new(occurrence),
         }
+    }
+}
+
+impl StreamObject {
+    fn new(Played { url, from, to }: Played) -> StreamObject {
+        StreamObject { stream: url.redacted(), from: instant(from), to: to.map(instant) }
     }
 }
 
@@ -160,6 +214,25 @@ impl TaskFaultObject {
     }
 }
 
+/// What a show played its fallback for, and how long, in words; nothing for one that never did.
+pub(super) fn fallback_words(occurrence: &Occurrence) -> Option<String> {
+    let trouble = occurrence.fallback.trouble.filter(|_| !occurrence.is_done());
+    let because = trouble.map(|trouble| format!("its stream cannot be had: {}", trouble.why.words()));
+    let of_fallback = |played: &&Played| played.url != occurrence.playout.scheduled().stream;
+    let times: Vec<&Played> = occurrence.fallback.played.iter().filter(of_fallback).collect();
+    let plays = times.last().is_some_and(|last| last.to.is_none());
+    let length = |played: &Played| played.to.map(|to| to.duration_since(played.from).as_millis()).unwrap_or_default();
+    let total: i128 = times.iter().map(|played| length(played)).sum();
+    let told = match times.len() {
+        0 => None,
+        _ if plays => Some("plays its fallback".to_owned()),
+        1 => Some(format!("played its fallback for {}", short(total))),
+        count => Some(format!("played its fallback {count} times, {} in all", short(total))),
+    };
+    let words: Vec<String> = told.into_iter().chain(because).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
 /// What is wrong with the requests for its task, in words: `its stop is refused: CODE (message)`.
 pub(super) fn task_fault_words(occurrence: &Occurrence) -> Option<String> {
     let fault = occurrence.task_fault.as_ref()?;
@@ -170,16 +243,15 @@ pub(super) fn task_fault_words(occurrence: &Occurrence) -> Option<String> {
         (false, _) => fault.verb(),
     };
     let what = if fault.step == TaskStep::Stop { "its stop" } else { "the look at it" };
-    Some(occurrence.playout.stream.mask(&format!("{what} {verb}: {}", fault.words())))
+    Some(occurrence.playout.mask(&format!("{what} {verb}: {}", fault.words())))
 }
 
 /// The last fault's message. The vendor may quote the URL that it was sent, so the URL is redacted here as everywhere.
 pub(super) fn error_message(occurrence: &Occurrence) -> Option<String> {
-    let stream = &occurrence.playout.stream;
-    occurrence.fault.as_ref().map(|fault| stream.mask(&fault.message))
+    occurrence.fault.as_ref().map(|fault| occurrence.playout.mask(&fault.message))
 }
 
-/// The first line of CSV: the keys of [`HistoryObject`].
+/// The first line of CSV: the keys of [`HistoryObject`], but for `streams` and `fallback`, which are no single values.
 pub const CSV_NAMES: &str = "job,start,end,kind,state,outcome,reason,late_ms,first_sent_at,on_air_at,ended_at,attempts,restarts,\
     in_doubt,task_id,confirmed_at,evidence,app,region,room,room_type,robot,stream,error_code,error_message,request_id,task_fault,\
     generation,count,by,note";
@@ -266,6 +338,7 @@ pub(super) fn result(occurrence: &Occurrence) -> String {
             let note = occurrence.evidence_note().map(|note| format!(", {note}")).unwrap_or_default();
             format!("{} ({}){note}", outcome.name(), outcome.reason())
         }
+        State::OnAir if occurrence.plays_fallback() => "on air with its fallback".to_owned(),
         State::Waiting { why, .. } => format!("waiting ({})", why.name()),
         State::OnAir => "on air".to_owned(),
         state => state.name().to_owned(),
@@ -298,6 +371,7 @@ fn note(occurrence: &Occurrence) -> String {
     }
     let order_note = occurrence.order_note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
     notes.extend(occurrence.ordered_by.iter().map(|who| format!("by {who}{order_note}")));
+    notes.extend(fallback_words(occurrence));
     if occurrence.restarts > 0 {
         notes.push(match occurrence.restarts {
             1 => "restarted once".to_owned(),

@@ -59,6 +59,8 @@ pub struct PlanObject {
     pub after: Option<String>,
     /// What operators hold it back for; null when nothing does, or when that is not known.
     pub held: Option<HeldObject>,
+    /// What plays instead while its media cannot be had, shown as `stream` is; null when the job has none. Not in CSV.
+    pub fallback: Option<String>,
 }
 
 /// `held` of [`PlanObject`]: an operator's order, by which it is not started.
@@ -131,11 +133,12 @@ impl PlanObject {
             content_end: listed.content_end().map(instant),
             after: job.after.as_ref().map(ToString::to_string),
             held: listed.held.as_ref().map(HeldObject::new),
+            fallback: job.fallback_at(start).map(|url| url.shown(reveal)),
         }
     }
 }
 
-/// The first line of CSV: the keys of [`PlanObject`].
+/// The first line of CSV: the keys of [`PlanObject`], but for `fallback`.
 pub const CSV_NAMES: &str = "job,start,end,local_start,timezone,app,sdk_app_id,room,room_type,robot,stream,region,dst,pauses,\
     cut_at,cut_by,content_end,after,held";
 

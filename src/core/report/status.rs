@@ -48,6 +48,8 @@ pub struct StatusInput {
     pub not_listening: Vec<String>,
     /// Why alerts do not reach their receivers, a line for each.
     pub not_told: Vec<String>,
+    /// The chores of the ledger that failed when they were last done, a line for each.
+    pub failed_chores: Vec<String>,
     /// Whether the schedule has jobs, and all of them are switched off.
     pub all_off: bool,
     /// What the ledger says, or why it cannot be read.
@@ -244,7 +246,7 @@ pub struct OrphanObject {
 pub struct ClockObject {
     /// Whether the clock is synchronised, by the kernel or else by systemd-timesyncd; null where neither says.
     pub synchronised: Option<bool>,
-    /// The server's clock minus this one, while they differ by more than 5 s.
+    /// The server's clock minus this one, while they differ by more than 2 s.
     pub offset_ms: Option<i64>,
     /// Why no start leaves, if the clock is held.
     pub held: Option<String>,

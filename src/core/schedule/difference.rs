@@ -72,7 +72,7 @@ impl Job {
     pub fn differing(&self, other: &Job) -> Vec<(Part, &'static str)> {
         // Every field is named, so that a new one cannot be forgotten.
         let Job { id: _, place: _, when, after, end, app, room, robot, stream, live, length, seek, repeat, .. } = self;
-        let Job { options, region, policy, preflight, enabled, note, .. } = self;
+        let Job { fallback, options, region, policy, preflight, enabled, note, .. } = self;
         let fields = [
             (Part::When, "when", *when == other.when),
             (Part::When, "after", *after == other.after),
@@ -82,6 +82,7 @@ impl Job {
             (Part::Sent, "room", *room == other.room),
             (Part::Sent, "robot", *robot == other.robot),
             (Part::Sent, "stream", *stream == other.stream),
+            (Part::Sent, "fallback", *fallback == other.fallback),
             (Part::Sent, "region", *region == other.region),
             (Part::Sent, "live", *live == other.live),
             (Part::Sent, "length", *length == other.length),
@@ -156,6 +157,7 @@ mod tests {
             ", length: 10m, except: 2026-10-01",
             ", length: 10m, to: '19:00'",
             ", length: 10m, robot: other",
+            ", length: 10m, fallback: 'https://cdn.example.com/still.mp4'",
             ", length: 10m, seek: 5s",
             ", length: 10m, repeat: 2",
             ", length: 10m, tempo: 1.5",

@@ -31,7 +31,7 @@ impl Group {
 
 /// What holds for a job when neither it nor its file's `defaults` write a field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fallback {
+pub(super) enum FieldDefault {
     /// As if this had been written.
     Value(&'static str),
     /// What this says.
@@ -49,7 +49,7 @@ pub(super) struct Field {
     /// What it says, in one sentence.
     pub(super) doc: &'static str,
     /// What holds when it is not written.
-    pub(super) default: Fallback,
+    pub(super) default: FieldDefault,
     /// How it is read, and which values there are.
     pub(super) reader: &'static dyn FieldReader<RawJob>,
 }
@@ -58,8 +58,8 @@ impl Field {
     /// The default, as people read it.
     pub(super) fn default_text(&self) -> Option<&'static str> {
         match self.default {
-            Fallback::Value(text) | Fallback::Rule(text) => Some(text),
-            Fallback::None => None,
+            FieldDefault::Value(text) | FieldDefault::Rule(text) => Some(text),
+            FieldDefault::None => None,
         }
     }
 

@@ -132,6 +132,8 @@ pub struct Job {
     pub robot: RobotTemplate,
     /// The media.
     pub stream: StreamTemplate,
+    /// What plays instead while that cannot be had.
+    pub fallback: Option<StreamTemplate>,
     /// Whether the media is a live source; a start never seeks in one.
     pub live: bool,
     /// The media's length once through, at least 1 s.
@@ -158,6 +160,13 @@ impl Job {
     /// Returns the media of the occurrence that starts at `start`.
     pub fn stream_at(&self, start: Timestamp) -> StreamUrl {
         self.stream.expand(&self.id, &self.room, || start.to_zoned(self.when.zone.clone()))
+    }
+
+    /// Returns what plays instead in that occurrence while its media cannot be had.
+    pub fn fallback_at(&self, start: Timestamp) -> Option<StreamUrl> {
+        let zoned = || start.to_zoned(self.when.zone.clone());
+        let expand = |fallback: &StreamTemplate| fallback.expand(&self.id, &self.room, zoned);
+        self.fallback.as_ref().map(expand)
     }
 
     /// Returns how long an on-time showing of media of known length lasts, rounded up to the millisecond: (n x length - seek) / tempo.

@@ -17,7 +17,8 @@ use super::fields::{self, Group};
 use super::job::{EndRule, Job};
 use super::policy::OPEN_START_WITHIN;
 use super::problem::Problem;
-use super::raw::RawJob;
+use super::raw::{RawJob, Slot};
+use super::stream_template::StreamTemplate;
 use crate::calendar::{ClockChange, Dst, Start, Trigger, clock_changes, resolve};
 use crate::diagnostic::{Severity, Span};
 use crate::trtc::Site;
@@ -65,7 +66,8 @@ impl Linter {
         let mut problems = Vec::new();
         problems.extend(vendor::problems(job, raw, self.site));
         problems.extend(media::problems(job, raw, self.now));
-        problems.extend(urls::problems(job, if raw.stream.written { raw.stream.span } else { job.place.span }, self.now));
+        let span = |slot: &Slot<StreamTemplate>| if slot.written { slot.span } else { job.place.span };
+        problems.extend(urls::problems(job, [span(&raw.stream), span(&raw.fallback)], self.now));
         problems.extend(patterns::problems(&job.when.trigger, trigger_span(raw)));
         // Of a job that follows another nothing is known of its times yet.
         if job.after.is_none() {

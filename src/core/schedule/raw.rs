@@ -114,6 +114,7 @@ pub(super) struct RawJob {
     pub(super) room: Slot<Room>,
     pub(super) robot: Slot<Arc<str>>,
     pub(super) stream: Slot<StreamTemplate>,
+    pub(super) fallback: Slot<StreamTemplate>,
     pub(super) live: Slot<bool>,
     pub(super) length: Slot<Duration>,
     pub(super) seek: Slot<Duration>,

@@ -1,7 +1,7 @@
 //! What the manual says of the keys of a schedule file, taken from the tables that the reader goes by. How a page looks is not known
 //! here.
 
-use super::fields::{FIELDS, Fallback};
+use super::fields::{FIELDS, FieldDefault};
 use super::retry;
 use super::schema::TOP_LEVEL;
 
@@ -27,7 +27,7 @@ pub fn fields() -> Vec<KeyReference> {
         doc: field.doc,
         values: field.reader.values(),
         default: field.default_text(),
-        default_is_value: matches!(field.default, Fallback::Value(_)),
+        default_is_value: matches!(field.default, FieldDefault::Value(_)),
     };
     FIELDS.iter().map(reference).collect()
 }

@@ -69,6 +69,7 @@ pub(super) fn resolve(raw: &RawJob, context: &JobContext<'_>) -> Result<Job, Vec
                 room,
                 robot,
                 stream,
+                fallback: raw.fallback.value.clone(),
                 live,
                 length: raw.length.value,
                 seek: raw.seek.value.unwrap_or(Duration::ZERO),
@@ -207,16 +208,19 @@ fn app(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) -> O
     }
 }
 
-/// The secrets to which the stream refers and that the settings do not have.
+/// The secrets to which the stream and its fallback refer and that the settings do not have.
 fn unknown_secrets(raw: &RawJob, context: &JobContext<'_>, problems: &mut Vec<Problem>) {
-    let Some((known, stream)) = context.settings.secrets.as_ref().zip(raw.stream.value.as_ref()) else { return };
-    for name in stream.written().secret_names().filter(|name| !known.contains(*name)) {
-        let names = || known.iter().map(AsRef::as_ref);
-        let hint = did_you_mean(name, names()).unwrap_or_else(|| {
-            format!("add it there: `secrets: {{{name}: {{file: PATH}}}}`; the settings have {}", listed(names()))
-        });
-        let message = format!("`stream`: the settings have no secret {}", quote(name));
-        problems.push(Problem::at(raw.stream.span, "unknown-secret", message).hint(hint));
+    let Some(known) = context.settings.secrets.as_ref() else { return };
+    for (field, slot) in [("stream", &raw.stream), ("fallback", &raw.fallback)] {
+        let names = slot.value.iter().flat_map(|url| url.written().secret_names());
+        for name in names.filter(|name| !known.contains(*name)) {
+            let names = || known.iter().map(AsRef::as_ref);
+            let hint = did_you_mean(name, names()).unwrap_or_else(|| {
+                format!("add it there: `secrets: {{{name}: {{file: PATH}}}}`; the settings have {}", listed(names()))
+            });
+            let message = format!("the settings have no secret {}", quote(name));
+            problems.push(Problem::at(slot.span, "unknown-secret", message).in_field(field).hint(hint));
+        }
     }
 }
 

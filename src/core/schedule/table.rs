@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::fields::{Fallback, Field, Group};
+use super::fields::{Field, FieldDefault, Group};
 use super::options::Passed;
 use super::policy::{Conflict, Late, OnRemove};
 use super::raw::RawJob;
@@ -22,7 +22,7 @@ const DAY_SECONDS: u64 = 86_400;
 /// Shorthand: a row of the table below.
 macro_rules! field {
     ($name:literal, $group:expr, $doc:literal, $reader:expr $(,)?) => {
-        field!($name, $group, $doc, Fallback::None, $reader)
+        field!($name, $group, $doc, FieldDefault::None, $reader)
     };
     ($name:literal, $group:expr, $doc:literal, $default:expr, $reader:expr $(,)?) => {
         Field { name: $name, group: $group, doc: $doc, default: $default, reader: &$reader }
@@ -30,7 +30,7 @@ macro_rules! field {
 }
 
 /// Every field, in the order of the manual. The reader, the JSON Schema and the manual go by this table.
-pub(super) static FIELDS: [Field; 38] = [
+pub(super) static FIELDS: [Field; 39] = [
     field!(
         "at",
         Group::Trigger,
@@ -89,7 +89,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "days",
         Group::Modifier(&["at", "every"]),
         "The days of the week on which at or every starts.",
-        Fallback::Value("daily"),
+        FieldDefault::Value("daily"),
         into_slot!(
             RawJob,
             Custom(
@@ -104,14 +104,14 @@ pub(super) static FIELDS: [Field; 38] = [
         "weeks",
         Group::Modifier(&["at", "every"]),
         "Starts in every n-th ISO week only, counted from the week of from; needs days and from.",
-        Fallback::Value("1"),
+        FieldDefault::Value("1"),
         into_slot!(RawJob, Hinted(IntRange::new(1, 52), |_| Some("every other week is `weeks: 2`")), trigger.weeks)
     ),
     field!(
         "between",
         Group::Modifier(&["every"]),
         "The hours of every, from the first time to before the second; they may cross midnight.",
-        Fallback::Rule("the whole day"),
+        FieldDefault::Rule("the whole day"),
         into_slot!(
             RawJob,
             Custom(
@@ -126,7 +126,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "timezone",
         Group::Alone,
         "The zone of all times of the job.",
-        Fallback::Rule("the timezone of the file"),
+        FieldDefault::Rule("the timezone of the file"),
         into_slot!(
             RawJob,
             Custom("an IANA name such as `Asia/Shanghai`", |node, shared| Ok(shared.zone(node)?), schema::zone),
@@ -171,7 +171,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "app",
         Group::Alone,
         "The application in which it plays.",
-        Fallback::Rule("the only application of the settings"),
+        FieldDefault::Rule("the only application of the settings"),
         into_slot!(
             RawJob,
             Custom(
@@ -200,7 +200,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "robot",
         Group::Alone,
         "The UserId that enters the room; the text may hold {job}, {room} and {start}.",
-        Fallback::Value("{job}"),
+        FieldDefault::Value("{job}"),
         into_slot!(
             RawJob,
             Custom(
@@ -227,10 +227,25 @@ pub(super) static FIELDS: [Field; 38] = [
         )
     ),
     field!(
+        "fallback",
+        Group::Alone,
+        "Plays instead of stream, from its beginning and in a loop, while that cannot be had; the URL may hold what that of stream may, and \
+         where the end is open it plays for start_within at most.",
+        into_slot!(
+            RawJob,
+            Custom(
+                "an `http`, `https`, `rtmp` or `rtmps` URL",
+                |node, shared| Ok(places::stream(node, |text| shared.intern(text))?),
+                places::stream_schema
+            ),
+            fallback
+        )
+    ),
+    field!(
         "live",
         Group::Alone,
         "Whether the stream is a live source, in which a start cannot seek.",
-        Fallback::Rule("true for rtmp and rtmps, else false"),
+        FieldDefault::Rule("true for rtmp and rtmps, else false"),
         into_slot!(RawJob, Flag, live)
     ),
     field!(
@@ -243,14 +258,14 @@ pub(super) static FIELDS: [Field; 38] = [
         "seek",
         Group::Alone,
         "Where in the media an on-time start begins; less than length, and a loop goes on from 0.",
-        Fallback::Value("0s"),
+        FieldDefault::Value("0s"),
         into_slot!(RawJob, Seconds(0, u64::MAX), seek)
     ),
     field!(
         "repeat",
         Group::Alone,
         "How often the media plays; forever needs for or to.",
-        Fallback::Value("1"),
+        FieldDefault::Value("1"),
         into_slot!(
             RawJob,
             Custom("`forever`, or a whole number from 1 to 1000", |node, _| Ok(places::repeat(node)?), places::repeat_schema),
@@ -276,7 +291,7 @@ pub(super) static FIELDS: [Field; 38] = [
         "region",
         Group::Alone,
         "The region that requests name, X-TC-Region.",
-        Fallback::Rule("the region of the account"),
+        FieldDefault::Rule("the region of the account"),
         into_slot!(
             RawJob,
             Custom(
@@ -311,14 +326,14 @@ pub(super) static FIELDS: [Field; 38] = [
         "late",
         Group::Alone,
         "What a start after its instant does: join in progress, restart from the beginning, or skip.",
-        Fallback::Value("join"),
+        FieldDefault::Value("join"),
         into_slot!(RawJob, Choice(Late::WORDS), late)
     ),
     field!(
         "start_within",
         Group::Alone,
         "How long attempts go on until it is first on air.",
-        Fallback::Rule("the window; 10m when its end is open"),
+        FieldDefault::Rule("the window; 10m when its end is open"),
         into_slot!(RawJob, MinDuration(SECOND), start_within)
     ),
     field!(
@@ -326,7 +341,7 @@ pub(super) static FIELDS: [Field; 38] = [
         Group::Alone,
         "Another show in the same room: reject is an error, preempt takes the room, yield gives way and returns, allow plays both if \
          both say so.",
-        Fallback::Value("reject"),
+        FieldDefault::Value("reject"),
         into_slot!(RawJob, Choice(Conflict::WORDS), conflict)
     ),
     field!("retry", Group::Alone, "How a start is tried again; it merges with the defaults key by key.", Retry),
@@ -334,35 +349,35 @@ pub(super) static FIELDS: [Field; 38] = [
         "heal",
         Group::Alone,
         "Whether it is put on air again when it vanishes before its end.",
-        Fallback::Value("true"),
+        FieldDefault::Value("true"),
         into_slot!(RawJob, Flag, heal)
     ),
     field!(
         "on_remove",
         Group::Alone,
         "When the job leaves the schedule while on air: finish plays to its end, stop ends it at once.",
-        Fallback::Value("finish"),
+        FieldDefault::Value("finish"),
         into_slot!(RawJob, Choice(OnRemove::WORDS), on_remove)
     ),
     field!(
         "priority",
         Group::Alone,
         "Which start leaves first when starts queue for the rate: 9 before 0.",
-        Fallback::Value("5"),
+        FieldDefault::Value("5"),
         into_slot!(RawJob, IntRange::new(0, 9), priority)
     ),
     field!(
         "preflight",
         Group::Alone,
         "Whether its media is looked at ten minutes before each start, and once in the day before.",
-        Fallback::Value("true"),
+        FieldDefault::Value("true"),
         into_slot!(RawJob, Flag, preflight)
     ),
     field!(
         "enabled",
         Group::Alone,
         "With false the job is checked and plans nothing.",
-        Fallback::Value("true"),
+        FieldDefault::Value("true"),
         into_slot!(RawJob, Flag, enabled)
     ),
     field!(

@@ -82,6 +82,9 @@ fn rule(code: &str) -> (Class, Proof) {
     find(family(code)).unwrap_or((Class::Unknown, Proof::Doubt))
 }
 
+/// The code of a start whose stream the vendor does not take.
+pub const STREAM_URL: &str = "InvalidParameter.StreamUrl";
+
 /// Whether a code says that the account or the application is not who it says: other secrets may be. A signature that is too old is
 /// not among them, because the clock is the reason.
 pub fn is_about_secrets(code: &str) -> bool {
@@ -183,7 +186,7 @@ mod tests {
         ("InvalidParameter.RoomId", Permanent, Nothing),
         ("InvalidParameter.SdkAppId", Permanent, Nothing),
         ("InvalidParameter.StrRoomId", Permanent, Nothing),
-        ("InvalidParameter.StreamUrl", Permanent, Nothing),
+        (STREAM_URL, Permanent, Nothing),
         ("InvalidParameter.TaskId", Permanent, Nothing),
         ("InvalidParameter.UserSig", RetryOnce, Nothing),
         ("MissingParameter.RoomId", Permanent, Nothing),

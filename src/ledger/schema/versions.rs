@@ -2,7 +2,7 @@
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-pub(super) const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
+pub(super) const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -369,4 +369,9 @@ CREATE TABLE hold (
     PRIMARY KEY (why, job, from_ms)
 ) STRICT;
 ALTER TABLE occurrence ADD COLUMN order_note TEXT;
+";
+
+/// What is remembered of a show that has a fallback: why that plays, and what played when. Null where there is nothing to remember.
+const V8: &str = "
+ALTER TABLE occurrence ADD COLUMN fallback TEXT CHECK (fallback IS NULL OR json_valid(fallback));
 ";

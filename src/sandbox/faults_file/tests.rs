@@ -10,7 +10,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn every_key_and_every_effect_is_read() {
     let text = "
-media: {https://a.example/x.mp4: 1m30s, https://a.example/gone.mp4: unreachable}
+media: {https://a.example/x.mp4: 1m30s, https://a.example/gone.mp4: unreachable, https://a.example/cam.mp4: {dies: 30s, heals: 2m}}
 faults:
   - { action: start, room: lobby, robot: r, after: 1, every: 2, times: 3, error: InternalError.InternalError, done: true }
   - { action: stop, status: 429, retry_after: 3s }
@@ -26,10 +26,13 @@ faults:
   - { event: failed, repeat: 2 }
   - { event: again, room: lobby, swap: true }
   - { event: stopped, times: 1, drop: true }
+  - { action: start, stream: 'https://a.example/x.mp4', error: InvalidParameter.StreamUrl }
 ";
     let read = read(&Arc::from("f.yaml"), text).expect("no problem");
     assert_eq!(read.media.by_url["https://a.example/x.mp4"], Duration::from_secs(90));
     assert!(read.media.by_url.len() == 1 && read.media.unreachable.contains("https://a.example/gone.mp4"));
+    let outage = MediaOutage { dies: Duration::from_secs(30), heals: Some(Duration::from_mins(2)) };
+    assert_eq!(read.media.outages.into_iter().collect::<Vec<_>>(), [("https://a.example/cam.mp4".to_owned(), outage)]);
     let disturb = |disturbance| FaultRule::new(FaultEffect::Disturb(disturbance));
     let replace = |with, done| FaultEffect::Replace { with, done };
     let error = replace(Replacement::Error("InternalError.InternalError".to_owned()), true);
@@ -49,6 +52,7 @@ faults:
         disturb(Disturbance::Repeat(2)).event(TaskNews::StartFailed),
         disturb(Disturbance::Swap).event(TaskNews::StartAgain).room("lobby"),
         disturb(Disturbance::Drop).event(TaskNews::Stopped).times(1),
+        FaultRule::error("InvalidParameter.StreamUrl").action(Action::Start).stream("https://a.example/x.mp4"),
     ];
     assert_eq!(format!("{:?}", read.faults), format!("{:?}", FaultPlan::new(expected.to_vec())));
 }
@@ -56,6 +60,12 @@ faults:
 #[test]
 fn what_is_wrong_is_said_with_its_place_all_at_once() {
     for (text, expected) in [
+        (
+            "media: {u: {dies: 2m, heals: 1m}}\n",
+            "f.yaml:1:12: expected `heals` after `dies` (both are counted from when the sandbox began)",
+        ),
+        ("media: {u: {heals: 1m}}\n", "f.yaml:1:12: a `dies` is needed beside `heals`"),
+        ("media: {u: {dyes: 1m}}\n", "f.yaml:1:13: unknown key `dyes` (did you mean `dies`?)"),
         ("rules: []\n", "f.yaml:1:1: unknown key `rules` (the keys here are media, faults)"),
         ("fault: []\n", "f.yaml:1:1: unknown key `fault` (did you mean `faults`?)"),
         ("- delay: 2s\n", "f.yaml:1:1: the file must be a mapping, not a list"),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::sandbox::MediaOutage;
+use crate::trtc::callback::TaskNews;
 use crate::trtc::{Room, StartOptions, StreamUrl};
 
 use super::*;
@@ -29,6 +31,7 @@ fn book(exist: ExistReading) -> TaskBook {
         default: Duration::from_mins(1),
         by_url: BTreeMap::from([("https://a.example/90.mp4".to_owned(), Duration::from_secs(90))]),
         unreachable: ["https://a.example/gone.mp4".to_owned()].into(),
+        outages: BTreeMap::new(),
     };
     TaskBook::new(exist, media, at(0), CallbackQueue::new(true))
 }
@@ -160,4 +163,35 @@ fn news_comes_when_it_happens_and_an_end_takes_back_what_was_to_come() {
     let mut deaf = TaskBook::new(ExistReading::Both, MediaLengths::default(), at(0), CallbackQueue::new(false));
     deaf.start(ASKER, params(1, "a", "https://a.example/x.mp4"), None, at(0)).expect("a start");
     assert_eq!(deaf.news(at(9_999)).0, []);
+}
+
+#[test]
+fn media_that_dies_is_told_of_tasks_that_play_it_and_so_is_its_return() {
+    let url = "https://a.example/cam.mp4";
+    let outage = MediaOutage { dies: Duration::from_secs(10), heals: Some(Duration::from_secs(40)) };
+    let media =
+        MediaLengths { default: Duration::from_mins(10), outages: [(url.to_owned(), outage)].into(), ..MediaLengths::default() };
+    let mut book = TaskBook::new(ExistReading::RoomUser, media, at(0), CallbackQueue::new(true));
+    book.start(ASKER, params(1, "before", url), None, at(1)).expect("a start");
+    book.start(ASKER, params(2, "other", "https://a.example/x.mp4"), None, at(1)).expect("a start");
+    assert_eq!(book.news(at(5)).1, Some(at(10)), "the next is when it dies");
+    book.start(ASKER, params(3, "meanwhile", url), None, at(20)).expect("a start");
+    let told = book.news(at(60)).0;
+    let told: Vec<_> = told.iter().map(|news| (news.at.as_second() - at(0).as_second(), news.robot.as_str(), news.news)).collect();
+    let (failed, again, started) = (TaskNews::StartFailed, TaskNews::StartAgain, TaskNews::Started);
+    let expected = [
+        (10, "before", failed),
+        (11, "before", again),
+        (13, "before", again),
+        (20, "meanwhile", failed),
+        (21, "meanwhile", again),
+        (23, "meanwhile", again),
+        (40, "before", started),
+        (40, "meanwhile", started),
+    ];
+    assert_eq!(told, expected);
+    // The same by hand, and nothing twice.
+    book.set_media(url, true, at(61));
+    book.set_media(url, false, at(62));
+    assert_eq!(book.news(at(62)).0.len(), 2);
 }

@@ -204,9 +204,15 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
             let is_loop = task.and_then(|task| state.sends.get(task.send)).is_some_and(|send| send.is_loop);
             task.is_some_and(|task| task.ends_at < due) || is_loop && run.belief.was_set_back(stop.at)
         };
+        // Or it changed between its stream and its fallback, and did not come back.
+        let has_changed = |stop: &Send| {
+            let ends = row.fallback.played.iter().filter_map(|span| span.to);
+            ends.into_iter().any(|to| stop.wall.duration_since(to).abs() <= seconds(2))
+        };
         if let (Some(stop), Some(due)) = (stop, due)
             && stop.at < due.min(run.settled)
             && !is_carried(stop, due)
+            && !has_changed(stop)
         {
             faults.add("no end comes early", format!("{} early: {}", due.duration_since(stop.at), line(row)));
         }

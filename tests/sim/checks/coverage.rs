@@ -52,6 +52,10 @@ fn covered(run: &Run, row: &Occurrence, tasks: &[SimTask], faults: &mut Faults) 
     let Some(end) = row.end.at().or(row.ended_at.filter(|_| has_no_end).map(|ended| ended.min(run.settled))) else { return };
     let is_endless = row.playout.live || row.playout.repeat == Repeat::Forever;
     let is_over = outcome(row) == "ended" || reason(row) == "lost" || has_no_end;
+    // What the vendor refuses is tried once a minute.
+    if super::fallback::last_was_refused(run, row) {
+        return;
+    }
     // With `heal: false` a loss is for good, and with few attempts it may be.
     // And what is there without a TaskId cannot be watched.
     if !is_endless

@@ -68,7 +68,13 @@ fn robot_is_busy(run: &Run, state: &State, row: &Occurrence, at: Timestamp, coun
         let mut tasks = state.cloud.tasks.iter();
         tasks.any(|task| task.id == id && task.robot == row.playout.robot && task.started_at + seconds(1) < at)
     };
-    run.tasks.iter().any(|known| {
+    // A callback may name a task minutes after it began.
+    let was_named = |id: &str| {
+        let answered = |send: &Send| matches!(&send.answered, Some((then, AnswerKind::Started(task))) if task == id && *then <= at);
+        let told = state.callbacks_received.iter().any(|callback| callback.task_id == id && callback.at <= at);
+        told || state.sends.iter().any(answered)
+    };
+    run.tasks.iter().filter(|known| was_named(&known.task_id)).any(|known| {
         let is_other = known.job != row.key.job.as_str() || known.start != row.key.start;
         is_other && counts(known) && has_robot(&known.task_id)
     })

@@ -2,12 +2,13 @@
 //! Which starts a pause holds back is worked out here from the orders and their replies.
 
 use ingestd::occurrence::{Kind, Occurrence};
+use ingestd::plan;
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Faults, line, outcome, reason, seconds};
 use crate::orders::{Given, GivenOrder};
-use crate::run::Run;
+use crate::run::{GenerationSpan, Run};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
     if run.plan.has_steps() {
@@ -15,6 +16,7 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     }
     what_is_held_back_is_not_started(run, faults);
     nothing_is_held_back_that_nobody_ordered(run, faults);
+    what_was_taken_back_is_not_skipped(run, faults);
     what_was_started_by_hand_has_its_row(run, faults);
 }
 
@@ -45,16 +47,21 @@ fn what_is_held_back_is_not_started(run: &Run, faults: &mut Faults) {
                     && send.claims.len() == 1
                     && send.claims.iter().any(is_its)
             });
-            if was_sent || row.attempts > 0 {
+            // An edit after the pause may bring a window that was open then.
+            let is_planned = |span: &GenerationSpan| plan::find(&span.schedule, row.key.job.as_str(), row.key.start).is_some();
+            let was_planned = run.generations.iter().any(|span| span.from < to && is_planned(span));
+            if was_planned && (was_sent || row.attempts > 0) {
                 faults.add("what is paused is not started", format!("{order:?}: {}", line(row)));
             }
         }
     }
-    for order in &run.orders {
+    for (index, order) in run.orders.iter().enumerate() {
         let (Given::Skip(_), Some(done)) = (&order.command, &order.done) else { continue };
         let Some((name, _)) = done[0].split_once(": ").filter(|(_, what)| what.contains("skip")) else { continue };
         let Some(row) = run.rows.iter().find(|row| row.key.to_string() == name) else { continue };
-        if row.attempts > 0 {
+        let takes_back = |other: &GivenOrder| matches!(&other.command, Given::Unskip(job, start) if *job == row.key.job.as_str() && *start == row.key.start);
+        let is_taken_back = run.orders[index + 1..].iter().any(takes_back);
+        if row.attempts > 0 && !is_taken_back {
             faults.add("what is skipped is not started", format!("{order:?}: {}", line(row)));
         }
     }
@@ -78,6 +85,20 @@ fn nothing_is_held_back_that_nobody_ordered(run: &Run, faults: &mut Faults) {
         }
         if is_by_order && row.ordered_by.as_deref() != Some("sim") {
             faults.add("nothing is held back that nobody ordered", format!("by whom: {}", line(row)));
+        }
+    }
+}
+
+/// A skip that was taken back in time, and was not given again, holds nothing back.
+fn what_was_taken_back_is_not_skipped(run: &Run, faults: &mut Faults) {
+    for (index, order) in run.orders.iter().enumerate() {
+        let (Given::Unskip(job, start), Some(_)) = (&order.command, &order.done) else { continue };
+        let is_again = |other: &GivenOrder| matches!(&other.command, Given::Skip(of) if of == job);
+        let row = run.row(job, *start).filter(|row| outcome(row) == "skipped" && reason(row) == "operator");
+        if let Some(row) = row
+            && !run.orders[index + 1..].iter().any(is_again)
+        {
+            faults.add("a skip that was taken back skips nothing", format!("{order:?}: {}", line(row)));
         }
     }
 }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Faults;
 use crate::endpoint::Claim;
+use crate::media::FALLBACK;
 use crate::run::Run;
 use crate::scenario::{Play, SimJob};
 
@@ -13,6 +14,12 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     let name = "every start seeks to where its show is";
     for send in run.api.state().sends.iter().filter(|send| send.action == Action::Start) {
         let [claim] = send.claims.as_slice() else { continue };
+        if send.media.contains(FALLBACK) {
+            if send.position != (0, Some(Repeat::Forever)) {
+                faults.add("a fallback plays from its beginning, in a loop", format!("{send:?}"));
+            }
+            continue;
+        }
         let mut jobs = run.generations.iter().flat_map(|span| &span.jobs);
         let is_it = |job: &&SimJob| job.id == send.subject && job.url().ends_with(&format!("/{}", send.media));
         let Some(job) = jobs.find(is_it) else {

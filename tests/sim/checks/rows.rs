@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Faults, line, outcome, reason, seconds};
 use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Received, Send};
+use crate::media::FALLBACK;
 use crate::run::{GenerationSpan, Impairment, Run};
 use crate::scenario::begin;
 
@@ -170,7 +171,9 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
                 || run.boots.iter().any(|boot| since < *boot && *boot <= left.at);
             let other_secrets = super::rereads(refused_with) && was_read;
             let is_by_hand = before.is_some() && run.was_fired(job, since, left.at);
-            in_a_row = if callbacks_received || other_secrets || is_by_hand { 1 } else { in_a_row + 1 };
+            // Its fallback, or its stream again, has tries of its own.
+            let is_other = before.is_some_and(|before| before.media.contains(FALLBACK) != left.media.contains(FALLBACK));
+            in_a_row = if callbacks_received || other_secrets || is_by_hand || is_other { 1 } else { in_a_row + 1 };
             if !left.code.is_empty() {
                 refused_with = left.code.as_str();
             }
@@ -268,7 +271,7 @@ fn what_failed_had_a_reason(run: &Run, faults: &mut Faults) {
     }
     let tasks = run.api.state().cloud.tasks.clone();
     for row in run.rows.iter().filter(|row| outcome(row) == "failed") {
-        let is_bad = row.playout.stream.reveal().contains("forbidden");
+        let is_bad = row.playout.stream.reveal().contains("forbidden") || super::fallback::both_were_refused(run, row);
         let lifetime = (row.key.start - seconds(10), row.end.at().unwrap_or(run.settled) + seconds(10));
         // An unknown task is in its room.
         let unknown =

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ingestd::occurrence::Occurrence;
+use ingestd::occurrence::{End, Occurrence};
 use ingestd::trtc::Action;
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,6 +11,7 @@ use super::{Faults, line, seconds};
 use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
+use crate::media::FALLBACK;
 use crate::run::{Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
@@ -39,7 +40,13 @@ fn nothing_leaves_too_early_or_too_late(run: &Run, faults: &mut Faults) {
             faults.add(name, format!("early: {send:?}"));
         }
         let Some(end) = claim.end else {
-            if send.is_loop && send.max_duration != Some(10_080) {
+            let is_bounded =
+                send.media.contains(FALLBACK) && run.row(&send.subject, claim.start).is_some_and(|row| row.end == End::Open);
+            // In the place of media without an end a fallback plays for ten minutes at most.
+            if is_bounded && send.max_duration.is_none_or(|minutes| minutes > 11) {
+                faults.add(name, format!("an open end, and its fallback plays for longer: {send:?}"));
+            }
+            if send.is_loop && !is_bounded && send.max_duration != Some(10_080) {
                 faults.add(name, format!("it has no end, and its MaxDuration is not the longest: {send:?}"));
             }
             continue;

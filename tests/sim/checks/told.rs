@@ -21,7 +21,8 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
         let job = row.key.job.as_str();
         let show = row.key.to_string();
         let is_told = run.alerts.iter().any(|alert| {
-            let is_its = alert.key == job && alert.newest >= row.key.start;
+            // What was found while the clock was ahead began then, and its newest sign is brought back to the clock of now.
+            let is_its = alert.key == job && alert.newest.max(alert.begun) >= row.key.start;
             let is_its = is_its || alert.key == show || row.task_id.as_deref() == Some(alert.key.as_str());
             events.contains(&alert.event) && is_its
         });

@@ -3,6 +3,9 @@
 use super::super::{AlertEnd, id_of};
 use super::*;
 
+mod ahead;
+mod refusing;
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_975_200 + second).expect("an instant")
 }
@@ -31,7 +34,7 @@ fn outbox() -> Outbox {
 }
 
 fn failed(why: &str) -> Result<(), Failed> {
-    Err(Failed { why: why.to_owned(), retry_after: None })
+    Err(Failed { why: why.to_owned(), retry_after: None, of_content: false })
 }
 
 /// Plays to `until`: each message with its second, as `take` answers it.
@@ -240,7 +243,11 @@ fn a_wait_that_was_asked_for_is_kept_within_the_bounds() {
         let mut outbox = outbox();
         outbox.put(alert("one", 0));
         outbox.due(at(10));
-        outbox.answered("a", Err(Failed { why: "429".to_owned(), retry_after: Some(Duration::from_secs(asked)) }), at(10));
+        outbox.answered(
+            "a",
+            Err(Failed { why: "429".to_owned(), retry_after: Some(Duration::from_secs(asked)), of_content: false }),
+            at(10),
+        );
         let wait = outbox.next_wake().expect("it is tried again").duration_since(at(10)).as_secs();
         assert!((least..=most).contains(&wait), "{asked}: {wait}");
     }
@@ -288,4 +295,53 @@ fn a_receiver_that_failed_and_is_owed_nothing_now_is_not_asked_again_and_again()
     outbox.put(ended(Alert { count: 2, ..alert("again", 0) }, 3_660));
     assert!(outbox.due(at(3_700)).is_empty());
     assert!(outbox.next_wake().is_some_and(|wake| wake > at(80_000)), "{:?}", outbox.next_wake());
+}
+
+#[test]
+fn what_a_dead_receiver_is_owed_goes_after_a_month_and_is_said() {
+    let mut outbox = outbox();
+    outbox.put(ended(alert("old", 0), 60));
+    outbox.put(Alert { lasts: true, ..alert("lasts", 0) });
+    let month = 30 * 86_400;
+    play(&mut outbox, 0, month - 400, |_| failed("down"));
+    assert_eq!((outbox.alerts.len(), outbox.waiting(at(month - 400))), (2, 2));
+    play(&mut outbox, month + 400, month + 500, |_| failed("down"));
+    assert_eq!((outbox.alerts.len(), outbox.waiting(at(month + 500))), (1, 1), "what lasts stays");
+    let expected = format!(
+        "1 alert to the receiver `a` was dropped untold since {:.0} (see `ingestd history`): they are older than 30 days",
+        at(month + 400)
+    );
+    assert_eq!(outbox.newly_dropped().join(", "), expected);
+    assert_eq!(outbox.newly_dropped(), Vec::<String>::new(), "the log has it once");
+    assert!(outbox.reasons(at(month + 500)).contains(&expected), "the status has it for a day");
+    assert!(!outbox.reasons(at(month + 90_000)).contains(&expected));
+}
+
+#[test]
+fn of_too_many_that_wait_the_oldest_go_and_are_counted() {
+    let mut outbox = outbox();
+    outbox.put(Alert { lasts: true, ..alert("lasts", -1) });
+    for number in 0..i64::try_from(KEPT_MAX).expect("small") + 99 {
+        outbox.put(ended(alert(&format!("show-{number}"), number), number));
+    }
+    play(&mut outbox, 20_000, 20_000, |_| failed("down"));
+    assert_eq!(outbox.alerts.len(), KEPT_MAX);
+    let has = |key: &str| outbox.alerts.values().any(|entry| entry.alert.key == key);
+    assert_eq!((has("show-99"), has("show-100"), has("lasts")), (false, true, true));
+    let reasons = outbox.reasons(at(20_000));
+    assert!(reasons[1].starts_with("100 alerts to the receiver `a` were dropped untold"), "{reasons:?}");
+}
+
+#[test]
+fn what_is_owed_to_nobody_any_more_is_not_looked_at_again() {
+    let quiet = Receiver { on: vec![AlertEvent::Failed], ..receiver("a") };
+    let mut outbox = Outbox::new(vec![quiet], Vec::new());
+    // It ends before anybody had to know: no message is sent, and no answer comes.
+    for number in 0..100 {
+        let patient = Alert { tell_from: at(60), ..alert(&format!("show-{number}"), 0) };
+        outbox.put(patient.clone());
+        outbox.put(ended(patient, 5));
+    }
+    assert!(outbox.due(at(61)).is_empty());
+    assert_eq!(outbox.alerts.len(), 0);
 }

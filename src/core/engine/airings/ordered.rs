@@ -10,11 +10,12 @@ use crate::occurrence::{Event, Key, Kind, Occurrence, Outcome, SkippedReason, St
 use crate::plan::holds::OrderSource;
 
 impl Airings {
-    /// Keeps a show that failed while its window is open.
+    /// Keeps a planned show that failed while its window is open. One that was started by hand is not the plan's: another order starts
+    /// another.
     pub(in crate::engine) fn keep_failed(&mut self, occurrence: Occurrence, now: Timestamp) {
         self.failed.retain(|_, failed| failed.end.at().is_none_or(|end| now < end));
         let is_latest = self.failed.get(&occurrence.key.job).is_none_or(|known| known.key.start <= occurrence.key.start);
-        if is_latest && occurrence.kind != Kind::Summary && occurrence.end.at().is_none_or(|end| now < end) {
+        if is_latest && occurrence.kind == Kind::Planned && occurrence.end.at().is_none_or(|end| now < end) {
             self.failed.insert(occurrence.key.job.clone(), occurrence);
         }
     }

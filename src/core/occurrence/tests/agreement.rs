@@ -87,7 +87,7 @@ proptest! {
         let now = one.start.at.max(other.start.at);
         for (own, other) in [(one, other), (other, one)] {
             let displaced = displaced_by(&occurrence(own), &occurrence(other), now);
-            match encounters(&schedule, own, own.start.at).first() {
+            match encounters(&schedule, own, own.start.at, |_| true).first() {
                 Some(encounter) => prop_assert_eq!(displaced, expected(encounter.effect, own, other)),
                 // The first is over, or ends within the time of a hand-over. A window that has an open end does not count in a plan
                 // after its start, but the daemon meets it.

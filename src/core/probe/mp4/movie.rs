@@ -45,10 +45,18 @@ impl Movie {
         let moov = child(index, *b"moov")?;
         let mvhd = child(moov, *b"mvhd")?;
         let is_fragmented = child(moov, *b"mvex").is_some();
-        let tracks = children(moov).filter(|(name, _)| name == b"trak").filter_map(|(_, trak)| track(trak)).collect();
+        let boxes = || children(moov).filter(|(name, _)| name == b"trak").map(|(_, trak)| trak);
+        // Players leave out what is switched off: pictures of chapters stand in such a track. Where all are, they take them all the same.
+        let all_are_off = boxes().all(|trak| !is_on(trak));
+        let tracks = boxes().filter(|trak| all_are_off || is_on(trak)).filter_map(track).collect();
         let length = times(mvhd).filter(|length| !(is_fragmented && length.is_zero()));
         Some(Movie { is_first, length, tracks })
     }
+}
+
+/// Whether a track is to be played (`track_enabled` of its header). One without a header is.
+fn is_on(trak: &[u8]) -> bool {
+    child(trak, *b"tkhd").and_then(|header| header.get(3)).is_none_or(|flags| flags & 1 == 1)
 }
 
 fn track(trak: &[u8]) -> Option<Track> {

@@ -77,6 +77,26 @@ fn an_index_behind_the_media_is_asked_for_by_its_place() {
 }
 
 #[test]
+fn a_track_that_is_switched_off_is_left_out_unless_all_are() {
+    let flagged = |flags: u8, track: Vec<u8>| {
+        let header = boxed(*b"tkhd", &[&[0, 0, 0, flags][..], &[0; 80]].concat());
+        boxed(*b"trak", &[&header, &track[8..]].concat())
+    };
+    let codecs = |pictures: u8, sound: u8| {
+        let tracks = [
+            flagged(pictures, trak(*b"vide", *b"jpeg", 60, (3000, 3000), 1)),
+            flagged(sound, trak(*b"soun", *b"mp4a", 60, (0, 0), 50)),
+        ];
+        let index = boxed(*b"moov", &[boxed(*b"mvhd", &header_of(1_000, 60_000)), tracks.concat()].concat());
+        let (Step::Found(movie), _) = walk(&file(&[index]), 4_096) else { panic!("it is whole") };
+        movie.tracks.into_iter().map(|track| track.codec).collect::<Vec<_>>()
+    };
+    assert_eq!(codecs(0, 7), ["mp4a"]);
+    assert_eq!(codecs(3, 7), ["jpeg", "mp4a"]);
+    assert_eq!(codecs(0, 0), ["jpeg", "mp4a"]);
+}
+
+#[test]
 fn a_file_without_a_whole_index_is_told() {
     let whole = file(&[moov(), boxed(*b"mdat", &[0; 100])]);
     let no_index = file(&[boxed(*b"mdat", &[0; 100])]);

@@ -9,7 +9,6 @@ use super::{Bar, Language, Look, RowInRange, Shown};
 use crate::occurrence::{Kind, LATE_AFTER, Occurrence, Outcome, State, WaitReason};
 use crate::plan::End;
 use crate::plan::interruptions::{Interrupted, Pause};
-use crate::report::history::result;
 use crate::report::plan::{content_note, cut_note, end, held_note};
 use crate::schedule::Conflict;
 
@@ -51,7 +50,7 @@ fn look(row: &Occurrence) -> Look {
         State::Armed => Look::Armed,
         State::Calling => Look::Trying,
         State::Waiting { .. } => Look::Waiting,
-        State::OnAir if plays_fallback(row) => Look::Fallback,
+        State::OnAir if row.plays_fallback() => Look::Fallback,
         State::OnAir => Look::OnAir,
         State::Stopping { .. } => Look::Stopping,
         State::Done { outcome } => match outcome {
@@ -62,11 +61,6 @@ fn look(row: &Occurrence) -> Look {
             Outcome::Skipped(_) => Look::Skipped,
         },
     }
-}
-
-/// Whether it is its fallback that plays, in the words of `history`.
-pub(super) fn plays_fallback(row: &Occurrence) -> bool {
-    row.state == State::OnAir && result(row).contains("fallback")
 }
 
 /// Where a row ends, whether that is open, and whether another cuts it there.

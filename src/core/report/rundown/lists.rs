@@ -55,7 +55,7 @@ impl OnAirItem {
         };
         let cut = listed.and_then(|listed| listed.cut.as_ref()).map(|cut| cut.at);
         let stops = task.is_some_and(|task| matches!(task.phase, TaskPhase::StopWanted { .. } | TaskPhase::Verifying { .. }));
-        let is_fallback = bars::plays_fallback(row);
+        let is_fallback = row.plays_fallback();
         let is_unseen = task.is_some_and(|task| task.is_unseen || task.unpulled_at.is_some());
         OnAirItem {
             job: row.key.job.to_string(),

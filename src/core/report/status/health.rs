@@ -3,7 +3,7 @@
 //! | health | when |
 //! |---|---|
 //! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air for a minute, and that is not verified |
-//! | `degraded` | the clock differs from the endpoint's by more than 5 s; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; no job is in force; the daemon does not listen where the settings say; the doctor finds a problem that a show will have; a receiver does not take alerts; a show that should be on air now was missed; one is on air that cannot be stopped from here; the stop of one is refused, from the first refusal; one has not been seen on air for 90 s or three watch periods, or cannot be looked at until somebody fixes something; TRTC cannot pull the media of one; one vanished twice before it was seen; a show failed, was missed, ended unverified or was never seen on air, and its window closed less than an hour ago |
+//! | `degraded` | the clock differs from the endpoint's by more than 2 s, or is not synchronised under `require_sync`; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; no job is in force; the daemon does not listen where the settings say; the doctor finds a problem that a show will have; a receiver does not take alerts; a chore of the ledger failed; a show that should be on air now was missed; one is on air that cannot be stopped from here; the stop of one is refused, from the first refusal; one has not been seen on air for 90 s or three watch periods, or cannot be looked at until somebody fixes something; TRTC cannot pull the media of one; one vanished twice before it was seen; a show failed, was missed, ended unverified or was never seen on air, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -19,7 +19,7 @@ use super::super::history::{error_message, result};
 use super::super::time::wall;
 use super::{DaemonView, LedgerView, StatusInput, task_reasons};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{LoopStatus, describe_offset};
+use crate::engine::LoopStatus;
 use crate::finding::{Finding, FindingKind};
 use crate::occurrence::{End, Key, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, WaitReason};
 
@@ -80,7 +80,8 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
             degraded.extend(input.all_off.then(|| "every job is switched off (`enabled: false`): nothing is planned".to_owned()));
             degraded.extend(input.not_listening.iter().cloned());
             degraded.extend(input.not_told.iter().cloned());
-            degraded.extend(state.offset_ms.map(describe_offset));
+            degraded.extend(input.failed_chores.iter().cloned());
+            degraded.extend(state.clock_trouble());
             degraded.extend(few(state
                 .findings
                 .iter()
@@ -97,6 +98,7 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
             degraded.extend(few(task_reasons::refused_stops(ledger, input.now)));
             degraded.extend(few(task_reasons::unseen(ledger, &input.zone)));
             degraded.extend(task_reasons::unpulled(ledger, &input.zone));
+            degraded.extend(few(ledger.on_air.iter().filter_map(|row| task_reasons::on_fallback(row, &input.zone)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(task_reasons::vanishing).collect()));
             degraded.extend(few(ledger.trouble.iter().filter_map(|row| gap(row, ledger, input.now)).collect()));
             degraded.extend(few(ledger.on_air.iter().filter_map(unstoppable).collect()));
@@ -117,7 +119,9 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
 /// What somebody should know, although the health does not depend on it: what would hold starts is said there.
 pub fn warnings(input: &StatusInput) -> Vec<String> {
     match &input.daemon {
-        DaemonView::Running { state, .. } if state.synchronised == Some(false) => vec!["the clock is not synchronised".to_owned()],
+        DaemonView::Running { state, .. } if state.synchronised == Some(false) && !state.require_sync => {
+            vec!["the clock is not synchronised".to_owned()]
+        }
         DaemonView::Running { .. } | DaemonView::Silent { .. } => Vec::new(),
     }
 }

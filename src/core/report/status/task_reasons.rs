@@ -78,6 +78,13 @@ pub(super) fn unseen(ledger: &LedgerView, zone: &TimeZone) -> Vec<String> {
     reasons
 }
 
+/// A show that plays its fallback, and why.
+pub(super) fn on_fallback(row: &Occurrence, zone: &TimeZone) -> Option<String> {
+    let trouble = row.fallback.trouble.filter(|_| row.state == State::OnAir && row.plays_fallback())?;
+    let (job, since) = (&row.key.job, wall(trouble.since, zone));
+    Some(format!("`{job}` plays its fallback since {since}: its stream cannot be had: {}", trouble.why.words()))
+}
+
 /// Media that the vendor cannot pull.
 pub(super) fn unpulled(ledger: &LedgerView, zone: &TimeZone) -> Option<String> {
     let tasks: Vec<&Task> = ledger.tasks.iter().filter(|task| task.unpulled_at.is_some()).collect();

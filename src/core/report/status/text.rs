@@ -130,7 +130,8 @@ fn on_air(ledger: &LedgerView, input: &StatusInput, width: Option<usize>) -> Vec
     let rows = ledger.on_air.iter().map(|row| {
         let room = place(Some(&row.playout.destination.app), &row.playout.room);
         let since = row.on_air_at.map(|at| format!("since {}", clock(at, input))).unwrap_or_default();
-        [row.key.job.to_string(), room, since, left(row, ledger, input), bound(row, ledger, input)]
+        let fallback = if row.plays_fallback() { "its fallback plays; " } else { "" };
+        [row.key.job.to_string(), room, since, format!("{fallback}{}", left(row, ledger, input)), bound(row, ledger, input)]
     });
     columns(narrow, rows, width)
 }
@@ -154,6 +155,11 @@ fn left(row: &Occurrence, ledger: &LedgerView, input: &StatusInput) -> String {
     match row.end {
         End::Planned(end) if end <= now => format!("should have ended at {}", clock(end, input)),
         End::Planned(end) => format!("until {}, {} more", clock(end, input), span(end.duration_since(now))),
+        End::Media(end) if row.plays_fallback() => format!("until {}, {} more", clock(end, input), span(end.duration_since(now))),
+        End::Open if row.plays_fallback() => {
+            let until = row.stops_at().map(|at| format!("until {} at most", clock(at, input)));
+            until.unwrap_or_else(|| "until its stream is back".to_owned())
+        }
         End::Media(end) if end <= now => format!("its media ended about {}", clock(end, input)),
         End::Media(end) => format!("its media ends about {}, in {}", clock(end, input), span(end.duration_since(now))),
         End::Open => "until its media ends".to_owned(),

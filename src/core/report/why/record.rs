@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::history::{error_message, result, short, task_fault_words};
+use super::super::history::{error_message, fallback_words, result, short, task_fault_words};
 use super::super::time::brief_beside;
 use super::words::moment;
 use crate::advice::row_advice;
 use crate::engine::RecordedRetry;
-use crate::occurrence::{Evidence, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, SkippedReason, State, WaitReason};
+use crate::occurrence::{
+    Evidence, Failure, Kind, MissedReason, Occurrence, OpenDoubt, Outcome, Played, SkippedReason, State, WaitReason,
+};
 use crate::plan::holds::Holds;
 use crate::trtc::advice::SecretPlaces;
 
@@ -105,6 +107,8 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
     if !row.is_done() && row.evidence == Some(Evidence::Unpulled) {
         lines.push("TRTC cannot pull its media".to_owned());
     }
+    lines.extend(fallback_words(row).map(|words| format!("fallback: {words}")));
+    lines.extend(played_words(row, zone));
     lines.extend(row_advice(row, secrets).map(|advice| format!("what to do: {advice}")));
     let open: Vec<_> = doubts.iter().filter(|doubt| doubt.key == row.key).collect();
     if row.in_doubt {
@@ -116,6 +120,16 @@ pub(super) fn sentences(row: &Occurrence, doubts: &[OpenDoubt], zone: &TimeZone,
     let region = &row.playout.destination.region;
     lines.extend(row.task_id.as_ref().map(|task| format!("task {task}, in {region}")));
     lines
+}
+
+/// What it played when, where that changed: a line each.
+fn played_words<'a>(row: &'a Occurrence, zone: &'a TimeZone) -> impl Iterator<Item = String> + 'a {
+    let time = |at: Timestamp| brief_beside(at, row.key.start, zone);
+    row.fallback.played.iter().map(move |Played { url, from, to }| {
+        let what = if *url == row.playout.scheduled().stream { "its stream" } else { "its fallback" };
+        let until = to.map_or("on".to_owned(), |to| format!("to {}", time(to)));
+        format!("{what} {} played from {} {until}", url.redacted(), time(*from))
+    })
 }
 
 /// What gave the row that starts then another chance, a line each.

@@ -11,6 +11,7 @@ use url::{Host, Url};
 use crate::diagnostic::Span;
 use crate::schedule::job::Job;
 use crate::schedule::problem::Problem;
+use crate::schedule::stream_template::StreamTemplate;
 
 /// Endings that say a form of media, or no media, that the relay does not read. It reads FLV, MP3, MP4, MPEG-TS, MOV, MKV, M4A and HLS
 /// (TRTC.md section 7.1).
@@ -19,15 +20,32 @@ const UNREAD: [&str; 26] = [
     "pls", "html", "htm", "php", "jpg", "jpeg", "png", "gif", "pdf",
 ];
 
-/// All of it.
-pub(super) fn problems(job: &Job, span: Span, now: Timestamp) -> Vec<Problem> {
-    let written = job.stream.written();
+/// All of it, of the stream and of its fallback. `spans`: where each stands.
+pub(super) fn problems(job: &Job, spans: [Span; 2], now: Timestamp) -> Vec<Problem> {
+    let [stream, fallback] = spans;
+    let of_field = |field, url, span| of_url(job, url, span, now).into_iter().map(move |problem: Problem| problem.in_field(field));
+    let mut problems: Vec<Problem> = of_field("stream", &job.stream, stream).collect();
+    if let Some(url) = &job.fallback {
+        problems.extend(of_field("fallback", url, fallback));
+        problems.extend((*url == job.stream).then(|| same(fallback)));
+    }
+    problems
+}
+
+/// A fallback that is the stream.
+fn same(span: Span) -> Problem {
+    let message = "`fallback`: it is the stream itself, and cannot be had when that cannot";
+    Problem::at(span, "same-fallback", message).hint("write another URL, best on another server; or leave it out")
+}
+
+fn of_url(job: &Job, template: &StreamTemplate, span: Span, now: Timestamp) -> Vec<Problem> {
+    let written = template.written();
     let text = written.reveal();
     let mut problems = Vec::new();
     problems.extend(unfilled(text, span));
     problems.extend(copied(text, span));
     // The address as an occurrence has it: without braces.
-    let example = job.stream.example();
+    let example = template.example();
     let Ok(url) = Url::parse(example.reveal()) else { return problems };
     problems.extend(unreachable(&url, span));
     if written.is_rtmp() {
@@ -62,7 +80,7 @@ fn unfilled(text: &str, span: Span) -> Option<Problem> {
         }
         None => return None,
     };
-    Some(Problem::at(span, "unfilled", format!("`stream`: the address holds {what}")).hint(hint))
+    Some(Problem::at(span, "unfilled", format!("the address holds {what}")).hint(hint))
 }
 
 fn has_shell_variable(path: &str) -> bool {
@@ -74,7 +92,7 @@ fn copied(text: &str, span: Span) -> Option<Problem> {
     const FORMS: [(&str, &str, &str); 4] =
         [("&amp;", "a web page", "&"), ("&#38;", "a web page", "&"), ("\\u0026", "JSON", "&"), ("\\/", "JSON", "/")];
     let (form, writer, meant) = FORMS.into_iter().find(|(form, ..)| text.contains(form))?;
-    let message = format!("`stream`: the address holds `{form}`, which is how {writer} writes `{meant}`");
+    let message = format!("the address holds `{form}`, which is how {writer} writes `{meant}`");
     Some(Problem::at(span, "copied", message).hint(format!("write `{meant}`")))
 }
 
@@ -86,7 +104,7 @@ fn page(url: &Url, span: Span) -> Option<Problem> {
     let host = url.host_str()?.to_ascii_lowercase();
     let host = ["www.", "m."].iter().find_map(|prefix| host.strip_prefix(prefix)).unwrap_or(&host);
     PAGES.contains(&host).then(|| {
-        let message = "`stream`: the address is that of a web page that shows the media, and not of the media";
+        let message = "the address is that of a web page that shows the media, and not of the media";
         Problem::at(span, "container", message).hint("write the address of the file, or of the live stream, itself")
     })
 }
@@ -113,7 +131,7 @@ fn unreachable(url: &Url, span: Span) -> Option<Problem> {
         Host::Ipv6(address) => is_private_v6(address),
     };
     is_private.then(|| {
-        let message = "`stream`: the host is of a private network, and the vendor's cloud fetches the media from outside";
+        let message = "the host is of a private network, and the vendor's cloud fetches the media from outside";
         Problem::at(span, "private-host", message)
             .hint("name a host that the internet knows; a sister service of the vendor bans accounts that ask for private hosts")
     })
@@ -136,8 +154,7 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
 fn no_stream_name(url: &Url, span: Span) -> Option<Problem> {
     let segments = url.path().split('/').filter(|segment| !segment.is_empty()).count();
     (segments < 2).then(|| {
-        let message =
-            format!("`stream`: expected an application and a stream in the path of an rtmp URL, found {segments} of the two");
+        let message = format!("expected an application and a stream in the path of an rtmp URL, found {segments} of the two");
         Problem::at(span, "no-stream-name", message).hint("write `rtmp://HOST/APPLICATION/STREAM`")
     })
 }
@@ -145,7 +162,7 @@ fn no_stream_name(url: &Url, span: Span) -> Option<Problem> {
 fn unread(text: &str, span: Span) -> Option<Problem> {
     let ending = super::ending(text).to_ascii_lowercase();
     UNREAD.contains(&ending.as_str()).then(|| {
-        let message = format!("`stream`: the vendor does not read `.{ending}`");
+        let message = format!("the vendor does not read `.{ending}`");
         Problem::at(span, "container", message).hint("it reads FLV, MP3, MP4, MPEG-TS, MOV, MKV, M4A and HLS (`.m3u8`)")
     })
 }
@@ -163,7 +180,7 @@ fn expiring(job: &Job, url: &Url, span: Span, now: Timestamp) -> Option<Problem>
         (Some(_), Some(end)) if expires < end => "ends while the next show plays",
         _ => return None,
     };
-    let message = format!("`stream`: the signature in the query ({name}) {when}: {shown}");
+    let message = format!("the signature in the query ({name}) {when}: {shown}");
     Some(
         Problem::at(span, "expired-signature", message)
             .hint("have the address signed for longer than the show, or write one without a signature"),

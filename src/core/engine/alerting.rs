@@ -1,58 +1,69 @@
-//! The alerts of the loop: what a step means to whoever is to be told becomes writes of the same step. Does not decide what a write means,
-//! and does not send: a task of its own does, and hears of what changed.
+//! The alerts of a step: what it means to whoever is to be told, and what others say, becomes writes of the same step. Pure; does not
+//! decide what a write means, and does not send.
 
 use jiff::Timestamp;
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::input::AlertMessage;
-use crate::engine::{DaemonOptions, Notice, Write, Writes, alert_signals, describe_offset};
-use ingestd_core::alerts::{Alert, AlertEvent, AlertWrite, Signal, Troubles};
+use super::alert_signals::alert_signals;
+use super::notice::Notice;
+use super::server_clock::describe_offset;
+use super::write::{Write, Writes};
+use crate::alerts::{Alert, AlertEvent, AlertWrite, Signal, Troubles};
 
-/// What a daemon begins with.
-pub struct Setup {
-    /// What it goes by.
-    pub options: DaemonOptions,
-    /// What is open, and who is told.
-    pub troubles: Troubles,
-    /// To whoever sends: each alert that is new or changed, after it was written, or when the disk fails.
-    pub changes: Option<UnboundedSender<Alert>>,
-}
-
-/// Nobody is told.
-impl From<DaemonOptions> for Setup {
-    fn from(options: DaemonOptions) -> Setup {
-        Setup { options, troubles: Troubles::default(), changes: None }
-    }
+/// Something about alerts that does not come from the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertMessage {
+    /// A trouble is there.
+    Raise {
+        /// What it is.
+        event: AlertEvent,
+        /// What it concerns.
+        key: String,
+        /// In words.
+        text: String,
+    },
+    /// It is over, if it was there.
+    Clear {
+        /// What it was.
+        event: AlertEvent,
+        /// What it concerned.
+        key: String,
+        /// In words.
+        text: String,
+    },
+    /// What receivers were told.
+    Told(Vec<AlertWrite>),
 }
 
 /// What is wrong with the daemon as a whole, if something is.
-pub(super) struct States<'a> {
+pub struct States<'a> {
     /// Why starts are held for the clock's sake.
-    pub(super) held: Option<&'a str>,
+    pub held: Option<&'a str>,
     /// How far the endpoint's clock is from this one.
-    pub(super) offset_ms: Option<i64>,
+    pub offset_ms: Option<i64>,
     /// Why the ledger cannot be written or read, as was found in the turn before.
-    pub(super) disk: Option<&'a str>,
+    pub disk: Option<&'a str>,
 }
 
 /// What the loop keeps of it.
-pub(super) struct Alerting {
+#[derive(Debug, Default)]
+pub struct Alerting {
     troubles: Troubles,
-    changes: Option<UnboundedSender<Alert>>,
-    /// Decided in this turn.
+    /// Decided, and not taken yet by whoever sends.
     changed: Vec<Alert>,
 }
 
 impl Alerting {
-    pub(super) fn new(troubles: Troubles, changes: Option<UnboundedSender<Alert>>) -> Alerting {
-        Alerting { troubles, changes, changed: Vec::new() }
+    /// Begins with what is open.
+    pub fn new(troubles: Troubles) -> Alerting {
+        Alerting { troubles, changed: Vec::new() }
     }
 
-    /// Adds to the writes of a step what they mean, and what was said from outside.
-    pub(super) fn add(
+    /// Adds to the writes of a step what they and its signals mean, and what was said from outside.
+    pub fn add(
         &mut self,
         writes: &mut Writes,
         notices: &[Notice],
+        mut signals: Vec<Signal>,
         states: &States<'_>,
         messages: Vec<AlertMessage>,
         now: Timestamp,
@@ -60,7 +71,7 @@ impl Alerting {
         if self.troubles.is_idle() {
             return;
         }
-        let mut signals = alert_signals(writes.list(), notices);
+        signals.extend(alert_signals(writes.list(), notices));
         signals.extend(self.of_states(states, now));
         let mut all = Vec::new();
         for message in messages {
@@ -79,14 +90,10 @@ impl Alerting {
         }
     }
 
-    /// Lets whoever sends know of it. What could not be written is told all the same: it may be the disk that fails.
-    pub(super) fn publish(&mut self) {
-        for alert in self.changed.drain(..) {
-            if let Some(changes) = &self.changes {
-                // Who sends may be ending.
-                let _ = changes.send(alert);
-            }
-        }
+    /// Returns what is new or changed since it was asked last. What could not be written is told all the same: it may be the disk that
+    /// fails.
+    pub fn take_changed(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.changed)
     }
 
     fn of_states(&self, states: &States<'_>, now: Timestamp) -> Vec<Signal> {

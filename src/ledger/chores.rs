@@ -1,0 +1,51 @@
+//! What the ledger remembers of chores: when each was last done, and what came of it. Does not do them, and does not know when they are due.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+
+use super::apply::{record_action, set_meta};
+use super::{BUSY, FILE, LedgerError, open_read_only};
+
+/// When a chore was last done, by the ledger of the state folder `state`; `None`: never.
+///
+/// Errors: there is no ledger, or it cannot be read.
+pub fn chore_done_at(state: &Path, chore: &str) -> Result<Option<Timestamp>, LedgerError> {
+    let path = state.join(FILE);
+    let connection = open_read_only(&path)?;
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    let done: Option<i64> = connection.query_row(sql, [key(chore)], |row| row.get(0)).optional()?;
+    // What is no instant was not written here: as if it was never done.
+    Ok(done.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+}
+
+/// Remembers that a chore was done, or that it failed: then it is not done. `who` had it done, and `detail` says what came of it.
+///
+/// Errors: the ledger cannot be written.
+pub fn record_chore(state: &Path, chore: &str, who: &str, at: Timestamp, result: Result<&str, &str>) -> Result<(), LedgerError> {
+    let path = state.join(FILE);
+    let record = || {
+        let mut connection = writable(&path)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if result.is_ok() {
+            set_meta(&transaction, &key(chore), at.as_millisecond())?;
+        }
+        let detail = result.map_or_else(|why| format!("failed: {why}"), str::to_owned);
+        record_action(&transaction, at, who, (chore, &detail))?;
+        Ok(transaction.commit()?)
+    };
+    record().map_err(|error: LedgerError| LedgerError::file(&path, "write the ledger", error))
+}
+
+/// The file, open for writing beside a daemon.
+pub(super) fn writable(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn key(chore: &str) -> String {
+    format!("chore.{chore}")
+}

@@ -1,0 +1,39 @@
+//! Whether the ledger's file is whole: SQLite looks through each table and each index. Does not repair anything.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{FILE, LedgerError, open_read_only};
+
+/// So many problems are told.
+const PROBLEMS_MAX: u32 = 20;
+
+/// Looks through the whole ledger of the state folder `state`, on a connection that cannot write. Returns what is wrong, at most 20
+/// problems; nothing, if it is whole.
+///
+/// Errors: there is no ledger, or it cannot be read.
+pub fn integrity(state: &Path) -> Result<Vec<String>, LedgerError> {
+    let path = state.join(FILE);
+    problems(&open_read_only(&path)?).map_err(|error| LedgerError::file(&path, "look through the ledger", error))
+}
+
+/// The same of an open file.
+pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, LedgerError> {
+    let mut problems = Vec::new();
+    connection.pragma(None, "integrity_check", PROBLEMS_MAX, |row| {
+        problems.push(row.get::<_, String>(0)?);
+        Ok(())
+    })?;
+    problems.retain(|problem| problem != "ok");
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if problems.len() >= PROBLEMS_MAX as usize {
+            break;
+        }
+        let (table, parent): (String, String) = (row.get("table")?, row.get("parent")?);
+        problems.push(format!("a row of `{table}` refers to a row of `{parent}` that is not there"));
+    }
+    Ok(problems)
+}
