@@ -101,6 +101,15 @@ pub struct InForce {
     pub accepted_at: Option<Timestamp>,
     /// What is wrong with the schedule files, if they were rejected and this is the last good schedule.
     pub rejected: Arc<[Diagnostic]>,
+    /// The first errors of that as `check` draws them; empty, where there are none.
+    pub drawn: Arc<str>,
+}
+
+impl InForce {
+    /// Of schedule files with which nothing is wrong.
+    pub fn good(generation: Generation, accepted_at: Option<Timestamp>) -> InForce {
+        InForce { generation, accepted_at, rejected: Arc::default(), drawn: Arc::default() }
+    }
 }
 
 /// Why the daemon does not listen where the settings say, by the name and the place of the listener.

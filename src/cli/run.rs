@@ -150,8 +150,8 @@ impl Service {
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
         let listeners = Listeners::open(&settings, page).await?;
-        let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
-        let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
+        let AcceptedSchedule { generation, since, sources, rejected, drawn, reads_again } = accepted;
+        let first = InForce { rejected: rejected.into(), drawn, ..InForce::good(generation.clone(), since) };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let (alerts, setup, open) = setup(&settings, &zones, &ledger)?;

@@ -134,6 +134,8 @@ pub struct RundownInput<'a> {
     pub planned: &'a [Interrupted],
     /// The newest rows that were sent, oldest first.
     pub recent: &'a [Occurrence],
+    /// What `check` draws of schedule files that were not accepted; empty, where all were.
+    pub drawn: &'a str,
     /// Whether there is more in that time than is read.
     pub is_clipped: bool,
 }
@@ -237,7 +239,7 @@ impl Rundown {
             on_air: ledger
                 .map(|ledger| ledger.on_air.iter().map(|row| OnAirItem::new(row, plan_of(&plans, row), ledger, shown)).collect()),
             next: lists::next(input.status, shown),
-            needs: needs::needs(input.status),
+            needs: needs::needs(input.status, input.drawn),
             lately: ledger.map(|ledger| needs::lately(ledger, input.status.secrets, shown)).unwrap_or_default(),
             plots: Plots::new(input, shown),
             is_clipped: input.is_clipped,

@@ -20,8 +20,8 @@ use crate::plan::holds::{Holds, JobPause};
 use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
-pub(super) use health::reasons;
 pub use health::{Health, assess_health, off_air, warnings};
+pub(super) use health::{UNSYNCHRONISED, reasons};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.

@@ -114,7 +114,8 @@ fn make(shared: &PageState, view: &View, day: StationDay, times: Times, ledger: 
     let ticks = ticks(&range, &zone);
     let shown = Shown { now, range, plotted, zone: &zone, language: view.language };
     let FromLedger { rows, recent, .. } = &from_ledger;
-    let input = RundownInput { status: &status, schedule: &schedule, rows, planned: &planned, recent, is_clipped };
+    let drawn = Arc::clone(&shared.app_state.in_force.borrow().drawn);
+    let input = RundownInput { status: &status, schedule: &schedule, rows, planned: &planned, recent, drawn: &drawn, is_clipped };
     Made { rundown: Rundown::new(&input, &shown), day, ticks }
 }
 

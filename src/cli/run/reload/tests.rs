@@ -76,11 +76,7 @@ impl Rig {
                 answer.send(reply.map(|()| Vec::new()).map_err(str::to_owned)).expect("somebody waits");
             }
         });
-        let first = InForce {
-            generation: Generation { number: 7, schedule },
-            accepted_at: Some(Timestamp::UNIX_EPOCH),
-            rejected: Arc::from([]),
-        };
+        let first = InForce::good(Generation { number: 7, schedule }, Some(Timestamp::UNIX_EPOCH));
         let context = Context { config: Some(path("ingestd.yaml")), log: LogFormat::Text };
         let manager = Arc::new(Manager::from_environment().expect("nobody to tell"));
         let secrets = Arc::new(Plain::new(SecretsRead::Same));

@@ -29,6 +29,9 @@ const ECHO: SignedDuration = SignedDuration::from_hours(1);
 /// Reasons of one kind that are listed one by one.
 const ALIKE_MAX: usize = 5;
 
+/// The warning about a clock that nobody keeps right.
+pub(in crate::report) const UNSYNCHRONISED: &str = "the clock is not synchronised";
+
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,7 +123,7 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
 pub fn warnings(input: &StatusInput) -> Vec<String> {
     match &input.daemon {
         DaemonView::Running { state, .. } if state.synchronised == Some(false) && !state.require_sync => {
-            vec!["the clock is not synchronised".to_owned()]
+            vec![UNSYNCHRONISED.to_owned()]
         }
         DaemonView::Running { .. } | DaemonView::Silent { .. } => Vec::new(),
     }
