@@ -10,6 +10,7 @@ mod hub;
 mod panels;
 mod parts;
 mod plots;
+mod rows;
 mod story;
 mod stream;
 mod timeline;

@@ -74,8 +74,19 @@ pub(super) fn over(now: Timestamp, range: &Range<Timestamp>) -> Html {
     html
 }
 
-/// A row.
-pub(super) fn row(room: &RoomRow, id: &str, made: &Made, view: &View) -> String {
+/// What stands behind the bars of a row.
+pub(super) const ROW_END: &str = "</svg></div>";
+
+/// The time that stands over the line of now.
+pub(super) fn now_label(now: Timestamp, range: &Range<Timestamp>, clock: &str) -> Html {
+    let mut html = Html::new();
+    html.raw("<svg class=\"over\" aria-hidden=\"true\"><text id=\"nowt\" y=\"17\" text-anchor=\"middle\" x=\"");
+    html.number(place(now, range).clamp(-9.0, 109.0)).raw("%\">").text(clock).raw("</text></svg>");
+    html
+}
+
+/// A row: what stands before its bars, and each of them.
+pub(super) fn row(room: &RoomRow, id: &str, made: &Made, view: &View) -> (String, Vec<String>) {
     let lanes = u32::try_from(room.lanes).unwrap_or(1).max(1);
     let mut html = Html::new();
     html.raw("<div class=\"row\" role=\"group\" id=\"").text(id).raw("\" aria-label=\"").text(view.language.pick("room ", "房间 "));
@@ -85,11 +96,12 @@ pub(super) fn row(room: &RoomRow, id: &str, made: &Made, view: &View) -> String 
     }
     html.text(&room.room).raw("</bdi></span><svg class=\"lane\" height=\"").number(lanes * LANE).raw("\">");
     let range = made.rundown.from..made.rundown.to;
-    for one in &room.bars {
+    let drawn = |one: &Bar| {
+        let mut html = Html::new();
         bar(&mut html, one, &range, made, view);
-    }
-    html.raw("</svg></div>");
-    html.into_string()
+        html.into_string()
+    };
+    (html.into_string(), room.bars.iter().map(drawn).collect())
 }
 
 fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: &View) {

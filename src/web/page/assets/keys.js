@@ -7,7 +7,9 @@ const rows = () => [...document.querySelectorAll(".row")];
 // Of each row one bar is reached by the tab key; the arrows go on from there.
 function arm(part) {
   for (const row of part.matches(".row") ? [part] : part.querySelectorAll(".row")) {
-    bars(row).forEach((bar, index) => bar.setAttribute("tabindex", index === 0 ? "0" : "-1"));
+    for (const bar of row.querySelectorAll("a.b:not([tabindex])")) bar.setAttribute("tabindex", "-1");
+    const first = row.querySelector('a.b[tabindex="0"]') || row.querySelector("a.b");
+    if (first) first.setAttribute("tabindex", "0");
   }
 }
 
@@ -57,6 +59,7 @@ function keys(event) {
   const ways = [...document.querySelectorAll("nav .way")];
   const number = "12345".indexOf(event.key);
   if (event.key.length === 1 && number >= 0 && ways[number + 1]) ways[number + 1].click();
+  else if (event.key === "+" || event.key === "=" || event.key === "-") ways[event.key === "-" ? 6 : 0].click();
   else if (event.key === "t" || event.key === "T") ways[ways.length - 3].click();
   else if (event.key === "c" || event.key === "C") flip();
 }

@@ -21,6 +21,7 @@ function show(changes) {
   shownFrom = changes.from;
   shownTo = changes.to;
   for (const [id, html] of changes.parts) replace(id, html);
+  for (const splice of changes.splices) exchange(splice);
   version = changes.version;
   if (changes.title && document.title !== changes.title) document.title = changes.title;
   tick();
@@ -42,8 +43,27 @@ function replace(id, html) {
   const held = active && active !== document.body && old.contains(active) ? place(active) : null;
   old.outerHTML = html;
   const made = byId(id);
-  if (typeof arm === "function" && made) arm(made);
-  if (!held || !made) return;
+  if (!made) return;
+  arm(made);
+  if (held) restore(held, made);
+}
+
+// Of a row, some bars become others.
+function exchange({ id, at, removed, html }) {
+  const row = byId(id);
+  const lane = row && row.querySelector(".lane");
+  if (!lane) return;
+  const active = document.activeElement;
+  const held = active && lane.contains(active) ? place(active) : null;
+  for (let left = removed; left > 0; left -= 1) lane.children[at].remove();
+  const next = lane.children[at];
+  if (next) next.insertAdjacentHTML("beforebegin", html);
+  else lane.insertAdjacentHTML("beforeend", html);
+  arm(row);
+  if (held && !lane.contains(document.activeElement)) restore(held, row);
+}
+
+function restore(held, made) {
   const candidates = [...made.querySelectorAll("a,button")];
   const again = candidates.find((one) => held.key && one.getAttribute("href") === held.key) || candidates[held.index];
   if (again) again.focus({ preventScroll: true });
