@@ -49,7 +49,7 @@ impl StationDay {
 /// How much time is shown at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Zoom {
-    /// Five minutes.
+    /// Three minutes.
     Minutes,
     /// An hour.
     Hour,
@@ -62,7 +62,7 @@ pub enum Zoom {
     Week,
 }
 
-words!(Zoom { Minutes = "5m", Hour = "hour", Hours = "6h", Day = "day", Week = "week" });
+words!(Zoom { Minutes = "3m", Hour = "hour", Hours = "6h", Day = "day", Week = "week" });
 
 /// Where the time that is shown begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +79,7 @@ impl Zoom {
     /// The length of those that are no days.
     fn length(self) -> Option<SignedDuration> {
         match self {
-            Zoom::Minutes => Some(SignedDuration::from_mins(5)),
+            Zoom::Minutes => Some(SignedDuration::from_mins(3)),
             Zoom::Hour => Some(SignedDuration::from_hours(1)),
             Zoom::Hours => Some(SignedDuration::from_hours(6)),
             Zoom::Day | Zoom::Week => None,
@@ -89,7 +89,7 @@ impl Zoom {
     /// While it follows now, it begins at a multiple of this, and so much before now at least.
     fn step(self) -> SignedDuration {
         match self {
-            Zoom::Minutes => SignedDuration::from_mins(1),
+            Zoom::Minutes => SignedDuration::from_secs(30),
             Zoom::Hour => SignedDuration::from_mins(10),
             Zoom::Hours | Zoom::Day | Zoom::Week => SignedDuration::from_hours(1),
         }
@@ -219,7 +219,7 @@ mod tests {
     fn what_follows_now_begins_a_little_before_it_and_at_a_full_step() {
         let station = day("00:00", "UTC");
         for (zoom, from, to) in [
-            (Zoom::Minutes, "2026-11-28T10:06:00Z", "2026-11-28T10:11:00Z"),
+            (Zoom::Minutes, "2026-11-28T10:07:00Z", "2026-11-28T10:10:00Z"),
             (Zoom::Hour, "2026-11-28T09:50:00Z", "2026-11-28T10:50:00Z"),
             (Zoom::Hours, "2026-11-28T09:00:00Z", "2026-11-28T15:00:00Z"),
             (Zoom::Week, "2026-11-27T00:00:00Z", "2026-12-04T00:00:00Z"),
