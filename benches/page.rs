@@ -98,7 +98,7 @@ mod bench {
         let follow = move || {
             let mut events = 0;
             while jiff::Timestamp::now() < end {
-                let mut stream = ask(page, "/page/events?zoom=5m");
+                let mut stream = ask(page, "/page/events?zoom=3m");
                 stream.set_read_timeout(Some(Duration::from_secs(8))).expect("a socket takes it");
                 let mut bytes = [0; 8_192];
                 while jiff::Timestamp::now() < end

@@ -1,27 +1,28 @@
-// Drives a headless Chromium through the page of a daemon: node run.mjs URL STATUS.json CHROMIUM MODULES. Each check is first shown a fault that
-// it must find. Pictures go to `shots` when SHOTS is set.
-import { readFileSync, mkdirSync } from "node:fs";
+// Drives a headless Chromium through the page of a daemon: node run.mjs URL STATUS.json CHROMIUM MODULES SCENE DRAFTS. Each check is first shown a fault that
+// it must find. Pictures of the scene go to DRAFTS, and to `shots` when
+// SHOTS is set.
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import assert from "node:assert/strict";
 
-const [, , base, statusFile, chromium, modules] = process.argv;
+const [, , base, statusFile, chromium, modules, scene, drafts] = process.argv;
 const { default: puppeteer } = await import(`${modules}/puppeteer-core/lib/puppeteer/puppeteer-core.js`);
 const axeSource = readFileSync(`${modules}/axe-core/axe.min.js`, "utf8");
 const status = JSON.parse(readFileSync(statusFile, "utf8"));
-const browser = await puppeteer.launch({ executablePath: chromium, args: ["--no-sandbox", "--headless=new"] });
+const browser = await puppeteer.launch({ executablePath: chromium, args: ["--no-sandbox", "--headless=new", "--disable-lcd-text"] });
 const wait = (page, what) => page.waitForFunction(what, { timeout: 20000 });
 
 // A page, and what it complains of: errors, refused loads, requests to other hosts.
-async function open(path, { width = 1440, height = 1000, scheme = "light", language = "en", scripts = true } = {}) {
+async function open(path, { width = 1440, height = 1000, scheme = "light", language = "en", scripts = true, host = base } = {}) {
   const page = await browser.newPage();
   const faults = [];
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
-  page.on("request", (request) => new URL(request.url()).origin !== base && faults.push(`request to ${request.url()}`));
+  page.on("request", (request) => new URL(request.url()).origin !== host && faults.push(`request to ${request.url()}`));
   await page.setJavaScriptEnabled(scripts);
   await page.setViewport({ width, height });
   await page.setExtraHTTPHeaders({ "Accept-Language": language });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
-  await page.goto(base + path, { waitUntil: "load" });
+  await page.goto(host + path, { waitUntil: "load" });
   return { page, faults };
 }
 
@@ -58,13 +59,24 @@ await check("each checker finds a planted fault", async () => {
 await check("every state has its shape and its word, in both colours and languages, without a violation", async () => {
   for (const [scheme, language] of [["light", "en"], ["dark", "en"], ["light", "zh-CN"]]) {
     const { page, faults } = await open("/", { scheme, language });
-    for (const look of ["planned", "returns", "on_air", "cut", "missed", "skipped"]) {
+    for (const look of ["planned", "returns", "on_air", "fallback", "stopping", "ended", "cut", "failed", "missed", "skipped"]) {
       assert(await page.$(`.row a.b.${look}`), `no bar is ${look}`);
+    }
+    // These come and go: the page is live.
+    if (scheme === "light" && language === "en") {
+      for (const look of ["armed", "trying", "waiting"]) await page.waitForSelector(`.row a.b.${look}`, { timeout: 30000 });
     }
     assert(await page.$(".row a.b.late"), "nothing was joined late");
     assert(await page.$('.row use[href="#heal"]'), "what was healed is not marked");
     assert(await page.$('.row use[href="#cut"]'), "the cut by a preempting show is not drawn");
     assert.equal(await page.$$eval(".legend li", (keys) => keys.length), 15);
+    const shapes = await page.$$eval(".legend li", (keys) => keys.map((key) => {
+      const box = getComputedStyle(key.querySelector(".box"));
+      const fill = box.fill.startsWith("url") ? "hatched" : box.fill === "none" ? "empty" : box.fill === box.stroke ? "solid" : "filled";
+      const marks = [...key.querySelectorAll("use")].map((use) => use.getAttribute("href"));
+      return [fill, box.strokeDasharray, box.strokeWidth, box.rx, box.height, marks].join(" ");
+    }));
+    assert.equal(new Set(shapes).size, shapes.length, `two looks differ by colour alone: ${shapes.join("\n")}`);
     const bars = await page.$$eval(".row a.b", (all) => all.map((bar) => bar.getAttribute("aria-label") || bar.textContent));
     const word = language === "en" ? "on air" : "播出中";
     assert(bars.some((bar) => bar.includes(word)), bars.join("\n"));
@@ -75,21 +87,51 @@ await check("every state has its shape and its word, in both colours and languag
   }
 });
 
-await check("the page and the command line agree", async () => {
+await check("the page shows the value that it is made of, and the health and warnings of the status", async () => {
   const { page } = await open("/");
   const value = await page.evaluate(async () => (await fetch("/api/v1/rundown")).json());
   assert.equal(value.health, status.health);
-  assert.deepEqual(value.on_air.map((one) => [one.job, one.task]), status.on_air.map((one) => [one.job, one.task_id]));
-  assert.deepEqual(value.next.map((one) => [one.job, one.start]), status.next.map((one) => [one.job, one.start]));
+  // One of them comes and goes.
+  const lasting = (jobs) => jobs.filter((job) => job !== "pulse");
   const shown = await page.$$eval("#p-air .what b", (all) => all.map((one) => one.textContent));
-  assert.deepEqual(shown, status.on_air.map((one) => one.job));
+  assert.deepEqual(lasting(shown), lasting(value.on_air.map((one) => one.job)));
+  const tasks = await page.$$eval("#p-air .task", (all) => all.map((one) => one.textContent));
+  for (const one of value.on_air) assert(one.job === "pulse" || tasks.includes(one.task), `${one.task} is not shown`);
+  const rooms = await page.$$eval(".row > .room", (all) => all.map((one) => one.textContent));
+  assert.deepEqual(rooms, value.rooms.map((room) => room.room));
   const said = await text(page, "#p-needs");
   for (const warning of status.warnings) assert(said.includes(warning), `${warning} is not in ${said}`);
   await page.close();
 });
 
+await check("trouble says what is wrong, what to do, and what check draws", async () => {
+  const { page, faults } = await open("/");
+  const needs = await page.$$eval("#p-needs .need", (all) => all.map((one) => one.textContent));
+  const about = (word) => needs.find((need) => need.includes(word)) || assert.fail(`${word} is not among ${needs.join("\n")}`);
+  assert.match(about("the schedule files have"), /unknown key fro/);
+  assert.match(await text(page, "#p-needs pre"), /error\[[a-z-]+\][^]*--> [^ ]*rig\.yaml:\d+:\d+[^]*\^\^\^/);
+  assert.match(about("ingestd check"), /fix the files/);
+  assert.match(about("bad-url"), /InvalidParameter\.StreamUrl[^]*correct the job/);
+  assert.match(about("spare"), /fallback/);
+  assert.match(await text(page, "#p-lately"), /press-room[^]*missed[^]*see [^]*late/);
+  assert.deepEqual(faults, []);
+  await page.close();
+});
+
+await check("the plots show lateness, the forecast beside the limit, and the day", async () => {
+  const { page } = await open("/");
+  assert((await page.$$("#p-late circle")).length >= 3);
+  assert.match(await text(page, "#p-late h2"), /p50 \d+ ms · p99 \d+ ms/);
+  assert(await page.$("#p-rate rect.f"), "no request to come");
+  assert(await page.$("#p-rate rect.p"), "no request that was sent");
+  assert.match(await text(page, "#p-rate"), /peak to come \d+ at .*limit 20/);
+  assert((await page.$$("#p-day .area")).length >= 3);
+  assert.match(await text(page, "#p-day h2"), /On air today \d+ of \d+/);
+  await page.close();
+});
+
 await check("now moves, countdowns count, a click switches them", async () => {
-  const { page } = await open("/?zoom=5m");
+  const { page } = await open("/?zoom=3m");
   const now = () => page.$eval("#now", (line) => Number(line.getAttribute("x1").replace("%", "")));
   const [first, clock, left] = [await now(), await text(page, "#clock"), await text(page, "#p-air .left")];
   assert.match(clock, /^\d\d:\d\d:\d\d$/);
@@ -111,10 +153,18 @@ await check("zooms, days and zones are ways that work, and the zone is named", a
     await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
     assert(page.url().includes(`zoom=${zoom}`), page.url());
   }
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("-")]);
+  assert(page.url().includes("zoom=6h"), page.url());
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("+")]);
+  assert(page.url().includes("zoom=hour"), page.url());
   await page.goto(`${base}/?zoom=day`);
   assert.equal(await text(page, "#p-axis text"), "06:00", "the first full line of a day that begins at 05:00");
   await Promise.all([page.waitForNavigation(), page.$$eval("nav a", (ways) => ways.find((way) => way.textContent === "Tomorrow").click())]);
-  assert.equal(await page.$eval("nav a[aria-current]:last-of-type, nav a[aria-current]", (way) => way.textContent), "Day");
+  const here = () => page.$$eval("nav a[aria-current]", (ways) => ways.map((way) => way.textContent));
+  assert.deepEqual(await here(), ["Day", "Tomorrow"]);
+  assert.equal(await text(page, "#p-axis text"), "06:00", "tomorrow begins when the station's day does");
+  await Promise.all([page.waitForNavigation(), page.$$eval("nav a", (ways) => ways.find((way) => way.textContent === "Yesterday").click())]);
+  assert.deepEqual(await here(), ["Day", "Yesterday"]);
   await page.goto(`${base}/?timezone=UTC`);
   assert.match(await text(page, ".zone"), /UTC \(\+00:00\)/);
   assert.deepEqual(faults, []);
@@ -204,20 +254,28 @@ await check("the calendar subscribes, and the page is small", async () => {
   console.log(`page, style, script and icon: ${size} bytes`);
 });
 
-if (process.env.SHOTS) {
-  const folder = new URL("shots/", import.meta.url).pathname;
+await check("pictures of the page are small", async () => {
+  const folder = process.env.SHOTS ? new URL("shots", import.meta.url).pathname : drafts;
   mkdirSync(folder, { recursive: true });
   for (const [name, path, options] of [
-    ["desktop", "/", { width: 1240, height: 760 }],
-    ["dark", "/", { width: 1240, height: 760, scheme: "dark" }],
-    ["chinese", "/?lang=zh", { width: 1240, height: 760 }],
-    ["phone", "/", { width: 390, height: 1100 }],
+    ["desktop", "/", { width: 1200, height: 690 }],
+    ["lists", "/", { width: 1200, height: 1600, clip: "#p-needs, #p-air, #p-next" }],
+    ["plots", "/", { width: 1200, height: 1600, clip: ".plots" }],
+    ["dark", "/", { width: 1200, height: 690, scheme: "dark" }],
+    ["chinese", "/?lang=zh", { width: 1200, height: 690 }],
+    ["phone", "/", { width: 390, height: 1200 }],
   ]) {
-    const { page } = await open(path, options);
+    const { page, faults } = await open(path, { ...options, host: scene });
     await wait(page, 'document.getElementById("clock").textContent.length === 8');
-    await page.screenshot({ path: `${folder}${name}.png` });
+    const boxes = await page.$$eval(options.clip || "html", (all) => all.map((one) => one.getBoundingClientRect().toJSON()));
+    const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
+    const height = Math.min(bottom, options.height) - top;
+    await page.screenshot({ path: `${folder}/${name}.png`, clip: { x: 0, y: top, width: options.width, height } });
+    assert(statSync(`${folder}/${name}.png`).size < 200000, `${name}.png is too large`);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(await violations(page), []);
     await page.close();
   }
-}
+});
 await browser.close();
 console.log(passed.map((name) => `ok: ${name}`).join("\n"));

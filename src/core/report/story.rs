@@ -117,6 +117,11 @@ impl Story {
             let gone = if *is_verified { "seen off the air" } else { "taken to be off the air, not seen" };
             events.extend(gone_at.map(|at| event(Some(at), EventKind::Gone, gone)));
         }
+        let fallback = row.fallback.played.iter().filter(|played| played.url != row.playout.scheduled().stream);
+        for played in fallback {
+            let what = format!("its fallback plays: {}", played.url.redacted());
+            events.push(event(Some(played.from), EventKind::Note, &what));
+        }
         events.extend(row.confirmed_at.map(|at| event(Some(at), EventKind::Note, "a callback said that it plays")));
         if row.in_doubt || row.was_in_doubt {
             let what = if row.in_doubt { "in doubt: a start may have begun" } else { "a start was in doubt for a time" };
@@ -144,7 +149,7 @@ fn call_event(call: &CallRecord, row: &Occurrence) -> StoryEvent {
         (Some(_), None, ..) | (Some(_), Some(_), None, _) => EventKind::Unanswered,
     };
     // The vendor may quote the URL that it was sent.
-    let message = call.message.as_ref().map(|message| row.playout.stream.mask(message)).filter(|message| !message.is_empty());
+    let message = call.message.as_ref().map(|message| row.playout.mask(message)).filter(|message| !message.is_empty());
     let status = call.http_status.filter(|status| *status != 200).map(|status| format!("HTTP {status}"));
     let parts: Vec<String> = status.into_iter().chain(call.code.clone()).chain(message).collect();
     StoryEvent {

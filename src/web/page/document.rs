@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::assets::EDITION;
 use super::data::Made;
 use super::html::Html;
+use super::panels;
 use super::parts::Rendered;
 use super::timeline;
 use super::view::View;
@@ -86,7 +87,7 @@ pub(super) fn head(made: &Made, view: &View) -> String {
         .text(rundown.health.name())
         .raw("\"><span aria-hidden=\"true\">");
     html.text(mark).raw("</span> ").text(word);
-    let wrong = rundown.needs.iter().filter(|need| need.weight != Health::Ok).count();
+    let wrong = panels::wrong(rundown);
     if wrong > 0 {
         html.raw(" · ").value(wrong).text(language.pick(if wrong == 1 { " needs you" } else { " need you" }, " 项需处理"));
     }
@@ -101,9 +102,9 @@ fn ways(rendered: &Rendered, view: &View) -> Html {
     let language = view.language;
     let mut html = Html::new();
     html.raw("<nav aria-label=\"").text(language.pick("Range", "时间范围")).raw("\">");
-    way(&mut html, view.zoom.smaller().map(|zoom| view.query(zoom, view.anchor)), "−", language.pick("Zoom in", "放大"), false);
+    way(&mut html, view.zoom.smaller().map(|zoom| view.query(zoom, view.anchor)), "+", language.pick("Zoom in", "放大"), false);
     for (zoom, word) in [
-        (Zoom::Minutes, language.pick("5 min", "5 分")),
+        (Zoom::Minutes, language.pick("3 min", "3 分")),
         (Zoom::Hour, language.pick("Hour", "1 小时")),
         (Zoom::Hours, language.pick("6 h", "6 小时")),
         (Zoom::Day, language.pick("Day", "天")),
@@ -111,7 +112,7 @@ fn ways(rendered: &Rendered, view: &View) -> Html {
     ] {
         way(&mut html, Some(view.query(zoom, view.anchor)), word, word, view.zoom == zoom);
     }
-    way(&mut html, view.zoom.larger().map(|zoom| view.query(zoom, view.anchor)), "+", language.pick("Zoom out", "缩小"), false);
+    way(&mut html, view.zoom.larger().map(|zoom| view.query(zoom, view.anchor)), "−", language.pick("Zoom out", "缩小"), false);
     html.raw("<span class=\"gap\"></span>");
     let at = |anchor: Option<Anchor>| anchor.map(|anchor| view.query(view.zoom, anchor));
     let day = |anchor: Option<Anchor>| anchor.map(|anchor| view.query(Zoom::Day, anchor));
@@ -150,9 +151,11 @@ fn rundown(rendered: &Rendered, view: &View) -> String {
     html.raw("<section class=\"card rundown\" aria-labelledby=\"t-rundown\"><h2 id=\"t-rundown\" class=\"unseen\">");
     html.text(language.pick("Rundown", "时间表")).raw("</h2><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
     html.text(language.pick("Rundown by room", "各房间时间表")).raw("\"><div class=\"grid\">");
+    html.raw("<div class=\"top\">");
     let mut out = html.into_string();
     out.push_str(rendered.part("p-axis"));
-    out.push_str("<div class=\"body\">");
+    out.push_str(&timeline::now_label(rendered.now, &range, &rendered.clock).into_string());
+    out.push_str("</div><div class=\"body\">");
     out.push_str(rendered.part("p-lines"));
     out.push_str(&rendered.rows_html());
     out.push_str(&timeline::over(rendered.now, &range).into_string());
@@ -186,8 +189,8 @@ fn footer(view: &View) -> Html {
     }
     html.raw("</span><span><a href=\"/calendar.ics\">").text(language.pick("Calendar", "日历订阅"));
     html.raw("</a></span><span class=\"quiet\">").text(language.pick(
-        "This page only reads: what changes something is a command. Keys: 1 to 5 zoom, T now, C clock.",
-        "本页只读，更改须用命令。按键：1–5 缩放，T 现在，C 时钟。",
+        "This page only reads: what changes something is a command. Keys: 1 to 5, + and − zoom, T now, C clock.",
+        "本页只读，更改须用命令。按键：1–5、+ 和 − 缩放，T 现在，C 时钟。",
     ));
     html.raw("</span><span class=\"quiet\">ingestd ").text(env!("CARGO_PKG_VERSION")).raw("</span></footer>");
     html

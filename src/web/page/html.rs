@@ -31,6 +31,20 @@ impl Html {
         self.escaped(text, true)
     }
 
+    /// A text in which names stand in backticks: each becomes code.
+    pub(super) fn ticked(&mut self, text: &str) -> &mut Html {
+        let mut parts = text.split('`');
+        // One backtick alone is one.
+        if parts.clone().count() % 2 == 0 {
+            return self.text(text);
+        }
+        self.text(parts.next().unwrap_or_default());
+        while let (Some(name), Some(rest)) = (parts.next(), parts.next()) {
+            self.raw("<code>").text(name).raw("</code>").text(rest);
+        }
+        self
+    }
+
     /// A number, or another value whose text has none of HTML's own characters.
     pub(super) fn number(&mut self, number: impl Into<f64> + Copy) -> &mut Html {
         let number: f64 = number.into();
@@ -77,6 +91,18 @@ mod tests {
         html.raw("<b title=\"").text("\" onload='x' <script>&").raw("\">").text("a\u{202e}b\u{0}c\nd 直播").raw("</b>");
         let expected = "<b title=\"&quot; onload=&#39;x&#39; &lt;script&gt;&amp;\">a\\u{202e}b\\u{0}c\\u{a}d 直播</b>";
         assert_eq!(html.into_string(), expected);
+    }
+
+    #[test]
+    fn names_in_backticks_are_code_and_inert_too() {
+        let ticked = |text: &str| {
+            let mut html = Html::new();
+            html.ticked(text);
+            html.into_string()
+        };
+        assert_eq!(ticked("`a<b` is off: see `why`"), "<code>a&lt;b</code> is off: see <code>why</code>");
+        assert_eq!(ticked("no name"), "no name");
+        assert_eq!(ticked("one ` alone"), "one ` alone");
     }
 
     #[test]

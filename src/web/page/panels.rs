@@ -10,9 +10,14 @@ use crate::report::rundown::{NextItem, OnAirItem, Rundown, TroubleItem};
 use crate::report::status::Health;
 use crate::report::time::{brief_beside, wall_beside};
 
+/// How many things need somebody: what is only to be known is none.
+pub(super) fn wrong(rundown: &Rundown) -> usize {
+    rundown.needs.iter().filter(|need| need.weight != Health::Ok).count()
+}
+
 /// The title of the window: trouble first, for whoever looks at a row of tabs.
 pub(super) fn title(rundown: &Rundown, view: &View) -> String {
-    let wrong = rundown.needs.iter().filter(|need| need.weight != Health::Ok).count();
+    let wrong = wrong(rundown);
     let mark = if wrong > 0 { format!("({wrong}) ") } else { String::new() };
     format!("{mark}ingestd · {}", view.language.pick("rundown", "时间表"))
 }
@@ -42,7 +47,10 @@ pub(super) fn needs(rundown: &Rundown, view: &View) -> String {
         html.raw("</h2></section>");
         return html.into_string();
     }
-    heading(&mut html, "p-needs", language.pick("Needs you", "需要处理"), Some(rundown.needs.len()));
+    let wrong = wrong(rundown);
+    let word =
+        if wrong > 0 { language.pick("Needs you", "需要处理") } else { language.pick("Nothing needs you", "一切正常") };
+    heading(&mut html, "p-needs", word, (wrong > 0).then_some(wrong));
     for need in &rundown.needs {
         html.raw("<div class=\"need ").text(need.weight.name()).raw("\"><p lang=\"en\"><b>");
         html.text(match need.weight {
@@ -50,9 +58,9 @@ pub(super) fn needs(rundown: &Rundown, view: &View) -> String {
             Health::Degraded => language.pick("degraded", "降级"),
             Health::Ok => language.pick("to know", "提示"),
         });
-        html.raw("</b> ").text(&need.what).raw("</p>");
+        html.raw("</b> ").ticked(&need.what).raw("</p>");
         if let Some(advice) = &need.advice {
-            html.raw("<p class=\"do\" lang=\"en\">").text(advice).raw("</p>");
+            html.raw("<p class=\"do\" lang=\"en\">").ticked(advice).raw("</p>");
         }
         if let Some(drawn) = &need.drawn {
             html.raw("<pre lang=\"en\" tabindex=\"0\">").lines(drawn).raw("</pre>");
@@ -143,10 +151,11 @@ fn air(html: &mut Html, item: &OnAirItem, rundown: &Rundown, view: &View, zone: 
     let language = view.language;
     html.raw("<li><span class=\"dot").text(if item.is_troubled { " w" } else { "" }).raw("\" aria-hidden=\"true\"></span>");
     html.raw("<span class=\"what\"><a class=\"story\" href=\"").text(&view.story(&item.job, item.start)).raw("\"><b>");
-    html.text(&item.job).raw("</b></a> <small>").text(&item.text).raw("</small></span>");
+    html.text(&item.job).raw("</b></a> <small><bdi>").text(&item.room).raw("</bdi></small></span>");
     let words = ("", language.pick("over ", "超时 "), language.pick("no end", "无结束"));
     when(html, item.until, words, rundown, view, zone);
-    html.raw("<small class=\"more\">").text(&item.room).raw(" · ").text(language.pick("robot ", "机器人 ")).text(&item.robot);
+    html.raw("<span class=\"more\">").text(&item.text).raw("</span>");
+    html.raw("<small class=\"more\">").text(language.pick("robot ", "机器人 ")).text(&item.robot);
     if let Some(since) = item.since {
         html.raw(" · ").text(language.pick("since ", "自 ")).text(&wall_beside(since, rundown.now, zone));
     }
@@ -187,21 +196,23 @@ fn coming(html: &mut Html, item: &NextItem, rundown: &Rundown, view: &View, zone
     let language = view.language;
     html.raw("<li><span class=\"dot ").text(if item.is_held { "held" } else { "plan" }).raw("\" aria-hidden=\"true\"></span>");
     html.raw("<span class=\"what\"><a class=\"story\" href=\"").text(&view.story(&item.job, item.start)).raw("\"><b>");
-    html.text(&item.job).raw("</b></a>");
+    html.text(&item.job).raw("</b></a> <small><bdi>").text(&item.room).raw("</bdi></small>");
     if let Some(about) = &item.about {
         html.raw(" <small>").text(about).raw("</small>");
     }
     html.raw("</span>");
     when(html, Some(item.start), (language.pick("in ", ""), language.pick("due ", "已到 "), ""), rundown, view, zone);
-    html.raw("<small class=\"more\">").text(&item.room);
+    html.raw("<small class=\"more\">");
     if let Some(end) = item.end {
-        html.raw(" · ").text(language.pick("to ", "至 ")).text(&brief_beside(end, rundown.now, zone));
+        html.text(language.pick("to ", "至 ")).text(&brief_beside(end, rundown.now, zone));
     }
     if let Some(under) = item.under_ms {
-        html.raw(" · ").text(language.pick("media under by ", "媒体不足 ")).text(&countdown(under));
+        html.raw(if item.end.is_some() { " · " } else { "" });
+        html.text(language.pick("media under by ", "媒体不足 ")).text(&countdown(under));
     }
     if !item.note.is_empty() {
-        html.raw(" · <span lang=\"en\">").text(&item.note).raw("</span>");
+        html.raw(if item.end.is_some() || item.under_ms.is_some() { " · " } else { "" });
+        html.raw("<span lang=\"en\">").text(&item.note).raw("</span>");
     }
     html.raw("</small></li>");
 }
@@ -241,7 +252,7 @@ fn past(html: &mut Html, item: &TroubleItem, view: &View) {
     }
     html.raw("</small>");
     if let Some(advice) = &item.advice {
-        html.raw("<small class=\"more do\" lang=\"en\">").text(advice).raw("</small>");
+        html.raw("<small class=\"more do\" lang=\"en\">").ticked(advice).raw("</small>");
     }
     html.raw("</li>");
 }

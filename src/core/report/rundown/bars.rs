@@ -9,6 +9,7 @@ use super::{Bar, Language, Look, RowInRange, Shown};
 use crate::occurrence::{Kind, LATE_AFTER, Occurrence, Outcome, State, WaitReason};
 use crate::plan::End;
 use crate::plan::interruptions::{Interrupted, Pause};
+use crate::report::history::fallback_words;
 use crate::report::plan::{content_note, cut_note, end, held_note};
 use crate::schedule::Conflict;
 
@@ -278,7 +279,8 @@ pub(super) fn text_of_row(row: &Occurrence, listed: Option<&Interrupted>, shown:
         }
         State::OnAir | State::Stopping { .. } => {
             parts.extend(late.map(|late| language.late(late)));
-            parts.extend((row.restarts > 0).then(|| language.healed(row.restarts)));
+            parts.extend(healed(row, language));
+            parts.extend(played_fallback(row, language));
             parts.extend(listed.and_then(|listed| interruption(listed, shown)).or_else(|| Some(until(row, shown))));
         }
         State::Done { outcome } => {
@@ -287,11 +289,24 @@ pub(super) fn text_of_row(row: &Occurrence, listed: Option<&Interrupted>, shown:
             parts.extend((!is_plain).then(|| language.reason(outcome)));
             parts.extend(language.order(row));
             parts.extend(late.filter(|late| *late > LATE_AFTER).map(|late| language.late(late)));
-            parts.extend((row.restarts > 0).then(|| language.healed(row.restarts)));
+            parts.extend(healed(row, language));
+            parts.extend(played_fallback(row, language));
             parts.extend((row.kind == Kind::Summary).then(|| format!("×{}", row.count)));
         }
     }
     parts.join(" · ")
+}
+
+/// How often it was put on air again. One that yields comes back after each pause, which is no healing.
+fn healed(row: &Occurrence, language: Language) -> Option<String> {
+    let heals = row.restarts > 0 && row.policy.conflict != Conflict::Yield;
+    heals.then(|| language.healed(row.restarts))
+}
+
+/// That it played its fallback for a time, and does not now: what plays now is a look of its own.
+fn played_fallback(row: &Occurrence, language: Language) -> Option<String> {
+    let words = fallback_words(row).filter(|_| !row.plays_fallback())?;
+    Some(language.pick(&words, "曾播备用流").to_owned())
 }
 
 /// When a row on air ends, in words.

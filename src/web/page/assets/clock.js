@@ -51,7 +51,7 @@ function tick() {
     // What counts down shows the second that is not over yet.
     const text = rest < 0 ? left.dataset.over + countdown(rest) : left.dataset.before + countdown(rest + 999);
     setText(left, text);
-    left.classList.toggle("over", rest < -1000);
+    left.classList.toggle("overdue", rest < -1000);
     left.classList.toggle("soon", rest >= 0 && rest < 60000);
   }
   line(now);
@@ -64,5 +64,8 @@ function line(now) {
   const percent = `${at.toFixed(3)}%`;
   mark.setAttribute("x1", percent);
   mark.setAttribute("x2", percent);
+  const label = byId("nowt");
+  label.setAttribute("x", `${(((now - shownFrom) / (shownTo - shownFrom)) * 100).toFixed(3)}%`);
+  setText(label, wallTime(now, Number(byId("clock").dataset.offset)));
   byId("veil").setAttribute("width", `${Math.max(0, at).toFixed(3)}%`);
 }

@@ -16,11 +16,13 @@ if (root.dataset.view) {
   document.addEventListener("click", clicks);
   document.addEventListener("keydown", keys);
   tips();
-  // On a narrow screen, what comes is on the right: begin a little before now.
-  const scroll = document.querySelector(".scroll");
-  const room = scroll.querySelector(".room").offsetWidth;
-  const part = (daemonNow() - shownFrom) / (shownTo - shownFrom);
-  scroll.scrollLeft = Math.max(0, part * (scroll.scrollWidth - room) - 60);
+  // On a narrow screen, what comes is on the right: begin a little before now, once the page has its layout.
+  requestAnimationFrame(() => {
+    const scroll = document.querySelector(".scroll");
+    const room = scroll.querySelector(".room").offsetWidth;
+    const part = (daemonNow() - shownFrom) / (shownTo - shownFrom);
+    scroll.scrollLeft = Math.max(0, part * (scroll.scrollWidth - room) - 60);
+  });
   tick();
   setInterval(() => {
     tick();
