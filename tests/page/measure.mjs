@@ -19,4 +19,17 @@ for (let number = 0, last = version; number < 3; number += 1) {
   times.push(Math.round(await page.evaluate("shownIn")));
 }
 console.log(`updates were shown in ${times.join(", ")} ms`);
+// The most that may change at one time, without waiting for it: a bar of each row, and everything, as when the range moves on.
+const [bars_of_rows, everything] = await page.evaluate(async () => {
+  const splices = [...document.querySelectorAll(".row")].map((row) => {
+    return { id: row.id, at: 0, removed: 1, html: row.querySelector("a.b").outerHTML };
+  });
+  const none = { since: null, version, now: daemonNow(), from: shownFrom, to: shownTo, parts: [] };
+  show({ ...none, splices });
+  const first = shownIn;
+  const whole = await (await fetch(`/page/parts?${root.dataset.view}`)).json();
+  show(whole);
+  return [first, shownIn].map(Math.round);
+});
+console.log(`a bar of each row: ${bars_of_rows} ms; everything, as when the range moves on: ${everything} ms`);
 await browser.close();

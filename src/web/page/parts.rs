@@ -55,6 +55,8 @@ const FRAMES_MAX: usize = 8;
 #[derive(Serialize)]
 struct Changes<'a> {
     version: String,
+    /// From which version they lead there; nothing: from any.
+    since: Option<&'a str>,
     now: i64,
     from: i64,
     to: i64,
@@ -164,6 +166,7 @@ impl Rendered {
         }
         let changes = Changes {
             version: self.name(),
+            since: name.filter(|_| since > 0),
             now: self.now.as_millisecond(),
             from: self.from.as_millisecond(),
             to: self.to.as_millisecond(),

@@ -17,6 +17,8 @@ let shownIn = 0;
 function show(changes) {
   const begun = performance.now();
   heardAt = Date.now();
+  // They lead from another version than this one: an answer and the stream were told at one time.
+  if (changes.since && changes.since !== version) return again();
   setClock(changes.now);
   shownFrom = changes.from;
   shownTo = changes.to;
@@ -114,6 +116,12 @@ async function ask() {
     // It is asked again.
   }
   state();
+}
+
+// Asks for everything, whatever is there.
+async function again() {
+  version = "0";
+  await ask();
 }
 
 function state() {
