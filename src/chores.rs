@@ -26,6 +26,10 @@ use crate::ledger;
 /// How long after boot a chore begins that missed its time: the starts and stops of the boot come first.
 const BEGINS_AFTER: Duration = Duration::from_mins(1);
 
+/// How long the first waits for others that are due at the same time: the scheduler says so of one after the other, half a second late
+/// at most.
+const GATHER: Duration = Duration::from_secs(2);
+
 /// Who does them, in the ledger.
 const WHO: &str = "ingestd";
 
@@ -136,7 +140,10 @@ impl Keeper {
         let mut looked_back = false;
         loop {
             let mut all = tokio::select! {
-                Some(first) = due.recv() => vec![first],
+                Some(first) = due.recv() => {
+                    sleep(GATHER).await;
+                    vec![first]
+                }
                 () = &mut boot, if !looked_back => {
                     looked_back = true;
                     self.missed(clock::now()).await
@@ -242,7 +249,9 @@ async fn schedule(chores: &Chores, due: &UnboundedSender<Chore>) -> Result<JobSc
 #[cfg(target_os = "linux")]
 fn give_way() {
     // Without it the chore is done all the same.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
+        tracing::warn!("the priority of the chore cannot be lowered ({error}); let the unit allow `setpriority`");
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -19,6 +19,7 @@ mod read;
 mod row;
 mod schema;
 pub mod sources;
+mod stand_aside;
 mod story;
 pub mod thread;
 mod unplaced;

@@ -78,7 +78,7 @@
 //! | [`daemon`] | shell | the loop: collect, take a step, write, send; the calls; the shutdown |
 //! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
-//! | [`config`], [`secret`], [`clock`], [`zones`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, `sd_notify` |
+//! | [`config`], [`secret`], [`clock`], [`zones`], [`user`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, users, `sd_notify` |
 //! | [`chores`] | shell | what is done for the ledger now and then: prune, integrity, backup |
 //! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |
 //! | [`metrics`] | shell | what is counted while it works: requests, lateness, waits, commits |
@@ -115,6 +115,7 @@ pub mod schedule_files;
 pub mod secret;
 pub mod systemd;
 pub mod trtc;
+pub mod user;
 pub mod web;
 pub mod zones;
 

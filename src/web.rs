@@ -12,6 +12,7 @@ pub mod callbacks;
 pub mod control;
 mod host;
 mod metrics;
+mod next_start;
 mod page;
 mod query;
 mod ready;
@@ -54,7 +55,8 @@ use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
 pub use access::Access;
 use access::{Door, FromPeer, admit};
-use metrics::{Format, NextStart};
+use metrics::Format;
+pub use next_start::NextStart;
 pub use token::{ListenToken, ReadToken};
 use views::Refused;
 pub(crate) use views::ledger_view;
@@ -156,7 +158,7 @@ struct PageState {
     /// Of the status alone: no long answer to another question keeps it waiting.
     status_reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
-    next_start: Mutex<Option<NextStart>>,
+    next_start: Mutex<NextStart>,
     hub: page::Hub,
 }
 

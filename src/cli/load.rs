@@ -67,11 +67,9 @@ impl<T> Loaded<T> {
 
 /// Logs problems, a line each with the severity of its own, within bounds.
 pub(super) fn log_problems(problems: &[Diagnostic]) {
-    for (at, (severity, line)) in within_bounds(problems, ToString::to_string).into_iter().enumerate() {
-        // The last lines may say how many more there are.
-        let problem = problems.get(at).filter(|problem| problem.severity == severity && problem.to_string() == line);
-        let (job, code) = (problem.and_then(|problem| problem.job.as_deref()), problem.map(|problem| problem.code));
-        match severity {
+    for (problem, line) in within_bounds(problems, ToString::to_string) {
+        let (job, code) = (problem.job.as_deref(), problem.code);
+        match problem.severity {
             Severity::Error => tracing::error!(job, code, "{line}"),
             Severity::Warning => tracing::warn!(job, code, "{line}"),
             Severity::Note => tracing::info!(job, code, "{line}"),

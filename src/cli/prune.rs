@@ -6,6 +6,7 @@ use super::{Context, Exit, Failure, load, print};
 use crate::clock;
 use crate::ledger::{self, KEPT_ALWAYS, Retention};
 use crate::schedule::values::{format_duration, parse_duration};
+use crate::user;
 
 /// Deletes old rows of the ledger, also while the daemon writes it
 ///
@@ -37,20 +38,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let now = clock::now();
     let failed = |error: ledger::LedgerError| Failure::new(error.to_string());
     let pruned = ledger::prune(&state, retention, now).map_err(failed)?;
-    ledger::record_chore(&state, "prune", &who(), now, Ok(&pruned.to_string())).map_err(failed)?;
+    ledger::record_chore(&state, "prune", &user::own(), now, Ok(&pruned.to_string())).map_err(failed)?;
     print(&format!("{pruned}\n"))?;
     Ok(Exit::Good)
-}
-
-/// Who asks for it, as in what the daemon records of orders.
-#[cfg(target_os = "linux")]
-fn who() -> String {
-    crate::web::control::user(rustix::process::geteuid().as_raw())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn who() -> String {
-    "an unknown user".to_owned()
 }
 
 fn keep(text: &str) -> Result<SignedDuration, String> {

@@ -122,7 +122,7 @@ pub struct TakenOver {
     pub engine: Engine,
     /// What it decided first.
     pub step: Step,
-    /// How many starts the daemon before may have sent just now: they count against the rate.
+    /// How many starts the daemon before has sent just now, or may have: they count against the rate.
     pub maybe_sent: usize,
 }
 

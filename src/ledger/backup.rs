@@ -12,13 +12,14 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use super::stand_aside::stand_aside;
 use super::{FILE, LedgerError, file, integrity, open_read_only};
 
-/// So many pages are copied at once: 4 MiB.
-const PAGES: i32 = 1_024;
+/// So many pages are copied at once: 1 MiB.
+const PAGES: i32 = 256;
 
 /// The pause after each: the disk has time for the commits of the daemon.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How the names of copies begin and end; between them is the moment, in UTC.
 const NAME: (&str, &str) = ("ingestd-", ".db");
@@ -74,6 +75,7 @@ fn copy(ledger: &Path, to: &Path) -> Result<(), LedgerError> {
     source.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
     let copying = Backup::new(&source, &mut target)?;
     loop {
+        stand_aside();
         match copying.step(PAGES)? {
             StepResult::Done => break,
             StepResult::More => thread::sleep(PAUSE),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{FILE, LedgerError, open_read_only};
+use super::{FILE, LedgerError, open_read_only, stand_aside};
 
 /// So many problems are told.
 const PROBLEMS_MAX: u32 = 20;
@@ -20,6 +20,7 @@ pub fn integrity(state: &Path) -> Result<Vec<String>, LedgerError> {
 
 /// The same of an open file.
 pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, LedgerError> {
+    stand_aside::in_queries(connection)?;
     let mut problems = Vec::new();
     connection.pragma(None, "integrity_check", PROBLEMS_MAX, |row| {
         problems.push(row.get::<_, String>(0)?);

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::chores::writable;
+use super::stand_aside::stand_aside;
 use super::{FILE, LedgerError, open_read_only};
 
 /// Nothing is deleted that began, played or ended within this time, whatever is asked for: a show that is over may still be taken up
@@ -18,10 +19,10 @@ use super::{FILE, LedgerError, open_read_only};
 pub const KEPT_ALWAYS: SignedDuration = SignedDuration::from_hours(48);
 
 /// So many rows are looked at in one transaction.
-const BATCH: u32 = 500;
+const BATCH: u32 = 200;
 
 /// The pause between two transactions: whoever waits to write gets in.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// What is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,7 @@ fn batch(
     too_many: u64,
 ) -> Result<(u64, Option<Place>), LedgerError> {
     let until = if too_many > 0 { always } else { too_old };
+    stand_aside();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (mut deleted, mut last) = (0, None);
     {
@@ -140,6 +142,7 @@ fn others(connection: &mut Connection, too_old: i64) -> Result<u64, LedgerError>
     ];
     for sql in pruned {
         loop {
+            stand_aside();
             let gone = connection.execute(sql, params![too_old, BATCH])?;
             deleted += gone as u64;
             if gone < BATCH as usize {

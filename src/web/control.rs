@@ -42,6 +42,7 @@ use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply};
 use crate::ledger::{ExcerptQuery, Reader};
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
+use crate::user;
 
 /// The limits for clients. A reload of a very large schedule takes minutes, and waits for the one before it.
 const LIMITS: ListenerLimits = ListenerLimits {
@@ -151,24 +152,13 @@ pub async fn serve(
     let state = Arc::new(ControlState { handle, reloader, reads, alert_tester, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
-        let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| user(peer.uid()));
+        let who = stream.peer_cred().map_or_else(|_| user::UNKNOWN.to_owned(), |peer| user::describe(peer.uid()));
         service_fn(move |request| {
             let (state, who) = (Arc::clone(&state), who.clone());
             async move { Ok::<_, Infallible>(stamped(answer(&state, who, request).await)) }
         })
     })
     .await;
-}
-
-/// Who that is: `uid 1000 (anna)`, or `uid 1000` where the host has no name for it.
-pub(crate) fn user(uid: u32) -> String {
-    let named = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    };
-    let name = fs::read_to_string("/etc/passwd").ok().and_then(|users| users.lines().find_map(named));
-    name.map_or_else(|| format!("uid {uid}"), |name| format!("uid {uid} ({name})"))
 }
 
 /// The body of `/v1/reload`.

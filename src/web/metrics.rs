@@ -16,7 +16,6 @@ use crate::alerts::sender::AlertStatus;
 use crate::busy::BusySince;
 use crate::finding::{Finding, FindingKind};
 use crate::metrics::HistogramCounts;
-use crate::plan::Upcoming;
 use crate::report::status::{DaemonView, Health, LedgerView, assess_health, off_air};
 use crate::trtc::{Action, PerAction};
 
@@ -42,14 +41,6 @@ impl Format {
             Format::Prometheus => prometheus_text::CONTENT_TYPE,
         }
     }
-}
-
-/// The next start, as long as it is known.
-#[derive(Debug)]
-pub(super) struct NextStart {
-    generation: i64,
-    looked_at: Timestamp,
-    at: Option<Timestamp>,
 }
 
 type Labels = Vec<(&'static str, String)>;
@@ -183,7 +174,11 @@ impl Scrape {
         }
         self.number("generation", "The number of the schedule in force.", usize::try_from(input.generation).ok());
         self.instant("generation_accepted_timestamp", "When the schedule in force was accepted.", input.accepted_at);
-        self.instant("next_start_timestamp", "The next planned start; absent if there is none.", next_start(shared, now));
+        self.instant(
+            "next_start_timestamp",
+            "The next planned start that no operator holds back; absent if there is none.",
+            next_start(shared, now),
+        );
         let stands = |busy: &BusySince| busy.stands().map_or(0.0, |time| time.as_secs_f64());
         self.seconds(
             "loop_standing",
@@ -233,19 +228,10 @@ impl Scrape {
     }
 }
 
-/// The next planned start. In a large schedule it takes a while to find, and it stays the same until it is over or the schedule is
-/// another.
+/// When the next start is that no operator holds back.
 fn next_start(shared: &PageState, now: Timestamp) -> Option<Timestamp> {
-    let generation = shared.app_state.in_force.borrow().generation.clone();
     let mut known = shared.next_start.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let still_holds =
-        |known: &&NextStart| known.generation == generation.number && known.looked_at <= now && known.at.is_none_or(|at| now < at);
-    if let Some(known) = known.as_ref().filter(still_holds) {
-        return known.at;
-    }
-    let at = Upcoming::new(&generation.schedule, now).next().map(|occurrence| occurrence.start.at);
-    *known = Some(NextStart { generation: generation.number, looked_at: now, at });
-    at
+    known.of(&shared.app_state, now).map(|key| key.start)
 }
 
 fn of(action: Action) -> Labels {

@@ -4,6 +4,10 @@
 mod bench;
 mod once;
 mod rig;
+#[path = "../ledger/rows.rs"]
+#[expect(dead_code, reason = "the tests of the ledger need more of it")]
+mod rows;
+mod taken_over;
 mod told;
 
 use std::fmt::Write as _;

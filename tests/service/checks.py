@@ -15,8 +15,8 @@ SHOW = "evening-promo"
 def run(station):
     version = first_show(station)
     for check in [
-        journal_fields, ready_and_status, hardened, reload_good_and_bad, restart, killed, watchdog, reboot, upgrade, credentials,
-        operators, daemon_down, boot_errors, stations, removal,
+        journal_fields, ready_and_status, hardened, reload_good_and_bad, chores_begin, restart, killed, watchdog, reboot, upgrade, credentials,
+        operators, daemon_down, boot_errors, stations, chores_done, removal,
     ]:
         check(station)
     station.passed(f"everything, on {version}")
@@ -107,6 +107,25 @@ def journal_fields(station):
     doubled = {line for line in lines if lines.count(line) > 1}
     holds(not doubled, f"a line stands twice in the journal: {doubled}")
     station.passed("journal: JOB=, START=, OUTCOME=, CODE= and the priority answer, each line once")
+
+
+def chores_begin(station):
+    """Each minute, from the next restart on. What comes of it is looked at later."""
+    place = station.machine.path(SETTINGS)
+    backup, integrity = "{to: /var/lib/ingestd/backups, keep: 1, cron: '* * * * *'}", "{cron: '* * * * *'}"
+    place.write_text(place.read_text() + f"\nchores: {{backup: {backup}, integrity: {integrity}}}\n")
+
+
+def chores_done(station):
+    for name in ["backup", "integrity"]:
+        until(f"the chore {name}", 90, lambda name=name: any(f"the chore `{name}` is done" in line for line in station.messages("-b -u ingestd")))
+    begun = [line for line in station.messages("-b -u ingestd") if re.match("the chore .* begins", line)]
+    holds("backup" in begun[0] and "integrity" in begun[1], f"of two that are due at one time the copy is made first: {begun}")
+    told = [line for line in station.messages("-b -u ingestd -p warning") if "the chore" in line]
+    holds(not told, f"the unit lets chores lower their priority and write their copy: {told}")
+    copies = station.machine.run("stat -c '%a %U' /var/lib/ingestd/backups/*.db").out.split()
+    holds(copies[0] == "600" and len(copies) == 2, f"there is one copy, for the daemon alone: {copies}")
+    station.passed("chores: a backup and a look through the ledger each minute, at a lower priority")
 
 
 def stays(station, what, act, seconds=60):

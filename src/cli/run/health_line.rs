@@ -11,13 +11,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::clock;
 use crate::diagnostic::escape;
 use crate::occurrence::Key;
-use crate::plan::Upcoming;
-use crate::plan::holds::Holds;
-use crate::plan::interruptions::Interruptions;
 use crate::report::local;
-use crate::report::status::{Health, NEXT_COUNT};
+use crate::report::status::Health;
 use crate::systemd::{Manager, log_failure};
-use crate::web::{self, AppState};
+use crate::web::{self, AppState, NextStart};
 
 /// How often the health is looked at.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -61,36 +58,6 @@ fn look(app_state: &AppState, next_start: &mut NextStart, now: Timestamp) -> Str
     let zone = generation.schedule.zone();
     let next = next_start.of(app_state, now).map(|key| (key, &zone));
     line((health, &reasons), &on_air, next, (generation.schedule.len(), generation.number))
-}
-
-/// The next start, as long as it is known: in a large schedule it takes a while to find.
-#[derive(Default)]
-struct NextStart {
-    /// Of which generation it is, under which holds, and when it was looked for.
-    known_for: Option<(i64, Arc<Holds>, Timestamp)>,
-    key: Option<Key>,
-}
-
-impl NextStart {
-    /// Returns the next start that no operator holds back, if it is one of the next ten.
-    fn of(&mut self, app_state: &AppState, now: Timestamp) -> Option<&Key> {
-        let generation = app_state.in_force.borrow().generation.clone();
-        let holds = Arc::clone(&app_state.status.borrow().holds);
-        let is_known = self.known_for.as_ref().is_some_and(|(number, known_holds, looked_at)| {
-            *number == generation.number
-                && *known_holds == holds
-                && *looked_at <= now
-                && self.key.as_ref().is_none_or(|key| now < key.start)
-        });
-        if !is_known {
-            let interruptions = Interruptions::new(&generation.schedule).with_holds(&holds, now);
-            let mut soon = Upcoming::new(&generation.schedule, now).take(NEXT_COUNT).map(|start| interruptions.of(start));
-            let next = soon.find(|next| next.held.is_none()).map(|next| next.occurrence);
-            self.key = next.map(|next| Key { start: next.start.at, job: next.job.id.clone() });
-            self.known_for = Some((generation.number, holds, now));
-        }
-        self.key.as_ref()
-    }
 }
 
 fn line(

@@ -1,6 +1,7 @@
 //! Problems as they are found, within limits: a file may have a problem in each of a million lines, and nobody reads more than the first
 //! of them. Does not know what a problem is about.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -66,8 +67,8 @@ fn counted(count: usize, severity: Severity) -> String {
 }
 
 /// Returns the first diagnostics whose texts together have at most [`TOLD_BYTES_MAX`] bytes, each with its text, as `text` writes it.
-/// If some are left out, the last one says how many.
-pub fn within_bounds(diagnostics: &[Diagnostic], text: impl Fn(&Diagnostic) -> String) -> Vec<(Severity, String)> {
+/// If some are left out, the last ones say how many.
+pub fn within_bounds(diagnostics: &[Diagnostic], text: impl Fn(&Diagnostic) -> String) -> Vec<(Cow<'_, Diagnostic>, String)> {
     let mut told = Vec::new();
     let mut bytes = 0;
     for (at, diagnostic) in diagnostics.iter().enumerate() {
@@ -75,10 +76,14 @@ pub fn within_bounds(diagnostics: &[Diagnostic], text: impl Fn(&Diagnostic) -> S
         bytes += written.len();
         if bytes > TOLD_BYTES_MAX {
             let (kept, rest) = diagnostics.split_at(at);
-            told.extend(Counts::of(rest).left_out(Counts::of(kept)).map(|more| (more.severity, text(&more))));
+            let more = Counts::of(rest).left_out(Counts::of(kept));
+            told.extend(more.map(|more| {
+                let written = text(&more);
+                (Cow::Owned(more), written)
+            }));
             break;
         }
-        told.push((diagnostic.severity, written));
+        told.push((Cow::Borrowed(diagnostic), written));
     }
     told
 }

@@ -80,7 +80,11 @@ enum Armed {
     InDoubt,
 }
 
-/// Takes over. Returns where the agenda begins, and how many starts the daemon before may have sent just now.
+/// A start that left within this time may count in the second by which the endpoint judges the next: that second, and what a request
+/// may take to arrive, as the limiter has it.
+const SENT_LATELY: SignedDuration = SignedDuration::from_millis(1_250);
+
+/// Takes over. Returns where the agenda begins, and how many starts the daemon before has sent just now, or may have.
 pub(super) fn take_over(
     airings: &mut Airings,
     orphans: &mut Orphans,
@@ -104,9 +108,11 @@ pub(super) fn take_over(
     orphans.recover(known, callbacks, now);
     orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
-    let mut in_doubt = 0;
+    let mut maybe_sent = 0;
     for occurrence in occurrences {
-        in_doubt += usize::from(recover(airings, orphans, step, occurrence, armed));
+        let was_sent = occurrence.tried_at.is_some_and(|at| at <= now && now.duration_since(at) < SENT_LATELY);
+        let was_under_way = recover(airings, orphans, step, occurrence, armed);
+        maybe_sent += usize::from(was_sent || was_under_way);
     }
     airings.recover_tasks(tasks, now);
     airings.settle_all(step);
@@ -143,7 +149,7 @@ pub(super) fn take_over(
     }
     step.write(Write::Cursor { at: agenda.cursor() });
     step.write(Write::CursorGeneration(agenda.cursor_generation()));
-    (agenda, departures, in_doubt)
+    (agenda, departures, maybe_sent)
 }
 
 /// What left the schedule, and is back or may come back. `before`: the last schedule that was in force.
