@@ -35,7 +35,7 @@ impl Html {
     pub(super) fn ticked(&mut self, text: &str) -> &mut Html {
         let mut parts = text.split('`');
         // One backtick alone is one.
-        if parts.clone().count() % 2 == 0 {
+        if parts.clone().count().is_multiple_of(2) {
             return self.text(text);
         }
         self.text(parts.next().unwrap_or_default());
