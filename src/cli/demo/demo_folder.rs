@@ -114,7 +114,7 @@ pub(super) fn sandbox() -> SandboxConfig {
     let faults = FaultPlan::new(vec![
         start(FaultRule::error("InvalidParameter.StreamUrl"), "bad-url"),
         start(FaultRule::error("InternalError"), "stubborn").times(2),
-        start(FaultRule::new(FaultEffect::Delay(Duration::from_secs(3))), "stubborn").after(2).times(1),
+        start(FaultRule::new(FaultEffect::Delay(Duration::from_secs(3))), "stubborn").times(1),
         start(FaultRule::new(FaultEffect::Vanish(Duration::from_secs(3))), "comeback").times(1),
         FaultRule::error("InvalidParameter.StreamUrl").stream("https://cdn.example.com/gone.mp4"),
         FaultRule::error("InternalError").action(Action::Stop).robot("clinging").times(4),

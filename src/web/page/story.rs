@@ -82,7 +82,7 @@ fn told(html: &mut Html, story: &Story, view: &View, zone: &TimeZone) {
     for event in &story.events {
         happened(html, event, start, view, zone);
     }
-    html.raw("</ol><h2>").text(language.pick("As `history` has it", "记录")).raw("</h2><dl>");
+    html.raw("</ol><h2>").ticked(language.pick("As `history` has it", "记录")).raw("</h2><dl>");
     let late = row.late_ms.map(|late| format!("{late} ms"));
     let facts: [(&str, Option<String>); 9] = [
         (language.pick("state", "状态"), Some(row.outcome.unwrap_or(row.state).to_owned())),
