@@ -10,6 +10,7 @@ mod chores;
 mod keys;
 mod listen;
 mod named;
+mod page;
 mod secret_list;
 mod settings_reader;
 
@@ -30,6 +31,7 @@ pub use alerts::{AlertReceiver, AlertTo, UrlSource};
 pub use chores::{BackupPlace, ChoreTime, Chores};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
+pub use page::PageSettings;
 pub use secret_list::NamedSecret;
 use settings_reader::{Fields, SettingsReader};
 
@@ -79,6 +81,8 @@ pub struct Settings {
     pub media_hosts: MediaHosts,
     /// Who is told of trouble, by distinct names.
     pub alerts: Vec<AlertReceiver>,
+    /// When the day of the page begins, and where.
+    pub page: PageSettings,
     /// What is done for the ledger now and then.
     pub chores: Chores,
 }
@@ -267,6 +271,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => alerts::alerts(reader, node),
         None => Some(Vec::new()),
     };
+    let page = match fields.get("page") {
+        Some(node) => page::page(reader, node),
+        None => Some(PageSettings::default()),
+    };
     let chores = match fields.get("chores") {
         Some(node) => chores::chores(reader, node),
         None => Some(Chores::default()),
@@ -286,6 +294,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         watch: watch?,
         media_hosts: media_hosts?,
         alerts: alerts?,
+        page: page?,
         chores: chores?,
     })
 }

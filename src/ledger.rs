@@ -20,6 +20,7 @@ mod row;
 mod schema;
 pub mod sources;
 mod stand_aside;
+mod story;
 pub mod thread;
 mod unplaced;
 
@@ -43,6 +44,7 @@ pub use integrity::integrity;
 pub use prune::{KEPT_ALWAYS, Pruned, Retention, prune};
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
+pub use story::{record_of, starts_of};
 
 /// The file's name in the state folder.
 pub const FILE: &str = "ingestd.db";

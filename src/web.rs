@@ -13,6 +13,7 @@ pub mod control;
 mod host;
 mod metrics;
 mod next_start;
+mod page;
 mod query;
 mod ready;
 mod token;
@@ -43,6 +44,7 @@ use crate::alerts::testing::AlertTester;
 use crate::busy::Busy;
 use crate::chores::FailedChores;
 use crate::clock;
+use crate::config::PageSettings;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
@@ -71,13 +73,17 @@ pub(crate) fn is_server(header: &str) -> bool {
     header.starts_with("ingestd/")
 }
 
-/// The limits for clients. Sixty-four is more people than look at one daemon; a request is one line, and its answer is read at once.
+/// The limits for clients. So many may follow the page, each with a connection of its own, and sixty-four beside them may ask something; a
+/// request is one line.
 const LIMITS: ListenerLimits = ListenerLimits {
-    connections: 64,
+    connections: 576 + ASKED_MIN,
     share: None,
     header_time: Duration::from_secs(5),
     connection_time: Some(Duration::from_secs(30)),
 };
+
+/// Connections that are left for questions, however many follow the page.
+const ASKED_MIN: usize = 64;
 
 /// The most answers that are made at one time, the same of the status alone, and the most that read the ledger, for each of the two listeners
 /// that answer: so many threads may be busy beside the daemon's own. They are counted apart, because a disk that stands keeps its readers.
@@ -98,6 +104,15 @@ pub struct InForce {
     pub accepted_at: Option<Timestamp>,
     /// What is wrong with the schedule files, if they were rejected and this is the last good schedule.
     pub rejected: Arc<[Diagnostic]>,
+    /// The first errors of that as `check` draws them; empty, where there are none.
+    pub drawn: Arc<str>,
+}
+
+impl InForce {
+    /// Of schedule files with which nothing is wrong.
+    pub fn good(generation: Generation, accepted_at: Option<Timestamp>) -> InForce {
+        InForce { generation, accepted_at, rejected: Arc::default(), drawn: Arc::default() }
+    }
 }
 
 /// Why the daemon does not listen where the settings say, by the name and the place of the listener.
@@ -134,6 +149,8 @@ pub struct AppState {
     pub started_at: Timestamp,
     /// Whether a clock that is not synchronised keeps it from being ready.
     pub require_sync: bool,
+    /// When the day of the page begins, and where.
+    pub page: PageSettings,
 }
 
 struct PageState {
@@ -143,6 +160,7 @@ struct PageState {
     status_reads: Arc<Semaphore>,
     ledger_reads: Arc<Semaphore>,
     next_start: Mutex<NextStart>,
+    hub: page::Hub,
 }
 
 /// What is served at every address of the read-only listener. Clones share their limits.
@@ -157,7 +175,10 @@ pub struct Pages {
 impl Pages {
     /// Of a daemon, at so many addresses.
     pub fn new(app_state: AppState, access: Access, addresses: usize) -> Pages {
-        Pages { reads: reads(app_state), access, limits: LIMITS.within_descriptors().shared_by(addresses) }
+        let limits = LIMITS.within_descriptors().shared_by(addresses);
+        // Whoever follows the page leaves places to those who ask.
+        let streams = limits.connections.saturating_sub(ASKED_MIN).max(limits.connections / 2) * addresses.max(1);
+        Pages { reads: reads(app_state, streams), access, limits }
     }
 
     /// Serves one address until `shutdown`, then finishes what is being answered.
@@ -178,10 +199,17 @@ impl Pages {
 }
 
 /// What is only read, by whomever the listener lets in.
-fn reads(app_state: AppState) -> Router {
+fn reads(app_state: AppState, streams: usize) -> Router {
     let places = || Arc::new(Semaphore::new(READS_MAX));
     let (reads, status_reads, ledger_reads) = (places(), places(), places());
-    let shared = Arc::new(PageState { app_state, reads, status_reads, ledger_reads, next_start: Mutex::default() });
+    let shared = Arc::new(PageState {
+        app_state,
+        reads,
+        status_reads,
+        ledger_reads,
+        next_start: Mutex::default(),
+        hub: page::Hub::new(streams),
+    });
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -189,13 +217,14 @@ fn reads(app_state: AppState) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", get(plan))
         .route("/api/v1/history", get(history))
+        .merge(page::routes())
         .method_not_allowed_fallback(async || {
             error(StatusCode::METHOD_NOT_ALLOWED, "this listener only reads: it takes `GET` and `HEAD`")
         })
         .fallback(async || {
             error(
                 StatusCode::NOT_FOUND,
-                "there is no such path here: the paths are `/healthz`, `/readyz`, `/metrics` and `/api/v1/{status,plan,history}`",
+                "there is no such path here: the paths are `/`, `/occurrence`, `/calendar.ics`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/{status,plan,history,rundown}`",
             )
         })
         .with_state(shared)
@@ -218,7 +247,7 @@ async fn stamp(request: Request, next: Next) -> Response {
 fn stamped(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -8,10 +8,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::cli::run::{Service, Signals, runtime};
-use crate::cli::{Context, Exit, Failure, load, print};
+use crate::cli::{Context, Exit, Failure, load, order, print};
 use crate::config::RATE_DEFAULT;
 use crate::ledger::{HistoryQuery, Reader};
 use crate::occurrence::{LATE_AFTER, Occurrence};
@@ -25,6 +26,13 @@ use event_printer::EventPrinter;
 const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8620);
 /// A port that the system chooses.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// What an operator orders when the demo begins, as the verbs `skip` and `pause` do.
+const ORDERS: [(&str, &str); 2] = [
+    ("/v1/skip", r#"{"job": "called-off", "note": "rain"}"#),
+    ("/v1/pause", r#"{"job": "on-hold", "indefinite": true, "note": "until the sponsor has paid"}"#),
+];
+/// How often they are given until the daemon takes them, and how long it is waited between two times.
+const ORDER_TRIES: (u32, Duration) = (50, Duration::from_millis(100));
 /// As many rows as a day of the demo can leave.
 const ROWS_MAX: u32 = 100_000;
 
@@ -88,6 +96,7 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
     tokio::spawn(async move { stand_in.serve(endpoint, std::future::pending()).await });
     let context = Context { config: Some(folder.settings()), ..context.clone() };
     let service = Service::prepare(&context, load::load_settings(&context)?, false)?;
+    tokio::spawn(give_orders(context.clone()));
     let (printer, happenings, gone) = EventPrinter::begin(context.colour_stdout());
     let length = args.length;
     let end = async move {
@@ -100,6 +109,21 @@ async fn play(context: &Context, args: &Args, folder: &DemoFolder, sandbox: &San
     let observe = move |happening: &crate::engine::Notice| drop(happenings.send(happening.clone()));
     let played = Box::pin(service.play(signals, Some(page), Box::new(observe), end)).await;
     printer.end().and(played)
+}
+
+/// Gives the orders, once the daemon takes them. Without them the demo shows less, and is as good otherwise.
+async fn give_orders(context: Context) {
+    for (path, order) in ORDERS {
+        let Ok(order) = serde_json::from_str::<Value>(order) else { continue };
+        for _ in 0..ORDER_TRIES.0 {
+            let (context, order) = (context.clone(), order.clone());
+            let given = tokio::task::spawn_blocking(move || order::give_unheard(&context, path, order).is_ok()).await;
+            if given.is_ok_and(|is_given| is_given) {
+                break;
+            }
+            tokio::time::sleep(ORDER_TRIES.1).await;
+        }
+    }
 }
 
 /// The page's port: the one that was asked for, else the usual one, else any.
@@ -115,9 +139,10 @@ async fn page(wanted: Option<SocketAddr>) -> Result<TcpListener, Failure> {
 fn greeting(page: SocketAddr, folder: &DemoFolder, length: Duration) -> String {
     let (schedules, settings) = (folder.schedules(), folder.settings());
     format!(
-        "The daemon plays an example schedule against a stand-in for TRTC on this machine: nothing goes on air.\n  \
+        "http://{page}/?zoom=3m\n\n\
+         That page shows what happens: the daemon plays an example schedule against a stand-in for TRTC on this machine, and nothing goes \
+         on air.\n  \
          the schedule   {}\n  \
-         to look at     http://{page}/api/v1/status, and plan and history beside it\n  \
          to ask         ingestd --config {} status\n  \
          it ends        in {} s, or with Ctrl-C; its folder is removed then\n\n",
         schedules.display(),

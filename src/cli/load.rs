@@ -2,6 +2,7 @@
 //! know what is wrong: `config` and `schedule` do.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure, LogFormat};
 use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
-use crate::schedule::{Job, Reading, Schedule};
+use crate::schedule::{Job, Reading, Schedule, Source};
 use crate::schedule_files::{self, text_of};
 use crate::secret::SecretSource;
 use crate::trtc::advice::{SecretPlace, SecretPlaces};
@@ -73,6 +74,25 @@ pub(super) fn log_problems(problems: &[Diagnostic]) {
             Severity::Note => tracing::info!(job, code, "{line}"),
         }
     }
+}
+
+/// The most errors, and the most text, that [`drawn`] draws.
+const DRAWN_MAX: (usize, usize) = (5, 8_000);
+
+/// The first errors of files that were read, as `check` draws them: for whoever looks at the daemon, and not at the files.
+pub(super) fn drawn(problems: &[Diagnostic], read: &[Source]) -> Arc<str> {
+    let errors: Vec<Diagnostic> = problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+    let texts = read.iter().map(|source| (Arc::clone(&source.name), source.text.as_str())).collect();
+    let mut drawn = String::new();
+    for (number, error) in errors.iter().enumerate() {
+        let next = diagnostic::render(std::slice::from_ref(error), &texts, false);
+        if number == DRAWN_MAX.0 || drawn.len() + next.len() > DRAWN_MAX.1 {
+            let _ = write!(drawn, "and {} more: `ingestd check` shows them", errors.len() - number);
+            break;
+        }
+        drawn.push_str(&next);
+    }
+    drawn.trim_end().into()
 }
 
 /// The daemon's settings, which must be there: for the verbs that talk to TRTC or to the ledger.

@@ -150,8 +150,8 @@ impl Service {
         let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
         let listeners = Listeners::open(&settings, page).await?;
-        let AcceptedSchedule { generation, since, sources, rejected, reads_again } = accepted;
-        let first = InForce { generation: generation.clone(), accepted_at: since, rejected: rejected.into() };
+        let AcceptedSchedule { generation, since, sources, rejected, drawn, reads_again } = accepted;
+        let first = InForce { rejected: rejected.into(), drawn, ..InForce::good(generation.clone(), since) };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
         let (alerts, setup, open) = setup(&settings, &zones, &ledger)?;
@@ -177,7 +177,7 @@ impl Service {
         let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), looked_after, open);
         let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
-        let app_state = app_state(&daemon, folder, told, zones, settings.require_sync);
+        let app_state = app_state(&daemon, folder, told, zones, &settings);
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let raising = tokio::spawn(hand_on(found, handle.clone()));
@@ -238,7 +238,7 @@ fn app_state<C: Clock, A: Api>(
     state_folder: PathBuf,
     (in_force, not_listening, findings, (alerts, alert_tester), failed_chores): ToldElsewhere,
     zones: Zones,
-    require_sync: bool,
+    settings: &Settings,
 ) -> AppState {
     AppState {
         state_folder,
@@ -254,7 +254,8 @@ fn app_state<C: Clock, A: Api>(
         metrics: daemon.metrics(),
         log_lines_dropped: super::log::lines_dropped,
         started_at: clock::now(),
-        require_sync,
+        require_sync: settings.require_sync,
+        page: settings.page.clone(),
     }
 }
 

@@ -12,11 +12,11 @@ use super::{in_force, load, order};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{escape_json, escape_lines};
-use crate::ledger::{ExcerptQuery, LedgerError, Reader};
+use crate::ledger::{ExcerptQuery, record_of, starts_of};
 use crate::plan::interruptions::Interruptions;
 use crate::plan::why::{Question, Why, why};
 use crate::report::time::{TimeArgument, parse_argument};
-use crate::report::why::{Record, WhyInput, stands_for};
+use crate::report::why::{Record, WhyInput};
 use crate::zones::Zones;
 
 /// Which rule makes a job start, or not, and what came of it
@@ -92,40 +92,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 
 /// What the ledger has about the answer's starts, or why it cannot be asked.
 fn record(settings: &Settings, why: &Why) -> Result<Record, String> {
-    let starts_ms = starts(why).into_iter().map(Timestamp::as_millisecond).collect();
+    let starts_ms = starts_of(why).into_iter().map(Timestamp::as_millisecond).collect();
     let query = ExcerptQuery::Job { job: why.job.id.to_string(), starts_ms };
     let reader = order::ledger(settings, &query).map_err(|failure| failure.message())?;
-    reader.at_one_moment(|reader| ask(reader, why)).map_err(|error| error.to_string())
-}
-
-/// The instants whose rows are asked for.
-fn starts(why: &Why) -> Vec<Timestamp> {
-    let shown = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
-    shown.map(|occurrence| occurrence.start.at).chain([why.at]).collect()
-}
-
-fn ask(reader: &Reader, why: &Why) -> Result<Record, LedgerError> {
-    let job = why.job.id.as_str();
-    let mut record = Record {
-        latest: reader.latest(job, why.at)?,
-        doubts: reader.doubts(clock::now())?,
-        cursor: reader.meta()?.cursor,
-        began: reader.first_seen(None)?,
-        first_seen: reader.first_seen(Some(job))?,
-        holds: reader.holds()?,
-        ..Record::default()
-    };
-    for start in starts(why) {
-        let row = match reader.occurrence(job, start)? {
-            None => reader.latest(job, start)?.filter(|row| stands_for(row, start)),
-            row => row,
-        };
-        record.rows.extend(row.map(|row| (start, row)));
-    }
-    let keys: Vec<_> = record.rows.values().chain(&record.latest).map(|row| row.key.clone()).collect();
-    for key in keys {
-        let retries = reader.retries(&key)?;
-        record.retries.insert(key.start, retries);
-    }
-    Ok(record)
+    reader.at_one_moment(|reader| record_of(reader, why, clock::now())).map_err(|error| error.to_string())
 }

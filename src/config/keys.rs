@@ -57,7 +57,7 @@ pub(super) const fn needed(name: &'static str, doc: &'static str, example: &'sta
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 17] = [
+pub(super) static SETTINGS: [Key; 18] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
     key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
@@ -127,6 +127,25 @@ pub(super) static SETTINGS: [Key; 17] = [
         || json!({"type": "array", "items": alert()}),
     ),
     key("chores", "What is done for the ledger now and then, and when.", "nothing", "", || keys(&CHORES)),
+    key("page", "When the day of the rundown page begins, and in which zone it shows times.", "", "", || keys(&PAGE)),
+];
+
+/// `page`.
+pub(super) static PAGE: [Key; 2] = [
+    key(
+        "day",
+        "When its day begins, in quotes.",
+        "\"00:00\"",
+        "\"05:00\"",
+        || json!({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
+    ),
+    key(
+        "timezone",
+        "The zone of its day and of the times on it.",
+        "the zone of most jobs",
+        "Asia/Shanghai",
+        || json!({"type": "string", "minLength": 1}),
+    ),
 ];
 
 /// `account`.

@@ -182,7 +182,7 @@ impl Reader {
         meta(&self.connection)
     }
 
-    fn occurrences(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
+    pub(super) fn occurrences(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
         occurrences(&self.connection, tail, parameters)
     }
 }

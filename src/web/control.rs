@@ -150,7 +150,7 @@ pub async fn serve(
     let readers = Arc::new(Semaphore::new(READERS_MAX));
     let state_folder = app_state.state_folder.clone();
     let alert_tester = app_state.alert_tester.clone();
-    let reads = TowerToHyperService::new(reads(app_state));
+    let reads = TowerToHyperService::new(reads(app_state, 0));
     let state = Arc::new(ControlState { handle, reloader, reads, alert_tester, state_folder, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);

@@ -101,16 +101,19 @@ impl From<LedgerError> for Refused {
 
 /// What the ledger knows of `now`, all of it at one moment.
 pub(crate) fn ledger_view(reader: &Reader, now: Timestamp) -> Result<LedgerView, LedgerError> {
-    reader.at_one_moment(|reader| {
-        Ok(LedgerView {
-            committed_at: reader.meta()?.committed_at,
-            on_air: reader.on_air()?,
-            trouble: reader.trouble(now - TROUBLE_REACH, TROUBLE_MAX)?,
-            tasks: reader.tasks()?,
-            orphans: reader.orphans()?,
-            doubts: reader.doubts(now)?,
-            holds: reader.holds()?,
-        })
+    reader.at_one_moment(|reader| view_of(reader, now))
+}
+
+/// The same, as one of several questions that are asked at one moment.
+pub(super) fn view_of(reader: &Reader, now: Timestamp) -> Result<LedgerView, LedgerError> {
+    Ok(LedgerView {
+        committed_at: reader.meta()?.committed_at,
+        on_air: reader.on_air()?,
+        trouble: reader.trouble(now - TROUBLE_REACH, TROUBLE_MAX)?,
+        tasks: reader.tasks()?,
+        orphans: reader.orphans()?,
+        doubts: reader.doubts(now)?,
+        holds: reader.holds()?,
     })
 }
 
@@ -220,6 +223,6 @@ struct ItemList<T> {
     items: Vec<T>,
 }
 
-fn to_json(value: &impl Serialize) -> String {
+pub(super) fn to_json(value: &impl Serialize) -> String {
     escape_json(&serde_json::to_string(value).expect("a struct of plain values is JSON")).into_owned()
 }

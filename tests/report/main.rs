@@ -4,4 +4,5 @@
 mod health;
 #[path = "../ledger/rows.rs"]
 mod rows;
+mod rundown;
 mod texts;

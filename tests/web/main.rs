@@ -11,6 +11,7 @@ mod control;
 #[path = "../ledger/filling.rs"]
 mod filling;
 mod metrics;
+mod page;
 mod ready;
 #[path = "../ledger/rows.rs"]
 mod rows;

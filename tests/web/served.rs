@@ -48,7 +48,7 @@ pub(crate) fn schedule(text: &str, zones: &Zones) -> Schedule {
 pub(crate) fn idle(state_folder: PathBuf) -> AppState {
     let zones = Zones::newest();
     let generation = Generation { number: 1, schedule: Arc::new(Schedule::default()) };
-    let in_force = InForce { generation, accepted_at: None, rejected: Arc::from([]) };
+    let in_force = InForce::good(generation, None);
     AppState {
         state_folder,
         in_force: watch::Sender::new(in_force).subscribe(),
@@ -64,6 +64,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
         log_lines_dropped: || 7,
         started_at: Timestamp::UNIX_EPOCH,
         require_sync: false,
+        page: ingestd::config::PageSettings::default(),
     }
 }
 
@@ -102,11 +103,8 @@ impl Served {
             watch_period_s: 30,
             ..LoopStatus::default()
         });
-        let first = InForce {
-            generation: Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) },
-            accepted_at: Some("2026-11-22T08:00:00Z".parse().expect("an instant")),
-            rejected: Arc::from([]),
-        };
+        let generation = Generation { number: 12, schedule: Arc::new(schedule(SCHEDULE, &zones)) };
+        let first = InForce::good(generation, Some("2026-11-22T08:00:00Z".parse().expect("an instant")));
         let mut state = (idle(folder.path().to_owned()), first);
         change(&mut state);
         let in_force = watch::Sender::new(state.1);

@@ -114,6 +114,10 @@ pub(super) fn sandbox() -> SandboxConfig {
     let faults = FaultPlan::new(vec![
         start(FaultRule::error("InvalidParameter.StreamUrl"), "bad-url"),
         start(FaultRule::error("InternalError"), "stubborn").times(2),
+        start(FaultRule::new(FaultEffect::Delay(Duration::from_secs(3))), "stubborn").times(1),
+        start(FaultRule::new(FaultEffect::Vanish(Duration::from_secs(3))), "comeback").times(1),
+        FaultRule::error("InvalidParameter.StreamUrl").stream("https://cdn.example.com/gone.mp4"),
+        FaultRule::error("InternalError").action(Action::Stop).robot("clinging").times(4),
         start(replace(Replacement::Status { status: 502, retry_after: None }, false), "gateway").times(1),
         start(replace(Replacement::Cut, true), "cut-off").times(1),
     ]);
@@ -158,7 +162,7 @@ fn burst(begin: Timestamp) -> String {
         stream: https://cdn.example.com/loop.mp4\n  length: 30s\n  repeat: forever\n  for: 8s\n\njobs:\n"
         .replace("<+N>", &format!("<+{after}>"));
     for number in 1..=count {
-        writeln!(text, "  burst-{number:02}: {{ room: hall-{number:02} }}").expect("a string takes everything");
+        writeln!(text, "  burst-{number:02}: {{ room: wing-{number:02} }}").expect("a string takes everything");
     }
     filled(&text, begin, begin)
 }
@@ -195,7 +199,7 @@ mod tests {
             let now: Timestamp = now.parse().expect("an instant");
             for seconds in [1, 30, 60, 86_400] {
                 let schedule = schedule_of(now, seconds);
-                assert_eq!(schedule.len(), 9 + BURST.1 as usize);
+                assert_eq!(schedule.len(), 19 + BURST.1 as usize);
                 let length = SignedDuration::from_secs(seconds.cast_signed());
                 let planned: Vec<_> =
                     crate::plan::Upcoming::new(&schedule, now).take_while(|planned| planned.start.at <= now + length).collect();

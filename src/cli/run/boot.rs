@@ -27,6 +27,8 @@ pub(super) struct AcceptedSchedule {
     /// What it was read from.
     pub(super) sources: Vec<Source>,
     pub(super) rejected: Vec<Diagnostic>,
+    /// The first errors of that as `check` draws them.
+    pub(super) drawn: Arc<str>,
     /// Whether the folder is to be read again although it does not change.
     pub(super) reads_again: bool,
 }
@@ -70,7 +72,7 @@ impl Boot<'_> {
             }
             Some(_) if sources::same(&new, &sources) => {
                 let schedule = loaded.accept(self.context)?.ok_or(Failure::Explained(Exit::Configuration))?;
-                return Ok(self.go_on_with(Kept { number, sources: new, schedule }, Vec::new()));
+                return Ok(self.go_on_with(Kept { number, sources: new, schedule }, Vec::new(), &[]));
             }
             Some(after) => {
                 let difference = Difference::between(&schedule, after);
@@ -78,7 +80,7 @@ impl Boot<'_> {
                 let folder = stamp(&self.settings.schedules);
                 if let Some(unrested) = Rests::new(&self.settings.schedules, false).unrested(&smaller, folder) {
                     tracing::warn!("{}; until then the last accepted schedule stays in force", resting(&unrested));
-                    let kept = self.go_on_with(Kept { number, sources, schedule }, Vec::new());
+                    let kept = self.go_on_with(Kept { number, sources, schedule }, Vec::new(), &[]);
                     return Ok(AcceptedSchedule { reads_again: true, ..kept });
                 }
                 if let Some(why) = accident(&schedule, after, &new, &difference) {
@@ -97,14 +99,14 @@ impl Boot<'_> {
                             let why = cannot_keep(&error);
                             tracing::error!("{why}; the last accepted schedule stays in force");
                             let rejected = vec![not_taken(&self.settings.schedules, &why)];
-                            let kept = self.go_on_with(Kept { number, sources, schedule }, rejected);
+                            let kept = self.go_on_with(Kept { number, sources, schedule }, rejected, &[]);
                             return Ok(AcceptedSchedule { reads_again: true, ..kept });
                         }
                     }
                 }
             }
         };
-        Ok(self.go_on_with(Kept { number, sources, schedule }, rejected))
+        Ok(self.go_on_with(Kept { number, sources, schedule }, rejected, &new))
     }
 
     /// The number of a new generation: numbers only grow.
@@ -116,7 +118,14 @@ impl Boot<'_> {
     /// Begins a new generation, whose sources are kept.
     fn begin(&self, number: i64, sources: Vec<Source>, schedule: Schedule) -> AcceptedSchedule {
         let generation = Generation { number, schedule: Arc::new(schedule) };
-        AcceptedSchedule { generation, since: Some(self.now), sources, rejected: Vec::new(), reads_again: false }
+        AcceptedSchedule {
+            generation,
+            since: Some(self.now),
+            sources,
+            rejected: Vec::new(),
+            drawn: Arc::default(),
+            reads_again: false,
+        }
     }
 
     /// The same where there is no other schedule to play: a disk that is full must not keep the daemon down. If its sources cannot be
@@ -129,16 +138,17 @@ impl Boot<'_> {
         accepted
     }
 
-    /// Goes on with a generation that was in force before. If it is not the last one, it is accepted anew.
-    fn go_on_with(&self, kept: Kept, rejected: Vec<Diagnostic>) -> AcceptedSchedule {
+    /// Goes on with a generation that was in force before, and what was `read` is rejected. If it is not the last one, it is accepted anew.
+    fn go_on_with(&self, kept: Kept, rejected: Vec<Diagnostic>, read: &[Source]) -> AcceptedSchedule {
         let Kept { number, sources, schedule } = kept;
+        let drawn = load::drawn(&rejected, read);
         if number == self.meta.generation {
             let generation = Generation { number, schedule: Arc::new(schedule) };
-            return AcceptedSchedule { generation, since: self.meta.accepted_at, sources, rejected, reads_again: false };
+            return AcceptedSchedule { generation, since: self.meta.accepted_at, sources, rejected, drawn, reads_again: false };
         }
         let accepted = self.begin_with(sources, schedule);
         tracing::warn!(generation = accepted.generation.number, "generation {number} is in force again");
-        AcceptedSchedule { rejected, ..accepted }
+        AcceptedSchedule { rejected, drawn, ..accepted }
     }
 
     /// The generation that was accepted last, or the newest older one whose sources can be read and still make a schedule.

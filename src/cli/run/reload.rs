@@ -23,8 +23,7 @@ use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{Command, Order, Prepared, Reply, SecretsRead};
-use crate::ledger::Reader;
-use crate::ledger::sources;
+use crate::ledger::{Reader, sources};
 use crate::schedule::difference::Difference;
 use crate::schedule::{Schedule, Source};
 use crate::systemd::{Manager, log_failure};
@@ -216,7 +215,7 @@ impl Reload {
             self.tell_resting(who, &unrested, resting_for);
             return Ok(Taken::Rests(unrested));
         }
-        let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics)) };
+        let Some(schedule) = schedule else { return Err(self.reject(who, diagnostics, &new)) };
         let (is_forced, generation) = (patience == Patience::Forced, before.number);
         let (accepted, read) = (Arc::clone(sources), Arc::clone(&new));
         let assess = move |reload: &Reload| {
@@ -226,7 +225,7 @@ impl Reload {
         let assessment = self.blocking(assess).await?;
         match assessment {
             Assessment::Same => {
-                self.set_rejected(Vec::new());
+                self.set_rejected(Vec::new(), &[]);
                 tracing::info!(who, generation, "reload: nothing changed");
                 lines.push(format!("nothing changed: generation {generation} stays in force"));
                 Ok(Taken::Done(lines))
@@ -275,7 +274,7 @@ impl Reload {
         let old_sources = std::mem::replace(sources, new);
         let accepted_at = self.blocking(move |reload| reload.prune(number)).await?;
         let summary = summary(&generation, difference);
-        let replaced = self.in_force.send_replace(InForce { generation, accepted_at, rejected: Arc::from([]) });
+        let replaced = self.in_force.send_replace(InForce::good(generation, accepted_at));
         // Even to forget 100,000 jobs takes a while.
         self.blocking(move |_| drop((old_sources, replaced))).await?;
         tracing::info!(who, "{summary}");
@@ -327,13 +326,14 @@ impl Reload {
     fn tell_restless(&self, who: &str, unrested: &Unrested) -> String {
         let why = format!("{}, and changes again and again", resting(unrested));
         tracing::warn!(who, "{why}");
-        self.set_rejected(vec![held(&self.settings.schedules, &why)]);
+        self.set_rejected(vec![held(&self.settings.schedules, &why)], &[]);
         why
     }
 
-    /// What is wrong with the files is this from now on.
-    fn set_rejected(&self, problems: Vec<Diagnostic>) {
-        self.in_force.send_modify(|in_force| in_force.rejected = problems.into());
+    /// What is wrong with the files that were read is this from now on.
+    fn set_rejected(&self, problems: Vec<Diagnostic>, read: &[Source]) {
+        let drawn = load::drawn(&problems, read);
+        self.in_force.send_modify(|in_force| (in_force.rejected, in_force.drawn) = (problems.into(), drawn));
     }
 
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
@@ -356,7 +356,7 @@ impl Reload {
 
     /// The last good schedule stays in force. The log and the status get the problems, the answer the first of them. Those that the log
     /// has already, because the same files were read before, it does not get again.
-    fn reject(&self, who: &str, problems: Vec<Diagnostic>) -> String {
+    fn reject(&self, who: &str, problems: Vec<Diagnostic>, read: &[Source]) -> String {
         let stays = "the schedule was rejected; the last good one stays in force";
         let generation = self.in_force.borrow().generation.number;
         if *self.in_force.borrow().rejected == *problems {
@@ -367,7 +367,7 @@ impl Reload {
         }
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string);
         let lines: Vec<String> = errors.collect();
-        self.set_rejected(problems);
+        self.set_rejected(problems, read);
         format!("{stays}:\n{}", first_lines(&lines, PROBLEMS_SHOWN_MAX).join("\n"))
     }
 
@@ -379,7 +379,7 @@ impl Reload {
         } else {
             tracing::error!(who, "{text}");
         }
-        self.set_rejected(problems.into());
+        self.set_rejected(problems.into(), &[]);
         text
     }
 
@@ -390,7 +390,7 @@ impl Reload {
 
     /// It failed for another reason than the schedule.
     fn fail(&self, who: &str, why: String) -> String {
-        self.set_rejected(vec![not_taken(&self.settings.schedules, &why)]);
+        self.set_rejected(vec![not_taken(&self.settings.schedules, &why)], &[]);
         tracing::error!(who, generation = self.in_force.borrow().generation.number, "the reload failed: {why}");
         why
     }

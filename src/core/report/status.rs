@@ -21,6 +21,7 @@ use crate::plan::interruptions::Interrupted;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
 pub use health::{Health, assess_health, off_air, warnings};
+pub(super) use health::{UNSYNCHRONISED, reasons};
 pub use text::text;
 
 /// How far back `recent_trouble` looks.

@@ -76,11 +76,7 @@ impl Rig {
                 answer.send(reply.map(|()| Vec::new()).map_err(str::to_owned)).expect("somebody waits");
             }
         });
-        let first = InForce {
-            generation: Generation { number: 7, schedule },
-            accepted_at: Some(Timestamp::UNIX_EPOCH),
-            rejected: Arc::from([]),
-        };
+        let first = InForce::good(Generation { number: 7, schedule }, Some(Timestamp::UNIX_EPOCH));
         let context = Context { config: Some(path("ingestd.yaml")), log: LogFormat::Text };
         let manager = Arc::new(Manager::from_environment().expect("nobody to tell"));
         let secrets = Arc::new(Plain::new(SecretsRead::Same));
@@ -162,7 +158,10 @@ async fn the_same_text_is_no_new_generation_and_clears_what_was_rejected() {
     assert_eq!(rig.in_force().0, 7);
     rig.write("schedules/a.yaml", &jobs(&["a"]));
     assert!(!rig.in_force().2.is_empty());
+    let drawn = || rig.reload.in_force().borrow().drawn.to_string();
+    assert!(drawn().contains("a.yaml:2:") && drawn().contains("2 | jobs: {a: {at: noon}}"), "as `check` draws it: {}", drawn());
     rig.reload(false).await.expect("the same");
+    assert_eq!(drawn(), "");
     assert_eq!((rig.in_force(), rig.accepted()), ((7, 1, Vec::new()), Vec::new()));
 }
 
@@ -178,6 +177,11 @@ async fn one_bad_file_leaves_everything_as_it_was_and_every_problem_is_named() {
     let (number, jobs, rejected) = rig.in_force();
     assert_eq!((number, jobs), (7, 1));
     assert!(rejected.iter().filter(|line| line.contains("z.yaml:3:")).count() >= 2, "{rejected:?}");
+    rig.write("schedules/z.yaml", &format!("timezone: UTC\njobs:\n{}", "  z: {at: noon, colour: red}\n".repeat(40)));
+    rig.reload(true).await.expect_err("rejected");
+    let drawn = rig.reload.in_force().borrow().drawn.to_string();
+    assert!(drawn.len() < 10_000 && drawn.matches("error[").count() == 5, "{drawn}");
+    assert!(drawn.ends_with("more: `ingestd check` shows them"), "{drawn}");
     assert_eq!((rig.accepted(), rig.kept()), (Vec::new(), vec![7]));
 }
 

@@ -29,6 +29,9 @@ const ECHO: SignedDuration = SignedDuration::from_hours(1);
 /// Reasons of one kind that are listed one by one.
 const ALIKE_MAX: usize = 5;
 
+/// The warning about a clock that nobody keeps right.
+pub(in crate::report) const UNSYNCHRONISED: &str = "the clock is not synchronised";
+
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +57,18 @@ impl Health {
 
 /// The health and every reason for it, the worst first.
 pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
+    let (mut failing, degraded) = reasons(input);
+    let health = match (failing.is_empty(), degraded.is_empty()) {
+        (false, _) => Health::Failing,
+        (true, false) => Health::Degraded,
+        (true, true) => Health::Ok,
+    };
+    failing.extend(degraded);
+    (health, failing)
+}
+
+/// The reasons that make it failing, and those that make it degraded.
+pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<String>) {
     let mut failing = Vec::new();
     let mut degraded = Vec::new();
     match &input.daemon {
@@ -101,20 +116,14 @@ pub fn assess_health(input: &StatusInput) -> (Health, Vec<String>) {
             degraded.extend(echo(&ledger.trouble, input.now, &input.zone));
         }
     }
-    let health = match (failing.is_empty(), degraded.is_empty()) {
-        (false, _) => Health::Failing,
-        (true, false) => Health::Degraded,
-        (true, true) => Health::Ok,
-    };
-    failing.extend(degraded);
-    (health, failing)
+    (failing, degraded)
 }
 
 /// What somebody should know, although the health does not depend on it: what would hold starts is said there.
 pub fn warnings(input: &StatusInput) -> Vec<String> {
     match &input.daemon {
         DaemonView::Running { state, .. } if state.synchronised == Some(false) && !state.require_sync => {
-            vec!["the clock is not synchronised".to_owned()]
+            vec![UNSYNCHRONISED.to_owned()]
         }
         DaemonView::Running { .. } | DaemonView::Silent { .. } => Vec::new(),
     }

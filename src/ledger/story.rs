@@ -1,0 +1,139 @@
+//! What the ledger has for the rundown page: the rows of a stretch of time with their tasks, and the whole story of one occurrence. Reads
+//! only. It does not know how they are shown.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::{LedgerError, Reader, row};
+use crate::occurrence::{Key, Occurrence};
+use crate::plan::why::Why;
+use crate::report::rundown::RowInRange;
+use crate::report::story::{CallRecord, TaskRecord};
+use crate::report::why::{Record, stands_for};
+use crate::schedule::Conflict;
+
+/// Rows that start in a stretch of time.
+const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, job LIMIT ?3";
+
+/// Of each job the newest row before that time: an older one is over by then.
+const BEFORE: &str = "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?1 \
+    ORDER BY o.start_ms DESC LIMIT 1) FROM job) ORDER BY start_ms, job LIMIT ?2";
+
+const OPEN: &str = "WHERE state <> 'done' AND start_ms < ?1 ORDER BY start_ms, job LIMIT ?2";
+
+/// The newest that were sent.
+const SENT: &str = "WHERE start_ms <= ?1 AND first_sent_ms IS NOT NULL ORDER BY start_ms DESC, job LIMIT ?2";
+
+const TASKS_OF: &str = "SELECT task_id, region, started_ms, bound_ms, stop_wanted_ms, stopped_ms, gone_ms, verified FROM task \
+    WHERE occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2) ORDER BY id LIMIT 1000";
+
+const CALLS_OF: &str = "SELECT action, attempt, sent_ms, answered_ms, http_status, code, message, request_id FROM call \
+    WHERE occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2) ORDER BY id LIMIT 1000";
+
+impl Reader {
+    /// The rows that are in a stretch of time, by start, at most `most` of those that start in it; and whether there are more.
+    pub fn rows_in(&self, range: &Range<Timestamp>, most: u32) -> Result<(Vec<RowInRange>, bool), LedgerError> {
+        let (from, to) = (range.start.as_millisecond(), range.end.as_millisecond());
+        let mut rows = self.occurrences(BEFORE, params![from, most])?;
+        rows.extend(self.occurrences(OPEN, params![from, most])?);
+        let started = self.occurrences(STARTED, params![from, to, most])?;
+        let is_clipped = started.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+        rows.retain(|row| !row.is_done() || row.ended_at.max(row.end.at()).is_none_or(|end| end > range.start));
+        rows.extend(started);
+        let mut seen = HashSet::new();
+        rows.retain(|row| seen.insert(row.key.clone()));
+        let with_tasks = |occurrence: Occurrence| {
+            let has_parts = occurrence.restarts > 0 || occurrence.policy.conflict == Conflict::Yield;
+            let tasks = if has_parts { self.tasks_of(&occurrence.key)? } else { Vec::new() };
+            let tasks = tasks.into_iter().map(|task| (task.started_at, task.gone_at)).collect();
+            Ok(RowInRange { occurrence, tasks })
+        };
+        let rows = rows.into_iter().map(with_tasks).collect::<Result<Vec<_>, LedgerError>>()?;
+        Ok((rows, is_clipped))
+    }
+
+    /// The newest rows of which a request was sent, oldest first.
+    pub fn newest_sent(&self, now: Timestamp, most: u32) -> Result<Vec<Occurrence>, LedgerError> {
+        let mut rows = self.occurrences(SENT, params![now.as_millisecond(), most])?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// The tasks of an occurrence, oldest first.
+    pub fn tasks_of(&self, key: &Key) -> Result<Vec<TaskRecord>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(TASKS_OF)?;
+        let rows = statement.query_map(params![key.job.as_str(), key.start.as_millisecond()], |read| {
+            Ok(TaskRecord {
+                task_id: read.get("task_id")?,
+                region: read.get("region")?,
+                started_at: row::instant(read, "started_ms")?,
+                bound: row::instant_or_none(read, "bound_ms")?,
+                stop_wanted_at: row::instant_or_none(read, "stop_wanted_ms")?,
+                stopped_at: row::instant_or_none(read, "stopped_ms")?,
+                gone_at: row::instant_or_none(read, "gone_ms")?,
+                is_verified: read.get::<_, Option<bool>>("verified")?.unwrap_or(false),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The requests of an occurrence, oldest first.
+    pub fn calls_of(&self, key: &Key) -> Result<Vec<CallRecord>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(CALLS_OF)?;
+        let rows = statement.query_map(params![key.job.as_str(), key.start.as_millisecond()], |read| {
+            Ok(CallRecord {
+                action: read.get("action")?,
+                attempt: read.get("attempt")?,
+                sent_at: row::instant_or_none(read, "sent_ms")?,
+                answered_at: row::instant_or_none(read, "answered_ms")?,
+                http_status: read.get("http_status")?,
+                code: read.get("code")?,
+                message: read.get("message")?,
+                request_id: read.get("request_id")?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Changes whenever somebody else has written the ledger since the last question on this connection.
+    pub fn data_version(&self) -> Result<i64, LedgerError> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).optional()?;
+        Ok(version.unwrap_or_default())
+    }
+}
+
+/// The instants whose rows the answer to `why` is made of.
+pub fn starts_of(why: &Why) -> Vec<Timestamp> {
+    let shown = why.starts.iter().chain(&why.open).chain(&why.previous).chain(&why.next);
+    shown.map(|occurrence| occurrence.start.at).chain([why.at]).collect()
+}
+
+/// What the ledger has about the starts of that answer.
+pub fn record_of(reader: &Reader, why: &Why, now: Timestamp) -> Result<Record, LedgerError> {
+    let job = why.job.id.as_str();
+    let mut record = Record {
+        latest: reader.latest(job, why.at)?,
+        doubts: reader.doubts(now)?,
+        cursor: reader.meta()?.cursor,
+        began: reader.first_seen(None)?,
+        first_seen: reader.first_seen(Some(job))?,
+        holds: reader.holds()?,
+        ..Record::default()
+    };
+    for start in starts_of(why) {
+        let row = match reader.occurrence(job, start)? {
+            None => reader.latest(job, start)?.filter(|row| stands_for(row, start)),
+            row => row,
+        };
+        record.rows.extend(row.map(|row| (start, row)));
+    }
+    let keys: Vec<_> = record.rows.values().chain(&record.latest).map(|row| row.key.clone()).collect();
+    for key in keys {
+        let retries = reader.retries(&key)?;
+        record.retries.insert(key.start, retries);
+    }
+    Ok(record)
+}

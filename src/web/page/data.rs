@@ -1,0 +1,138 @@
+//! Where the rundown comes from: the schedule in force, the daemon's own status, and the ledger, each read within limits. Whoever waits for a
+//! disk waits on a thread of its own. It does not know how it is shown.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
+
+use super::view::{View, station_day};
+use crate::ledger::Reader;
+use crate::occurrence::Occurrence;
+use crate::plan::interruptions::{Interrupted, Interruptions};
+use crate::plan::{Upcoming, find};
+use crate::report::calendar as ics;
+use crate::report::rundown::{Anchor, RowInRange, Rundown, RundownInput, Shown, StationDay, Tick, ticks};
+use crate::report::status::{LedgerView, NEXT_COUNT};
+use crate::web::query::Query;
+use crate::web::views::{Refused, status_input, view_of};
+use crate::web::{LEDGER_WAIT, PageState, blocking, clock, error};
+
+/// The most rows, and the most occurrences of the plan, that are looked at.
+const MOST: u32 = 20_000;
+/// The starts whose lateness is plotted.
+const RECENT: u32 = 120;
+/// The calendar has what starts so soon, and so many at most.
+const CALENDAR_REACH: SignedDuration = SignedDuration::from_hours(31 * 24);
+const CALENDAR_MAX: usize = 10_000;
+
+/// A rundown with what it takes to draw it.
+pub(super) struct Made {
+    pub(super) rundown: Rundown,
+    pub(super) day: StationDay,
+    pub(super) ticks: Vec<Tick>,
+}
+
+/// What the ledger has of the time that is shown.
+#[derive(Default)]
+struct FromLedger {
+    rows: Vec<RowInRange>,
+    is_clipped: bool,
+    recent: Vec<Occurrence>,
+}
+
+/// The rundown of a view, now.
+pub(super) async fn rundown(shared: &Arc<PageState>, view: &View) -> Result<Made, Response> {
+    let now = clock::now();
+    let day = station_day(shared);
+    let range = view.range(now, &day).map_err(|why| error(axum::http::StatusCode::BAD_REQUEST, &why))?;
+    let plotted = plotted(&range, now, &day);
+    let whole = range.start.min(plotted.start)..range.end.max(plotted.end);
+    let reads = Arc::clone(&shared.ledger_reads);
+    let wanted = whole.clone();
+    let read = blocking(shared, reads, move |shared| read(shared, &wanted, now));
+    let ledger = match timeout(LEDGER_WAIT, read).await {
+        Ok(ledger) => ledger?,
+        Err(_) => Err(format!("it has not answered for {} s", LEDGER_WAIT.as_secs())),
+    };
+    let view = view.clone();
+    let reads = Arc::clone(&shared.reads);
+    blocking(shared, reads, move |shared| make(shared, &view, day, Times { now, range, plotted, whole }, ledger)).await
+}
+
+/// The instants of a rundown.
+struct Times {
+    now: Timestamp,
+    range: Range<Timestamp>,
+    plotted: Range<Timestamp>,
+    whole: Range<Timestamp>,
+}
+
+/// The station's day, or what is shown where that is not in it.
+fn plotted(range: &Range<Timestamp>, now: Timestamp, day: &StationDay) -> Range<Timestamp> {
+    let today = day.around(now);
+    let is_today = range.start < today.end && today.start < range.end;
+    if is_today { today } else { range.clone() }
+}
+
+fn read(shared: &PageState, range: &Range<Timestamp>, now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
+    let reader = Reader::open(&shared.app_state.state_folder).map_err(|error| error.to_string())?;
+    let read = reader.at_one_moment(|reader| {
+        let (rows, is_clipped) = reader.rows_in(range, MOST)?;
+        let recent = reader.newest_sent(now, RECENT)?;
+        Ok((view_of(reader, now)?, FromLedger { rows, is_clipped, recent }))
+    });
+    read.map_err(|error| error.to_string())
+}
+
+fn make(shared: &PageState, view: &View, day: StationDay, times: Times, ledger: Result<(LedgerView, FromLedger), String>) -> Made {
+    let Times { now, range, plotted, whole } = times;
+    let (ledger, from_ledger) = match ledger {
+        Ok((ledger, from_ledger)) => (Ok(ledger), from_ledger),
+        Err(why) => (Err(why), FromLedger::default()),
+    };
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let holds = Arc::clone(&shared.app_state.status.borrow().holds);
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
+    let from = now.max(whole.start);
+    let upcoming = Upcoming::open_at(schedule.jobs(), from).take_while(|planned| planned.start.at < whole.end);
+    let mut planned: Vec<Interrupted> = upcoming.take(MOST as usize).map(|planned| interruptions.of(planned)).collect();
+    let is_clipped = from_ledger.is_clipped || planned.len() >= MOST as usize;
+    // What is open and not in the plan from now on, such as media of unknown length.
+    let open = from_ledger.rows.iter().filter(|row| !row.occurrence.is_done()).map(|row| &row.occurrence.key);
+    let known = |key: &crate::occurrence::Key| {
+        let is_it = |listed: &Interrupted| listed.occurrence.job.id == key.job && listed.occurrence.start.at == key.start;
+        planned.iter().take_while(|listed| listed.occurrence.start.at <= key.start).any(is_it)
+    };
+    let missing: Vec<_> = open.filter(|key| !known(key)).filter_map(|key| find(&schedule, key.job.as_str(), key.start)).collect();
+    planned.extend(missing.into_iter().map(|planned| interruptions.of(planned)));
+    let next = Upcoming::new(&schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect();
+    let zone = view.shown_zone(&day);
+    let status = status_input(&shared.app_state, now, ledger, next, Some(zone.clone()));
+    let ticks = ticks(&range, &zone);
+    let shown = Shown { now, range, plotted, zone: &zone, language: view.language };
+    let FromLedger { rows, recent, .. } = &from_ledger;
+    let drawn = Arc::clone(&shared.app_state.in_force.borrow().drawn);
+    let input = RundownInput { status: &status, schedule: &schedule, rows, planned: &planned, recent, drawn: &drawn, is_clipped };
+    Made { rundown: Rundown::new(&input, &shown), day, ticks }
+}
+
+/// The plan as a calendar: what `plan --format ics` prints.
+pub(super) fn calendar(shared: &PageState, query: &str, now: Timestamp) -> Result<String, Refused> {
+    Query::parse(query, &[])?;
+    let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
+    let holds = Arc::clone(&shared.app_state.status.borrow().holds);
+    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
+    let end = now.saturating_add(CALENDAR_REACH).unwrap_or(Timestamp::MAX);
+    let occurrences = Upcoming::open_at(schedule.jobs(), now).take_while(|planned| planned.start.at < end).take(CALENDAR_MAX);
+    let events = occurrences.map(|planned| ics::event(&interruptions.of(planned), now, false));
+    Ok(std::iter::once(ics::head()).chain(events).chain([ics::foot()]).collect())
+}
+
+/// Where the day before and the day after are, for whoever looks for them.
+pub(super) fn days_beside(day: &StationDay, now: Timestamp) -> (Option<Anchor>, Option<Anchor>) {
+    let today = day.date(now);
+    (today.yesterday().ok().map(Anchor::Date), today.tomorrow().ok().map(Anchor::Date))
+}

@@ -1,0 +1,102 @@
+//! The stream of server-sent events: which parts of the page are others now. A connection of this listener does not last, so a stream ends after
+//! a while and the browser asks again, with the version that it has. There are as many as leave places of the listener to others. It does not
+//! know what is in a part.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use hyper::body::Frame;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::view::View;
+use crate::web::{PageState, clock, error};
+
+/// How long a stream lasts at least: less than a connection.
+const LIFE: Duration = Duration::from_secs(18);
+/// They do not all end at once.
+const SPREAD: u64 = 6;
+/// Something is said after so long, so that both sides know that the other is there.
+const BEAT: Duration = Duration::from_secs(5);
+/// Who does not read loses the stream.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Gives each stream its own length.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// The stream of a view.
+pub(super) async fn events(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let (view, query) = match View::parse(&query.unwrap_or_default(), &headers, &shared, &["since"]) {
+        Ok(parsed) => parsed,
+        Err(why) => return error(StatusCode::BAD_REQUEST, &why),
+    };
+    let Ok(place) = Arc::clone(&shared.hub.streams).try_acquire_owned() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "as many follow the page as can: ask for `/page/parts` now and then");
+    };
+    let watched = match shared.hub.shared(&shared, view).await {
+        Ok(watched) => watched,
+        Err(refusal) => return refusal,
+    };
+    let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let mut known = known.or_else(|| query.text("since").map(str::to_owned));
+    let mut newest = watched.follow(&shared).await;
+    if let Err(response) = watched.fresh(&shared).await {
+        return response;
+    }
+    let (sender, receiver) = mpsc::channel::<Bytes>(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let end = Instant::now() + LIFE + Duration::from_secs(number % SPREAD);
+    tokio::spawn(async move {
+        // Held for as long as the stream is.
+        let (_place, _watched) = (place, watched);
+        let mut first = Some(Bytes::from_static(b"retry: 500\n\n"));
+        loop {
+            let rendered = newest.borrow_and_update().clone();
+            let event = match rendered {
+                Some(rendered) if known.as_deref() != Some(rendered.name().as_str()) => {
+                    let event = rendered.event_since(known.as_deref());
+                    known = Some(rendered.name());
+                    event
+                }
+                _ => Bytes::from(format!("event: beat\ndata: {}\n\n", clock::now().as_millisecond())),
+            };
+            for bytes in first.take().into_iter().chain([event]) {
+                if !matches!(timeout(PATIENCE, sender.send(bytes)).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = sleep_until(end) => return,
+                () = sender.closed() => return,
+                changed = timeout_at(Instant::now() + BEAT, newest.changed()) => {
+                    if matches!(changed, Ok(Err(_))) {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    let mut response = Response::new(Body::new(Frames(receiver)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+/// The body of a stream.
+struct Frames(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
