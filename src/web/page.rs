@@ -54,12 +54,10 @@ async fn page(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery, h
         Ok((view, _)) => view,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
-    match shared.hub.shared(&shared, view).await {
-        Ok(watched) => match watched.fresh(&shared).await {
-            Ok(rendered) => html(StatusCode::OK, document::document(&rendered, watched.view())),
-            Err(response) => response,
-        },
-        Err(refusal) => refusal,
+    let Some(watched) = shared.hub.shared(view) else { return hub::too_many() };
+    match watched.fresh(&shared).await {
+        Ok(rendered) => html(StatusCode::OK, document::document(&rendered, watched.view())),
+        Err(response) => response,
     }
 }
 
@@ -69,12 +67,10 @@ async fn changed_parts(State(shared): State<Arc<PageState>>, RawQuery(query): Ra
         Ok(parsed) => parsed,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
-    match shared.hub.shared(&shared, view).await {
-        Ok(watched) => match watched.fresh(&shared).await {
-            Ok(rendered) => respond(StatusCode::OK, "application/json", rendered.changes_since(query.text("since"))),
-            Err(response) => response,
-        },
-        Err(refusal) => refusal,
+    let Some(watched) = shared.hub.shared(view) else { return hub::too_many() };
+    match watched.fresh(&shared).await {
+        Ok(rendered) => respond(StatusCode::OK, "application/json", rendered.changes_since(query.text("since"))),
+        Err(response) => response,
     }
 }
 

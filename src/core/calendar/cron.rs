@@ -120,9 +120,9 @@ impl CronPattern {
         let runs_in = |row: usize, first: usize, weekday: usize| {
             (1..=28 + row).any(|day| weekday_of(first, day) == weekday && self.days[row][first] & 1 << day != 0)
         };
-        let runs_on: [bool; 7] = std::array::from_fn(|weekday| (0..4).any(|row| (0..7).any(|first| runs_in(row, first, weekday))));
+        let weekdays: [bool; 7] = std::array::from_fn(|weekday| (0..4).any(|row| (0..7).any(|first| runs_in(row, first, weekday))));
         let days = |row: usize, first: usize| {
-            (1..=28 + row).filter(|day| runs_on[weekday_of(first, *day)]).fold(0, |set, day| set | 1 << day)
+            (1..=28 + row).filter(|day| weekdays[weekday_of(first, *day)]).fold(0, |set, day| set | 1 << day)
         };
         let days = std::array::from_fn(|row| std::array::from_fn(|first| days(row, first)));
         CronPattern { months: ALL_MONTHS, days: Box::new(days), ..self.clone() }

@@ -53,25 +53,19 @@ impl Hub {
         Hub { views: Mutex::default(), streams: Arc::new(Semaphore::new(streams)) }
     }
 
-    /// The view that others have too, or a new one. Error: there are too many, and all are looked at.
-    #[expect(clippy::unused_async, reason = "whoever calls it waits for what follows")]
-    pub(super) async fn shared(&self, _shared: &Arc<PageState>, view: View) -> Result<Arc<Watched>, Response> {
+    /// The view that others have too, or a new one. `None`: there are too many, and all are looked at.
+    pub(super) fn shared(&self, view: View) -> Option<Arc<Watched>> {
         let key = view.key();
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watched) = views.get(&key) {
             *watched.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            return Ok(Arc::clone(watched));
+            return Some(Arc::clone(watched));
         }
         if views.len() >= VIEWS_MAX {
             let used = |watched: &Arc<Watched>| *watched.used.lock().unwrap_or_else(PoisonError::into_inner);
             let idle = views.iter().filter(|(_, watched)| watched.newest.receiver_count() == 0);
             let oldest = idle.min_by_key(|(_, watched)| used(watched)).map(|(key, _)| key.clone());
-            match oldest {
-                Some(oldest) => drop(views.remove(&oldest)),
-                None => {
-                    return Err(error(StatusCode::SERVICE_UNAVAILABLE, "too many different views are watched: try again later"));
-                }
-            }
+            views.remove(&oldest?);
         }
         let watched = Arc::new(Watched {
             view,
@@ -80,8 +74,13 @@ impl Hub {
             used: Mutex::new(Instant::now()),
         });
         views.insert(key, Arc::clone(&watched));
-        Ok(watched)
+        Some(watched)
     }
+}
+
+/// The answer to whoever wants one view more than there can be.
+pub(super) fn too_many() -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, "too many different views are watched: try again later")
 }
 
 impl Watched {

@@ -17,6 +17,7 @@ use hyper::body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::hub;
 use super::view::View;
 use crate::web::{PageState, clock, error};
 
@@ -41,10 +42,7 @@ pub(super) async fn events(State(shared): State<Arc<PageState>>, RawQuery(query)
     let Ok(place) = Arc::clone(&shared.hub.streams).try_acquire_owned() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "as many follow the page as can: ask for `/page/parts` now and then");
     };
-    let watched = match shared.hub.shared(&shared, view).await {
-        Ok(watched) => watched,
-        Err(refusal) => return refusal,
-    };
+    let Some(watched) = shared.hub.shared(view) else { return hub::too_many() };
     let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let mut known = known.or_else(|| query.text("since").map(str::to_owned));
     let mut newest = watched.follow(&shared).await;

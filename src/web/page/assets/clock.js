@@ -68,4 +68,9 @@ function line(now) {
   label.setAttribute("x", `${(((now - shownFrom) / (shownTo - shownFrom)) * 100).toFixed(3)}%`);
   setText(label, wallTime(now, Number(byId("clock").dataset.offset)));
   byId("veil").setAttribute("width", `${Math.max(0, at).toFixed(3)}%`);
+  // An hour that the time of now would stand on is not shown meanwhile.
+  const pixels = byId("over").getBoundingClientRect().width / 100;
+  for (const hour of document.querySelectorAll("#p-axis text")) {
+    hour.classList.toggle("near", hour !== label && Math.abs(parseFloat(hour.getAttribute("x")) - at) * pixels < 46);
+  }
 }
