@@ -46,6 +46,7 @@ mod table;
 mod why;
 mod zone;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -278,6 +279,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
 }
 
+/// Shows help, or what is wrong with the arguments. These are repeated, and may hold what acts on a terminal.
+fn tell(error: &clap::Error) -> io::Result<()> {
+    let text = error.to_string();
+    match escape_lines(&text) {
+        Cow::Owned(escaped) if error.use_stderr() => io::stderr().write_all(escaped.as_bytes()),
+        _ => error.print(),
+    }
+}
+
 /// The whole program: parse, run the verb, say what went wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let Arguments { config, log, verb } = match Arguments::try_parse_from(arguments) {
@@ -285,7 +295,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         // Help and version come here too.
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Good };
-            return error.print().map_or_else(|error| report_failure(&Failure::Output(error)), |()| exit);
+            return tell(&error).map_or_else(|error| report_failure(&Failure::Output(error)), |()| exit);
         }
     };
     let context = Context { config, log };

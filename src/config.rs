@@ -11,6 +11,7 @@ mod keys;
 mod listen;
 mod named;
 mod page;
+mod secret_list;
 mod settings_reader;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use chores::{BackupPlace, ChoreTime, Chores};
 pub use keys::{KeyReference, reference, schema};
 pub use listen::Listen;
 pub use page::PageSettings;
+pub use secret_list::NamedSecret;
 use settings_reader::{Fields, SettingsReader};
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).

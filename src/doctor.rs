@@ -6,12 +6,14 @@ mod credentials;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::clock;
-use crate::config::{App, Settings, Token};
+use crate::config::Settings;
 use crate::finding::{Finding, FindingKind};
 use crate::metrics::Metrics;
 use crate::probe::{Agenda, LOOKS_AT_ONCE, Look, MediaFault, Prober, Show, fill_secrets, needs_media, shows};
@@ -25,6 +27,9 @@ use crate::trtc::{Action, Api, Body, Destination, Fault, Request, StreamUrl};
 use credentials::{Units, where_loaded};
 pub use ingestd_core::doctor::*;
 pub use watch::{Daemon, Findings, Watch, begin};
+
+/// How long a question waits for its turn behind the requests of the daemon.
+const SLOT_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What the doctor needs.
 pub struct Doctor<A> {
@@ -44,21 +49,23 @@ pub struct Doctor<A> {
 
 impl<A: Api> Doctor<A> {
     /// Asks the endpoint for a task that cannot be, once for each application and region that the schedule uses, and judges the answers
-    /// and the secrets. `synchronised`: what is known of the clock.
-    pub async fn examine(&self, schedule: Option<&Schedule>, synchronised: Option<bool>) -> Vec<Finding> {
+    /// and the secrets. `synchronised`: what is known of the clock. `None`: so many requests of the daemon wait that nothing could be asked,
+    /// and what was found before holds.
+    pub async fn examine(&self, schedule: Option<&Schedule>, synchronised: Option<bool>) -> Option<Vec<Finding>> {
         let settings = self.settings.clone();
         // They are files, and a disk may not answer.
         let read = tokio::task::spawn_blocking(move || secrets(&settings)).await;
         let mut findings = read.unwrap_or_default();
-        let asked = self.ask(schedule).await;
+        let asked = self.ask(schedule).await?;
         findings.extend(judge_answers(&asked, &self.settings.account.endpoint.to_string(), self.secrets));
         findings.extend(untold(&asked, synchronised));
         findings.sort();
-        findings
+        Some(findings)
     }
 
-    async fn ask(&self, schedule: Option<&Schedule>) -> Vec<Asked> {
-        let Some(api) = &self.api else { return Vec::new() };
+    /// `None`: no slot came in time.
+    async fn ask(&self, schedule: Option<&Schedule>) -> Option<Vec<Asked>> {
+        let Some(api) = &self.api else { return Some(Vec::new()) };
         let account = &self.settings.account;
         let of_settings = self.settings.apps.iter().map(|(name, app)| Destination {
             app: name.to_string(),
@@ -69,7 +76,7 @@ impl<A: Api> Doctor<A> {
         // One after the other: they are few, and nothing waits for them.
         for destination in destinations(schedule, &of_settings.collect::<Vec<_>>()) {
             let slot = match &self.queues {
-                Some(queues) => Some(queues.of(Action::Describe).acquire(Priority::doctor()).await),
+                Some(queues) => Some(timeout(SLOT_TIME_MAX, queues.of(Action::Describe).acquire(Priority::doctor())).await.ok()?),
                 None => None,
             };
             let body = Body::Describe { task_id: NO_TASK.to_owned() };
@@ -93,7 +100,7 @@ impl<A: Api> Doctor<A> {
                 break;
             }
         }
-        asked
+        Some(asked)
     }
 
     /// Looks at the media of a show.
@@ -144,22 +151,10 @@ async fn look(prober: &Prober, settings: &Settings, stream: &StreamUrl, show: &S
     }
 }
 
-/// Returns every secret that the settings name: how they call it, and where it is kept.
+/// Returns every secret that is to be there: how the settings call it, and where it is kept.
 pub fn sources(settings: &Settings) -> Vec<(String, &SecretSource)> {
-    let account = &settings.account;
-    let token = match &account.token {
-        Token::Wanted(source) => Some(source),
-        Token::IfPresent(source) => Some(source).filter(|source| source.is_present()),
-    };
-    let account = [("account.secret_id", Some(&account.secret_id)), ("account.secret_key", Some(&account.secret_key))];
-    let account = account.into_iter().chain([("account.token", token)]);
-    let mut all: Vec<(String, &SecretSource)> = account.filter_map(|(name, source)| Some((name.to_owned(), source?))).collect();
-    for (name, App { secret_key, callback_key, .. }) in &settings.apps {
-        all.push((format!("apps.{name}.secret_key"), secret_key));
-        all.extend(callback_key.iter().map(|key| (format!("apps.{name}.callback_key"), key)));
-    }
-    all.extend(settings.secrets.iter().map(|(name, source)| (format!("secrets.{name}"), source)));
-    all
+    let needed = settings.secret_list().into_iter().filter(|secret| !secret.is_optional || secret.source.is_present());
+    needed.map(|secret| (secret.name, secret.source)).collect()
 }
 
 /// Reads each secret, forgets it, and says which cannot be read, and why.
@@ -205,4 +200,61 @@ pub fn shows_of<A: Api>(doctor: &Doctor<A>, schedule: &Schedule, now: Timestamp)
     let mut shows = shows(schedule, now);
     shows.retain(|show| doctor.wants(show));
     shows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::path::Path;
+
+    use super::*;
+    use crate::schedule::Source;
+    use crate::trtc::{Answer, Body, Fault, Request};
+
+    /// Answers nothing.
+    struct Nobody;
+
+    impl Api for Nobody {
+        async fn call(&self, request: Request, _: Timestamp) -> Answer {
+            assert!(matches!(request.body, Body::Describe { .. }), "it starts and stops nothing");
+            Answer::bare(Err(Fault::Timeout))
+        }
+
+        async fn warm(&self, _: usize) {}
+
+        fn set_clock_offset(&self, _: i64) {}
+
+        async fn reread_secrets(&self) -> crate::engine::SecretsRead {
+            crate::engine::SecretsRead::Same
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_has_no_turn_in_time_is_not_asked() {
+        let text = "account: {secret_id: {file: i}, secret_key: {file: k}, region: ap-singapore}\n\
+                    apps: {main: {sdk_app_id: 1, secret_key: {file: a}}}\n";
+        let source = Source { name: Arc::from("s.yaml"), text: text.to_owned() };
+        let settings = crate::config::read(&source, Path::new("")).settings.expect("good settings");
+        let queues = Queues::new(NonZeroU32::new(1).expect("not zero"));
+        let prober = Prober::new(settings.media_hosts.clone()).expect("it can connect");
+        let secrets = SecretPlaces::default();
+        let doctor = Doctor { api: Some(Arc::new(Nobody)), queues: Some(queues.clone()), metrics: None, settings, secrets, prober };
+        let found = doctor.examine(None, None).await.expect("there is a slot");
+        assert!(found.iter().any(Finding::is_problem), "nobody answers: {found:?}");
+        // The tasks on air are looked at all the time.
+        let watching: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = queues.of(Action::Describe).clone();
+                tokio::spawn(async move {
+                    loop {
+                        queue.acquire(Priority::describe()).await.answered(false);
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(doctor.examine(None, None).await, None);
+        watching.iter().for_each(tokio::task::JoinHandle::abort);
+        assert!(doctor.examine(None, None).await.is_some());
+    }
 }

@@ -55,6 +55,7 @@ use crate::report::status::{Health, LedgerView, assess_health};
 use crate::zones::Zones;
 pub use access::Access;
 use access::{Door, FromPeer, admit};
+pub(crate) use control::{LENGTH_TOO_SHORT, check_note};
 use metrics::Format;
 pub use next_start::NextStart;
 pub use token::{ListenToken, ReadToken};

@@ -159,6 +159,11 @@ fn arguments_that_are_not_valid_end_with_code_2() {
         (&["pause", "evening"], "required arguments were not provided"),
         (&["pause", "--for", "1h", "--indefinite"], "cannot be used with"),
         (&["pause", "--for", "90"], "give it a unit: `90s`"),
+        (&["pause", "--for", "0s"], "expected at least one second"),
+        (&["pause", "--for", "200ms"], "expected at least one second"),
+        (&["skip", "evening", "--note", "a\u{1b}[31mb"], "a note is one line of visible characters, found `\\u{1b}`"),
+        (&["fire", "evening", "--note", "a\u{202e}b"], "a note is one line of visible characters, found `\\u{202e}`"),
+        (&["resume", "evening", "--note", &"a".repeat(10_240)], "a note has at most 500 bytes; this one has 10240: shorten it"),
         (&["skip"], "required arguments were not provided"),
         (&["skip", "evening", "--at", "noon"], "noon"),
         (&["resume", "--at", "now+1h"], "required arguments were not provided"),
@@ -171,6 +176,7 @@ fn arguments_that_are_not_valid_end_with_code_2() {
         let (code, stdout, stderr) = run(&daemon.settings, arguments);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
         assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "what acts on a terminal is not repeated: {arguments:?}");
     }
     assert_eq!(daemon.ordered(), [""; 0]);
 }
@@ -255,4 +261,12 @@ fn who_waits_long_is_told_so_once() {
     line.clear();
     stderr.read_to_string(&mut line).expect("the rest");
     assert_eq!(line, "");
+}
+
+#[test]
+fn what_is_no_socket_is_said_to_be_none() {
+    let (folder, settings) = settings("control: control.sock\n");
+    fs::write(folder.path().join("control.sock"), "").expect("writable");
+    let (code, _, stderr) = run(&settings, &["pause", "--for", "1h"]);
+    assert!(code == Some(69) && stderr.contains("expected a socket, found something else"), "{stderr}");
 }

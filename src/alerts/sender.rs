@@ -28,13 +28,16 @@ pub struct AlertStatus {
     pub waiting: usize,
     /// Why a heartbeat is not taken, by its name.
     pub heartbeats: BTreeMap<String, String>,
+    /// What does not work any more, because it ended by a bug, a line each.
+    pub ended: Vec<String>,
 }
 
 impl AlertStatus {
     /// Everything that somebody should know, a line each.
     pub fn lines(&self) -> Vec<String> {
         let heartbeat = |(name, why): (&String, &String)| format!("the heartbeat `{name}` is not taken: {why}");
-        self.reasons.iter().cloned().chain(self.heartbeats.iter().map(heartbeat)).collect()
+        let ended = self.ended.iter().cloned();
+        ended.chain(self.reasons.iter().cloned()).chain(self.heartbeats.iter().map(heartbeat)).collect()
     }
 }
 
@@ -89,10 +92,11 @@ impl Alerts {
         for AlertReceiver { name, to, .. } in &self.settings {
             if let AlertTo::Heartbeat { url, every } = to {
                 let to = (url.clone(), *every);
-                tasks.spawn(beat(name.clone(), to, self.deliverer.clone(), busy.clone(), self.status.clone()));
+                let beating = beat(name.clone(), to, self.deliverer.clone(), busy.clone(), self.status.clone());
+                tasks.spawn(watched(format!("the heartbeat `{name}` is not sent"), self.status.clone(), beating));
             }
         }
-        tasks.spawn(self.run(clock, handle));
+        tasks.spawn(watched("no alert is sent".to_owned(), self.status.clone(), self.run(clock, handle)));
         Sending { _tasks: tasks }
     }
 
@@ -164,6 +168,21 @@ impl Alerts {
     }
 }
 
+/// Runs a task that must not end. When it panics, that is a bug of ours: it is logged, and the status says what does not work from then
+/// on. Shows go on air without it, so the daemon goes on.
+async fn watched(what: String, status: watch::Sender<AlertStatus>, task: impl Future<Output = ()> + Send + 'static) {
+    // It ends with this future.
+    let mut one = JoinSet::new();
+    one.spawn(task);
+    if let Some(Err(error)) = one.join_next().await
+        && error.is_panic()
+    {
+        let line = format!("{what}: what sends it ended by a bug of ingestd: see the log, and restart the daemon");
+        tracing::error!("{line}");
+        status.send_modify(|status| status.ended.push(line));
+    }
+}
+
 /// A task that sends has panicked. The receiver is tried again as after any failure.
 fn bug() -> Failed {
     Failed { why: "sending it ended by a bug of ingestd: see the log".to_owned(), retry_after: None, of_content: true }
@@ -190,6 +209,16 @@ mod tests {
     use crate::alerts::{AlertEvent, Signal};
     use crate::clock::SystemClock;
     use crate::daemon::Message as Told;
+
+    #[tokio::test]
+    async fn what_must_not_end_and_does_by_a_panic_is_told_in_the_status() {
+        let status = watch::Sender::new(AlertStatus::default());
+        watched("no alert is sent".to_owned(), status.clone(), async { panic!("a bug") }).await;
+        let lines = status.borrow().lines();
+        assert!(lines.len() == 1 && lines[0].starts_with("no alert is sent: what sends it ended by a bug"), "{lines:?}");
+        watched("the loop is gone".to_owned(), status.clone(), async {}).await;
+        assert_eq!(status.borrow().lines().len(), 1, "whoever ends with the daemon is no bug");
+    }
 
     #[tokio::test]
     async fn a_send_that_panics_is_a_failure_and_is_tried_again() {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
@@ -139,12 +140,20 @@ async fn connect(candidates: Vec<PathBuf>) -> Result<(UnixStream, PathBuf), NoAn
             Silence::NobodyThere,
             "start it (`systemctl start ingestd`); if it runs, name its socket with `control: PATH` in these settings",
         ),
+        io::ErrorKind::ConnectionRefused if !is_socket(&path) => (
+            Silence::NobodyThere,
+            "expected a socket, found something else: name the daemon's socket with `control: PATH` in these settings",
+        ),
         io::ErrorKind::ConnectionRefused => {
             (Silence::NobodyThere, "it is not running any more: `systemctl start ingestd`, or `ingestd run`")
         }
         _ => (Silence::NotAsked, "see `systemctl status ingestd`"),
     };
     Err(NoAnswer { silence, failure: unreachable(&path, &error.to_string(), hint) })
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 fn unreachable(socket: &Path, why: &str, hint: &str) -> Failure {

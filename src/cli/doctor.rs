@@ -89,7 +89,7 @@ fn examine(settings: &Settings, schedule: Option<Schedule>) -> Result<Vec<Findin
     let runtime = super::run::runtime()?;
     let mut found = runtime.block_on(async {
         let synchronised = SystemClock::new().ok().and_then(|clock| clock.synchronised());
-        let mut found = doctor.examine(schedule.as_ref(), synchronised).await;
+        let mut found = doctor.examine(schedule.as_ref(), synchronised).await.unwrap_or_default();
         if let Some(schedule) = &schedule {
             let shows = shows_of(&doctor, schedule, clock::now());
             if shows.len() > MANY_SHOWS {

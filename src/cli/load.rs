@@ -14,10 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::log::is_journal;
 use crate::cli::{CONFIG_DEFAULT, Context, Exit, Failure, LogFormat};
-use crate::config::{self, AlertReceiver, App, Settings, Token};
+use crate::config::{self, App, Settings, Token};
 use crate::diagnostic::{self, Counts, Diagnostic, Place, Severity, escape_lines, within_bounds};
 use crate::plan::conflicts::{Strictness, check_conflicts};
-use crate::schedule::problem::did_you_mean;
 use crate::schedule::{Job, Reading, Schedule, Source};
 use crate::schedule_files::{self, text_of};
 use crate::secret::SecretSource;
@@ -225,17 +224,8 @@ pub(super) fn warn(warning: &str) {
 
 /// The job of that id, or a failure that says which there are.
 pub(super) fn job<'a>(schedule: &'a Schedule, id: &str) -> Result<&'a Arc<Job>, Failure> {
-    schedule.job(id).ok_or_else(|| {
-        let ids: Vec<_> = schedule.jobs().take(10).map(|job| format!("`{}`", job.id)).collect();
-        let more = if schedule.len() > ids.len() { ", and more" } else { "" };
-        let meant = did_you_mean(id, schedule.jobs().map(|job| job.id.as_str()));
-        let known = match meant {
-            Some(meant) => meant,
-            None if ids.is_empty() => "the schedule has no job".to_owned(),
-            None => format!("there are {}{more}", ids.join(", ")),
-        };
-        Failure::new(format!("there is no job `{id}`")).hint(known)
-    })
+    let known = schedule.job(id);
+    known.ok_or_else(|| Failure::new(format!("there is no job `{id}`")).hint(schedule.hint_for_unknown_job(id)))
 }
 
 /// Where the secrets are kept, for advice.
@@ -303,14 +293,7 @@ pub fn listen_token(settings: &Settings) -> Option<ListenToken> {
 
 /// Where every secret of the settings is kept.
 pub fn secret_sources(settings: &Settings) -> impl Iterator<Item = &SecretSource> {
-    let account = [&settings.account.secret_id, &settings.account.secret_key];
-    let token = match &settings.account.token {
-        Token::Wanted(source) | Token::IfPresent(source) => source,
-    };
-    let apps = settings.apps.values().flat_map(|app| [Some(&app.secret_key), app.callback_key.as_ref()].into_iter().flatten());
-    let streams = settings.secrets.values().chain(&settings.listen.token);
-    let alerts = settings.alerts.iter().flat_map(AlertReceiver::secrets);
-    account.into_iter().chain([token]).chain(apps).chain(streams).chain(alerts)
+    settings.secret_list().into_iter().map(|secret| secret.source)
 }
 
 /// Warns in the log of every secret file that all users of this host can read.

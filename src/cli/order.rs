@@ -18,6 +18,7 @@ use crate::plan::holds::Holds;
 use crate::report::time::{TimeArgument, parse_argument, parse_time};
 use crate::schedule::JobId;
 use crate::schedule::values::parse_duration;
+use crate::web::{LENGTH_TOO_SHORT, check_note};
 use crate::zones::Zones;
 
 /// How long the daemon may take: it closes the connection by then itself. Taking up a very large schedule is what takes long.
@@ -29,7 +30,7 @@ const LOOK_TIME_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 pub(super) struct NoteArgs {
     /// Why, in one line: it is recorded with the order, and shown beside what the order does
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = note)]
     note: Option<String>,
 }
 
@@ -51,7 +52,14 @@ pub(super) fn job_id(text: &str) -> Result<String, String> {
 
 /// Reads a length of time from an argument; the daemon reads it again.
 pub(super) fn duration(text: &str) -> Result<String, String> {
-    parse_duration(text).map(|_| text.to_owned())
+    let length = parse_duration(text)?;
+    if length < Duration::from_secs(1) { Err(LENGTH_TOO_SHORT.to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// Reads a note from an argument; the daemon reads it again.
+fn note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    check_note(text).map(|()| text.to_owned())
 }
 
 /// An order about a start of a job: `at` is an instant, or a time of the zone.

@@ -71,15 +71,15 @@ pub enum UrlSource {
 }
 
 impl AlertReceiver {
-    /// Where its secrets are kept.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+    /// Where its secrets are kept, each with the field that names it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
         let (url, key) = match &self.to {
-            AlertTo::Webhook { url, key, .. } => (Some(url), key.as_ref()),
-            AlertTo::Heartbeat { url, .. } => (Some(url), None),
+            AlertTo::Webhook { url, key, .. } => (Some(("webhook", url)), key.as_ref()),
+            AlertTo::Heartbeat { url, .. } => (Some(("heartbeat", url)), None),
             AlertTo::Exec { .. } => (None, None),
         };
-        let kept = url.and_then(|url| if let UrlSource::Kept(source) = url { Some(source) } else { None });
-        kept.into_iter().chain(key)
+        let kept = url.and_then(|(field, url)| if let UrlSource::Kept(source) = url { Some((field, source)) } else { None });
+        kept.into_iter().chain(key.map(|key| ("key", key)))
     }
 }
 

@@ -306,7 +306,7 @@ fn the_example_settings_are_good_and_fit_the_unit() {
     assert_eq!(lines(&with), Vec::<String>::new());
     let alerts = with.settings.expect("accepted").alerts;
     assert_eq!(alerts.len(), 3);
-    for source in alerts.iter().flat_map(AlertReceiver::secrets) {
+    for (_, source) in alerts.iter().flat_map(AlertReceiver::secrets) {
         let SecretSource::Credential(name) = source else { panic!("a credential") };
         assert!(unit.contains(&format!("\n# LoadCredential={name}:")), "{name}");
     }

@@ -12,7 +12,7 @@ mod rtmp;
 pub use address::{MediaHost, MediaHosts};
 pub use agenda::{AHEAD, Agenda, LOOK_AHEAD, MediaState, Show, show_on_fallback, shows};
 pub use container::{Container, flv_streams};
-pub use hls::Playlist;
+pub use hls::{Encryption, Playlist};
 pub use judge::{Expected, MediaFacts, MediaFault, SLOW_OPEN, fault_words, judge, needs_media};
 pub use mp4::{INDEX_BYTES_MAX, Movie, Step, Track, TrackKind, Walk};
 pub use rtmp::{HELLO_BYTES, hello, judge_answer};

@@ -23,6 +23,7 @@ pub mod schema;
 mod shared;
 mod stream_template;
 mod table;
+mod unknown_job;
 pub mod value_kind;
 pub mod values;
 

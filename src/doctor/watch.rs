@@ -38,7 +38,8 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// What a task of it brings back.
 enum Done {
-    Examined(Vec<Finding>),
+    /// `None`: it came to nothing, and is begun anew.
+    Examined(Option<Vec<Finding>>),
     Looked(Box<Show>, Box<Look>, Timestamp),
     Listed(Vec<Show>),
 }
@@ -183,7 +184,8 @@ impl Memory {
 
     fn take(&mut self, done: Done, now: Timestamp) {
         match done {
-            Done::Examined(findings) => (self.examined, self.is_examining) = (Some(findings), false),
+            Done::Examined(Some(findings)) => (self.examined, self.is_examining) = (Some(findings), false),
+            Done::Examined(None) => (self.examined_at, self.is_examining) = (None, false),
             Done::Listed(shows) => {
                 self.agenda.keep(shows.iter().chain(&self.on_fallback));
                 (self.shows, self.is_listing) = (Some(shows), false);
@@ -247,6 +249,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::FindingKind;
 
     #[test]
     fn a_clock_that_was_set_back_makes_it_due() {
@@ -254,6 +257,15 @@ mod tests {
         for (done_at, now, due) in [(None, 0, true), (Some(0), 59, false), (Some(0), 60, true), (Some(0), -1, true)] {
             assert_eq!(is_due(done_at.map(at), SignedDuration::from_mins(1), at(now)), due, "{done_at:?} {now}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_begun_anew_and_what_was_found_holds() {
+        let at = Timestamp::from_second(1_795_000_000).expect("an instant");
+        let found = vec![Finding::problem(FindingKind::Key, "account", "refused".to_owned(), "correct it")];
+        let mut memory = Memory { examined: Some(found.clone()), examined_at: Some(at), is_examining: true, ..Memory::default() };
+        memory.take(Done::Examined(None), at);
+        assert_eq!((memory.findings(at), memory.examined_at, memory.is_examining), (found, None, false));
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl<'a> Fetcher<'a> {
 
     /// Fetches `count` bytes from `from` on. A server that serves no parts gives what stands at the beginning.
     pub(super) async fn part(&self, url: &Url, from: u64, count: u64) -> Result<Part, MediaFault> {
+        self.part_within(url, from, count, READ_TIME_MAX).await
+    }
+
+    /// The same, read for so long at most.
+    pub(super) async fn part_within(&self, url: &Url, from: u64, count: u64, time: Duration) -> Result<Part, MediaFault> {
         let begin = Instant::now();
         let range = format!("bytes={from}-{}", from.saturating_add(count.max(1)) - 1);
         let slow = |_| MediaFault::Slow("the server does not answer in 15 s");
@@ -78,7 +83,7 @@ impl<'a> Fetcher<'a> {
         let final_url = response.url().clone();
         let first_byte = begin.elapsed();
         let reading_begin = Instant::now();
-        let bytes = read(&mut response, count).await?;
+        let bytes = read(&mut response, count, time).await?;
         Ok(Part { url: final_url, from, bytes, total, is_range, redirects, first_byte, reading: reading_begin.elapsed() })
     }
 
@@ -110,7 +115,7 @@ impl<'a> Fetcher<'a> {
 }
 
 /// Reads up to `count` bytes, for a bounded time: fewer are no error, as long as there are some.
-async fn read(response: &mut Response, count: u64) -> Result<Vec<u8>, MediaFault> {
+async fn read(response: &mut Response, count: u64, time: Duration) -> Result<Vec<u8>, MediaFault> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
     let reading = async {
@@ -123,9 +128,9 @@ async fn read(response: &mut Response, count: u64) -> Result<Vec<u8>, MediaFault
         }
         Ok(())
     };
-    match timeout(READ_TIME_MAX, reading).await {
+    match timeout(time, reading).await {
         Ok(Err(error)) => Err(MediaFault::Cut(in_short(&causes(error)))),
-        Err(_) if bytes.is_empty() => Err(MediaFault::Slow("no byte came in 5 s")),
+        Err(_) if bytes.is_empty() => Err(MediaFault::Slow("no byte came in time")),
         Ok(Ok(())) | Err(_) => Ok(bytes),
     }
 }

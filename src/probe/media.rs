@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ingestd_core::probe::{Container, Expected, MediaFacts, MediaFault, Playlist, Step, Walk, flv_streams};
+use ingestd_core::probe::{Container, Expected, MediaFacts, MediaFault, Playlist, SLOW_OPEN, Step, Walk, flv_streams};
 use reqwest::Url;
+use tokio::time::Instant;
 
 use super::fetch::{Fetcher, Part, parse};
 use crate::trtc::StreamUrl;
@@ -84,7 +85,7 @@ async fn measure_again(fetcher: &Fetcher<'_>, url: &Url, facts: &mut MediaFacts)
 
 /// The index, wherever it stands.
 async fn mp4(fetcher: &Fetcher<'_>, url: &Url, first: Part, facts: &mut MediaFacts) -> Result<(), MediaFault> {
-    let mut walk = Walk::new(first.total);
+    let (mut walk, until) = (Walk::new(first.total), Instant::now() + SLOW_OPEN);
     let mut part = first;
     for _ in 0..PARTS_MAX {
         match walk.step(part.from, &part.bytes) {
@@ -103,12 +104,13 @@ async fn mp4(fetcher: &Fetcher<'_>, url: &Url, first: Part, facts: &mut MediaFac
             Step::Needs { at, count } => {
                 let left = part.total.or(facts.bytes).map_or(u64::MAX, |total| total.saturating_sub(at));
                 // The redirects are followed anew: a signed URL at their end may hold for one request.
-                let next = fetcher.part(url, at, count.max(NEXT_BYTES_MIN).min(left)).await?;
+                let time = until.saturating_duration_since(Instant::now());
+                let next = fetcher.part_within(url, at, count.max(NEXT_BYTES_MIN).min(left), time).await?;
                 if next.from != at {
                     return Err(MediaFault::Broken("its server serves another part than it is asked for".to_owned()));
                 }
                 if (next.bytes.len() as u64) < count {
-                    return Err(MediaFault::Slow("its index (`moov`) did not come in 5 s"));
+                    return Err(MediaFault::Slow("its index (`moov`) did not come in 15 s"));
                 }
                 part = next;
             }
@@ -143,17 +145,17 @@ async fn hls(fetcher: &Fetcher<'_>, url: Url, first: Part, facts: &mut MediaFact
                 list =
                     fetcher.part(&url, 0, FIRST_BYTES).await.map_err(|fault| within("the playlist of its first variant", fault))?;
             }
-            Playlist::Segments { one, length, ended, encrypted } => {
+            Playlist::Segments { one, length, ended, encryption } => {
                 if ended {
                     facts.length_ms = u64::try_from(length.as_millis()).ok();
                 }
-                facts.encrypted = encrypted;
+                facts.encryption = encryption;
                 let segment = fetcher.part(&next(&one)?, 0, NEXT_BYTES_MIN).await;
                 let segment = segment.map_err(|fault| within("a segment of it", fault))?;
                 return match Container::of(&segment.bytes) {
                     _ if segment.bytes.is_empty() => Err(MediaFault::Broken("a segment of it is empty".to_owned())),
                     // Encrypted bytes may look like anything.
-                    Container::Page if !encrypted => Err(within("a segment of it", MediaFault::Page)),
+                    Container::Page if encryption.is_none() => Err(within("a segment of it", MediaFault::Page)),
                     _ => Ok(()),
                 };
             }

@@ -61,7 +61,9 @@ impl<S: Service<hyper::Request<Incoming>>> Service<hyper::Request<Incoming>> for
 
 /// Refuses requests for another host, and those that need a token and have none.
 pub(super) async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
-    if !host::is_ours(&request, door.bound, &door.access.hosts) {
+    // A balancer asks in HTTP/1.0 and names nobody. A browser always does.
+    let is_bare_check = OPEN.contains(&request.uri().path()) && host::names_nobody(&request);
+    if !is_bare_check && !host::is_ours(&request, door.bound, &door.access.hosts) {
         let message = "the `Host` of the request is not this listener's: ask for its address or for `localhost`, or write its name into \
                        `listen_hosts` of the settings";
         return error(StatusCode::MISDIRECTED_REQUEST, message);

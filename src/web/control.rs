@@ -10,6 +10,8 @@
 
 mod orders;
 
+pub(crate) use orders::{LENGTH_TOO_SHORT, check_note};
+
 use std::convert::Infallible;
 use std::fs;
 use std::io;

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use hyper::Request;
 use hyper::header::HOST;
+use hyper::{Request, Version};
 
 /// Whether every name that the request gives its server is one of this listener's. The port is free: a tunnel or a container may have
 /// changed it. `hosts` are always ours, and so is `localhost`. At a loopback address also the bound address, `127.0.0.1` and `[::1]`
@@ -16,6 +16,11 @@ pub(super) fn is_ours<B>(request: &Request<B>, bound: IpAddr, hosts: &[Arc<str>]
     let (Some(host), None) = (named.next(), named.next()) else { return false };
     let written = request.uri().authority().is_none_or(|authority| names_us(authority.as_str(), bound, hosts));
     written && host.to_str().is_ok_and(|host| names_us(host, bound, hosts))
+}
+
+/// Whether the request does not say at all whom it is for, as HTTP/1.0 allows.
+pub(super) fn names_nobody<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_10 && !request.headers().contains_key(HOST) && request.uri().authority().is_none()
 }
 
 fn names_us(authority: &str, bound: IpAddr, hosts: &[Arc<str>]) -> bool {

@@ -86,7 +86,7 @@ fn what_operators_hold_back_survives_a_kill_and_a_reload_and_is_shown_until_it_i
     assert!(line(&rig, &["resume", "one"]).contains("what was skipped stays skipped"));
     assert!(line(&rig, &["resume", "three", "--note", "they are done"]).contains(&later.to_string()));
     let (code, _, stderr) = rig.verb(&["resume", "three"]);
-    assert_eq!((code, stderr.as_str()), (Some(1), "error: `three` is not paused by itself: nothing is held back\n"));
+    assert_eq!((code, stderr.as_str()), (Some(1), "error: `three` is not paused by itself: none of its starts is held back\n"));
     let plan = objects(&rig, &["plan", "--format", "json"]);
     assert_eq!((plan.len(), &plan[0]["start"], &plan[0]["held"]), (1, &utc(later).into(), &Value::Null));
     assert_eq!(rig.row("one").expect("its row").state, one.state);

@@ -62,6 +62,9 @@ fn a_token_that_cannot_be_read_keeps_no_show_off_the_air_and_is_asked_for_when_i
     rig.listen(&format!("[\"127.0.0.1:{page}\", \"0.0.0.0:{public}\"]"));
     rig.more_settings("listen_public: true\nlisten_token: {file: listen-token}");
     rig.write("listen-token", "hush");
+    // The doctor has a note on a secret that everybody can read.
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(rig.path("listen-token"), private).expect("it is ours");
     rig.jobs(&looping("show", soon(2), "1h"));
     let daemon = rig.started();
     let (page, public) = (SocketAddr::from(([127, 0, 0, 1], page)), SocketAddr::from(([127, 0, 0, 1], public)));

@@ -19,7 +19,7 @@ const LOOKS_EVERY: Duration = Duration::from_secs(25);
 /// A time in which the stream of a job, or its fallback, cannot be had.
 #[derive(Clone, Debug)]
 pub(crate) struct DeadMedia {
-    job: String,
+    pub(crate) job: String,
     is_fallback: bool,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,

@@ -6,7 +6,7 @@ use ingestd::engine::{Command, FireOrder};
 use ingestd::schedule::JobId;
 use ingestd::trtc::{Action, Room};
 
-use crate::story::{Story, refused};
+use crate::story::{Story, lost, refused};
 
 /// It may start until 10:00:30.
 const FILM: &str =
@@ -180,4 +180,39 @@ async fn orders_within_a_millisecond_each_count() {
     let rows = story.rows();
     assert_eq!(rows.iter().filter(|row| row.starts_with("other")).count(), 2, "{rows:?}");
     assert!(rows.contains(&"film 10:00 skipped (operator)".to_owned()), "{rows:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_is_given_back_to_a_show_that_is_taken_up_again_so_that_what_exists_is_its_own() {
+    let film = FILM.replace("attempts: 2", "attempts: 1");
+    let mut story = Story::begin("09:59", &[&film, OTHER].concat());
+    story.inject_fault(lost("film", 1));
+    story.until("10:01").await;
+    assert_eq!(story.rows(), ["film 10:00 failed (in_doubt)"]);
+    // It outlives the daemon.
+    story.kill().await;
+    story.start();
+    story.until("10:02").await;
+    story.order(fire("film")).await.expect("obeyed");
+    story.until("10:03").await;
+    assert_eq!(story.sent()[1..], ["10:02:00.000 start film lobby from 120 s: FailedOperation.TaskExist"]);
+    let row = story.history().remove(0);
+    assert_eq!((row.state.name(), row.in_doubt, row.task_id), ("on_air", false, None));
+    story.until("11:05").await;
+    assert_eq!(story.rows(), ["film 10:00 ended (unverified)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_is_given_back_to_a_show_whose_job_left_and_is_back() {
+    let film = "  film: {at: '10:00', for: 1h, repeat: forever, length: 10m, on_remove: stop, retry: {attempts: 1}}\n";
+    let mut story = Story::begin("09:59", &[film, OTHER].concat());
+    story.inject_fault(lost("film", 1));
+    story.until("10:05").await;
+    story.reload(OTHER).await;
+    story.until("10:06").await;
+    assert_eq!(story.rows(), ["film 10:00 cut (removed)"]);
+    story.reload(&[film, OTHER].concat()).await;
+    story.until("10:07").await;
+    assert_eq!(story.rows(), ["film 10:00 on_air"]);
+    assert_eq!(story.on_air(), ["film in lobby"], "one task, and no second one");
 }

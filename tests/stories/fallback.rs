@@ -234,3 +234,40 @@ async fn looks_that_find_nothing_keep_the_fallback_on_air_to_the_end() {
     story.until("11:05").await;
     assert_eq!((story.asked().len(), story.rows()), (2, vec!["promo 10:00 ended (planned)".to_owned()]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_not_refused_has_attempts_of_its_own_when_its_fallback_is_refused() {
+    let once = PROMO.replace("length: 10m", "length: 10m, retry: {attempts: 1}");
+    // It was on air, and could not be pulled.
+    let story = Story::begin("09:59", &once);
+    story.cloud().refused_media = vec!["still.mp4"];
+    story.until("10:05").await;
+    hear(&story, "t-1", TaskNews::StartFailed, "10:05").await;
+    story.until("10:05:30").await;
+    assert!(story.said().iter().any(|line| line.starts_with("promo: TRTC refuses its fallback too: its stream https://cdn")));
+    story.until("10:30").await;
+    let expected = ["10:00:00.000 x.mp4", "10:05:00.020 still.mp4", "10:06:00.040 x.mp4"];
+    assert_eq!((story.asked(), story.on_air()), (expected.map(str::to_owned).to_vec(), vec!["promo in lobby".to_owned()]));
+    // Nobody had asked for it yet.
+    let story = Story::begin("09:59", &once);
+    story.cloud().refused_media = vec!["still.mp4"];
+    look(&story, REAL, false).await;
+    story.until("10:30").await;
+    assert_eq!(story.asked(), ["10:00:00.000 still.mp4", "10:00:00.020 x.mp4"]);
+    assert_eq!(story.on_air(), ["promo in lobby"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_attempt_is_left_nobody_says_that_one_is_made() {
+    let story = Story::begin("09:59", &PROMO.replace("length: 10m", "length: 10m, retry: {attempts: 1}"));
+    story.cloud().refused_media = vec!["x.mp4", "still.mp4"];
+    story.until("10:30").await;
+    assert_eq!(story.asked(), ["10:00:00.000 x.mp4", "10:00:00.020 still.mp4"]);
+    let said = story.said();
+    let about_attempts: Vec<&String> = said.iter().filter(|line| line.contains("tried") || line.contains("used up")).collect();
+    assert!(about_attempts.len() == 3, "{about_attempts:#?}");
+    assert!(about_attempts[0].contains("after attempt 1; its fallback is tried at once"), "{about_attempts:#?}");
+    assert!(about_attempts[1].contains("after attempt 2; `retry.attempts` are used up"), "{about_attempts:#?}");
+    assert!(about_attempts[2].contains("its stream https://cdn.example.com/x.mp4 is not tried: `retry.attempts`"), "{said:#?}");
+    assert_eq!(alerts(&story), ["failed promo, lasts"]);
+}

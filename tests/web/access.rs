@@ -88,3 +88,15 @@ async fn nobody_asks_for_the_token_on_a_loopback_address() {
     assert_eq!(get(&served, "/metrics", "").await.status, 200);
     assert_eq!(get(&served, "/api/v1/status", "Bearer wrong").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_balancer_that_names_no_host_hears_whether_it_works_and_nothing_else() {
+    for served in [public(true).await, Served::at("127.0.0.1:0", access(true), |_| {}, true).await] {
+        for (path, expected) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 421), ("/api/v1/status", 421)] {
+            let answer = served.send(&format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+            assert_eq!(answer.status, expected, "{path}");
+        }
+        let foreign = served.send("GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n").await;
+        assert_eq!(foreign.status, 421, "a page of another name");
+    }
+}

@@ -32,7 +32,9 @@ async fn only_requests_that_mean_this_listener_are_answered() {
         ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n".to_owned(), 421),
         ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 421),
         ("GET /healthz HTTP/1.1\r\n\r\n".to_owned(), 421),
-        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), 421),
+        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), 200),
+        ("GET /metrics HTTP/1.0\r\n\r\n".to_owned(), 421),
+        ("GET http://evil.example/healthz HTTP/1.0\r\n\r\n".to_owned(), 421),
     ] {
         let answer = served.send(&request).await;
         assert_eq!(answer.status, status, "{request}");

@@ -192,6 +192,7 @@ async fn what_is_no_order_never_gets_to_the_daemon() {
         ("/v1/pause", "{\"for\": \"2\"}", 400, "`for`: give it a unit"),
         ("/v1/resume", "{\"at\": \"2026-11-22T10:00:00Z\"}", 400, "expected the job"),
         ("/v1/stop", "{\"all\": true, \"note\": \"a\\nb\"}", 400, "a note is one line"),
+        ("/v1/stop", "{\"all\": true, \"note\": \"a\\u202eb\"}", 400, "found `\\u{202e}`"),
         ("/v1/stop", &noted, 400, "a note has at most 500 bytes"),
         ("/v1/reload", "{\"force\": \"yes\"}", 400, "the body is not what this verb takes"),
         ("/v1/clock/confirm", "{\"sure\": true}", 400, "unknown field `sure`"),

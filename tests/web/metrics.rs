@@ -135,7 +135,7 @@ async fn metrics_count_problems_by_kind_and_say_how_it_stands_with_those_who_are
     let note = Finding::note(FindingKind::Usersig, "main", "cannot be told", "");
     let findings = watch::Sender::new(vec![problem("a"), problem("b"), note].into());
     let heartbeats = [("beat".to_owned(), "refused".to_owned())].into();
-    let alerts = AlertStatus { reasons: vec!["`pager` hangs".to_owned()], waiting: 7, heartbeats };
+    let alerts = AlertStatus { reasons: vec!["`pager` hangs".to_owned()], waiting: 7, heartbeats, ended: Vec::new() };
     let alerts = watch::Sender::new(alerts);
     let change = |state: &mut (AppState, InForce)| (state.0.findings, state.0.alerts) = (findings.subscribe(), alerts.subscribe());
     let served = Served::at("127.0.0.1:0", Access::default(), change, true).await;

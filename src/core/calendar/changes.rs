@@ -1,13 +1,15 @@
 //! The changes of a zone's offset, and the least time between two starts that they allow. The bound comes from
 //! arithmetic alone, so that thousands of dense jobs need no search. Does not know ends and jobs.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 
 use super::search::{second_of_day, seconds};
 use super::wall::{self, DAY_SECONDS};
-use super::{Trigger, When};
+use super::{Days, Trigger, When};
 
 const HOUR_SECONDS: i64 = 3_600;
 /// Changes that are larger than this, or nearer to each other than [`CROWDED_SECONDS`], are too odd for arithmetic.
@@ -96,6 +98,19 @@ impl When {
             Trigger::After(chain) => chain.root().is_weekly(),
         }
     }
+
+    /// A pattern that every week has, with all starts of this one, and others; `None`: there is none that is like it.
+    pub fn each_week(&self) -> Option<When> {
+        let each = |days: &Days| Days { weeks: None, ..*days };
+        let trigger = match &self.trigger {
+            Trigger::At { times, days } => Trigger::At { times: times.clone(), days: each(days) },
+            Trigger::Every { step, between, days } => Trigger::Every { step: *step, between: *between, days: each(days) },
+            Trigger::Cron(pattern) => Trigger::Cron(Arc::new(pattern.each_week())),
+            Trigger::After(chain) => Trigger::After(Arc::new(chain.with(chain.root().each_week()?, TimeZone::clone))),
+            Trigger::Once(_) => return None,
+        };
+        Some(When { trigger, ..self.clone() })
+    }
 }
 
 /// The last step before a window of so many seconds is over.
@@ -117,11 +132,11 @@ fn daily_gap(times: &[Time]) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::calendar::{CronPattern, Dates, Days};
+    use crate::calendar::dates::Weeks;
+    use crate::calendar::{CronPattern, Dates};
 
     fn cron(text: &str) -> Trigger {
         Trigger::Cron(Arc::new(CronPattern::parse(text).expect(text)))
@@ -184,5 +199,48 @@ mod tests {
         ] {
             assert_eq!(CronPattern::parse(text).expect(text).is_weekly(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_made_weekly_has_all_starts_and_no_other_weekday() {
+        let zones = jiff::tz::TimeZoneDatabase::bundled();
+        let (from, to) = ("2026-01-01T00:00Z".parse().expect("a time"), "2027-02-01T00:00Z".parse().expect("a time"));
+        let weeks = Days { weeks: Weeks::new(3, jiff::civil::date(2026, 1, 7)), ..Days::DAILY };
+        let fields = [
+            "0 18 1 * *",
+            "30 */2 1-15 * *",
+            "0 2 * 3 *",
+            "0 18 * * 5L",
+            "5 */3 1-7 * MON",
+            "0 1 8-14 11 *",
+            "0 0 31 * *",
+            "0 2 29 2 *",
+        ];
+        let odd = fields.map(cron).into_iter().chain([
+            Trigger::At { times: vec![Time::constant(2, 30, 0, 0)], days: weeks },
+            Trigger::Every { step: Duration::from_hours(5), between: None, days: weeks },
+        ]);
+        for (trigger, zone) in odd.flat_map(|trigger| ["Asia/Shanghai", "America/New_York"].map(|zone| (trigger.clone(), zone))) {
+            let zone = zones.get(zone).expect(zone);
+            let when = When { trigger, zone, from: None, until: None, except: Arc::new(Dates::default()) };
+            let weekly = when.each_week().expect("it can be");
+            assert!(weekly.is_weekly() && !when.is_weekly(), "{:?}", when.trigger);
+            let starts = |when: &When| when.between(from, to).map(|start| start.at).collect::<std::collections::BTreeSet<_>>();
+            let (few, many) = (starts(&when), starts(&weekly));
+            assert!(few.is_subset(&many), "{:?}: {:?}", when.trigger, few.difference(&many).next());
+        }
+        let weekdays = |text| {
+            let Trigger::Cron(pattern) = cron(text) else { panic!("a cron expression") };
+            let when = When {
+                trigger: Trigger::Cron(Arc::new(pattern.each_week())),
+                zone: TimeZone::UTC,
+                from: None,
+                until: None,
+                except: Arc::default(),
+            };
+            when.between(from, to).map(|start| start.at.to_zoned(TimeZone::UTC).weekday()).collect::<std::collections::HashSet<_>>()
+        };
+        assert_eq!(weekdays("0 18 * * 5L").len(), 1);
+        assert_eq!(weekdays("0 18 13 * *").len(), 7);
     }
 }

@@ -39,6 +39,13 @@ type DayTable = [[u32; 7]; 4];
 
 const SHORTEST_MONTH: i8 = 28;
 
+const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
+
+/// The weekday of a day of a month, from Monday, by the weekday of its first day.
+fn weekday_of(first: usize, day: usize) -> usize {
+    (first + day - 1) % 7
+}
+
 /// The fields in the order of a six-field expression: their names in messages, and the values they take.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
@@ -105,14 +112,20 @@ impl CronPattern {
 
     /// Whether every week of every year has the same starts: it restricts days by their weekday alone.
     pub(super) fn is_weekly(&self) -> bool {
-        const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
-        let weekday = |first: usize, day: usize| (first + day - 1) % 7;
-        // A month of 28 days that begins on a Monday has each weekday on its first seven days.
-        let runs_on = |weekday: usize| self.days[0][0] & 1 << (weekday + 1) != 0;
-        let like_its_weekday = |(row, first): (usize, usize)| {
-            (1..=28 + row).all(|day| (self.days[row][first] & 1 << day != 0) == runs_on(weekday(first, day)))
+        self.months & ALL_MONTHS == ALL_MONTHS && self.days == self.each_week().days
+    }
+
+    /// The same times on each weekday on which it may run at all, in every week.
+    pub(super) fn each_week(&self) -> CronPattern {
+        let runs_in = |row: usize, first: usize, weekday: usize| {
+            (1..=28 + row).any(|day| weekday_of(first, day) == weekday && self.days[row][first] & 1 << day != 0)
         };
-        self.months & ALL_MONTHS == ALL_MONTHS && (0..4).flat_map(|row| (0..7).map(move |first| (row, first))).all(like_its_weekday)
+        let runs_on: [bool; 7] = std::array::from_fn(|weekday| (0..4).any(|row| (0..7).any(|first| runs_in(row, first, weekday))));
+        let days = |row: usize, first: usize| {
+            (1..=28 + row).filter(|day| runs_on[weekday_of(first, *day)]).fold(0, |set, day| set | 1 << day)
+        };
+        let days = std::array::from_fn(|row| std::array::from_fn(|first| days(row, first)));
+        CronPattern { months: ALL_MONTHS, days: Box::new(days), ..self.clone() }
     }
 
     /// Seconds between any two of its times of day, at least; over midnight too.

@@ -48,7 +48,12 @@ impl Signals<'_> {
         match &row.state {
             State::Done { outcome } => self.done(row, outcome),
             State::OnAir => self.on_air(row),
-            State::Waiting { why: WaitReason::Restart, .. } if row.tries == 0 && row.lost_at.is_some() => self.vanished(row),
+            // What was refused did not vanish, and has its tries again.
+            State::Waiting { why: WaitReason::Restart, .. }
+                if row.tries == 0 && row.lost_at.is_some() && !row.was_refused_media() =>
+            {
+                self.vanished(row);
+            }
             // A notice that is an error says that somebody must do something.
             State::Waiting { why: WaitReason::Retry | WaitReason::Restart, .. } if self.is_error(&row.key) => {
                 self.raise(AlertEvent::Failed, row, Course::Lasts);

@@ -32,7 +32,8 @@ pub(super) fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Op
 /// The job of that id, or why there is none.
 pub(super) fn known_job(schedule: &Schedule, job: &JobId) -> Result<Arc<Job>, String> {
     let known = schedule.job(job.as_str()).cloned();
-    known.ok_or_else(|| format!("the schedule in force has no job `{job}`: see `ingestd plan`"))
+    let unknown = || format!("the schedule in force has no job `{job}`: {}", schedule.hint_for_unknown_job(job.as_str()));
+    known.ok_or_else(unknown)
 }
 
 /// Whether `job` has a start after `start`, at `now` or before.

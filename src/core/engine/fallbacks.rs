@@ -3,7 +3,7 @@
 
 use super::airing::Edit;
 use super::airings::Airings;
-use super::notice::Level;
+use super::notice::{Level, TRIES_USED_UP};
 use super::step::Step;
 use crate::occurrence::{Event, FallbackReason, FallbackRecord, HAND_OVER_MAX, Key, Occurrence, State, WaitReason, plays};
 use crate::trtc::error::STREAM_URL;
@@ -39,6 +39,7 @@ pub(super) fn on_answer(airings: &mut Airings, step: &mut Step, key: &Key, answe
         return;
     }
     let mut next = airing.occurrence.clone();
+    let is_unasked = next.goes_back_unrefused() == Some(FallbackReason::Preflight);
     if next.plays_fallback() {
         next.fallback_is_refused();
     } else {
@@ -46,6 +47,8 @@ pub(super) fn on_answer(airings: &mut Airings, step: &mut Step, key: &Key, answe
     }
     if next != airing.occurrence {
         airings.update(step, next);
+        // Before its next attempt, which may be made at once.
+        change(airings, step, key, is_unasked);
     }
 }
 
@@ -105,8 +108,9 @@ fn hand_over(airings: &mut Airings, step: &mut Step, key: &Key) {
     }
 }
 
-/// Gives a show that is off the air what it is to play, and has it try that at once, unless the vendor refused both.
-fn change(airings: &mut Airings, step: &mut Step, key: &Key, is_found: bool) {
+/// Gives a show that is off the air what it is to play, and has it try that at once, unless the vendor refused both. `is_hopeful`: it goes
+/// back to its stream, which is there again, or of which the vendor said nothing yet.
+fn change(airings: &mut Airings, step: &mut Step, key: &Key, is_hopeful: bool) {
     let Some(airing) = airings.get(key) else { return };
     let State::Waiting { why, .. } = airing.occurrence.state else { return };
     let mut next = airing.occurrence.clone();
@@ -117,19 +121,30 @@ fn change(airings: &mut Airings, step: &mut Step, key: &Key, is_found: bool) {
     let (plays_fallback, is_refused) = (next.plays_fallback(), next.fallback.is_refused);
     // What hands over waits for its own stop.
     let hands_over = why == WaitReason::Restart && next.lost_at.is_none();
-    let is_tried = next.attempts > 0 && why != WaitReason::Yield && !hands_over;
-    step.notify_of(key, if plays_fallback { Level::Warning } else { Level::Info }, words(&next));
+    let may_be_tried = next.attempts > 0 && why != WaitReason::Yield && !hands_over;
+    let is_tried = may_be_tried && (is_hopeful || (plays_fallback && !is_refused));
+    let is_stuck = !is_tried && next.has_no_tries_left();
+    let level = match (is_stuck, plays_fallback) {
+        (true, _) => Level::Error,
+        (false, true) => Level::Warning,
+        (false, false) => Level::Info,
+    };
+    step.notify_of(key, level, words(&next, is_stuck));
     airings.update(step, next);
-    if is_tried && (is_found || (plays_fallback && !is_refused)) {
+    if is_tried {
         airings.try_fixed(step, key);
     }
 }
 
-/// What a change of the source says.
-fn words(next: &Occurrence) -> String {
+/// What a change of the source says. `is_stuck`: nothing is tried.
+fn words(next: &Occurrence, is_stuck: bool) -> String {
     let url = next.playout.stream.redacted();
     match (&next.fallback.trouble, next.fallback.is_refused) {
+        (Some(trouble), _) if is_stuck => {
+            format!("its stream cannot be had: {}; its fallback {url} is not tried: {TRIES_USED_UP}", trouble.why.words())
+        }
         (Some(trouble), _) => format!("its stream cannot be had: {}; its fallback {url} is to play", trouble.why.words()),
+        (None, true) if is_stuck => format!("TRTC refuses its fallback too, and its stream {url} is not tried: {TRIES_USED_UP}"),
         (None, true) => format!("TRTC refuses its fallback too: its stream {url} is tried again"),
         (None, false) => format!("its stream {url} is there again, and is to play where it would be by now"),
     }

@@ -56,7 +56,15 @@ pub(super) fn fire(
     let occurrence = extra(agenda, step, records, order, source)?;
     let Obstacles { lines, keys } = obstacles(airings, &occurrence, step.now);
     if !lines.is_empty() && !order.preempt {
-        return Err(format!("{}; `--preempt` takes it from there", lines.join("; ")));
+        let lines = lines.join("; ");
+        let own = airings
+            .iter()
+            .map(|airing| &airing.occurrence)
+            .find(|other| other.key.job == order.job && other.state == State::OnAir && keys.contains(&other.key));
+        return Err(match own {
+            Some(own) => format!("{} is on air already: {lines}; `--preempt` takes it from there, and cuts that show", own.key),
+            None => format!("{lines}; `--preempt` takes it from there"),
+        });
     }
     let key = occurrence.key.clone();
     let mut told: Vec<String> = std::iter::once(started(&occurrence)).chain(left_behind).collect();

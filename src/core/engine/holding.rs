@@ -33,13 +33,18 @@ pub(super) fn pause(
             .map_err(|_| "expected a shorter time: this one is past the last year of the calendar".to_owned())
     });
     let pause = JobPause { job, since, until: until.transpose()?, source };
+    let before = agenda.holds.pauses(step.now).find(|before| before.job == pause.job);
+    let before = before.map(|before| format!(", in place of the pause {}, by {}", until_words(before.until), before.source.who));
     // A second order takes the place of the first.
     end_pauses(agenda, step, pause.job.as_ref());
-    let until = until_words(pause.until);
+    let (until, before) = (until_words(pause.until), before.unwrap_or_default());
     let mut told = vec![match &pause.job {
-        Some(job) => format!("`{job}` is paused {until}"),
-        None => format!("every job is paused {until}"),
+        Some(job) => format!("`{job}` is paused {until}{before}"),
+        None => format!("every job is paused {until}{before}"),
     }];
+    if let Some(job) = pause.job.as_ref().filter(|job| is_off(agenda, job)) {
+        told.push(format!("`{job}` is switched off (`enabled: false`): it has no start that could be held back"));
+    }
     let mut others: Vec<Key> = airings.keys();
     others.retain(|key| pause.is_of(&key.job) && pause.until.is_none_or(|until| key.start < until));
     for key in others {
@@ -59,10 +64,15 @@ pub(super) fn resume(agenda: &mut Agenda, step: &mut Step, job: Option<JobId>) -
     let ended = end_pauses(agenda, step, job.as_ref());
     let still = still_held(agenda, job.as_ref(), step.now);
     if ended == 0 {
+        if let Some(job) = job.as_ref().filter(|_| still.is_empty()) {
+            // A job that left the schedule may be paused still.
+            known_job(&agenda.generation().schedule, job)?;
+        }
         let what = job
             .as_ref()
             .map_or("the pause of every job is not in force".to_owned(), |job| format!("`{job}` is not paused by itself"));
-        let still = if still.is_empty() { "nothing is held back".to_owned() } else { still.join("; ") };
+        let none = if job.is_some() { "none of its starts is held back" } else { "nothing is held back" };
+        let still = if still.is_empty() { none.to_owned() } else { still.join("; ") };
         return Err(format!("{what}: {still}"));
     }
     let Some(job) = job else {
@@ -120,6 +130,11 @@ pub(super) fn unskip(agenda: &mut Agenda, step: &mut Step, job: &JobId, start: T
         format!("is not skipped any more, but `{job}` is paused {}", until_words(held.until))
     });
     Ok(vec![format!("{job} {start}: {held}")])
+}
+
+/// Whether a job has no start, because somebody switched it off.
+fn is_off(agenda: &Agenda, job: &JobId) -> bool {
+    agenda.generation().schedule.job(job.as_str()).is_some_and(|job| !job.enabled)
 }
 
 /// Ends the pauses of this job, or that of every job. Returns how many.

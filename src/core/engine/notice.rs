@@ -7,12 +7,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::occurrence::{
-    End, Event, Failure, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, UNSEEN_LOSSES_MAX, WaitReason, is_paced,
+    End, Event, Failure, FallbackReason, HEALS_FAST, Key, LastFault, Occurrence, Outcome, State, UNSEEN_LOSSES_MAX, WaitReason,
+    is_paced,
 };
 use crate::trtc::advice::{SecretPlaces, advice_on_code};
 
 /// A show whose end is noticed so late was on air too long, if it was: no daemon was there, or it stood.
 const STOPPED_LATE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Why nothing is tried, and what changes that.
+pub(super) const TRIES_USED_UP: &str =
+    "`retry.attempts` are used up: an edit of what is sent or of `retry`, or other secrets, give it new ones";
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,8 +80,9 @@ impl Notice {
         told: Option<String>,
         secrets: SecretPlaces,
     ) -> Option<String> {
-        // Its fallback is tried at once.
-        if !event.slows_down(next, self.at) || next.falls_back() {
+        // Its fallback is tried at once, and so is a stream that was only looked at.
+        let is_at_once = next.falls_back() || next.goes_back_unrefused() == Some(FallbackReason::Preflight);
+        if !event.slows_down(next, self.at) || is_at_once {
             return None;
         }
         let LastFault { code, message, .. } = next.fault.clone()?;
@@ -90,7 +96,7 @@ impl Notice {
         if needs_fix {
             self.text.push_str("; somebody must fix this");
         }
-        if !next.has_no_tries_left() {
+        if !next.has_no_tries_left() || next.goes_back_unrefused().is_some() {
             self.text.push_str("; it is tried slowly from now on, until its window closes");
             if needs_fix {
                 self.text.push_str(", and at once after an edit of what is sent, or when other secrets are read");
@@ -195,9 +201,14 @@ fn waiting(occurrence: &Occurrence, until: Timestamp, why: WaitReason, now: Time
         WaitReason::Retry | WaitReason::Restart => {
             let doubt = if occurrence.in_doubt { "; it may have begun" } else { "" };
             let (fault, attempt) = (fault(occurrence), occurrence.attempts);
+            if occurrence.falls_back() {
+                return (Level::Warning, format!("{fault} after attempt {attempt}; its fallback is tried at once{doubt}"));
+            }
+            if occurrence.goes_back_unrefused().is_some() {
+                return (Level::Warning, format!("{fault} after attempt {attempt}; its stream is tried in {seconds:.1} s{doubt}"));
+            }
             if occurrence.has_no_tries_left() {
-                let fixes = "an edit of what is sent or of `retry`, or other secrets, give it new ones";
-                return (Level::Error, format!("{fault} after attempt {attempt}; `retry.attempts` are used up: {fixes}{doubt}"));
+                return (Level::Error, format!("{fault} after attempt {attempt}; {TRIES_USED_UP}{doubt}"));
             }
             (Level::Warning, format!("{fault} after attempt {attempt}; will be tried again in {seconds:.1} s{doubt}"))
         }

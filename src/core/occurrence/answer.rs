@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::{NotSent, fail, finish, on_air, retry_reason, uncount_attempt};
 use super::loss::{PACE, is_paced};
 use super::retry::honoured;
-use super::{End, Judgement, MissedReason, Occurrence, Outcome, Pace, Replaced, State, Verdict, delay, signed};
+use super::{End, FallbackReason, Judgement, MissedReason, Occurrence, Outcome, Pace, Replaced, State, Verdict, delay, signed};
 
 /// How long `TaskExist` may be somebody else's task before the start is tried slowly.
 const FOREIGN_TASK_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
@@ -115,11 +115,14 @@ fn retry(next: &mut Occurrence, retry_after: Option<Duration>, pace: Pace, now: 
     if closes.is_some_and(|closes| now >= closes) {
         return fail(next, now);
     }
-    if next.has_no_tries_left() {
+    let goes_back = next.goes_back_unrefused();
+    if next.has_no_tries_left() && goes_back.is_none() {
         return wait_for_fix(next);
     }
     let policy = &next.policy.retry;
     let mut wait = match pace {
+        // Nobody asked for its stream yet.
+        _ if goes_back == Some(FallbackReason::Preflight) => Duration::ZERO,
         Pace::AtOnce => honoured(policy, retry_after),
         Pace::Backoff => delay(policy, &next.key, next.tries, retry_after),
         Pace::Slow => slow_wait(closes, now).max(honoured(policy, retry_after)),

@@ -334,6 +334,10 @@ fn take_back_waiting(next: &mut Occurrence, now: Timestamp) {
 /// begun.
 pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
     let code = next.fault.as_ref().and_then(|fault| fault.code.clone());
+    // Its own task has its place, and its stop had no effect so far: it is over when that is.
+    if next.end == End::Open && next.exists_since.is_some() && next.may_play_on() {
+        return State::Stopping { outcome: Outcome::EndedMedia };
+    }
     let outcome = match (next.on_air_at, next.end, code) {
         // An open end has no known instant, so an occurrence that stays off the air has reached it.
         (Some(_), End::Open, _) => Outcome::EndedMedia,

@@ -208,8 +208,18 @@ impl Occurrence {
 
     /// Whether its stream was just refused, and its fallback was not yet.
     pub(crate) fn falls_back(&self) -> bool {
-        let is_refused = self.fault.as_ref().is_some_and(|fault| fault.code.as_deref() == Some(STREAM_URL));
-        is_refused && self.playout.fallback.is_some() && !self.fallback.is_refused
+        self.was_refused_media() && self.playout.fallback.is_some() && !self.fallback.is_refused
+    }
+
+    /// Why its stream could not be had, if its fallback was just refused and its stream was not: that has tries of its own.
+    pub(crate) fn goes_back_unrefused(&self) -> Option<FallbackReason> {
+        let trouble = self.fallback.trouble.filter(|_| self.plays_fallback() && self.was_refused_media())?;
+        Some(trouble.why).filter(|why| *why != FallbackReason::Refused)
+    }
+
+    /// Whether the vendor refused what was to be played.
+    pub(crate) fn was_refused_media(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.code.as_deref() == Some(STREAM_URL))
     }
 
     /// The stream that was asked for last cannot be had, as the vendor said at `now`.
@@ -224,8 +234,11 @@ impl Occurrence {
         self.fallback.trouble = Some(StreamTrouble { since: now, why });
     }
 
-    /// The vendor refused the fallback, too.
+    /// The vendor refused the fallback, too. `retry.attempts` count for each of the two: a stream that was not refused has its own.
     pub fn fallback_is_refused(&mut self) {
+        if self.goes_back_unrefused().is_some() {
+            self.tries = 0;
+        }
         self.fallback.is_refused = true;
         self.go_back();
     }

@@ -1,22 +1,22 @@
-//! A show that was cut because its job left the schedule, when its job is back: the one way out of the state `done`. Does not know whether
-//! its window is open.
+//! A show that was cut because its job left the schedule, when its job is back, and one that failed, when it is taken up again: the one way
+//! out of the state `done`. Does not know whether its window is open.
 
 use jiff::Timestamp;
 
 use super::decide::retry_reason;
-use super::{FallbackRecord, Occurrence, State};
+use super::{FallbackRecord, Occurrence, Replaced, State};
 
 impl Occurrence {
-    /// Returns a show that was cut because its job left the schedule, as it is when its job is back at `now`: it waits for its next
-    /// attempt, which it makes at once.
+    /// Returns a show that is over, as it is when it is taken up again at `now`: it waits for its next attempt, which it makes at once. What
+    /// was in doubt when it ended is in doubt again: a task that its robot has there is its own.
     #[must_use]
     pub fn returned(self, now: Timestamp) -> Occurrence {
         let why = retry_reason(&self);
         let scheduled = self.playout.scheduled().clone();
-        Occurrence {
+        let mut next = Occurrence {
             // It begins with its stream again.
-            fallback: FallbackRecord { played: self.fallback.played, ..FallbackRecord::default() },
-            playout: scheduled,
+            fallback: FallbackRecord { played: self.fallback.played.clone(), ..FallbackRecord::default() },
+            in_doubt: self.has_unanswered_doubt(),
             state: State::Waiting { until: now.max(self.key.start), why },
             tries: 0,
             exists_since: None,
@@ -30,6 +30,16 @@ impl Occurrence {
             unseen_losses: 0,
             confirmed_at: None,
             ..self
+        };
+        if next.playout != scheduled {
+            next.replace_playout(scheduled);
         }
+        next
+    }
+
+    /// Whether a start of it that nobody answered may be on air where it is: no later one was proved to be.
+    fn has_unanswered_doubt(&self) -> bool {
+        let was_never_there = self.on_air_at.is_none() || self.replaced == Replaced::Place;
+        was_never_there && !self.doubts.is_empty()
     }
 }

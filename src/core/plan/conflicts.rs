@@ -12,7 +12,7 @@ mod sample;
 mod sweep;
 mod words;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -160,7 +160,8 @@ impl Checker {
     fn sweep(&mut self, jobs: &[Arc<Job>], suspects: Option<HashSet<Pair>>) {
         let mut moved: BTreeMap<Pair, Clash> = BTreeMap::new();
         let wanted = suspects.or_else(|| self.all_pairs(jobs));
-        let mut sweep = Sweep::new(jobs, wanted, have_one_robot);
+        let (jobs, wanted) = involved(jobs, wanted);
+        let mut sweep = Sweep::new(&jobs, wanted, have_one_robot);
         let reached = sweep.through(self.range.clone(), |earlier: &Planned, later: &Planned, pair, kind| {
             let by_clock_change = clash::by_clock_change(earlier, later);
             let clash = || Clash { earlier: earlier.clone(), later: later.clone(), kind, by_clock_change };
@@ -187,4 +188,13 @@ impl Checker {
             }
         }
     }
+}
+
+/// The jobs of these pairs alone, in their order, and the pairs by their new indexes.
+fn involved(jobs: &[Arc<Job>], wanted: Option<HashSet<Pair>>) -> (Vec<Arc<Job>>, Option<HashSet<Pair>>) {
+    let Some(wanted) = wanted else { return (jobs.to_vec(), None) };
+    let indexes: BTreeSet<usize> = wanted.iter().flat_map(|(one, other)| [*one, *other]).collect();
+    let places: HashMap<usize, usize> = indexes.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+    let pairs = wanted.iter().map(|(one, other)| (places[one], places[other])).collect();
+    (indexes.iter().map(|index| Arc::clone(&jobs[*index])).collect(), Some(pairs))
 }

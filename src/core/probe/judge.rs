@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::hls::Encryption;
 use super::mp4::{Movie, TrackKind};
 use crate::finding::{Finding, FindingKind, FindingSeverity};
 use crate::schedule::values::format_duration;
@@ -70,8 +71,9 @@ pub struct MediaFacts {
     pub measured_bytes: u64,
     /// The most that its tracks differ in length, in milliseconds.
     pub tracks_differ_ms: Option<u64>,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
+    /// How it is encrypted, if it is.
+    #[serde(rename = "encrypted", serialize_with = "Encryption::as_bool")]
+    pub encryption: Option<Encryption>,
 }
 
 /// Why there is no media to judge.
@@ -119,7 +121,7 @@ impl MediaFacts {
         self.audio = first(TrackKind::Audio).map(|track| track.codec.clone());
         let lengths = || movie.tracks.iter().filter_map(|track| track.length);
         self.tracks_differ_ms = lengths().max().zip(lengths().min()).map(|(most, least)| milliseconds(most.saturating_sub(least)));
-        self.encrypted |= movie.tracks.iter().any(|track| matches!(track.codec.as_str(), "encv" | "enca"));
+        self.encryption = self.encryption.max(Encryption::of_codecs(movie.tracks.iter().map(|track| track.codec.as_str())));
     }
 
     /// The bits a second that it needs and those that come, where the ones are hardly fewer than the others. A few bytes tell nothing of a
@@ -177,12 +179,12 @@ pub fn judge(facts: &MediaFacts, expected: Expected, about: &str) -> Vec<Finding
         _ => {}
     }
     for (codec, known, listed) in [(&facts.video, &VIDEO[..], "H.264 and VP8"), (&facts.audio, &AUDIO[..], "AAC and Opus")] {
-        if let Some(codec) = codec.as_deref().filter(|codec| !known.contains(codec) && !facts.encrypted) {
+        if let Some(codec) = codec.as_deref().filter(|codec| !known.contains(codec) && facts.encryption.is_none()) {
             add("codec", problem, format!("has the codec `{codec}`; TRTC lists {listed}"), "convert it, for example with ffmpeg");
         }
     }
-    if facts.encrypted {
-        add("encryption", problem, "is encrypted, and the relay has no key".into(), "serve it without encryption");
+    if let Some((severity, what, advice)) = facts.encryption.map(Encryption::words) {
+        add("encryption", severity, what.to_owned(), advice);
     }
     if let Some((width, height)) = facts.width.zip(facts.height)
         && (width.max(height) > SIDES_MAX.0 || width.min(height) > SIDES_MAX.1)
@@ -360,7 +362,8 @@ mod tests {
             (MediaFacts { ranges: Some(false), ..good() }, Note, "may not be able to seek"),
             (MediaFacts { video: Some("hvc1".into()), ..good() }, Problem, "`hvc1`; TRTC lists H.264 and VP8"),
             (MediaFacts { audio: Some("ac-3".into()), ..good() }, Problem, "`ac-3`; TRTC lists AAC and Opus"),
-            (MediaFacts { encrypted: true, video: Some("encv".into()), ..good() }, Problem, "is encrypted"),
+            (MediaFacts { encryption: Some(Encryption::Licensed), video: Some("encv".into()), ..good() }, Problem, "no key"),
+            (MediaFacts { encryption: Some(Encryption::Fetched), ..good() }, Note, "(AES-128): the relay must fetch its key"),
             (MediaFacts { width: Some(3_840), height: Some(2_160), ..good() }, Problem, "3840x2160; TRTC takes at most 1080p"),
             (MediaFacts { fps_percent: Some(5_994), ..good() }, Problem, "59.94 pictures a second"),
             (MediaFacts { tracks_differ_ms: Some(5_000), ..good() }, Note, "differ by 5s"),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::super::query::clip;
 use super::{ControlRequest, parse};
+use crate::diagnostic::needs_escape;
 use crate::engine::{Command, FireOrder, StopTarget};
 use crate::schedule::JobId;
 use crate::schedule::values::parse_duration;
@@ -131,21 +132,32 @@ fn job_id(text: &str) -> Result<JobId, String> {
     JobId::parse(text).ok_or_else(|| format!("`{}` is not a job id", clip(text)))
 }
 
+/// What is wrong with a length that is too short.
+pub(crate) const LENGTH_TOO_SHORT: &str = "expected at least one second";
+
 /// A length of time. One of nothing is a mistake.
 fn length_of(text: &str) -> Result<Duration, String> {
     let length = parse_duration(text).map_err(|why| format!("`for`: {}", clip(&why)))?;
-    if length < Duration::from_secs(1) { Err("`for`: expected at least one second".to_owned()) } else { Ok(length) }
+    if length < Duration::from_secs(1) { Err(format!("`for`: {LENGTH_TOO_SHORT}, found `{}`", clip(text))) } else { Ok(length) }
 }
 
-/// A note: what it says is shown as it is, so it is one line and not endless.
+/// A note: what it says is shown as it is, so it is one line and not endless, and nothing in it acts on the text beside it.
 fn note(text: Option<String>) -> Result<Option<String>, String> {
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    match &text {
-        Some(text) if text.len() > NOTE_BYTES_MAX => {
-            Err(format!("a note has at most {NOTE_BYTES_MAX} bytes; this one has {}", text.len()))
+    text.as_deref().map_or(Ok(()), check_note).map(|()| text)
+}
+
+/// Errors: what is wrong with a note.
+pub(crate) fn check_note(text: &str) -> Result<(), String> {
+    if text.len() > NOTE_BYTES_MAX {
+        return Err(format!("a note has at most {NOTE_BYTES_MAX} bytes; this one has {}: shorten it", text.len()));
+    }
+    match text.chars().find(|character| needs_escape(*character)) {
+        Some(found) => {
+            let found = found.escape_default();
+            Err(format!("a note is one line of visible characters, found `{found}`: write the note without it"))
         }
-        Some(text) if text.chars().any(char::is_control) => Err("a note is one line, without control characters".to_owned()),
-        _ => Ok(text),
+        None => Ok(()),
     }
 }
 

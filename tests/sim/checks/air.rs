@@ -207,7 +207,9 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
         // Or it changed between its stream and its fallback, and did not come back.
         let has_changed = |stop: &Send| {
             let ends = row.fallback.played.iter().filter_map(|span| span.to);
-            ends.into_iter().any(|to| stop.wall.duration_since(to).abs() <= seconds(2))
+            // A host that stands still just then, or a daemon that ends, sends the stop when it goes on.
+            let goes_on = |to: Timestamp| to <= stop.wall && run.is_impaired(to, to + seconds(1)) && run.is_impaired(to, stop.at);
+            ends.into_iter().any(|to| stop.wall.duration_since(to).abs() <= seconds(2) || goes_on(to))
         };
         if let (Some(stop), Some(due)) = (stop, due)
             && stop.at < due.min(run.settled)

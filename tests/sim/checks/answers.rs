@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ingestd::engine::{Level, Notice};
-use ingestd::occurrence::{Outcome, State};
+use ingestd::occurrence::{Kind, Outcome, State};
 use ingestd::trtc::Action;
 use ingestd::trtc::callback::TaskNews;
 use jiff::{SignedDuration, Timestamp};
@@ -101,6 +101,10 @@ fn a_show_is_tried_to_the_last(run: &Run, faults: &mut Faults) {
         let stretch = seconds(30).min(end.duration_since(row.key.start) / 4);
         let within = row.policy.start_within.map_or(Timestamp::MAX, |within| row.key.start + within);
         let closes = (end - stretch).min(within);
+        // What is started by hand for a while may be over before that.
+        if row.kind == Kind::Fired && row.content_end().is_some_and(|over| over < closes) {
+            continue;
+        }
         if closes > run.settled || run.is_impaired(row.key.start - seconds(6), closes + seconds(2)) || run.crowd(row.key.start) > 5
         {
             continue;

@@ -65,7 +65,8 @@ fn a_fallback_has_a_reason(run: &Run, faults: &mut Faults) {
                     && !look.url.contains(FALLBACK)
                     && same_job(&look.url, stream)
                     && is_before(look.at)
-                    && send.at.duration_since(look.at) <= seconds(200)
+                    // What stands still between the two is told of no other look.
+                    && (send.at.duration_since(look.at) <= seconds(200) || run.is_impaired(look.at, send.at))
             });
             let was_refused =
                 |other: &Send| !is_fallback(other) && is_before(other.at) && other.code == "InvalidParameter.StreamUrl";

@@ -18,6 +18,56 @@ pub(super) fn check(run: &Run, faults: &mut Faults) {
     nothing_is_held_back_that_nobody_ordered(run, faults);
     what_was_taken_back_is_not_skipped(run, faults);
     what_was_started_by_hand_has_its_row(run, faults);
+    what_is_tried_again_leaves(run, faults);
+    no_open_window_is_entered_in_a_pause(run, faults);
+}
+
+/// A show that is to be tried at once, or is taken up again, is sent.
+fn what_is_tried_again_leaves(run: &Run, faults: &mut Faults) {
+    let state = run.api.state();
+    for order in run.orders.iter().filter(|order| matches!(order.command, Given::Fire(_))) {
+        let first = order.done.as_ref().and_then(|done| done.first());
+        let Some((name, text)) = first.and_then(|line| line.split_once("Z: ")) else { continue };
+        let Some(row) = run.rows.iter().find(|row| row.key.to_string() == format!("{name}Z")) else { continue };
+        let is_told = text.contains("is tried at once") || text.contains("is taken up again");
+        let by = order.sent + seconds(17);
+        let is_calm = !run.is_impaired(order.sent - seconds(1), by + seconds(3)) && by + seconds(3) < run.settled;
+        let was_over = row.ended_at.is_some_and(|ended| order.sent <= ended && ended < by)
+            || run
+                .others_in_room(row)
+                .filter(|other| other.attempts > 0 && other.key.start <= by)
+                .any(|other| other.ended_at.is_none_or(|ended| order.sent - seconds(20) < ended));
+        let is_sent = state.sends.iter().any(|send| {
+            let is_its = send.claims.iter().any(|claim| claim.start == row.key.start);
+            is_its
+                && send.subject == row.key.job.as_str()
+                && send.action == Action::Start
+                && order.sent <= send.wall
+                && send.wall <= by
+        });
+        if is_told && is_calm && !was_over && run.plan.rate >= 10 && !is_sent {
+            faults.add("what is tried again by hand leaves", format!("{order:?}: {}", line(row)));
+        }
+    }
+}
+
+/// What was open when it was found, by a schedule that brought it, is not started while its job is paused.
+fn no_open_window_is_entered_in_a_pause(run: &Run, faults: &mut Faults) {
+    for (index, order) in run.orders.iter().enumerate() {
+        let (Given::Pause(job, _), Some((from, to))) = (&order.command, surely_held(run, index)) else { continue };
+        let is_entered = |row: &&Occurrence| {
+            let is_within = row.first_sent_at.is_some_and(|sent| from + seconds(1) < sent && sent < to);
+            row.joined && row.attempts == 1 && row.kind == Kind::Planned && row.key.start < from && is_within
+        };
+        let was_brought = |row: &Occurrence| {
+            run.generations.iter().any(|span| {
+                from < span.from && row.first_sent_at.is_some_and(|sent| span.from <= sent && sent <= span.from + seconds(2))
+            })
+        };
+        for row in run.rows.iter().filter(is_entered).filter(|row| is_of(job.as_ref(), row) && was_brought(row)) {
+            faults.add("what is paused is not started", format!("{order:?}: {}", line(row)));
+        }
+    }
 }
 
 /// For how long a pause surely held, from its reply on: to its end, or to the next order that may have changed it.
@@ -67,6 +117,13 @@ fn what_is_held_back_is_not_started(run: &Run, faults: &mut Faults) {
     }
 }
 
+/// Whether somebody ended a pause before a start was settled, which is at most 5 s before it.
+fn was_resumed(run: &Run, pause: &GivenOrder, job: Option<&String>, start: Timestamp) -> bool {
+    let ends = |other: &GivenOrder| matches!(&other.command, Given::Resume(of) if of.as_ref() == job);
+    let in_time = |other: &&GivenOrder| pause.replied <= other.sent && other.replied < start - seconds(6);
+    run.orders.iter().filter(in_time).any(|other| other.done.is_some() && ends(other))
+}
+
 fn nothing_is_held_back_that_nobody_ordered(run: &Run, faults: &mut Faults) {
     for row in run.rows.iter().filter(|row| outcome(row) == "skipped") {
         let end = row.end.at().unwrap_or(run.settled);
@@ -74,7 +131,7 @@ fn nothing_is_held_back_that_nobody_ordered(run: &Run, faults: &mut Faults) {
             (Given::Pause(job, length), "paused") => {
                 let is_over =
                     length.is_some_and(|length| order.replied.saturating_add(length).unwrap_or(Timestamp::MAX) < row.key.start);
-                is_of(job.as_ref(), row) && order.sent < end && !is_over
+                is_of(job.as_ref(), row) && order.sent < end && !is_over && !was_resumed(run, order, job.as_ref(), row.key.start)
             }
             (Given::Skip(job), "operator") => job == row.key.job.as_str() && order.sent < row.key.start + seconds(1),
             _ => false,

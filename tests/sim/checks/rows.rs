@@ -44,8 +44,10 @@ fn may_be_owed(run: &Run, index: usize, span: &GenerationSpan, row: &Occurrence)
     // A clock that was set back, and believed, plans from there.
     let from = if run.plan.has_steps() { span.from.min(run.earliest) } else { span.from };
     let is_open = plan::planned(job, next).end.at().is_none_or(|end| end > from);
-    // A yielder that a reload finds waiting for its start is cut, and not forgotten; nor is what lost its room when it was armed.
-    let latest = if matches!(reason(row), "removed" | "conflict") { latest + seconds(6) } else { latest };
+    // A yielder that a reload finds waiting for its start is cut, and not forgotten; nor is what lost its room, or was held back, when it was
+    // armed: that is settled up to 5 s before its start.
+    let is_settled_ahead = matches!(reason(row), "removed" | "conflict") || outcome(row) == "skipped";
+    let latest = if is_settled_ahead { latest + seconds(6) } else { latest };
     start <= latest && (start >= from || is_open)
 }
 
@@ -170,7 +172,7 @@ fn attempts_keep_their_limits(run: &Run, faults: &mut Faults) {
             let was_read = before.is_some_and(|before| before.key != left.key)
                 || run.boots.iter().any(|boot| since < *boot && *boot <= left.at);
             let other_secrets = super::rereads(refused_with) && was_read;
-            let is_by_hand = before.is_some() && run.was_fired(job, since, left.at);
+            let is_by_hand = before.is_some_and(|before| run.was_fired(job, before.wall, left.wall));
             // Its fallback, or its stream again, has tries of its own.
             let is_other = before.is_some_and(|before| before.media.contains(FALLBACK) != left.media.contains(FALLBACK));
             in_a_row = if callbacks_received || other_secrets || is_by_hand || is_other { 1 } else { in_a_row + 1 };
@@ -340,8 +342,9 @@ fn outcomes_fit(run: &Run, faults: &mut Faults) {
     };
     for task in run.tasks.iter().filter(is_own) {
         let found = state.cloud.tasks.iter().find(|other| other.id == task.task_id);
-        // A callback that tells late that media plays looks like that of a start that left then.
-        if found.is_none_or(|found| found.job != task.job && !found.is_unpulled) {
+        // A callback that tells late that media plays, or plays again, looks like that of a start that left then.
+        let is_told_late = |found: &SimTask| found.is_unpulled || run.plan.troubles.dead.iter().any(|dead| dead.job == found.job);
+        if found.is_none_or(|found| found.job != task.job && !is_told_late(found)) {
             faults.add(name, format!("{task:?} is {found:?}"));
         }
     }

@@ -12,6 +12,7 @@ use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
 use crate::media::FALLBACK;
+use crate::orders::Given;
 use crate::run::{Run, TaskRow};
 
 pub(super) fn check(run: &Run, faults: &mut Faults) {
@@ -113,13 +114,22 @@ fn may_find_its_robot(run: &Run, row: &Occurrence, start: Timestamp) -> bool {
     others.into_iter().any(|known| super::exists::learned_gone(&state, known).is_none_or(|gone| gone >= start))
 }
 
+/// Whether an operator had it tried again.
+fn was_taken_up_by_hand(run: &Run, row: &Occurrence) -> bool {
+    let name = format!("{}: ", row.key);
+    let mut told =
+        run.orders.iter().filter(|order| matches!(order.command, Given::Fire(_))).filter_map(|order| order.done.as_ref()).flatten();
+    told.any(|line| line.strip_prefix(&name).is_some_and(|text| text.contains("it is taken up again")))
+}
+
 fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
     let name = "an undisturbed start is on time";
     if !run.belief.is_clear {
         return;
     }
     for ((job, key_start), (sent, room, is_sure)) in first_sends(run) {
-        let Some(row) = run.row(&job, key_start) else { continue };
+        // What is taken up by hand had failed before anything of it left.
+        let Some(row) = run.row(&job, key_start).filter(|row| !was_taken_up_by_hand(run, row)) else { continue };
         // Two windows of a job that are tried at once cannot be distinguished by what was sent.
         let sent = match row.first_sent_at {
             _ if !is_sure && run.plan.has_steps() => continue,

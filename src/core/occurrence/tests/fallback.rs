@@ -127,3 +127,19 @@ fn an_edit_of_another_stream_ends_the_trouble_and_one_of_something_else_does_not
     without.take_edit(Playout { fallback: None, ..scheduled }, 2);
     assert!(!without.plays_fallback() && without.fallback.trouble.is_none());
 }
+
+#[test]
+fn a_show_with_an_open_end_is_not_over_while_its_own_task_is_told_to_exist() {
+    let open = Occurrence { end: End::Open, ..show() };
+    let mut changing = decide(&on_air(&open, 0), Event::Switch, at(60)).expect("legal");
+    changing.stream_is_missing(FallbackReason::Unpulled, at(60));
+    changing.change_source(at(60));
+    let calling = decide(&changing, Event::Due, at(75)).expect("legal");
+    let waiting = answer_while(&calling, &rejected("FailedOperation.TaskExist"), at(75), true);
+    let calling = decide(&waiting, Event::Due, at(100)).expect("legal");
+    // Its stop has no effect, and the time in which it may come back is over.
+    let last = answer_while(&calling, &rejected("FailedOperation.TaskExist"), at(700), true);
+    assert_eq!(last.state, State::Stopping { outcome: Outcome::EndedMedia });
+    let without = decide(&answer_while(&calling, &rejected("InternalError"), at(101), false), Event::Due, at(702)).expect("legal");
+    assert_eq!(outcome(&without), ("ended", "media"), "without it, it is over");
+}

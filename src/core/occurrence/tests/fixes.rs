@@ -138,3 +138,39 @@ fn what_an_answer_asks_of_the_client_does_not_depend_on_the_action() {
         assert_eq!(remedy(&rejected(code)), None, "{code}");
     }
 }
+
+#[test]
+fn a_show_that_is_taken_up_again_has_its_doubt_back_where_it_was_and_nowhere_else() {
+    let mut once = example();
+    Arc::make_mut(&mut once.policy.retry).attempts = 1;
+    let doubtful = answer(&once, &no_answer(), at(0));
+    let failed = happen(&doubtful, Event::End, 3600);
+    assert_eq!((outcome(&failed), failed.in_doubt), (("failed", "in_doubt"), false));
+    let exists = |show: &Occurrence| answer(&happen(show, Event::Due, 100), &rejected("FailedOperation.TaskExist"), at(100));
+    let again = failed.clone().returned(at(100));
+    assert!(again.in_doubt);
+    assert_eq!((exists(&again).state.name(), exists(&again).task_id), ("on_air", None));
+    // Elsewhere it is a stranger's.
+    let mut moved = again;
+    moved.take_edit(Playout { robot: "other".into(), ..once.playout.clone() }, 2);
+    assert_eq!((moved.in_doubt, exists(&moved).state.name()), (false, "waiting"));
+    // What was proved to be nothing is no doubt, and neither is one that a later answer settled.
+    let refused = happen(&answer(&once, &rejected("ResourceInsufficient"), at(0)), Event::End, 3600);
+    assert!(!refused.returned(at(100)).in_doubt);
+    let on_air = answer(&happen(&happen(&doubtful, Event::Fixed, 20), Event::Due, 20), &accepted(), at(20));
+    let cut = happen(&happen(&on_air, Event::Cut(Outcome::CutRemoved), 30), Event::Gone { at: at(31), was_seen: true }, 31);
+    assert!(cut.was_in_doubt && !cut.returned(at(100)).in_doubt);
+}
+
+#[test]
+fn what_a_fallback_in_doubt_plays_is_known_when_its_show_is_taken_up_again() {
+    let playout = Playout { fallback: Some(StreamUrl::new("https://cdn.example.com/still.mp4")), ..example().playout };
+    let mut show = Occurrence { playout, ..example() };
+    show.decide_source(Source::Fallback, at(0));
+    show.change_source(at(0));
+    let failed = happen(&answer(&show, &no_answer(), at(0)), Event::End, 3600);
+    let again = failed.returned(at(100));
+    assert!(again.in_doubt && !again.plays_fallback());
+    let exists = answer(&happen(&again, Event::Due, 100), &rejected("FailedOperation.TaskExist"), at(100));
+    assert!(exists.state == State::OnAir && exists.plays_fallback());
+}

@@ -88,9 +88,13 @@ fn longest(job: &Job, changes: &[ClockChange]) -> Option<SignedDuration> {
 /// The pairs of jobs that may clash in `range`, possibly too many, never too few; `None` when finding them would cost
 /// too much.
 pub(super) fn suspects(jobs: &[Arc<Job>], range: &Range<Timestamp>, changes: &mut ClockChanges) -> Option<HashSet<Pair>> {
-    let samples = samples(jobs, range, changes)?;
     // Exceptions are left out of the pattern: without them there are more windows, and what does not clash then never does.
-    let plain: Vec<_> = jobs.iter().map(without_exceptions).collect();
+    let mut plain: Vec<_> = jobs.iter().map(without_exceptions).collect();
+    let samples = samples(jobs, range, changes).or_else(|| {
+        // Where odd dates are too many to look at each, every week is an odd one: there are more windows again.
+        plain = plain.iter().map(each_week).collect();
+        samples(&plain, range, changes)
+    })?;
     let mut sweep = Sweep::new(&plain, None, may_have_one_robot);
     let mut count = 0;
     for sample in samples {
@@ -110,6 +114,11 @@ fn without_exceptions(job: &Arc<Job>) -> Arc<Job> {
         Some(when) => Arc::new(Job { when, ..Job::clone(job) }),
         None => Arc::clone(job),
     }
+}
+
+fn each_week(job: &Arc<Job>) -> Arc<Job> {
+    let odd = if job.when.is_weekly() { None } else { job.when.each_week() };
+    odd.map_or_else(|| Arc::clone(job), |when| Arc::new(Job { when, ..Job::clone(job) }))
 }
 
 /// Stretches of time that hold, of every clash in `range`, one like it.
