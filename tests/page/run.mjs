@@ -276,11 +276,11 @@ await check("pictures of the page are small", async () => {
   const folder = process.env.SHOTS ? new URL("shots", import.meta.url).pathname : drafts;
   mkdirSync(folder, { recursive: true });
   for (const [name, path, options] of [
-    ["desktop", "/", { width: 1200, height: 690 }],
+    ["desktop", "/", { width: 1200, height: 650 }],
     ["lists", "/", { width: 1200, height: 1600, clip: "#p-needs, #p-air, #p-next" }],
     ["plots", "/", { width: 1200, height: 1600, clip: ".plots" }],
-    ["dark", "/", { width: 1200, height: 690, scheme: "dark" }],
-    ["chinese", "/?lang=zh", { width: 1200, height: 690 }],
+    ["dark", "/", { width: 1200, height: 650, scheme: "dark" }],
+    ["chinese", "/?lang=zh", { width: 1200, height: 650 }],
     ["phone", "/", { width: 390, height: 1200 }],
   ]) {
     const { page, faults } = await open(path, { ...options, host: scene });

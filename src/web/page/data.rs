@@ -24,6 +24,8 @@ use crate::web::{LEDGER_WAIT, PageState, blocking, clock, error};
 const MOST: u32 = 20_000;
 /// The starts whose lateness is plotted.
 const RECENT: u32 = 120;
+/// How far ahead the plots look, also at the end of the day.
+const FORECAST: SignedDuration = SignedDuration::from_hours(7);
 /// The calendar has what starts so soon, and so many at most.
 const CALENDAR_REACH: SignedDuration = SignedDuration::from_hours(31 * 24);
 const CALENDAR_MAX: usize = 10_000;
@@ -70,11 +72,14 @@ struct Times {
     whole: Range<Timestamp>,
 }
 
-/// The station's day, or what is shown where that is not in it.
+/// The station's day, and the next hours where it is over soon; or what is shown, where that is not in it.
 fn plotted(range: &Range<Timestamp>, now: Timestamp, day: &StationDay) -> Range<Timestamp> {
     let today = day.around(now);
     let is_today = range.start < today.end && today.start < range.end;
-    if is_today { today } else { range.clone() }
+    // By the hour, so that the plots stand still.
+    let hour = Timestamp::from_second(now.as_second().div_euclid(3_600) * 3_600).unwrap_or(now);
+    let ahead = hour.checked_add(FORECAST).unwrap_or(today.end);
+    if is_today { today.start..today.end.max(ahead) } else { range.clone() }
 }
 
 fn read(shared: &PageState, range: &Range<Timestamp>, now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
@@ -135,4 +140,23 @@ pub(super) fn calendar(shared: &PageState, query: &str, now: Timestamp) -> Resul
 pub(super) fn days_beside(day: &StationDay, now: Timestamp) -> (Option<Anchor>, Option<Anchor>) {
     let today = day.date(now);
     (today.yesterday().ok().map(Anchor::Date), today.tomorrow().ok().map(Anchor::Date))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plots_have_the_day_and_the_next_hours_also_when_it_is_over_soon() {
+        let at = |text: &str| -> Timestamp { text.parse().expect("an instant") };
+        let day = StationDay { begins: jiff::civil::time(5, 0, 0, 0), zone: jiff::tz::TimeZone::UTC };
+        let shown = at("2026-11-29T00:00:00Z")..at("2026-11-30T12:00:00Z");
+        let today = at("2026-11-29T05:00:00Z");
+        let noon = plotted(&shown, at("2026-11-29T12:10:00Z"), &day);
+        assert_eq!(noon, today..at("2026-11-30T05:00:00Z"));
+        let night = plotted(&shown, at("2026-11-30T04:50:00Z"), &day);
+        assert_eq!(night, today..at("2026-11-30T11:00:00Z"));
+        let other = at("2026-12-06T00:00:00Z")..at("2026-12-07T00:00:00Z");
+        assert_eq!(plotted(&other, at("2026-11-29T12:10:00Z"), &day), other);
+    }
 }
