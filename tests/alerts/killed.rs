@@ -92,7 +92,8 @@ async fn an_outage_of_an_hour_and_sigkills_lose_nothing_and_double_only_what_was
     // In the middle of the outage, three times.
     for refused in [20, 90, 160] {
         let mut process = start(folder.path(), receivers.port);
-        assert!(until(&mut process, || receivers.refused() >= refused), "it is killed in the outage");
+        let is_killed = until(&mut process, || receivers.refused() >= refused);
+        assert!(is_killed, "it is killed in the outage: {} were refused of {refused}", receivers.refused());
         process.kill().expect("SIGKILL");
         process.wait().expect("it is our child");
         kills += 1;

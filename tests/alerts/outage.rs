@@ -62,7 +62,10 @@ impl Daemon {
         let mut now = at(from);
         loop {
             if let Some(clock) = &self.clock {
-                std::fs::write(clock, (now.as_second() - at(0).as_second()).to_string()).expect("writable");
+                // Whole or not at all: the process may be killed while it writes.
+                let new = clock.with_extension("new");
+                std::fs::write(&new, (now.as_second() - at(0).as_second()).to_string()).expect("writable");
+                std::fs::rename(&new, clock).expect("writable");
             }
             for message in self.outbox.due(now) {
                 let receiver = settings.iter().find(|receiver| receiver.name == message.receiver).expect("of the settings");
