@@ -216,20 +216,20 @@ await check("it is live: a change is patched in place, and the focus stays", asy
   assert(await page.evaluate(() => document.activeElement.matches("#p-next a.story")));
   // What leads from another version than the one that is there is not mixed in: everything is asked for.
   const rows = await page.$$eval(".row", (all) => all.length);
-  const stray = { since: "1-1", version: "1-2", now: Date.now(), from: 0, to: 1, parts: [["p-rows", ""]], splices: [] };
-  await page.evaluate((changes) => show(changes), stray);
+  const stray = { since: "1-1", version: "1-2", from: 0, to: 1, parts: [], order: [], rows: [], splices: [] };
+  await page.evaluate((changes) => show({ ...changes, view: root.dataset.view, edition: root.dataset.edition }), stray);
   await page.waitForFunction(() => !["0", "1-2"].includes(document.documentElement.dataset.version));
   assert.equal(await page.$$eval(".row", (all) => all.length), rows);
   // After all patches the rows are what the server would write anew.
-  await wait(page, 'version !== "0"');
+  await wait(page, 'version !== "0" && waiting.size === 0');
   const differing = await page.evaluate(async () => {
     const answer = await fetch(`/page/parts?${root.dataset.view}`);
     const whole = await answer.json();
     if (whole.version !== version) return "";
     const made = document.createElement("div");
-    made.innerHTML = whole.parts.find(([id]) => id === "p-rows")[1];
+    made.innerHTML = whole.rows.map(([, html]) => html).join("");
     const plain = (rows) => rows.innerHTML.replace(/ tabindex="[-0-9]+"/g, "");
-    return plain(made.firstChild) === plain(byId("p-rows")) ? "same" : "the patched rows differ";
+    return plain(made) === plain(byId("p-rows")) ? "same" : "the patched rows differ";
   });
   assert.notEqual(differing, "the patched rows differ");
   assert.deepEqual(faults, []);

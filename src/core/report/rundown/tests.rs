@@ -89,6 +89,7 @@ fn narrow(from: Timestamp) -> Bar {
         healed: Vec::new(),
         text: String::new(),
         count: 1,
+        is_mixed: false,
         lane: 0,
     }
 }
