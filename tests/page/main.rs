@@ -14,7 +14,6 @@ mod rows;
 #[expect(dead_code, reason = "the cases of the listeners use the rest")]
 #[path = "../web/served.rs"]
 mod served;
-#[expect(dead_code, reason = "the cases of the listeners look at what it draws")]
 #[path = "../web/troubled.rs"]
 mod troubled;
 

@@ -127,6 +127,8 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
     let many = bar.count > 1 && bar.look != Look::Missed;
     let others = if bar.is_mixed { ", …" } else { "" };
     let name = if many { format!("{}{others} ×{}", bar.job, bar.count) } else { bar.job.clone() };
+    // The text of one of many is not that of all.
+    let text = if many { view.language.look(bar.look) } else { &bar.text };
     html.raw("<a class=\"b ").text(bar.look.name());
     if bar.is_late && bar.from > range.start {
         html.raw(" late");
@@ -143,7 +145,7 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
     let begins = wall_beside(bar.from, made.rundown.now, &zone);
     let has_text = width >= WITH_JOB;
     // What is to be read in the bar begins its name.
-    html.raw("\" aria-label=\"").text(&name).raw(" ").text(if many { view.language.look(bar.look) } else { &bar.text });
+    html.raw("\" aria-label=\"").text(&name).raw(" ").text(text);
     html.raw(", ");
     if bar.look == Look::Planned && !many {
         // Its text has its times.
@@ -173,7 +175,7 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
         html.raw("<text x=\"7\" y=\"").text(if width < WITH_TEXT { "18" } else { "12" }).raw("\">").text(&name).raw("</text>");
     }
     if width >= WITH_TEXT {
-        html.raw(" <text class=\"s\" x=\"7\" y=\"23.5\">").text(&bar.text).raw("</text>");
+        html.raw(" <text class=\"s\" x=\"7\" y=\"23.5\">").text(text).raw("</text>");
     }
     if bar.is_cut && bar.to <= range.end {
         html.raw("<use href=\"#cut\" x=\"100%\"/>");
