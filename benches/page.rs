@@ -51,17 +51,22 @@ mod bench {
         rig.jobs(&jobs);
         let daemon = rig.started();
         let page = daemon.page();
-        let begun = Instant::now();
-        let size = whole(page, "/?zoom=day").len();
-        println!("10,000 occurrences in 200 rooms: {size} bytes after {} ms", begun.elapsed().as_millis());
-        let begun = Instant::now();
-        whole(page, "/?zoom=day");
-        println!("the same a moment later: after {} ms", begun.elapsed().as_millis());
+        // Of tomorrow everything is to come: as much as there can be.
+        let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().expect("there is one");
+        for path in [format!("/?zoom=day&at={day}"), format!("/page/parts?zoom=day&at={day}")] {
+            let begun = Instant::now();
+            let size = whole(page, &path).len();
+            println!("10,000 occurrences in 200 rooms, {path}: {size} bytes after {} ms", begun.elapsed().as_millis());
+            let begun = Instant::now();
+            whole(page, &path);
+            println!("the same a moment later: after {} ms", begun.elapsed().as_millis());
+        }
         let target = Path::new(env!("CARGO_BIN_EXE_ingestd")).ancestors().nth(2).expect("target");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/measure.mjs");
         let modules = target.join("page/node_modules");
-        let measured =
-            Command::new("node").arg(script).arg(format!("http://{page}")).arg("/usr/bin/chromium").arg(modules).output();
+        let mut measuring = Command::new("node");
+        measuring.arg(script).arg(format!("http://{page}")).arg(day.to_string()).arg("/usr/bin/chromium").arg(modules);
+        let measured = measuring.output();
         match measured {
             Ok(output) => println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
             Err(error) => println!("left out: the browser: {error}"),

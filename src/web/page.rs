@@ -68,8 +68,13 @@ async fn changed_parts(State(shared): State<Arc<PageState>>, RawQuery(query): Ra
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
     let Some(watched) = shared.hub.shared(view) else { return hub::too_many() };
-    match watched.fresh(&shared).await {
-        Ok(rendered) => respond(StatusCode::OK, "application/json", rendered.changes_since(query.text("since"))),
+    let rendered = match watched.fresh(&shared).await {
+        Ok(rendered) => rendered,
+        Err(response) => return response,
+    };
+    let tell = move |_: &PageState| rendered.changes_since(query.text("since"));
+    match blocking(&shared, Arc::clone(&shared.reads), tell).await {
+        Ok(body) => respond(StatusCode::OK, "application/json", body),
         Err(response) => response,
     }
 }
@@ -80,10 +85,12 @@ async fn value(State(shared): State<Arc<PageState>>, RawQuery(query): RawQuery, 
         Ok((view, _)) => view,
         Err(why) => return error(StatusCode::BAD_REQUEST, &why),
     };
-    match data::rundown(&shared, &view).await {
-        Ok(made) => respond_with(Ok(Ok(views::ViewBody::Json(views::to_json(&made.rundown))))),
-        Err(response) => response,
-    }
+    let made = match data::rundown(&shared, &view).await {
+        Ok(made) => made,
+        Err(response) => return response,
+    };
+    let tell = move |_: &PageState| Ok(views::ViewBody::Json(views::to_json(&made.rundown)));
+    respond_with(blocking(&shared, Arc::clone(&shared.reads), tell).await)
 }
 
 /// The story of one occurrence, as a page of its own. With scripts it is shown over the rundown.

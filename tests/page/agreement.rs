@@ -8,7 +8,7 @@ use ingestd::trtc::Action;
 use serde_json::Value;
 
 use super::jobs;
-use super::rig::{Rig, get, soon, wait_until};
+use super::rig::{Process, Rig, get, soon, wait_until};
 
 /// A job and a start.
 type Named = (String, String);
@@ -35,6 +35,40 @@ fn bars(value: &Value) -> BTreeMap<Named, Vec<(Value, String)>> {
         }
     }
     bars
+}
+
+/// The calendar that programs subscribe to is what `plan --format ics` prints, byte for byte, but for when it was made; and it has what is on
+/// air besides, which `plan` has no more.
+fn calendar(rig: &Rig, daemon: &Process) {
+    let events = |text: &str| -> Vec<String> {
+        let inner = text.split_once("BEGIN:VEVENT").map_or("", |(_, inner)| inner);
+        let inner = inner.trim_end().strip_suffix("END:VCALENDAR").expect("an end");
+        inner.split("BEGIN:VEVENT").map(str::to_owned).collect()
+    };
+    let value = |event: &str, name: &str| {
+        let line = event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {event}"));
+        line.to_owned()
+    };
+    let answer = get(daemon.page(), "/calendar.ics");
+    let made = value(&answer, "DTSTAMP:");
+    let at: jiff::Timestamp = jiff::fmt::strtime::parse("%Y%m%dT%H%M%S%z", made.replace('Z', "+0000"))
+        .and_then(|time| time.to_timestamp())
+        .expect("an instant");
+    // The second in which it was made may be on either side.
+    let (from, to) = (at + jiff::SignedDuration::from_secs(1), at + jiff::SignedDuration::from_hours(31 * 24));
+    let text = |at: jiff::Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let (code, printed, stderr) = rig.verb(&["plan", "--from", &from.to_string(), "--to", &to.to_string(), "--format", "ics"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let stamp = format!("DTSTAMP:{}", value(&printed, "DTSTAMP:"));
+    let printed = printed.replace(&stamp, &format!("DTSTAMP:{made}"));
+    let head = |text: &str| text.split_once("BEGIN:VEVENT").map(|(head, _)| head.to_owned());
+    assert_eq!(head(&answer), head(&printed));
+    let is_in = |event: &String| (text(from)..text(to)).contains(&value(event, "DTSTART:"));
+    let (later, begun): (Vec<String>, Vec<String>) = events(&answer).into_iter().partition(is_in);
+    assert!(later.len() > 60 && later.iter().any(|event| event.contains("STATUS:CANCELLED")), "{}", later.len());
+    assert_eq!(later, events(&printed));
+    assert!(begun.iter().any(|event| event.contains("SUMMARY:evening-promo")), "what is on air is in it: {begun:?}");
+    assert!(begun.iter().all(|event| value(event, "DTSTART:") < text(from) && value(event, "DTEND:") > made), "{begun:?}");
 }
 
 #[test]
@@ -69,6 +103,7 @@ fn the_page_and_the_command_line_say_the_same() {
     }
     assert_eq!(all(&value["lately"]), all(&status["recent_trouble"]));
 
+    calendar(&rig, &daemon);
     // What is to come: each start of the plan has its bars, as long as the plan says, and there is no other.
     let planned = lines(&rig, &["plan", "--from", now, "--to", to, "--format", "json"]);
     assert!(planned.len() >= 7, "{planned:?}");

@@ -14,6 +14,8 @@ mod rows;
 #[expect(dead_code, reason = "the cases of the listeners use the rest")]
 #[path = "../web/served.rs"]
 mod served;
+#[path = "../web/troubled.rs"]
+mod troubled;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -142,9 +144,14 @@ fn the_page_shows_each_kind_of_thing_in_a_browser() {
     std::fs::write(&seen, status).expect("writable");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let scene = runtime.block_on(pictures::served());
+    let troubled = runtime.block_on(troubled::troubled());
+    // It stands as soon as that has lasted for two seconds, and the browser comes later. One that is full would be told instead.
+    troubled.status.send_modify(|status| status.disk = None);
+    troubled.busy.disk.begin();
     let mut browser = Command::new("node");
     browser.arg(folder.join("run.mjs")).arg(format!("http://{}", daemon.page())).arg(seen).arg(chromium).arg(modules);
     browser.arg(format!("http://{}", scene.address)).arg(target.join("page/shots"));
+    browser.arg(format!("http://{}", troubled.address));
     let output = browser.output().expect("node starts");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");

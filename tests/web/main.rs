@@ -17,3 +17,4 @@ mod ready;
 mod rows;
 mod served;
 mod standing;
+mod troubled;

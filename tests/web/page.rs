@@ -1,58 +1,13 @@
 //! What the rundown page says, without a browser: every trouble of the status stands on it, with what to do, and every answer of it has the
 //! policy that keeps it to itself. What it looks like is another's.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ingestd::alerts::sender::AlertStatus;
-use ingestd::chores::Chore;
-use ingestd::engine::{Write, Writes};
-use ingestd::finding::{Finding, FindingKind};
-use ingestd::occurrence::{Occurrence, State, Task, WaitReason};
-use ingestd::web::Access;
 use jiff::SignedDuration;
-use tokio::sync::watch;
 
-use super::filling::write;
-use super::rows::{armed, fault, on_air, task};
-use super::served::{Served, now};
-
-/// As `check` draws it.
-const DRAWN: &str = "error[unknown-key]: unknown key `reapet`\n --> live.yaml:3:5\n  |\n3 |     reapet: <2>\n  |     ^^^^^^";
-
-/// A daemon with everything wrong that its status knows.
-async fn troubled() -> Served {
-    let change = |(app, in_force): &mut (ingestd::web::AppState, ingestd::web::InForce)| {
-        in_force.rejected = [ingestd::diagnostic::Diagnostic::error("unknown-key", "unknown key `reapet`")].into();
-        in_force.drawn = Arc::from(DRAWN);
-        let not_told = vec!["the receiver webhook has taken no alert for 5 minutes: no answer".to_owned()];
-        app.alerts = watch::Sender::new(AlertStatus { reasons: not_told, ..AlertStatus::default() }).subscribe();
-        let place = "the daemon does not listen on 127.0.0.1:8622 (`callbacks`): it is taken".to_owned();
-        app.not_listening = watch::Sender::new([("callbacks".to_owned(), place)].into()).subscribe();
-        app.failed_chores = watch::Sender::new([(Chore::Backup, "the chore `backup` failed: full".to_owned())].into()).subscribe();
-        let usersig = Finding::problem(FindingKind::Usersig, "main", "the key of `main` does not sign", "see the console");
-        app.findings = watch::Sender::new([usersig].into()).subscribe();
-    };
-    let served = Served::at("127.0.0.1:0", Access::default(), change, true).await;
-    served.status.send_modify(|status| {
-        status.held = Some("the clock went back by 3 s".to_owned());
-        status.offset_ms = Some(4_000);
-        status.synchronised = Some(false);
-        status.disk = Some("no space is left".to_owned());
-    });
-    let mut ledger = served.ledger();
-    let start = now() - SignedDuration::from_mins(10);
-    let row = on_air("evening", start);
-    let number = write(&mut ledger, &row).expect("it has a task");
-    let unseen = Task { row: number, seen_at: start, is_unseen: true, ..task(&row) };
-    let mut writes = Writes::default();
-    writes.push(Write::UpdateTask(Box::new(unseen)));
-    ledger.commit(writes, now()).expect("committed");
-    let waiting = State::Waiting { until: now() + SignedDuration::from_secs(9), why: WaitReason::Retry };
-    let fault = Some(fault(Some("InvalidParameter.StreamUrl"), "<b>bad</b>"));
-    let film = armed("film", now() - SignedDuration::from_mins(1));
-    write(&mut ledger, &Occurrence { state: waiting, attempts: 4, fault, ..film });
-    served
-}
+use super::served::{Served, now, schedule};
+use super::troubled::{DRAWN, troubled};
 
 /// The text of HTML, without its marks.
 fn said(html: &str) -> String {
@@ -137,4 +92,40 @@ async fn the_calendar_is_what_plan_makes() {
     assert!(answer.body.starts_with("BEGIN:VCALENDAR\r\n") && answer.body.ends_with("END:VCALENDAR\r\n"));
     assert!(events > 60 && answer.body.contains("SUMMARY:evening") && answer.body.contains("SUMMARY:film"), "{events}");
     assert!(!answer.body.contains("hush") && !answer.body.contains("SUMMARY:off"));
+}
+
+/// So many rooms, and in each a start every ten seconds.
+async fn crowded(rooms: usize) -> Served {
+    let mut text = "timezone: UTC\ndefaults: {app: main, region: ap-singapore}\njobs:\n".to_owned();
+    for room in 0..rooms {
+        let media = "stream: 'https://cdn.example.com/a.mp4', length: 5s";
+        writeln!(text, "  bell-{room}: {{every: 10s, room: room-{room}, {media}}}").expect("a string takes it");
+    }
+    let zones = ingestd::zones::Zones::newest();
+    let crowded = Arc::new(schedule(&text, &zones));
+    Served::with(|in_force| in_force.generation.schedule = crowded, true).await
+}
+
+#[tokio::test]
+async fn what_cannot_all_be_drawn_is_said_and_takes_no_place_from_a_shorter_time() {
+    let served = crowded(12).await;
+    let later = now() + SignedDuration::from_hours(6);
+    for (path, clips) in [(format!("/?zoom=hour&at={later}"), false), ("/?zoom=day&at=2027-02-02".to_owned(), true)] {
+        let html = served.get(&path).await.body;
+        assert_eq!(html.contains("<p id=\"p-clip\" class=\"clip\">"), clips, "{path}");
+        assert!(html.contains("class=\"b planned"), "{path} has no show");
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_version_of_another_view_is_told_everything() {
+    let served = Served::new().await;
+    let parts = async |query: String| served.get(&format!("/page/parts?{query}")).await.json();
+    let hour = parts("zoom=hour".to_owned()).await;
+    let version = hour["version"].as_str().expect("a version").to_owned();
+    let ids = |answer: &serde_json::Value| answer["parts"].as_array().expect("parts").len();
+    let known = parts(format!("zoom=hour&since={version}")).await;
+    assert!(known["since"] == version.as_str() && ids(&known) < ids(&hour), "{known}");
+    let other = parts(format!("zoom=6h&since={version}")).await;
+    assert!(other["since"].is_null() && other["order"].is_array() && ids(&other) == ids(&hour), "{other}");
 }

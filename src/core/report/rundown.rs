@@ -214,6 +214,8 @@ pub struct Bar {
     pub text: String,
     /// How many it stands for.
     pub count: usize,
+    /// Whether some of them are of other jobs.
+    pub is_mixed: bool,
     /// Which line of its row it is in.
     pub lane: usize,
 }

@@ -1,6 +1,7 @@
 //! Where the rundown comes from: the schedule in force, the daemon's own status, and the ledger, each read within limits. Whoever waits for a
 //! disk waits on a thread of its own. It does not know how it is shown.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use tokio::time::timeout;
 
 use super::view::{View, station_day};
 use crate::ledger::Reader;
-use crate::occurrence::Occurrence;
+use crate::occurrence::{Key, Occurrence};
 use crate::plan::interruptions::{Interrupted, Interruptions};
-use crate::plan::{Upcoming, find};
+use crate::plan::{Planned, Upcoming, find};
 use crate::report::calendar as ics;
 use crate::report::rundown::{Anchor, RowInRange, Rundown, RundownInput, Shown, StationDay, Tick, ticks};
 use crate::report::status::{LedgerView, NEXT_COUNT};
@@ -20,7 +21,7 @@ use crate::web::query::Query;
 use crate::web::views::{Refused, status_input, view_of};
 use crate::web::{LEDGER_WAIT, PageState, blocking, clock, error};
 
-/// The most rows, and the most occurrences of the plan, that are looked at.
+/// The most rows, and the most occurrences of the plan, that are looked at: of the time that is shown, and of the time that is plotted.
 const MOST: u32 = 20_000;
 /// The starts whose lateness is plotted.
 const RECENT: u32 = 120;
@@ -51,9 +52,8 @@ pub(super) async fn rundown(shared: &Arc<PageState>, view: &View) -> Result<Made
     let day = station_day(shared);
     let range = view.range(now, &day).map_err(|why| error(axum::http::StatusCode::BAD_REQUEST, &why))?;
     let plotted = plotted(&range, now, &day);
-    let whole = range.start.min(plotted.start)..range.end.max(plotted.end);
     let reads = Arc::clone(&shared.ledger_reads);
-    let wanted = whole.clone();
+    let wanted = [range.clone(), plotted.clone()];
     let read = blocking(shared, reads, move |shared| read(shared, &wanted, now));
     let ledger = match timeout(LEDGER_WAIT, read).await {
         Ok(ledger) => ledger?,
@@ -61,7 +61,7 @@ pub(super) async fn rundown(shared: &Arc<PageState>, view: &View) -> Result<Made
     };
     let view = view.clone();
     let reads = Arc::clone(&shared.reads);
-    blocking(shared, reads, move |shared| make(shared, &view, day, Times { now, range, plotted, whole }, ledger)).await
+    blocking(shared, reads, move |shared| make(shared, &view, day, Times { now, range, plotted }, ledger)).await
 }
 
 /// The instants of a rundown.
@@ -69,7 +69,6 @@ struct Times {
     now: Timestamp,
     range: Range<Timestamp>,
     plotted: Range<Timestamp>,
-    whole: Range<Timestamp>,
 }
 
 /// The station's day, and the next hours where it is over soon; or what is shown, where that is not in it.
@@ -82,10 +81,16 @@ fn plotted(range: &Range<Timestamp>, now: Timestamp, day: &StationDay) -> Range<
     if is_today { today.start..today.end.max(ahead) } else { range.clone() }
 }
 
-fn read(shared: &PageState, range: &Range<Timestamp>, now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
+/// What the ledger has of the time that is shown, and then, so that it takes no place from that, of the time that is plotted.
+fn read(shared: &PageState, [range, plotted]: &[Range<Timestamp>; 2], now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
     let reader = Reader::open(&shared.app_state.state_folder).map_err(|error| error.to_string())?;
     let read = reader.at_one_moment(|reader| {
-        let (rows, is_clipped) = reader.rows_in(range, MOST)?;
+        let (mut rows, is_clipped) = reader.rows_in(range, MOST)?;
+        if range != plotted {
+            let known: HashSet<Key> = rows.iter().map(|row| row.occurrence.key.clone()).collect();
+            let (more, _) = reader.rows_in(plotted, MOST)?;
+            rows.extend(more.into_iter().filter(|row| !known.contains(&row.occurrence.key)));
+        }
         let recent = reader.newest_sent(now, RECENT)?;
         Ok((view_of(reader, now)?, FromLedger { rows, is_clipped, recent }))
     });
@@ -93,7 +98,7 @@ fn read(shared: &PageState, range: &Range<Timestamp>, now: Timestamp) -> Result<
 }
 
 fn make(shared: &PageState, view: &View, day: StationDay, times: Times, ledger: Result<(LedgerView, FromLedger), String>) -> Made {
-    let Times { now, range, plotted, whole } = times;
+    let Times { now, range, plotted } = times;
     let (ledger, from_ledger) = match ledger {
         Ok((ledger, from_ledger)) => (Ok(ledger), from_ledger),
         Err(why) => (Err(why), FromLedger::default()),
@@ -101,22 +106,26 @@ fn make(shared: &PageState, view: &View, day: StationDay, times: Times, ledger: 
     let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let holds = Arc::clone(&shared.app_state.status.borrow().holds);
     let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
-    let from = now.max(whole.start);
-    let upcoming = Upcoming::open_at(schedule.jobs(), from).take_while(|planned| planned.start.at < whole.end);
-    let mut planned: Vec<Interrupted> = upcoming.take(MOST as usize).map(|planned| interruptions.of(planned)).collect();
-    let is_clipped = from_ledger.is_clipped || planned.len() >= MOST as usize;
+    let upcoming = |range: &Range<Timestamp>| {
+        let end = range.end;
+        let from = now.max(range.start);
+        Upcoming::open_at(schedule.jobs(), from).take_while(move |planned| planned.start.at < end).take(MOST as usize)
+    };
+    let key = |planned: &Planned| Key { start: planned.start.at, job: planned.job.id.clone() };
+    let mut listed: Vec<_> = upcoming(&range).collect();
+    let is_clipped = from_ledger.is_clipped || listed.len() >= MOST as usize;
+    let mut known: HashSet<Key> = listed.iter().map(key).collect();
+    if range != plotted {
+        listed.extend(upcoming(&plotted).filter(|planned| known.insert(key(planned))));
+    }
     // What is open and not in the plan from now on, such as media of unknown length.
     let open = from_ledger.rows.iter().filter(|row| !row.occurrence.is_done()).map(|row| &row.occurrence.key);
-    let known = |key: &crate::occurrence::Key| {
-        let is_it = |listed: &Interrupted| listed.occurrence.job.id == key.job && listed.occurrence.start.at == key.start;
-        planned.iter().take_while(|listed| listed.occurrence.start.at <= key.start).any(is_it)
-    };
-    let missing: Vec<_> = open.filter(|key| !known(key)).filter_map(|key| find(&schedule, key.job.as_str(), key.start)).collect();
-    planned.extend(missing.into_iter().map(|planned| interruptions.of(planned)));
+    listed.extend(open.filter(|key| !known.contains(key)).filter_map(|key| find(&schedule, key.job.as_str(), key.start)));
+    let planned: Vec<Interrupted> = listed.into_iter().map(|planned| interruptions.of(planned)).collect();
     let next = Upcoming::new(&schedule, now).take(NEXT_COUNT).map(|occurrence| interruptions.of(occurrence)).collect();
     let zone = view.shown_zone(&day);
     let status = status_input(&shared.app_state, now, ledger, next, Some(zone.clone()));
-    let ticks = ticks(&range, &zone);
+    let ticks = ticks(&range, &zone, view.language);
     let shown = Shown { now, range, plotted, zone: &zone, language: view.language };
     let FromLedger { rows, recent, .. } = &from_ledger;
     let drawn = Arc::clone(&shared.app_state.in_force.borrow().drawn);

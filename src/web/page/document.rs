@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::assets::EDITION;
-use super::data::Made;
+use super::data::{Made, days_beside};
 use super::html::Html;
 use super::panels;
 use super::parts::Rendered;
@@ -29,15 +29,22 @@ pub(super) fn document(rendered: &Rendered, view: &View) -> String {
     let mut html = Html::new();
     html.raw("<!doctype html>\n<html lang=\"").text(language.tag()).raw("\" data-version=\"").text(&rendered.name());
     html.raw("\" data-now=\"").value(rendered.now.as_millisecond()).raw("\" data-from=\"").value(rendered.from.as_millisecond());
-    html.raw("\" data-to=\"").value(rendered.to.as_millisecond()).raw("\" data-view=\"").text(&view.key()).raw("\">");
+    html.raw("\" data-to=\"").value(rendered.to.as_millisecond()).raw("\" data-view=\"").text(&view.key());
+    html.raw("\" data-edition=\"").text(&EDITION).raw("\">");
     beginning(&mut html, &rendered.title, true);
     html.raw("<body>");
     html.raw("<a class=\"skip\" href=\"#lists\">").text(language.pick("Skip the rundown", "跳过时间表")).raw("</a>");
     html.raw(SHAPES);
-    html.raw("<header>");
+    html.raw("<header><div class=\"head\">");
     let mut out = html.into_string();
     out.push_str(rendered.part("p-head"));
-    out.push_str(&ways(rendered, view).into_string());
+    // What is read out when it becomes another: only what is in these two is replaced, not they.
+    out.push_str("<span role=\"status\">");
+    out.push_str(rendered.part("p-health"));
+    out.push_str("</span>");
+    out.push_str(&live(view).into_string());
+    out.push_str("</div>");
+    out.push_str(rendered.part("p-ways"));
     out.push_str("</header><main>");
     out.push_str(&rundown(rendered, view));
     out.push_str("<div id=\"lists\" class=\"lists\">");
@@ -49,7 +56,7 @@ pub(super) fn document(rendered: &Rendered, view: &View) -> String {
         out.push_str(rendered.part(part));
     }
     out.push_str("</div></main>");
-    out.push_str(&footer(view).into_string());
+    out.push_str(rendered.part("p-foot"));
     out.push_str("</body></html>\n");
     out
 }
@@ -66,42 +73,60 @@ pub(super) fn beginning(html: &mut Html, title: &str, reloads: bool) {
     html.raw("</head>");
 }
 
-/// The first line: who, when, where, how it stands.
+/// The first line: who, when, where.
 pub(super) fn head(made: &Made, view: &View) -> String {
     let rundown = &made.rundown;
     let language = view.language;
     let zone = view.shown_zone(&made.day);
     let now = rundown.now.to_zoned(zone.clone());
     let mut html = Html::new();
-    html.raw("<div id=\"p-head\" class=\"head\"><h1>ingestd</h1>");
+    html.raw("<div id=\"p-head\" class=\"as-one\"><h1>ingestd</h1>");
     // The minute is enough for whoever has no script: with one, the seconds run.
     html.raw("<time id=\"clock\" class=\"clock\" data-offset=\"").value(zone.to_offset(rundown.now).seconds()).raw("\">");
-    html.value(now.strftime("%H:%M")).raw("</time><span class=\"zone\"><b>").value(now.strftime("%a %Y-%m-%d")).raw("</b> ");
-    html.text(zone_name(&zone)).raw(" (").value(now.strftime("%:z")).raw(")<span id=\"yours\"></span></span>");
+    html.value(now.strftime("%H:%M")).raw("</time><span class=\"zone\"><b>").text(language.weekday(now.weekday()));
+    html.raw(" ").value(now.date()).raw("</b> ").text(zone_name(&zone)).raw(" (").value(now.strftime("%:z"));
+    html.raw(")<span id=\"yours\"></span></span></div>");
+    html.into_string()
+}
+
+/// How it stands, and how much needs somebody.
+pub(super) fn health(made: &Made, view: &View) -> String {
+    let rundown = &made.rundown;
+    let language = view.language;
     let (mark, word) = match rundown.health {
         Health::Ok => ("●", language.pick("ok", "正常")),
         Health::Degraded => ("▲", language.pick("degraded", "降级")),
         Health::Failing => ("■", language.pick("failing", "故障")),
     };
-    html.raw("<span role=\"status\"><a href=\"#p-needs\" class=\"chip ")
-        .text(rundown.health.name())
-        .raw("\"><span aria-hidden=\"true\">");
+    let mut html = Html::new();
+    html.raw("<a id=\"p-health\" href=\"#p-needs\" class=\"chip ").text(rundown.health.name());
+    html.raw("\"><span aria-hidden=\"true\">");
     html.text(mark).raw("</span> ").text(word);
     let wrong = panels::wrong(rundown);
     if wrong > 0 {
         html.raw(" · ").value(wrong).text(language.pick(if wrong == 1 { " needs you" } else { " need you" }, " 项需处理"));
     }
-    html.raw("</a></span><span id=\"live\" class=\"live\" data-live=\"").text(language.pick("live", "实时"));
-    html.raw("\" data-polls=\"").text(language.pick("every 5 s", "每 5 秒")).raw("\" data-lost=\"");
-    html.text(language.pick("no answer since", "无响应，自")).raw("\"></span></div>");
+    html.raw("</a>");
     html.into_string()
 }
 
-/// The ways to other views.
-fn ways(rendered: &Rendered, view: &View) -> Html {
+/// Whether the page follows the daemon: a script fills it in.
+fn live(view: &View) -> Html {
     let language = view.language;
     let mut html = Html::new();
-    html.raw("<nav aria-label=\"").text(language.pick("Range", "时间范围")).raw("\">");
+    html.raw("<span id=\"live\" class=\"live\" role=\"status\" data-live=\"").text(language.pick("live", "实时"));
+    html.raw("\" data-polls=\"").text(language.pick("every 5 s", "每 5 秒")).raw("\" data-lost=\"");
+    html.text(language.pick("old: no answer since", "已过时：无响应，自")).raw("\"></span>");
+    html
+}
+
+/// The ways to other views.
+pub(super) fn ways(made: &Made, view: &View) -> String {
+    let language = view.language;
+    let range = made.rundown.from..made.rundown.to;
+    let (before_today, after_today) = days_beside(&made.day, made.rundown.now);
+    let mut html = Html::new();
+    html.raw("<nav id=\"p-ways\" aria-label=\"").text(language.pick("Range", "时间范围")).raw("\">");
     way(&mut html, view.zoom.smaller().map(|zoom| view.query(zoom, view.anchor)), "+", language.pick("Zoom in", "放大"), false);
     for (zoom, word) in [
         (Zoom::Minutes, language.pick("3 min", "3 分")),
@@ -116,16 +141,16 @@ fn ways(rendered: &Rendered, view: &View) -> Html {
     html.raw("<span class=\"gap\"></span>");
     let at = |anchor: Option<Anchor>| anchor.map(|anchor| view.query(view.zoom, anchor));
     let day = |anchor: Option<Anchor>| anchor.map(|anchor| view.query(Zoom::Day, anchor));
-    way(&mut html, at(rendered.before), "◀", language.pick("Earlier", "更早"), false);
+    way(&mut html, at(view.zoom.neighbour(&range, &made.day, false)), "◀", language.pick("Earlier", "更早"), false);
     let is_day = |anchor: Option<Anchor>| view.zoom == Zoom::Day && anchor == Some(view.anchor);
     let (yesterday, tomorrow) = (language.pick("Yesterday", "昨天"), language.pick("Tomorrow", "明天"));
-    way(&mut html, day(rendered.yesterday), yesterday, yesterday, is_day(rendered.yesterday));
+    way(&mut html, day(before_today), yesterday, yesterday, is_day(before_today));
     let now = language.pick("Now", "现在");
     way(&mut html, Some(view.query(view.zoom, Anchor::Now)), now, now, view.anchor == Anchor::Now);
-    way(&mut html, day(rendered.tomorrow), tomorrow, tomorrow, is_day(rendered.tomorrow));
-    way(&mut html, at(rendered.after), "▶", language.pick("Later", "更晚"), false);
+    way(&mut html, day(after_today), tomorrow, tomorrow, is_day(after_today));
+    way(&mut html, at(view.zoom.neighbour(&range, &made.day, true)), "▶", language.pick("Later", "更晚"), false);
     html.raw("</nav>");
-    html
+    html.into_string()
 }
 
 /// One way; none leads nowhere.
@@ -149,10 +174,14 @@ fn rundown(rendered: &Rendered, view: &View) -> String {
     let range = rendered.from..rendered.to;
     let mut html = Html::new();
     html.raw("<section class=\"card rundown\" aria-labelledby=\"t-rundown\"><h2 id=\"t-rundown\" class=\"unseen\">");
-    html.text(language.pick("Rundown", "时间表")).raw("</h2><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
+    html.text(language.pick("Rundown", "时间表")).raw("</h2>");
+    let mut out = html.into_string();
+    out.push_str(rendered.part("p-clip"));
+    let mut html = Html::new();
+    html.raw("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
     html.text(language.pick("Rundown by room", "各房间时间表")).raw("\"><div class=\"grid\">");
     html.raw("<div class=\"top\">");
-    let mut out = html.into_string();
+    out.push_str(&html.into_string());
     out.push_str(rendered.part("p-axis"));
     out.push_str(&timeline::now_label(rendered.now, &range, &rendered.clock).into_string());
     out.push_str("</div><div class=\"body\">");
@@ -166,10 +195,10 @@ fn rundown(rendered: &Rendered, view: &View) -> String {
 }
 
 /// The zones, the languages, the calendar, and what this is.
-fn footer(view: &View) -> Html {
+pub(super) fn footer(view: &View) -> String {
     let language = view.language;
     let mut html = Html::new();
-    html.raw("<footer><span>").text(language.pick("Times in", "时区")).raw(": ");
+    html.raw("<footer id=\"p-foot\"><span>").text(language.pick("Times in", "时区")).raw(": ");
     let is_utc = view.zone.as_ref().is_some_and(|zone| zone_name(zone) == "UTC");
     link(&mut html, &format!("/?{}", view.in_zone(None)), language.pick("the schedule's zone", "节目表时区"), view.zone.is_none());
     html.raw(" ");
@@ -193,7 +222,7 @@ fn footer(view: &View) -> Html {
         "本页只读，更改须用命令。按键：1–5、+ 和 − 缩放，T 现在，C 时钟。",
     ));
     html.raw("</span><span class=\"quiet\">ingestd ").text(env!("CARGO_PKG_VERSION")).raw("</span></footer>");
-    html
+    html.into_string()
 }
 
 fn link(html: &mut Html, href: &str, word: &str, is_here: bool) {

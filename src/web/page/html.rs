@@ -58,6 +58,11 @@ impl Html {
         self.text(&text)
     }
 
+    /// What is written so far; nothing is left.
+    pub(super) fn take(&mut self) -> String {
+        std::mem::take(&mut self.0)
+    }
+
     pub(super) fn into_string(self) -> String {
         self.0
     }

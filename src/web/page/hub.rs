@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::data;
 use super::parts::Rendered;
 use super::view::View;
-use crate::web::{PageState, error};
+use crate::web::{PageState, blocking, error};
 
 /// Views that are kept at a time. Most viewers have the same.
 const VIEWS_MAX: usize = 24;
@@ -21,7 +21,7 @@ const VIEWS_MAX: usize = 24;
 const FRESH: Duration = Duration::from_secs(1);
 /// A picture is made anew after so long, whatever has changed: what is late, or over, shows by the time alone.
 const OLD: Duration = Duration::from_secs(5);
-/// Making pictures takes at most one part in so many of the time of one processor, for each view.
+/// Making pictures takes at most one part in so many of the time of one processor, for each view; but none gets older than [`OLD`] for that.
 const SHARE: u32 = 8;
 
 /// All views.
@@ -97,13 +97,15 @@ impl Watched {
         let mut making = self.making.lock().await;
         let newest = self.newest.borrow().clone();
         if let (Some(newest), Some(made_at)) = (&newest, making.made_at)
-            && made_at.elapsed() < age.max(making.took * SHARE)
+            && made_at.elapsed() < age.max((making.took * SHARE).min(OLD))
         {
             return Ok(Arc::clone(newest));
         }
         let begun = Instant::now();
         let made = data::rundown(shared, &self.view).await?;
-        let rendered = Arc::new(Rendered::new(&made, &self.view, newest.as_deref()));
+        let view = self.view.clone();
+        let draw = move |_: &PageState| Arc::new(Rendered::new(&made, &view, newest.as_deref()));
+        let rendered = blocking(shared, Arc::clone(&shared.reads), draw).await?;
         making.took = begun.elapsed();
         making.made_at = Some(Instant::now());
         // Whoever watches hears of it only if something is another.

@@ -110,16 +110,13 @@ fn when(html: &mut Html, at: Option<Timestamp>, words: (&str, &str, &str), rundo
         html.raw("<small>").text(none).raw("</small></span>");
         return;
     };
+    // From the minute of now on, so that all of them become others at one time.
     let left = at.as_millisecond() - rundown.now.as_millisecond();
+    let minutes = minutes(at.as_millisecond() - rundown.now.as_millisecond().div_euclid(60_000) * 60_000);
     html.raw("<button type=\"button\" class=\"flip\" title=\"")
         .text(view.language.pick("Countdown or time of day", "倒计时或时刻"));
     html.raw("\"><time class=\"left\" data-at=\"").value(at.as_millisecond()).raw("\" data-before=\"").text(before);
-    html.raw("\" data-over=\"")
-        .text(over)
-        .raw("\">")
-        .text(if left < 0 { over } else { before })
-        .text(&minutes(left))
-        .raw("</time>");
+    html.raw("\" data-over=\"").text(over).raw("\">").text(if left < 0 { over } else { before }).text(&minutes).raw("</time>");
     html.raw("<time class=\"day\">").text(&brief_beside(at, rundown.now, zone)).raw("</time></button></span>");
 }
 

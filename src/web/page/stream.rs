@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::hub;
+use super::parts::Rendered;
 use super::view::View;
-use crate::web::{PageState, clock, error};
+use crate::web::{PageState, blocking, clock, error};
 
 /// How long a stream lasts at least: less than a connection.
 const LIFE: Duration = Duration::from_secs(18);
@@ -58,15 +59,15 @@ pub(super) async fn events(State(shared): State<Arc<PageState>>, RawQuery(query)
         let mut first = Some(Bytes::from_static(b"retry: 500\n\n"));
         loop {
             let rendered = newest.borrow_and_update().clone();
-            let event = match rendered {
-                Some(rendered) if known.as_deref() != Some(rendered.name().as_str()) => {
-                    let event = rendered.event_since(known.as_deref());
-                    known = Some(rendered.name());
-                    event
-                }
-                _ => Bytes::from(format!("event: beat\ndata: {}\n\n", clock::now().as_millisecond())),
-            };
-            for bytes in first.take().into_iter().chain([event]) {
+            let mut event = None;
+            if let Some(rendered) = rendered.filter(|rendered| known.as_deref() != Some(rendered.name().as_str())) {
+                let name = rendered.name();
+                let Ok(made) = event_since(&shared, rendered, known.replace(name)).await else { return };
+                event = Some(made);
+            }
+            // An event is made once for many: what time it is, each is told by itself.
+            let beat = Bytes::from(format!("event: beat\ndata: {}\n\n", clock::now().as_millisecond()));
+            for bytes in first.take().into_iter().chain(event).chain([beat]) {
                 if !matches!(timeout(PATIENCE, sender.send(bytes)).await, Ok(Ok(()))) {
                     return;
                 }
@@ -84,7 +85,17 @@ pub(super) async fn events(State(shared): State<Arc<PageState>>, RawQuery(query)
     });
     let mut response = Response::new(Body::new(Frames(receiver)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // A proxy that collects an answer before it passes it on would keep all of it.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// What of a picture is newer than a version.
+async fn event_since(shared: &Arc<PageState>, rendered: Arc<Rendered>, known: Option<String>) -> Result<Bytes, Response> {
+    match rendered.known_event(known.as_deref()) {
+        Some(event) => Ok(event),
+        None => blocking(shared, Arc::clone(&shared.reads), move |_| rendered.event_since(known.as_deref())).await,
+    }
 }
 
 /// The body of a stream.

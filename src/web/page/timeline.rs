@@ -51,6 +51,19 @@ pub(super) fn axis(made: &Made, view: &View) -> String {
     html.into_string()
 }
 
+/// That not everything is drawn, where it is so.
+pub(super) fn clipped(made: &Made, view: &View) -> String {
+    let mut html = Html::new();
+    if !made.rundown.is_clipped {
+        return html.raw("<p id=\"p-clip\" hidden></p>").take();
+    }
+    html.raw("<p id=\"p-clip\" class=\"clip\">").text(view.language.pick(
+        "There is more in this time than can be drawn: shows are missing, first of all late in it. Choose a shorter time.",
+        "此时段的节目过多，无法全部显示，后段有缺失：请缩短时间范围。",
+    ));
+    html.raw("</p>").take()
+}
+
 /// The lines under the rows.
 pub(super) fn lines(made: &Made) -> String {
     let range = made.rundown.from..made.rundown.to;
@@ -112,7 +125,10 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
     let lane = u32::try_from(bar.lane).unwrap_or(0);
     let top = lane * LANE + (LANE - BAR) / 2;
     let many = bar.count > 1 && bar.look != Look::Missed;
-    let name = if many { format!("{} ×{}", bar.job, bar.count) } else { bar.job.clone() };
+    let others = if bar.is_mixed { ", …" } else { "" };
+    let name = if many { format!("{}{others} ×{}", bar.job, bar.count) } else { bar.job.clone() };
+    // The text of one of many is not that of all.
+    let text = if many { view.language.look(bar.look) } else { &bar.text };
     html.raw("<a class=\"b ").text(bar.look.name());
     if bar.is_late && bar.from > range.start {
         html.raw(" late");
@@ -129,10 +145,16 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
     let begins = wall_beside(bar.from, made.rundown.now, &zone);
     let has_text = width >= WITH_JOB;
     // What is to be read in the bar begins its name.
-    html.raw("\" aria-label=\"").text(&name).raw(" ").text(if many { view.language.look(bar.look) } else { &bar.text });
-    html.raw(", ").text(&begins);
-    if !bar.is_open {
-        html.raw(" – ").text(&wall_beside(bar.to, bar.from, &zone));
+    html.raw("\" aria-label=\"").text(&name).raw(" ").text(text);
+    html.raw(", ");
+    if bar.look == Look::Planned && !many {
+        // Its text has its times.
+        html.text(view.language.look(bar.look));
+    } else {
+        html.text(&begins);
+        if !bar.is_open {
+            html.raw(" – ").text(&wall_beside(bar.to, bar.from, &zone));
+        }
     }
     html.raw("\">");
     if !has_text && !bar.is_cut && bar.healed.is_empty() {
@@ -153,7 +175,7 @@ fn bar(html: &mut Html, bar: &Bar, range: &Range<Timestamp>, made: &Made, view: 
         html.raw("<text x=\"7\" y=\"").text(if width < WITH_TEXT { "18" } else { "12" }).raw("\">").text(&name).raw("</text>");
     }
     if width >= WITH_TEXT {
-        html.raw(" <text class=\"s\" x=\"7\" y=\"23.5\">").text(&bar.text).raw("</text>");
+        html.raw(" <text class=\"s\" x=\"7\" y=\"23.5\">").text(text).raw("</text>");
     }
     if bar.is_cut && bar.to <= range.end {
         html.raw("<use href=\"#cut\" x=\"100%\"/>");

@@ -40,6 +40,7 @@ pub(super) fn of_row(row: &RowInRange, listed: Option<&Interrupted>, shown: &Sho
         healed: if yields { Vec::new() } else { restarts.collect() },
         text: text_of_row(occurrence, listed, shown),
         count: usize::try_from(occurrence.count).unwrap_or(usize::MAX),
+        is_mixed: false,
         lane: 0,
     };
     if yields { parts(row, listed, whole, shown) } else { vec![whole] }
@@ -188,6 +189,7 @@ pub(super) fn of_plan(listed: &Interrupted, shown: &Shown<'_>) -> Vec<Bar> {
         healed: Vec::new(),
         text: text_of_plan(listed, shown),
         count: 1,
+        is_mixed: false,
         lane: 0,
     };
     let pauses = listed.pauses.as_deref().unwrap_or_default();

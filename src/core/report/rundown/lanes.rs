@@ -25,6 +25,7 @@ pub(super) fn laid_out(mut bars: Vec<Bar>, shown: &Shown<'_>) -> (Vec<Bar>, usiz
         match merged.last_mut() {
             Some(last) if is_mergeable(last, &bar, dot, shown) => {
                 last.count += bar.count;
+                last.is_mixed |= bar.is_mixed || bar.job != last.job;
                 last.to = last.to.max(bar.to);
             }
             _ => merged.push(bar),

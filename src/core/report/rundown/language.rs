@@ -1,6 +1,7 @@
 //! The languages of the page, and the words of both for what a bar shows. What the daemon itself says (reasons, messages of the vendor) is
 //! quoted as it stands everywhere, and is not translated here.
 
+use jiff::civil::Weekday;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Look, Shown};
@@ -30,6 +31,19 @@ impl Language {
     /// As HTML and HTTP name it.
     pub fn tag(self) -> &'static str {
         self.pick("en", "zh-CN")
+    }
+
+    /// A day of the week, short.
+    pub fn weekday(self, day: Weekday) -> &'static str {
+        match day {
+            Weekday::Monday => self.pick("Mon", "周一"),
+            Weekday::Tuesday => self.pick("Tue", "周二"),
+            Weekday::Wednesday => self.pick("Wed", "周三"),
+            Weekday::Thursday => self.pick("Thu", "周四"),
+            Weekday::Friday => self.pick("Fri", "周五"),
+            Weekday::Saturday => self.pick("Sat", "周六"),
+            Weekday::Sunday => self.pick("Sun", "周日"),
+        }
     }
 
     /// The word of a look.

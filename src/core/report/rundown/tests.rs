@@ -89,6 +89,7 @@ fn narrow(from: Timestamp) -> Bar {
         healed: Vec::new(),
         text: String::new(),
         count: 1,
+        is_mixed: false,
         lane: 0,
     }
 }
@@ -96,8 +97,10 @@ fn narrow(from: Timestamp) -> Bar {
 #[test]
 fn bars_that_nobody_can_tell_apart_are_merged_and_never_across_now() {
     let day = at("00:00")..at("00:00") + SignedDuration::from_hours(24);
-    let all = |minutes: i64| (-minutes..minutes).map(|minute| narrow(at("12:00") + SignedDuration::from_mins(minute))).collect();
-    let (bars, lanes) = lanes::laid_out(all(20), &shown("12:00", day, Language::English));
+    let all = |minutes: i64| {
+        (-minutes..minutes).map(|minute| narrow(at("12:00") + SignedDuration::from_mins(minute))).collect::<Vec<_>>()
+    };
+    let (bars, lanes) = lanes::laid_out(all(20), &shown("12:00", day.clone(), Language::English));
     assert_eq!(lanes, 1);
     let counts: Vec<_> = bars.iter().map(|bar| (bar.look, bar.count)).collect();
     assert!(counts.len() < 8, "{counts:?}");
@@ -105,6 +108,13 @@ fn bars_that_nobody_can_tell_apart_are_merged_and_never_across_now() {
     for bar in &bars {
         assert!(bar.to <= at("12:00") || bar.from >= at("12:00"), "{bar:?} is across now");
     }
+    assert!(bars.iter().all(|bar| !bar.is_mixed));
+    let other = |bar: Bar| Bar { job: "gong".to_owned(), ..bar };
+    let (bars, _) = lanes::laid_out(
+        all(20).into_iter().flat_map(|bar| [bar.clone(), other(bar)]).collect(),
+        &shown("12:00", day, Language::English),
+    );
+    assert!(bars.iter().filter(|bar| bar.count > 1).all(|bar| bar.is_mixed), "they are of two jobs: {bars:?}");
     // In an hour there is room for each.
     let (bars, _) = lanes::laid_out(all(20), &shown("12:00", at("11:30")..at("12:30"), Language::English));
     assert_eq!(bars.len(), 40);

@@ -7,6 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
+use super::Language;
 use crate::calendar::resolve;
 use crate::words::words;
 
@@ -155,14 +156,17 @@ pub struct Tick {
 /// Most lines of a range.
 const TICKS_MAX: usize = 200;
 
+/// The seconds of a day without a clock change.
+const DAY: i64 = 86_400;
+
 /// The lines of a range, on the clock of a zone: seconds between two lines, and between two with a label.
-pub fn ticks(range: &Range<Timestamp>, zone: &TimeZone) -> Vec<Tick> {
+pub fn ticks(range: &Range<Timestamp>, zone: &TimeZone, language: Language) -> Vec<Tick> {
     let (line, label): (i64, i64) = match range.end.duration_since(range.start).as_secs() {
         ..=300 => (15, 60),
         301..=3_600 => (300, 600),
         3_601..=21_600 => (900, 3_600),
         21_601..=100_000 => (3_600, 7_200),
-        _ => (21_600, 86_400),
+        _ => (21_600, DAY),
     };
     // The wall clock's seconds since its midnight decide, so that lines stand at full hours of the zone.
     let wall = |at: Timestamp| {
@@ -174,12 +178,21 @@ pub fn ticks(range: &Range<Timestamp>, zone: &TimeZone) -> Vec<Tick> {
     // A clock change may move the wall by less than the distance of two lines.
     let fine = line.min(900);
     let steps = std::iter::successors(Some(start), |at| at.checked_add(SignedDuration::from_secs(fine)).ok());
-    let lines = steps.take_while(|at| *at < range.end).filter(|at| wall(*at).rem_euclid(line) == 0);
+    let date = |at: Timestamp| zone.to_datetime(at).date();
+    // A clock that goes forward at midnight never shows it: a day begins where the date is another.
+    let begins_day = |at: Timestamp| at.checked_sub(SignedDuration::from_secs(fine)).is_ok_and(|before| date(before) != date(at));
+    let is_line = |at: &Timestamp| wall(*at).rem_euclid(line) == 0 || label == DAY && begins_day(*at);
+    let lines = steps.take_while(|at| *at < range.end).filter(is_line);
     let text = |at: Timestamp| {
         let local = zone.to_datetime(at);
-        local.strftime(if label == 86_400 { "%a %m-%d" } else { "%H:%M" }).to_string()
+        if label == DAY {
+            format!("{} {}", language.weekday(local.weekday()), local.strftime("%m-%d"))
+        } else {
+            local.strftime("%H:%M").to_string()
+        }
     };
-    lines.take(TICKS_MAX).map(|at| Tick { at, label: (wall(at).rem_euclid(label) == 0).then(|| text(at)) }).collect()
+    let has_label = |at: Timestamp| if label == DAY { begins_day(at) } else { wall(at).rem_euclid(label) == 0 };
+    lines.take(TICKS_MAX).map(|at| Tick { at, label: has_label(at).then(|| text(at)) }).collect()
 }
 
 #[cfg(test)]
@@ -247,7 +260,7 @@ mod tests {
     #[test]
     fn lines_stand_at_full_hours_of_the_zone_also_where_the_clock_changes() {
         let labels = |range: Range<Timestamp>, name: &str| -> Vec<String> {
-            ticks(&range, &zone(name)).into_iter().filter_map(|tick| tick.label).collect()
+            ticks(&range, &zone(name), Language::English).into_iter().filter_map(|tick| tick.label).collect()
         };
         let kolkata = labels(at("2026-11-28T10:00:00Z")..at("2026-11-28T16:00:00Z"), "Asia/Kolkata");
         assert_eq!(kolkata, ["16:00", "17:00", "18:00", "19:00", "20:00", "21:00"]);
@@ -255,5 +268,9 @@ mod tests {
         let berlin = labels(berlin, "Europe/Berlin");
         assert_eq!(berlin[..3], ["00:00", "02:00", "02:00"], "two o'clock comes twice");
         assert_eq!(berlin.last().map(String::as_str), Some("22:00"));
+        // There, midnight of the 6th of September 2026 is left out.
+        let santiago = day("00:00", "America/Santiago").days("2026-09-05".parse().expect("a date"), 7).expect("in range");
+        let santiago = labels(santiago, "America/Santiago");
+        assert_eq!((santiago.len(), &santiago[..2]), (7, &["Sat 09-05".to_owned(), "Sun 09-06".to_owned()][..]));
     }
 }

@@ -12,7 +12,7 @@ let shownTo = Number(root.dataset.to);
 const daemonNow = () => Date.now() + ahead;
 
 function setClock(now) {
-  // A picture was made a moment ago: the least delay of all says what the clocks differ by.
+  // It was told a moment ago: the least delay of all says what the clocks differ by.
   const offset = now - Date.now();
   if (offset > ahead || offset < ahead - 2000) ahead = offset;
 }
@@ -54,6 +54,7 @@ function tick() {
     left.classList.toggle("overdue", rest < -1000);
     left.classList.toggle("soon", rest >= 0 && rest < 60000);
   }
+  ownZone();
   line(now);
 }
 

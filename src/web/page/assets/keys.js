@@ -93,12 +93,14 @@ async function story(link) {
     });
   }
   const address = link.getAttribute("href");
-  const answer = await fetch(address);
-  if (!answer.ok) {
-    location.assign(address);
-    return;
+  let told = null;
+  try {
+    const answer = await fetch(address);
+    if (answer.ok) told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("story");
+  } catch {
+    // The page of its own says why.
   }
-  const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("story");
+  if (!told) return location.assign(address);
   const close = document.createElement("button");
   close.type = "button";
   close.className = "close";
@@ -115,11 +117,12 @@ async function story(link) {
 
 function clicks(event) {
   if (event.target.closest(".flip")) return flip();
-  const link = event.target.closest("a.story, a.b");
+  const link = event.target.closest("a.story, a.b, nav a.way");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (!link.getAttribute("href").startsWith("/occurrence")) return;
   event.preventDefault();
-  story(link);
+  const href = link.getAttribute("href");
+  if (href.startsWith("/occurrence")) story(link);
+  else turn(href, true);
 }
 
 function tips() {
@@ -140,4 +143,5 @@ function tips() {
   };
   for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, over);
   document.addEventListener("scroll", () => (tip.hidden = true), true);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && (tip.hidden = true));
 }

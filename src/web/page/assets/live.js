@@ -1,29 +1,49 @@
 // What keeps the page as it is on the daemon: a stream of events, or a question every few seconds where there is none. Replaces the parts that
-// are others, and nothing else. Knows not what is in a part.
+// are others, and nothing else; the rows that are seen first, the others after them. Knows not what is in a part.
 "use strict";
 
 const POLL = 5000;
 const STREAM_AGAIN = 60000;
 const LOST = 12000;
+// Whoever does not look is told this seldom, and keeps no stream: a browser has few connections to a daemon.
+const HIDDEN_POLL = 30000;
+const ANSWER = 10000;
+// What is not seen is drawn in slices of this, so that what is done meanwhile is not kept waiting.
+const SLICE = 8;
 
 let version = root.dataset.version;
 let stream = null;
 let polling = 0;
+let pollEvery = 0;
+let asking = false;
+let turned = 0;
+let here = location.search;
 let heardAt = Date.now();
 
 // How long the last changes took to be shown: for whoever measures.
 let shownIn = 0;
 
+// Rows that are to be replaced, by name.
+const waiting = new Map();
+let drawing = 0;
+
 function show(changes) {
   const begun = performance.now();
   heardAt = Date.now();
+  // Another program answers: its page may need another style and script.
+  if (changes.edition !== root.dataset.edition) return location.reload();
+  if (changes.view !== root.dataset.view) return;
   // They lead from another version than this one: an answer and the stream were told at one time.
   if (changes.since && changes.since !== version) return again();
-  setClock(changes.now);
   shownFrom = changes.from;
   shownTo = changes.to;
+  if (changes.order) arrange(changes.order);
+  for (const [id, html] of changes.rows) waiting.set(id, html);
+  const seen = seenRows();
   for (const [id, html] of changes.parts) replace(id, html);
+  for (const id of seen) draw(id);
   for (const splice of changes.splices) exchange(splice);
+  drawLater();
   version = changes.version;
   if (changes.title && document.title !== changes.title) document.title = changes.title;
   tick();
@@ -31,11 +51,60 @@ function show(changes) {
   root.dataset.version = version;
 }
 
+// Which of the rows that wait are seen, or have the focus.
+function seenRows() {
+  if (waiting.size === 0) return [];
+  const box = document.querySelector(".scroll").getBoundingClientRect();
+  const [top, bottom] = [Math.max(0, box.top), Math.min(innerHeight, box.bottom)];
+  const isSeen = (id) => {
+    const row = byId(id);
+    const own = row && row.getBoundingClientRect();
+    return own && ((own.bottom > top && own.top < bottom) || row.contains(document.activeElement));
+  };
+  return [...waiting.keys()].filter(isSeen);
+}
+
+function draw(id) {
+  const html = waiting.get(id);
+  if (!waiting.delete(id)) return;
+  replace(id, html);
+}
+
+function drawLater() {
+  if (!drawing && waiting.size) drawing = setTimeout(slice, 0);
+}
+
+function slice() {
+  drawing = 0;
+  const end = document.hidden ? Infinity : performance.now() + SLICE;
+  for (const id of waiting.keys()) {
+    draw(id);
+    if (performance.now() > end) break;
+  }
+  drawLater();
+}
+
+// The rows in their order: those that went are removed, and those that came are empty until they are drawn.
+function arrange(order) {
+  const all = byId("p-rows");
+  const wanted = new Set(order);
+  for (const row of [...all.children]) if (!wanted.has(row.id)) row.remove();
+  for (const id of waiting.keys()) if (!wanted.has(id)) waiting.delete(id);
+  const known = new Map([...all.children].map((row) => [row.id, row]));
+  const empty = (id) => Object.assign(document.createElement("div"), { id, className: "row" });
+  let at = all.firstElementChild;
+  for (const id of order) {
+    const row = known.get(id) || empty(id);
+    if (row === at) at = at.nextElementSibling;
+    else all.insertBefore(row, at);
+  }
+}
+
 // Where the focus is, so that it can go back after its element was replaced.
 function place(element) {
   const part = element.closest("[id]");
   const key = element.getAttribute("href");
-  return { part: part ? part.id : "", key, index: part ? [...part.querySelectorAll("a,button")].indexOf(element) : -1 };
+  return { key, index: part ? [...part.querySelectorAll("a,button")].indexOf(element) : -1 };
 }
 
 function replace(id, html) {
@@ -43,15 +112,18 @@ function replace(id, html) {
   if (!old) return;
   const active = document.activeElement;
   const held = active && active !== document.body && old.contains(active) ? place(active) : null;
+  const scrolled = [...old.querySelectorAll(".items, pre")].map((list) => list.scrollTop);
   old.outerHTML = html;
   const made = byId(id);
   if (!made) return;
+  if (scrolled.some(Boolean)) made.querySelectorAll(".items, pre").forEach((list, at) => (list.scrollTop = scrolled[at] || 0));
   arm(made);
   if (held) restore(held, made);
 }
 
 // Of a row, some bars become others.
 function exchange({ id, at, removed, html }) {
+  draw(id);
   const row = byId(id);
   const lane = row && row.querySelector(".lane");
   if (!lane) return;
@@ -66,7 +138,7 @@ function exchange({ id, at, removed, html }) {
 }
 
 function restore(held, made) {
-  const candidates = [...made.querySelectorAll("a,button")];
+  const candidates = made.matches("a") ? [made] : [...made.querySelectorAll("a,button")];
   const again = candidates.find((one) => held.key && one.getAttribute("href") === held.key) || candidates[held.index];
   if (again) again.focus({ preventScroll: true });
 }
@@ -76,59 +148,109 @@ function address(path) {
 }
 
 function follow() {
-  if (typeof EventSource !== "function") return poll();
-  stream = new EventSource(address("/page/events"));
-  stream.onmessage = (event) => {
+  if (document.hidden || typeof EventSource !== "function") return poll(document.hidden ? HIDDEN_POLL : POLL);
+  if (stream && stream.readyState !== EventSource.CLOSED) return;
+  const own = new EventSource(address("/page/events"));
+  stream = own;
+  own.onmessage = (event) => {
     stopPolling();
     show(JSON.parse(event.data));
     state();
   };
-  stream.addEventListener("beat", (event) => {
+  own.addEventListener("beat", (event) => {
     stopPolling();
     heardAt = Date.now();
     setClock(Number(event.data));
     state();
   });
-  stream.onerror = () => {
+  own.onerror = () => {
     // The browser asks again by itself, unless it was refused.
-    if (stream.readyState !== EventSource.CLOSED) return;
-    poll();
-    setTimeout(follow, STREAM_AGAIN);
+    if (own !== stream || own.readyState !== EventSource.CLOSED) return;
+    poll(POLL);
+    setTimeout(() => own === stream && follow(), STREAM_AGAIN);
   };
 }
 
-function poll() {
-  if (polling) return;
-  polling = setInterval(ask, POLL);
+function unfollow() {
+  if (stream) stream.close();
+  stream = null;
+  stopPolling();
+}
+
+function poll(every) {
+  if (pollEvery === every) return;
+  stopPolling();
+  pollEvery = every;
+  polling = setInterval(ask, every);
   ask();
 }
 
 function stopPolling() {
   clearInterval(polling);
   polling = 0;
+  pollEvery = 0;
 }
 
+async function answered(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER) });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.json();
+}
+
+// One question at a time. What did not fit is asked for again, whatever is there.
 async function ask() {
+  if (asking) return;
+  asking = true;
   try {
-    const answer = await fetch(address("/page/parts"), { cache: "no-store" });
-    if (answer.ok) show(await answer.json());
+    for (let left = 3; left > 0; left -= 1) {
+      const changes = await answered(address("/page/parts"));
+      setClock(changes.now);
+      show(changes);
+      if (version !== "0") break;
+    }
   } catch {
     // It is asked again.
   }
+  asking = false;
   state();
 }
 
-// Asks for everything, whatever is there.
-async function again() {
+function again() {
   version = "0";
-  await ask();
+  ask();
+}
+
+// Another view on the same page. A page of its own is loaded where that cannot be.
+async function turn(href, isNew) {
+  turned += 1;
+  const own = turned;
+  let changes;
+  try {
+    changes = await answered(`/page/parts?${href.split("?")[1] || ""}`);
+  } catch {
+    return location.assign(href);
+  }
+  if (own !== turned) return;
+  if (isNew) history.pushState(null, "", href);
+  here = location.search;
+  unfollow();
+  root.dataset.view = changes.view;
+  version = "0";
+  setClock(changes.now);
+  show(changes);
+  center();
+  follow();
 }
 
 function state() {
   const live = byId("live");
   if (!live) return;
-  const lost = Date.now() - heardAt > LOST;
+  const lost = !document.hidden && Date.now() - heardAt > LOST;
+  // A stream that says nothing may be kept by somebody between.
+  if (lost) poll(POLL);
   live.classList.toggle("lost", lost);
-  if (lost) setText(live, `${live.dataset.lost} ${new Date(heardAt).toLocaleTimeString()}`);
+  document.body.classList.toggle("old", lost);
+  const clock = byId("clock");
+  if (lost) setText(live, `${live.dataset.lost} ${wallTime(heardAt + ahead, Number(clock.dataset.offset))}`);
   else setText(live, polling ? live.dataset.polls : live.dataset.live);
 }
