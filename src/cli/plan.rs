@@ -4,6 +4,7 @@
 mod against;
 mod forecast;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::iter::Peekable;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
 use crate::plan::interruptions::{Interrupted, Interruptions};
 use crate::report::calendar;
-use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line, next_start};
+use crate::report::plan::{CSV_NAMES, CsvLine, PlanObjects, PlanTable, next_start};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 use crate::zones::Zones;
@@ -188,8 +189,9 @@ fn print_table(
 }
 
 fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
+    let mut objects = PlanObjects::new(reveal);
     for occurrence in occurrences {
-        serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
+        serde_json::to_writer(&mut *out, &objects.of(Cow::Owned(occurrence)))?;
         out.write_all(b"\n")?;
     }
     Ok(())
@@ -197,8 +199,11 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupte
 
 fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
+    let (mut objects, mut line) = (PlanObjects::new(reveal), CsvLine::default());
     for occurrence in occurrences {
-        writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
+        line.clear();
+        objects.of(Cow::Owned(occurrence)).write_csv(&mut line);
+        writeln!(out, "{}", line.as_str())?;
     }
     Ok(())
 }

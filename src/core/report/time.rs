@@ -1,8 +1,11 @@
 //! Instants as our outputs show them, and as our arguments take them. Does not read the clock: `now` is an argument.
 
+use std::fmt;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, SpanRelativeTo, Timestamp};
+use serde::{Serialize, Serializer};
 
 use crate::calendar::resolve;
 
@@ -13,17 +16,53 @@ use crate::calendar::resolve;
 /// assert_eq!(instant("2026-11-22T18:00+08:00".parse().expect("a time")), "2026-11-22T10:00:00.000Z");
 /// ```
 pub fn instant(at: Timestamp) -> String {
-    format!("{at:.3}")
+    InstantText(at).to_string()
+}
+
+/// An instant that is shown as [`instant`] shows it, written where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InstantText(pub(super) Timestamp);
+
+impl fmt::Display for InstantText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for InstantText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// An instant as the clock on the wall shows it: RFC 3339 with the zone's offset, whole seconds. Starts are whole seconds, and
 /// whoever needs more has [`instant`] beside it.
 pub fn local(at: Timestamp, zone: &TimeZone) -> String {
-    let (local, offset) = (zone.to_datetime(at), zone.to_offset(at));
-    let local = local.with().subsec_nanosecond(0).build().unwrap_or(local);
-    let minutes = offset.seconds() / 60;
-    let sign = if minutes < 0 { '-' } else { '+' };
-    format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    LocalText { at, zone }.to_string()
+}
+
+/// An instant that is shown as [`local`] shows it, written where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalText<'a> {
+    pub(super) at: Timestamp,
+    pub(super) zone: &'a TimeZone,
+}
+
+impl fmt::Display for LocalText<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offset = self.zone.to_offset(self.at);
+        let local = offset.to_datetime(self.at);
+        let local = local.with().subsec_nanosecond(0).build().unwrap_or(local);
+        let minutes = offset.seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        write!(formatter, "{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    }
+}
+
+impl Serialize for LocalText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// An instant as tables and sentences show it: `2026-11-22 18:00:00 +08:00`, whole seconds.
