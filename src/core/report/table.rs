@@ -112,13 +112,17 @@ impl Table {
     /// A line, with columns of these widths; a column of width 0 is left out.
     fn line(&self, cells: &[&str], widths: &[usize]) -> String {
         let cells = cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
-        let padded = cells.map(|((cell, width), column)| {
+        let mut line = String::with_capacity(widths.iter().map(|width| width + GAP).sum());
+        for ((cell, width), column) in cells {
             let whole = one_line(cell);
             let tail = if matches!(column.narrow, Narrow::CutMiddle(_)) { (width - 1) * 2 / 3 } else { 0 };
             let cell = cut(&whole, *width, tail);
-            format!(" {cell}{} ", " ".repeat(width.saturating_sub(cell.width())))
-        });
-        padded.collect::<String>().trim_end().to_owned()
+            line.push(' ');
+            line.push_str(&cell);
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 1));
+        }
+        line.truncate(line.trim_end().len());
+        line
     }
 }
 
