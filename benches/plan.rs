@@ -14,7 +14,8 @@ fn main() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), 0, JOBS);
         let year = ["plan", "--from", "2027-01-01", "--to", "2028-01-01"];
-        for how in [&["--format", "json"][..], &["--format", "csv"], &["--format", "table"], &["--format", "ics"], &["--forecast"]] {
+        for how in [&["--format", "json"][..], &["--format", "csv"], &["--format", "table"], &["--format", "ics"], &["--forecast"]]
+        {
             for _ in 0..3 {
                 let Took { wall_s, used_s, peak_mb, code } = measured(folder.path(), &[&year[..], how].concat());
                 let how = how.join(" ");

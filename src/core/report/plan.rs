@@ -23,7 +23,7 @@ pub use object::{CSV_NAMES, PlanObject, PlanObjects};
 pub struct PlanTable {
     clock: WallClock,
     columns: Vec<Column>,
-    reveal: bool,
+    objects: PlanObjects,
     has_header: bool,
 }
 
@@ -35,7 +35,7 @@ impl PlanTable {
     /// For these occurrences and no others, times being those of `zone`.
     pub fn new(occurrences: &[Interrupted], zone: &TimeZone, reveal: bool) -> PlanTable {
         let clock = WallClock::new(zone, occurrences.iter().map(|listed| listed.occurrence.start.at));
-        PlanTable { columns: columns(&clock, [0; COLUMNS]), clock, reveal, has_header: true }
+        PlanTable { columns: columns(&clock, [0; COLUMNS]), clock, objects: PlanObjects::new(reveal), has_header: true }
     }
 
     /// For occurrences of these jobs, part by part: the columns are as wide as the jobs need, so that the parts fit together.
@@ -46,7 +46,7 @@ impl PlanTable {
         let id = widest(&|job| job.id.as_str().len());
         let target = widest(&|job| target(job).width());
         let widths = [clock.width(), "00:01:30".len(), id, after, target, "repeat".len(), NOTE_WIDTH, 0];
-        PlanTable { columns: columns(&clock, widths), clock, reveal, has_header: true }
+        PlanTable { columns: columns(&clock, widths), clock, objects: PlanObjects::new(reveal), has_header: true }
     }
 
     /// The next rows; the first part has the header.
@@ -55,7 +55,7 @@ impl PlanTable {
         Table { columns: self.columns.clone(), has_header: std::mem::take(&mut self.has_header), rows }
     }
 
-    fn row(&self, listed: &Interrupted) -> [String; COLUMNS] {
+    fn row(&mut self, listed: &Interrupted) -> [String; COLUMNS] {
         let occurrence = &listed.occurrence;
         let job = &occurrence.job;
         let start = occurrence.start.at;
@@ -67,7 +67,7 @@ impl PlanTable {
             target(job),
             occurrence.dst.map_or("", crate::calendar::Dst::name).to_owned(),
             note(listed, self.clock.zone()),
-            job.stream_at(start).shown(self.reveal),
+            self.objects.stream(job, start),
         ]
     }
 }

@@ -109,7 +109,8 @@ fn beside(at: Timestamp, known: Timestamp, zone: &TimeZone, with_seconds: bool) 
         (false, _) => write!(text, "{} ", at.date()),
     };
     let written = written.and_then(|()| write!(text, "{:02}:{:02}", at.hour(), at.minute()));
-    let written = written.and_then(|()| if with_seconds || at.second() != 0 { write!(text, ":{:02}", at.second()) } else { Ok(()) });
+    let written =
+        written.and_then(|()| if with_seconds || at.second() != 0 { write!(text, ":{:02}", at.second()) } else { Ok(()) });
     let written = written.and_then(|()| if offset == known_offset { Ok(()) } else { write!(text, " {}", OffsetText(offset)) });
     written.expect("a text takes what is written into it");
     text

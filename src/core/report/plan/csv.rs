@@ -50,6 +50,8 @@ impl<T: fmt::Display> fmt::Display for OrNothing<T> {
 /// A line of these values.
 pub fn csv_line<T: AsRef<str>>(values: &[T]) -> String {
     let mut line = CsvLine::default();
-    values.iter().for_each(|value| line.push(value.as_ref()));
+    for value in values {
+        line.push(value.as_ref());
+    }
     line.text
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 use super::csv::{CsvLine, OrNothing};
@@ -74,6 +75,12 @@ impl PlanObjects {
     /// `reveal` shows whole stream URLs.
     pub fn new(reveal: bool) -> PlanObjects {
         PlanObjects { reveal, known: HashMap::new() }
+    }
+
+    /// The stream of an occurrence as it is shown.
+    pub(super) fn stream(&mut self, job: &Job, start: Timestamp) -> String {
+        let texts = self.texts(job);
+        texts.stream.clone().unwrap_or_else(|| job.stream_at(start).shown(self.reveal))
     }
 
     /// Of an occurrence.
