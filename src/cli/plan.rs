@@ -4,10 +4,13 @@
 mod against;
 mod forecast;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,14 +22,18 @@ use super::{Context, Exit, Failure, order};
 use crate::clock;
 use crate::config::RATE_DEFAULT;
 use crate::plan::Upcoming;
+use crate::plan::holds::Holds;
 use crate::plan::interruptions::{Interrupted, Interruptions};
 use crate::report::calendar;
-use crate::report::plan::{CSV_NAMES, PlanObject, PlanTable, csv_line, next_start};
+use crate::report::plan::{CSV_NAMES, CsvLine, PlanObjects, PlanTable, next_start};
 use crate::report::range::PlanRange;
 use crate::schedule::{Job, Schedule};
 use crate::zones::Zones;
 
-/// Rows of a table that are laid out together. More would cost memory: then the columns are as wide in each part.
+/// How many parts of the plan are made before the first of them is printed, at most.
+const PARTS_AHEAD: usize = 4;
+
+/// Rows that are made together, and rows of a table that are laid out together. More would cost memory: then the columns are as wide in each part.
 const TABLE_ROWS: usize = 500;
 
 /// Occurrences to come, and what they ask for
@@ -134,30 +141,52 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         let rate = settings.as_ref().map_or(RATE_DEFAULT, |settings| settings.rate);
         return forecast::run(context, &jobs, range.from..range.to, rate, &zone, format.is_json("--forecast")?);
     }
+    let holds = settings.as_ref().and_then(order::holds).unwrap_or_default();
+    let printed = thread::scope(|scope| {
+        let (parts, made) = mpsc::sync_channel(PARTS_AHEAD);
+        scope.spawn(|| plan(&schedule, &jobs, &range, &holds, parts, now));
+        let mut out = context.stdout();
+        let mut occurrences = made.into_iter().flatten().peekable();
+        if occurrences.peek().is_none() {
+            let next = Upcoming::of(jobs.iter().copied(), range.to).next();
+            let answer = format!("no start in this range; {}", next_start(next.as_ref(), &zone));
+            match format {
+                Format::Table => writeln!(out, "{answer}"),
+                // If stderr is closed there is no other place to write it to.
+                Format::Json | Format::Csv | Format::Ics => writeln!(io::stderr(), "{answer}").or(Ok(())),
+            }?;
+        }
+        match format {
+            Format::Table => print_table(&mut out, occurrences, &jobs, &zone, reveal),
+            Format::Json => print_json(&mut out, occurrences, reveal),
+            Format::Csv => print_csv(&mut out, occurrences, reveal),
+            Format::Ics => print_ics(&mut out, occurrences, now, reveal),
+        }?;
+        out.flush()
+    });
+    printed.map_err(Failure::Output)?;
+    Ok(Exit::Good)
+}
+
+/// Hands over the occurrences of a range in parts, while others are printed, until nobody takes them any more.
+fn plan(
+    schedule: &Schedule,
+    jobs: &[&Arc<Job>],
+    range: &PlanRange,
+    holds: &Holds,
+    parts: SyncSender<Vec<Interrupted>>,
+    now: Timestamp,
+) {
     let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
-    let holds = settings.as_ref().and_then(order::holds).unwrap_or_default();
-    let interruptions = Interruptions::new(&schedule).with_holds(&holds, now);
-    let mut occurrences = occurrences.map(|occurrence| interruptions.of(occurrence)).peekable();
-    let mut out = context.stdout();
-    if occurrences.peek().is_none() {
-        let next = Upcoming::of(jobs.iter().copied(), range.to).next();
-        let answer = format!("no start in this range; {}", next_start(next.as_ref(), &zone));
-        let printed = match format {
-            Format::Table => writeln!(out, "{answer}"),
-            // If stderr is closed there is no other place to write it to.
-            Format::Json | Format::Csv | Format::Ics => writeln!(io::stderr(), "{answer}").or(Ok(())),
-        };
-        printed.map_err(Failure::Output)?;
+    let interruptions = Interruptions::new(schedule).with_holds(holds, now);
+    let mut listed = occurrences.map(|occurrence| interruptions.of(occurrence));
+    loop {
+        let part: Vec<_> = listed.by_ref().take(TABLE_ROWS).collect();
+        if part.is_empty() || parts.send(part).is_err() {
+            return;
+        }
     }
-    let printed = match format {
-        Format::Table => print_table(&mut out, occurrences, &jobs, &zone, reveal),
-        Format::Json => print_json(&mut out, occurrences, reveal),
-        Format::Csv => print_csv(&mut out, occurrences, reveal),
-        Format::Ics => print_ics(&mut out, occurrences, now, reveal),
-    };
-    printed.and_then(|()| out.flush()).map_err(Failure::Output)?;
-    Ok(Exit::Good)
 }
 
 /// The jobs to plan, in the order of their ids.
@@ -188,8 +217,9 @@ fn print_table(
 }
 
 fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
+    let mut objects = PlanObjects::new(reveal);
     for occurrence in occurrences {
-        serde_json::to_writer(&mut *out, &PlanObject::new(&occurrence, reveal))?;
+        serde_json::to_writer(&mut *out, &objects.of(Cow::Owned(occurrence)))?;
         out.write_all(b"\n")?;
     }
     Ok(())
@@ -197,8 +227,11 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupte
 
 fn print_csv(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
     writeln!(out, "{CSV_NAMES}")?;
+    let (mut objects, mut line) = (PlanObjects::new(reveal), CsvLine::default());
     for occurrence in occurrences {
-        writeln!(out, "{}", csv_line(&PlanObject::new(&occurrence, reveal).csv()))?;
+        line.clear();
+        objects.of(Cow::Owned(occurrence)).write_csv(&mut line);
+        writeln!(out, "{}", line.as_str())?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The bodies of the answers, made from the parameters of a request. Does not know HTTP.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -183,7 +184,7 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Vi
         lines += 1 + listed.pauses.as_ref().map_or(0, Vec::len);
         fits
     });
-    let items: Vec<_> = listed.map(|listed| PlanObject::new(&listed, false)).collect();
+    let items: Vec<_> = listed.map(|listed| PlanObject::new(Cow::Owned(listed), false)).collect();
     if lines > LINES_MAX {
         return Err(Refused::BadRequest(format!(
             "there are more than {LINES_MAX} occurrences and pauses in this range: ask for a shorter one"

@@ -1,5 +1,6 @@
 //! What holds of any file, from its bytes to the plan. The work is bounded by counts: how many occurrences are looked at, and how far.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -13,7 +14,7 @@ use ingestd::plan::interruptions::Interruptions;
 use ingestd::plan::why::{Question, why};
 use ingestd::plan::{Planned, Upcoming, find};
 use ingestd::report::calendar;
-use ingestd::report::plan::{PlanObject, PlanTable};
+use ingestd::report::plan::{CsvLine, PlanObject, PlanTable};
 use ingestd::schedule::difference::Difference;
 use ingestd::schedule::{Job, Schedule, Settings, Source, read};
 use ingestd::schedule_files::text_of;
@@ -147,8 +148,9 @@ fn planned(schedule: &Schedule) -> Result<(), String> {
             "none on {date}"
         );
         let listed = interruptions.of(occurrence.clone());
-        let object = PlanObject::new(&listed, true);
-        ensure!(!object.csv().is_empty() && !calendar::event(&listed, now(), true).is_empty(), "nothing is shown");
+        let mut line = CsvLine::default();
+        PlanObject::new(Cow::Borrowed(&listed), true).write_csv(&mut line);
+        ensure!(!line.as_str().is_empty() && !calendar::event(&listed, now(), true).is_empty(), "nothing is shown");
     }
     for job in schedule.jobs().take(ASKED) {
         why(schedule, job, Question::Now(now()), &job.when.zone).ok_or("no answer about the present")?;

@@ -117,7 +117,14 @@ impl When {
         // A day of slack on each side of the bounds: dates only say where to look, and the caller checks the instants.
         let last = self.zone.to_datetime(wall::timestamp(last).unwrap_or(Timestamp::MAX)).date();
         let last = last.tomorrow().unwrap_or(last);
-        let mut date = today.checked_sub(jiff::Span::new().days(DATES_BEFORE)).ok()?;
+        // Where no clock changes, a date's starts are on that date, in the order of the dates; only a window of `every` goes over midnight.
+        let is_calm = wall::is_calm(&self.zone, lower, DATES_BEFORE + 2);
+        let dates_before = match &self.trigger {
+            _ if !is_calm => DATES_BEFORE,
+            Trigger::Every { between: Some(_), .. } => 1,
+            _ => 0,
+        };
+        let mut date = today.checked_sub(jiff::Span::new().days(dates_before)).ok()?;
         let mut found: Option<(Start, Date)> = None;
         while let Some(on) = self.next_date(date, last) {
             match found {
@@ -126,6 +133,9 @@ impl When {
                 _ => {}
             }
             if let Some(start) = self.first_on(on, lower) {
+                if is_calm && on <= today.tomorrow().ok()? {
+                    return Some(start);
+                }
                 found = Some(found.map_or((start, on), |(other, first)| (earlier(other, start), first)));
             }
             let Ok(next) = on.tomorrow() else { break };

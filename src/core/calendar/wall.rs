@@ -92,7 +92,16 @@ pub(super) fn first_instant(zone: &TimeZone, date: Date) -> i64 {
 /// Every stretch that holds an instant of the local date whose [`midnight`] is given, in order, and the neighbours that
 /// a gap or a repeat joins to them. One stretch: an ordinary day.
 pub(super) fn stretches(zone: &TimeZone, midnight: i64) -> Stretches {
-    let (begin, end) = (midnight - OFFSET_SECONDS_MAX, midnight + DAY_SECONDS + OFFSET_SECONDS_MAX);
+    stretches_between(zone, midnight - OFFSET_SECONDS_MAX, midnight + DAY_SECONDS + OFFSET_SECONDS_MAX)
+}
+
+/// Whether no clock changes within some days of an instant.
+pub(super) fn is_calm(zone: &TimeZone, seconds: i64, days: i64) -> bool {
+    stretches_between(zone, seconds - days * DAY_SECONDS, seconds + days * DAY_SECONDS).is_ordinary()
+}
+
+/// Every stretch from one instant to another, the first and the last cut there.
+fn stretches_between(zone: &TimeZone, begin: i64, end: i64) -> Stretches {
     let Some(instant) = timestamp(begin) else { return Stretches::default() };
     let mut from = begin;
     let mut offset = zone.to_offset(instant);

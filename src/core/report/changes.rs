@@ -1,6 +1,8 @@
 //! What an edit does, as `plan --against` shows it: a line of a diff, the JSON object, and which occurrences on air it
 //! affects. Does not know how differences are found and how the daemon applies them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -21,16 +23,16 @@ pub struct ChangeObject {
     /// The fields in which the two differ.
     pub fields: Vec<&'static str>,
     /// As it was; null when it was added.
-    pub before: Option<PlanObject>,
+    pub before: Option<PlanObject<'static>>,
     /// As it will be; null when it was removed.
-    pub after: Option<PlanObject>,
+    pub after: Option<PlanObject<'static>>,
 }
 
 impl ChangeObject {
     /// Of a difference; each side with what interrupts it in its schedule. `reveal` shows whole stream URLs.
     pub fn new(change: PlanChange, before: &Interruptions<'_>, after: &Interruptions<'_>, reveal: bool) -> ChangeObject {
         let object = |side: Option<Planned>, interruptions: &Interruptions<'_>| {
-            side.map(|side| PlanObject::new(&interruptions.of(side), reveal))
+            side.map(|side| PlanObject::new(Cow::Owned(interruptions.of(side)), reveal))
         };
         ChangeObject {
             change: change.kind.name(),

@@ -5,6 +5,8 @@ mod health;
 mod task_reasons;
 mod text;
 
+use std::borrow::Cow;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -141,7 +143,7 @@ pub struct StatusObject {
     /// What is on air; null when the ledger cannot be read.
     pub on_air: Option<Vec<OnAirObject>>,
     /// What comes next.
-    pub next: Option<Vec<PlanObject>>,
+    pub next: Option<Vec<PlanObject<'static>>>,
     /// The pauses in force, of jobs and of every job; null when no daemon answers and the ledger cannot be read.
     pub pauses: Option<Vec<PauseObject>>,
     /// Tasks that no occurrence owns, known from callbacks. Null when the ledger cannot be read.
@@ -261,7 +263,7 @@ impl StatusObject {
         let (jobs, rejected, next, state) = match &input.daemon {
             DaemonView::Running { jobs, rejected, next, state } => {
                 let rejected = (!rejected.is_empty()).then(|| rejected.iter().map(Diagnostic::json).collect());
-                let next = next.iter().map(|occurrence| PlanObject::new(occurrence, false)).collect();
+                let next = next.iter().map(|occurrence| PlanObject::new(Cow::Owned(occurrence.clone()), false)).collect();
                 (Some(*jobs), rejected, Some(next), Some(state.clone()))
             }
             DaemonView::Silent { .. } => (None, None, None, None),

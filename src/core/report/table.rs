@@ -59,22 +59,22 @@ impl Table {
     /// terminal. With one they are at most that wide, unless what stays whole is wider: cells are cut with an ellipsis, and a column is left
     /// out where the more important ones leave less than its least. What is left goes to the most important ones.
     pub fn lines(&self, width: Option<usize>) -> Vec<String> {
-        let natural = self.natural_widths();
+        let header = self.has_header.then(|| self.columns.iter().map(|column| ShownCell::new(&column.name)).collect());
+        let rows: Vec<Vec<_>> = self.rows.iter().map(|row| row.iter().map(|cell| ShownCell::new(cell)).collect()).collect();
+        let natural = self.natural_widths(header.as_ref(), &rows);
         let widths = match width {
             Some(width) => self.fitted_widths(&natural, width),
             None => natural,
         };
-        let header = self.has_header.then(|| self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
-        let rows = self.rows.iter().map(|row| row.iter().map(String::as_str).collect());
-        header.into_iter().chain(rows).map(|cells| self.line(&cells, &widths)).collect()
+        header.iter().chain(&rows).map(|cells| self.line(cells, &widths)).collect()
     }
 
     /// What each column needs; 0: it is left out.
-    fn natural_widths(&self) -> Vec<usize> {
+    fn natural_widths(&self, header: Option<&Vec<ShownCell<'_>>>, rows: &[Vec<ShownCell<'_>>]) -> Vec<usize> {
         let column_width = |(index, column): (usize, &Column)| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index));
-            let widest = cells.map(|cell| one_line(cell).width()).max().unwrap_or_default().max(column.width);
-            let header = if self.has_header { column.name.width() } else { 0 };
+            let cells = rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| cell.width).max().unwrap_or_default().max(column.width);
+            let header = header.and_then(|header| header.get(index)).map_or(0, |name| name.width);
             if widest == 0 { 0 } else { widest.max(header) }
         };
         self.columns.iter().enumerate().map(column_width).collect()
@@ -110,34 +110,52 @@ impl Table {
     }
 
     /// A line, with columns of these widths; a column of width 0 is left out.
-    fn line(&self, cells: &[&str], widths: &[usize]) -> String {
-        let cells = cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
-        let padded = cells.map(|((cell, width), column)| {
-            let whole = one_line(cell);
-            let tail = if matches!(column.narrow, Narrow::CutMiddle(_)) { (width - 1) * 2 / 3 } else { 0 };
-            let cell = cut(&whole, *width, tail);
-            format!(" {cell}{} ", " ".repeat(width.saturating_sub(cell.width())))
-        });
-        padded.collect::<String>().trim_end().to_owned()
+    fn line(&self, cells: &[ShownCell<'_>], widths: &[usize]) -> String {
+        let mut line = String::with_capacity(widths.iter().map(|width| width + GAP).sum());
+        for ((cell, room), column) in cells.iter().zip(widths).zip(&self.columns).filter(|((_, room), _)| **room > 0) {
+            line.push(' ');
+            let width = if cell.width <= *room {
+                line.push_str(&cell.text);
+                cell.width
+            } else {
+                let tail = if matches!(column.narrow, Narrow::CutMiddle(_)) { (room - 1) * 2 / 3 } else { 0 };
+                let cut = cut(&cell.text, *room, tail);
+                line.push_str(&cut);
+                cut.width()
+            };
+            line.extend(std::iter::repeat_n(' ', room.saturating_sub(width) + 1));
+        }
+        line.truncate(line.trim_end().len());
+        line
     }
 }
 
-/// A row is one line, and nothing in it acts on the terminal.
-fn one_line(cell: &str) -> Cow<'_, str> {
-    if !cell.contains(needs_escape) {
-        return Cow::Borrowed(cell);
-    }
-    Cow::Owned(escape(&cell.replace('\n', ", ")).into_owned())
+/// A cell as it is shown, on one line: nothing in it acts on the terminal.
+struct ShownCell<'a> {
+    text: Cow<'a, str>,
+    width: usize,
 }
 
-/// The text, at most so wide, with an ellipsis where something was cut; after it at most `tail` of what was at the end.
-fn cut(text: &str, width: usize, tail: usize) -> Cow<'_, str> {
-    if text.width() <= width {
-        return Cow::Borrowed(text);
+impl<'a> ShownCell<'a> {
+    fn new(cell: &'a str) -> ShownCell<'a> {
+        // Nearly every cell is plain.
+        if cell.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return ShownCell { text: Cow::Borrowed(cell), width: cell.len() };
+        }
+        let text = if cell.contains(needs_escape) {
+            Cow::Owned(escape(&cell.replace('\n', ", ")).into_owned())
+        } else {
+            Cow::Borrowed(cell)
+        };
+        ShownCell { width: text.width(), text }
     }
+}
+
+/// The text, which is wider, cut to that width with an ellipsis; after it at most `tail` of what was at the end.
+fn cut(text: &str, width: usize, tail: usize) -> String {
     let head = fitting(text.chars(), width.saturating_sub(1 + tail));
     let tail = fitting(text.chars().rev(), tail).chars().rev().collect::<String>();
-    Cow::Owned(format!("{head}\u{2026}{tail}"))
+    format!("{head}\u{2026}{tail}")
 }
 
 /// The first of the characters that fit.

@@ -1,8 +1,11 @@
 //! Instants as our outputs show them, and as our arguments take them. Does not read the clock: `now` is an argument.
 
+use std::fmt::{self, Write as _};
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, SpanRelativeTo, Timestamp};
+use serde::{Serialize, Serializer};
 
 use crate::calendar::resolve;
 
@@ -13,44 +16,104 @@ use crate::calendar::resolve;
 /// assert_eq!(instant("2026-11-22T18:00+08:00".parse().expect("a time")), "2026-11-22T10:00:00.000Z");
 /// ```
 pub fn instant(at: Timestamp) -> String {
-    format!("{at:.3}")
+    InstantText(at).to_string()
+}
+
+/// An instant that is shown as [`instant`] shows it, written where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InstantText(pub(super) Timestamp);
+
+impl fmt::Display for InstantText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for InstantText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// An instant as the clock on the wall shows it: RFC 3339 with the zone's offset, whole seconds. Starts are whole seconds, and
 /// whoever needs more has [`instant`] beside it.
 pub fn local(at: Timestamp, zone: &TimeZone) -> String {
-    let (local, offset) = (zone.to_datetime(at), zone.to_offset(at));
-    let local = local.with().subsec_nanosecond(0).build().unwrap_or(local);
-    let minutes = offset.seconds() / 60;
-    let sign = if minutes < 0 { '-' } else { '+' };
-    format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    LocalText { at, zone }.to_string()
+}
+
+/// An instant that is shown as [`local`] shows it, written where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalText<'a> {
+    pub(super) at: Timestamp,
+    pub(super) zone: &'a TimeZone,
+}
+
+impl fmt::Display for LocalText<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (local, offset) = wall_clock(self.at, self.zone);
+        let minutes = offset.seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        write!(formatter, "{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    }
+}
+
+impl Serialize for LocalText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// An instant as tables and sentences show it: `2026-11-22 18:00:00 +08:00`, whole seconds.
 pub fn wall(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+    let (local, offset) = wall_clock(at, zone);
+    format!("{} {} {}", local.date(), local.time(), OffsetText(offset))
+}
+
+/// What the clock on the wall shows, without fractions of a second, and its offset.
+fn wall_clock(at: Timestamp, zone: &TimeZone) -> (DateTime, Offset) {
+    let offset = zone.to_offset(at);
+    let local = offset.to_datetime(at);
+    (local.with().subsec_nanosecond(0).build().unwrap_or(local), offset)
+}
+
+/// `+08:00`; with seconds where it has some.
+struct OffsetText(Offset);
+
+impl fmt::Display for OffsetText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.seconds();
+        let sign = if seconds < 0 { '-' } else { '+' };
+        let seconds = seconds.abs();
+        write!(formatter, "{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60)?;
+        if seconds % 60 == 0 { Ok(()) } else { write!(formatter, ":{:02}", seconds % 60) }
+    }
 }
 
 /// The same beside another instant: the time alone, with the day, the year and the offset only where they are not those
 /// of `known`.
 pub fn wall_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String {
-    beside(at, known, zone, "%H:%M:%S")
+    beside(at, known, zone, true)
 }
 
 /// The same without seconds where there are none: `18:00`.
 pub fn brief_beside(at: Timestamp, known: Timestamp, zone: &TimeZone) -> String {
-    beside(at, known, zone, if zone.to_datetime(at).second() == 0 { "%H:%M" } else { "%H:%M:%S" })
+    beside(at, known, zone, false)
 }
 
-fn beside(at: Timestamp, known: Timestamp, zone: &TimeZone, time: &str) -> String {
-    let [at, known] = [at, known].map(|at| at.to_zoned(zone.clone()));
-    let date = match (at.year() == known.year(), at.date() == known.date()) {
-        (true, true) => "",
-        (true, false) => "%m-%d ",
-        (false, _) => "%Y-%m-%d ",
+fn beside(at: Timestamp, known: Timestamp, zone: &TimeZone, with_seconds: bool) -> String {
+    let [(at, offset), (known, known_offset)] = [at, known].map(|at| wall_clock(at, zone));
+    let mut text = String::with_capacity("2026-11-22 18:00:00 +08:00".len());
+    let written = match (at.year() == known.year(), at.date() == known.date()) {
+        (true, true) => Ok(()),
+        (true, false) => write!(text, "{:02}-{:02} ", at.month(), at.day()),
+        (false, _) => write!(text, "{} ", at.date()),
     };
-    let offset = if at.offset() == known.offset() { "" } else { " %:z" };
-    at.strftime(&format!("{date}{time}{offset}")).to_string()
+    let written = written.and_then(|()| write!(text, "{:02}:{:02}", at.hour(), at.minute()));
+    let written =
+        written.and_then(|()| if with_seconds || at.second() != 0 { write!(text, ":{:02}", at.second()) } else { Ok(()) });
+    let written = written.and_then(|()| if offset == known_offset { Ok(()) } else { write!(text, " {}", OffsetText(offset)) });
+    written.expect("a text takes what is written into it");
+    text
 }
 
 /// How a column of times is shown: the offset stands in its heading if all of them have the same, and else in each cell.
@@ -80,15 +143,16 @@ impl WallClock {
 
     /// The heading: `START (+08:00)`, or `START` where the cells have the offset.
     pub fn heading(&self, name: &str) -> String {
-        // An offset is shown as an instant of it is.
-        let offset = |offset: Offset| Timestamp::UNIX_EPOCH.to_zoned(offset.to_time_zone()).strftime("%:z").to_string();
-        self.offset.map_or_else(|| name.to_owned(), |known| format!("{name} ({})", offset(known)))
+        self.offset.map_or_else(|| name.to_owned(), |known| format!("{name} ({})", OffsetText(known)))
     }
 
     /// The cell of an instant.
     pub fn cell(&self, at: Timestamp) -> String {
         match self.offset {
-            Some(_) => self.zone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            Some(_) => {
+                let (local, _) = wall_clock(at, &self.zone);
+                format!("{} {}", local.date(), local.time())
+            }
             None => wall(at, &self.zone),
         }
     }

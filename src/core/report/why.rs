@@ -6,6 +6,7 @@ mod record;
 mod rules;
 mod words;
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -69,7 +70,7 @@ impl Reason {
 #[derive(Clone, Debug, Serialize)]
 pub struct StartObject {
     /// As `plan` prints it.
-    pub plan: PlanObject,
+    pub plan: PlanObject<'static>,
     /// As `history` prints its row; null when there is none.
     pub ledger: Option<HistoryObject>,
 }
@@ -91,9 +92,9 @@ pub struct WhyObject {
     /// The rules, in the order of the text.
     pub reasons: Vec<Reason>,
     /// The last occurrence before the one in question, or else before the instant or the date.
-    pub previous: Option<PlanObject>,
+    pub previous: Option<PlanObject<'static>>,
     /// The next three after.
-    pub next: Vec<PlanObject>,
+    pub next: Vec<PlanObject<'static>>,
     /// The row of the occurrence in question, as `history` prints it; null when there is none, or no ledger.
     pub ledger: Option<HistoryObject>,
     /// How many starts there are at that instant, or on that date.
@@ -120,7 +121,7 @@ impl WhyInput<'_> {
     /// The answer for programs.
     pub fn object(&self) -> WhyObject {
         let why = self.why;
-        let plan = |occurrence: &Planned| PlanObject::new(&self.interruptions.of(occurrence.clone()), false);
+        let plan = |occurrence: &Planned| PlanObject::new(Cow::Owned(self.interruptions.of(occurrence.clone())), false);
         let date = match why.asked {
             Question::Date(date) => Some(date.to_string()),
             Question::Now(_) | Question::At(_) | Question::Wall(_) => None,

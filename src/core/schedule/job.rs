@@ -91,6 +91,11 @@ impl RobotTemplate {
         if filled.contains("{start}") { filled.replace("{start}", &start.strftime(Self::START_FORMAT).to_string()) } else { filled }
     }
 
+    /// The robot of every occurrence; `None`: the start is part of it.
+    pub fn of_every_start(&self, job: &str, room: &Room) -> Option<String> {
+        Some(self.fill(job, room)).filter(|filled| !filled.contains("{start}"))
+    }
+
     /// The template after `{job}` and `{room}`: jobs of one application that share this text share a robot.
     pub fn fill(&self, job: &str, room: &Room) -> String {
         self.0.replace("{job}", job).replace("{room}", &room.to_string())

@@ -71,6 +71,16 @@ impl StreamTemplate {
         r"([^\s{}]|\{(date|job|room|start:[^\s{}]*%[^\s{}]*|secret:[a-z0-9][a-z0-9_-]*)\})*"
     }
 
+    /// Returns the URL of every occurrence; `None`: the start is part of it.
+    pub fn of_every_start(&self, job: &JobId, room: &Room) -> Option<StreamUrl> {
+        let mut names_start = false;
+        let start = || {
+            names_start = true;
+            Zoned::new(jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC)
+        };
+        Some(self.expand(job, room, start)).filter(|_| !names_start)
+    }
+
     /// Returns the URL of the occurrence that starts at `start`, a time on the wall clock of the job's zone.
     pub fn expand(&self, job: &JobId, room: &Room, start: impl FnOnce() -> Zoned) -> StreamUrl {
         let text = self.0.reveal();
@@ -78,7 +88,7 @@ impl StreamTemplate {
         if !text.contains('{') {
             return self.0.clone();
         }
-        let start = start();
+        let start = std::cell::LazyCell::new(start);
         let mut url = String::with_capacity(text.len() + 16);
         let filled = pieces(text, |piece| {
             match piece {
@@ -87,7 +97,7 @@ impl StreamTemplate {
                 Piece::Secret(name) => url.push_str(&StreamUrl::secret_reference(name)),
                 Piece::Room => url.push_str(&as_url_part(&room.to_string())),
                 // Its slashes are the operator's own: `{start:%Y/%m/%d}` names folders.
-                Piece::Start(format) => url.push_str(&strtime::format(format, &start).unwrap_or_default().replace(' ', "%20")),
+                Piece::Start(format) => url.push_str(&strtime::format(format, &*start).unwrap_or_default().replace(' ', "%20")),
             }
             Ok(())
         });
