@@ -155,7 +155,8 @@ await check("the plots show lateness, the forecast beside the limit, and the day
 });
 
 await check("now moves, countdowns count, a click switches them", async () => {
-  const { page } = await open("/?zoom=3m");
+  // Of an hour, which moves on seldom.
+  const { page } = await open("/?zoom=hour");
   const now = () => page.$eval("#now", (line) => Number(line.getAttribute("x1").replace("%", "")));
   const [first, clock, left] = [await now(), await text(page, "#clock"), await text(page, "#p-air .left")];
   assert.match(clock, /^\d\d:\d\d:\d\d$/);
