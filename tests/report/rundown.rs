@@ -82,7 +82,7 @@ fn each_state_has_a_look_and_says_so_in_both_languages() {
             "tries again 10:01:00",
             "重试 10:01:00",
         ),
-        (on_air("show", start), Look::OnAir, "on air · 5 ms late", "播出中 · 晚 5 ms"),
+        (on_air("show", start), Look::OnAir, "on air · to ", "播出中 · 至 "),
         (Occurrence { restarts: 2, ..on_air("show", start) }, Look::OnAir, "healed twice", "恢复 2 次"),
         (
             Occurrence { state: State::Stopping { outcome: Outcome::EndedPlanned }, ..on_air("show", start) },

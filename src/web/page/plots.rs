@@ -62,7 +62,7 @@ fn lateness(lateness: &Lateness, view: &View) -> String {
             .number(height(real(*late), real(most)));
         html.raw("\"/>");
     }
-    html.raw("<line class=\"lim\" x2=\"100%\" y1=\"12\" y2=\"12\"/><text class=\"s\" x=\"100%\" y=\"9\" text-anchor=\"end\">");
+    html.raw("<line class=\"part\" x2=\"100%\" y1=\"12\" y2=\"12\"/><text class=\"s\" x=\"100%\" y=\"9\" text-anchor=\"end\">");
     html.value(most).raw(" ms</text>");
     end(html)
 }
@@ -79,7 +79,7 @@ fn now_line(html: &mut Html, plots: &Plots, now: Timestamp) {
         // A plot stands still while a minute does: only what changes is told.
         let minute = Timestamp::from_second(now.as_second().div_euclid(60) * 60).unwrap_or(now);
         let at = across(minute.max(plots.from), plots);
-        html.raw("<line class=\"now\" y2=\"100%\" x1=\"").number(at).raw("%\" x2=\"").number(at).raw("%\"/>");
+        html.raw("<line class=\"now\" y1=\"12\" y2=\"100%\" x1=\"").number(at).raw("%\" x2=\"").number(at).raw("%\"/>");
     }
 }
 

@@ -13,6 +13,8 @@ use crate::report::history::fallback_words;
 use crate::report::plan::{content_note, cut_note, end, held_note};
 use crate::schedule::Conflict;
 
+/// A start that left so late is told to be late.
+const LATE_TOLD: SignedDuration = SignedDuration::from_secs(1);
 /// What has no end, and did not begin, is as long as this.
 const UNKNOWN: SignedDuration = SignedDuration::from_mins(1);
 /// Between two tasks of one that yields, a shorter time is no pause.
@@ -280,7 +282,8 @@ pub(super) fn text_of_row(row: &Occurrence, listed: Option<&Interrupted>, shown:
             parts.extend((row.attempts > 1).then(|| language.attempts(row.attempts)));
         }
         State::OnAir | State::Stopping { .. } => {
-            parts.extend(late.map(|late| language.late(late)));
+            // Milliseconds are no news beside a show: the plot has them.
+            parts.extend(late.filter(|late| *late >= LATE_TOLD).map(|late| language.late(late)));
             parts.extend(healed(row, language));
             parts.extend(played_fallback(row, language));
             parts.extend(listed.and_then(|listed| interruption(listed, shown)).or_else(|| Some(until(row, shown))));
