@@ -4,5 +4,8 @@
 #![cfg(target_os = "linux")]
 
 mod bouncer;
+mod messages;
 mod postgres;
+mod proxied;
+mod proxy;
 mod servers;

@@ -6,9 +6,15 @@ use super::bouncer::Bouncer;
 use super::postgres::{Database, Server, Stop, programs, url};
 
 /// Runs SQL as a daemon would connect.
-fn ask(url: &str, sql: &str) -> Result<String, String> {
-    let psql = programs().expect("a server runs").join("psql");
-    let output = Command::new(psql).args(["-X", "-q", "-A", "-t", "-c", sql]).arg(url).output().expect("psql starts");
+pub(crate) fn ask(url: &str, sql: &str) -> Result<String, String> {
+    ask_all(url, &[sql])
+}
+
+/// The same with a message for each.
+pub(crate) fn ask_all(url: &str, statements: &[&str]) -> Result<String, String> {
+    let mut psql = Command::new(programs().expect("a server runs").join("psql"));
+    psql.args(["-X", "-q", "-A", "-t"]).args(statements.iter().flat_map(|sql| ["-c", sql])).arg(url);
+    let output = psql.output().expect("psql starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
