@@ -5,23 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::process::Signal;
 
+use super::again::both_at_once;
 use super::cluster::{Cluster, role};
 use super::deaths::late;
 use super::rig::{looping, soon, wait_for, wait_until};
-
-/// Starts both at once on a new database. Returns how long it took until one owned and the other waited.
-pub(crate) fn both_at_once(cluster: &Cluster) -> Duration {
-    let begin = std::time::Instant::now();
-    cluster.nodes.iter().for_each(super::cluster::Node::start);
-    let roles = wait_until("one owns and the other waits", || {
-        let statuses = [cluster.nodes[0].status()?, cluster.nodes[1].status()?];
-        let roles = statuses.each_ref().map(|status| role(status).to_owned());
-        roles.contains(&"owner".to_owned()).then_some(roles).filter(|roles| roles.contains(&"standby".to_owned()))
-    });
-    let took = begin.elapsed();
-    assert_ne!(roles[0], roles[1]);
-    took
-}
 
 #[test]
 fn of_two_that_start_at_once_one_owns() {
@@ -72,7 +59,7 @@ fn a_node_whose_folder_differs_says_so_and_takes_over_the_accepted_schedule() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     let start = soon(25);
     let [first, second] = &cluster.nodes;
-    first.rig.jobs(&(looping("accepted", start, "10s") + &looping("later", start + Duration::from_secs(86_400), "10s")));
+    first.rig.jobs(&(looping("accepted", start, "10s") + &looping("later", start + Duration::from_hours(24), "10s")));
     second.rig.jobs(&looping("other", start, "10s"));
     cluster.started();
     let told = |text: &str| second.reasons().iter().any(|reason| reason.contains(text));
