@@ -85,7 +85,8 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     cluster.jobs(&looping("show", soon(600), "10s"));
     let (first, second) = cluster.started();
-    let raised = cluster.psql("UPDATE ledger_version SET version = version + 1 RETURNING version");
+    let raise = "UPDATE ingestd.station SET schema_version = schema_version + 1, schema_least = schema_version + 1 RETURNING schema_version";
+    let raised = cluster.psql(raise);
     first.signal(Signal::TERM);
     wait_until("it says that the schema is newer", || {
         second.reasons().iter().any(|reason| reason.contains(&format!("version {raised}"))).then_some(())
@@ -96,7 +97,6 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     second.kill9();
     second.start();
     wait_until("it is ready, and waits", || second.status().filter(|status| role(status) == "standby"));
-    let current = raised.parse::<u32>().expect("a number") - 1;
-    cluster.psql(&format!("UPDATE ledger_version SET version = {current}"));
+    cluster.psql("UPDATE ingestd.station SET schema_version = schema_version - 1, schema_least = schema_version - 1");
     wait_until("it owns", || second.owns().then_some(()));
 }
