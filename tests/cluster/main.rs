@@ -12,6 +12,7 @@ mod deaths;
 mod failovers;
 mod judge;
 mod judged;
+mod leases;
 mod many;
 mod messages;
 mod outages;
