@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingestd::ledger::postgres::keeper::{Keeper, KeeperSetup, Standing, Told};
-use ingestd::ledger::postgres::station::{self, Process};
+use ingestd::ledger::postgres::owner::{self, Process};
 use ingestd::ledger::postgres::{Address, Connection, Type};
 use ingestd_core::lease::LeaseLength;
 use jiff::{SignedDuration, Timestamp};
@@ -86,8 +86,8 @@ async fn of_two_who_try_at_once_one_owns() {
             let (address, station) = (Arc::clone(&address), station.clone());
             tokio::spawn(async move {
                 let mut connection = Connection::open(&address).await.expect("it is there");
-                station::prepare(&mut connection, &station).await.expect("the tables are made");
-                let taken = station::take(&mut connection, &station, &process(name), LeaseLength::DEFAULT).await;
+                owner::prepare(&mut connection, &station).await.expect("the tables are made");
+                let taken = owner::take(&mut connection, &station, &process(name), LeaseLength::DEFAULT).await;
                 taken.expect("an answer").is_some()
             })
         });
@@ -104,7 +104,7 @@ async fn a_transaction_that_is_left_open_holds_nobody_up_for_long() {
     let Some(database) = Database::new() else { return };
     let address = address(&database);
     let mut left = Connection::open(&address).await.expect("it is there");
-    station::prepare(&mut left, "main").await.expect("the tables are made");
+    owner::prepare(&mut left, "main").await.expect("the tables are made");
     let (locked, is_locked) = tokio::sync::oneshot::channel();
     let stopped = tokio::spawn(async move {
         let done = left.transaction(async |connection| {
