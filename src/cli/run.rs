@@ -33,6 +33,7 @@ use crate::config::Settings;
 use crate::daemon::{AlertMessage, Daemon, Handle, Setup};
 use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
+use crate::lease::LeaseDeadline;
 use crate::ledger::sources;
 use crate::ledger::{Ledger, Lock, Note};
 use crate::occurrence::Outcome;
@@ -217,7 +218,7 @@ impl Service {
         drop(sending);
         drop(served);
         drop(lock);
-        ended.map_err(|error| {
+        ended.map(drop).map_err(|error| {
             failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
         })
     }
@@ -262,7 +263,8 @@ fn app_state<C: Clock, A: Api>(
 /// What the daemon goes by, who sends its alerts, and which of the doctor's are open.
 fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
-    let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+    let options =
+        DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets, shared: None };
     // An alert that cannot be read must not keep a show off the air.
     let mut unreadable = Vec::new();
     let kept = ledger.readable_alerts(&mut unreadable).unwrap_or_else(|error| {
@@ -275,7 +277,7 @@ fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts,
     let hidden = load::secret_sources(settings).cloned().collect();
     let open = ProblemAlerts::new(kept.iter().map(|kept| &kept.alert));
     let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
-    Ok((alerts, Setup { options, troubles, changes: Some(changes) }, open))
+    Ok((alerts, Setup { options, troubles, changes: Some(changes), deadline: LeaseDeadline::never() }, open))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

@@ -240,6 +240,7 @@ impl Story {
             require_sync: false,
             past: Timestamp::MIN,
             secrets: SecretPlaces::default(),
+            shared: None,
         };
         let observe = Box::new(move |happening: &ingestd::engine::Notice| {
             let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
