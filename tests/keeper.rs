@@ -63,7 +63,8 @@ async fn the_air_goes_from_one_to_the_next_when_it_is_given_back_or_the_lease_en
     let mut standing = two.standing();
     let first = deadline.left(Duration::ZERO);
     let keeping = tokio::spawn(async move { two.keep(taken.term, &deadline).await });
-    let renewed = |standing: &Standing| standing.look.as_ref().is_some_and(|look| look.tenure.ends_at > look.now && look.nodes.len() == 1);
+    let renewed =
+        |standing: &Standing| standing.look.as_ref().is_some_and(|look| look.tenure.ends_at > look.now && look.nodes.len() == 1);
     wait(&mut standing, "it is renewed", renewed).await;
     assert!(timeout(Duration::from_secs(6), one.wait_for_turn()).await.is_err(), "two renews");
     // It is killed: its lease ends, and what it sent may arrive.

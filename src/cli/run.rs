@@ -246,6 +246,7 @@ fn app_state<C: Clock, A: Api>(
         in_force,
         status: daemon.status(),
         busy: daemon.busy(),
+        host: None,
         not_listening,
         findings,
         alerts,
