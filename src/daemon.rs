@@ -93,12 +93,14 @@ pub struct Setup {
     pub changes: Option<UnboundedSender<Alert>>,
     /// Until when its starts may leave; whoever renews the lease moves it.
     pub deadline: LeaseDeadline,
+    /// Until when a start that the owner before was sending may still arrive, where the ledger does not say it of each.
+    pub may_arrive_until: Option<Timestamp>,
 }
 
 /// Nobody is told, and nobody else has the ledger.
 impl From<DaemonOptions> for Setup {
     fn from(options: DaemonOptions) -> Setup {
-        Setup { options, troubles: Troubles::default(), changes: None, deadline: LeaseDeadline::never() }
+        Setup { options, troubles: Troubles::default(), changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
     }
 }
 
@@ -132,13 +134,14 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         past: Vec<PastGeneration>,
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
-        let Setup { options, troubles, changes, deadline } = setup.into();
+        let Setup { options, troubles, changes, deadline, may_arrive_until } = setup.into();
         let mut alerting = Alerting::new(troubles);
         let queues = Queues::new(options.rate);
         let reading = read(&clock);
         // A clock that is behind asks for no more than a clock that is right.
         let now = ledger.meta()?.committed_at.map_or(reading.wall, |committed| committed.max(reading.wall));
-        let recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
+        let mut recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
+        recovered.all_may_arrive(may_arrive_until);
         let (disk_gate, gate) = watch::channel(SimulatedDisk::Answers);
         let mut disk = Disk::here(ledger, gate);
         let records = DiskRecords::new(&disk);

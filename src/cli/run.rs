@@ -278,7 +278,11 @@ fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts,
     let hidden = load::secret_sources(settings).cloned().collect();
     let open = ProblemAlerts::new(kept.iter().map(|kept| &kept.alert));
     let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
-    Ok((alerts, Setup { options, troubles, changes: Some(changes), deadline: LeaseDeadline::never() }, open))
+    Ok((
+        alerts,
+        Setup { options, troubles, changes: Some(changes), deadline: LeaseDeadline::never(), may_arrive_until: None },
+        open,
+    ))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {

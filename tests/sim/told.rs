@@ -24,7 +24,7 @@ pub(crate) fn setup(rate: u32, ledger: &Ledger) -> Setup {
     };
     let all = AlertEvent::WORDS.iter().map(|(_, event)| *event).collect();
     let troubles = Troubles::new(vec![("pager".to_owned(), all)], &ledger.alerts().expect("readable"));
-    Setup { options, troubles, changes: None, deadline: LeaseDeadline::never() }
+    Setup { options, troubles, changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
 }
 
 /// Every alert that a run left.

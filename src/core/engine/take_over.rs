@@ -1,7 +1,7 @@
 //! Taking over from the ledger: what the daemon before left under way, what was planned while nobody was there, and the schedule
 //! that is in force from now on. Does not know why the daemon before ended: a crash and an upgrade are one code path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -74,6 +74,18 @@ pub struct Recovered {
     /// Starts without an answer that the owner before may have sent, and until when each may still arrive: 13 s after the end of the lease
     /// under which it could be sent. None after a lease that was given back, and none where no other host has the ledger.
     pub may_still_leave: Vec<(Key, Timestamp)>,
+}
+
+impl Recovered {
+    /// Every start without an answer may arrive until then, if nothing is known of it that says otherwise.
+    pub fn all_may_arrive(&mut self, until: Option<Timestamp>) {
+        let Some(until) = until else { return };
+        let known: HashSet<&Key> = self.may_still_leave.iter().map(|(key, _)| key).collect();
+        let is_open = |occurrence: &&Occurrence| matches!(occurrence.state, State::Armed | State::Calling);
+        let open = self.occurrences.iter().filter(is_open).map(|occurrence| &occurrence.key);
+        let open: Vec<_> = open.filter(|key| !known.contains(key)).map(|key| (key.clone(), until)).collect();
+        self.may_still_leave.extend(open);
+    }
 }
 
 /// What a row says of the daemon before.
