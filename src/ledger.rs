@@ -81,6 +81,8 @@ enum ErrorKind {
     NotADatabase,
     /// Another file has the name of the one that is open, or none has.
     Replaced,
+    /// Another host owns the ledger.
+    Deposed,
     /// Everything else: it stays until somebody changes something.
     Lasting,
 }
@@ -94,6 +96,16 @@ impl LedgerError {
     /// An answer that does not come.
     pub(crate) fn stands() -> LedgerError {
         LedgerError { message: "the disk does not answer".to_owned(), kind: ErrorKind::Stands }
+    }
+
+    /// What a host hears that does not own any more.
+    pub(crate) fn deposed() -> LedgerError {
+        LedgerError { message: "another host owns the ledger".to_owned(), kind: ErrorKind::Deposed }
+    }
+
+    /// Whether another host owns the ledger: nothing more is written to it from here.
+    pub fn is_deposed(&self) -> bool {
+        self.kind == ErrorKind::Deposed
     }
 
     /// Whether the answer may yet come: nothing is known to be wrong.
@@ -111,7 +123,7 @@ impl LedgerError {
     pub fn is_passing(&self) -> bool {
         match self.kind {
             ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
-            ErrorKind::Lasting => false,
+            ErrorKind::Deposed | ErrorKind::Lasting => false,
         }
     }
 
@@ -131,7 +143,7 @@ impl LedgerError {
         let advice = match kind {
             // Nothing is ever started over: only the old file knows what is on air.
             ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
-            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Replaced | ErrorKind::Lasting => "",
+            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Replaced | ErrorKind::Deposed | ErrorKind::Lasting => "",
         };
         LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
     }

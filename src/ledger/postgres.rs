@@ -6,7 +6,7 @@
 pub mod address;
 pub mod connection;
 pub mod keeper;
-pub mod station;
+pub mod owner;
 mod tls;
 
 use std::fmt;

@@ -202,6 +202,8 @@ impl Ledger {
             left: left_jobs(&self.connection)?,
             holds: holds::all(&self.connection)?,
             callbacks: unplaced::callbacks(&self.connection)?,
+            // Nobody else has the file.
+            may_still_leave: Vec::new(),
             numbers: RowNumbers {
                 call: newest("SELECT coalesce(max(id), 0) FROM call")?,
                 task: newest("SELECT coalesce(max(id), 0) FROM task")?,

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::station::{self, Durability, Look, Node, Process, Taken};
+use super::owner::{self, Durability, Look, Node, Process, Taken};
 use super::{DatabaseError, ErrorClass};
 
 /// How often a standby looks whether the air is free.
@@ -131,7 +131,7 @@ impl Keeper {
         // Before it is sent: however long the answer takes, we are silent first.
         let asked_at = (self.clock)().1;
         let (station, process, lease) = (Arc::clone(&self.station), self.process.clone(), self.lease);
-        let taken = station::take(self.connection().await?, &station, &process, lease).await?;
+        let taken = owner::take(self.connection().await?, &station, &process, lease).await?;
         let Some(taken) = taken else { return Ok(None) };
         self.standing.send_modify(|standing| standing.term = Some(taken.term));
         Ok(Some((taken, LeaseDeadline::until(lease.deadline(asked_at)))))
@@ -147,7 +147,7 @@ impl Keeper {
             let asked_at = (self.clock)().1;
             let (station, process, lease) = (Arc::clone(&self.station), self.process.clone(), self.lease);
             let renewed = match self.connection().await {
-                Ok(connection) => station::renew(connection, &station, (&process, term), lease).await,
+                Ok(connection) => owner::renew(connection, &station, (&process, term), lease).await,
                 Err(error) => Err(error),
             };
             match renewed {
@@ -176,7 +176,7 @@ impl Keeper {
     /// Gives the air back, if we have it. Only to be called when nothing more is sent.
     pub async fn release(&mut self) -> Result<(), DatabaseError> {
         let (station, process) = (Arc::clone(&self.station), self.process.clone());
-        let released = station::release(self.connection().await?, &station, &process).await;
+        let released = owner::release(self.connection().await?, &station, &process).await;
         self.standing.send_modify(|standing| standing.term = None);
         released
     }
@@ -186,7 +186,7 @@ impl Keeper {
         self.make_ready().await?;
         let station = Arc::clone(&self.station);
         let (before, _) = (self.clock)();
-        let look = station::look(self.connection().await?, &station).await?;
+        let look = owner::look(self.connection().await?, &station).await?;
         let (after, now) = (self.clock)();
         let offset = clock_offset(before, look.now, after);
         let refusals = self.refusals(&look, offset);
@@ -201,7 +201,7 @@ impl Keeper {
             let folder = self.told.borrow().folder.clone();
             let process = self.process.clone();
             let node = Node { process, seen_at: look.now, clock_offset_ms: offset.map(|(ms, _)| ms), folder, state };
-            station::be_seen(self.connection().await?, &station, &node).await?;
+            owner::be_seen(self.connection().await?, &station, &node).await?;
             self.seen_at = Some(now);
         }
         self.standing.send_if_modified(|standing| {
@@ -241,7 +241,7 @@ impl Keeper {
     async fn make_ready(&mut self) -> Result<(), DatabaseError> {
         if !self.is_prepared {
             let mut connection = Connection::open(&self.migrate).await?;
-            station::prepare(&mut connection, &self.station).await?;
+            owner::prepare(&mut connection, &self.station).await?;
             self.is_prepared = true;
         }
         Ok(())
