@@ -41,7 +41,7 @@ async fn own_again_and_again(name: &str, url: String, origin: Instant, owned: Ow
 /// One thing that happens to a way to the database.
 fn harm(proxy: &Proxy, moments: &mut Moments) {
     let way = if moments.next(2) == 0 { Way::ToServer } else { Way::ToClient };
-    match moments.next(12) {
+    match moments.next(17) {
         0 => proxy.hold(way),
         1 => proxy.isolate(),
         2 => proxy.cut(Cut::Rst),
