@@ -1,6 +1,7 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! passed on. Does not know what any of them does.
 
+mod agreement;
 mod boot;
 mod folder_snapshot;
 mod hardening;
@@ -11,6 +12,8 @@ mod reload;
 mod rest;
 mod shrinkage;
 mod signals;
+#[cfg(feature = "postgres")]
+mod standby;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,12 +73,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     hardening::raise_descriptors();
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
-    let service = Service::prepare(context, settings, args.as_of.is_some())?;
-    let played =
-        runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending()))).map(|()| Exit::Good);
+    let played = play(context, settings, args.as_of.is_some(), (&runtime, signals)).map(|()| Exit::Good);
     // A disk that stands must not keep the process.
     runtime.shutdown_timeout(THREADS_END_MAX);
     played
+}
+
+fn play(context: &Context, settings: Settings, is_restored: bool, (runtime, signals): (&Runtime, Signals)) -> Result<(), Failure> {
+    #[cfg(feature = "postgres")]
+    if let Some(shared) = settings.ledger.clone() {
+        return runtime.block_on(Box::pin(standby::share(context, settings, shared, signals)));
+    }
+    let service = Service::prepare(context, settings, is_restored)?;
+    runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending())))
 }
 
 /// How long the end of the process waits for threads that read files.
@@ -110,6 +120,11 @@ pub(super) struct Service {
 impl Service {
     /// Takes the state folder and its ledger, and accepts a schedule. `is_restored`: the ledger is a backup.
     pub(super) fn prepare(context: &Context, settings: Settings, is_restored: bool) -> Result<Service, Failure> {
+        Service::prepare_role(context, settings, is_restored, false)
+    }
+
+    /// The same. `keeps`: what is accepted stays in force, whatever is in the folder.
+    fn prepare_role(context: &Context, settings: Settings, is_restored: bool, keeps: bool) -> Result<Service, Failure> {
         let zones = Zones::newest();
         let folder = settings.state_folder().map_err(Failure::configuration)?;
         std::fs::create_dir_all(&folder)
@@ -126,7 +141,7 @@ impl Service {
         }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let seen = FolderSnapshot::at(&settings.schedules);
-        let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now };
+        let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now, keeps };
         let former = boot.former();
         let accepted = boot.accept()?;
         let seen = if accepted.reads_again { FolderSnapshot::unknown() } else { seen };
