@@ -214,7 +214,13 @@ impl Service {
         let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
-        let served = listeners.serve(app_state, handle.clone(), reload.reloader(), asked.stop.clone());
+        let (over, ending) = (Arc::new(watch::Sender::new(false)), asked.stop.clone());
+        let served = listeners.serve(app_state, handle.clone(), reload.reloader(), over.subscribe());
+        let relay = Arc::clone(&over);
+        let ending = tokio::spawn(async move {
+            until(ending).await;
+            relay.send_replace(true);
+        });
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
         let mut hang_up = asked.reload.clone();
         hang_up.mark_unchanged();
@@ -235,9 +241,15 @@ impl Service {
             }
         };
         let ended = daemon.run(stop, until(asked.hurry.clone())).await;
-        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping];
+        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping, ending];
         tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
+        over.send_replace(true);
+        #[cfg(feature = "postgres")]
+        if matches!(ended, Ok(Ended::Deposed)) {
+            served.finish();
+        }
+        #[cfg(not(feature = "postgres"))]
         drop(served);
         drop(lock);
         ended.map_err(|error| {

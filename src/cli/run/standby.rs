@@ -129,18 +129,18 @@ impl Shared {
 
     /// Waits as a standby until this host has the air. Nothing: it is asked to stop.
     async fn wait(&self, keeper: &mut Keeper) -> Option<(Taken, LeaseDeadline)> {
-        let served = self.serve();
+        let serving = self.serve();
         let turn = tokio::select! {
             biased;
             () = until(self.asked.stop.clone()) => None,
             turn = keeper.wait_for_turn() => Some(turn),
         };
-        drop(served);
+        serving.finish();
         turn
     }
 
     /// Answers everybody as a standby does.
-    fn serve(&self) -> (JoinSet<()>, Served) {
+    fn serve(&self) -> Serving {
         let listeners = self.listeners.again();
         let (handle, messages) = Handle::new();
         let mut serving = JoinSet::new();
@@ -163,8 +163,9 @@ impl Shared {
             let why = no_orders(&standing.borrow());
             Box::pin(async move { Err(why) })
         });
-        let served = listeners.serve(app_state, handle, reloader, self.asked.stop.clone());
-        (serving, served)
+        let (over, is_over) = watch::channel(false);
+        let served = listeners.serve(app_state, handle, reloader, is_over);
+        Serving { tasks: serving, served, over }
     }
 
     fn app_state(&self, listeners: &Listeners) -> AppState {
@@ -253,17 +254,34 @@ impl Shared {
         tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
         self.trouble.send_replace(Some(why));
         release(keeper).await;
-        let served = self.serve();
+        let serving = self.serve();
         tokio::select! {
             () = sleep(PAUSE) => {}
             () = until(self.asked.stop.clone()) => {}
         }
-        drop(served);
+        serving.finish();
         self.trouble.send_replace(None);
     }
 
     fn station(&self) -> String {
         self.standing.borrow().station.clone()
+    }
+}
+
+/// A standby's answers.
+struct Serving {
+    tasks: JoinSet<()>,
+    served: Served,
+    over: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// The role is over: what is being answered comes to its end.
+    fn finish(self) {
+        let Serving { tasks, served, over } = self;
+        over.send_replace(true);
+        served.finish();
+        drop(tasks);
     }
 }
 

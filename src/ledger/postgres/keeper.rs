@@ -141,6 +141,7 @@ impl Keeper {
     pub async fn keep(&mut self, term: Term, deadline: &LeaseDeadline) {
         let every = self.lease.renewed_every();
         let mut last = (self.clock)().1;
+        self.look_beside().await;
         loop {
             let due = last.saturating_add(every).saturating_sub((self.clock)().1);
             sleep(due).await;
@@ -154,14 +155,12 @@ impl Keeper {
                 Ok(true) => {
                     deadline.renew(lease.deadline(asked_at));
                     last = asked_at;
-                    // What is seen beside it may fail, and is asked again with the next renewal.
-                    if let Err(error) = self.look().await {
-                        self.fail(&error);
-                    }
+                    self.look_beside().await;
                 }
                 Ok(false) => {
                     deadline.depose();
-                    self.standing.send_modify(|standing| standing.term = None);
+                    self.standing.send_modify(|standing| (standing.term, standing.look) = (None, None));
+                    self.look_beside().await;
                     return;
                 }
                 Err(error) => {
@@ -170,6 +169,13 @@ impl Keeper {
                     last = (self.clock)().1.saturating_sub(every);
                 }
             }
+        }
+    }
+
+    /// What is seen beside a renewal may fail, and is asked again with the next one.
+    async fn look_beside(&mut self) {
+        if let Err(error) = self.look().await {
+            self.fail(&error);
         }
     }
 
