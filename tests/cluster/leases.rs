@@ -68,7 +68,8 @@ async fn whatever_happens_on_the_way_never_may_two_send() {
     let seconds = std::env::var("INGESTD_LEASES").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(SECONDS);
     let seed = Timestamp::now().as_microsecond().unsigned_abs();
     println!("harm from seed {seed}");
-    let proxies = tokio::task::spawn_blocking(move || [Proxy::to_database(server), Proxy::to_database(server)]).await.expect("ports");
+    let proxies =
+        tokio::task::spawn_blocking(move || [Proxy::to_database(server), Proxy::to_database(server)]).await.expect("ports");
     let (origin, terms) = (Instant::now(), Arc::default());
     let owned: [Owned; 2] = Default::default();
     for (index, proxy) in proxies.iter().enumerate() {
@@ -79,9 +80,9 @@ async fn whatever_happens_on_the_way_never_may_two_send() {
     let mut next_harm = Duration::from_secs(2);
     while origin.elapsed() < Duration::from_secs(seconds) {
         let now = origin.elapsed();
-        let may_send = owned.each_ref().map(|owned| {
-            owned.lock().expect("nobody panicked").as_ref().is_some_and(|deadline| deadline.allows(now))
-        });
+        let may_send = owned
+            .each_ref()
+            .map(|owned| owned.lock().expect("nobody panicked").as_ref().is_some_and(|deadline| deadline.allows(now)));
         assert_ne!(may_send, [true, true], "both may send at {now:?}, seed {seed}");
         if now >= next_harm {
             harm(&proxies[usize::from(moments.next(2) == 0)], &mut moments);
