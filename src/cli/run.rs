@@ -167,7 +167,7 @@ impl Service {
         let listeners = Listeners::open(&self.settings, page).await?;
         let manager = Arc::clone(&host.manager);
         let asked = signals.hear(end, move || stopping(&manager));
-        self.own((&host, listeners), &asked, Reign::alone(), observe).await.map(drop)
+        Box::pin(self.own((&host, listeners), &asked, Reign::alone(), observe)).await.map(drop)
     }
 
     /// Plays the schedule until it is asked to stop, or until another host owns the air.
