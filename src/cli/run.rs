@@ -26,6 +26,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::alerts::AlertEvent;
 use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::alerts::testing::AlertTester;
 use crate::chores::{self, FailedChores};
@@ -166,7 +167,7 @@ impl Service {
         let listeners = Listeners::open(&self.settings, page).await?;
         let manager = Arc::clone(&host.manager);
         let asked = signals.hear(end, move || stopping(&manager));
-        self.own((&host, listeners), &asked, Reign::alone(), observe).await.map(drop)
+        Box::pin(self.own((&host, listeners), &asked, Reign::alone(), observe)).await.map(drop)
     }
 
     /// Plays the schedule until it is asked to stop, or until another host owns the air.
@@ -178,7 +179,7 @@ impl Service {
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Ended, Failure> {
         let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
-        let Reign { deadline, may_arrive_until, standing, deposed } = reign;
+        let Reign { deadline, may_arrive_until, standing, deposed, news } = reign;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
@@ -210,6 +211,7 @@ impl Service {
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = AppState { host: standing.clone(), ..app_state(&daemon, folder, told, zones, &settings) };
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
+        let changing = tokio::spawn(tell_news(news, handle.clone()));
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
@@ -241,7 +243,7 @@ impl Service {
             }
         };
         let ended = daemon.run(stop, until(asked.hurry.clone())).await;
-        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping, ending];
+        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping, changing, ending];
         tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
         over.send_replace(true);
@@ -279,6 +281,8 @@ struct Reign {
     standing: Option<watch::Receiver<HostStanding>>,
     /// True once another owns.
     deposed: watch::Receiver<bool>,
+    /// What is to be told of the change: what happened, what it concerns, in words.
+    news: Vec<(AlertEvent, String, String)>,
 }
 
 impl Reign {
@@ -286,7 +290,7 @@ impl Reign {
     fn alone() -> Reign {
         // It never changes.
         let (_, deposed) = watch::channel(false);
-        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed }
+        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed, news: Vec::new() }
     }
 }
 
@@ -390,6 +394,20 @@ async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
         handle.alert(message).await;
     }
 }
+
+/// Tells of a change of the owner. It is an event, and is over when everybody has had the time to be told.
+async fn tell_news(news: Vec<(AlertEvent, String, String)>, handle: Handle) {
+    for (event, key, text) in &news {
+        handle.raise(*event, key, text.clone()).await;
+    }
+    tokio::time::sleep(NEWS_LAST).await;
+    for (event, key, _) in &news {
+        handle.clear(*event, key, "this host owns the air since then").await;
+    }
+}
+
+/// How long a change of the owner is news: longer than alerts wait for their like.
+const NEWS_LAST: Duration = Duration::from_mins(1);
 
 /// Ready once the value is true.
 async fn until(mut flag: watch::Receiver<bool>) {

@@ -13,6 +13,7 @@ use super::agreement::{self, Agreement};
 use super::listeners::{Listeners, Served};
 use super::signals::{Asked, Signals};
 use super::{Host, Reign, Service, health_line, log, stopping, until};
+use crate::alerts::AlertEvent;
 use crate::alerts::deliver::host_name;
 use crate::cli::{Context, Failure};
 use crate::clock::{self, Clock};
@@ -71,6 +72,11 @@ pub(super) async fn share(
         Some(source) => self::address("ledger.migrate", source)?,
         None => Arc::clone(&address),
     };
+    for host in address.unchecked_hosts() {
+        tracing::warn!(
+            "the certificate of the database on {host} is not compared with its name: write `sslmode=verify-full` into its URL"
+        );
+    }
     let state = settings.state_folder().map_err(Failure::configuration)?;
     let host = Host::new()?;
     let listeners = Listeners::open(&settings, None).await?;
@@ -215,6 +221,7 @@ impl Shared {
             may_arrive_until: taken.may_arrive_until.map(own_time),
             standing: Some(self.standing.clone()),
             deposed,
+            news: news(&taken, &self.station()),
         };
         let prepared = self.prepare(&taken).await;
         let ended = match prepared {
@@ -267,6 +274,21 @@ impl Shared {
         self.standing.borrow().station.clone()
     }
 }
+
+/// What is told of a take-over: who owns now, and for how long nobody did.
+fn news(taken: &Taken, station: &str) -> Vec<(AlertEvent, String, String)> {
+    let Some(former) = &taken.former else { return Vec::new() };
+    let (key, here) = (format!("{station}-{}", taken.term), host_name());
+    let changed =
+        format!("`{here}` owns the air of station `{station}` now (term {}); before it did `{}`", taken.term, former.host);
+    let silent = taken.unowned_ms >= UNOWNED_TOLD_MS;
+    let nobody = format!("nobody owned the air of station `{station}` for {} s; `{here}` owns it now", taken.unowned_ms / 1_000);
+    let nobody = silent.then(|| (AlertEvent::NoOwner, key.clone(), nobody));
+    [(AlertEvent::RoleChanged, key, changed)].into_iter().chain(nobody).collect()
+}
+
+/// A standby follows within 2 s. Whoever waits longer had nobody to follow.
+const UNOWNED_TOLD_MS: i64 = 10_000;
 
 /// A standby's answers.
 struct Serving {

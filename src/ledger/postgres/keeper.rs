@@ -263,8 +263,11 @@ impl Keeper {
 
     /// What is wrong, since when. It is told once.
     fn fail(&mut self, error: &DatabaseError) {
-        if error.class() != ErrorClass::Repeat {
-            self.connection = None;
+        match error.class() {
+            ErrorClass::Repeat => {}
+            // The tables may be gone.
+            ErrorClass::Lasting => (self.connection, self.is_prepared) = (None, false),
+            ErrorClass::Passing | ErrorClass::Uncertain | ErrorClass::LocalOnly => self.connection = None,
         }
         let now = (self.clock)().0;
         self.standing.send_if_modified(|standing| {
