@@ -10,6 +10,7 @@ mod backup;
 mod chores;
 mod columns;
 mod commit;
+mod database;
 mod excerpt;
 mod file;
 mod holds;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::engine::Writes;
+use database::Database;
 use file::OpenFiles;
 
 pub use backup::{BackupMade, backup};
@@ -175,7 +177,7 @@ impl From<io::Error> for LedgerError {
 
 /// The ledger, open for writing. A process has one, and a file has one process (see [`Lock`]).
 pub struct Ledger {
-    connection: Connection,
+    database: Database,
     path: PathBuf,
     files: OpenFiles,
     /// What opening it found or put right.
@@ -212,7 +214,13 @@ impl Ledger {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(WRITER_BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(Ledger { connection, path: path.to_owned(), files: OpenFiles::of(path)?, notes, pending: Writes::default() })
+        Ok(Ledger {
+            database: connection.into(),
+            path: path.to_owned(),
+            files: OpenFiles::of(path)?,
+            notes,
+            pending: Writes::default(),
+        })
     }
 
     /// What was found, or put right, when it was opened.

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::apply::{record_action, set_meta};
+use super::database::{Database, params};
 use super::{BUSY, FILE, LedgerError, open_read_only};
 
 /// When a chore was last done, by the ledger of the state folder `state`; `None`: never.
@@ -13,9 +14,9 @@ use super::{BUSY, FILE, LedgerError, open_read_only};
 /// Errors: there is no ledger, or it cannot be read.
 pub fn chore_done_at(state: &Path, chore: &str) -> Result<Option<Timestamp>, LedgerError> {
     let path = state.join(FILE);
-    let connection = open_read_only(&path)?;
+    let database = Database::from(open_read_only(&path)?);
     let sql = "SELECT value FROM meta WHERE key = ?1";
-    let done: Option<i64> = connection.query_row(sql, [key(chore)], |row| row.get(0)).optional()?;
+    let done = database.first(sql, params![key(chore)], |row| row.get::<i64>("value"))?;
     // What is no instant was not written here: as if it was never done.
     Ok(done.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
 }
@@ -26,14 +27,13 @@ pub fn chore_done_at(state: &Path, chore: &str) -> Result<Option<Timestamp>, Led
 pub fn record_chore(state: &Path, chore: &str, who: &str, at: Timestamp, result: Result<&str, &str>) -> Result<(), LedgerError> {
     let path = state.join(FILE);
     let record = || {
-        let mut connection = writable(&path)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if result.is_ok() {
-            set_meta(&transaction, &key(chore), at.as_millisecond())?;
-        }
         let detail = result.map_or_else(|why| format!("failed: {why}"), str::to_owned);
-        record_action(&transaction, at, who, (chore, &detail))?;
-        Ok(transaction.commit()?)
+        Database::from(writable(&path)?).write(|transaction| {
+            if result.is_ok() {
+                set_meta(transaction, &key(chore), at.as_millisecond())?;
+            }
+            record_action(transaction, at, who, (chore, &detail))
+        })
     };
     record().map_err(|error: LedgerError| LedgerError::file(&path, "write the ledger", error))
 }

@@ -1,0 +1,230 @@
+//! What the ledger asks of a database: statements with values, rows read by the names of their columns, and transactions. SQLite is one;
+//! what it is asked is what it was asked before. Does not know any table.
+//!
+//! One text serves both databases where that is honest: values are `?1`, `?2` and so on, and are numbers, texts or nothing.
+
+mod value;
+
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+
+use super::LedgerError;
+use crate::occurrence::Key;
+
+pub(super) use value::{Cell, IntoParam, Param, Row, RowError};
+
+/// The values of a statement.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$($crate::ledger::database::IntoParam::into_param($value)),*] };
+}
+pub(super) use params;
+
+/// A database that holds one ledger.
+pub(super) enum Database {
+    /// A file, or a ledger in memory.
+    Sqlite(Connection),
+}
+
+impl From<Connection> for Database {
+    fn from(connection: Connection) -> Database {
+        Database::Sqlite(connection)
+    }
+}
+
+impl Database {
+    /// The rows of a query, each read by `read`.
+    pub(super) fn query<T>(
+        &self,
+        sql: &str,
+        parameters: &[Param<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => query(connection, sql, parameters, read),
+        }
+    }
+
+    /// The first row of a query, if there is one.
+    pub(super) fn first<T>(
+        &self,
+        sql: &str,
+        parameters: &[Param<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Option<T>, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => first(connection, sql, parameters, read),
+        }
+    }
+
+    /// Whether a query has a row.
+    pub(super) fn exists(&self, sql: &str, parameters: &[Param<'_>]) -> Result<bool, LedgerError> {
+        self.first(sql, parameters, |_| Ok(())).map(|row| row.is_some())
+    }
+
+    /// Runs one statement that writes. Returns how many rows changed.
+    pub(super) fn execute(&self, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => execute(connection, sql, parameters),
+        }
+    }
+
+    /// Does this in one transaction, and commits it: all of it is durable then, or none.
+    pub(super) fn write<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => {
+                let mut transaction = Transaction::Sqlite(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
+                let done = work(&mut transaction)?;
+                let Transaction::Sqlite(transaction) = transaction;
+                transaction.commit()?;
+                Ok(done)
+            }
+        }
+    }
+
+    /// Runs several queries on the ledger as it is at one moment. What is written meanwhile is not seen.
+    pub(super) fn at_one_moment<T>(&self, ask: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => {
+                let transaction = connection.unchecked_transaction()?;
+                let answers = ask()?;
+                transaction.finish()?;
+                Ok(answers)
+            }
+        }
+    }
+
+    /// Changes whenever somebody else has written since the last question on this connection.
+    pub(super) fn data_version(&self) -> Result<i64, LedgerError> {
+        match self {
+            Database::Sqlite(connection) => {
+                Ok(first(connection, "PRAGMA data_version", &[], |row| row.get("data_version"))?.unwrap_or_default())
+            }
+        }
+    }
+
+    /// How long a write waits for another process that writes.
+    pub(super) fn wait_for_others(&self, at_most: Duration) -> Result<(), LedgerError> {
+        match self {
+            Database::Sqlite(connection) => Ok(connection.busy_timeout(at_most)?),
+        }
+    }
+
+    /// The connection to SQLite.
+    #[cfg(test)]
+    pub(super) fn sqlite(&self) -> &Connection {
+        match self {
+            Database::Sqlite(connection) => connection,
+        }
+    }
+}
+
+/// A transaction that writes.
+pub(super) enum Transaction<'a> {
+    /// Statements run at once.
+    Sqlite(rusqlite::Transaction<'a>),
+}
+
+impl Transaction<'_> {
+    /// Runs a statement.
+    pub(super) fn run(&mut self, sql: &str, parameters: &[Param<'_>]) -> Result<(), LedgerError> {
+        match self {
+            Transaction::Sqlite(transaction) => execute(transaction, sql, parameters).map(drop),
+        }
+    }
+
+    /// Runs a statement that must change one row. Where it does not, `complaint` says what is wrong, and nothing is committed.
+    pub(super) fn run_one(&mut self, sql: &str, parameters: &[Param<'_>], complaint: Complaint<'_>) -> Result<(), LedgerError> {
+        match self {
+            Transaction::Sqlite(transaction) => complaint.unless_one(execute(transaction, sql, parameters)?),
+        }
+    }
+
+    /// Runs a statement now. Returns how many rows changed.
+    pub(super) fn execute(&mut self, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {
+        match self {
+            Transaction::Sqlite(transaction) => execute(transaction, sql, parameters),
+        }
+    }
+
+    /// The rows of a query, after everything that was run before.
+    pub(super) fn query<T>(
+        &mut self,
+        sql: &str,
+        parameters: &[Param<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, LedgerError> {
+        match self {
+            Transaction::Sqlite(transaction) => query(transaction, sql, parameters, read),
+        }
+    }
+}
+
+/// What is wrong when a statement did not change one row.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Complaint<'a> {
+    /// The row was to be new.
+    IsThere(&'a Key),
+    /// The row was to be there.
+    IsNotThere(&'a Key),
+    /// The row was to be there and open.
+    IsNotOpen(&'a Key),
+    /// The row was to be one that may be opened again.
+    IsNotReopened(&'a Key),
+    /// The row was to be armed.
+    IsNotArmed(&'a Key),
+    /// The row was to be a summary.
+    IsNoSummary(&'a Key),
+}
+
+impl Complaint<'_> {
+    /// Errors: another number of rows than one changed.
+    pub(super) fn unless_one(self, changed: u64) -> Result<(), LedgerError> {
+        let text = match (self, changed) {
+            (_, 1) => return Ok(()),
+            (Complaint::IsThere(key), _) => format!("there is a row of {key} already: another process writes this ledger"),
+            (Complaint::IsNotThere(key), _) => format!("there is no row of {key}"),
+            (Complaint::IsNotOpen(key), _) => format!("the row of {key} is not there or done already; {changed} rows changed"),
+            (Complaint::IsNotReopened(key), _) => {
+                format!("the row of {key} does not say that it was cut because its job left, or that it failed")
+            }
+            (Complaint::IsNotArmed(key), _) => format!("{changed} rows of {key} were armed, not one"),
+            (Complaint::IsNoSummary(key), _) => format!("the row of {key} is not a summary"),
+        };
+        Err(LedgerError::ours(text))
+    }
+}
+
+fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Param<'_>],
+    mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+) -> Result<Vec<T>, LedgerError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params_from_iter(parameters))?;
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        list.push(read(&Row::Sqlite(row))?);
+    }
+    Ok(list)
+}
+
+fn first<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Param<'_>],
+    mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+) -> Result<Option<T>, LedgerError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params_from_iter(parameters))?;
+    let row = rows.next()?;
+    Ok(row.map(|row| read(&Row::Sqlite(row))).transpose()?)
+}
+
+fn execute(connection: &Connection, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {
+    Ok(connection.prepare_cached(sql)?.execute(params_from_iter(parameters))? as u64)
+}
