@@ -15,6 +15,8 @@ mod excerpt;
 mod file;
 mod holds;
 mod integrity;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod prune;
 mod read;
 mod row;
