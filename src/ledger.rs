@@ -83,6 +83,15 @@ enum ErrorKind {
     NotADatabase,
     /// Another file has the name of the one that is open, or none has.
     Replaced,
+    /// Two transactions met, and this one was taken back.
+    #[cfg(feature = "postgres")]
+    Repeat,
+    /// It was sent to be committed, and nobody said that it was.
+    #[cfg(feature = "postgres")]
+    Uncertain,
+    /// Another host owns the air.
+    #[cfg(feature = "postgres")]
+    Deposed,
     /// Everything else: it stays until somebody changes something.
     Lasting,
 }
@@ -113,7 +122,27 @@ impl LedgerError {
     pub fn is_passing(&self) -> bool {
         match self.kind {
             ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
+            #[cfg(feature = "postgres")]
+            ErrorKind::Repeat | ErrorKind::Uncertain => true,
+            #[cfg(feature = "postgres")]
+            ErrorKind::Deposed => false,
             ErrorKind::Lasting => false,
+        }
+    }
+
+    /// Whether another host owns the air by now: whoever is told this writes nothing any more, starts nothing, and becomes a standby.
+    pub fn is_deposed(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.kind == ErrorKind::Deposed;
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
+    #[cfg(feature = "postgres")]
+    fn deposed(station: &str, term: i64) -> LedgerError {
+        LedgerError {
+            message: format!("another host has taken over the station `{station}`: the term {term} is over"),
+            kind: ErrorKind::Deposed,
         }
     }
 
@@ -133,7 +162,7 @@ impl LedgerError {
         let advice = match kind {
             // Nothing is ever started over: only the old file knows what is on air.
             ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
-            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Replaced | ErrorKind::Lasting => "",
+            _ => "",
         };
         LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
     }

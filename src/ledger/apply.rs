@@ -1,7 +1,7 @@
 //! Writes as SQL: all that is pending, in one transaction. It does not know why anything is written.
 
 use super::columns;
-use super::database::{Complaint, Transaction, params};
+use super::database::{Transaction, Wrong, params};
 use super::{Attempt, Ledger, LedgerError, alerts, holds, unplaced};
 use crate::engine::Write;
 use crate::occurrence::{Key, describe_fault};
@@ -14,6 +14,10 @@ pub(super) const RESTORED_AT: &str = "restored_at";
 /// A request for an occurrence, or for a task of it.
 const INSERT_CALL: &str = "INSERT INTO call (id, occurrence, task, action, attempt) SELECT ?1, occurrence.id, ?2, ?3, ?4 FROM occurrence \
     WHERE job = ?5 AND start_ms = ?6";
+
+/// The same where several hosts may own the air: which of them sent it.
+const INSERT_CALL_OF_TERM: &str = "INSERT INTO call (id, occurrence, task, action, attempt, term) \
+    SELECT ?1, occurrence.id, ?2, ?3, ?4, ?7 FROM occurrence WHERE job = ?5 AND start_ms = ?6";
 
 impl Ledger {
     /// Writes everything that is pending, or nothing. Returns what that permits.
@@ -71,7 +75,7 @@ fn one(to: &mut Transaction<'_>, write: &Write) -> Result<(), LedgerError> {
         Write::Reopen(occurrence) => columns::reopen_occurrence(to, occurrence),
         Write::Remove(key) => {
             let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
-            to.run_one(sql, params![key.job.as_str(), key.start.as_millisecond()], Complaint::IsNotArmed(key))
+            to.run_one(sql, params![key.job.as_str(), key.start.as_millisecond()], (Wrong::IsNotArmed, key))
         }
         Write::Attempt { key, call, attempt } => call_row(to, *call, (key, None), (Action::Start, *attempt)),
         Write::Answered { call, times, answer } => answered(to, *call, *times, answer),
@@ -120,8 +124,12 @@ fn call_row(
     (key, task): (&Key, Option<i64>),
     (action, attempt): (Action, u32),
 ) -> Result<(), LedgerError> {
-    let parameters = params![call, task, action.name(), attempt, key.job.as_str(), key.start.as_millisecond()];
-    to.run_one(INSERT_CALL, parameters, Complaint::IsNotThere(key))
+    let (job, start) = (key.job.as_str(), key.start.as_millisecond());
+    let missing = (Wrong::IsNotThere, key);
+    match to.term() {
+        None => to.run_one(INSERT_CALL, params![call, task, action.name(), attempt, job, start], missing),
+        Some(term) => to.run_one(INSERT_CALL_OF_TERM, params![call, task, action.name(), attempt, job, start, term], missing),
+    }
 }
 
 fn answered(

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use super::database::{Complaint, IntoParam as _, Param, Transaction};
+use super::database::{IntoParam as _, Param, Transaction, Wrong};
 use super::{LedgerError, apply, row};
-use crate::occurrence::{Adopted, Evidence, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
+use crate::occurrence::{Adopted, Evidence, Key, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
 
 /// What an UPDATE does to a column. An INSERT writes every column.
 #[derive(Clone, Copy)]
@@ -168,27 +168,27 @@ static UPDATE_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(&update("task", TA
 
 /// Inserts an occurrence, which has no row yet.
 pub(super) fn insert_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    INSERT_OCCURRENCE.run(to, occurrence_values(occurrence), Complaint::IsThere(&occurrence.key))
+    INSERT_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsThere, &occurrence.key))
 }
 
 /// Inserts a summary, or writes how far the one in its row reaches now.
 pub(super) fn insert_summary(to: &mut Transaction<'_>, summary: &Occurrence) -> Result<(), LedgerError> {
-    INSERT_SUMMARY.run(to, occurrence_values(summary), Complaint::IsNoSummary(&summary.key))
+    INSERT_SUMMARY.run(to, occurrence_values(summary), (Wrong::IsNoSummary, &summary.key))
 }
 
 /// Updates the row of an occurrence that is not done.
 pub(super) fn update_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    UPDATE_OCCURRENCE.run(to, occurrence_values(occurrence), Complaint::IsNotOpen(&occurrence.key))
+    UPDATE_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotOpen, &occurrence.key))
 }
 
 /// Updates the row of an occurrence that was cut because its job left the schedule, or that failed.
 pub(super) fn reopen_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    REOPEN_OCCURRENCE.run(to, occurrence_values(occurrence), Complaint::IsNotReopened(&occurrence.key))
+    REOPEN_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotReopened, &occurrence.key))
 }
 
 /// Inserts a task.
 pub(super) fn insert_task(to: &mut Transaction<'_>, task: &Task) -> Result<(), LedgerError> {
-    INSERT_TASK.run(to, task_values(task), Complaint::IsNotThere(&task.key))
+    INSERT_TASK.run(to, task_values(task), (Wrong::IsNotThere, &task.key))
 }
 
 /// Updates the row of a task.
@@ -229,9 +229,9 @@ impl Sql {
     }
 
     /// Runs it on one row.
-    fn run(&self, to: &mut Transaction<'_>, values: Vec<Param<'_>>, complaint: Complaint<'_>) -> Result<(), LedgerError> {
+    fn run(&self, to: &mut Transaction<'_>, values: Vec<Param<'_>>, wrong: (Wrong, &Key)) -> Result<(), LedgerError> {
         let (sql, parameters) = self.with(values);
-        to.run_one(sql, &parameters, complaint)
+        to.run_one(sql, &parameters, wrong)
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 use super::LedgerError;
+#[cfg(feature = "postgres")]
+use super::postgres::{Store, Work};
 use crate::occurrence::Key;
 
 pub(super) use value::{Cell, IntoParam, Param, Row, RowError};
@@ -24,6 +26,9 @@ pub(super) use params;
 pub(super) enum Database {
     /// A file, or a ledger in memory.
     Sqlite(Connection),
+    /// A station on PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<Store>),
 }
 
 impl From<Connection> for Database {
@@ -42,6 +47,8 @@ impl Database {
     ) -> Result<Vec<T>, LedgerError> {
         match self {
             Database::Sqlite(connection) => query(connection, sql, parameters, read),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.query(sql, parameters, read),
         }
     }
 
@@ -54,19 +61,14 @@ impl Database {
     ) -> Result<Option<T>, LedgerError> {
         match self {
             Database::Sqlite(connection) => first(connection, sql, parameters, read),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => Ok(store.query(sql, parameters, read)?.into_iter().next()),
         }
     }
 
     /// Whether a query has a row.
     pub(super) fn exists(&self, sql: &str, parameters: &[Param<'_>]) -> Result<bool, LedgerError> {
         self.first(sql, parameters, |_| Ok(())).map(|row| row.is_some())
-    }
-
-    /// Runs one statement that writes. Returns how many rows changed.
-    pub(super) fn execute(&self, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {
-        match self {
-            Database::Sqlite(connection) => execute(connection, sql, parameters),
-        }
     }
 
     /// Does this in one transaction, and commits it: all of it is durable then, or none.
@@ -76,12 +78,13 @@ impl Database {
     ) -> Result<T, LedgerError> {
         match self {
             Database::Sqlite(connection) => {
-                let mut transaction = Transaction::Sqlite(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-                let done = work(&mut transaction)?;
-                let Transaction::Sqlite(transaction) = transaction;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let done = work(&mut Transaction::Sqlite(&transaction))?;
                 transaction.commit()?;
                 Ok(done)
             }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.write(work),
         }
     }
 
@@ -94,6 +97,8 @@ impl Database {
                 transaction.finish()?;
                 Ok(answers)
             }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.at_one_moment(ask),
         }
     }
 
@@ -103,6 +108,11 @@ impl Database {
             Database::Sqlite(connection) => {
                 Ok(first(connection, "PRAGMA data_version", &[], |row| row.get("data_version"))?.unwrap_or_default())
             }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {
+                let sql = "SELECT value FROM meta WHERE key = 'commit'";
+                Ok(self.first(sql, &[], |row| row.get("value"))?.unwrap_or_default())
+            }
         }
     }
 
@@ -110,6 +120,9 @@ impl Database {
     pub(super) fn wait_for_others(&self, at_most: Duration) -> Result<(), LedgerError> {
         match self {
             Database::Sqlite(connection) => Ok(connection.busy_timeout(at_most)?),
+            // Each call has its limit.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
         }
     }
 
@@ -118,6 +131,8 @@ impl Database {
     pub(super) fn sqlite(&self) -> &Connection {
         match self {
             Database::Sqlite(connection) => connection,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => panic!("it is not SQLite"),
         }
     }
 }
@@ -125,21 +140,44 @@ impl Database {
 /// A transaction that writes.
 pub(super) enum Transaction<'a> {
     /// Statements run at once.
-    Sqlite(rusqlite::Transaction<'a>),
+    Sqlite(&'a Connection),
+    /// Statements wait until an answer is needed.
+    #[cfg(feature = "postgres")]
+    Postgres(Work<'a>),
 }
 
 impl Transaction<'_> {
+    /// The term under which it writes, where several hosts may.
+    pub(super) fn term(&self) -> Option<i64> {
+        match self {
+            Transaction::Sqlite(_) => None,
+            #[cfg(feature = "postgres")]
+            Transaction::Postgres(work) => work.term(),
+        }
+    }
+
     /// Runs a statement.
     pub(super) fn run(&mut self, sql: &str, parameters: &[Param<'_>]) -> Result<(), LedgerError> {
         match self {
             Transaction::Sqlite(transaction) => execute(transaction, sql, parameters).map(drop),
+            #[cfg(feature = "postgres")]
+            Transaction::Postgres(work) => {
+                work.push(sql, parameters, None);
+                Ok(())
+            }
         }
     }
 
-    /// Runs a statement that must change one row. Where it does not, `complaint` says what is wrong, and nothing is committed.
-    pub(super) fn run_one(&mut self, sql: &str, parameters: &[Param<'_>], complaint: Complaint<'_>) -> Result<(), LedgerError> {
+    /// Runs a statement that must change one row. Where it does not, this is wrong with the row of `key`, and nothing is
+    /// committed.
+    pub(super) fn run_one(&mut self, sql: &str, parameters: &[Param<'_>], (wrong, key): (Wrong, &Key)) -> Result<(), LedgerError> {
         match self {
-            Transaction::Sqlite(transaction) => complaint.unless_one(execute(transaction, sql, parameters)?),
+            Transaction::Sqlite(transaction) => wrong.unless_one(key, execute(transaction, sql, parameters)?),
+            #[cfg(feature = "postgres")]
+            Transaction::Postgres(work) => {
+                work.push(sql, parameters, Some((wrong, key)));
+                Ok(())
+            }
         }
     }
 
@@ -147,6 +185,8 @@ impl Transaction<'_> {
     pub(super) fn execute(&mut self, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {
         match self {
             Transaction::Sqlite(transaction) => execute(transaction, sql, parameters),
+            #[cfg(feature = "postgres")]
+            Transaction::Postgres(work) => work.execute(sql, parameters),
         }
     }
 
@@ -159,40 +199,42 @@ impl Transaction<'_> {
     ) -> Result<Vec<T>, LedgerError> {
         match self {
             Transaction::Sqlite(transaction) => query(transaction, sql, parameters, read),
+            #[cfg(feature = "postgres")]
+            Transaction::Postgres(work) => work.query(sql, parameters, read),
         }
     }
 }
 
-/// What is wrong when a statement did not change one row.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Complaint<'a> {
-    /// The row was to be new.
-    IsThere(&'a Key),
-    /// The row was to be there.
-    IsNotThere(&'a Key),
-    /// The row was to be there and open.
-    IsNotOpen(&'a Key),
-    /// The row was to be one that may be opened again.
-    IsNotReopened(&'a Key),
-    /// The row was to be armed.
-    IsNotArmed(&'a Key),
-    /// The row was to be a summary.
-    IsNoSummary(&'a Key),
+/// What is wrong with the row of an occurrence when a statement did not change one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It was to be new.
+    IsThere,
+    /// It was to be there.
+    IsNotThere,
+    /// It was to be there and open.
+    IsNotOpen,
+    /// It was to be one that may be opened again.
+    IsNotReopened,
+    /// It was to be armed.
+    IsNotArmed,
+    /// It was to be a summary.
+    IsNoSummary,
 }
 
-impl Complaint<'_> {
+impl Wrong {
     /// Errors: another number of rows than one changed.
-    pub(super) fn unless_one(self, changed: u64) -> Result<(), LedgerError> {
+    pub(super) fn unless_one(self, key: &Key, changed: u64) -> Result<(), LedgerError> {
         let text = match (self, changed) {
             (_, 1) => return Ok(()),
-            (Complaint::IsThere(key), _) => format!("there is a row of {key} already: another process writes this ledger"),
-            (Complaint::IsNotThere(key), _) => format!("there is no row of {key}"),
-            (Complaint::IsNotOpen(key), _) => format!("the row of {key} is not there or done already; {changed} rows changed"),
-            (Complaint::IsNotReopened(key), _) => {
+            (Wrong::IsThere, _) => format!("there is a row of {key} already: another process writes this ledger"),
+            (Wrong::IsNotThere, _) => format!("there is no row of {key}"),
+            (Wrong::IsNotOpen, _) => format!("the row of {key} is not there or done already; {changed} rows changed"),
+            (Wrong::IsNotReopened, _) => {
                 format!("the row of {key} does not say that it was cut because its job left, or that it failed")
             }
-            (Complaint::IsNotArmed(key), _) => format!("{changed} rows of {key} were armed, not one"),
-            (Complaint::IsNoSummary(key), _) => format!("the row of {key} is not a summary"),
+            (Wrong::IsNotArmed, _) => format!("{changed} rows of {key} were armed, not one"),
+            (Wrong::IsNoSummary, _) => format!("the row of {key} is not a summary"),
         };
         Err(LedgerError::ours(text))
     }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::database::{Cell, Database, IntoParam as _, Param, Row, RowError, params};
+use super::database::{Cell, Database, IntoParam as _, Param, Row, RowError, Transaction, params};
 use super::read::{HistoryQuery, LATEST_OF_JOB, ON_AIR, ONE, Reader};
 use super::{LedgerError, VERSION, row, schema};
 use crate::occurrence::{Occurrence, Played, Playout, Replaced};
@@ -120,12 +120,8 @@ impl Reader {
         connection.pragma_update(None, "foreign_keys", false)?;
         let Excerpt { version: _, occurrence, doubt, meta, job, act, hold } = excerpt;
         let tables = [("occurrence", occurrence), ("doubt", doubt), ("meta", meta), ("job", job), ("act", act), ("hold", hold)];
-        let database = Database::from(connection);
-        for (table, rows) in tables {
-            for row in rows {
-                insert(&database, table, row)?;
-            }
-        }
+        let mut database = Database::from(connection);
+        database.write(|to| tables.iter().try_for_each(|(table, rows)| rows.iter().try_for_each(|row| insert(to, table, row))))?;
         Ok(Reader { database })
     }
 }
@@ -200,7 +196,7 @@ fn values(row: &Row<'_>) -> Result<Map<String, Value>, RowError> {
     Ok(row.cells()?.into_iter().map(|(name, cell)| (name, value(cell))).collect())
 }
 
-fn insert(database: &Database, table: &str, row: &Map<String, Value>) -> Result<(), LedgerError> {
+fn insert(to: &mut Transaction<'_>, table: &str, row: &Map<String, Value>) -> Result<(), LedgerError> {
     let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if !row.keys().all(is_name) {
         return Err(LedgerError::ours("expected rows of the ledger, found other columns".to_owned()));
@@ -213,5 +209,5 @@ fn insert(database: &Database, table: &str, row: &Map<String, Value>) -> Result<
         _ => Param::Text(None),
     });
     let sql = format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), places.join(", "));
-    database.execute(&sql, &cells.collect::<Vec<_>>()).map(drop)
+    to.run(&sql, &cells.collect::<Vec<_>>())
 }

@@ -5,6 +5,9 @@
 
 pub mod address;
 pub mod connection;
+mod schema;
+pub mod station;
+mod store;
 mod tls;
 
 use std::fmt;
@@ -17,6 +20,8 @@ use super::{ErrorKind, LedgerError};
 
 pub use address::Address;
 pub use connection::{CALL_MAX, Connection, Parameter};
+pub use station::Station;
+pub(super) use store::{Fence, Store, Work, give_back};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
@@ -123,7 +128,9 @@ fn unanswered(error: &tokio_postgres::Error) -> DatabaseError {
 impl From<DatabaseError> for LedgerError {
     fn from(error: DatabaseError) -> LedgerError {
         let kind = match error.class {
-            ErrorClass::Passing | ErrorClass::Repeat | ErrorClass::Uncertain | ErrorClass::LocalOnly => ErrorKind::Passing,
+            ErrorClass::Passing => ErrorKind::Passing,
+            ErrorClass::Repeat => ErrorKind::Repeat,
+            ErrorClass::Uncertain | ErrorClass::LocalOnly => ErrorKind::Uncertain,
             ErrorClass::Lasting => ErrorKind::Lasting,
         };
         LedgerError { message: error.message, kind }
@@ -167,6 +174,25 @@ impl Blocking {
                 }
             }
         })
+    }
+
+    /// Does this with the connection that is open, for what was begun on it. Errors: it is not open any more.
+    pub fn go_on<T>(&mut self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        match self.connection.as_mut().filter(|connection| connection.is_open()) {
+            Some(connection) => self.runtime.block_on(work(connection)),
+            None => Err(DatabaseError::new(ErrorClass::Passing, "the connection to the database was lost")),
+        }
+    }
+
+    /// Opens a connection by another address, in the place of the one that is open.
+    pub fn open_at(&mut self, address: &Address) -> Result<(), DatabaseError> {
+        self.connection = Some(self.runtime.block_on(Connection::open(address))?);
+        Ok(())
+    }
+
+    /// Whether a connection is open, as far as anybody knows.
+    pub fn is_open(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_open)
     }
 
     /// Closes the connection: the next work opens one.

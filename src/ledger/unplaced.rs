@@ -2,7 +2,7 @@
 
 use super::apply::app_id;
 use super::columns::ms;
-use super::database::{Complaint, Database, Row, RowError, Transaction, params};
+use super::database::{Database, Row, RowError, Transaction, Wrong, params};
 use super::{LedgerError, row};
 use crate::engine::Write;
 use crate::occurrence::{Key, OpenDoubt, Orphan};
@@ -57,7 +57,7 @@ pub(super) fn apply(to: &mut Transaction<'_>, write: &Write) -> Result<(), Ledge
             let OpenDoubt { key, sent_at, bound, until, was_found, .. } = &**doubt;
             let (sent, until) = (sent_at.as_millisecond(), until.as_millisecond());
             let parameters = params![sent, ms(*bound), until, was_found, key.job.as_str(), key.start.as_millisecond()];
-            to.run_one(sql, parameters, Complaint::IsNotThere(key))
+            to.run_one(sql, parameters, (Wrong::IsNotThere, key))
         }
         Write::DoubtSettled { key, sent_at } => {
             let sql = "DELETE FROM doubt WHERE sent_ms = ?3 AND occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2)";

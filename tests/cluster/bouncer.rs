@@ -21,7 +21,12 @@ pub(crate) struct Bouncer {
 impl Bouncer {
     /// Nothing, and a line that says so, where PgBouncer is not installed.
     pub(crate) fn start(server: &Server) -> Option<Bouncer> {
-        if !Command::new("sh").args(["-c", "command -v pgbouncer"]).stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        if !Command::new("sh")
+            .args(["-c", "command -v pgbouncer"])
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+        {
             println!("left out: PgBouncer is not installed (Debian: `apt-get install pgbouncer`)");
             return None;
         }

@@ -230,7 +230,8 @@ impl Server {
         self.wait("it takes connections", |server| {
             let state = fs::read_to_string(server.data().join("postmaster.pid")).unwrap_or_default();
             let lines: Vec<&str> = state.lines().map(str::trim).collect();
-            lines.first() == Some(&id.to_string().as_str()) && lines.get(7).is_some_and(|state| ["ready", "standby"].contains(state))
+            lines.first() == Some(&id.to_string().as_str())
+                && lines.get(7).is_some_and(|state| ["ready", "standby"].contains(state))
         });
     }
 

@@ -120,13 +120,47 @@ pub(in crate::ledger) enum Cell {
 }
 
 /// What a value of a row can be read as.
-pub(in crate::ledger) trait Value: FromSql {}
-impl<T: FromSql> Value for T {}
+pub(in crate::ledger) trait Value: FromSql {
+    /// The value; `None`: it is not such a one.
+    fn of(cell: Cell) -> Option<Self>;
+}
+
+macro_rules! read_integers {
+    ($($type:ty),+) => { $(
+        impl Value for $type {
+            fn of(cell: Cell) -> Option<$type> {
+                if let Cell::Integer(number) = cell { number.try_into().ok() } else { None }
+            }
+        }
+    )+ };
+}
+read_integers!(i64, u32, u16);
+
+impl Value for bool {
+    fn of(cell: Cell) -> Option<bool> {
+        if let Cell::Integer(number) = cell { Some(number != 0) } else { None }
+    }
+}
+
+impl Value for String {
+    fn of(cell: Cell) -> Option<String> {
+        if let Cell::Text(text) = cell { Some(text) } else { None }
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn of(cell: Cell) -> Option<Option<T>> {
+        if cell == Cell::Null { Some(None) } else { T::of(cell).map(Some) }
+    }
+}
 
 /// A row of a query. Its values are read where they are.
 pub(in crate::ledger) enum Row<'a> {
     /// Of SQLite.
     Sqlite(&'a rusqlite::Row<'a>),
+    /// Of PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(&'a tokio_postgres::Row),
 }
 
 impl Row<'_> {
@@ -134,6 +168,15 @@ impl Row<'_> {
     pub(in crate::ledger) fn get<T: Value>(&self, column: &str) -> Result<T, RowError> {
         match self {
             Row::Sqlite(row) => row.get(column).map_err(|error| RowError::of(column, error)),
+            #[cfg(feature = "postgres")]
+            Row::Postgres(row) => {
+                let at = row.columns().iter().position(|one| one.name() == column);
+                let at = at.ok_or_else(|| RowError::unreadable(column, format!("there is no column `{column}`")))?;
+                // It does not quote the value, which may hold a URL.
+                let wrong =
+                    || RowError::unreadable(column, format!("the column `{column}` holds what no version of ingestd writes"));
+                T::of(cell(row, at)?).ok_or_else(wrong)
+            }
         }
     }
 
@@ -153,8 +196,26 @@ impl Row<'_> {
                 let cells = names.enumerate().map(|(at, name)| Ok((name, cell(at)?)));
                 cells.collect::<rusqlite::Result<_>>().map_err(|error| RowError::Database(error.into()))
             }
+            #[cfg(feature = "postgres")]
+            Row::Postgres(row) => {
+                row.columns().iter().enumerate().map(|(at, column)| Ok((column.name().to_owned(), cell(row, at)?))).collect()
+            }
         }
     }
+}
+
+/// A value of a row of PostgreSQL.
+#[cfg(feature = "postgres")]
+fn cell(row: &tokio_postgres::Row, at: usize) -> Result<Cell, RowError> {
+    use tokio_postgres::types::Type;
+    let column = &row.columns()[at];
+    let cell = match *column.type_() {
+        Type::INT8 => row.try_get::<_, Option<i64>>(at).map(|value| value.map(Cell::Integer)),
+        Type::INT4 => row.try_get::<_, Option<i32>>(at).map(|value| value.map(|number| Cell::Integer(number.into()))),
+        Type::BOOL => row.try_get::<_, Option<bool>>(at).map(|value| value.map(|value| Cell::Integer(value.into()))),
+        _ => row.try_get::<_, Option<String>>(at).map(|value| value.map(Cell::Text)),
+    };
+    cell.map(|cell| cell.unwrap_or(Cell::Null)).map_err(|error| RowError::unreadable(column.name(), error))
 }
 
 /// Why a row could not be read.
