@@ -89,8 +89,7 @@ enum ErrorKind {
     /// It was sent to be committed, and nobody said that it was.
     #[cfg(feature = "postgres")]
     Uncertain,
-    /// Another host owns the air.
-    #[cfg(feature = "postgres")]
+    /// Another host owns the ledger.
     Deposed,
     /// Everything else: it stays until somebody changes something.
     Lasting,
@@ -105,6 +104,16 @@ impl LedgerError {
     /// An answer that does not come.
     pub(crate) fn stands() -> LedgerError {
         LedgerError { message: "the disk does not answer".to_owned(), kind: ErrorKind::Stands }
+    }
+
+    /// What a host hears that does not own any more.
+    pub(crate) fn deposed() -> LedgerError {
+        LedgerError { message: "another host owns the ledger".to_owned(), kind: ErrorKind::Deposed }
+    }
+
+    /// Whether another host owns the ledger: nothing more is written to it from here.
+    pub fn is_deposed(&self) -> bool {
+        self.kind == ErrorKind::Deposed
     }
 
     /// Whether the answer may yet come: nothing is known to be wrong.
@@ -124,25 +133,7 @@ impl LedgerError {
             ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
             #[cfg(feature = "postgres")]
             ErrorKind::Repeat | ErrorKind::Uncertain => true,
-            #[cfg(feature = "postgres")]
-            ErrorKind::Deposed => false,
-            ErrorKind::Lasting => false,
-        }
-    }
-
-    /// Whether another host owns the air by now: whoever is told this writes nothing any more, starts nothing, and becomes a standby.
-    pub fn is_deposed(&self) -> bool {
-        #[cfg(feature = "postgres")]
-        return self.kind == ErrorKind::Deposed;
-        #[cfg(not(feature = "postgres"))]
-        false
-    }
-
-    #[cfg(feature = "postgres")]
-    fn deposed(station: &str, term: i64) -> LedgerError {
-        LedgerError {
-            message: format!("another host has taken over the station `{station}`: the term {term} is over"),
-            kind: ErrorKind::Deposed,
+            ErrorKind::Deposed | ErrorKind::Lasting => false,
         }
     }
 

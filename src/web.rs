@@ -48,6 +48,7 @@ use crate::config::PageSettings;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
+use crate::host::HostStanding;
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
 use crate::occurrence::Occurrence;
@@ -129,6 +130,8 @@ pub struct AppState {
     pub status: watch::Receiver<LoopStatus>,
     /// How long its loop and its ledger's disk have been busy.
     pub busy: Busy,
+    /// How this host stands among those that share the ledger; `None`: it shares it with nobody.
+    pub host: Option<watch::Receiver<HostStanding>>,
     /// Why it does not listen where it should.
     pub not_listening: watch::Receiver<NotListening>,
     /// What the doctor and the preflight have found.

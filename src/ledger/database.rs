@@ -7,6 +7,7 @@ mod value;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 use super::LedgerError;
@@ -99,6 +100,16 @@ impl Database {
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(store) => store.at_one_moment(ask),
+        }
+    }
+
+    /// Starts without an answer that an owner before may have sent and did not give back, and until when each may still arrive. None in a
+    /// file: nobody else has it.
+    pub(super) fn may_still_leave(&self) -> Result<Vec<(Key, Timestamp)>, LedgerError> {
+        match self {
+            Database::Sqlite(_) => Ok(Vec::new()),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.may_still_leave(),
         }
     }
 

@@ -5,6 +5,8 @@
 
 pub mod address;
 pub mod connection;
+pub mod keeper;
+pub mod owner;
 mod schema;
 pub mod station;
 mod store;

@@ -196,6 +196,7 @@ impl Ledger {
             left: left_jobs(&self.database)?,
             holds: holds::all(&self.database)?,
             callbacks: unplaced::callbacks(&self.database)?,
+            may_still_leave: self.database.may_still_leave()?,
             numbers: RowNumbers {
                 call: newest("SELECT coalesce(max(id), 0) AS id FROM call")?,
                 task: newest("SELECT coalesce(max(id), 0) AS id FROM task")?,

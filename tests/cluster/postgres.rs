@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A server starts, ends and is promoted in less on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The password of every role that a daemon may use. No output may contain it.
 pub(crate) const PASSWORD: &str = "hush-database-password-55d1c0";
 /// What is set in every server. Nothing makes a commit less durable than by default.
@@ -238,6 +238,11 @@ impl Server {
     pub(crate) fn restart(&self, how: Stop) {
         self.stop(how);
         self.run();
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.process.lock().expect("nobody panicked").is_some()
     }
 
     /// Stops all of its processes where they are: connections stay, and nothing answers.

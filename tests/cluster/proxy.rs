@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use super::messages::{Messages, Seen};
+use super::requests::{Requests, Sent};
 
 /// Where bytes go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,9 @@ struct Seams {
     named: Mutex<Vec<String>>,
     cancels: AtomicU64,
     connections: AtomicU64,
+    /// The life of the client that opens connections now.
+    life: AtomicU64,
+    sent: Mutex<Vec<Sent>>,
 }
 
 /// The proxy, for as long as it is kept.
@@ -84,7 +89,7 @@ impl Proxy {
         Proxy::start(upstream, true)
     }
 
-    /// Before anything else: bytes are bytes.
+    /// Before an endpoint: starts are noted.
     pub(crate) fn to_endpoint(upstream: SocketAddr) -> Proxy {
         Proxy::start(upstream, false)
     }
@@ -164,6 +169,16 @@ impl Proxy {
         self.seams.cancels.load(Ordering::SeqCst)
     }
 
+    /// Who connects from now on is another life of the client.
+    pub(crate) fn next_life(&self) -> u64 {
+        self.seams.life.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The starts that came by.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.seams.sent.lock().expect("nobody panicked").clone()
+    }
+
     /// How many connections there have been.
     pub(crate) fn connections(&self) -> u64 {
         self.seams.connections.load(Ordering::Relaxed)
@@ -188,7 +203,8 @@ async fn connection(mut client: TcpStream, mut rules: watch::Receiver<Rules>, se
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let at_commit = CommitCut { seams, fired: Mutex::new(None), cut: Notify::new() };
+    let life = seams.life.load(Ordering::SeqCst);
+    let at_commit = CommitCut { life, seams, fired: Mutex::new(None), cut: Notify::new() };
     let how = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
@@ -205,8 +221,9 @@ async fn connection(mut client: TcpStream, mut rules: watch::Receiver<Rules>, se
     }
 }
 
-/// What happens at a COMMIT of one connection.
+/// What is noted of one connection, and what happens at its COMMIT.
 struct CommitCut {
+    life: u64,
     seams: Arc<Seams>,
     fired: Mutex<Option<AtCommit>>,
     cut: Notify,
@@ -242,13 +259,18 @@ impl CommitCut {
         true
     }
 
+    fn note(&self, robots: Vec<String>) {
+        let sent = robots.into_iter().map(|robot| Sent { at: Timestamp::now(), life: self.life, robot });
+        self.seams.sent.lock().expect("nobody panicked").extend(sent);
+    }
+
     async fn end(&self, what: AtCommit) {
         self.seams.fired.fetch_add(1, Ordering::SeqCst);
         if matches!(what, AtCommit::CutBefore | AtCommit::CutAfter) {
             self.cut.notify_one();
         }
         // Held until the client gives up, which ends the other direction, or until the connection is cut.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -263,8 +285,12 @@ async fn pump(
     let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let reading = async move {
         let mut messages = Messages::new(way == Way::ToServer, reads);
+        let mut requests = Requests::default();
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            if !reads && way == Way::ToServer {
+                at_commit.note(requests.take(&buffer[..length]));
+            }
             messages.take(&buffer[..length]);
             while let Some((bytes, seen)) = messages.next() {
                 if !at_commit.passes(way, seen, messages.statements()).await || queue.send((Instant::now(), bytes)).is_err() {

@@ -19,7 +19,7 @@ const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 1m
 pub(crate) fn setup(options: DaemonOptions, ledger: &Ledger) -> Setup {
     let all = AlertEvent::WORDS.iter().map(|(_, event)| *event).collect();
     let troubles = Troubles::new(vec![("pager".to_owned(), all)], &ledger.alerts().expect("readable"));
-    Setup { options, troubles, changes: None }
+    Setup { options, troubles, changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
 }
 
 /// The rows, oldest first: event, subject, count, whether it lasts or how it ended.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
+use super::agreement::of_this_host;
 use super::folder_snapshot::stamp;
 use super::reload::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 use super::rest::Rests;
@@ -50,12 +51,19 @@ pub(super) struct Boot<'a> {
     /// What the ledger remembers.
     pub(super) meta: &'a Meta,
     pub(super) now: Timestamp,
+    /// Whether what is accepted stays in force, whatever is in the folder: the host takes over from another.
+    pub(super) keeps: bool,
 }
 
 impl Boot<'_> {
     /// The schedule to begin with. Error: exit 78, where the folder's is bad and no other is kept.
     pub(super) fn accept(&self) -> Result<AcceptedSchedule, Failure> {
         let kept = self.newest_kept();
+        if self.keeps
+            && let Some(kept) = kept
+        {
+            return Ok(self.go_on_with(kept, Vec::new(), &[]));
+        }
         let loaded = load::read_playable(self.settings, self.zones, self.now);
         let new: Vec<Source> =
             loaded.texts.iter().map(|(name, text)| Source { name: Arc::clone(name), text: text.clone() }).collect();
@@ -161,6 +169,8 @@ impl Boot<'_> {
     /// The kept sources of a generation and their schedule. What cannot be read is as if it were not there, and `is_told`.
     fn kept(&self, number: i64, is_told: bool) -> Option<Kept> {
         let sources = match sources::load(self.folder, number) {
+            // Another host may have kept them, whose folder has another path.
+            Ok(sources) if self.settings.ledger.is_some() => of_this_host(sources?, &self.settings.schedules),
             Ok(sources) => sources?,
             Err(error) => {
                 if is_told {

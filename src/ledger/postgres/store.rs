@@ -6,14 +6,19 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
+use ingestd_core::lease::MAY_ARRIVE_WITHIN;
+use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::types::Type;
 
 use super::address::Address;
 use super::connection::{BEGIN, Parameter};
 use super::{Blocking, Connection, DatabaseError, ErrorClass, Station};
+use crate::clock;
 use crate::ledger::database::{IntoParam as _, Param, Row, RowError, Transaction, Wrong};
+use crate::ledger::row;
 use crate::ledger::{ErrorKind, LedgerError};
 use crate::occurrence::Key;
+use crate::trtc::Action;
 
 /// How often a transaction is done that met another, or whose connection was lost before it was sent to be committed.
 const TRIES_MAX: usize = 5;
@@ -200,6 +205,27 @@ impl Store {
     }
 }
 
+/// Each of them with the end of the newest lease under which it could be sent, as far from now as the database's clock says.
+const MAY_STILL_LEAVE: &str = "SELECT job, start_ms, (extract(epoch FROM lease_end - clock_timestamp()) * 1000)::bigint AS ends_in_ms \
+    FROM occurrence JOIN call ON call.occurrence = occurrence.id AND call.answered_ms IS NULL AND call.action = ?1 \
+        AND call.attempt = occurrence.attempts \
+    JOIN ingestd.term ON term.station = ?2 AND term.term = call.term AND term.term < ?3 AND term.released_at IS NULL \
+    WHERE state IN ('armed', 'calling') ORDER BY start_ms, job";
+
+impl Store {
+    /// Starts without an answer of earlier terms that were not given back, and until when each may still arrive, by this host's clock.
+    pub(in crate::ledger) fn may_still_leave(&self) -> Result<Vec<(Key, Timestamp)>, LedgerError> {
+        let Some(term) = self.term() else { return Ok(Vec::new()) };
+        let now = clock::now();
+        let parameters = [Action::Start.name().into_param(), self.station.name().into_param(), term.into_param()];
+        let rows = self.query(MAY_STILL_LEAVE, &parameters, |row| {
+            let ends_in = SignedDuration::from_millis(row.get("ends_in_ms")?);
+            Ok((row::key(row)?, now.saturating_add(ends_in + MAY_ARRIVE_WITHIN).unwrap_or(Timestamp::MAX)))
+        })?;
+        Ok(rows)
+    }
+}
+
 /// Done with reading: the connection is kept for the next.
 pub(in crate::ledger) fn give_back(store: Store) {
     let station = store.station.clone();
@@ -319,7 +345,7 @@ impl Work<'_> {
 impl Fence {
     fn no_row(self, station: &Station) -> LedgerError {
         match self {
-            Fence::Term(term) => LedgerError::deposed(station.name(), term),
+            Fence::Term(_) => LedgerError::deposed(),
             Fence::Beside => LedgerError::ours(format!("there is no {}: has the daemon ever run?", station.shown())),
         }
     }
