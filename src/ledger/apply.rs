@@ -2,7 +2,7 @@
 
 use super::columns;
 use super::database::{Transaction, Wrong, params};
-use super::{Attempt, Ledger, LedgerError, alerts, holds, unplaced};
+use super::{Attempt, Ledger, LedgerError, Uncertain, alerts, holds, unplaced};
 use crate::engine::Write;
 use crate::occurrence::{Key, describe_fault};
 use crate::trtc::{Action, Answer};
@@ -22,14 +22,47 @@ const INSERT_CALL_OF_TERM: &str = "INSERT INTO call (id, occurrence, task, actio
 impl Ledger {
     /// Writes everything that is pending, or nothing. Returns what that permits.
     pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
+        self.settle_uncertain()?;
         let writes = self.pending.list();
-        self.database.write(|transaction| {
-            for write in writes {
-                one(transaction, write)?;
+        let mut attempts = Vec::new();
+        if !writes.is_empty() {
+            let done = self.database.write(|transaction| {
+                for write in writes {
+                    one(transaction, write)?;
+                }
+                set_meta(transaction, "committed_at", now.as_millisecond())?;
+                attempts = Ledger::permissions(writes, |key, attempt| call_of(transaction, key, attempt))?;
+                Ok(())
+            });
+            if let Err(error) = done {
+                if let Some(number) = error.is_uncertain().then(|| self.database.commit_number()).flatten() {
+                    self.uncertain = Some(Uncertain { number, writes: writes.len(), attempts });
+                }
+                return Err(error);
             }
-            set_meta(transaction, "committed_at", now.as_millisecond())?;
-            Ledger::permissions(writes, |key, attempt| call_of(transaction, key, attempt))
-        })
+        }
+        let granted = std::mem::take(&mut self.granted);
+        let stands = granted.into_iter().filter(|attempt| !attempt.is_taken_back_by(&self.pending));
+        Ok(stands.chain(attempts).collect())
+    }
+
+    /// Looks what became of a commit that nobody acknowledged. Its permissions are handed out with the next commit that is.
+    ///
+    /// Errors: nobody can say yet.
+    fn settle_uncertain(&mut self) -> Result<(), LedgerError> {
+        let Some(Uncertain { number, writes, attempts }) = self.uncertain.take() else { return Ok(()) };
+        match self.database.took_effect(number) {
+            Ok(true) => {
+                self.pending = std::mem::take(&mut self.pending).after(writes);
+                self.granted.extend(attempts);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.uncertain = Some(Uncertain { number, writes, attempts });
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Remembers that this is a backup which was put in the place of a lost ledger: until `at` it does not know what was on air.

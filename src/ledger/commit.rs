@@ -59,7 +59,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         // What goes into a file that nobody finds any more is not durable.
-        match self.files.check(&self.path).and_then(|()| self.apply(now)) {
+        match self.check_file().and_then(|()| self.apply(now)) {
             Ok(attempts) => {
                 self.pending = Writes::default();
                 Ok(attempts)

@@ -103,6 +103,24 @@ impl Database {
         }
     }
 
+    /// The number of the newest commit that was tried; `None`: commits have none, because what came of one is always known.
+    pub(super) fn commit_number(&self) -> Option<i64> {
+        match self {
+            Database::Sqlite(_) => None,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => Some(store.number()),
+        }
+    }
+
+    /// Whether the commit of that number, which nobody acknowledged, took effect.
+    pub(super) fn took_effect(&mut self, number: i64) -> Result<bool, LedgerError> {
+        match self {
+            Database::Sqlite(_) => Err(LedgerError::ours(format!("a file has no commit {number}"))),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.took_effect(number),
+        }
+    }
+
     /// Starts without an answer that an owner before may have sent and did not give back, and until when each may still arrive. None in a
     /// file: nobody else has it.
     pub(super) fn may_still_leave(&self) -> Result<Vec<(Key, Timestamp)>, LedgerError> {

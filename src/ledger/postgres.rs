@@ -22,8 +22,10 @@ use super::{ErrorKind, LedgerError};
 
 pub use address::Address;
 pub use connection::{CALL_MAX, Connection, Parameter};
+pub use schema::STATION_VERSION;
+pub(super) use schema::migrate;
 pub use station::Station;
-pub(super) use store::{Fence, Store, Work, give_back};
+pub(super) use store::{Fence, Store, Work};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 

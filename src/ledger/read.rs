@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::apply::RESTORED_AT;
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
 use super::database::{Database, IntoParam as _, Param, params};
-use super::{FILE, Ledger, LedgerError, holds, open_read_only, row, unplaced};
+#[cfg(feature = "postgres")]
+use super::postgres::Store;
+use super::{FILE, Ledger, LedgerError, Place, holds, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Task};
 use crate::plan::holds::Holds;
@@ -100,6 +102,17 @@ impl Reader {
     /// Errors: there is none, it cannot be read, or it is from a newer version.
     pub fn open(folder: &Path) -> Result<Reader, LedgerError> {
         Ok(Reader { database: open_read_only(&folder.join(FILE))?.into() })
+    }
+
+    /// Opens the ledger at this place.
+    ///
+    /// Errors: there is none, it cannot be read, or it is from a newer version.
+    pub fn open_at(place: &Place) -> Result<Reader, LedgerError> {
+        match place {
+            Place::Folder(folder) => Reader::open(folder),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => Ok(Reader { database: Database::Postgres(Box::new(Store::reading(station)?)) }),
+        }
     }
 
     /// Runs several queries on the ledger as it is at one moment. What is written meanwhile is not seen.

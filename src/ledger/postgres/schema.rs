@@ -93,7 +93,9 @@ async fn step(
         if connection.execute(fence, &[(&name, Type::TEXT), (&term, Type::INT8)]).await? != 1 {
             return Ok(false);
         }
-        if version.is_some() {
+        // Who may not make schemas may have been given one.
+        let has_none = connection.query("SELECT 1 WHERE to_regnamespace($1) IS NULL", &[(&schema, Type::TEXT)]).await?;
+        if version.is_some() && !has_none.is_empty() {
             connection.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
         }
         for script in scripts {

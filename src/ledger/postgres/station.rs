@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Blocking;
 use super::address::Address;
-use super::store::Store;
 
 /// The longest name of a station: its schema is `ingestd_` and the name.
 const NAME_MAX: usize = 32;
@@ -16,7 +16,7 @@ pub struct Station {
     name: Arc<str>,
     address: Arc<Address>,
     migrate: Arc<Address>,
-    idle: Arc<Mutex<Option<Store>>>,
+    idle: Arc<Mutex<Option<Blocking>>>,
 }
 
 impl Station {
@@ -58,13 +58,13 @@ impl Station {
     }
 
     /// The connection of somebody who has done with reading.
-    pub(super) fn take_idle(&self) -> Option<Store> {
+    pub(super) fn take_idle(&self) -> Option<Blocking> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Keeps a connection for the next who reads.
-    pub(super) fn give_back(&self, store: Store) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(store);
+    pub(super) fn give_back(&self, blocking: Blocking) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocking);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Does not know what is written.
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use ingestd_core::lease::MAY_ARRIVE_WITHIN;
@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::address::Address;
 use super::connection::{BEGIN, Parameter};
-use super::{Blocking, Connection, DatabaseError, ErrorClass, Station};
+use super::{Blocking, Connection, DatabaseError, ErrorClass, Station, schema};
 use crate::clock;
 use crate::ledger::database::{IntoParam as _, Param, Row, RowError, Transaction, Wrong};
 use crate::ledger::row;
@@ -63,34 +63,59 @@ pub(in crate::ledger) struct Store {
     fence: Fence,
     /// The number of the newest commit that was tried.
     number: i64,
+    /// Whether its connection is kept for the next.
+    is_kept: bool,
 }
 
 struct Inner {
-    blocking: Blocking,
+    /// Nothing once it is given back.
+    blocking: Option<Blocking>,
     moment: Moment,
+}
+
+impl Inner {
+    fn parts(&mut self) -> (&mut Blocking, &mut Moment) {
+        (self.blocking.as_mut().expect("it is given back at the end only"), &mut self.moment)
+    }
+}
+
+impl Drop for Store {
+    /// A connection of somebody who reads is kept for the next.
+    fn drop(&mut self) {
+        if self.is_kept
+            && let Some(blocking) = self.inner.get_mut().blocking.take()
+        {
+            self.station.give_back(blocking);
+        }
+    }
 }
 
 impl Store {
     /// For writing. Nothing is sent yet.
     pub(in crate::ledger) fn new(station: &Station, fence: Fence) -> Result<Store, LedgerError> {
-        let blocking = Blocking::new(Arc::clone(station.address()))?;
-        let number = i64::try_from(RandomState::new().build_hasher().finish() >> 2).unwrap_or_default();
-        let inner = RefCell::new(Inner { blocking, moment: Moment::Each });
-        Ok(Store { inner, station: station.clone(), fence, number })
+        Ok(Store::with(Blocking::new(Arc::clone(station.address()))?, station, fence))
     }
 
-    /// For reading, on the connection of who read last. A server that only follows another will do where none can be written.
+    /// For reading, on the connection of whoever read last. A server that only follows another will do where none can be written.
+    ///
+    /// Errors: the database cannot be read, or has no tables of the station that this program reads.
     pub(in crate::ledger) fn reading(station: &Station) -> Result<Store, LedgerError> {
-        let store = match station.take_idle() {
-            Some(store) => store,
-            None => Store::new(station, Fence::Beside)?,
+        let blocking = match station.take_idle() {
+            Some(blocking) => blocking,
+            None => Blocking::new(Arc::clone(station.address()))?,
         };
+        let mut store = Store::with(blocking, station, Fence::Beside);
+        store.is_kept = true;
+        let (blocking, _) = store.inner.get_mut().parts();
+        let version = again(blocking, station, async |connection| schema::version(connection, station).await)?;
+        schema::check_version(station, version)?;
         Ok(store)
     }
 
-    /// The station.
-    pub(in crate::ledger) fn station(&self) -> &Station {
-        &self.station
+    fn with(blocking: Blocking, station: &Station, fence: Fence) -> Store {
+        let number = i64::try_from(RandomState::new().hash_one(1) >> 2).unwrap_or_default();
+        let inner = RefCell::new(Inner { blocking: Some(blocking), moment: Moment::Each });
+        Store { inner, station: station.clone(), fence, number, is_kept: false }
     }
 
     /// The term under which it writes.
@@ -119,7 +144,8 @@ impl Store {
     ) -> Result<Vec<T>, LedgerError> {
         let (sql, values) = (text(sql), owned(parameters));
         let typed = typed(&values);
-        let Inner { blocking, moment } = &mut *self.inner.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
+        let (blocking, moment) = inner.parts();
         let rows = match *moment {
             Moment::Each => {
                 let begin = self.begin(&BEGIN.replace("READ COMMITTED", "READ COMMITTED READ ONLY"));
@@ -140,7 +166,8 @@ impl Store {
     pub(in crate::ledger) fn at_one_moment<T>(&self, ask: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         self.inner.borrow_mut().moment = Moment::ToBegin;
         let answers = ask();
-        let Inner { blocking, moment } = &mut *self.inner.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
+        let (blocking, moment) = inner.parts();
         let was = std::mem::take(moment);
         if was == Moment::Begun && blocking.go_on(async |connection| connection.batch("ROLLBACK").await).is_err() {
             blocking.close();
@@ -156,8 +183,15 @@ impl Store {
         let mut tries = 0;
         loop {
             tries += 1;
-            let was_open = self.inner.get_mut().blocking.is_open();
-            match self.write_once(&mut work) {
+            self.number = self.number.wrapping_add(1) & i64::MAX;
+            let number = self.number;
+            let was_open = self.inner.get_mut().parts().0.is_open();
+            let done = self.write_once(&mut |transaction| {
+                let done = work(transaction)?;
+                transaction.run(NUMBER, &[number.into_param()])?;
+                Ok(done)
+            });
+            match done {
                 Err(error) if error.kind == ErrorKind::Repeat && tries < TRIES_MAX => {}
                 // A connection that lay idle may be closed long since. Nothing was sent to be committed.
                 Err(error) if error.kind == ErrorKind::Passing && was_open && tries == 1 => {}
@@ -167,11 +201,8 @@ impl Store {
     }
 
     fn write_once<T>(&mut self, work: &mut impl FnMut(&mut Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        self.number = self.number.wrapping_add(1) & i64::MAX;
-        let number = self.number;
         let mut transaction = Transaction::Postgres(Work::new(self));
         let done = work(&mut transaction).and_then(|done| {
-            transaction.run(NUMBER, &[number.into_param()])?;
             // An answer to everything, before it is committed.
             if let Transaction::Postgres(work) = &mut transaction {
                 work.flush()?;
@@ -179,7 +210,7 @@ impl Store {
             Ok(done)
         });
         drop(transaction);
-        let blocking = &mut self.inner.get_mut().blocking;
+        let (blocking, _) = self.inner.get_mut().parts();
         match done {
             Ok(done) => {
                 blocking.go_on(async |connection| connection.commit().await)?;
@@ -198,8 +229,9 @@ impl Store {
     /// Whether the commit of that number, which nobody acknowledged, took effect. It waits for the row of the station, which that
     /// transaction holds to its end; and what it writes itself is acknowledged only after everything before it.
     pub(in crate::ledger) fn took_effect(&mut self, number: i64) -> Result<bool, LedgerError> {
-        self.write(|transaction| {
+        self.write_once(&mut |transaction| {
             let found = transaction.query("SELECT value FROM meta WHERE key = 'commit'", &[], |row| row.get::<i64>("value"))?;
+            transaction.run("UPDATE meta SET value = value WHERE key = 'commit'", &[])?;
             Ok(found.first() == Some(&number))
         })
     }
@@ -224,12 +256,6 @@ impl Store {
         })?;
         Ok(rows)
     }
-}
-
-/// Done with reading: the connection is kept for the next.
-pub(in crate::ledger) fn give_back(store: Store) {
-    let station = store.station.clone();
-    station.give_back(store);
 }
 
 /// Does this, and once more where the connection that was open is lost: it lay idle. Only for what reads.
@@ -308,7 +334,7 @@ impl Work<'_> {
         self.flush()?;
         let (sql, values) = (text(sql), owned(parameters));
         let typed = typed(&values);
-        let rows = self.store.inner.get_mut().blocking.go_on(async |connection| connection.query(&sql, &typed).await)?;
+        let rows = self.store.inner.get_mut().parts().0.go_on(async |connection| connection.query(&sql, &typed).await)?;
         rows.iter().map(|row| read(&Row::Postgres(row))).collect::<Result<_, _>>().map_err(LedgerError::from)
     }
 
@@ -322,7 +348,7 @@ impl Work<'_> {
         for some in std::mem::take(&mut self.waiting).chunks(TOGETHER_MAX) {
             let begin = std::mem::take(&mut self.begin);
             let statements: Vec<_> = some.iter().map(|one| (one.sql.as_str(), typed(&one.values))).collect();
-            let blocking = &mut self.store.inner.get_mut().blocking;
+            let (blocking, _) = self.store.inner.get_mut().parts();
             // Only what begins a transaction may open a connection.
             let done = if begin.is_empty() {
                 blocking.go_on(async |connection| connection.pipeline("", &statements).await)?
