@@ -157,6 +157,15 @@ impl LedgerError {
         LedgerError::ours(format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}"))
     }
 
+    /// What could not be done with which ledger. This is not tried again, whatever kind of error it was.
+    fn at(place: &Place, verb: &str, error: LedgerError) -> LedgerError {
+        match place {
+            Place::Folder(folder) => LedgerError::file(&folder.join(FILE), verb, error),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => LedgerError::ours(format!("cannot {verb} at the {}: {error}", station.shown())),
+        }
+    }
+
     /// What could not be done with which file. This is not tried again, whatever kind of error it was.
     fn file(path: &Path, verb: &str, error: impl Into<LedgerError>) -> LedgerError {
         let LedgerError { message, kind } = error.into();

@@ -155,6 +155,16 @@ impl Database {
         }
     }
 
+    /// Whoever deletes a row deletes first what refers to it: a file then does not look for that in whole tables.
+    pub(super) fn delete_children_by_hand(&self) -> Result<(), LedgerError> {
+        match self {
+            Database::Sqlite(connection) => Ok(connection.pragma_update(None, "foreign_keys", false)?),
+            // It has an index for each.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
+        }
+    }
+
     /// The connection to SQLite.
     #[cfg(test)]
     pub(super) fn sqlite(&self) -> &Connection {

@@ -3,7 +3,6 @@
 //! still be taken up again, alerts that somebody is still to be told.
 
 use std::fmt;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::chores::writable;
 use super::database::{Database, params};
 use super::stand_aside::stand_aside;
-use super::{FILE, LedgerError, open_read_only};
+use super::{LedgerError, Place, Reader};
 
 /// Nothing is deleted that began, played or ended within this time, whatever is asked for: a show that is over may still be taken up
 /// again in its window, and callbacks of the vendor come late.
@@ -46,7 +45,7 @@ pub struct Pruned {
 
 /// Where the last look ended, in the order of the index.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     start_ms: i64,
     id: i64,
 }
@@ -62,20 +61,18 @@ const CANDIDATES: &str = "SELECT id, start_ms, (state = 'done' AND in_doubt = 0
 /// `doubt` keeps its occurrence.
 const CHILDREN: [&str; 2] = ["call", "task"];
 
-/// Deletes from the ledger of the state folder `state` what is not to be kept.
+/// Deletes from the ledger at this place what is not to be kept.
 ///
 /// Errors: there is no ledger, it is of another version, or it cannot be written. What was deleted before stays deleted.
-pub fn prune(state: &Path, retention: Retention, now: Timestamp) -> Result<Pruned, LedgerError> {
-    let path = state.join(FILE);
-    // It says first what is wrong with the file, if something is.
-    drop(open_read_only(&path)?);
-    prune_file(&path, retention, now).map_err(|error| LedgerError::file(&path, "prune the ledger", error))
+pub fn prune(place: &Place, retention: Retention, now: Timestamp) -> Result<Pruned, LedgerError> {
+    // It says first what is wrong with the ledger, if something is.
+    drop(Reader::open_at(place)?);
+    prune_at(place, retention, now).map_err(|error| LedgerError::at(place, "prune the ledger", error))
 }
 
-fn prune_file(path: &Path, retention: Retention, now: Timestamp) -> Result<Pruned, LedgerError> {
-    let connection = writable(path)?;
-    connection.pragma_update(None, "foreign_keys", false)?;
-    let mut database = Database::from(connection);
+fn prune_at(place: &Place, retention: Retention, now: Timestamp) -> Result<Pruned, LedgerError> {
+    let mut database = writable(place)?;
+    database.delete_children_by_hand()?;
     let sql = "SELECT value FROM meta WHERE key = 'cursor'";
     let cursor = database.first(sql, params![], |row| row.get::<i64>("value"))?;
     let always = before(now, KEPT_ALWAYS).min(cursor.unwrap_or(i64::MIN));
@@ -83,13 +80,13 @@ fn prune_file(path: &Path, retention: Retention, now: Timestamp) -> Result<Prune
     let count = database.first("SELECT count(*) AS count FROM occurrence", params![], |row| row.get::<i64>("count"))?;
     let mut count = count.unwrap_or_default().unsigned_abs();
     let mut pruned = Pruned::default();
-    let mut place = Place { start_ms: i64::MIN, id: i64::MIN };
+    let mut position = Position { start_ms: i64::MIN, id: i64::MIN };
     loop {
         let too_many = retention.most.map_or(0, |most| count.saturating_sub(most));
-        let (deleted, next) = batch(&mut database, place, (too_old, always), too_many)?;
+        let (deleted, next) = batch(&mut database, position, (too_old, always), too_many)?;
         (pruned.occurrences, count) = (pruned.occurrences + deleted, count - deleted);
         let Some(next) = next else { break };
-        place = next;
+        position = next;
         thread::sleep(PAUSE);
     }
     pruned.others = others(&mut database, too_old)?;
@@ -105,27 +102,27 @@ fn before(now: Timestamp, by: SignedDuration) -> i64 {
 /// deleted, and where to go on; `None`: there is nothing more to delete.
 fn batch(
     database: &mut Database,
-    place: Place,
+    position: Position,
     (too_old, always): (i64, i64),
     too_many: u64,
-) -> Result<(u64, Option<Place>), LedgerError> {
+) -> Result<(u64, Option<Position>), LedgerError> {
     let until = if too_many > 0 { always } else { too_old };
     stand_aside();
     database.write(|transaction| {
         let (mut deleted, mut last) = (0, None);
-        let parameters = params![place.start_ms, place.id, until, BATCH];
+        let parameters = params![position.start_ms, position.id, until, BATCH];
         let rows = transaction.query(CANDIDATES, parameters, |row| {
-            Ok((Place { start_ms: row.get("start_ms")?, id: row.get("id")? }, row.get::<bool>("may_go")?))
+            Ok((Position { start_ms: row.get("start_ms")?, id: row.get("id")? }, row.get::<bool>("may_go")?))
         })?;
-        for (place, may_go) in rows {
-            last = Some(place);
-            if !may_go || (place.start_ms >= too_old && deleted >= too_many) {
+        for (row, may_go) in rows {
+            last = Some(row);
+            if !may_go || (row.start_ms >= too_old && deleted >= too_many) {
                 continue;
             }
             for table in CHILDREN {
-                transaction.run(&format!("DELETE FROM {table} WHERE occurrence = ?1"), params![place.id])?;
+                transaction.run(&format!("DELETE FROM {table} WHERE occurrence = ?1"), params![row.id])?;
             }
-            transaction.run("DELETE FROM occurrence WHERE id = ?1", params![place.id])?;
+            transaction.run("DELETE FROM occurrence WHERE id = ?1", params![row.id])?;
             deleted += 1;
         }
         Ok((deleted, last))

@@ -258,6 +258,16 @@ impl Store {
     }
 }
 
+/// What the database itself has found to be damaged. Errors: it cannot be read.
+pub(in crate::ledger) fn damaged_blocks(station: &Station) -> Result<Vec<String>, LedgerError> {
+    let store = Store::reading(station)?;
+    let sql = "SELECT checksum_failures AS failures FROM pg_stat_database WHERE datname = current_database()";
+    let found = store.query(sql, &[], |row| row.get::<Option<i64>>("failures"))?;
+    let failures = found.into_iter().flatten().next().unwrap_or_default();
+    let text = || format!("the database has read {failures} blocks whose checksums were wrong: `pg_amcheck` says in which tables");
+    Ok((failures > 0).then(text).into_iter().collect())
+}
+
 /// Does this, and once more where the connection that was open is lost: it lay idle. Only for what reads.
 fn again<T>(
     blocking: &mut Blocking,
