@@ -12,7 +12,7 @@ use super::deaths::late;
 use super::rig::{looping, soon, wait_for, wait_until};
 
 /// libfaketime, from Debian's package.
-fn library() -> Option<PathBuf> {
+pub(crate) fn library() -> Option<PathBuf> {
     let path = PathBuf::from(format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH));
     if !path.exists() {
         println!("left out: libfaketime is not installed (Debian: `apt-get install faketime`)");

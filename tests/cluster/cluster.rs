@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ingestd::sandbox::FaultRule;
+use ingestd::sandbox::{FaultRule, SandboxConfig};
 use jiff::Timestamp;
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -35,10 +35,9 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    fn new(faults: Vec<FaultRule>, servers: &[SocketAddr], endpoint: Option<SocketAddr>) -> Node {
-        let rig = Rig::new(faults);
+    fn new(rig: Rig, servers: &[SocketAddr], endpoint: SocketAddr) -> Node {
         let databases = servers.iter().map(|server| Proxy::to_database(*server)).collect();
-        let endpoint = Proxy::to_endpoint(endpoint.unwrap_or(rig.endpoint));
+        let endpoint = Proxy::to_endpoint(endpoint);
         Node { rig, databases, endpoint, process: RefCell::new(None) }
     }
 
@@ -76,13 +75,6 @@ impl Node {
     pub(crate) fn kill9(&self) {
         if let Some(process) = self.process.borrow_mut().take() {
             process.kill();
-        }
-    }
-
-    /// Stops it as a service manager does, and waits for its end.
-    pub(crate) fn term(&self) {
-        if let Some(process) = self.process.borrow_mut().take() {
-            process.stop();
         }
     }
 
@@ -170,20 +162,26 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// On a database of the shared server. Nothing where PostgreSQL is not installed.
     pub(crate) fn new(faults: Vec<FaultRule>) -> Option<Cluster> {
+        Cluster::with(faults, |_| {})
+    }
+
+    /// The same, with a sandbox that is not as usual.
+    pub(crate) fn with(faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Option<Cluster> {
         let database = Database::new()?;
         let server = Server::shared()?.address();
-        Some(Cluster::of(Store::Shared(database), faults, &[server]))
+        Some(Cluster::of(Store::Shared(database), Rig::with(faults, change), &[server]))
     }
 
     /// On servers of its own, which the case may harm; a node knows all of them.
     pub(crate) fn on(servers: Vec<Server>, faults: Vec<FaultRule>) -> Cluster {
         let addresses: Vec<SocketAddr> = servers.iter().map(Server::address).collect();
-        Cluster::of(Store::Own(servers), faults, &addresses)
+        Cluster::of(Store::Own(servers), Rig::new(faults), &addresses)
     }
 
-    fn of(store: Store, faults: Vec<FaultRule>, servers: &[SocketAddr]) -> Cluster {
-        let first = Node::new(faults, servers, None);
-        let second = Node::new(Vec::new(), servers, Some(first.rig.endpoint));
+    fn of(store: Store, rig: Rig, servers: &[SocketAddr]) -> Cluster {
+        let endpoint = rig.endpoint;
+        let first = Node::new(rig, servers, endpoint);
+        let second = Node::new(Rig::new(Vec::new()), servers, endpoint);
         let cluster = Cluster { nodes: [first, second], store, has_tables: Cell::new(false) };
         for node in &cluster.nodes {
             node.settings(&cluster.url(node), "");

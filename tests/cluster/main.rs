@@ -3,14 +3,16 @@
 
 #![cfg(target_os = "linux")]
 
+mod again;
 mod bouncer;
 mod clocks;
-#[expect(clippy::module_inception, reason = "it is what the cases are about")]
 mod cluster;
 mod commits;
 mod deaths;
 mod failovers;
 mod judge;
+mod judged;
+mod leases;
 mod many;
 mod messages;
 mod outages;

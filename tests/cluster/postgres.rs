@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A server starts, ends and is promoted in less on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The password of every role that a daemon may use. No output may contain it.
 pub(crate) const PASSWORD: &str = "hush-database-password-55d1c0";
 /// What is set in every server. Nothing makes a commit less durable than by default.

@@ -270,7 +270,7 @@ impl CommitCut {
             self.cut.notify_one();
         }
         // Held until the client gives up, which ends the other direction, or until the connection is cut.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -5,23 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::process::Signal;
 
+use super::again::both_at_once;
 use super::cluster::{Cluster, role};
 use super::deaths::late;
 use super::rig::{looping, soon, wait_for, wait_until};
-
-/// Starts both at once on a new database. Returns how long it took until one owned and the other waited.
-pub(crate) fn both_at_once(cluster: &Cluster) -> Duration {
-    let begin = std::time::Instant::now();
-    cluster.nodes.iter().for_each(super::cluster::Node::start);
-    let roles = wait_until("one owns and the other waits", || {
-        let statuses = [cluster.nodes[0].status()?, cluster.nodes[1].status()?];
-        let roles = statuses.each_ref().map(|status| role(status).to_owned());
-        roles.contains(&"owner".to_owned()).then_some(roles).filter(|roles| roles.contains(&"standby".to_owned()))
-    });
-    let took = begin.elapsed();
-    assert_ne!(roles[0], roles[1]);
-    took
-}
 
 #[test]
 fn of_two_that_start_at_once_one_owns() {
@@ -72,7 +59,7 @@ fn a_node_whose_folder_differs_says_so_and_takes_over_the_accepted_schedule() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     let start = soon(25);
     let [first, second] = &cluster.nodes;
-    first.rig.jobs(&(looping("accepted", start, "10s") + &looping("later", start + Duration::from_secs(86_400), "10s")));
+    first.rig.jobs(&(looping("accepted", start, "10s") + &looping("later", start + Duration::from_hours(24), "10s")));
     second.rig.jobs(&looping("other", start, "10s"));
     cluster.started();
     let told = |text: &str| second.reasons().iter().any(|reason| reason.contains(text));
@@ -98,7 +85,8 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     cluster.jobs(&looping("show", soon(600), "10s"));
     let (first, second) = cluster.started();
-    let raised = cluster.psql("UPDATE ledger_version SET version = version + 1 RETURNING version");
+    let raise = "UPDATE ingestd.station SET schema_version = schema_version + 1, schema_least = schema_version + 1 RETURNING schema_version";
+    let raised = cluster.psql(raise);
     first.signal(Signal::TERM);
     wait_until("it says that the schema is newer", || {
         second.reasons().iter().any(|reason| reason.contains(&format!("version {raised}"))).then_some(())
@@ -109,7 +97,6 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     second.kill9();
     second.start();
     wait_until("it is ready, and waits", || second.status().filter(|status| role(status) == "standby"));
-    let current = raised.parse::<u32>().expect("a number") - 1;
-    cluster.psql(&format!("UPDATE ledger_version SET version = {current}"));
+    cluster.psql("UPDATE ingestd.station SET schema_version = schema_version - 1, schema_least = schema_version - 1");
     wait_until("it owns", || second.owns().then_some(()));
 }

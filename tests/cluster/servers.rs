@@ -81,3 +81,14 @@ fn a_bouncer_is_passed_and_comes_back_on_its_port() {
     bouncer.restart();
     assert_eq!(ask(&url, "SELECT current_user"), Ok("ingestd".to_owned()));
 }
+
+#[test]
+fn what_shifts_a_clock_is_there() {
+    if let Some(library) = super::clocks::library() {
+        let mut date = Command::new("date");
+        date.args(["+%Y"]).env("LD_PRELOAD", library).env("FAKETIME", "-20y");
+        let told = String::from_utf8(date.output().expect("`date` starts").stdout).expect("digits");
+        let year: i16 = told.trim().parse().expect("a year");
+        assert_eq!(year, jiff::Zoned::now().year() - 20);
+    }
+}

@@ -64,6 +64,15 @@ impl Address {
         Ok(Address { hosts, tls: tls::connector(&check)?, is_checked })
     }
 
+    /// The same for those who only read: a server that follows another will do.
+    pub(super) fn for_reading(&self) -> Address {
+        let mut hosts = self.hosts.clone();
+        for host in &mut hosts {
+            host.target_session_attrs(TargetSessionAttrs::Any);
+        }
+        Address { hosts, tls: self.tls.clone(), is_checked: self.is_checked }
+    }
+
     /// The hosts, in the order of the URL.
     pub(super) fn hosts(&self) -> &[Config] {
         &self.hosts
