@@ -21,7 +21,6 @@ mod views;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +48,7 @@ use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
 use crate::host::HostStanding;
+use crate::ledger::Place;
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
 use crate::occurrence::Occurrence;
@@ -122,8 +122,8 @@ pub type NotListening = BTreeMap<String, String>;
 /// What is served.
 #[derive(Clone)]
 pub struct AppState {
-    /// The folder of the ledger.
-    pub state_folder: PathBuf,
+    /// Where the ledger is.
+    pub ledger: Place,
     /// The schedule in force, and its successors.
     pub in_force: watch::Receiver<InForce>,
     /// What only the running daemon knows.

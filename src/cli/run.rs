@@ -15,7 +15,6 @@ mod signals;
 #[cfg(feature = "postgres")]
 mod standby;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +38,8 @@ use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
 use crate::host::HostStanding;
 use crate::lease::LeaseDeadline;
-use crate::ledger::sources;
-use crate::ledger::{Ledger, Lock, Note};
+use crate::ledger::sources::Sources;
+use crate::ledger::{Ledger, Lock, Note, Place};
 use crate::occurrence::Outcome;
 use crate::probe::Prober;
 use crate::systemd;
@@ -103,15 +102,32 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }
 
+/// A ledger that is open for writing, and what is beside it.
+pub(super) struct OpenLedger {
+    ledger: Ledger,
+    kept_in: Sources,
+    /// Held until the process ends; a ledger that several hosts share has none.
+    lock: Option<Lock>,
+}
+
+impl OpenLedger {
+    /// The one in the state folder.
+    fn in_state(settings: &Settings) -> Result<OpenLedger, Failure> {
+        let folder = settings.state_folder().map_err(Failure::configuration)?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
+        let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        Ok(OpenLedger { ledger, kept_in: Sources::at(Place::Folder(folder)), lock: Some(lock) })
+    }
+}
+
 /// Everything that can fail before the first thread is started.
 pub(super) struct Service {
     context: Context,
     settings: Settings,
     zones: Zones,
-    folder: PathBuf,
-    /// Held until the process ends.
-    lock: Lock,
-    ledger: Ledger,
+    ledger: OpenLedger,
     accepted: AcceptedSchedule,
     former: Vec<PastGeneration>,
     /// The folder, as it looked before it was read.
@@ -121,17 +137,19 @@ pub(super) struct Service {
 impl Service {
     /// Takes the state folder and its ledger, and accepts a schedule. `is_restored`: the ledger is a backup.
     pub(super) fn prepare(context: &Context, settings: Settings, is_restored: bool) -> Result<Service, Failure> {
-        Service::prepare_role(context, settings, is_restored, false)
+        let ledger = OpenLedger::in_state(&settings)?;
+        Service::prepare_role(context, settings, ledger, (is_restored, false))
     }
 
     /// The same. `keeps`: what is accepted stays in force, whatever is in the folder.
-    fn prepare_role(context: &Context, settings: Settings, is_restored: bool, keeps: bool) -> Result<Service, Failure> {
+    fn prepare_role(
+        context: &Context,
+        settings: Settings,
+        mut open: OpenLedger,
+        (is_restored, keeps): (bool, bool),
+    ) -> Result<Service, Failure> {
         let zones = Zones::newest();
-        let folder = settings.state_folder().map_err(Failure::configuration)?;
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
-        let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
-        let mut ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let OpenLedger { ledger, kept_in, lock: _ } = &mut open;
         for Note { level, text } in ledger.notes() {
             log(&Notice::new(clock::now(), *level, text.clone()));
         }
@@ -142,12 +160,12 @@ impl Service {
         }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let seen = FolderSnapshot::at(&settings.schedules);
-        let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now, keeps };
+        let boot = Boot { context, settings: &settings, zones: &zones.database, kept_in, meta: &meta, now, keeps };
         let former = boot.former();
         let accepted = boot.accept()?;
         let seen = if accepted.reads_again { FolderSnapshot::unknown() } else { seen };
-        sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
-        Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
+        kept_in.prune(&[meta.cursor_generation, meta.generation, accepted.generation.number]);
+        Ok(Service { context: context.clone(), settings, zones, ledger: open, accepted, former, seen })
     }
 
     /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets
@@ -178,7 +196,9 @@ impl Service {
         reign: Reign,
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Ended, Failure> {
-        let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
+        let Service { context, settings, zones, ledger, accepted, former, seen } = self;
+        let OpenLedger { ledger, kept_in, lock } = ledger;
+        let place = kept_in.place().clone();
         let Reign { deadline, may_arrive_until, standing, deposed, news } = reign;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
@@ -201,15 +221,15 @@ impl Service {
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
         let reread = reload::reread(Arc::clone(&api));
-        let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
+        let reload = Reload::new(&context, &settings, &zones.database, kept_in, both, (first, sources), reread);
         let reload = Arc::new(reload);
         let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
         let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
         let looked_after = doctor::Daemon { status: daemon.status(), handle: handle.clone() };
         let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), looked_after, open);
-        let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
+        let (failing, keeping) = chores::begin(settings.chores.clone(), place.clone(), handle.clone());
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
-        let app_state = AppState { host: standing.clone(), ..app_state(&daemon, folder, told, zones, &settings) };
+        let app_state = AppState { host: standing.clone(), ..app_state(&daemon, place, told, zones, &settings) };
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
         let changing = tokio::spawn(tell_news(news, handle.clone()));
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
@@ -316,13 +336,13 @@ type ToldElsewhere = (
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
-    state_folder: PathBuf,
+    ledger: Place,
     (in_force, not_listening, findings, (alerts, alert_tester), failed_chores): ToldElsewhere,
     zones: Zones,
     settings: &Settings,
 ) -> AppState {
     AppState {
-        state_folder,
+        ledger,
         in_force,
         status: daemon.status(),
         busy: daemon.busy(),

@@ -7,18 +7,28 @@ pub mod address;
 pub mod connection;
 pub mod keeper;
 pub mod owner;
+mod schema;
+pub mod station;
+mod store;
+pub(super) mod stored;
 mod tls;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::{ErrorKind, LedgerError};
 
 pub use address::Address;
 pub use connection::{CALL_MAX, Connection, Parameter};
+pub use schema::STATION_VERSION;
+pub(super) use schema::migrate;
+pub use station::Station;
+pub(super) use store::damaged_blocks;
+pub(super) use store::{Fence, Store, Work};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
@@ -125,20 +135,42 @@ fn unanswered(error: &tokio_postgres::Error) -> DatabaseError {
 impl From<DatabaseError> for LedgerError {
     fn from(error: DatabaseError) -> LedgerError {
         let kind = match error.class {
-            ErrorClass::Passing | ErrorClass::Repeat | ErrorClass::Uncertain | ErrorClass::LocalOnly => ErrorKind::Passing,
+            ErrorClass::Passing => ErrorKind::Passing,
+            ErrorClass::Repeat => ErrorKind::Repeat,
+            ErrorClass::Uncertain | ErrorClass::LocalOnly => ErrorKind::Uncertain,
             ErrorClass::Lasting => ErrorKind::Lasting,
         };
         LedgerError { message: error.message, kind }
     }
 }
 
+/// Waits for it. Of another runtime's threads only those may, which hand on what else they have to do.
+fn block_on<T>(runtime: &Option<Runtime>, work: impl Future<Output = T>) -> T {
+    let runtime = runtime.as_ref().expect("it is there until it is dropped");
+    match Handle::try_current() {
+        Ok(other) if other.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(|| runtime.block_on(work)),
+        _ => runtime.block_on(work),
+    }
+}
+
+impl Drop for Blocking {
+    /// The threads of another runtime may not wait for its end.
+    fn drop(&mut self) {
+        self.connection = None;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// How often a transaction is tried that met another.
 const REPEATS_MAX: usize = 5;
 
-/// A connection for a thread that may block, which is opened when it is needed and again after it was lost. It has a runtime of its own,
-/// so it must not be used on a thread of another.
+/// A connection for a thread that may block, which is opened when it is needed and again after it was lost. It has a runtime of its own.
+/// While it is used on a thread of another, that thread does nothing else.
 pub struct Blocking {
-    runtime: Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
     address: Arc<Address>,
     connection: Option<Connection>,
 }
@@ -147,14 +179,14 @@ impl Blocking {
     /// Of this database. Nothing is sent yet.
     pub fn new(address: Arc<Address>) -> io::Result<Blocking> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Blocking { runtime, address, connection: None })
+        Ok(Blocking { runtime: Some(runtime), address, connection: None })
     }
 
     /// Does this with an open connection. It is done again where it met another transaction; every other error comes back at once, and
     /// what it means is [`DatabaseError::class`].
     pub fn run<T>(&mut self, mut work: impl AsyncFnMut(&mut Connection) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
         let Blocking { runtime, address, connection } = self;
-        runtime.block_on(async {
+        block_on(runtime, async {
             let mut repeats = 0;
             loop {
                 let opened = match connection.take().filter(Connection::is_open) {
@@ -169,6 +201,25 @@ impl Blocking {
                 }
             }
         })
+    }
+
+    /// Does this with the connection that is open, for what was begun on it. Errors: it is not open any more.
+    pub fn go_on<T>(&mut self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        match self.connection.as_mut().filter(|connection| connection.is_open()) {
+            Some(connection) => block_on(&self.runtime, work(connection)),
+            None => Err(DatabaseError::new(ErrorClass::Passing, "the connection to the database was lost")),
+        }
+    }
+
+    /// Opens a connection by another address, in the place of the one that is open.
+    pub fn open_at(&mut self, address: &Address) -> Result<(), DatabaseError> {
+        self.connection = Some(block_on(&self.runtime, Connection::open(address))?);
+        Ok(())
+    }
+
+    /// Whether a connection is open, as far as anybody knows.
+    pub fn is_open(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_open)
     }
 
     /// Closes the connection: the next work opens one.

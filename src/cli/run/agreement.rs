@@ -14,7 +14,8 @@ use crate::cli::load;
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::Generation;
-use crate::ledger::{Reader, sources};
+use crate::ledger::sources::Sources;
+use crate::ledger::{Place, Reader};
 use crate::schedule::{self, Schedule, Source};
 use crate::web::InForce;
 use crate::zones::Zones;
@@ -77,19 +78,19 @@ pub(super) fn unknown(settings: &Settings, zones: &Zones) -> InForce {
 
 /// Looks again and again. What cannot be read is as it was.
 pub(super) async fn watch(
-    (settings, zones, state): (Settings, Zones, std::path::PathBuf),
+    (settings, zones, place): (Settings, Zones, Place),
     found: watch::Sender<Agreement>,
     in_force: watch::Sender<InForce>,
 ) {
-    let both = Arc::new((settings, zones, state));
+    let both = Arc::new((settings, zones, place));
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let (inputs, known) = (Arc::clone(&both), in_force.borrow().generation.number);
         let look = move || {
-            let (settings, zones, state) = &*inputs;
-            look(settings, zones, (state, known))
+            let (settings, zones, place) = &*inputs;
+            look(settings, zones, (place, known))
         };
         // A disk, or a database, may not answer.
         let Ok(Some((agreement, new))) = tokio::task::spawn_blocking(look).await else { continue };
@@ -101,8 +102,8 @@ pub(super) async fn watch(
 }
 
 /// What is accepted, beside what is in the folder. The schedule only if it is another than the known one.
-fn look(settings: &Settings, zones: &Zones, (state, known): (&Path, i64)) -> Option<(Agreement, Option<InForce>)> {
-    let Accepted { generation, at, sources } = accepted(state, settings)?;
+fn look(settings: &Settings, zones: &Zones, (place, known): (&Place, i64)) -> Option<(Agreement, Option<InForce>)> {
+    let Accepted { generation, at, sources } = accepted(place, settings)?;
     let loaded = load::read_playable(settings, &zones.database, clock::now());
     let folder: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
     let differing = differing(&sources, &folder);
@@ -117,9 +118,9 @@ fn look(settings: &Settings, zones: &Zones, (state, known): (&Path, i64)) -> Opt
     Some((Agreement { differing, unplayable }, new))
 }
 
-fn accepted(state: &Path, settings: &Settings) -> Option<Accepted> {
-    let meta = Reader::open(state).and_then(|reader| reader.meta()).ok()?;
-    let sources = sources::load(state, meta.generation).ok()??;
+fn accepted(place: &Place, settings: &Settings) -> Option<Accepted> {
+    let meta = Reader::open_at(place).and_then(|reader| reader.meta()).ok()?;
+    let sources = Sources::at(place.clone()).load(meta.generation).ok()??;
     let sources = of_this_host(sources, &settings.schedules);
     Some(Accepted { generation: meta.generation, at: meta.accepted_at, sources })
 }

@@ -1,7 +1,6 @@
 //! Which schedule a daemon begins with: the folder's if it is good, the last accepted one if not, or if the folder's looks like an
 //! accident. What a restart finds is judged as a reload judges it. Does not know what is under way.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,7 +16,7 @@ use crate::cli::{Context, Exit, Failure};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Generation, Meta, PastGeneration};
-use crate::ledger::sources;
+use crate::ledger::sources::{self, Sources};
 use crate::schedule::difference::Difference;
 use crate::schedule::{self, Schedule, Source};
 
@@ -46,8 +45,8 @@ pub(super) struct Boot<'a> {
     pub(super) context: &'a Context,
     pub(super) settings: &'a Settings,
     pub(super) zones: &'a TimeZoneDatabase,
-    /// The state folder.
-    pub(super) folder: &'a Path,
+    /// Where sources are kept.
+    pub(super) kept_in: &'a Sources,
     /// What the ledger remembers.
     pub(super) meta: &'a Meta,
     pub(super) now: Timestamp,
@@ -97,7 +96,7 @@ impl Boot<'_> {
                 } else {
                     let after = loaded.accept(self.context)?.ok_or(Failure::Explained(Exit::Configuration))?;
                     let next = self.next_number();
-                    match sources::save(self.folder, next, &new) {
+                    match self.kept_in.save(next, &new) {
                         Ok(()) => {
                             let accepted = self.begin(next, new, after);
                             log_changes(number, &accepted.generation, &difference);
@@ -119,8 +118,8 @@ impl Boot<'_> {
 
     /// The number of a new generation: numbers only grow.
     fn next_number(&self) -> i64 {
-        let newest = sources::numbers(self.folder).first().copied().unwrap_or(0);
-        sources::next_number(self.folder, self.meta.generation.max(self.meta.cursor_generation).max(newest))
+        let newest = self.kept_in.numbers().first().copied().unwrap_or(0);
+        self.kept_in.next_number(self.meta.generation.max(self.meta.cursor_generation).max(newest))
     }
 
     /// Begins a new generation, whose sources are kept.
@@ -140,7 +139,7 @@ impl Boot<'_> {
     /// kept, the next daemon does not know it.
     fn begin_with(&self, sources: Vec<Source>, schedule: Schedule) -> AcceptedSchedule {
         let accepted = self.begin(self.next_number(), sources, schedule);
-        if let Err(error) = sources::save(self.folder, accepted.generation.number, &accepted.sources) {
+        if let Err(error) = self.kept_in.save(accepted.generation.number, &accepted.sources) {
             tracing::error!("{}; it is in force all the same", cannot_keep(&error));
         }
         accepted
@@ -162,13 +161,13 @@ impl Boot<'_> {
     /// The generation that was accepted last, or the newest older one whose sources can be read and still make a schedule.
     fn newest_kept(&self) -> Option<Kept> {
         let last = self.meta.generation;
-        let older = sources::numbers(self.folder).into_iter().filter(|number| *number < last);
+        let older = self.kept_in.numbers().into_iter().filter(|number| *number < last);
         (last > 0).then_some(last).into_iter().chain(older).find_map(|number| self.kept(number, true))
     }
 
     /// The kept sources of a generation and their schedule. What cannot be read is as if it were not there, and `is_told`.
     fn kept(&self, number: i64, is_told: bool) -> Option<Kept> {
-        let sources = match sources::load(self.folder, number) {
+        let sources = match self.kept_in.load(number) {
             // Another host may have kept them, whose folder has another path.
             Ok(sources) if self.settings.ledger.is_some() => of_this_host(sources?, &self.settings.schedules),
             Ok(sources) => sources?,

@@ -12,26 +12,24 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::agreement::{self, Agreement};
 use super::listeners::{Listeners, Served};
 use super::signals::{Asked, Signals};
-use super::{Host, Reign, Service, health_line, log, stopping, until};
+use super::{Host, OpenLedger, Reign, Service, health_line, log, stopping, until};
 use crate::alerts::AlertEvent;
 use crate::alerts::deliver::host_name;
-use crate::cli::{Context, Failure};
+use crate::cli::{Context, Failure, place};
 use crate::clock::{self, Clock};
 use crate::config::{Settings, SharedLedger};
 use crate::daemon::{Ended, Handle, Message, Messages};
 use crate::engine::Receipt;
 use crate::host::{HostStanding, Role};
 use crate::lease::{LeaseDeadline, LeaseLength};
-use crate::ledger::postgres::Address;
 use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, SEEN_WITHIN, Standing, Told};
 use crate::ledger::postgres::owner::{Durability, Process, Taken};
-use crate::secret::SecretSource;
+use crate::ledger::postgres::{STATION_VERSION, Station};
+use crate::ledger::sources::Sources;
+use crate::ledger::{Ledger, Place};
 use crate::systemd;
 use crate::web::{AppState, InForce};
 use crate::zones::Zones;
-
-/// The version of the tables that this program knows.
-const SCHEMA: i32 = 1;
 
 /// How long a release may take: whoever ends this process waits for it.
 const RELEASE_MAX: Duration = Duration::from_secs(1);
@@ -43,6 +41,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 struct Shared {
     context: Context,
     settings: Settings,
+    station: Station,
     zones: Zones,
     host: Host,
     listeners: Listeners,
@@ -67,17 +66,12 @@ pub(super) async fn share(
         tracing::info!("stopped before anything was begun");
         return Ok(());
     }
-    let address = address("ledger.postgres", &shared.postgres)?;
-    let migrate = match &shared.migrate {
-        Some(source) => self::address("ledger.migrate", source)?,
-        None => Arc::clone(&address),
-    };
-    for host in address.unchecked_hosts() {
+    let station = place::station(&shared).map_err(Failure::configuration)?;
+    for host in station.address().unchecked_hosts() {
         tracing::warn!(
             "the certificate of the database on {host} is not compared with its name: write `sslmode=verify-full` into its URL"
         );
     }
-    let state = settings.state_folder().map_err(Failure::configuration)?;
     let host = Host::new()?;
     let listeners = Listeners::open(&settings, None).await?;
     let manager = Arc::clone(&host.manager);
@@ -89,12 +83,12 @@ pub(super) async fn share(
     let own_clock = host.clock.clone();
     let (told, heard) = watch::channel(Told::default());
     let mut keeper = Keeper::new(KeeperSetup {
-        address,
-        migrate,
+        address: Arc::clone(station.address()),
+        migrate: Arc::clone(station.migrate()),
         station: Arc::clone(&shared.station),
         lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT),
         process: process.clone(),
-        schema: SCHEMA,
+        schema: STATION_VERSION,
         clock: Arc::new(move || (own_clock.now(), own_clock.since_boot())),
         told: heard,
     });
@@ -103,11 +97,23 @@ pub(super) async fn share(
     let (trouble, troubles) = watch::channel(None);
     let (standings, standing) = watch::channel(HostStanding { station: shared.station.to_string(), ..HostStanding::default() });
     let mut tasks = JoinSet::new();
-    tasks.spawn(agreement::watch((settings.clone(), zones.clone(), state), agreements, in_force));
+    tasks.spawn(agreement::watch((settings.clone(), zones.clone(), Place::Station(station.clone())), agreements, in_force));
     tasks.spawn(follow((keeper.standing(), agreement, troubles), process, told, standings));
     let (context, started_at) = (context.clone(), clock::now());
-    let all =
-        Shared { context, settings, zones, host, listeners, asked, in_force: seen_in_force, standing, trouble, started_at, tasks };
+    let all = Shared {
+        context,
+        settings,
+        station,
+        zones,
+        host,
+        listeners,
+        asked,
+        in_force: seen_in_force,
+        standing,
+        trouble,
+        started_at,
+        tasks,
+    };
     all.tell_ready();
     loop {
         let Some((taken, deadline)) = all.wait(&mut keeper).await else { break };
@@ -175,9 +181,8 @@ impl Shared {
     }
 
     fn app_state(&self, listeners: &Listeners) -> AppState {
-        let state_folder = self.settings.state_folder().unwrap_or_default();
         AppState {
-            state_folder,
+            ledger: Place::Station(self.station.clone()),
             in_force: self.in_force.clone(),
             status: watch::channel(crate::engine::LoopStatus::default()).1,
             busy: crate::busy::Busy::default(),
@@ -204,7 +209,7 @@ impl Shared {
         deadline: LeaseDeadline,
     ) -> Result<(Keeper, Result<Ended, Failure>), Failure> {
         let former = taken.former.as_ref().map_or_else(|| "nobody".to_owned(), |former| format!("`{}`", former.host));
-        tracing::info!(term = taken.term.0, "this host owns the air of station `{}`; before it did {former}", self.station());
+        tracing::info!(term = taken.term.0, "this host owns the air of station `{}`; before it did {former}", self.station.name());
         let (others, stopped) = (watch::Sender::new(false), oneshot::channel::<()>());
         let deposed = others.subscribe();
         let (term, kept) = (taken.term, deadline.clone());
@@ -221,7 +226,7 @@ impl Shared {
             may_arrive_until: taken.may_arrive_until.map(own_time),
             standing: Some(self.standing.clone()),
             deposed,
-            news: news(&taken, &self.station()),
+            news: news(&taken, self.station.name()),
         };
         let prepared = self.prepare(&taken).await;
         let ended = match prepared {
@@ -239,20 +244,15 @@ impl Shared {
 
     /// Opens the ledger, which may take a while.
     async fn prepare(&self, taken: &Taken) -> Result<Service, Failure> {
-        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), self.is_alone(taken));
-        let prepare = move || Service::prepare_role(&context, settings, false, !is_new);
+        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
+        let (station, term) = (self.station.clone(), taken.term);
+        let prepare = move || {
+            let ledger = Ledger::open_station(&station, term).map_err(|error| Failure::new(error.to_string()))?;
+            let open = OpenLedger { ledger, kept_in: Sources::of_owner(station, term), lock: None };
+            Service::prepare_role(&context, settings, open, (false, !is_new))
+        };
         let prepared = tokio::task::spawn_blocking(prepare).await;
         prepared.unwrap_or_else(|_| Err(Failure::new("this is a bug of ingestd: see the log".to_owned())))
-    }
-
-    /// Whether this process has just begun, and nobody else is there: its folder is then a reload.
-    fn is_alone(&self, taken: &Taken) -> bool {
-        let lease = self.settings.ledger.as_ref().map_or(Duration::ZERO, |shared| shared.lease);
-        let age = Duration::try_from(clock::now().duration_since(self.started_at)).unwrap_or_default();
-        let former = taken.former.as_ref().map(|former| former.host.as_str());
-        let standing = self.standing.borrow();
-        let others = standing.others.iter().filter(|other| Some(other.as_str()) != former).count();
-        age <= lease + SEEN_WITHIN && others == 0
     }
 
     /// This host took the air and could not begin: others may try, and it tries again later.
@@ -268,10 +268,6 @@ impl Shared {
         }
         serving.finish();
         self.trouble.send_replace(None);
-    }
-
-    fn station(&self) -> String {
-        self.standing.borrow().station.clone()
     }
 }
 
@@ -321,12 +317,6 @@ async fn release(keeper: &mut Keeper) {
         Err(_) => format!("no answer in {} s", RELEASE_MAX.as_secs()),
     };
     tracing::warn!("the air could not be given back, so others follow when the lease has ended: {why}");
-}
-
-/// Where a database is. Error: the secret cannot be read, or is no URL; it shows nothing of it.
-fn address(name: &str, source: &SecretSource) -> Result<Arc<Address>, Failure> {
-    let url = source.read().map_err(|why| Failure::configuration(format!("`{name}`: {why}")))?;
-    Address::parse(&url).map(Arc::new).map_err(|why| Failure::configuration(format!("`{name}`: {why}")))
 }
 
 /// Who this process is: another one at each start. A host's name is no proof, because two may have the same.

@@ -5,7 +5,7 @@
 //! through PgBouncer in transaction mode.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub const CALL_MAX: Duration = Duration::from_secs(2);
 
 /// How a transaction begins. The limits are the server's: what a host that is cut off or stopped left open holds the row of its station
 /// for so long at most, and nobody could take over before. Set here and not at the connection, which may be PgBouncer's.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '2s'; \
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '2s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '3s'";
 
 /// How it ends. A limit on the statement would cancel a commit that waits for another server, and then it is on one server only.
@@ -96,6 +96,46 @@ impl Connection {
         self.call(async |client| client.execute_typed(sql, parameters).await).await
     }
 
+    /// Runs `first`, several statements without values, and then these statements in their order, with one wait for all. Returns how many
+    /// rows each changed, or the first error.
+    pub async fn pipeline(&mut self, first: &str, statements: &[(&str, Vec<Parameter<'_>>)]) -> Result<Vec<u64>, DatabaseError> {
+        self.call(async |client| {
+            let mut first: Vec<_> = (!first.is_empty()).then(|| Box::pin(client.batch_execute(first))).into_iter().collect();
+            let mut rest: Vec<_> = statements.iter().map(|(sql, values)| Box::pin(client.execute_typed(sql, values))).collect();
+            let mut begun = send(&mut first).await.into_iter().zip(first);
+            let sent = send(&mut rest).await;
+            if let Some((done, first)) = begun.next() {
+                finish(done, first).await?;
+            }
+            let mut changed = Vec::with_capacity(statements.len());
+            for (done, statement) in sent.into_iter().zip(rest) {
+                changed.push(finish(done, statement).await?);
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// The rows of one query in a transaction of its own that begins with `begin`, with one wait for all.
+    pub async fn query_within(&mut self, begin: &str, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, DatabaseError> {
+        self.call(async |client| {
+            let mut begin = [Box::pin(client.batch_execute(begin))];
+            let mut query = [Box::pin(client.query_typed(sql, parameters))];
+            let mut end = [Box::pin(client.batch_execute("COMMIT"))];
+            let begun = send(&mut begin).await;
+            let asked = send(&mut query).await;
+            let ended = send(&mut end).await;
+            let begun = one(begun, begin).await;
+            let rows = one(asked, query).await;
+            // It ends the transaction also where the query failed.
+            let ended = one(ended, end).await;
+            begun?;
+            let rows = rows?;
+            ended.map(|()| rows)
+        })
+        .await
+    }
+
     /// Several statements without values, in one message.
     pub async fn batch(&mut self, sql: &str) -> Result<(), DatabaseError> {
         self.call(async |client| client.batch_execute(sql).await).await
@@ -122,7 +162,7 @@ impl Connection {
     }
 
     /// Commits what was begun. The connection is closed when that is not certain.
-    async fn commit(&mut self) -> Result<(), DatabaseError> {
+    pub async fn commit(&mut self) -> Result<(), DatabaseError> {
         if let Some(wire) = &mut self.wire {
             wire.warnings.clear();
         }
@@ -198,6 +238,30 @@ fn receive(
             Poll::Pending => return Ok(false),
         }
     }
+}
+
+/// Sends what these want to send, in their order. Returns what is done already.
+async fn send<F: Future + Unpin>(calls: &mut [F]) -> Vec<Option<F::Output>> {
+    poll_fn(|context| {
+        let poll = |call: &mut F| match Pin::new(call).poll(context) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        };
+        Poll::Ready(calls.iter_mut().map(poll).collect())
+    })
+    .await
+}
+
+/// What came of a call that was sent.
+async fn finish<F: Future>(done: Option<F::Output>, call: F) -> F::Output {
+    match done {
+        Some(done) => done,
+        None => call.await,
+    }
+}
+
+async fn one<F: Future>(done: Vec<Option<F::Output>>, [call]: [F; 1]) -> F::Output {
+    finish(done.into_iter().next().flatten(), call).await
 }
 
 fn slow(what: &str) -> DatabaseError {

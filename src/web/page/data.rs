@@ -83,7 +83,7 @@ fn plotted(range: &Range<Timestamp>, now: Timestamp, day: &StationDay) -> Range<
 }
 
 fn read(shared: &PageState, range: &Range<Timestamp>, now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
-    let reader = Reader::open(&shared.app_state.state_folder).map_err(|error| error.to_string())?;
+    let reader = Reader::open_at(&shared.app_state.ledger).map_err(|error| error.to_string())?;
     let read = reader.at_one_moment(|reader| {
         let (rows, is_clipped) = reader.rows_in(range, MOST)?;
         let recent = reader.newest_sent(now, RECENT)?;
