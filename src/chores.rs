@@ -5,7 +5,6 @@
 //! time runs after the next boot.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::alerts::AlertEvent;
 use crate::clock;
 use crate::config::{ChoreTime, Chores};
 use crate::daemon::Handle;
-use crate::ledger;
+use crate::ledger::{self, Place};
 
 /// How long after boot a chore begins that missed its time: the starts and stops of the boot come first.
 const BEGINS_AFTER: Duration = Duration::from_mins(1);
@@ -64,22 +63,22 @@ impl Chore {
         }
     }
 
-    /// Does it for the ledger of a state folder. Returns what came of it, in words.
+    /// Does it for the ledger at a place. Returns what came of it, in words.
     ///
     /// Errors: it could not be done, or the ledger is damaged.
-    fn run(self, chores: &Chores, state: &Path, now: Timestamp) -> Result<String, String> {
+    fn run(self, chores: &Chores, place: &Place, now: Timestamp) -> Result<String, String> {
         let text = |error: ledger::LedgerError| error.to_string();
         match self {
             Chore::Backup => {
-                let Some((place, _)) = &chores.backup else { return Err("the settings name no folder".to_owned()) };
-                ledger::backup(state, &place.to, Some(place.keep), now).map_err(text).map(|made| made.to_string())
+                let Some((folder, _)) = &chores.backup else { return Err("the settings name no folder".to_owned()) };
+                ledger::backup(place, &folder.to, Some(folder.keep), now).map_err(text).map(|made| made.to_string())
             }
             Chore::Prune => {
                 let Some((retention, _)) = &chores.prune else { return Err("the settings do not say what is kept".to_owned()) };
-                ledger::prune(state, *retention, now).map_err(text).map(|pruned| pruned.to_string())
+                ledger::prune(place, *retention, now).map_err(text).map(|pruned| pruned.to_string())
             }
             Chore::Integrity => {
-                let problems = ledger::integrity(state).map_err(text)?;
+                let problems = ledger::integrity(place).map_err(text)?;
                 if problems.is_empty() { Ok("the ledger is whole".to_owned()) } else { Err(damaged(&problems)) }
             }
         }
@@ -100,24 +99,24 @@ pub type FailedChores = BTreeMap<Chore, String>;
 /// What they work with.
 struct Keeper {
     chores: Arc<Chores>,
-    state: PathBuf,
+    place: Place,
     handle: Handle,
     failed: watch::Sender<FailedChores>,
 }
 
 /// Begins to do the chores at their times, until the task is aborted. Returns which of them fail, and the task.
-pub fn begin(chores: Chores, state: PathBuf, handle: Handle) -> (watch::Receiver<FailedChores>, JoinHandle<()>) {
-    begin_after(BEGINS_AFTER, chores, state, handle)
+pub fn begin(chores: Chores, place: Place, handle: Handle) -> (watch::Receiver<FailedChores>, JoinHandle<()>) {
+    begin_after(BEGINS_AFTER, chores, place, handle)
 }
 
 fn begin_after(
     looks_back_after: Duration,
     chores: Chores,
-    state: PathBuf,
+    place: Place,
     handle: Handle,
 ) -> (watch::Receiver<FailedChores>, JoinHandle<()>) {
     let (failed, failing) = watch::channel(FailedChores::new());
-    let keeper = Keeper { chores: Arc::new(chores), state, handle, failed };
+    let keeper = Keeper { chores: Arc::new(chores), place, handle, failed };
     (failing, tokio::spawn(keeper.keep(looks_back_after)))
 }
 
@@ -163,18 +162,18 @@ impl Keeper {
 
     /// Returns the chores that missed their last time. One that was never done waits for its next time.
     async fn missed(&self, now: Timestamp) -> Vec<Chore> {
-        let (chores, state) = (Arc::clone(&self.chores), self.state.clone());
-        let look = move || Chore::ALL.into_iter().filter(|chore| was_missed(*chore, &chores, &state, now)).collect();
+        let (chores, place) = (Arc::clone(&self.chores), self.place.clone());
+        let look = move || Chore::ALL.into_iter().filter(|chore| was_missed(*chore, &chores, &place, now)).collect();
         on_a_thread("chores", look).await.unwrap_or_default()
     }
 
     async fn run(&self, chore: Chore) {
         let (name, now) = (chore.name(), clock::now());
         tracing::info!("the chore `{name}` begins");
-        let (chores, state) = (Arc::clone(&self.chores), self.state.clone());
+        let (chores, place) = (Arc::clone(&self.chores), self.place.clone());
         let run = move || {
-            let result = chore.run(&chores, &state, now);
-            record(chore, &state, now, result.as_deref().map_err(String::as_str));
+            let result = chore.run(&chores, &place, now);
+            record(chore, &place, now, result.as_deref().map_err(String::as_str));
             result
         };
         let result = on_a_thread(name, run).await.and_then(|result| result);
@@ -195,12 +194,12 @@ impl Keeper {
     }
 }
 
-fn was_missed(chore: Chore, chores: &Chores, state: &Path, now: Timestamp) -> bool {
+fn was_missed(chore: Chore, chores: &Chores, place: &Place, now: Timestamp) -> bool {
     let Some(time) = chore.time(chores) else { return false };
-    match ledger::chore_done_at(state, chore.name()) {
+    match ledger::chore_done_at(place, chore.name()) {
         Ok(Some(done)) => time.last(now).is_some_and(|last| done < last),
         Ok(None) => {
-            record(chore, state, now, Ok("its time is in the settings now"));
+            record(chore, place, now, Ok("its time is in the settings now"));
             false
         }
         Err(error) => {
@@ -210,8 +209,8 @@ fn was_missed(chore: Chore, chores: &Chores, state: &Path, now: Timestamp) -> bo
     }
 }
 
-fn record(chore: Chore, state: &Path, at: Timestamp, result: Result<&str, &str>) {
-    if let Err(error) = ledger::record_chore(state, chore.name(), WHO, at, result) {
+fn record(chore: Chore, place: &Place, at: Timestamp, result: Result<&str, &str>) {
+    if let Err(error) = ledger::record_chore(place, chore.name(), WHO, at, result) {
         tracing::error!("what came of the chore `{}` cannot be recorded: {error}", chore.name());
     }
 }
@@ -267,6 +266,7 @@ mod tests {
     use crate::config::BackupPlace;
     use crate::daemon::{AlertMessage, Message, Messages};
     use crate::ledger::Ledger;
+    use std::path::Path;
 
     /// A backup each night, into a folder beside the ledger.
     fn nightly(state: &Path) -> Chores {
@@ -290,9 +290,9 @@ mod tests {
     async fn a_chore_whose_time_passed_while_nobody_was_there_is_done_after_boot() {
         let (folder, _ledger) = ledger();
         let before = clock::now() - SignedDuration::from_hours(25);
-        ledger::record_chore(folder.path(), "backup", WHO, before, Ok("good")).expect("written");
+        ledger::record_chore(&Place::from(folder.path()), "backup", WHO, before, Ok("good")).expect("written");
         let (handle, mut messages) = Handle::new();
-        let (failed, task) = begin_after(Duration::ZERO, nightly(folder.path()), folder.path().to_owned(), handle);
+        let (failed, task) = begin_after(Duration::ZERO, nightly(folder.path()), Place::from(folder.path()), handle);
         let message = told(&mut messages).await;
         assert!(
             matches!(&message, AlertMessage::Clear { event: AlertEvent::Disk, key, .. } if key == "chore backup"),
@@ -300,7 +300,7 @@ mod tests {
         );
         assert!(failed.borrow().is_empty());
         assert_eq!(std::fs::read_dir(folder.path().join("copies")).expect("a folder").count(), 1);
-        assert!(ledger::chore_done_at(folder.path(), "backup").expect("readable").is_some_and(|done| done > before));
+        assert!(ledger::chore_done_at(&Place::from(folder.path()), "backup").expect("readable").is_some_and(|done| done > before));
         task.abort();
     }
 
@@ -308,11 +308,11 @@ mod tests {
     async fn a_chore_that_fails_is_told_and_is_due_again_after_the_next_boot() {
         let (folder, _ledger) = ledger();
         let before = clock::now() - SignedDuration::from_hours(25);
-        ledger::record_chore(folder.path(), "backup", WHO, before, Ok("good")).expect("written");
+        ledger::record_chore(&Place::from(folder.path()), "backup", WHO, before, Ok("good")).expect("written");
         std::fs::write(folder.path().join("copies"), "no folder").expect("written");
         for _ in 0..2 {
             let (handle, mut messages) = Handle::new();
-            let (failed, task) = begin_after(Duration::ZERO, nightly(folder.path()), folder.path().to_owned(), handle);
+            let (failed, task) = begin_after(Duration::ZERO, nightly(folder.path()), Place::from(folder.path()), handle);
             let AlertMessage::Raise { event: AlertEvent::Disk, key, text } = told(&mut messages).await else { panic!("another") };
             assert_eq!(key, "chore backup");
             assert!(text.starts_with("the chore `backup` failed: cannot make the folder of backups"), "{text}");
@@ -320,7 +320,7 @@ mod tests {
             task.abort();
         }
         assert_eq!(
-            ledger::chore_done_at(folder.path(), "backup").expect("readable").map(Timestamp::as_millisecond),
+            ledger::chore_done_at(&Place::from(folder.path()), "backup").expect("readable").map(Timestamp::as_millisecond),
             Some(before.as_millisecond())
         );
     }

@@ -31,6 +31,7 @@ mod log;
 mod man;
 mod order;
 mod pause;
+mod place;
 mod plan;
 mod probe;
 mod prune;

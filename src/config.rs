@@ -13,6 +13,7 @@ mod named;
 mod page;
 mod secret_list;
 mod settings_reader;
+mod shared_ledger;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub use listen::Listen;
 pub use page::PageSettings;
 pub use secret_list::NamedSecret;
 use settings_reader::{Fields, SettingsReader};
+pub use shared_ledger::SharedLedger;
 
 /// Requests a second that an account gets for each action unless Tencent raised it (TRTC.md section 3).
 pub const RATE_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
@@ -63,6 +65,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// The folder of the schedule files.
     pub schedules: PathBuf,
+    /// The ledger that it shares with other hosts; `None`: a file in `state`.
+    pub ledger: Option<SharedLedger>,
     /// The folder of the ledger; `None`: `$STATE_DIRECTORY`, see [`Settings::state_folder`].
     pub state: Option<PathBuf>,
     /// The read-only listener.
@@ -245,6 +249,10 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         Some(node) => reader.path(node, "schedules"),
         None => Some(reader.folder.join(SCHEDULES_DEFAULT)),
     };
+    let ledger = match fields.get("ledger") {
+        Some(node) if node.text() != Some("none") => shared_ledger::ledger(reader, node).map(Some),
+        _ => Some(None),
+    };
     let state = match fields.get("state") {
         Some(node) => reader.path(node, "state").map(Some),
         None => Some(None),
@@ -285,6 +293,7 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         secrets: secrets?,
         folder: reader.folder.to_owned(),
         schedules: schedules?,
+        ledger: ledger?,
         state: state?,
         listen: listen?,
         callbacks: callbacks?,

@@ -6,6 +6,7 @@
 
 mod calls;
 mod disk;
+mod ended;
 mod input;
 mod rate_watch;
 mod records;
@@ -27,6 +28,7 @@ use crate::engine::{
     Alerting, Blocker, CallReport, ClockReading, DOUBTS_SINCE, DaemonOptions, Engine, Generation, Level, LoopStatus, Notice,
     PastGeneration, Reply, States, Step, TakenOver,
 };
+use crate::lease::LeaseDeadline;
 use crate::ledger::thread::Report;
 use crate::ledger::{Attempt, Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -34,6 +36,8 @@ use crate::trtc::queue::Queues;
 use crate::trtc::{Action, Api};
 use calls::Caller;
 use disk::Disk;
+pub use disk::SimulatedDisk;
+pub use ended::Ended;
 use ingestd_core::alerts::{Alert, Troubles};
 pub use input::{AlertMessage, Handle, Message, Messages};
 use rate_watch::RateWatch;
@@ -44,6 +48,9 @@ const AWAY_TOLD: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether starts are still to be held.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// The same while the lease is over: whoever renews it wakes nobody.
+const LOOK_AT_LEASE: SignedDuration = SignedDuration::from_millis(50);
 
 /// A daemon, not yet running.
 pub struct Daemon<C, A> {
@@ -59,12 +66,14 @@ pub struct Daemon<C, A> {
     handle: Handle,
     observe: Box<dyn FnMut(&Notice) + Send>,
     status: watch::Sender<LoopStatus>,
+    /// The lease is over, as was told.
+    lease_is_over: bool,
     /// What is wrong with the ledger's disk, as was told.
     disk_error: Option<String>,
     /// Since when the disk does not answer, by elapsed time.
     disk_stands_since: Option<Duration>,
     /// Makes the disk stand in simulated time.
-    disk_gate: watch::Sender<bool>,
+    disk_gate: watch::Sender<SimulatedDisk>,
     busy: Busy,
     /// What could not leave before may have a room to take now.
     look_soon: bool,
@@ -85,12 +94,16 @@ pub struct Setup {
     pub troubles: Troubles,
     /// To whoever sends: each alert that is new or changed, after it was written, or when the disk fails.
     pub changes: Option<UnboundedSender<Alert>>,
+    /// Until when its starts may leave; whoever renews the lease moves it.
+    pub deadline: LeaseDeadline,
+    /// Until when a start that the owner before was sending may still arrive, where the ledger does not say it of each.
+    pub may_arrive_until: Option<Timestamp>,
 }
 
-/// Nobody is told.
+/// Nobody is told, and nobody else has the ledger.
 impl From<DaemonOptions> for Setup {
     fn from(options: DaemonOptions) -> Setup {
-        Setup { options, troubles: Troubles::default(), changes: None }
+        Setup { options, troubles: Troubles::default(), changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
     }
 }
 
@@ -124,15 +137,16 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         past: Vec<PastGeneration>,
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Daemon<C, A>, LedgerError> {
-        let Setup { options, troubles, changes } = setup.into();
+        let Setup { options, troubles, changes, deadline, may_arrive_until } = setup.into();
         let mut alerting = Alerting::new(troubles);
         let queues = Queues::new(options.rate);
         let reading = read(&clock);
         // A clock that is behind asks for no more than a clock that is right.
         let now = ledger.meta()?.committed_at.map_or(reading.wall, |committed| committed.max(reading.wall));
-        let recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
-        let (disk_gate, stands) = watch::channel(false);
-        let mut disk = Disk::here(ledger, stands);
+        let mut recovered = ledger.recover(now.checked_sub(DOUBTS_SINCE).unwrap_or(Timestamp::MIN))?;
+        recovered.all_may_arrive(may_arrive_until);
+        let (disk_gate, gate) = watch::channel(SimulatedDisk::Answers);
+        let mut disk = Disk::here(ledger, gate);
         let records = DiskRecords::new(&disk);
         let taken = Engine::take_over(options, reading, recovered, accepted, past, &records);
         if let Some(error) = records.into_error() {
@@ -158,7 +172,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let mut daemon = Daemon {
             disk,
             engine,
-            caller: Caller { clock, api, queues, metrics: Arc::default() },
+            caller: Caller { clock, api, queues, metrics: Arc::default(), deadline },
             calls: JoinSet::new(),
             blockers: HashMap::new(),
             messages,
@@ -166,6 +180,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             handle,
             observe,
             status: watch::Sender::new(LoopStatus::default()),
+            lease_is_over: false,
             disk_error,
             disk_stands_since: None,
             disk_gate,
@@ -208,8 +223,8 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         Ok(Daemon { disk, ..self })
     }
 
-    /// In simulated time, where no real disk can stand: while true is sent, it does not answer.
-    pub fn simulated_disk(&self) -> watch::Sender<bool> {
+    /// In simulated time, where no real disk can stand: what it does from now on.
+    pub fn simulated_disk(&self) -> watch::Sender<SimulatedDisk> {
         self.disk_gate.clone()
     }
 
@@ -228,11 +243,25 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         self.watchdog = Some(Watchdog { period, next: Timestamp::MIN, feed });
     }
 
-    /// Runs until `stop` is ready, then shuts down: armed starts are taken back, sent ones awaited until `hurry` is ready or 10 s
-    /// have passed. Streams on air stay on air.
+    /// Runs until `stop` is ready, then ends as that says. Stopped: armed starts are taken back, sent ones awaited until `hurry` is ready
+    /// or 10 s have passed. Deposed, which the ledger may say too: nothing more is sent or written, and nothing is taken back. Streams on air
+    /// stay on air.
     ///
     /// Errors: the ledger cannot be written, and never will be. Streams on air stay on air then too, and the next start takes over.
-    pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = impl Into<Ended>>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<Ended, LedgerError> {
+        let ended = self.run_until(stop, hurry).await;
+        self.end(ended).await
+    }
+
+    async fn run_until(
+        &mut self,
+        stop: impl Future<Output = impl Into<Ended>>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<Ended, LedgerError> {
         tokio::pin!(stop);
         let recovered = std::mem::take(&mut self.recovered_attempts);
         self.start(recovered);
@@ -242,7 +271,10 @@ impl<C: Clock, A: Api> Daemon<C, A> {
             let (asleep, wake) = (read(&self.caller.clock), self.next_wake());
             tokio::select! {
                 biased;
-                () = &mut stop => break,
+                ended = &mut stop => match ended.into() {
+                    Ended::Stopped => break,
+                    Ended::Deposed => return Ok(Ended::Deposed),
+                },
                 Some(ended) = self.calls.join_next() => mail.reports.extend(report_of(ended)),
                 Some(message) = self.messages.recv() => mail.messages.push(message),
                 report = self.disk.report() => mail.disk.push(report),
@@ -257,7 +289,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
                 mail.messages.push(message);
             }
         }
-        self.shut_down(mail, hurry).await
+        self.shut_down(mail, hurry).await.map(|()| Ended::Stopped)
     }
 
     /// Says so, if it should have woken long ago.
@@ -279,10 +311,11 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         // What holds starts may be over without anybody saying so.
         let look = match (self.look_soon, self.engine.is_held() || self.disk.is_behind()) {
             (true, _) => Some(now),
-            (false, true) => Some(now + LOOK_AGAIN),
+            (false, true) => Some(now + if self.lease_is_over { LOOK_AT_LEASE } else { LOOK_AGAIN }),
             (false, false) => None,
         };
-        let wakes = [self.engine.next_wake(now), watchdog, look];
+        let lease_end = self.lease_end(now, reading);
+        let wakes = [self.engine.next_wake(now), watchdog, look, lease_end];
         let wake = wakes.into_iter().flatten().min().unwrap_or(Timestamp::MAX).max(now);
         // The engine goes by the time it believes, the alarm by the time that is shown.
         reading.wall.checked_add(wake.duration_since(now)).unwrap_or(Timestamp::MAX)

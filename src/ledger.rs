@@ -10,10 +10,14 @@ mod backup;
 mod chores;
 mod columns;
 mod commit;
+mod database;
 mod excerpt;
 mod file;
 mod holds;
 mod integrity;
+mod place;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod prune;
 mod read;
 mod row;
@@ -33,6 +37,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::engine::Writes;
+use database::Database;
 use file::OpenFiles;
 
 pub use backup::{BackupMade, backup};
@@ -41,6 +46,7 @@ pub use commit::Attempt;
 pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
 pub use integrity::integrity;
+pub use place::Place;
 pub use prune::{KEPT_ALWAYS, Pruned, Retention, prune};
 pub use read::{HistoryQuery, Reader};
 pub use schema::VERSION;
@@ -79,6 +85,14 @@ enum ErrorKind {
     NotADatabase,
     /// Another file has the name of the one that is open, or none has.
     Replaced,
+    /// Two transactions met, and this one was taken back.
+    #[cfg(feature = "postgres")]
+    Repeat,
+    /// It was sent to be committed, and nobody said that it was.
+    #[cfg(feature = "postgres")]
+    Uncertain,
+    /// Another host owns the ledger.
+    Deposed,
     /// Everything else: it stays until somebody changes something.
     Lasting,
 }
@@ -92,6 +106,16 @@ impl LedgerError {
     /// An answer that does not come.
     pub(crate) fn stands() -> LedgerError {
         LedgerError { message: "the disk does not answer".to_owned(), kind: ErrorKind::Stands }
+    }
+
+    /// What a host hears that does not own any more.
+    pub(crate) fn deposed() -> LedgerError {
+        LedgerError { message: "another host owns the ledger".to_owned(), kind: ErrorKind::Deposed }
+    }
+
+    /// Whether another host owns the ledger: nothing more is written to it from here.
+    pub fn is_deposed(&self) -> bool {
+        self.kind == ErrorKind::Deposed
     }
 
     /// Whether the answer may yet come: nothing is known to be wrong.
@@ -109,8 +133,18 @@ impl LedgerError {
     pub fn is_passing(&self) -> bool {
         match self.kind {
             ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
-            ErrorKind::Lasting => false,
+            #[cfg(feature = "postgres")]
+            ErrorKind::Repeat | ErrorKind::Uncertain => true,
+            ErrorKind::Deposed | ErrorKind::Lasting => false,
         }
+    }
+
+    /// Whether it was sent to be committed, and nobody said that it was.
+    fn is_uncertain(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.kind == ErrorKind::Uncertain;
+        #[cfg(not(feature = "postgres"))]
+        false
     }
 
     fn newer(how: &str) -> LedgerError {
@@ -123,13 +157,22 @@ impl LedgerError {
         LedgerError::ours(format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}"))
     }
 
+    /// What could not be done with which ledger. This is not tried again, whatever kind of error it was.
+    fn at(place: &Place, verb: &str, error: LedgerError) -> LedgerError {
+        match place {
+            Place::Folder(folder) => LedgerError::file(&folder.join(FILE), verb, error),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => LedgerError::ours(format!("cannot {verb} at the {}: {error}", station.shown())),
+        }
+    }
+
     /// What could not be done with which file. This is not tried again, whatever kind of error it was.
     fn file(path: &Path, verb: &str, error: impl Into<LedgerError>) -> LedgerError {
         let LedgerError { message, kind } = error.into();
         let advice = match kind {
             // Nothing is ever started over: only the old file knows what is on air.
             ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
-            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Replaced | ErrorKind::Lasting => "",
+            _ => "",
         };
         LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
     }
@@ -175,13 +218,33 @@ impl From<io::Error> for LedgerError {
 
 /// The ledger, open for writing. A process has one, and a file has one process (see [`Lock`]).
 pub struct Ledger {
-    connection: Connection,
-    path: PathBuf,
-    files: OpenFiles,
+    database: Database,
+    /// The open file, where it is one.
+    file: Option<OpenLedger>,
     /// What opening it found or put right.
     notes: Vec<Note>,
     /// What was decided and could not be written yet.
     pending: Writes,
+    /// A commit that nobody acknowledged.
+    uncertain: Option<Uncertain>,
+    /// What was written before, and was not handed out yet.
+    granted: Vec<Attempt>,
+}
+
+/// The file of a ledger that is open.
+struct OpenLedger {
+    path: PathBuf,
+    files: OpenFiles,
+}
+
+/// A commit that was sent, and of which nobody knows whether it took effect.
+struct Uncertain {
+    /// Its number.
+    number: i64,
+    /// How many of the pending writes are in it: the first.
+    writes: usize,
+    /// What it permits.
+    attempts: Vec<Attempt>,
 }
 
 /// What a look at the file of an open ledger finds.
@@ -212,7 +275,23 @@ impl Ledger {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(WRITER_BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(Ledger { connection, path: path.to_owned(), files: OpenFiles::of(path)?, notes, pending: Writes::default() })
+        let file = OpenLedger { path: path.to_owned(), files: OpenFiles::of(path)? };
+        Ok(Ledger::of(connection.into(), Some(file), notes))
+    }
+
+    fn of(database: Database, file: Option<OpenLedger>, notes: Vec<Note>) -> Ledger {
+        Ledger { database, file, notes, pending: Writes::default(), uncertain: None, granted: Vec::new() }
+    }
+
+    /// Opens the ledger of a station as its owner of this term, and brings its tables to the newest version. Every commit then says whether
+    /// the term still stands.
+    ///
+    /// Errors: it cannot be reached or written, another host has taken over, or a newer ingestd made its tables.
+    #[cfg(feature = "postgres")]
+    pub fn open_station(station: &postgres::Station, term: ingestd_core::lease::Term) -> Result<Ledger, LedgerError> {
+        postgres::migrate(station, term.0)?;
+        let store = postgres::Store::new(station, postgres::Fence::Term(term.0))?;
+        Ok(Ledger::of(Database::Postgres(Box::new(store)), None, Vec::new()))
     }
 
     /// What was found, or put right, when it was opened.
@@ -222,25 +301,32 @@ impl Ledger {
 
     /// Looks at the file as others see it: whether it is there, is a ledger still, can be opened anew, and is kept from others.
     pub fn inspect(&self) -> Inspection {
-        let is_there = self.files.check(&self.path).and_then(|()| self.files.check_beside(&self.path));
-        let anew = is_there.and_then(|()| read_only(&self.path)).map(drop);
-        let mut warnings = file::wrong_modes(&self.path);
+        // What is wrong with a database, its commits say.
+        let Some(OpenLedger { path, files }) = &self.file else { return Inspection::default() };
+        let is_there = files.check(path).and_then(|()| files.check_beside(path));
+        let anew = is_there.and_then(|()| read_only(path)).map(drop);
+        let mut warnings = file::wrong_modes(path);
         let trouble = match anew {
             Ok(()) => None,
             Err(error) if matches!(error.kind, ErrorKind::NotADatabase | ErrorKind::Damaged | ErrorKind::Replaced) => {
                 Some(error.to_string())
             }
             Err(error) => {
-                warnings.push(format!("`{}` cannot be opened by those who only read it: {error}", self.path.display()));
+                warnings.push(format!("`{}` cannot be opened by those who only read it: {error}", path.display()));
                 None
             }
         };
         Inspection { trouble, warnings }
     }
 
-    /// Its file.
+    /// Errors: another file has the name of the one that is open, or none: what goes into it is not durable.
+    fn check_file(&self) -> Result<(), LedgerError> {
+        self.file.as_ref().map_or(Ok(()), |file| file.files.check(&file.path))
+    }
+
+    /// Its file; an empty path, where it is none.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.as_ref().map_or(Path::new(""), |file| &file.path)
     }
 }
 

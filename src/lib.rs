@@ -119,4 +119,4 @@ pub mod user;
 pub mod web;
 pub mod zones;
 
-pub use ingestd_core::{calendar, diagnostic, engine, finding, occurrence, plan, report, schedule, yaml};
+pub use ingestd_core::{calendar, diagnostic, engine, finding, host, lease, occurrence, plan, report, schedule, yaml};

@@ -21,7 +21,6 @@ mod views;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +47,8 @@ use crate::config::PageSettings;
 use crate::diagnostic::{Diagnostic, escape_json};
 use crate::doctor::Findings;
 use crate::engine::{Generation, LoopStatus};
+use crate::host::HostStanding;
+use crate::ledger::Place;
 use crate::listener::{self, ListenerLimits};
 use crate::metrics::Metrics;
 use crate::occurrence::Occurrence;
@@ -121,14 +122,16 @@ pub type NotListening = BTreeMap<String, String>;
 /// What is served.
 #[derive(Clone)]
 pub struct AppState {
-    /// The folder of the ledger.
-    pub state_folder: PathBuf,
+    /// Where the ledger is.
+    pub ledger: Place,
     /// The schedule in force, and its successors.
     pub in_force: watch::Receiver<InForce>,
     /// What only the running daemon knows.
     pub status: watch::Receiver<LoopStatus>,
     /// How long its loop and its ledger's disk have been busy.
     pub busy: Busy,
+    /// How this host stands among those that share the ledger; `None`: it shares it with nobody.
+    pub host: Option<watch::Receiver<HostStanding>>,
     /// Why it does not listen where it should.
     pub not_listening: watch::Receiver<NotListening>,
     /// What the doctor and the preflight have found.

@@ -26,8 +26,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
-    let state = settings.state_folder().map_err(Failure::configuration)?;
-    let planned = settings.chores.backup.map(|(place, _)| place);
+    let place = super::place::place(&settings).map_err(Failure::configuration)?;
+    let planned = settings.chores.backup.map(|(folder, _)| folder);
     let (to, keep) = match (args.to, planned) {
         (Some(to), planned) => {
             let keep = planned.filter(|planned| planned.to == to).map(|planned| planned.keep);
@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         (None, Some(BackupPlace { to, keep })) => (to, Some(args.keep.unwrap_or(keep))),
         (None, None) => return Err(Failure::usage("expected a folder for the copy, found none").hint("write `--to DIR`")),
     };
-    let made = ledger::backup(&state, &to, keep, clock::now()).map_err(|error| Failure::new(error.to_string()))?;
+    let made = ledger::backup(&place, &to, keep, clock::now()).map_err(|error| Failure::new(error.to_string()))?;
     print(&format!("{}\n", escape_lines(&made.to_string())))?;
     Ok(Exit::Good)
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::format::Format;
 use super::zone::{ZoneArgs, ZoneOfFiles};
 use super::{Context, Exit, Failure};
-use super::{load, order};
+use super::{load, order, place};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{escape_json, escape_lines};
@@ -78,8 +78,8 @@ fn read(settings: &Settings, query: &HistoryQuery) -> Result<Vec<Occurrence>, Fa
     let HistoryQuery { job, since, outcome, limit } = query.clone();
     let reader = if limit > ROWS_MAX {
         // More than a daemon gives.
-        let folder = settings.state_folder().map_err(Failure::configuration)?;
-        Reader::open(&folder).map_err(|error| Failure::new(error.to_string()))?
+        let place = place::place(settings).map_err(Failure::configuration)?;
+        Reader::open_at(&place).map_err(|error| Failure::new(error.to_string()))?
     } else {
         order::ledger(settings, &ExcerptQuery::History { job, since_ms: since.map(Timestamp::as_millisecond), outcome, limit })?
     };

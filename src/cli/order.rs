@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ask::{self, Answer, NoAnswer, Silence};
+use super::place::place;
 use super::zone::ZoneArgs;
 use super::{Context, Exit, Failure, load, print};
 use crate::clock;
@@ -122,13 +123,15 @@ fn answer(context: &Context, path: &str, order: &Value) -> Result<Result<OrderAn
 /// The ledger, or the part of it that is asked for: from the running daemon, whose ledger not everybody may read, else from its file. If a
 /// daemon is there and does not give it within 5 s, that is told.
 pub(super) fn ledger(settings: &Settings, query: &ExcerptQuery) -> Result<Reader, Failure> {
-    let folder = settings.state_folder().map_err(Failure::configuration)?;
+    if settings.ledger.is_none() {
+        settings.state_folder().map_err(Failure::configuration)?;
+    }
     let none = match excerpt(settings, query) {
         Ok(reader) => return Ok(reader),
         Err(none) => none,
     };
     let is_nobody_there = none.silence == Silence::NobodyThere;
-    let read = Reader::open(&folder).map_err(|error| error.to_string());
+    let read = place(settings).and_then(|place| Reader::open_at(&place).map_err(|error| error.to_string()));
     match (read, none.failure) {
         (Ok(reader), Failure::Message { message, .. }) if !is_nobody_there => {
             load::warn(&format!("{message}; what follows is from the ledger's file"));
@@ -151,14 +154,16 @@ pub(super) fn holds(settings: &Settings) -> Option<Holds> {
         Ok(Err(error)) => (error.to_string(), false),
         Err(none) => (none.message(), none.silence == Silence::NobodyThere),
     };
-    let read = settings.state_folder().map(|folder| {
-        let is_new = folder.join(FILE).try_exists().is_ok_and(|exists| !exists);
-        (is_new, Reader::open(&folder).and_then(|reader| reader.holds()).map_err(|error| error.to_string()))
+    let read = place(settings).map(|place| {
+        let file = place.folder().map(|folder| folder.join(FILE));
+        let is_new = file.is_some_and(|file| file.try_exists().is_ok_and(|exists| !exists));
+        (is_new, Reader::open_at(&place).and_then(|reader| reader.holds()).map_err(|error| error.to_string()))
     });
     let why = match read {
         Ok((_, Ok(holds))) => return Some(holds),
         Ok((true, _)) if is_nobody_there => return Some(Holds::default()),
         Ok((_, Err(error))) if is_nobody_there => error,
+        Err(why) if is_nobody_there && settings.ledger.is_some() => why,
         Err(_) if is_nobody_there => {
             "no daemon runs with these settings, and they name no `state`, where its ledger would be".to_owned()
         }

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let settings = load::load_settings(context)?;
-    let state = settings.state_folder().map_err(Failure::configuration)?;
+    let place = super::place::place(&settings).map_err(Failure::configuration)?;
     // What is written here counts alone.
     let retention = match (Retention { keep: args.keep, most: args.most }, settings.chores.prune) {
         (Retention { keep: None, most: None }, Some((planned, _))) => planned,
@@ -37,8 +37,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     let now = clock::now();
     let failed = |error: ledger::LedgerError| Failure::new(error.to_string());
-    let pruned = ledger::prune(&state, retention, now).map_err(failed)?;
-    ledger::record_chore(&state, "prune", &user::own(), now, Ok(&pruned.to_string())).map_err(failed)?;
+    let pruned = ledger::prune(&place, retention, now).map_err(failed)?;
+    ledger::record_chore(&place, "prune", &user::own(), now, Ok(&pruned.to_string())).map_err(failed)?;
     print(&format!("{pruned}\n"))?;
     Ok(Exit::Good)
 }

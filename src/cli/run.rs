@@ -1,6 +1,7 @@
 //! The verb `run`: where the daemon is put together. Settings, zones, schedule, ledger, API, page, signals: each is made here and
 //! passed on. Does not know what any of them does.
 
+mod agreement;
 mod boot;
 mod folder_snapshot;
 mod hardening;
@@ -11,18 +12,20 @@ mod reload;
 mod rest;
 mod shrinkage;
 mod signals;
+#[cfg(feature = "postgres")]
+mod standby;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::alerts::AlertEvent;
 use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::alerts::testing::AlertTester;
 use crate::chores::{self, FailedChores};
@@ -30,11 +33,13 @@ use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Settings;
-use crate::daemon::{AlertMessage, Daemon, Handle, Setup};
+use crate::daemon::{AlertMessage, Daemon, Ended, Handle, Setup};
 use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
-use crate::ledger::sources;
-use crate::ledger::{Ledger, Lock, Note};
+use crate::host::HostStanding;
+use crate::lease::LeaseDeadline;
+use crate::ledger::sources::Sources;
+use crate::ledger::{Ledger, Lock, Note, Place};
 use crate::occurrence::Outcome;
 use crate::probe::Prober;
 use crate::systemd;
@@ -46,6 +51,7 @@ use boot::{AcceptedSchedule, Boot};
 use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
 use reload::{Patience, Reload};
+use signals::Asked;
 pub(super) use signals::Signals;
 
 /// Runs the daemon: it plays the schedule until SIGTERM, which leaves streams on air
@@ -67,12 +73,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     hardening::raise_descriptors();
     let settings = load::load_settings(context)?;
     load::warn_of_exposed_secrets(&settings);
-    let service = Service::prepare(context, settings, args.as_of.is_some())?;
-    let played =
-        runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending()))).map(|()| Exit::Good);
+    let played = play(context, settings, args.as_of.is_some(), (&runtime, signals)).map(|()| Exit::Good);
     // A disk that stands must not keep the process.
     runtime.shutdown_timeout(THREADS_END_MAX);
     played
+}
+
+fn play(context: &Context, settings: Settings, is_restored: bool, (runtime, signals): (&Runtime, Signals)) -> Result<(), Failure> {
+    #[cfg(feature = "postgres")]
+    if let Some(shared) = settings.ledger.clone() {
+        return runtime.block_on(Box::pin(standby::share(context, settings, shared, signals)));
+    }
+    let service = Service::prepare(context, settings, is_restored)?;
+    runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending())))
 }
 
 /// How long the end of the process waits for threads that read files.
@@ -89,15 +102,32 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }
 
+/// A ledger that is open for writing, and what is beside it.
+pub(super) struct OpenLedger {
+    ledger: Ledger,
+    kept_in: Sources,
+    /// Held until the process ends; a ledger that several hosts share has none.
+    lock: Option<Lock>,
+}
+
+impl OpenLedger {
+    /// The one in the state folder.
+    fn in_state(settings: &Settings) -> Result<OpenLedger, Failure> {
+        let folder = settings.state_folder().map_err(Failure::configuration)?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
+        let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        Ok(OpenLedger { ledger, kept_in: Sources::at(Place::Folder(folder)), lock: Some(lock) })
+    }
+}
+
 /// Everything that can fail before the first thread is started.
 pub(super) struct Service {
     context: Context,
     settings: Settings,
     zones: Zones,
-    folder: PathBuf,
-    /// Held until the process ends.
-    lock: Lock,
-    ledger: Ledger,
+    ledger: OpenLedger,
     accepted: AcceptedSchedule,
     former: Vec<PastGeneration>,
     /// The folder, as it looked before it was read.
@@ -107,12 +137,19 @@ pub(super) struct Service {
 impl Service {
     /// Takes the state folder and its ledger, and accepts a schedule. `is_restored`: the ledger is a backup.
     pub(super) fn prepare(context: &Context, settings: Settings, is_restored: bool) -> Result<Service, Failure> {
+        let ledger = OpenLedger::in_state(&settings)?;
+        Service::prepare_role(context, settings, ledger, (is_restored, false))
+    }
+
+    /// The same. `keeps`: what is accepted stays in force, whatever is in the folder.
+    fn prepare_role(
+        context: &Context,
+        settings: Settings,
+        mut open: OpenLedger,
+        (is_restored, keeps): (bool, bool),
+    ) -> Result<Service, Failure> {
         let zones = Zones::newest();
-        let folder = settings.state_folder().map_err(Failure::configuration)?;
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::new(format!("cannot make the state folder `{}`: {error}", folder.display())))?;
-        let lock = Lock::take(&folder).map_err(|error| Failure::new(error.to_string()))?;
-        let mut ledger = Ledger::open(&folder).map_err(|error| Failure::new(error.to_string()))?;
+        let OpenLedger { ledger, kept_in, lock: _ } = &mut open;
         for Note { level, text } in ledger.notes() {
             log(&Notice::new(clock::now(), *level, text.clone()));
         }
@@ -123,12 +160,12 @@ impl Service {
         }
         let meta = ledger.meta().map_err(|error| Failure::new(error.to_string()))?;
         let seen = FolderSnapshot::at(&settings.schedules);
-        let boot = Boot { context, settings: &settings, zones: &zones.database, folder: &folder, meta: &meta, now };
+        let boot = Boot { context, settings: &settings, zones: &zones.database, kept_in, meta: &meta, now, keeps };
         let former = boot.former();
         let accepted = boot.accept()?;
         let seen = if accepted.reads_again { FolderSnapshot::unknown() } else { seen };
-        sources::prune(&folder, &[meta.cursor_generation, meta.generation, accepted.generation.number]);
-        Ok(Service { context: context.clone(), settings, zones, folder, lock, ledger, accepted, former, seen })
+        kept_in.prune(&[meta.cursor_generation, meta.generation, accepted.generation.number]);
+        Ok(Service { context: context.clone(), settings, zones, ledger: open, accepted, former, seen })
     }
 
     /// Plays the schedule until `end`, or a signal to stop, and serves the page meanwhile, whose port may be open already. `observe` gets
@@ -140,21 +177,37 @@ impl Service {
         observe: Box<dyn FnMut(&Notice) + Send>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Service { context, settings, zones, folder, lock, ledger, accepted, former, seen } = self;
-        let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(format!("cannot {what}: {error}"));
         if signals.stop_came() {
             tracing::info!("stopped before anything was begun");
             return Ok(());
         }
-        let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
-        let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
+        let host = Host::new()?;
+        let listeners = Listeners::open(&self.settings, page).await?;
+        let manager = Arc::clone(&host.manager);
+        let asked = signals.hear(end, move || stopping(&manager));
+        Box::pin(self.own((&host, listeners), &asked, Reign::alone(), observe)).await.map(drop)
+    }
+
+    /// Plays the schedule until it is asked to stop, or until another host owns the air.
+    async fn own(
+        self,
+        (host, listeners): (&Host, Listeners),
+        asked: &Asked,
+        reign: Reign,
+        observe: Box<dyn FnMut(&Notice) + Send>,
+    ) -> Result<Ended, Failure> {
+        let Service { context, settings, zones, ledger, accepted, former, seen } = self;
+        let OpenLedger { ledger, kept_in, lock } = ledger;
+        let place = kept_in.place().clone();
+        let Reign { deadline, may_arrive_until, standing, deposed, news } = reign;
+        let clock = host.clock.clone();
+        let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
-        let listeners = Listeners::open(&settings, page).await?;
         let AcceptedSchedule { generation, since, sources, rejected, drawn, reads_again } = accepted;
         let first = InForce { rejected: rejected.into(), drawn, ..InForce::good(generation.clone(), since) };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let (alerts, setup, open) = setup(&settings, &zones, &ledger)?;
+        let (alerts, setup, open) = setup(&settings, &zones, &ledger, (deadline, may_arrive_until))?;
         let secrets = setup.options.secrets;
         let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
@@ -165,62 +218,110 @@ impl Service {
             let half = SignedDuration::try_from(period / 2).unwrap_or(SignedDuration::from_secs(30));
             daemon.watched(half, Box::new(move || systemd::log_failure(manager.alive())));
         }
-        let (stop, stopped) = watch::channel(false);
         let handle = daemon.handle();
         let both = (handle.clone(), Arc::clone(&manager));
         let reread = reload::reread(Arc::clone(&api));
-        let reload = Reload::new(&context, &settings, &zones.database, folder.clone(), both, (first, sources), reread);
+        let reload = Reload::new(&context, &settings, &zones.database, kept_in, both, (first, sources), reread);
         let reload = Arc::new(reload);
         let (queues, metrics) = (Some(daemon.queues()), Some(daemon.metrics()));
         let doctor = Doctor { api: Some(api), queues, metrics, settings: settings.clone(), secrets, prober };
         let looked_after = doctor::Daemon { status: daemon.status(), handle: handle.clone() };
         let Watch { findings, alerts: found, task: examining } = doctor::begin(doctor, reload.in_force(), looked_after, open);
-        let (failing, keeping) = chores::begin(settings.chores.clone(), folder.clone(), handle.clone());
+        let (failing, keeping) = chores::begin(settings.chores.clone(), place.clone(), handle.clone());
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
-        let app_state = app_state(&daemon, folder, told, zones, &settings);
+        let app_state = AppState { host: standing.clone(), ..app_state(&daemon, place, told, zones, &settings) };
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
+        let changing = tokio::spawn(tell_news(news, handle.clone()));
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
-        let served = listeners.serve(app_state, handle, reload.reloader(), stopped.clone());
-        let Signals { stopping: mut stop_signals, mut hang_up, others } = signals;
-        let ignoring = tokio::spawn(others.ignore());
+        let (over, ending) = (Arc::new(watch::Sender::new(false)), asked.stop.clone());
+        let served = listeners.serve(app_state, handle.clone(), reload.reloader(), over.subscribe());
+        let relay = Arc::clone(&over);
+        let ending = tokio::spawn(async move {
+            until(ending).await;
+            relay.send_replace(true);
+        });
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
+        let mut hang_up = asked.reload.clone();
+        hang_up.mark_unchanged();
         let reloading = tokio::spawn(async move {
-            while hang_up.recv().await.is_some() {
+            while hang_up.changed().await.is_ok() {
                 // The result is logged, and nobody waits for it.
                 let _ = Arc::clone(&reload).run("SIGHUP".to_owned(), Patience::Waits).await;
             }
-        });
-        let hurry = watch::Sender::new(false);
-        let hurried = hurry.subscribe();
-        let notice = Arc::clone(&manager);
-        let listening = tokio::spawn(async move {
-            tokio::select! {
-                () = stop_signals.next() => {}
-                () = end => {}
-            }
-            tracing::info!("stopping: streams on air stay on air");
-            systemd::log_failure(notice.stopping());
-            stop.send_replace(true);
-            stop_signals.next().await;
-            hurry.send_replace(true);
         });
         systemd::log_failure(manager.ready());
         let place = |door| places.get(door).map(tracing::field::display);
         let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
         tracing::info!(jobs, generation = number, page, callbacks, control, "ready");
-        let ended = daemon.run(until(stopped), until(hurried)).await;
-        let tasks = [listening, reloading, ignoring, telling, examining, watching, rejecting, raising, keeping];
+        let stop = async {
+            tokio::select! {
+                () = until(asked.stop.clone()) => Ended::Stopped,
+                () = until(deposed) => Ended::Deposed,
+            }
+        };
+        let ended = daemon.run(stop, until(asked.hurry.clone())).await;
+        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping, changing, ending];
         tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
+        over.send_replace(true);
+        #[cfg(feature = "postgres")]
+        if matches!(ended, Ok(Ended::Deposed)) {
+            served.finish();
+        }
+        #[cfg(not(feature = "postgres"))]
         drop(served);
         drop(lock);
         ended.map_err(|error| {
             failed("write the ledger", &error).hint("streams on air stay on air; the daemon takes them over when it starts again")
         })
     }
+}
+
+/// What stays the same for as long as the process lives, whatever it does.
+pub(super) struct Host {
+    clock: SystemClock,
+    manager: Arc<systemd::Manager>,
+}
+
+impl Host {
+    fn new() -> Result<Host, Failure> {
+        let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
+        let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
+        Ok(Host { clock, manager })
+    }
+}
+
+/// By which right the air is owned.
+struct Reign {
+    deadline: LeaseDeadline,
+    may_arrive_until: Option<Timestamp>,
+    standing: Option<watch::Receiver<HostStanding>>,
+    /// True once another owns.
+    deposed: watch::Receiver<bool>,
+    /// What is to be told of the change: what happened, what it concerns, in words.
+    news: Vec<(AlertEvent, String, String)>,
+}
+
+impl Reign {
+    /// Nobody shares the ledger.
+    fn alone() -> Reign {
+        // It never changes.
+        let (_, deposed) = watch::channel(false);
+        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed, news: Vec::new() }
+    }
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(format!("cannot {what}: {error}"))
+}
+
+/// Says that it stops.
+fn stopping(manager: &systemd::Manager) {
+    tracing::info!("stopping: streams on air stay on air");
+    systemd::log_failure(manager.stopping());
 }
 
 /// What others than the loop know.
@@ -235,16 +336,17 @@ type ToldElsewhere = (
 /// What the pages show of this daemon, from its start on.
 fn app_state<C: Clock, A: Api>(
     daemon: &Daemon<C, A>,
-    state_folder: PathBuf,
+    ledger: Place,
     (in_force, not_listening, findings, (alerts, alert_tester), failed_chores): ToldElsewhere,
     zones: Zones,
     settings: &Settings,
 ) -> AppState {
     AppState {
-        state_folder,
+        ledger,
         in_force,
         status: daemon.status(),
         busy: daemon.busy(),
+        host: None,
         not_listening,
         findings,
         alerts,
@@ -260,9 +362,15 @@ fn app_state<C: Clock, A: Api>(
 }
 
 /// What the daemon goes by, who sends its alerts, and which of the doctor's are open.
-fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
+fn setup(
+    settings: &Settings,
+    zones: &Zones,
+    ledger: &Ledger,
+    (deadline, may_arrive_until): (LeaseDeadline, Option<Timestamp>),
+) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
-    let options = DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets };
+    let options =
+        DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets, shared: None };
     // An alert that cannot be read must not keep a show off the air.
     let mut unreadable = Vec::new();
     let kept = ledger.readable_alerts(&mut unreadable).unwrap_or_else(|error| {
@@ -275,7 +383,7 @@ fn setup(settings: &Settings, zones: &Zones, ledger: &Ledger) -> Result<(Alerts,
     let hidden = load::secret_sources(settings).cloned().collect();
     let open = ProblemAlerts::new(kept.iter().map(|kept| &kept.alert));
     let (alerts, troubles, changes) = Alerts::new(&settings.alerts, kept, hidden).map_err(Failure::configuration)?;
-    Ok((alerts, Setup { options, troubles, changes: Some(changes) }, open))
+    Ok((alerts, Setup { options, troubles, changes: Some(changes), deadline, may_arrive_until }, open))
 }
 
 fn api(settings: &Settings) -> Result<Arc<HttpApi>, Failure> {
@@ -307,7 +415,23 @@ async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
     }
 }
 
-/// Ready once the value is true, or can never become true.
+/// Tells of a change of the owner. It is an event, and is over when everybody has had the time to be told.
+async fn tell_news(news: Vec<(AlertEvent, String, String)>, handle: Handle) {
+    for (event, key, text) in &news {
+        handle.raise(*event, key, text.clone()).await;
+    }
+    tokio::time::sleep(NEWS_LAST).await;
+    for (event, key, _) in &news {
+        handle.clear(*event, key, "this host owns the air since then").await;
+    }
+}
+
+/// How long a change of the owner is news: longer than alerts wait for their like.
+const NEWS_LAST: Duration = Duration::from_mins(1);
+
+/// Ready once the value is true.
 async fn until(mut flag: watch::Receiver<bool>) {
-    let _ = flag.wait_for(|is_set| *is_set).await;
+    if flag.wait_for(|is_set| *is_set).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

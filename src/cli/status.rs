@@ -127,8 +127,8 @@ fn read(answer: &Answer) -> Result<(String, bool), String> {
 
 fn from_ledger(settings: &Settings, daemon: DaemonView, zones: &Zones, zone: &ZoneOfFiles<'_>) -> Result<StatusInput, Failure> {
     let now = clock::now();
-    let folder = settings.state_folder().map_err(Failure::configuration)?;
-    let read = Reader::open(&folder).and_then(|reader| Ok((reader.meta()?, web::ledger_view(&reader, now)?)));
+    let place = super::place::place(settings).map_err(Failure::configuration)?;
+    let read = Reader::open_at(&place).and_then(|reader| Ok((reader.meta()?, web::ledger_view(&reader, now)?)));
     let (meta, ledger) =
         read.map_err(|error| Failure::Message { exit: Exit::Unreachable, message: error.to_string(), hint: None })?;
     Ok(StatusInput {

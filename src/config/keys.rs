@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::chores::{BACKUP, CHORES, INTEGRITY, PRUNE};
 use super::listen::PLACES_MAX;
-use super::{ENDPOINT_DEFAULT, RATE_MAX};
+use super::{ENDPOINT_DEFAULT, RATE_MAX, shared_ledger};
 use crate::schedule::value_kind::{mapping, one_of, text_like, whole};
 use crate::schedule::{places, schema, values};
 use ingestd_core::alerts::{AlertEvent, Format};
@@ -57,11 +57,12 @@ pub(super) const fn needed(name: &'static str, doc: &'static str, example: &'sta
 }
 
 /// The whole file.
-pub(super) static SETTINGS: [Key; 18] = [
+pub(super) static SETTINGS: [Key; 19] = [
     needed("account", "The account at Tencent Cloud that asks for the streams.", "", || keys(&ACCOUNT)),
     needed("apps", "The TRTC applications, by the names that jobs use; with only one, jobs need not name it.", "", apps),
     key("secrets", "Secrets to which {secret:NAME} in a stream refers, by name.", "none", "", secrets),
     key("schedules", "The folder of the schedule files, relative to this file.", "schedules", "schedules", path),
+    key("ledger", "A ledger that several hosts share, of which one owns the air; or none.", "none", "", shared_ledger::schema),
     key(
         "state",
         "The folder of the ledger and of the accepted sources.",
@@ -271,8 +272,8 @@ pub struct KeyReference {
     pub needed: bool,
 }
 
-/// Returns every key: those of the file, of `account`, of each application, of a secret's place, of a receiver of alerts, and of the chores.
-pub fn reference() -> [(&'static str, Vec<KeyReference>); 9] {
+/// Returns every key: those of the file, of `account`, of each application, of a secret's place, of a receiver of alerts, of a shared ledger, and of the chores.
+pub fn reference() -> [(&'static str, Vec<KeyReference>); 10] {
     let keys = |table: &[Key]| {
         let reference = |key: &Key| KeyReference {
             name: key.name,
@@ -289,6 +290,7 @@ pub fn reference() -> [(&'static str, Vec<KeyReference>); 9] {
         ("apps.NAME", keys(&APP)),
         ("secret", keys(&SECRET)),
         ("alerts", keys(&ALERT)),
+        ("ledger", keys(&shared_ledger::LEDGER)),
         ("chores", keys(&CHORES)),
         ("chores.prune", keys(&PRUNE)),
         ("chores.integrity", keys(&INTEGRITY)),
@@ -320,7 +322,7 @@ pub(super) fn keys(table: &[Key]) -> Value {
     mapping(table.iter().map(|key| (key.name, key.description(), (key.schema)())), &needed)
 }
 
-fn secret() -> Value {
+pub(super) fn secret() -> Value {
     let mut schema = keys(&SECRET);
     schema["minProperties"] = 1.into();
     // Not `maxProperties`: with it `yaml-language-server` offers no key at all.

@@ -34,6 +34,12 @@ impl Settings {
         for (name, source) in &self.secrets {
             add(format!("secrets.{name}"), source, false);
         }
+        if let Some(shared) = &self.ledger {
+            add("ledger.postgres".to_owned(), &shared.postgres, false);
+            if let Some(source) = &shared.migrate {
+                add("ledger.migrate".to_owned(), source, false);
+            }
+        }
         if let Some(source) = &self.listen.token {
             add("listen_token".to_owned(), source, false);
         }
@@ -57,7 +63,7 @@ mod tests {
     fn every_secret_of_the_settings_is_listed_by_its_name() {
         let text = "account: {secret_id: {file: s1}, secret_key: {file: s2}, token: {file: s3}, region: ap-singapore}\n\
                     apps: {main: {sdk_app_id: 1, secret_key: {file: s4}, callback_key: {file: s5}}}\n\
-                    secrets: {cam: {file: s6}}\nlisten: 0.0.0.0:1\nlisten_public: true\nlisten_token: {file: s7}\n\
+                    secrets: {cam: {file: s6}}\nledger: {postgres: {file: s11}, migrate: {file: s12}}\nlisten: 0.0.0.0:1\nlisten_public: true\nlisten_token: {file: s7}\n\
                     alerts: [{webhook: {file: s8}, key: {file: s9}}, {heartbeat: {file: s10}, every: 1m}, {exec: [/bin/true]}]\n";
         let source = Source { name: Arc::from("s.yaml"), text: text.to_owned() };
         let reading = crate::config::read(&source, Path::new("/etc/ingestd"));
@@ -66,11 +72,13 @@ mod tests {
         let names: Vec<&str> = list.iter().map(|secret| secret.name.as_str()).collect();
         let [account, others] = [&names[..3], &names[3..]];
         assert_eq!(account, ["account.secret_id", "account.secret_key", "account.token"]);
-        assert_eq!(others[..4], ["apps.main.secret_key", "apps.main.callback_key", "secrets.cam", "listen_token"]);
-        let fields: Vec<&str> = others[4..].iter().filter_map(|name| name.rsplit('.').next()).collect();
+        let expected =
+            ["apps.main.secret_key", "apps.main.callback_key", "secrets.cam", "ledger.postgres", "ledger.migrate", "listen_token"];
+        assert_eq!(others[..6], expected);
+        let fields: Vec<&str> = others[6..].iter().filter_map(|name| name.rsplit('.').next()).collect();
         assert_eq!(fields, ["webhook", "key", "heartbeat"]);
         // Each place that stands in the text is in the list.
         let places: std::collections::BTreeSet<String> = list.iter().map(|secret| secret.source.to_string()).collect();
-        assert_eq!((places.len(), list.len()), (10, 10), "{places:?}");
+        assert_eq!((places.len(), list.len()), (12, 12), "{places:?}");
     }
 }

@@ -314,12 +314,14 @@ fn the_example_settings_are_good_and_fit_the_unit() {
 
 #[test]
 fn every_example_of_the_manual_is_accepted() {
-    let [(_, file), (_, account), (_, app), (_, secret), (_, alert), (_, chores), kinds_of_chores @ ..] = reference();
+    let [(_, file), (_, account), (_, app), (_, secret), (_, alert), (_, shared), (_, chores), kinds_of_chores @ ..] = reference();
     let written = |keys: &[KeyReference], indent: &str| -> String {
         let known = keys.iter().filter(|key| !key.example.is_empty());
         known.flat_map(|key| [indent, key.name, ": ", key.example, "\n"]).collect()
     };
+    let ledger = written(&shared, "  ");
     let text = format!("{}account:\n{}apps:\n  main:\n{}", written(&file, ""), written(&account, "  "), written(&app, "    "));
+    let text = format!("{text}ledger:\n{ledger}");
     assert_eq!(lines(&reading(&text)), Vec::<String>::new(), "{text}");
     let all: String = kinds_of_chores
         .iter()

@@ -7,7 +7,7 @@
 //! airing, task_state           one occurrence, one task              airings     all of them, with their tasks
 //! task_notices                 what is said of requests for tasks    evidence    what shows that a show was on air
 //! fallbacks                    stream or fallback
-//! occupancy                    who is in which room                  contention  who gets it
+//! occupancy, former            who is in which room, or may yet be   contention  who gets it
 //! doubts                       starts whose task has no name         candidates  TaskIds out of broken answers
 //! orphans, orphan_state        tasks that no occurrence has          adoption    whose task it is
 //! claim, prepare               from the plan to an occurrence        backlog     what was missed
@@ -19,6 +19,7 @@
 //! holding                      orders to hold starts back            reopen      shows that failed, again
 //! fire                         a start by hand                       obey        every order
 //! take_over                    the first step
+//! looking                      what others may know of it
 //! alert_signals                what its writes mean to operators    alerting    alerts, written with it
 //! ```
 //!
@@ -45,7 +46,9 @@ mod endpoint;
 mod evidence;
 mod fallbacks;
 mod fire;
+mod former;
 mod holding;
+mod looking;
 mod loop_status;
 mod notice;
 mod obey;
@@ -68,9 +71,8 @@ mod write;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::lease::ARM_AHEAD;
 use crate::occurrence::{Key, MissedReason, State};
-use crate::plan::holds::Holds;
-use crate::trtc::advice::SecretPlaces;
 use agenda::Agenda;
 use airing::Airing;
 use airings::Airings;
@@ -86,7 +88,7 @@ pub use fallbacks::OnFallback;
 pub use fire::FireOrder;
 pub use loop_status::LoopStatus;
 pub use notice::{Level, Notice};
-pub use order::{Command, DaemonOptions, Incoming, Input, MediaWord, Order};
+pub use order::{Command, DaemonOptions, Incoming, Input, MediaWord, Order, Shared};
 use orphans::Orphans;
 pub use prepare::{Generation, PastGeneration, Prepared};
 pub use secrets::SecretsRead;
@@ -141,17 +143,24 @@ impl Engine {
         let hold = ClockHold::new(reading, floor, options.require_sync);
         let rate = options.rate.get();
         let mut airings = Airings::new(rate);
+        airings.arm_ahead = options.shared.map_or(ARM_AHEAD, |shared| shared.lease.arm_ahead());
         airings.held = hold.reason().map(|_| MissedReason::Clock);
         airings.tasks.secrets = options.secrets;
         let mut orphans = Orphans::default();
         let mut step = Step::new(hold.now(reading), recovered.numbers);
-        let (agenda, departures, maybe_sent) =
-            take_over::take_over(&mut airings, &mut orphans, &mut step, records, recovered, (accepted, past), (&hold, reading));
+        let (agenda, departures, maybe_sent) = take_over::take_over(
+            &mut airings,
+            &mut orphans,
+            &mut step,
+            records,
+            recovered,
+            (accepted, past),
+            (&hold, reading, options.shared),
+        );
         if let Some(reason) = hold.reason() {
             step.notify(Level::Error, format!("starts are held: {reason}"));
         }
-        let numbers = step.numbers;
-        let endpoint = Endpoint::default();
+        let (numbers, endpoint) = (step.numbers, Endpoint::default());
         let engine = Engine { airings, orphans, agenda, departures, hold, endpoint, numbers, rate, warmed_until: Timestamp::MIN };
         TakenOver { engine, step, maybe_sent }
     }
@@ -162,7 +171,7 @@ impl Engine {
         let change = self.judge_clock(&inputs, reading);
         let mut step = Step::new(self.hold.now(reading), self.numbers);
         let clock = self.hold.reason().map(|_| MissedReason::Clock);
-        self.airings.held = clock.or(disk_is_behind.then_some(MissedReason::Disk));
+        self.airings.held = clock.or((disk_is_behind || self.airings.lease_is_over).then_some(MissedReason::Disk));
         // First of all what nobody would say again; none of it asks the ledger.
         if let Some(by) = self.hold.take_moved() {
             self.airings.clock_moved(&mut step, by);
@@ -230,6 +239,11 @@ impl Engine {
         }
     }
 
+    /// Whether the lease of this host is over, as the next step is to know.
+    pub fn set_lease_over(&mut self, is_over: bool) {
+        self.airings.lease_is_over = is_over;
+    }
+
     /// The daemon ends: every start that was not sent is taken back. Streams on air stay on air.
     pub fn shut_down(&mut self, reading: ClockReading) -> Step {
         let mut step = Step::new(self.hold.now(reading), self.numbers);
@@ -268,41 +282,6 @@ impl Engine {
     /// Whether no start may leave for now.
     pub fn is_held(&self) -> bool {
         self.airings.held.is_some()
-    }
-
-    /// The endpoint's clock minus this one, in milliseconds, if they differ.
-    pub fn server_offset_ms(&self) -> Option<i64> {
-        self.endpoint.clock.offset_ms()
-    }
-
-    /// Where the secrets are kept.
-    pub fn secret_places(&self) -> SecretPlaces {
-        self.airings.tasks.secrets
-    }
-
-    /// Why the secrets cannot be read again, if they cannot.
-    pub fn secrets_unread(&self) -> Option<&str> {
-        self.endpoint.secrets.unread()
-    }
-
-    /// Why starts are held for the clock's sake, if they are.
-    pub fn clock_hold(&self) -> Option<&str> {
-        self.hold.reason()
-    }
-
-    /// What operators hold back.
-    pub fn holds(&self) -> &Holds {
-        &self.agenda.holds
-    }
-
-    /// The shows that play their fallback, or are to.
-    pub fn on_fallback(&self) -> Vec<OnFallback> {
-        fallbacks::on_fallback(&self.airings)
-    }
-
-    /// The time between two describes of a task on air.
-    pub fn watch_period(&self) -> SignedDuration {
-        self.airings.tasks.watch_period()
     }
 
     /// When the next step is to be taken, by the time that is believed; `None`: not before something comes in.
@@ -359,7 +338,7 @@ impl Engine {
             step.write(Write::DeleteMissedSince { from: step.now });
             step.write(Write::Cursor { at: self.agenda.cursor() });
         }
-        self.agenda.ask_all(&self.airings.jobs(), self.agenda.cursor());
+        self.agenda.ask_all(&self.airings.jobs(step.now), self.agenda.cursor());
     }
 
     /// What is owed.

@@ -12,6 +12,8 @@ pub mod diagnostic;
 pub mod doctor;
 pub mod engine;
 pub mod finding;
+pub mod host;
+pub mod lease;
 pub mod occurrence;
 pub mod plan;
 pub mod probe;

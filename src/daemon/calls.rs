@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::engine::{Blocker, CallReport, SendFlag, StartCall, TOO_MUCH};
+use crate::lease::LeaseDeadline;
 use crate::ledger::Attempt;
 use crate::metrics::Metrics;
 use crate::occurrence::{LATE_AFTER, NotSent, Occurrence, TaskStep, start_request};
@@ -36,12 +37,14 @@ pub(super) struct Caller<C, A> {
     pub(super) api: Arc<A>,
     pub(super) queues: Queues,
     pub(super) metrics: Arc<Metrics>,
+    /// Until when starts may leave.
+    pub(super) deadline: LeaseDeadline,
 }
 
 impl<C: Clone, A> Clone for Caller<C, A> {
     fn clone(&self) -> Caller<C, A> {
         let (api, metrics) = (Arc::clone(&self.api), Arc::clone(&self.metrics));
-        Caller { clock: self.clock.clone(), api, queues: self.queues.clone(), metrics }
+        Caller { clock: self.clock.clone(), api, queues: self.queues.clone(), metrics, deadline: self.deadline.clone() }
     }
 }
 
@@ -66,11 +69,16 @@ impl<C: Clock, A: Api> Caller<C, A> {
             slot.unsent();
             return unsent(NotSent::ContentOver);
         };
+        // Whatever has to be asked was asked: from here on there is only the network.
+        let sent_since_boot = self.clock.since_boot();
+        if !self.deadline.allows(sent_since_boot) {
+            slot.unsent();
+            return unsent(NotSent::LeaseOver);
+        }
         if !flag.send() {
             slot.unsent();
             return None;
         }
-        let sent_since_boot = self.clock.since_boot();
         let bound = bound(&request, sent_at);
         // A later attempt, or a restart, is not late: it answers to something that went wrong.
         if occurrence.attempts == 1 {
@@ -127,6 +135,10 @@ impl<C: Clock, A: Api> Caller<C, A> {
 
     /// Sends a request and counts it by its answer. Returns when that came.
     async fn send(&self, request: Request, sent_at: Timestamp) -> (Answer, Timestamp) {
+        if self.deadline.is_deposed() {
+            // The loop is about to end every call.
+            return std::future::pending().await;
+        }
         let (action, app) = (request.body.action(), request.destination.app.clone());
         let answer = self.api.call(request, sent_at).await;
         let answered_at = self.clock.now();

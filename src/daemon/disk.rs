@@ -32,18 +32,30 @@ pub(super) struct Disk {
     trouble: Option<String>,
 }
 
+/// What the ledger does in simulated time, where nothing makes it so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SimulatedDisk {
+    /// It answers at once.
+    #[default]
+    Answers,
+    /// It does not answer.
+    Stands,
+    /// It answers that another host owns it.
+    Deposes,
+}
+
 /// Where commits are made.
 enum Place {
     /// In the loop, for simulated time: a commit takes none, but while the disk stands.
-    Here { ledger: Box<Ledger>, request: Option<(Writes, Timestamp)>, stands: watch::Receiver<bool> },
+    Here { ledger: Box<Ledger>, request: Option<(Writes, Timestamp)>, gate: watch::Receiver<SimulatedDisk> },
     /// On a thread, which may stand without the loop.
     Thread(LedgerThread),
 }
 
 impl Disk {
-    /// Commits in the loop itself, and only while `stands` does not say true.
-    pub(super) fn here(ledger: Ledger, stands: watch::Receiver<bool>) -> Disk {
-        Disk::of(Place::Here { ledger: Box::new(ledger), request: None, stands })
+    /// Commits in the loop itself, as `gate` says.
+    pub(super) fn here(ledger: Ledger, gate: watch::Receiver<SimulatedDisk>) -> Disk {
+        Disk::of(Place::Here { ledger: Box::new(ledger), request: None, gate })
     }
 
     fn of(place: Place) -> Disk {
@@ -104,11 +116,12 @@ impl Disk {
     pub(super) async fn report(&mut self) -> Report {
         match &mut self.place {
             Place::Thread(thread) => thread.report().await,
-            Place::Here { ledger, request, stands } => {
+            Place::Here { ledger, request, gate } => {
                 // Whoever makes it stand may be gone: then it stands no more.
-                while *stands.borrow_and_update() && stands.changed().await.is_ok() {}
+                while *gate.borrow_and_update() == SimulatedDisk::Stands && gate.changed().await.is_ok() {}
                 let Some((writes, now)) = request.take() else { return std::future::pending().await };
-                let result = ledger.commit(writes, now);
+                let deposes = *gate.borrow() == SimulatedDisk::Deposes;
+                let result = if deposes { Err(LedgerError::deposed()) } else { ledger.commit(writes, now) };
                 Report::Committed(Committed { result, is_behind: ledger.is_behind() })
             }
         }
@@ -172,17 +185,23 @@ impl Disk {
 impl Place {
     fn has(&self, key: &Key, missed_counts: bool) -> Result<bool, LedgerError> {
         match self {
-            Place::Here { stands, .. } if *stands.borrow() => Err(LedgerError::stands()),
-            Place::Here { ledger, .. } => ledger.has(key, missed_counts),
+            Place::Here { ledger, gate, .. } => gated(gate, || ledger.has(key, missed_counts)),
             Place::Thread(thread) => thread.has(key, missed_counts),
         }
     }
 
     fn knows_task(&self, task_id: &str) -> Result<bool, LedgerError> {
         match self {
-            Place::Here { stands, .. } if *stands.borrow() => Err(LedgerError::stands()),
-            Place::Here { ledger, .. } => ledger.knows_task(task_id),
+            Place::Here { ledger, gate, .. } => gated(gate, || ledger.knows_task(task_id)),
             Place::Thread(thread) => thread.knows_task(task_id),
         }
+    }
+}
+
+fn gated(gate: &watch::Receiver<SimulatedDisk>, answer: impl Fn() -> Result<bool, LedgerError>) -> Result<bool, LedgerError> {
+    match *gate.borrow() {
+        SimulatedDisk::Answers => answer(),
+        SimulatedDisk::Stands => Err(LedgerError::stands()),
+        SimulatedDisk::Deposes => Err(LedgerError::deposed()),
     }
 }

@@ -13,7 +13,7 @@ use crate::trtc::Api;
 const SHUTDOWN_WAIT: SignedDuration = SignedDuration::from_secs(10);
 
 impl<C: Clock, A: Api> Daemon<C, A> {
-    pub(super) async fn shut_down(mut self, mut mail: Mail, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
+    pub(super) async fn shut_down(&mut self, mut mail: Mail, hurry: impl Future<Output = ()>) -> Result<(), LedgerError> {
         // What is permitted now is taken back at once.
         let mut last = self.take_reports(std::mem::take(&mut mail.disk));
         let step = self.engine.shut_down(read(&self.caller.clock));

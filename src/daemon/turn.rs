@@ -27,6 +27,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         let reading = read(&self.caller.clock);
         let Mail { reports, messages, disk } = mail;
         let mut notices = Vec::new();
+        self.weigh_lease(reading, &mut notices, self.engine.now(reading));
         let late = self.take_in(disk, &mut notices, self.engine.now(reading))?;
         self.start(late);
         let Sorted { incoming, orders, callbacks, alerts } = sort(reports, messages);

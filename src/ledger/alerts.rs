@@ -1,18 +1,15 @@
 //! Rows of alerts and of what each receiver was told. It does not know when anything is told.
 
-use jiff::Timestamp;
-use rusqlite::types::Type;
-use rusqlite::{Connection, Row, Rows, params};
-
-use super::apply::run;
+use super::database::{Param, Row, RowError, Transaction, params};
 use super::{Ledger, LedgerError};
 use ingestd_core::alerts::{Alert, AlertEnd, AlertEvent, AlertWrite, Kept, Told};
+use jiff::Timestamp;
 
 /// The newest alerts come first: of more than this many, which a month has room for, the oldest are told no more.
 const KEPT_MAX: u32 = 10_000;
 
 /// Writes one of them.
-pub(super) fn apply(connection: &Connection, write: &AlertWrite) -> Result<(), LedgerError> {
+pub(super) fn apply(to: &mut Transaction<'_>, write: &AlertWrite) -> Result<(), LedgerError> {
     match write {
         AlertWrite::Put(alert) => {
             let sql = "INSERT INTO alert (id, event, subject, begun_ms, newest_ms, count, text, tell_ms, lasts, ended_ms, ended_text, \
@@ -25,18 +22,18 @@ pub(super) fn apply(connection: &Connection, write: &AlertWrite) -> Result<(), L
             let receivers = serde_json::to_string(receivers).expect("a list of texts is JSON");
             let parameters =
                 params![id, event.name(), key, begun, newest, count, text, tell, lasts, ended, ended_text.flatten(), receivers];
-            run(connection, sql, parameters)
+            to.run(sql, parameters)
         }
         AlertWrite::Told { alert, receiver, told: Told { at, count, recovered } } => {
             // The alert may have been removed meanwhile.
             let sql = "INSERT INTO alert_told (alert, receiver, at_ms, count, recovered) SELECT ?1, ?2, ?3, ?4, ?5 \
                 WHERE EXISTS (SELECT 1 FROM alert WHERE id = ?1) ON CONFLICT (alert, receiver) DO UPDATE SET \
                 at_ms = excluded.at_ms, count = excluded.count, recovered = excluded.recovered";
-            run(connection, sql, params![alert, receiver, at.as_millisecond(), count, recovered])
+            to.run(sql, params![alert, receiver, at.as_millisecond(), count, recovered])
         }
         AlertWrite::Forget { before } => {
             let sql = "DELETE FROM alert WHERE lasts = 0 AND coalesce(ended_ms, newest_ms) < ?1";
-            run(connection, sql, [before.as_millisecond()])
+            to.run(sql, params![before.as_millisecond()])
         }
     }
 }
@@ -50,49 +47,39 @@ impl Ledger {
     /// The same, and which rows cannot be read, a line each. One bad row costs that row alone: an alert must never keep a show off the air,
     /// nor another alert untold. Where it is what a receiver was told, that is told again.
     pub fn readable_alerts(&self, unreadable: &mut Vec<String>) -> Result<Vec<Kept>, LedgerError> {
-        let sql = "SELECT * FROM (SELECT * FROM alert ORDER BY begun_ms DESC LIMIT ?1) ORDER BY begun_ms, id";
-        let mut statement = self.connection.prepare(sql)?;
-        let alerts = readable(statement.query([KEPT_MAX])?, alert, "alert", "id", unreadable)?;
-        let mut told = self.connection.prepare("SELECT * FROM alert_told WHERE alert = ?1 ORDER BY receiver")?;
+        let sql = "SELECT * FROM (SELECT * FROM alert ORDER BY begun_ms DESC, id LIMIT ?1) AS newest ORDER BY begun_ms, id";
+        let alerts = self.readable(sql, params![KEPT_MAX], alert, ("alert", "id"), unreadable)?;
+        let sql = "SELECT * FROM alert_told WHERE alert = ?1 ORDER BY receiver";
         let mut kept = Vec::new();
         for alert in alerts {
-            let told = readable(told.query([&alert.id])?, self::told, "alert_told", "alert", unreadable)?;
+            let told = self.readable(sql, params![&alert.id], told, ("alert_told", "alert"), unreadable)?;
             kept.push(Kept { alert, told });
         }
         Ok(kept)
     }
-}
 
-/// Errors: the file cannot be read. A row that holds what no program of ours wrote is no such error.
-fn readable<T>(
-    mut rows: Rows<'_>,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    table: &str,
-    name: &str,
-    unreadable: &mut Vec<String>,
-) -> Result<Vec<T>, LedgerError> {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    let mut list = Vec::new();
-    while let Some(row) = rows.next()? {
-        match read(row) {
-            Ok(value) => list.push(value),
-            Err(
-                error @ (FromSqlConversionFailure(column, ..)
-                | IntegralValueOutOfRange(column, ..)
-                | InvalidColumnType(column, ..)
-                | Utf8Error(column, ..)),
-            ) => {
-                let id: String = row.get(name).unwrap_or_else(|_| "?".to_owned());
-                let column = row.as_ref().column_name(column).unwrap_or("?");
-                unreadable.push(format!("the row `{id}` of the table `{table}`, column `{column}`: {error}"));
+    /// Errors: the ledger cannot be read. A row that holds what no program of ours wrote is no such error.
+    fn readable<T>(
+        &self,
+        sql: &str,
+        parameters: &[Param<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T, RowError>,
+        (table, name): (&str, &str),
+        unreadable: &mut Vec<String>,
+    ) -> Result<Vec<T>, LedgerError> {
+        let rows = self.database.query(sql, parameters, |row| match read(row) {
+            Err(RowError::Unreadable { column, why }) => {
+                let id = row.get::<String>(name).unwrap_or_else(|_| "?".to_owned());
+                unreadable.push(format!("the row `{id}` of the table `{table}`, column `{column}`: {why}"));
+                Ok(None)
             }
-            Err(error) => return Err(error.into()),
-        }
+            row => row.map(Some),
+        })?;
+        Ok(rows.into_iter().flatten().collect())
     }
-    Ok(list)
 }
 
-fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
+fn alert(row: &Row<'_>) -> Result<Alert, RowError> {
     let end = match optional_instant(row, "ended_ms")? {
         Some(at) => Some(AlertEnd { at, text: row.get("ended_text")? }),
         None => None,
@@ -101,8 +88,8 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
     let event: String = row.get("event")?;
     // A newer program may know more events.
     let known = AlertEvent::from_name(&event);
-    let event = known.ok_or_else(|| unreadable(row, "event", format!("this program does not know the event `{event}`")))?;
-    let receivers = serde_json::from_str(&receivers).map_err(|error| unreadable(row, "receivers", error))?;
+    let event = known.ok_or_else(|| RowError::unreadable("event", format!("this program does not know the event `{event}`")))?;
+    let receivers = serde_json::from_str(&receivers).map_err(|error| RowError::unreadable("receivers", error))?;
     Ok(Alert {
         id: row.get("id")?,
         event,
@@ -118,21 +105,16 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
     })
 }
 
-fn told(row: &Row<'_>) -> rusqlite::Result<(String, Told)> {
+fn told(row: &Row<'_>) -> Result<(String, Told), RowError> {
     let told = Told { at: instant(row, "at_ms")?, count: row.get("count")?, recovered: row.get("recovered")? };
     Ok((row.get("receiver")?, told))
 }
 
-fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millisecond(row.get(column)?).map_err(|error| unreadable(row, column, error))
+fn instant(row: &Row<'_>, column: &str) -> Result<Timestamp, RowError> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|error| RowError::unreadable(column, error))
 }
 
-fn optional_instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+fn optional_instant(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, RowError> {
     let at: Option<i64> = row.get(column)?;
     at.map(|_| instant(row, column)).transpose()
-}
-
-fn unreadable(row: &Row<'_>, column: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
-    let index = row.as_ref().column_index(column).unwrap_or_default();
-    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, why.into())
 }

@@ -1,149 +1,172 @@
 //! Writes as SQL: all that is pending, in one transaction. It does not know why anything is written.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
-use super::columns::{self, ms};
-use super::{Attempt, Ledger, LedgerError, alerts, holds, unplaced};
+use super::columns;
+use super::database::{Transaction, Wrong, params};
+use super::{Attempt, Ledger, LedgerError, Uncertain, alerts, holds, unplaced};
 use crate::engine::Write;
-use crate::occurrence::{Key, Occurrence, describe_fault};
+use crate::occurrence::{Key, describe_fault};
 use crate::trtc::{Action, Answer};
+use jiff::Timestamp;
 
 /// Until when a backup that was restored does not know what was on air.
 pub(super) const RESTORED_AT: &str = "restored_at";
 
+/// A request for an occurrence, or for a task of it.
+const INSERT_CALL: &str = "INSERT INTO call (id, occurrence, task, action, attempt) SELECT ?1, occurrence.id, ?2, ?3, ?4 FROM occurrence \
+    WHERE job = ?5 AND start_ms = ?6";
+
+/// The same where several hosts may own the air: which of them sent it.
+const INSERT_CALL_OF_TERM: &str = "INSERT INTO call (id, occurrence, task, action, attempt, term) \
+    SELECT ?1, occurrence.id, ?2, ?3, ?4, ?7 FROM occurrence WHERE job = ?5 AND start_ms = ?6";
+
 impl Ledger {
     /// Writes everything that is pending, or nothing. Returns what that permits.
     pub(super) fn apply(&mut self, now: Timestamp) -> Result<Vec<Attempt>, LedgerError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for write in self.pending.list() {
-            one(&transaction, write)?;
+        self.settle_uncertain()?;
+        let writes = self.pending.list();
+        let mut attempts = Vec::new();
+        if !writes.is_empty() {
+            let done = self.database.write(|transaction| {
+                for write in writes {
+                    one(transaction, write)?;
+                }
+                set_meta(transaction, "committed_at", now.as_millisecond())?;
+                attempts = Ledger::permissions(writes, |key, attempt| call_of(transaction, key, attempt))?;
+                Ok(())
+            });
+            if let Err(error) = done {
+                if let Some(number) = error.is_uncertain().then(|| self.database.commit_number()).flatten() {
+                    self.uncertain = Some(Uncertain { number, writes: writes.len(), attempts });
+                }
+                return Err(error);
+            }
         }
-        set_meta(&transaction, "committed_at", now.as_millisecond())?;
-        let attempts = Ledger::permissions(self.pending.list(), |key, attempt| call_of(&transaction, key, attempt))?;
-        transaction.commit()?;
-        Ok(attempts)
+        let granted = std::mem::take(&mut self.granted);
+        let stands = granted.into_iter().filter(|attempt| !attempt.is_taken_back_by(&self.pending));
+        Ok(stands.chain(attempts).collect())
+    }
+
+    /// Looks what became of a commit that nobody acknowledged. Its permissions are handed out with the next commit that is.
+    ///
+    /// Errors: nobody can say yet.
+    fn settle_uncertain(&mut self) -> Result<(), LedgerError> {
+        let Some(Uncertain { number, writes, attempts }) = self.uncertain.take() else { return Ok(()) };
+        match self.database.took_effect(number) {
+            Ok(true) => {
+                self.pending = std::mem::take(&mut self.pending).after(writes);
+                self.granted.extend(attempts);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.uncertain = Some(Uncertain { number, writes, attempts });
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Remembers that this is a backup which was put in the place of a lost ledger: until `at` it does not know what was on air.
     ///
     /// Errors: it cannot be written.
     pub fn mark_restored(&mut self, at: Timestamp) -> Result<(), LedgerError> {
-        set_meta(&self.connection, RESTORED_AT, at.as_millisecond())
+        self.database.write(|transaction| set_meta(transaction, RESTORED_AT, at.as_millisecond()))
     }
 
     /// Whether there is a row of that key.
     pub(super) fn holds(&self, key: &Key) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2";
-        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
+        self.database.exists(sql, params![key.job.as_str(), key.start.as_millisecond()])
     }
 
     /// Whether there is a row of that key that is not `missed`.
     pub(super) fn holds_unless_missed(&self, key: &Key) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND NOT (state = 'done' AND outcome = 'missed')";
-        Ok(self.connection.prepare_cached(sql)?.exists(params![key.job.as_str(), key.start.as_millisecond()])?)
+        self.database.exists(sql, params![key.job.as_str(), key.start.as_millisecond()])
     }
 
     /// Whether there is a row of that task, or of an orphan that is gone.
     pub(super) fn holds_task(&self, task_id: &str) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM task WHERE task_id = ?1 UNION ALL SELECT 1 FROM orphan WHERE task_id = ?1 AND gone_ms IS NOT NULL";
-        Ok(self.connection.prepare_cached(sql)?.exists([task_id])?)
+        self.database.exists(sql, params![task_id])
     }
 }
 
 /// The call of an attempt that was claimed before.
-fn call_of(connection: &Connection, key: &Key, attempt: u32) -> Result<i64, LedgerError> {
-    let sql = "SELECT max(id) FROM call WHERE occurrence = ?1 AND action = ?2 AND attempt = ?3";
-    let parameters = params![id(connection, key)?, Action::Start.name(), attempt];
-    Ok(connection.query_row(sql, parameters, |row| row.get(0))?)
+fn call_of(transaction: &mut Transaction<'_>, key: &Key, attempt: u32) -> Result<i64, LedgerError> {
+    let sql = "SELECT max(call.id) AS id FROM call JOIN occurrence ON occurrence.id = call.occurrence \
+        WHERE job = ?1 AND start_ms = ?2 AND action = ?3 AND attempt = ?4";
+    let parameters = params![key.job.as_str(), key.start.as_millisecond(), Action::Start.name(), attempt];
+    let found = transaction.query(sql, parameters, |row| row.get("id"))?;
+    found.into_iter().next().flatten().ok_or_else(|| LedgerError::ours(format!("there is no call of attempt {attempt} of {key}")))
 }
 
-fn one(connection: &Connection, write: &Write) -> Result<(), LedgerError> {
+fn one(to: &mut Transaction<'_>, write: &Write) -> Result<(), LedgerError> {
     match write {
-        Write::Record(occurrence) => {
-            let taken =
-                || LedgerError::ours(format!("there is a row of {} already: another process writes this ledger", occurrence.key));
-            columns::insert_occurrence(connection, occurrence)?.then_some(()).ok_or_else(taken)
-        }
-        Write::Summarise(summary) => summarise(connection, summary),
-        Write::Update(occurrence) => update(connection, occurrence),
-        Write::Reopen(occurrence) => match columns::reopen_occurrence(connection, occurrence)? {
-            1 => Ok(()),
-            _ => Err(LedgerError::ours(format!(
-                "the row of {} does not say that it was cut because its job left, or that it failed",
-                occurrence.key
-            ))),
-        },
+        Write::Record(occurrence) => columns::insert_occurrence(to, occurrence),
+        Write::Summarise(summary) => columns::insert_summary(to, summary),
+        Write::Update(occurrence) => columns::update_occurrence(to, occurrence),
+        Write::Reopen(occurrence) => columns::reopen_occurrence(to, occurrence),
         Write::Remove(key) => {
             let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
-            match connection.prepare_cached(sql)?.execute(params![key.job.as_str(), key.start.as_millisecond()])? {
-                1 => Ok(()),
-                changed => Err(LedgerError::ours(format!("{changed} rows of {key} were armed, not one"))),
-            }
+            to.run_one(sql, params![key.job.as_str(), key.start.as_millisecond()], (Wrong::IsNotArmed, key))
         }
-        Write::Attempt { key, call, attempt } => {
-            let sql = "INSERT INTO call (id, occurrence, action, attempt) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![call, id(connection, key)?, Action::Start.name(), attempt])
-        }
-        Write::Answered { call, times, answer } => answered(connection, *call, *times, answer),
-        Write::Unsent { call } => run(connection, "DELETE FROM call WHERE id = ?1", [call]),
+        Write::Attempt { key, call, attempt } => call_row(to, *call, (key, None), (Action::Start, *attempt)),
+        Write::Answered { call, times, answer } => answered(to, *call, *times, answer),
+        Write::Unsent { call } => to.run("DELETE FROM call WHERE id = ?1", params![call]),
         Write::Called { call, task, action, attempt, times, answer } => {
-            let sql = "INSERT INTO call (id, occurrence, task, action, attempt) VALUES (?1, ?2, ?3, ?4, ?5)";
-            run(connection, sql, params![call, id(connection, &task.key)?, task.row, action.name(), attempt])?;
-            answered(connection, *call, *times, answer)
+            call_row(to, *call, (&task.key, Some(task.row)), (*action, *attempt))?;
+            answered(to, *call, *times, answer)
         }
-        Write::AddTask(task) => columns::insert_task(connection, task),
-        Write::UpdateTask(task) => columns::update_task(connection, task),
+        Write::AddTask(task) => columns::insert_task(to, task),
+        Write::UpdateTask(task) => columns::update_task(to, task),
         Write::AddOrphan(_)
         | Write::UpdateOrphan(_)
         | Write::OrphanGone { .. }
         | Write::AddCallback(_)
         | Write::CallbacksPlaced { .. }
         | Write::AddDoubt(_)
-        | Write::DoubtSettled { .. } => unplaced::apply(connection, write),
-        Write::Alert(write) => alerts::apply(connection, write),
+        | Write::DoubtSettled { .. } => unplaced::apply(to, write),
+        Write::Alert(write) => alerts::apply(to, write),
         Write::DeleteMissedSince { from } => {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
-            run(connection, sql, [from.as_millisecond()])
+            to.run(sql, params![from.as_millisecond()])
         }
         Write::Rearm { .. } => Ok(()),
-        Write::Cursor { at } => set_meta(connection, "cursor", at.as_millisecond()),
-        Write::CursorGeneration(generation) => set_meta(connection, "cursor_generation", *generation),
+        Write::Cursor { at } => set_meta(to, "cursor", at.as_millisecond()),
+        Write::CursorGeneration(generation) => set_meta(to, "cursor_generation", *generation),
         Write::Generation { number, accepted_at } => {
-            set_meta(connection, "generation", *number)?;
-            set_meta(connection, "accepted_at", accepted_at.as_millisecond())
+            set_meta(to, "generation", *number)?;
+            set_meta(to, "accepted_at", accepted_at.as_millisecond())
         }
         Write::RecordJobSeen { job, at } => {
             let sql = "INSERT INTO job (id, first_seen_ms) VALUES (?1, ?2) \
-                ON CONFLICT (id) DO UPDATE SET left_ms = NULL WHERE left_ms IS NOT NULL";
-            run(connection, sql, params![job, at.as_millisecond()])
+                ON CONFLICT (id) DO UPDATE SET left_ms = NULL WHERE job.left_ms IS NOT NULL";
+            to.run(sql, params![job, at.as_millisecond()])
         }
-        Write::RecordJobLeft { job, at } => {
-            run(connection, "UPDATE job SET left_ms = ?2 WHERE id = ?1", params![job, at.as_millisecond()])
-        }
-        Write::Hold(hold) => holds::write(connection, hold),
-        Write::HoldOver(hold) => holds::delete(connection, hold),
-        Write::RecordAction { at, who, what, detail } => record_action(connection, *at, who, (what, detail)),
+        Write::RecordJobLeft { job, at } => to.run("UPDATE job SET left_ms = ?2 WHERE id = ?1", params![job, at.as_millisecond()]),
+        Write::Hold(hold) => holds::write(to, hold),
+        Write::HoldOver(hold) => holds::delete(to, hold),
+        Write::RecordAction { at, who, what, detail } => record_action(to, *at, who, (what, detail)),
     }
 }
 
-pub(super) fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), LedgerError> {
-    connection.prepare_cached(sql)?.execute(parameters)?;
-    Ok(())
-}
-
-fn update(connection: &Connection, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    match columns::update_occurrence(connection, occurrence)? {
-        1 => Ok(()),
-        changed => {
-            let key = &occurrence.key;
-            Err(LedgerError::ours(format!("the row of {key} is not there or done already; {changed} rows changed")))
-        }
+/// Inserts a request for an occurrence, or for a task of it.
+fn call_row(
+    to: &mut Transaction<'_>,
+    call: i64,
+    (key, task): (&Key, Option<i64>),
+    (action, attempt): (Action, u32),
+) -> Result<(), LedgerError> {
+    let (job, start) = (key.job.as_str(), key.start.as_millisecond());
+    let missing = (Wrong::IsNotThere, key);
+    match to.term() {
+        None => to.run_one(INSERT_CALL, params![call, task, action.name(), attempt, job, start], missing),
+        Some(term) => to.run_one(INSERT_CALL_OF_TERM, params![call, task, action.name(), attempt, job, start, term], missing),
     }
 }
 
 fn answered(
-    connection: &Connection,
+    to: &mut Transaction<'_>,
     call: i64,
     (sent_at, answered_at): (Timestamp, Timestamp),
     answer: &Answer,
@@ -152,44 +175,23 @@ fn answered(
     let sql = "UPDATE call SET sent_ms = ?2, answered_ms = ?3, http_status = ?4, code = ?5, message = ?6, request_id = ?7 \
         WHERE id = ?1";
     let (sent, answered) = (sent_at.as_millisecond(), answered_at.as_millisecond());
-    run(connection, sql, params![call, sent, answered, answer.http_status, code, message, answer.request_id])
-}
-
-fn summarise(connection: &Connection, summary: &Occurrence) -> Result<(), LedgerError> {
-    if columns::insert_occurrence(connection, summary)? {
-        return Ok(());
-    }
-    let sql = "UPDATE occurrence SET count = ?3, end_ms = ?4 WHERE job = ?1 AND start_ms = ?2 AND kind = 'summary'";
-    let Key { start, job } = &summary.key;
-    let parameters = params![job.as_str(), start.as_millisecond(), summary.count, ms(summary.end.at())];
-    match connection.prepare_cached(sql)?.execute(parameters)? {
-        1 => Ok(()),
-        _ => Err(LedgerError::ours(format!("the row of {} is not a summary", summary.key))),
-    }
+    to.run(sql, params![call, sent, answered, answer.http_status, code, message, &answer.request_id])
 }
 
 /// Records what somebody did, and what came of it.
 pub(super) fn record_action(
-    connection: &Connection,
+    to: &mut Transaction<'_>,
     at: Timestamp,
     who: &str,
     (what, detail): (&str, &str),
 ) -> Result<(), LedgerError> {
     let sql = "INSERT INTO act (at_ms, who, what, detail) VALUES (?1, ?2, ?3, ?4)";
-    run(connection, sql, params![at.as_millisecond(), who, what, detail])
+    to.run(sql, params![at.as_millisecond(), who, what, detail])
 }
 
-pub(super) fn set_meta(connection: &Connection, key: &str, value: i64) -> Result<(), LedgerError> {
+pub(super) fn set_meta(to: &mut Transaction<'_>, key: &str, value: i64) -> Result<(), LedgerError> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    run(connection, sql, params![key, value])
-}
-
-/// The `id` of the row of an occurrence.
-pub(super) fn id(connection: &Connection, key: &Key) -> Result<i64, LedgerError> {
-    let sql = "SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2";
-    let parameters = params![key.job.as_str(), key.start.as_millisecond()];
-    let found = connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-    found.ok_or_else(|| LedgerError::ours(format!("there is no row of {key}")))
+    to.run(sql, params![key, value])
 }
 
 /// An `SdkAppId` as SQLite stores it.

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::stand_aside::stand_aside;
-use super::{FILE, LedgerError, file, integrity, open_read_only};
+use super::{FILE, LedgerError, Place, file, integrity, open_read_only};
 
 /// So many pages are copied at once: 1 MiB.
 const PAGES: i32 = 256;
@@ -38,12 +38,16 @@ pub struct BackupMade {
     pub deleted: usize,
 }
 
-/// Copies the ledger of the state folder `state` into the folder `to`, which is made if it is not there, looks through the copy, and keeps
+/// Copies the ledger at this place into the folder `to`, which is made if it is not there, looks through the copy, and keeps
 /// the newest `keep` copies there; `None`: all. A daemon goes on writing meanwhile.
 ///
-/// Errors: there is no ledger, it cannot be read, the copy cannot be written, or it is not good. No copy is deleted then, and what was
+/// Errors: the ledger is in a database, there is none, it cannot be read, the copy cannot be written, or it is not good. No copy is deleted then, and what was
 /// copied is.
-pub fn backup(state: &Path, to: &Path, keep: Option<u32>, now: Timestamp) -> Result<BackupMade, LedgerError> {
+pub fn backup(place: &Place, to: &Path, keep: Option<u32>, now: Timestamp) -> Result<BackupMade, LedgerError> {
+    let Some(state) = place.folder() else {
+        let text = format!("the ledger is at the {place}: `pg_dump` makes a copy of it, and your database's own backups do");
+        return Err(LedgerError::ours(text));
+    };
     let made = |error| LedgerError::file(to, "make the folder of backups", error);
     fs::create_dir_all(to).map_err(|error| made(LedgerError::from(error)))?;
     let moment = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%S.%3fZ");

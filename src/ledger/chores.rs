@@ -1,21 +1,20 @@
 //! What the ledger remembers of chores: when each was last done, and what came of it. Does not do them, and does not know when they are due.
 
-use std::path::Path;
-
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::apply::{record_action, set_meta};
-use super::{BUSY, FILE, LedgerError, open_read_only};
+use super::database::{Database, params};
+#[cfg(feature = "postgres")]
+use super::postgres::{Fence, Store};
+use super::{BUSY, FILE, LedgerError, Place, Reader};
 
-/// When a chore was last done, by the ledger of the state folder `state`; `None`: never.
+/// When a chore was last done, by the ledger at this place; `None`: never.
 ///
 /// Errors: there is no ledger, or it cannot be read.
-pub fn chore_done_at(state: &Path, chore: &str) -> Result<Option<Timestamp>, LedgerError> {
-    let path = state.join(FILE);
-    let connection = open_read_only(&path)?;
+pub fn chore_done_at(place: &Place, chore: &str) -> Result<Option<Timestamp>, LedgerError> {
     let sql = "SELECT value FROM meta WHERE key = ?1";
-    let done: Option<i64> = connection.query_row(sql, [key(chore)], |row| row.get(0)).optional()?;
+    let done = Reader::open_at(place)?.database.first(sql, params![key(chore)], |row| row.get::<i64>("value"))?;
     // What is no instant was not written here: as if it was never done.
     Ok(done.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
 }
@@ -23,27 +22,32 @@ pub fn chore_done_at(state: &Path, chore: &str) -> Result<Option<Timestamp>, Led
 /// Remembers that a chore was done, or that it failed: then it is not done. `who` had it done, and `detail` says what came of it.
 ///
 /// Errors: the ledger cannot be written.
-pub fn record_chore(state: &Path, chore: &str, who: &str, at: Timestamp, result: Result<&str, &str>) -> Result<(), LedgerError> {
-    let path = state.join(FILE);
+pub fn record_chore(place: &Place, chore: &str, who: &str, at: Timestamp, result: Result<&str, &str>) -> Result<(), LedgerError> {
     let record = || {
-        let mut connection = writable(&path)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if result.is_ok() {
-            set_meta(&transaction, &key(chore), at.as_millisecond())?;
-        }
         let detail = result.map_or_else(|why| format!("failed: {why}"), str::to_owned);
-        record_action(&transaction, at, who, (chore, &detail))?;
-        Ok(transaction.commit()?)
+        writable(place)?.write(|transaction| {
+            if result.is_ok() {
+                set_meta(transaction, &key(chore), at.as_millisecond())?;
+            }
+            record_action(transaction, at, who, (chore, &detail))
+        })
     };
-    record().map_err(|error: LedgerError| LedgerError::file(&path, "write the ledger", error))
+    record().map_err(|error: LedgerError| LedgerError::at(place, "write the ledger", error))
 }
 
-/// The file, open for writing beside a daemon.
-pub(super) fn writable(path: &Path) -> Result<Connection, LedgerError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
+/// The ledger, open for writing beside a daemon.
+pub(super) fn writable(place: &Place) -> Result<Database, LedgerError> {
+    match place {
+        Place::Folder(folder) => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(folder.join(FILE), flags)?;
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            Ok(Database::from(connection))
+        }
+        #[cfg(feature = "postgres")]
+        Place::Station(station) => Ok(Database::Postgres(Box::new(Store::new(station, Fence::Beside)?))),
+    }
 }
 
 fn key(chore: &str) -> String {

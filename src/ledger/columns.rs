@@ -7,10 +7,10 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
+use super::database::{IntoParam as _, Param, Transaction, Wrong};
 use super::{LedgerError, apply, row};
-use crate::occurrence::{Adopted, Evidence, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
+use crate::occurrence::{Adopted, Evidence, Key, LastFault, Occurrence, Outcome, State, Task, TaskPhase};
 
 /// What an UPDATE does to a column. An INSERT writes every column.
 #[derive(Clone, Copy)]
@@ -27,38 +27,33 @@ enum Written {
     Most,
     /// It keeps its newest value: nothing that comes after it changes nothing.
     Newest,
+    /// It is a column of the occurrence that the row belongs to, and names that. It never changes.
+    Owner,
 }
 
-/// Makes the table of columns, and the function that runs a statement with the values of a row and returns how many rows changed.
-/// The row is destructured without `..`: with a new field, this does not compile until somebody has said how it is written.
+/// Makes the table of columns, and the function that gives the values of a row, in the order of the table. The row is destructured
+/// without `..`: with a new field, this does not compile until somebody has said how it is written.
 macro_rules! columns {
     (
         $(#[$about:meta])*
-        $table:ident: fn $run:ident($pattern:pat => $type:ty, $connection:ident) { $($written:ident $column:ident = $value:expr,)+ }
+        $table:ident: fn $values:ident($pattern:pat => $type:ty) { $($written:ident $column:ident = $value:expr,)+ }
     ) => {
         const $table: &[(&str, Written)] = &[$((stringify!($column), Written::$written)),+];
 
         $(#[$about])*
-        fn $run(sql: &Sql, $connection: &Connection, $pattern: &$type) -> Result<usize, LedgerError> {
-            let mut statement = $connection.prepare_cached(&sql.text)?;
-            let mut parameters = sql.parameters.iter();
-            $(
-                if let Some(Some(number)) = parameters.next() {
-                    statement.raw_bind_parameter(*number, $value)?;
-                }
-            )+
-            Ok(statement.raw_execute()?)
+        fn $values($pattern: &$type) -> Vec<Param<'_>> {
+            vec![$(($value).into_param()),+]
         }
     };
 }
 
 columns! {
-    /// Runs a statement with the values of an occurrence.
-    OCCURRENCE: fn run_occurrence(occurrence @ Occurrence {
+    /// The values of an occurrence.
+    OCCURRENCE: fn occurrence_values(occurrence @ Occurrence {
         key, kind, count, end, playout: _, policy: _, replaced: _, generation, state, attempts, tries, restarts, was_in_doubt, in_doubt,
         joined, exists_since, first_sent_at, on_air_at, ended_at, wanted, tried_at, doubts, lost_at, heals, adopted, confirmed_at,
         evidence, unseen_losses, task_fault, task_id, fault, request_id, ordered_by, order_note, fallback,
-    } => Occurrence, connection) {
+    } => Occurrence) {
         Key job = key.job.as_str(),
         Key start_ms = key.start.as_millisecond(),
         Each end_ms = ms(end.at()),
@@ -105,14 +100,15 @@ columns! {
 }
 
 columns! {
-    /// Runs a statement with the values of a task. Its room and its robot are in the `spec` of its
+    /// The values of a task. Its room and its robot are in the `spec` of its
     /// occurrence; when it is looked at next is decided again after a restart.
-    TASK: fn run_task(Task {
+    TASK: fn task_values(Task {
         row, task_id, destination, key, room: _, robot: _, started_at, bound, media_end, phase, next_at: _, alerted, stop_wanted_at,
         seen_at, watched_from: _, taken_at: _, was_seen, is_unseen, unpulled_at, stop_fault, describe_fault, look: _,
-    } => Task, connection) {
+    } => Task) {
         Key id = row,
-        Once occurrence = apply::id(connection, key)?,
+        Owner job = key.job.as_str(),
+        Owner start_ms = key.start.as_millisecond(),
         Once task_id = task_id,
         Once app = &destination.app,
         Once sdk_app_id = apply::app_id(destination.sdk_app_id),
@@ -147,86 +143,120 @@ pub(super) static TASK_COLUMNS: LazyLock<String> = LazyLock::new(|| {
 });
 
 static INSERT_OCCURRENCE: LazyLock<Sql> =
-    LazyLock::new(|| Sql::new(insert("occurrence", OCCURRENCE) + " ON CONFLICT (job, start_ms) DO NOTHING", OCCURRENCE));
+    LazyLock::new(|| Sql::new(&(insert("occurrence", OCCURRENCE) + " ON CONFLICT (job, start_ms) DO NOTHING"), OCCURRENCE));
+
+/// A summary grows; the row of something else stays as it is.
+static INSERT_SUMMARY: LazyLock<Sql> = LazyLock::new(|| {
+    let grows = " ON CONFLICT (job, start_ms) DO UPDATE SET count = excluded.count, end_ms = excluded.end_ms \
+        WHERE occurrence.kind = 'summary'";
+    Sql::new(&(insert("occurrence", OCCURRENCE) + grows), OCCURRENCE)
+});
 
 /// An outcome is final.
 static UPDATE_OCCURRENCE: LazyLock<Sql> =
-    LazyLock::new(|| Sql::new(update("occurrence", OCCURRENCE) + " AND state <> 'done'", OCCURRENCE));
+    LazyLock::new(|| Sql::new(&(update("occurrence", OCCURRENCE) + " AND state <> 'done'"), OCCURRENCE));
 
 /// But for two cases: its job left the schedule, and is back; it failed, and an operator starts it again.
 static REOPEN_OCCURRENCE: LazyLock<Sql> = LazyLock::new(|| {
     let may_go_on = " AND state = 'done' AND ((outcome = 'cut' AND reason = 'removed') OR outcome = 'failed')";
-    Sql::new(update("occurrence", OCCURRENCE) + may_go_on, OCCURRENCE)
+    Sql::new(&(update("occurrence", OCCURRENCE) + may_go_on), OCCURRENCE)
 });
 
-static INSERT_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(insert("task", TASK), TASK));
+static INSERT_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(&insert("task", TASK), TASK));
 
-static UPDATE_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(update("task", TASK), TASK));
+static UPDATE_TASK: LazyLock<Sql> = LazyLock::new(|| Sql::new(&update("task", TASK), TASK));
 
-/// Inserts an occurrence. Returns false when its row is there already: the row stays as it is.
-pub(super) fn insert_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<bool, LedgerError> {
-    Ok(run_occurrence(&INSERT_OCCURRENCE, connection, occurrence)? == 1)
+/// Inserts an occurrence, which has no row yet.
+pub(super) fn insert_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
+    INSERT_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsThere, &occurrence.key))
 }
 
-/// Updates the row of an occurrence that is not done. Returns how many rows changed.
-pub(super) fn update_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
-    run_occurrence(&UPDATE_OCCURRENCE, connection, occurrence)
+/// Inserts a summary, or writes how far the one in its row reaches now.
+pub(super) fn insert_summary(to: &mut Transaction<'_>, summary: &Occurrence) -> Result<(), LedgerError> {
+    INSERT_SUMMARY.run(to, occurrence_values(summary), (Wrong::IsNoSummary, &summary.key))
 }
 
-/// Updates the row of an occurrence that was cut because its job left the schedule, or that failed. Returns how many rows changed.
-pub(super) fn reopen_occurrence(connection: &Connection, occurrence: &Occurrence) -> Result<usize, LedgerError> {
-    run_occurrence(&REOPEN_OCCURRENCE, connection, occurrence)
+/// Updates the row of an occurrence that is not done.
+pub(super) fn update_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
+    UPDATE_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotOpen, &occurrence.key))
+}
+
+/// Updates the row of an occurrence that was cut because its job left the schedule, or that failed.
+pub(super) fn reopen_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
+    REOPEN_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotReopened, &occurrence.key))
 }
 
 /// Inserts a task.
-pub(super) fn insert_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
-    run_task(&INSERT_TASK, connection, task).map(drop)
+pub(super) fn insert_task(to: &mut Transaction<'_>, task: &Task) -> Result<(), LedgerError> {
+    INSERT_TASK.run(to, task_values(task), (Wrong::IsNotThere, &task.key))
 }
 
 /// Updates the row of a task.
-pub(super) fn update_task(connection: &Connection, task: &Task) -> Result<(), LedgerError> {
-    run_task(&UPDATE_TASK, connection, task).map(drop)
+pub(super) fn update_task(to: &mut Transaction<'_>, task: &Task) -> Result<(), LedgerError> {
+    let (sql, parameters) = UPDATE_TASK.with(task_values(task));
+    to.run(sql, &parameters)
 }
 
-/// A statement with named parameters.
+/// A statement with numbered parameters.
 struct Sql {
     text: String,
-    /// For each column of the table, the number of its parameter; `None`: the statement does not use the column. They are found
-    /// once, and not for each row.
-    parameters: Vec<Option<usize>>,
+    /// Which column of the table is the value of each parameter.
+    columns: Vec<usize>,
 }
 
 impl Sql {
-    fn new(text: String, columns: &[(&str, Written)]) -> Sql {
-        // SQLite numbers names from 1, by their first use.
-        let mut used: Vec<&str> = Vec::new();
-        for rest in text.split(':').skip(1) {
-            let name = rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next().unwrap_or(rest);
-            if !used.contains(&name) {
-                used.push(name);
-            }
+    /// Of a text whose parameters have names.
+    fn new(named: &str, columns: &[(&str, Written)]) -> Sql {
+        let mut parts = named.split(':');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        let mut used = Vec::new();
+        for part in parts {
+            let end = part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(part.len());
+            let column = columns.iter().position(|(name, _)| *name == &part[..end]).expect("each parameter is a column");
+            let number = used.iter().position(|other| *other == column).unwrap_or_else(|| {
+                used.push(column);
+                used.len() - 1
+            });
+            text.push_str(&format!("?{}{}", number + 1, &part[end..]));
         }
-        let number = |name: &str| used.iter().position(|other| *other == name).map(|at| at + 1);
-        let parameters = columns.iter().map(|(name, _)| number(name)).collect();
-        Sql { text, parameters }
+        Sql { text, columns: used }
+    }
+
+    /// The text, with the values of its parameters.
+    fn with<'a>(&self, mut values: Vec<Param<'a>>) -> (&str, Vec<Param<'a>>) {
+        let take = |column: &usize| std::mem::replace(&mut values[*column], Param::Integer(None));
+        (&self.text, self.columns.iter().map(take).collect())
+    }
+
+    /// Runs it on one row.
+    fn run(&self, to: &mut Transaction<'_>, values: Vec<Param<'_>>, wrong: (Wrong, &Key)) -> Result<(), LedgerError> {
+        let (sql, parameters) = self.with(values);
+        to.run_one(sql, &parameters, wrong)
     }
 }
 
+/// The columns of the table itself.
 fn names<'a>(columns: &[(&'a str, Written)]) -> Vec<&'a str> {
-    columns.iter().map(|(name, _)| *name).collect()
+    columns.iter().filter(|(_, written)| !matches!(written, Written::Owner)).map(|(name, _)| *name).collect()
 }
 
 fn insert(table: &str, columns: &[(&str, Written)]) -> String {
     let names = names(columns);
-    format!("INSERT INTO {table} ({}) VALUES (:{})", names.join(", "), names.join(", :"))
+    let (names, values) = (names.join(", "), names.join(", :"));
+    let owner =
+        columns.iter().filter(|(_, written)| matches!(written, Written::Owner)).map(|(name, _)| format!("{name} = :{name}"));
+    match owner.collect::<Vec<_>>().join(" AND ") {
+        owner if owner.is_empty() => format!("INSERT INTO {table} ({names}) VALUES (:{values})"),
+        owner => format!("INSERT INTO {table} ({names}, occurrence) SELECT :{values}, occurrence.id FROM occurrence WHERE {owner}"),
+    }
 }
 
 fn update(table: &str, columns: &[(&str, Written)]) -> String {
     let changes = columns.iter().filter_map(|(name, written)| match written {
-        Written::Key | Written::Once => None,
+        Written::Key | Written::Once | Written::Owner => None,
         Written::Each => Some(format!("{name} = :{name}")),
         Written::First => Some(format!("{name} = coalesce({name}, :{name})")),
-        Written::Most => Some(format!("{name} = max({name}, :{name})")),
+        Written::Most => Some(format!("{name} = CASE WHEN {name} < :{name} THEN :{name} ELSE {name} END")),
         Written::Newest => Some(format!("{name} = coalesce(:{name}, {name})")),
     });
     let keys = columns.iter().filter(|(_, written)| matches!(written, Written::Key)).map(|(name, _)| format!("{name} = :{name}"));
@@ -292,21 +322,21 @@ mod tests {
     use crate::ledger::Ledger;
 
     #[test]
-    fn the_number_of_each_parameter_is_the_number_that_sqlite_gives_it() {
+    fn each_statement_has_a_value_for_each_parameter() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
-        for (sql, columns) in [
-            (&INSERT_OCCURRENCE, OCCURRENCE),
-            (&UPDATE_OCCURRENCE, OCCURRENCE),
-            (&REOPEN_OCCURRENCE, OCCURRENCE),
-            (&INSERT_TASK, TASK),
-            (&UPDATE_TASK, TASK),
-        ] {
-            let statement = ledger.connection.prepare(&sql.text).expect("SQL");
-            let numbers = columns.iter().map(|(name, _)| statement.parameter_index(&format!(":{name}")).expect("a name"));
-            assert_eq!(sql.parameters, numbers.collect::<Vec<_>>(), "{}", sql.text);
-            assert_eq!(sql.parameters.iter().flatten().count(), statement.parameter_count(), "{}", sql.text);
+        for sql in [&INSERT_OCCURRENCE, &INSERT_SUMMARY, &UPDATE_OCCURRENCE, &REOPEN_OCCURRENCE, &INSERT_TASK, &UPDATE_TASK] {
+            let statement = ledger.database.sqlite().prepare(&sql.text).expect("SQL");
+            assert_eq!(sql.columns.len(), statement.parameter_count(), "{}", sql.text);
         }
+        let sql = Sql::new(
+            "UPDATE t SET b = coalesce(:b, b), c = :c WHERE a = :a AND b < :b",
+            &[("a", Written::Key), ("b", Written::Newest), ("c", Written::Each)],
+        );
+        assert_eq!(
+            (sql.text.as_str(), sql.columns),
+            ("UPDATE t SET b = coalesce(?1, b), c = ?2 WHERE a = ?3 AND b < ?1", vec![1, 2, 0])
+        );
     }
 
     #[test]
@@ -314,12 +344,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
         for (table, columns) in [("occurrence", OCCURRENCE), ("task", TASK)] {
-            let mut statement = ledger.connection.prepare("SELECT name FROM pragma_table_info(?1)").expect("SQL");
+            let mut statement = ledger.database.sqlite().prepare("SELECT name FROM pragma_table_info(?1)").expect("SQL");
             let all = statement.query_map([table], |row| row.get::<_, String>(0)).expect("columns");
             let all: Vec<_> = all.map(|name| name.expect("a text")).collect();
-            // SQLite gives the number of an occurrence.
+            // SQLite gives the number of an occurrence, and the statement finds the occurrence of a task.
             let unwritten: Vec<_> = all.iter().filter(|name| !names(columns).contains(&name.as_str())).collect();
-            assert!(unwritten.is_empty() || unwritten == ["id"], "{table}: {unwritten:?}");
+            assert_eq!(unwritten, [if table == "task" { "occurrence" } else { "id" }], "{table}");
             assert!(names(columns).iter().all(|name| all.iter().any(|other| other == name)), "{table}");
         }
     }

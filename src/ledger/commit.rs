@@ -59,7 +59,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         // What goes into a file that nobody finds any more is not durable.
-        match self.files.check(&self.path).and_then(|()| self.apply(now)) {
+        match self.check_file().and_then(|()| self.apply(now)) {
             Ok(attempts) => {
                 self.pending = Writes::default();
                 Ok(attempts)
@@ -98,7 +98,7 @@ impl Ledger {
     /// that writes them.
     pub(super) fn permissions(
         writes: &[Write],
-        call_of: impl Fn(&Key, u32) -> Result<i64, LedgerError>,
+        mut call_of: impl FnMut(&Key, u32) -> Result<i64, LedgerError>,
     ) -> Result<Vec<Attempt>, LedgerError> {
         // By key: what waits since a failed commit may have been claimed again, and the newest claim stands.
         let mut calls: HashMap<&Key, Permitted> = HashMap::new();

@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::types::{Value as Cell, ValueRef};
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::database::{Cell, Database, IntoParam as _, Param, Row, RowError, Transaction, params};
 use super::read::{HistoryQuery, LATEST_OF_JOB, ON_AIR, ONE, Reader};
 use super::{LedgerError, VERSION, row, schema};
-use crate::occurrence::{Key, Occurrence, Played, Playout, Replaced};
+use crate::occurrence::{Occurrence, Played, Playout, Replaced};
 use crate::trtc::StreamUrl;
 
 /// The most rows of an excerpt.
@@ -22,7 +22,7 @@ pub const ROWS_MAX: u32 = 10_000;
 const STARTS_MAX: usize = 1_000;
 
 /// The newest things done that are looked through.
-const ACTS: &str = "SELECT * FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) WHERE what = 'retry' ORDER BY id";
+const ACTS: &str = "SELECT * FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) AS newest WHERE what = 'retry' ORDER BY id";
 
 /// What rows are wanted.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -70,7 +70,7 @@ impl Reader {
     /// Errors: the ledger cannot be read, or more is wanted than an excerpt holds.
     pub fn excerpt(&self, wanted: &ExcerptQuery) -> Result<Excerpt, LedgerError> {
         self.at_one_moment(|reader| {
-            let of = &reader.connection;
+            let of = &reader.database;
             let mut found = Found::default();
             match wanted {
                 ExcerptQuery::History { job, since_ms, outcome, limit } => {
@@ -84,23 +84,23 @@ impl Reader {
                 ExcerptQuery::Job { job, starts_ms } => {
                     for start in starts_ms.iter().take(STARTS_MAX) {
                         for tail in [ONE, LATEST_OF_JOB] {
-                            found.add(of, tail, &[Cell::from(job.clone()), Cell::from(*start)])?;
+                            found.add(of, tail, params![job, *start])?;
                         }
                     }
                 }
-                ExcerptQuery::OnAir {} => found.add(of, ON_AIR, &[])?,
+                ExcerptQuery::OnAir {} => found.add(of, ON_AIR, params![])?,
             }
-            let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", &[])?;
-            let hold = all(of, "SELECT * FROM hold LIMIT 10000", &[])?;
+            let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", params![])?;
+            let hold = all(of, "SELECT * FROM hold LIMIT 10000", params![])?;
             let (doubt, job, act) = (Vec::new(), Vec::new(), Vec::new());
             let whole = Excerpt { version: VERSION, meta, occurrence: found.rows, doubt, job, act, hold };
             let ExcerptQuery::Job { job, .. } = wanted else { return Ok(whole) };
-            let mut act = all(of, ACTS, &[])?;
+            let mut act = all(of, ACTS, params![])?;
             act.retain(|act| act["detail"].as_str().is_some_and(|detail| found.keys.iter().any(|key| detail.starts_with(key))));
-            let mut doubt = all(of, "SELECT * FROM doubt", &[])?;
+            let mut doubt = all(of, "SELECT * FROM doubt", params![])?;
             doubt.retain(|doubt| found.ids.contains(&doubt["occurrence"].as_i64().unwrap_or_default()));
             let jobs = "SELECT * FROM job WHERE id = ?1 OR first_seen_ms = (SELECT min(first_seen_ms) FROM job) LIMIT 100";
-            Ok(Excerpt { doubt, job: all(of, jobs, &[Cell::from(job.clone())])?, act, ..whole })
+            Ok(Excerpt { doubt, job: all(of, jobs, params![job])?, act, ..whole })
         })
     }
 
@@ -120,12 +120,9 @@ impl Reader {
         connection.pragma_update(None, "foreign_keys", false)?;
         let Excerpt { version: _, occurrence, doubt, meta, job, act, hold } = excerpt;
         let tables = [("occurrence", occurrence), ("doubt", doubt), ("meta", meta), ("job", job), ("act", act), ("hold", hold)];
-        for (table, rows) in tables {
-            for row in rows {
-                insert(&connection, table, row)?;
-            }
-        }
-        Ok(Reader { connection })
+        let mut database = Database::from(connection);
+        database.write(|to| tables.iter().try_for_each(|(table, rows)| rows.iter().try_for_each(|row| insert(to, table, row))))?;
+        Ok(Reader { database })
     }
 }
 
@@ -139,9 +136,8 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, connection: &Connection, tail: &str, parameters: &[Cell]) -> Result<(), LedgerError> {
-        let mut statement = connection.prepare_cached(&format!("SELECT * FROM occurrence {tail}"))?;
-        let rows = statement.query_map(params_from_iter(parameters), |row| {
+    fn add(&mut self, database: &Database, tail: &str, parameters: &[Param<'_>]) -> Result<(), LedgerError> {
+        let rows = database.query(&format!("SELECT * FROM occurrence {tail}"), parameters, |row| {
             let (mut raw, mut occurrence) = (values(row)?, row::occurrence(row)?);
             hide_secrets(&mut occurrence);
             raw.insert("spec".to_owned(), row::spec(&occurrence).into());
@@ -150,8 +146,7 @@ impl Found {
             raw.insert("fallback".to_owned(), row::fallback(&occurrence.fallback).into());
             Ok((raw, occurrence.key))
         })?;
-        for found in rows {
-            let (raw, key): (_, Key) = found?;
+        for (raw, key) in rows {
             if self.ids.insert(raw["id"].as_i64().unwrap_or_default()) {
                 self.keys.insert(format!("{key}: "));
                 self.rows.push(raw);
@@ -188,26 +183,20 @@ fn hide_urls(playout: &mut Playout) {
     }
 }
 
-fn all(connection: &Connection, sql: &str, parameters: &[Cell]) -> Result<Vec<Map<String, Value>>, LedgerError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), values)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn all(database: &Database, sql: &str, parameters: &[Param<'_>]) -> Result<Vec<Map<String, Value>>, LedgerError> {
+    database.query(sql, parameters, values)
 }
 
-fn values(row: &Row<'_>) -> rusqlite::Result<Map<String, Value>> {
-    let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
-    let value = |at: usize| -> rusqlite::Result<Value> {
-        Ok(match row.get_ref(at)? {
-            ValueRef::Integer(number) => number.into(),
-            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
-            // The ledger has no other values.
-            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Value::Null,
-        })
+fn values(row: &Row<'_>) -> Result<Map<String, Value>, RowError> {
+    let value = |cell| match cell {
+        Cell::Integer(number) => Value::from(number),
+        Cell::Text(text) => Value::from(text),
+        Cell::Null => Value::Null,
     };
-    names.into_iter().enumerate().map(|(at, name)| Ok((name, value(at)?))).collect()
+    Ok(row.cells()?.into_iter().map(|(name, cell)| (name, value(cell))).collect())
 }
 
-fn insert(connection: &Connection, table: &str, row: &Map<String, Value>) -> Result<(), LedgerError> {
+fn insert(to: &mut Transaction<'_>, table: &str, row: &Map<String, Value>) -> Result<(), LedgerError> {
     let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if !row.keys().all(is_name) {
         return Err(LedgerError::ours("expected rows of the ledger, found other columns".to_owned()));
@@ -215,11 +204,10 @@ fn insert(connection: &Connection, table: &str, row: &Map<String, Value>) -> Res
     let names: Vec<&str> = row.keys().map(String::as_str).collect();
     let places: Vec<String> = (1..=names.len()).map(|number| format!("?{number}")).collect();
     let cells = row.values().map(|value| match value {
-        Value::Number(number) => number.as_i64().map_or(Cell::Null, Cell::Integer),
-        Value::String(text) => Cell::Text(text.clone()),
-        _ => Cell::Null,
+        Value::Number(number) => number.as_i64().into_param(),
+        Value::String(text) => text.into_param(),
+        _ => Param::Text(None),
     });
     let sql = format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), places.join(", "));
-    connection.prepare_cached(&sql)?.execute(params_from_iter(cells))?;
-    Ok(())
+    to.run(&sql, &cells.collect::<Vec<_>>())
 }

@@ -1,16 +1,14 @@
 //! The rows of what operators hold back: pauses and skips. It does not know what a hold does.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
-
-use super::apply::run;
 use super::columns::ms;
+use super::database::{Database, Row, RowError, Transaction, params};
 use super::{LedgerError, row};
 use crate::plan::holds::{Hold, HoldReason, JobPause, JobSkip, OrderSource};
 use crate::schedule::JobId;
+use jiff::Timestamp;
 
 /// Writes an order, or the new end of one.
-pub(super) fn write(connection: &Connection, hold: &Hold) -> Result<(), LedgerError> {
+pub(super) fn write(to: &mut Transaction<'_>, hold: &Hold) -> Result<(), LedgerError> {
     let (why, job, from) = name(hold);
     let (until, source) = match hold {
         Hold::Pause(pause) => (pause.until, &pause.source),
@@ -18,21 +16,19 @@ pub(super) fn write(connection: &Connection, hold: &Hold) -> Result<(), LedgerEr
     };
     let sql = "INSERT INTO hold (why, job, from_ms, until_ms, who, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
         ON CONFLICT (why, job, from_ms) DO UPDATE SET until_ms = excluded.until_ms, who = excluded.who, note = excluded.note";
-    run(connection, sql, params![why, job, from, ms(until), source.who, source.note])
+    to.run(sql, params![why, job, from, ms(until), &source.who, &source.note])
 }
 
 /// Deletes an order.
-pub(super) fn delete(connection: &Connection, hold: &Hold) -> Result<(), LedgerError> {
+pub(super) fn delete(to: &mut Transaction<'_>, hold: &Hold) -> Result<(), LedgerError> {
     let (why, job, from) = name(hold);
-    run(connection, "DELETE FROM hold WHERE why = ?1 AND job = ?2 AND from_ms = ?3", params![why, job, from])
+    to.run("DELETE FROM hold WHERE why = ?1 AND job = ?2 AND from_ms = ?3", params![why, job, from])
 }
 
 /// Every order, by its time.
-pub(super) fn all(connection: &Connection) -> Result<Vec<Hold>, LedgerError> {
+pub(super) fn all(database: &Database) -> Result<Vec<Hold>, LedgerError> {
     let sql = "SELECT why, job, from_ms, until_ms, who, note FROM hold ORDER BY from_ms, why, job";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    database.query(sql, params![], read)
 }
 
 /// The key of its row. A pause of every job has no job.
@@ -44,7 +40,7 @@ fn name(hold: &Hold) -> (&'static str, &str, i64) {
     (why.name(), job, from.as_millisecond())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Hold> {
+fn read(row: &Row<'_>) -> Result<Hold, RowError> {
     let (why, job): (String, String) = (row.get("why")?, row.get("job")?);
     let source = OrderSource { who: row.get("who")?, note: row.get("note")? };
     let from = row::instant(row, "from_ms")?;

@@ -1,20 +1,27 @@
 //! Whether the ledger's file is whole: SQLite looks through each table and each index. Does not repair anything.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
-use super::{FILE, LedgerError, open_read_only, stand_aside};
+#[cfg(feature = "postgres")]
+use super::postgres;
+use super::{FILE, LedgerError, Place, open_read_only, stand_aside};
 
 /// So many problems are told.
 const PROBLEMS_MAX: u32 = 20;
 
-/// Looks through the whole ledger of the state folder `state`, on a connection that cannot write. Returns what is wrong, at most 20
+/// Looks through the whole ledger at this place, on a connection that cannot write. Returns what is wrong, at most 20
 /// problems; nothing, if it is whole.
 ///
+/// Of a database it says what that has found itself: blocks whose checksums were wrong when they were read.
+///
 /// Errors: there is no ledger, or it cannot be read.
-pub fn integrity(state: &Path) -> Result<Vec<String>, LedgerError> {
-    let path = state.join(FILE);
+pub fn integrity(place: &Place) -> Result<Vec<String>, LedgerError> {
+    #[cfg(feature = "postgres")]
+    if let Place::Station(station) = place {
+        return postgres::damaged_blocks(station);
+    }
+    let Some(folder) = place.folder() else { return Ok(Vec::new()) };
+    let path = folder.join(FILE);
     problems(&open_read_only(&path)?).map_err(|error| LedgerError::file(&path, "look through the ledger", error))
 }
 

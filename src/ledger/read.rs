@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::apply::RESTORED_AT;
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
-use super::{FILE, Ledger, LedgerError, holds, open_read_only, row, unplaced};
+use super::database::{Database, IntoParam as _, Param, params};
+#[cfg(feature = "postgres")]
+use super::postgres::Store;
+use super::{FILE, Ledger, LedgerError, Place, holds, open_read_only, row, unplaced};
 use crate::engine::{Meta, RecordedRetry, Recovered, RowNumbers};
 use crate::occurrence::{Key, Occurrence, OpenDoubt, Orphan, Task};
 use crate::plan::holds::Holds;
@@ -57,7 +58,7 @@ const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrenc
 
 /// The newest few of an occurrence, looked for among the newest of all.
 const RETRIES: &str = "SELECT at_ms, who, substr(detail, length(?1) + 1) AS why \
-    FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) \
+    FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) AS newest \
     WHERE what = 'retry' AND substr(detail, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
 
 /// What `history` asks for.
@@ -84,15 +85,15 @@ impl HistoryQuery {
     }
 
     /// The values of their parameters.
-    pub(super) fn parameters(&self) -> [Value; 4] {
+    pub(super) fn parameters(&self) -> [Param<'_>; 4] {
         let since = self.since.map_or(i64::MIN, Timestamp::as_millisecond);
-        [self.job.clone().into(), since.into(), self.outcome.clone().into(), self.limit.into()]
+        [self.job.as_ref().into_param(), since.into_param(), self.outcome.as_ref().into_param(), self.limit.into_param()]
     }
 }
 
 /// The ledger, open for reading only: for the verbs, which run beside the daemon, and for its pages.
 pub struct Reader {
-    pub(super) connection: Connection,
+    pub(super) database: Database,
 }
 
 impl Reader {
@@ -100,20 +101,28 @@ impl Reader {
     ///
     /// Errors: there is none, it cannot be read, or it is from a newer version.
     pub fn open(folder: &Path) -> Result<Reader, LedgerError> {
-        Ok(Reader { connection: open_read_only(&folder.join(FILE))? })
+        Ok(Reader { database: open_read_only(&folder.join(FILE))?.into() })
+    }
+
+    /// Opens the ledger at this place.
+    ///
+    /// Errors: there is none, it cannot be read, or it is from a newer version.
+    pub fn open_at(place: &Place) -> Result<Reader, LedgerError> {
+        match place {
+            Place::Folder(folder) => Reader::open(folder),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => Ok(Reader { database: Database::Postgres(Box::new(Store::reading(station)?)) }),
+        }
     }
 
     /// Runs several queries on the ledger as it is at one moment. What is written meanwhile is not seen.
     pub fn at_one_moment<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let answers = ask(self)?;
-        transaction.finish()?;
-        Ok(answers)
+        self.database.at_one_moment(|| ask(self))
     }
 
     /// As-run rows, newest start first.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences(query.tail(), params_from_iter(query.parameters()))
+        self.occurrences(query.tail(), &query.parameters())
     }
 
     /// The row of this occurrence, if it has one.
@@ -128,8 +137,8 @@ impl Reader {
 
     /// When the daemon first saw a job in an accepted schedule. Without a job: when it first saw any job.
     pub fn first_seen(&self, job: Option<&str>) -> Result<Option<Timestamp>, LedgerError> {
-        let sql = "SELECT min(first_seen_ms) FROM job WHERE ?1 IS NULL OR id = ?1";
-        let seen: Option<i64> = self.connection.query_row(sql, [job], |row| row.get(0))?;
+        let sql = "SELECT min(first_seen_ms) AS seen FROM job WHERE ?1 IS NULL OR id = ?1";
+        let seen = self.database.first(sql, params![job], |row| row.get::<Option<i64>>("seen"))?.flatten();
         let error =
             |_| LedgerError::ours("the ledger holds a time at which it saw a job, and that time is not an instant".to_owned());
         seen.map(Timestamp::from_millisecond).transpose().map_err(error)
@@ -137,7 +146,7 @@ impl Reader {
 
     /// Every occurrence on air or being taken off, by start.
     pub fn on_air(&self) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences(ON_AIR, [])
+        self.occurrences(ON_AIR, params![])
     }
 
     /// What went wrong, newest first: what failed, was missed, ended unverified, or was on air for 10 s and never seen there, since
@@ -148,96 +157,88 @@ impl Reader {
 
     /// What gave an occurrence that failed another chance, oldest first: an edit, or other secrets.
     pub fn retries(&self, key: &Key) -> Result<Vec<RecordedRetry>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(RETRIES)?;
-        let rows = statement.query_map([format!("{key}: ")], |row| {
+        let mut retries = self.database.query(RETRIES, params![format!("{key}: ")], |row| {
             Ok(RecordedRetry { at: row::instant(row, "at_ms")?, who: row.get("who")?, why: row.get("why")? })
         })?;
-        let mut retries = rows.collect::<Result<Vec<_>, _>>()?;
         retries.reverse();
         Ok(retries)
     }
 
     /// Every task that is not known to be gone, oldest first.
     pub fn tasks(&self) -> Result<Vec<Task>, LedgerError> {
-        open_tasks(&self.connection)
+        open_tasks(&self.database)
     }
 
     /// Every orphan that is not known to be gone, oldest first.
     pub fn orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
-        unplaced::orphans(&self.connection)
+        unplaced::orphans(&self.database)
     }
 
     /// Every start in doubt whose task may play now, after its occurrence or beside another task of it, oldest first.
     pub fn doubts(&self, now: Timestamp) -> Result<Vec<OpenDoubt>, LedgerError> {
-        unplaced::doubts(&self.connection, now, true)
+        unplaced::doubts(&self.database, now, true)
     }
 
     /// What operators hold back.
     pub fn holds(&self) -> Result<Holds, LedgerError> {
-        holds::all(&self.connection).map(Holds::new)
+        holds::all(&self.database).map(Holds::new)
     }
 
     /// What the ledger remembers beside its rows.
     pub fn meta(&self) -> Result<Meta, LedgerError> {
-        meta(&self.connection)
+        meta(&self.database)
     }
 
-    pub(super) fn occurrences(&self, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
-        occurrences(&self.connection, tail, parameters)
+    pub(super) fn occurrences(&self, tail: &str, parameters: &[Param<'_>]) -> Result<Vec<Occurrence>, LedgerError> {
+        occurrences(&self.database, tail, parameters)
     }
 }
 
 impl Ledger {
     /// What a new daemon takes over. Starts in doubt are among it whose task may play after `doubts_since`: a callback may yet name it.
     pub fn recover(&self, doubts_since: Timestamp) -> Result<Recovered, LedgerError> {
-        let newest = |sql: &str| self.connection.query_row(sql, [], |row| row.get(0));
+        let newest = |sql: &str| self.database.first(sql, params![], |row| row.get("id")).map(Option::unwrap_or_default);
         Ok(Recovered {
             meta: self.meta()?,
-            occurrences: occurrences(&self.connection, OPEN, [])?,
-            tasks: open_tasks(&self.connection)?,
-            orphans: unplaced::orphans(&self.connection)?,
-            doubts: unplaced::doubts(&self.connection, doubts_since, false)?,
-            removed: occurrences(&self.connection, REMOVED, [doubts_since.as_millisecond()])?,
-            failed: occurrences(&self.connection, FAILED, [doubts_since.as_millisecond()])?,
-            left: left_jobs(&self.connection)?,
-            holds: holds::all(&self.connection)?,
-            callbacks: unplaced::callbacks(&self.connection)?,
+            occurrences: occurrences(&self.database, OPEN, params![])?,
+            tasks: open_tasks(&self.database)?,
+            orphans: unplaced::orphans(&self.database)?,
+            doubts: unplaced::doubts(&self.database, doubts_since, false)?,
+            removed: occurrences(&self.database, REMOVED, params![doubts_since.as_millisecond()])?,
+            failed: occurrences(&self.database, FAILED, params![doubts_since.as_millisecond()])?,
+            left: left_jobs(&self.database)?,
+            holds: holds::all(&self.database)?,
+            callbacks: unplaced::callbacks(&self.database)?,
+            may_still_leave: self.database.may_still_leave()?,
             numbers: RowNumbers {
-                call: newest("SELECT coalesce(max(id), 0) FROM call")?,
-                task: newest("SELECT coalesce(max(id), 0) FROM task")?,
+                call: newest("SELECT coalesce(max(id), 0) AS id FROM call")?,
+                task: newest("SELECT coalesce(max(id), 0) AS id FROM task")?,
             },
         })
     }
 
     /// What the ledger remembers beside its rows.
     pub fn meta(&self) -> Result<Meta, LedgerError> {
-        meta(&self.connection)
+        meta(&self.database)
     }
 }
 
-fn occurrences(connection: &Connection, tail: &str, parameters: impl rusqlite::Params) -> Result<Vec<Occurrence>, LedgerError> {
-    let mut statement = connection.prepare_cached(&format!("{} {tail}", *SELECT_OCCURRENCE))?;
-    let rows = statement.query_map(parameters, row::occurrence)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn occurrences(database: &Database, tail: &str, parameters: &[Param<'_>]) -> Result<Vec<Occurrence>, LedgerError> {
+    database.query(&format!("{} {tail}", *SELECT_OCCURRENCE), parameters, row::occurrence)
 }
 
 /// When jobs left the schedule that are not back.
-fn left_jobs(connection: &Connection) -> Result<Vec<(JobId, Timestamp)>, LedgerError> {
-    let mut statement = connection.prepare_cached("SELECT id AS job, left_ms AS start_ms FROM job WHERE left_ms IS NOT NULL")?;
-    let rows = statement.query_map([], |row| row::key(row).map(|Key { job, start }| (job, start)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn left_jobs(database: &Database) -> Result<Vec<(JobId, Timestamp)>, LedgerError> {
+    let sql = "SELECT id AS job, left_ms AS start_ms FROM job WHERE left_ms IS NOT NULL";
+    database.query(sql, params![], |row| row::key(row).map(|Key { job, start }| (job, start)))
 }
 
-fn open_tasks(connection: &Connection) -> Result<Vec<Task>, LedgerError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {} {TASKS}", *TASK_COLUMNS))?;
-    let rows = statement.query_map([], row::task)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn open_tasks(database: &Database) -> Result<Vec<Task>, LedgerError> {
+    database.query(&format!("SELECT {} {TASKS}", *TASK_COLUMNS), params![], row::task)
 }
 
-fn meta(connection: &Connection) -> Result<Meta, LedgerError> {
-    let value = |key: &str| -> Result<Option<i64>, LedgerError> {
-        Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
-    };
+fn meta(database: &Database) -> Result<Meta, LedgerError> {
+    let value = |key: &str| database.first("SELECT value FROM meta WHERE key = ?1", params![key], |row| row.get::<i64>("value"));
     let instant = |key: &str| -> Result<Option<Timestamp>, LedgerError> {
         let Some(milliseconds) = value(key)? else { return Ok(None) };
         let error = |_| LedgerError::ours(format!("the ledger holds {milliseconds} as {key}, which is not an instant"));
@@ -274,7 +275,7 @@ mod tests {
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),
         ] {
-            let mut statement = ledger.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+            let mut statement = ledger.database.sqlite().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
             let nothing = rusqlite::params_from_iter(vec![None::<i64>; statement.parameter_count()]);
             let steps = statement.query_map(nothing, |row| row.get::<_, String>("detail")).expect("steps");
             let steps: Vec<_> = steps.map(|step| step.expect("a text")).collect();

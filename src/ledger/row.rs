@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Row;
-use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
+use super::database::{Row, RowError};
 use crate::occurrence::{
     Adopted, End, Evidence, FallbackReason, FallbackRecord, Key, Kind, LastFault, Look, Occurrence, Outcome, Played, Playout,
     Policy, Replaced, State, StreamTrouble, Task, TaskFault, TaskPhase, TaskStep, WaitReason,
@@ -89,7 +88,7 @@ fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
 }
 
 /// A row read by [`SELECT_OCCURRENCE`](super::columns::SELECT_OCCURRENCE).
-pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
+pub(super) fn occurrence(row: &Row<'_>) -> Result<Occurrence, RowError> {
     let spec = read_spec(row)?;
     let kind: String = row.get("kind")?;
     let fault_message: Option<String> = row.get("error_message")?;
@@ -121,7 +120,7 @@ pub(super) fn occurrence(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
         ordered_by: row.get("ordered_by")?,
         order_note: row.get("order_note")?,
         fallback: read_fallback(row)?,
-        unseen_losses: row.get::<_, Option<u32>>("unseen_losses")?.unwrap_or_default(),
+        unseen_losses: row.get::<Option<u32>>("unseen_losses")?.unwrap_or_default(),
         task_fault: read_task_fault(row, "task_fault")?,
         task_id: row.get("task_id")?,
         fault: match fault_message {
@@ -145,18 +144,18 @@ pub(super) fn instants(instants: &[Timestamp]) -> String {
     serde_json::to_string(&milliseconds).expect("a list of numbers is JSON")
 }
 
-fn read_instants(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<Timestamp>> {
+fn read_instants(row: &Row<'_>, column: &str) -> Result<Vec<Timestamp>, RowError> {
     let text: String = row.get(column)?;
     let milliseconds: Vec<i64> = serde_json::from_str(&text).map_err(|_| broken(column, &text))?;
     milliseconds.into_iter().map(|value| from_millisecond(value).ok_or_else(|| broken(column, &text))).collect()
 }
 
-fn adopted(row: &Row<'_>) -> rusqlite::Result<Option<Adopted>> {
+fn adopted(row: &Row<'_>) -> Result<Option<Adopted>, RowError> {
     let name: Option<String> = row.get("adopted")?;
     name.map(|name| Adopted::from_name(&name).ok_or_else(|| broken("adopted", &name))).transpose()
 }
 
-fn evidence(row: &Row<'_>) -> rusqlite::Result<Option<Evidence>> {
+fn evidence(row: &Row<'_>) -> Result<Option<Evidence>, RowError> {
     let name: Option<String> = row.get("evidence")?;
     name.map(|name| Evidence::from_name(&name).ok_or_else(|| broken("evidence", &name))).transpose()
 }
@@ -184,8 +183,8 @@ pub(super) fn task_fault(fault: &TaskFault) -> String {
     serde_json::to_string(&spec).expect("a struct of plain values is JSON")
 }
 
-fn read_task_fault(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<TaskFault>> {
-    let Some(text) = row.get::<_, Option<String>>(column)? else { return Ok(None) };
+fn read_task_fault(row: &Row<'_>, column: &str) -> Result<Option<TaskFault>, RowError> {
+    let Some(text) = row.get::<Option<String>>(column)? else { return Ok(None) };
     let read = |text: &str| {
         let FaultSpec { action, code, message, since_ms, in_a_row } = serde_json::from_str(text).ok()?;
         let step = [TaskStep::Stop, TaskStep::Describe].into_iter().find(|step| step.action().word() == action)?;
@@ -221,8 +220,8 @@ pub(super) fn fallback(record: &FallbackRecord) -> Option<String> {
     Some(serde_json::to_string(&spec).expect("a struct of plain values is JSON"))
 }
 
-fn read_fallback(row: &Row<'_>) -> rusqlite::Result<FallbackRecord> {
-    let Some(text) = row.get::<_, Option<String>>("fallback")? else { return Ok(FallbackRecord::default()) };
+fn read_fallback(row: &Row<'_>) -> Result<FallbackRecord, RowError> {
+    let Some(text) = row.get::<Option<String>>("fallback")? else { return Ok(FallbackRecord::default()) };
     let read = |text: &str| {
         let FallbackSpec { since_ms, why, returns, is_refused, played } = serde_json::from_str(text).ok()?;
         let trouble = match since_ms.zip(why) {
@@ -243,21 +242,20 @@ fn read_fallback(row: &Row<'_>) -> rusqlite::Result<FallbackRecord> {
     read(&text).ok_or_else(|| broken("fallback", "a text"))
 }
 
-pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+pub(super) fn key(row: &Row<'_>) -> Result<Key, RowError> {
     let job: String = row.get("job")?;
     Ok(Key { start: instant(row, "start_ms")?, job: JobId::parse(&job).ok_or_else(|| broken("job", &job))? })
 }
 
-fn read_spec(row: &Row<'_>) -> rusqlite::Result<Spec> {
+fn read_spec(row: &Row<'_>) -> Result<Spec, RowError> {
     let spec: String = row.get("spec")?;
     // By way of a value, so that the error does not name a line and a column of what nobody sees.
     serde_json::from_str(&spec).and_then(serde_json::from_value).map_err(|error| {
-        let message = format!("the ledger holds a spec that no version of ingestd writes: {error}");
-        rusqlite::Error::FromSqlConversionFailure(0, Type::Text, message.into())
+        RowError::unreadable("spec", format!("the ledger holds a spec that no version of ingestd writes: {error}"))
     })
 }
 
-fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
+fn playout(spec: &Spec) -> Result<Playout, RowError> {
     Ok(Playout {
         destination: Destination { app: spec.app.clone(), sdk_app_id: spec.sdk_app_id, region: spec.region.clone() },
         room: Room::from_parts(&spec.room, &spec.room_type).ok_or_else(|| broken("room", &spec.room))?,
@@ -277,7 +275,7 @@ fn playout(spec: &Spec) -> rusqlite::Result<Playout> {
     })
 }
 
-fn state(row: &Row<'_>) -> rusqlite::Result<State> {
+fn state(row: &Row<'_>) -> Result<State, RowError> {
     let name: String = row.get("state")?;
     let why: Option<String> = row.get("wait_why")?;
     let why = why.map(|why| WaitReason::from_name(&why).ok_or_else(|| broken("wait_why", &why))).transpose()?;
@@ -285,14 +283,14 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
     State::from_parts(&name, wait, outcome(row, ["outcome", "reason"])?).ok_or_else(|| broken("state", &name))
 }
 
-fn outcome(row: &Row<'_>, [name, reason]: [&str; 2]) -> rusqlite::Result<Option<Outcome>> {
-    let Some(outcome) = row.get::<_, Option<String>>(name)? else { return Ok(None) };
+fn outcome(row: &Row<'_>, [name, reason]: [&str; 2]) -> Result<Option<Outcome>, RowError> {
+    let Some(outcome) = row.get::<Option<String>>(name)? else { return Ok(None) };
     let reason: String = row.get(reason)?;
     Outcome::from_parts(&outcome, &reason).map(Some).ok_or_else(|| broken(name, &format!("{outcome} ({reason})")))
 }
 
 /// The task of a row of [`super::columns::TASK_COLUMNS`]. What is owed to it is done at once.
-pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+pub(super) fn task(row: &Row<'_>) -> Result<Task, RowError> {
     let wanted = instant_or_none(row, "stop_wanted_ms")?;
     let stopped = instant_or_none(row, "stopped_ms")?;
     let gone = instant_or_none(row, "gone_ms")?;
@@ -332,24 +330,24 @@ pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
 }
 
 /// The playout of a row with a `spec`.
-pub(super) fn playout_of(row: &Row<'_>) -> rusqlite::Result<Playout> {
+pub(super) fn playout_of(row: &Row<'_>) -> Result<Playout, RowError> {
     playout(&read_spec(row)?)
 }
 
-pub(super) fn destination(row: &Row<'_>) -> rusqlite::Result<Destination> {
+pub(super) fn destination(row: &Row<'_>) -> Result<Destination, RowError> {
     Ok(Destination { app: row.get("app")?, sdk_app_id: sdk_app_id(row)?, region: row.get("region")? })
 }
 
-pub(super) fn sdk_app_id(row: &Row<'_>) -> rusqlite::Result<u64> {
+pub(super) fn sdk_app_id(row: &Row<'_>) -> Result<u64, RowError> {
     let sdk_app_id: i64 = row.get("sdk_app_id")?;
     u64::try_from(sdk_app_id).map_err(|_| broken("sdk_app_id", &sdk_app_id.to_string()))
 }
 
-pub(super) fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+pub(super) fn instant(row: &Row<'_>, column: &str) -> Result<Timestamp, RowError> {
     instant_or_none(row, column)?.ok_or_else(|| broken(column, "null"))
 }
 
-pub(super) fn instant_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn instant_or_none(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, RowError> {
     let value: Option<i64> = row.get(column)?;
     value.map(|value| from_millisecond(value).ok_or_else(|| broken(column, &value.to_string()))).transpose()
 }
@@ -360,7 +358,6 @@ pub(super) fn from_millisecond(value: i64) -> Option<Timestamp> {
     if value == Timestamp::MAX.as_millisecond() { Some(Timestamp::MAX) } else { Timestamp::from_millisecond(value).ok() }
 }
 
-pub(super) fn broken(column: &str, value: &str) -> rusqlite::Error {
-    let message = format!("the ledger holds `{value}` as {column}, which no version of ingestd writes");
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, message.into())
+pub(super) fn broken(column: &str, value: &str) -> RowError {
+    RowError::unreadable(column, format!("the ledger holds `{value}` as {column}, which no version of ingestd writes"))
 }

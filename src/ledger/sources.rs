@@ -1,5 +1,6 @@
-//! The sources of accepted generations, kept as files in the state folder. After a restart, the time since the cursor is settled by
-//! them, and the daemon starts with them when the schedule folder has errors. It does not read YAML.
+//! The sources of accepted generations, kept as files in the state folder, or in the database of a ledger that several hosts share: whoever
+//! takes over plays what was accepted. After a restart, the time since the cursor is settled by them, and the daemon starts with them when
+//! the schedule folder has errors. It does not read YAML.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,7 +9,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Place;
 use super::file::require_plain;
+#[cfg(feature = "postgres")]
+use super::postgres::{Station, stored};
 use crate::schedule::Source;
 
 /// The content of a file. Its field names are a released format.
@@ -24,14 +28,99 @@ struct KeptSource {
     text: String,
 }
 
+/// Where they are kept.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    place: Place,
+    /// The term of the owner, who alone may keep some where several hosts may own.
+    term: Option<i64>,
+}
+
+impl Sources {
+    /// Those of the ledger at this place. In a database they can only be read.
+    pub fn at(place: Place) -> Sources {
+        Sources { place, term: None }
+    }
+
+    /// Those of a station, for its owner of this term.
+    #[cfg(feature = "postgres")]
+    pub fn of_owner(station: Station, term: ingestd_core::lease::Term) -> Sources {
+        Sources { place: Place::Station(station), term: Some(term.0) }
+    }
+
+    /// The ledger's place.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Returns the sources of a generation; `None` when none were kept.
+    ///
+    /// Errors: they are there and cannot be read.
+    pub fn load(&self, generation: i64) -> io::Result<Option<Vec<Source>>> {
+        match &self.place {
+            Place::Folder(folder) => load(folder, generation),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => stored::load(station, generation),
+        }
+    }
+
+    /// Keeps the sources of a generation. When it returns, they survive a crash. Sources hold stream URLs, so only the owner can read
+    /// a file of them, from the first byte on.
+    pub fn save(&self, generation: i64, sources: &[Source]) -> io::Result<()> {
+        match &self.place {
+            Place::Folder(folder) => save(folder, generation, sources),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => stored::save((station, self.term), generation, &content(generation, sources)?),
+        }
+    }
+
+    /// The generations of which something is kept, whether or not it can be read, newest first.
+    pub fn numbers(&self) -> Vec<i64> {
+        match &self.place {
+            Place::Folder(folder) => numbers(folder),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => stored::numbers(station),
+        }
+    }
+
+    /// The number of a generation after `newest` whose sources can be kept: somebody may have made a folder of that name.
+    pub fn next_number(&self, newest: i64) -> i64 {
+        match &self.place {
+            Place::Folder(folder) => next_number(folder, newest),
+            #[cfg(feature = "postgres")]
+            Place::Station(_) => newest.saturating_add(1),
+        }
+    }
+
+    /// Removes the sources of every generation that is not `wanted`, but for the newest of the others: it is used when those that are
+    /// wanted cannot be read. What cannot be removed stays, and does no harm.
+    pub fn prune(&self, wanted: &[i64]) {
+        match &self.place {
+            Place::Folder(folder) => prune(folder, wanted),
+            #[cfg(feature = "postgres")]
+            Place::Station(station) => {
+                let spare = self.numbers().into_iter().find(|number| !wanted.contains(number));
+                stored::keep((station, self.term), &wanted.iter().copied().chain(spare).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+fn content(generation: i64, sources: &[Source]) -> io::Result<String> {
+    let kept = sources.iter().map(|source| KeptSource { name: source.name.to_string(), text: source.text.clone() }).collect();
+    Ok(serde_json::to_string(&KeptGeneration { generation, sources: kept })?)
+}
+
+pub(super) fn read_content(text: &[u8]) -> serde_json::Result<Vec<Source>> {
+    let kept: KeptGeneration = serde_json::from_slice(text)?;
+    Ok(kept.sources.into_iter().map(|source| Source { name: source.name.into(), text: source.text }).collect())
+}
+
 fn file(folder: &Path, generation: i64) -> PathBuf {
     folder.join(format!("accepted-{generation}.json"))
 }
 
-/// Returns the sources of a generation; `None` when none were kept.
-///
-/// Errors: there is a file and it cannot be read.
-pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
+fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
     let path = file(folder, generation);
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
     // A pipe would be waited for.
@@ -41,15 +130,11 @@ pub fn load(folder: &Path, generation: i64) -> io::Result<Option<Vec<Source>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(named(error)),
     };
-    let kept: KeptGeneration = serde_json::from_slice(&text).map_err(|error| named(error.into()))?;
-    Ok(Some(kept.sources.into_iter().map(|source| Source { name: source.name.into(), text: source.text }).collect()))
+    read_content(&text).map(Some).map_err(|error| named(error.into()))
 }
 
-/// Keeps the sources of a generation. When it returns, they survive a crash. Sources hold stream URLs, so only the owner can read
-/// the file, from the first byte on.
-pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()> {
-    let kept = sources.iter().map(|source| KeptSource { name: source.name.to_string(), text: source.text.clone() }).collect();
-    let text = serde_json::to_vec(&KeptGeneration { generation, sources: kept })?;
+fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()> {
+    let text = content(generation, sources)?;
     let path = file(folder, generation);
     let draft = path.with_extension("draft");
     let mut options = File::options();
@@ -57,14 +142,13 @@ pub fn save(folder: &Path, generation: i64, sources: &[Source]) -> io::Result<()
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.open(&draft)?;
-    out.write_all(&text)?;
+    out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&draft, &path)?;
     File::open(folder)?.sync_all()
 }
 
-/// The generations of which something is kept, whether or not it can be read, newest first.
-pub fn numbers(folder: &Path) -> Vec<i64> {
+fn numbers(folder: &Path) -> Vec<i64> {
     let number = |entry: fs::DirEntry| {
         let name = entry.file_name();
         name.to_str()?.strip_prefix("accepted-")?.strip_suffix(".json")?.parse().ok()
@@ -74,15 +158,12 @@ pub fn numbers(folder: &Path) -> Vec<i64> {
     numbers
 }
 
-/// The number of a generation after `newest` whose sources can be kept: somebody may have made a folder of that name.
-pub fn next_number(folder: &Path, newest: i64) -> i64 {
+fn next_number(folder: &Path, newest: i64) -> i64 {
     let next = newest.saturating_add(1);
     (next..=next.saturating_add(100)).find(|number| !file(folder, *number).is_dir()).unwrap_or(next)
 }
 
-/// Removes the sources of every generation that is not `wanted`, but for the newest of the others: it is used when those that are
-/// wanted cannot be read. A file that cannot be removed stays, and does no harm.
-pub fn prune(folder: &Path, wanted: &[i64]) {
+fn prune(folder: &Path, wanted: &[i64]) {
     let spare = numbers(folder).into_iter().find(|number| !wanted.contains(number));
     let wanted: Vec<_> = wanted.iter().copied().chain(spare).map(|generation| file(folder, generation)).collect();
     let Ok(entries) = fs::read_dir(folder) else { return };

@@ -4,9 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
-
+use super::database::params;
 use super::{LedgerError, Reader, row};
 use crate::occurrence::{Key, Occurrence};
 use crate::plan::why::Why;
@@ -14,6 +12,7 @@ use crate::report::rundown::RowInRange;
 use crate::report::story::{CallRecord, TaskRecord};
 use crate::report::why::{Record, stands_for};
 use crate::schedule::Conflict;
+use jiff::Timestamp;
 
 /// Rows that start in a stretch of time.
 const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, job LIMIT ?3";
@@ -64,8 +63,7 @@ impl Reader {
 
     /// The tasks of an occurrence, oldest first.
     pub fn tasks_of(&self, key: &Key) -> Result<Vec<TaskRecord>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(TASKS_OF)?;
-        let rows = statement.query_map(params![key.job.as_str(), key.start.as_millisecond()], |read| {
+        self.database.query(TASKS_OF, params![key.job.as_str(), key.start.as_millisecond()], |read| {
             Ok(TaskRecord {
                 task_id: read.get("task_id")?,
                 region: read.get("region")?,
@@ -74,16 +72,14 @@ impl Reader {
                 stop_wanted_at: row::instant_or_none(read, "stop_wanted_ms")?,
                 stopped_at: row::instant_or_none(read, "stopped_ms")?,
                 gone_at: row::instant_or_none(read, "gone_ms")?,
-                is_verified: read.get::<_, Option<bool>>("verified")?.unwrap_or(false),
+                is_verified: read.get::<Option<bool>>("verified")?.unwrap_or(false),
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// The requests of an occurrence, oldest first.
     pub fn calls_of(&self, key: &Key) -> Result<Vec<CallRecord>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(CALLS_OF)?;
-        let rows = statement.query_map(params![key.job.as_str(), key.start.as_millisecond()], |read| {
+        self.database.query(CALLS_OF, params![key.job.as_str(), key.start.as_millisecond()], |read| {
             Ok(CallRecord {
                 action: read.get("action")?,
                 attempt: read.get("attempt")?,
@@ -94,14 +90,12 @@ impl Reader {
                 message: read.get("message")?,
                 request_id: read.get("request_id")?,
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// Changes whenever somebody else has written the ledger since the last question on this connection.
     pub fn data_version(&self) -> Result<i64, LedgerError> {
-        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).optional()?;
-        Ok(version.unwrap_or_default())
+        self.database.data_version()
     }
 }
 

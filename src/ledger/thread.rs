@@ -76,7 +76,7 @@ impl LedgerThread {
     ///
     /// Errors: there is no thread to be had, or the ledger does not take its settings.
     pub fn start(ledger: Ledger, busy: BusySince, metrics: Arc<Metrics>) -> Result<LedgerThread, LedgerError> {
-        ledger.connection.busy_timeout(BUSY)?;
+        ledger.database.wait_for_others(BUSY)?;
         let (requests, taken) = mpsc::channel();
         let (sender, reports) = unbounded_channel();
         let (alive, ended) = mpsc::channel();

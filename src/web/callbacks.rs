@@ -84,6 +84,12 @@ impl KeyRing {
         }
     }
 
+    /// One with the same keys, for another listener.
+    #[must_use]
+    pub fn again(&self) -> KeyRing {
+        KeyRing::new(self.keys().as_ref().clone(), Arc::clone(&self.read))
+    }
+
     fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ use super::{AppState, error, json, reads, stamped};
 use crate::alerts::testing::AlertTester;
 use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply};
-use crate::ledger::{ExcerptQuery, Reader};
+use crate::ledger::{ExcerptQuery, Place, Reader};
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::user;
 
@@ -135,7 +135,7 @@ struct ControlState {
     /// Sends tests to who is told of trouble.
     alert_tester: Option<AlertTester>,
     /// Where the ledger is.
-    state_folder: PathBuf,
+    ledger: Place,
     /// A disk that stands keeps its readers, and no more threads than these.
     readers: Arc<Semaphore>,
 }
@@ -148,10 +148,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
-    let state_folder = app_state.state_folder.clone();
+    let ledger = app_state.ledger.clone();
     let alert_tester = app_state.alert_tester.clone();
     let reads = TowerToHyperService::new(reads(app_state, 0));
-    let state = Arc::new(ControlState { handle, reloader, reads, alert_tester, state_folder, readers });
+    let state = Arc::new(ControlState { handle, reloader, reads, alert_tester, ledger, readers });
     listener::serve(listener, LIMITS.within_descriptors(), shutdown, |_, stream: &UnixStream| {
         let state = Arc::clone(&state);
         let who = stream.peer_cred().map_or_else(|_| user::UNKNOWN.to_owned(), |peer| user::describe(peer.uid()));
@@ -231,12 +231,12 @@ async fn answer(state: &ControlState, who: String, request: Request<Incoming>) -
 
 /// Reads rows of the ledger on a thread of its own.
 async fn look(state: &ControlState, query: ExcerptQuery) -> Response<Body> {
-    let folder = state.state_folder.clone();
+    let place_of_ledger = state.ledger.clone();
     let Ok(place) = timeout(LOOK_TIME_MAX, Arc::clone(&state.readers).acquire_owned()).await else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read now: others are reading it; ask again");
     };
     let read = tokio::task::spawn_blocking(move || {
-        let read = Reader::open(&folder).and_then(|reader| reader.excerpt(&query));
+        let read = Reader::open_at(&place_of_ledger).and_then(|reader| reader.excerpt(&query));
         let answer = read.map(|excerpt| serde_json::json!({ "ledger": excerpt }).to_string());
         // Held until the disk has answered, even when the client has gone.
         drop(place);

@@ -15,6 +15,7 @@ use super::{AppState, PageState, views};
 use crate::alerts::sender::AlertStatus;
 use crate::busy::BusySince;
 use crate::finding::{Finding, FindingKind};
+use crate::host::{HostStanding, Role};
 use crate::metrics::HistogramCounts;
 use crate::report::status::{DaemonView, Health, LedgerView, assess_health, off_air};
 use crate::trtc::{Action, PerAction};
@@ -170,6 +171,7 @@ impl Scrape {
             self.number("starts_held", "Whether starts are held because of the clock.", usize::from(state.held.is_some()));
             let is_writable = state.disk.is_none() && state.disk_stands_s.is_none();
             self.number("ledger_writable", "Whether the ledger can be written.", usize::from(is_writable));
+            self.host(state.host.as_deref());
             self.told(&state.findings, &app_state.alerts.borrow());
         }
         self.number("generation", "The number of the schedule in force.", usize::try_from(input.generation).ok());
@@ -199,6 +201,24 @@ impl Scrape {
             self.number("open_doubts", "Starts without an answer whose task may play unknown.", doubts);
             self.instant("ledger_committed_timestamp", "When the ledger was written last.", ledger.committed_at);
         }
+    }
+
+    /// How this host stands among those that share the ledger.
+    fn host(&mut self, host: Option<&HostStanding>) {
+        let Some(host) = host else { return };
+        let roles = [Role::Owner, Role::Standby];
+        let roles = roles.map(|role| (vec![("role", role.name().to_owned())], number(usize::from(role == host.role))));
+        self.gauges("role", None, "What this host does: 1 for its role.", roles.to_vec());
+        let term = host.term.and_then(|term| usize::try_from(term.0).ok());
+        self.number("term", "The newest term of the station: it grows with each take-over.", term);
+        let left = host.lease_left_ms.and_then(|left| jiff::SignedDuration::from_millis(left).try_into().ok());
+        let left = left.map(|left: std::time::Duration| left.as_secs_f64());
+        self.seconds(
+            "lease",
+            "How long the owner's lease lasts if it is not renewed; 0 when it has ended.",
+            host.lease_left_ms.map(|_| left.unwrap_or(0.0)),
+        );
+        self.number("database_failing", "Whether the database does not do what it is asked.", usize::from(host.failing.is_some()));
     }
 
     /// What the doctor and the preflight find, and how it stands with those who are told of trouble.

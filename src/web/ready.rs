@@ -1,10 +1,13 @@
 //! The answer of `/readyz`: whether shows can be put on air by the schedule that was written last. It asks neither the loop nor the disk,
 //! and so never waits. Does not repeat what is in files: everybody who reaches the listener may read it.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::AppState;
 use crate::engine::{LoopStatus, OFFSET_MAX};
+use crate::host::Role;
 use crate::metrics::EndpointSeen;
 
 /// So many requests in a row that are not answered make an endpoint that does not answer. One of them may be an accident.
@@ -42,13 +45,15 @@ pub(super) fn loop_status(app_state: &AppState, now: Timestamp) -> LoopStatus {
     let status = app_state.status.borrow().clone();
     let offset = seen(app_state, now).offset.filter(|offset| offset.abs() > OFFSET_MAX);
     let offset_ms = offset.and_then(|offset| i64::try_from(offset.as_millis()).ok()).or(status.offset_ms);
-    LoopStatus { offset_ms, require_sync: app_state.require_sync, ..status }
+    let host = app_state.host.as_ref().map(|host| Arc::new(host.borrow().clone()));
+    LoopStatus { host, offset_ms, require_sync: app_state.require_sync, ..status }
 }
 
 /// Returns whether everything is good, and a text with a line for each thing that was looked at.
 pub(super) fn report(app_state: &AppState, now: Timestamp) -> (bool, String) {
     let seen = seen(app_state, now);
     let checks = [schedule(app_state), clock(app_state, now), ledger(app_state), turns(app_state), endpoint(&seen, now)];
+    let checks: Vec<Check> = role(app_state).into_iter().chain(checks).collect();
     let is_ready = checks.iter().all(|check| check.is_good);
     let mut text = if is_ready { "ready\n".to_owned() } else { "not ready\n".to_owned() };
     for Check { name, is_good, says } in checks {
@@ -56,6 +61,15 @@ pub(super) fn report(app_state: &AppState, now: Timestamp) -> (bool, String) {
         text.extend([name, ": ", verdict, ": ", &says, "\n"]);
     }
     (is_ready, text)
+}
+
+/// Of hosts that share a ledger only the owner is ready: so a balancer finds it.
+fn role(app_state: &AppState) -> Option<Check> {
+    let host = app_state.host.as_ref()?.borrow().clone();
+    Some(match host.role {
+        Role::Owner => good("role", host.line()),
+        Role::Standby => bad("role", host.line()),
+    })
 }
 
 fn schedule(app_state: &AppState) -> Check {

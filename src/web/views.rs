@@ -120,7 +120,7 @@ pub(super) fn view_of(reader: &Reader, now: Timestamp) -> Result<LedgerView, Led
 
 /// What the ledger of this page knows, or why it cannot be read.
 pub(super) fn read_ledger(app_state: &AppState, now: Timestamp) -> Result<LedgerView, String> {
-    let ledger = Reader::open(&app_state.state_folder).and_then(|reader| ledger_view(&reader, now));
+    let ledger = Reader::open_at(&app_state.ledger).and_then(|reader| ledger_view(&reader, now));
     ledger.map_err(|error| error.to_string())
 }
 
@@ -214,7 +214,7 @@ pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
-    let rows = Reader::open(&shared.app_state.state_folder)?.history(&wanted)?;
+    let rows = Reader::open_at(&shared.app_state.ledger)?.history(&wanted)?;
     Ok(ViewBody::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn looping(job: &str, start: Timestamp, window: &str) -> String {
 /// A sandbox, and a folder that a daemon runs on.
 pub(crate) struct Rig {
     pub(crate) sandbox: Sandbox,
+    pub(crate) endpoint: SocketAddr,
     folder: TempDir,
     processes: Cell<usize>,
     // Last: the sandbox serves until it goes.
@@ -109,7 +110,7 @@ impl Rig {
         runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("schedules")).expect("writable");
-        let rig = Rig { sandbox, folder, processes: Cell::new(0), _runtime: runtime };
+        let rig = Rig { sandbox, endpoint, folder, processes: Cell::new(0), _runtime: runtime };
         for (name, secret) in SECRETS {
             rig.write(name, secret);
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -271,11 +272,10 @@ impl Rig {
         let said = self.folder.path().to_owned();
         let mut traces = Vec::new();
         for folder in [said, self.path("state")] {
-            for entry in fs::read_dir(folder).expect("readable") {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.expect("an entry").path();
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let is_ours = path.starts_with(self.path("state")) || name.starts_with("std");
-                if path.is_file() && is_ours {
+                if path.is_file() && (path.starts_with(self.path("state")) || name.starts_with("std")) {
                     let bytes = fs::read(&path).expect("readable");
                     traces.push((path, bytes));
                 }

@@ -76,7 +76,7 @@ impl Bench {
     pub(crate) fn begin(time: &str, jobs: &str) -> Bench {
         let (schedule, rows, wall, boot) = (read(jobs), Rows::default(), at(time), Duration::from_hours(1));
         let (rate, secrets) = (NonZeroU32::new(20).expect("not zero"), SecretPlaces::default());
-        let options = DaemonOptions { rate, require_sync: false, past: Timestamp::MIN, secrets };
+        let options = DaemonOptions { rate, require_sync: false, past: Timestamp::MIN, secrets, shared: None };
         let accepted = Generation { number: 1, schedule: Arc::clone(&schedule) };
         let recovered = Recovered::default();
         let TakenOver { engine, step, .. } =

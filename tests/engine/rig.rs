@@ -51,6 +51,7 @@ impl Rig {
             require_sync: false,
             past: Timestamp::MIN,
             secrets: SecretPlaces::default(),
+            shared: None,
         };
         let accepted = Generation { number: 1, schedule: Arc::clone(&schedule) };
         let past = Vec::<PastGeneration>::new();

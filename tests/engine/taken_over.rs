@@ -14,7 +14,7 @@ use crate::rows::{armed, on_air};
 /// How many starts count against the rate when these rows are taken over at 10:00:01.
 fn maybe_sent(occurrences: Vec<Occurrence>) -> usize {
     let (rate, secrets) = (NonZeroU32::new(20).expect("not zero"), SecretPlaces::default());
-    let options = DaemonOptions { rate, require_sync: false, past: Timestamp::MIN, secrets };
+    let options = DaemonOptions { rate, require_sync: false, past: Timestamp::MIN, secrets, shared: None };
     let reading = ClockReading { wall: at("10:00:01"), boot: Duration::from_hours(1), synchronised: None, synchronised_at: None };
     let accepted = Generation { number: 1, schedule: read("  show: {at: \"10:00\", for: 2h}\n") };
     let recovered = Recovered { occurrences, ..Recovered::default() };

@@ -1,12 +1,17 @@
 //! The promise about the ledger: a claim is unique, an outcome is final, nothing impossible can be written, every released file
 //! loads, and a crash loses only what was never durable. It uses real SQLite and real files, and does not mock either.
 
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+mod both;
 mod checks;
 mod chores;
 mod crash;
 mod files;
 mod filling;
 mod migrations;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+#[path = "../cluster/postgres.rs"]
+mod postgres;
 mod questions;
 mod refused;
 mod round_trip;

@@ -156,7 +156,7 @@ fn fallback() -> impl Strategy<Value = FallbackRecord> {
 }
 
 /// A row that the state machine can write.
-fn occurrence() -> impl Strategy<Value = Occurrence> {
+pub(crate) fn occurrence() -> impl Strategy<Value = Occurrence> {
     let name = (instant(), "[a-z0-9][a-z0-9_-]{0,31}", select(vec![Kind::Planned, Kind::Fired]));
     let counts = (1..1_000_u32, 0..1_000_u32, 0..50_u32, 0..i64::MAX);
     let doubts = (any::<bool>(), any::<bool>(), any::<bool>());

@@ -7,6 +7,7 @@ mod answers;
 mod coverage;
 mod exists;
 mod fallback;
+mod hosts;
 mod orders;
 mod position;
 mod rows;
@@ -174,6 +175,7 @@ pub(crate) fn all(run: &Run) -> Vec<String> {
     exists::check(run, &mut faults);
     told::check(run, &mut faults);
     orders::check(run, &mut faults);
+    hosts::check(run, &mut faults);
     // Each checker reports three faults at most, not hundreds.
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     faults.0.retain(|text| {

@@ -46,6 +46,8 @@ pub(crate) struct Claim {
 /// One request, from when it left. Times are true ones, but for `wall`.
 #[derive(Clone, Debug)]
 pub(crate) struct Send {
+    /// Of several hosts: the term of the one that sent it.
+    pub(crate) term: i64,
     pub(crate) at: Timestamp,
     /// What the daemon's clock showed.
     pub(crate) wall: Timestamp,
@@ -75,8 +77,8 @@ pub(crate) struct Send {
 impl Send {
     /// One line of what happened, in the form of the other lines.
     pub(crate) fn traced(&self) -> String {
-        let Send { at, action, subject, room, answered, code, .. } = self;
-        format!("{at} >> {action:?} {subject} {room}: {answered:?} {code}")
+        let Send { term, at, action, subject, room, answered, code, .. } = self;
+        format!("{at} >> {term} {action:?} {subject} {room}: {answered:?} {code}")
     }
 }
 
@@ -90,6 +92,8 @@ pub(crate) struct Received {
 }
 
 pub(crate) struct State {
+    /// Of the host that sends now.
+    pub(crate) term: i64,
     pub(crate) cloud: Cloud,
     pub(crate) sends: Vec<Send>,
     /// The daemon of now, for callbacks.
@@ -118,6 +122,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(seed: u64, plan: &Plan, cloud: Cloud, ledger: rusqlite::Connection) -> State {
         State {
+            term: 0,
             cloud,
             sends: Vec::new(),
             handle: None,
@@ -146,6 +151,7 @@ impl State {
     /// Records a request that leaves.
     pub(crate) fn leaves(&mut self, request: &Request, at: Timestamp, wall: Timestamp, is_slow: bool) -> usize {
         let mut send = Send {
+            term: self.term,
             at,
             wall,
             action: request.body.action(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::hosts::HostsPlan;
 use crate::orders::OrderKind;
 use crate::random::Random;
 use crate::scenario::begin;
@@ -136,6 +137,8 @@ pub(crate) struct Plan {
     pub(crate) daemon_runs: Vec<DaemonRun>,
     pub(crate) host_events: Vec<(Timestamp, HostEvent)>,
     pub(crate) troubles: Troubles,
+    /// Where two hosts share the ledger.
+    pub(crate) hosts: Option<HostsPlan>,
 }
 
 impl Plan {
@@ -150,7 +153,13 @@ impl Plan {
             daemon_runs: Vec::new(),
             host_events: Vec::new(),
             troubles: Troubles::default(),
+            hosts: None,
         }
+    }
+
+    /// By how much a host's clock differs at most.
+    pub(crate) fn skew(&self) -> SignedDuration {
+        self.hosts.as_ref().map_or(SignedDuration::ZERO, HostsPlan::skew)
     }
 
     pub(crate) fn has_steps(&self) -> bool {

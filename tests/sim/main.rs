@@ -71,6 +71,7 @@ mod endless;
 mod endpoint;
 mod faults;
 mod host_events;
+mod hosts;
 mod ledger_rows;
 mod long;
 mod media;
@@ -79,6 +80,7 @@ mod random;
 mod run;
 mod scenario;
 mod told;
+mod trace;
 mod troubles;
 mod variety;
 
@@ -169,6 +171,9 @@ fn simulate(seed: u64, world: World) -> Run {
         }
         if media::has_fallbacks(seed) {
             media::add(&mut Random::for_purpose(seed, 14), minutes, &mut jobs, &mut plan);
+        }
+        if seed >= hosts::HOSTS {
+            hosts::add(&mut Random::for_purpose(seed, 15), minutes, &mut plan);
         }
         if seed < CHAINED && random.percent(ENDLESS) {
             jobs = endless::jobs(&mut random, options);
@@ -268,6 +273,12 @@ fn seeds_with_orders_of_every_kind_leave_one_outcome_for_each() {
 #[test]
 fn seeds_with_media_that_dies_and_heals_leave_one_outcome_for_each() {
     let seeds: Vec<u64> = (FALLBACKS..).take(200).collect();
+    report(&failures(&seeds, world()), seeds.len());
+}
+
+#[test]
+fn seeds_with_two_hosts_leave_one_outcome_for_each() {
+    let seeds: Vec<u64> = (hosts::HOSTS..).take(100).collect();
     report(&failures(&seeds, world()), seeds.len());
 }
 

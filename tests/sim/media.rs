@@ -37,7 +37,7 @@ pub(crate) struct ToldLook {
 
 /// Whether jobs have fallbacks in the world of this seed.
 pub(crate) fn has_fallbacks(seed: u64) -> bool {
-    seed >= crate::FALLBACKS
+    (crate::FALLBACKS..crate::hosts::HOSTS).contains(&seed)
 }
 
 /// The name of a fallback, in the place of the name of media.

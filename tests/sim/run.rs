@@ -18,12 +18,14 @@ use crate::api::SimApi;
 use crate::belief::{Belief, ClockChange};
 use crate::clock::SimClock;
 use crate::faults::{DaemonRun, Ending, HostEvent, Plan};
+use crate::hosts::Hosts;
 use crate::ledger_rows::{orphans, task_rows};
 use crate::media;
 use crate::orders::GivenOrder;
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
 use crate::told;
+use crate::trace::{is_traced, trace_line};
 use crate::variety;
 
 /// A schedule that was in force, by what the daemon's clock showed.
@@ -71,6 +73,8 @@ pub(crate) struct Run {
     pub(crate) api: SimApi,
     pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) boots: Vec<Timestamp>,
+    /// Of two hosts: each term, and until when a start of the one before could arrive.
+    pub(crate) take_overs: Vec<(i64, Option<Timestamp>)>,
     pub(crate) belief: Belief,
     pub(crate) happenings: Vec<(Timestamp, Notice)>,
     /// What operators held back, let go and started.
@@ -114,6 +118,7 @@ pub(crate) struct Seen {
     pub(crate) ordered: Vec<String>,
     pub(crate) orders: Vec<GivenOrder>,
     pub(crate) boots: Vec<Timestamp>,
+    pub(crate) take_overs: Vec<(i64, Option<Timestamp>)>,
     pub(crate) clock_changes: Vec<ClockChange>,
     pub(crate) latest: Option<Timestamp>,
     pub(crate) earliest: Option<Timestamp>,
@@ -169,6 +174,10 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
         };
         world.api.state().jobs.clone_from(&world.schedules.borrow()[0].1);
         media::begin_dying(&world.api, &plan);
+        if let Some(hosts) = &plan.hosts {
+            let settled = Hosts::new(seed, &world, hosts).run().await;
+            return world.finish(settled);
+        }
         world.run_to_the_end().await
     })
 }
@@ -188,6 +197,11 @@ impl World<'_> {
             }
         }
         let settled = self.daemon(None).await.expect("the last one settles");
+        self.finish(settled)
+    }
+
+    /// What was seen of it.
+    fn finish(self, settled: Timestamp) -> Run {
         let rows = self.history();
         let over = self.clock.truth();
         let seen = self.seen.into_inner();
@@ -212,6 +226,7 @@ impl World<'_> {
             impairments: seen.impairments,
             belief: Belief::new(&seen.clock_changes, &seen.boots),
             boots: seen.boots,
+            take_overs: seen.take_overs,
             happenings,
             over,
             settled,
@@ -272,7 +287,7 @@ impl World<'_> {
     }
 
     /// Keeps what a daemon says, and ends the daemon at the notice that `daemon_run` names.
-    fn observer(&self, daemon_run: Option<&DaemonRun>) -> impl FnMut(&Notice) + Send + use<> {
+    pub(crate) fn observer(&self, daemon_run: Option<&DaemonRun>) -> impl FnMut(&Notice) + Send + use<> {
         let death = Arc::clone(&self.api.death);
         let mut countdown = match daemon_run.map(|daemon_run| daemon_run.ending) {
             Some(Ending::Notice(count)) => Some(count),
@@ -294,9 +309,14 @@ impl World<'_> {
         }
     }
 
-    /// One daemon, until it ends as `daemon_run` says; without one, until everything is over. Returns when nothing more was planned.
-    async fn daemon(&self, daemon_run: Option<&DaemonRun>) -> Option<Timestamp> {
-        let ledger = Ledger::open(&self.folder).expect("the ledger opens");
+    /// A daemon begins.
+    pub(crate) fn note_boot(&self) {
+        self.seen.borrow_mut().boots.push(self.clock.truth());
+        self.api.state().begin_daemon(self.clock.truth());
+    }
+
+    /// The newest schedule is accepted by a daemon that begins. Returns its number, and what was in force since the cursor.
+    pub(crate) fn accept_at_boot(&self, ledger: &Ledger) -> (i64, Vec<PastGeneration>) {
         let meta = ledger.meta().expect("it reads");
         let now = self.clock.now();
         let newest = self.newest();
@@ -309,7 +329,14 @@ impl World<'_> {
         } else if self.seen.borrow().accepted.last().is_none_or(|(number, _)| *number < newest) {
             self.accepted(newest, meta.accepted_at.expect("a generation was accepted at some time"));
         }
-        let former = self.former(&ledger, now);
+        (newest, self.former(ledger, now))
+    }
+
+    /// One daemon, until it ends as `daemon_run` says; without one, until everything is over. Returns when nothing more was planned.
+    async fn daemon(&self, daemon_run: Option<&DaemonRun>) -> Option<Timestamp> {
+        let ledger = Ledger::open(&self.folder).expect("the ledger opens");
+        let (newest, former) = self.accept_at_boot(&ledger);
+        let (meta, now) = (ledger.meta().expect("it reads"), self.clock.now());
         if self.clock.error().is_zero() && meta.committed_at.is_some_and(|at| at > now) {
             // The clock was ahead; the operator who corrected it confirms it again.
             self.seen.borrow_mut().wrong_since.get_or_insert(self.clock.truth());
@@ -324,8 +351,7 @@ impl World<'_> {
             &self.clock,
             &format!("a daemon begins, generation {newest}: {:?}", daemon_run.map(|daemon_run| daemon_run.ending)),
         );
-        self.seen.borrow_mut().boots.push(self.clock.truth());
-        self.api.state().begin_daemon(self.clock.truth());
+        self.note_boot();
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let setup = told::setup(self.plan.rate, &ledger);
         let daemon = Daemon::new(clock, api, setup, ledger, self.generation(newest), former, Box::new(observe));
@@ -372,15 +398,5 @@ impl World<'_> {
         drop(state);
         self.see_clock();
         settled
-    }
-}
-
-fn is_traced() -> bool {
-    std::env::var_os("INGESTD_SEED").is_some()
-}
-
-pub(crate) fn trace_line(clock: &SimClock, line: &str) {
-    if is_traced() {
-        println!("{} -- {line}", clock.truth());
     }
 }

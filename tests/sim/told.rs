@@ -6,6 +6,7 @@ use std::path::Path;
 use ingestd::alerts::{Alert, AlertEvent, Troubles};
 use ingestd::daemon::Setup;
 use ingestd::engine::DaemonOptions;
+use ingestd::lease::LeaseDeadline;
 use ingestd::ledger::Ledger;
 use ingestd::trtc::advice::SecretPlaces;
 use jiff::SignedDuration;
@@ -19,10 +20,11 @@ pub(crate) fn setup(rate: u32, ledger: &Ledger) -> Setup {
         require_sync: false,
         past: begin() - SignedDuration::from_hours(24),
         secrets: SecretPlaces::default(),
+        shared: None,
     };
     let all = AlertEvent::WORDS.iter().map(|(_, event)| *event).collect();
     let troubles = Troubles::new(vec![("pager".to_owned(), all)], &ledger.alerts().expect("readable"));
-    Setup { options, troubles, changes: None }
+    Setup { options, troubles, changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
 }
 
 /// Every alert that a run left.

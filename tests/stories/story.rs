@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ingestd::clock::Clock as _;
-use ingestd::daemon::{Daemon, Handle};
+use ingestd::daemon::{Daemon, Handle, SimulatedDisk};
 use ingestd::engine::{Command, DaemonOptions, Generation, LoopStatus, Order, PastGeneration, Prepared, Reply, SecretsRead};
 use ingestd::ledger::{HistoryQuery, Ledger, Reader};
 use ingestd::occurrence::{Occurrence, State};
@@ -180,7 +180,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
     status: watch::Receiver<LoopStatus>,
-    disk_stands: watch::Sender<bool>,
+    disk: watch::Sender<SimulatedDisk>,
 }
 
 /// A story.
@@ -240,6 +240,7 @@ impl Story {
             require_sync: false,
             past: Timestamp::MIN,
             secrets: SecretPlaces::default(),
+            shared: None,
         };
         let observe = Box::new(move |happening: &ingestd::engine::Notice| {
             let job = happening.key.as_ref().map(|key| format!("{}: ", key.job)).unwrap_or_default();
@@ -248,13 +249,13 @@ impl Story {
         let setup = told::setup(rules, &ledger);
         let daemon = Daemon::new(self.clock.clone(), Arc::new(self.api.clone()), setup, ledger, accepted, former, observe);
         let daemon = daemon.expect("it starts");
-        let (handle, status, disk_stands) = (daemon.handle(), daemon.status(), daemon.simulated_disk());
+        let (handle, status, disk) = (daemon.handle(), daemon.status(), daemon.simulated_disk());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(async move {
             let stopped = async move { drop(stopped.await) };
             daemon.run(stopped, std::future::pending()).await.expect("the ledger can be written");
         });
-        self.running = Some(Running { handle, stop, ended, status, disk_stands });
+        self.running = Some(Running { handle, stop, ended, status, disk });
     }
 
     /// Ends the daemon as SIGTERM does.
@@ -297,7 +298,8 @@ impl Story {
 
     /// From now on the ledger's disk does not answer; or it answers again.
     pub(crate) fn disk_stands(&self, stands: bool) {
-        self.running.as_ref().expect("it runs").disk_stands.send_replace(stands);
+        let does = if stands { SimulatedDisk::Stands } else { SimulatedDisk::Answers };
+        self.running.as_ref().expect("it runs").disk.send_replace(does);
     }
 
     /// What is wrong with the ledger, as the status shows it.

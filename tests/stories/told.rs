@@ -5,6 +5,7 @@ use std::time::Duration;
 use ingestd::alerts::{AlertEvent, Troubles};
 use ingestd::daemon::Setup;
 use ingestd::engine::{Command, DaemonOptions, StopTarget};
+use ingestd::lease::LeaseDeadline;
 use ingestd::ledger::{FILE, Ledger};
 use ingestd::schedule::JobId;
 use ingestd::trtc::Action;
@@ -19,7 +20,7 @@ const PROMO: &str = "  promo: {at: '10:00', for: 1h, repeat: forever, length: 1m
 pub(crate) fn setup(options: DaemonOptions, ledger: &Ledger) -> Setup {
     let all = AlertEvent::WORDS.iter().map(|(_, event)| *event).collect();
     let troubles = Troubles::new(vec![("pager".to_owned(), all)], &ledger.alerts().expect("readable"));
-    Setup { options, troubles, changes: None }
+    Setup { options, troubles, changes: None, deadline: LeaseDeadline::never(), may_arrive_until: None }
 }
 
 /// The rows, oldest first: event, subject, count, whether it lasts or how it ended.

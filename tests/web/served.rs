@@ -50,6 +50,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
     let generation = Generation { number: 1, schedule: Arc::new(Schedule::default()) };
     let in_force = InForce::good(generation, None);
     AppState {
+        host: None,
         state_folder,
         in_force: watch::Sender::new(in_force).subscribe(),
         status: watch::Sender::new(LoopStatus::default()).subscribe(),

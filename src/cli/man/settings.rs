@@ -37,6 +37,7 @@ pub(super) fn page() -> Page {
         Section::new("ACCOUNT", with("These keys stand under `account`.", "account")),
         Section::new("APPS", with(APPS, "apps.NAME")),
         Section::new("SECRETS", with(SECRETS, "secret")),
+        Section::new("LEDGER", with(LEDGER, "ledger")),
         Section::new("ALERTS", with(ALERTS, "alerts")),
         Section::new("CHORES", with(CHORES, "chores")),
         Section::new(
@@ -66,6 +67,14 @@ with a letter or a digit. These keys stand under each name.";
 const SECRETS: &str = "\
 No secret is ever written into this file. A key of a secret says where the secret is kept: it takes a mapping with exactly one of \
 these keys. A secret that is written here as plain text is an error, and no message repeats it.";
+
+const LEDGER: &str = "\
+Without `ledger` the ledger is a file in `state`, and one host plays the schedule. With it, the ledger is on PostgreSQL, and several \
+hosts share it: one of them owns the air, the others wait and take over when its lease has ended, or at once when it is stopped. The \
+URL has the form `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?sslmode=verify-full`; of several hosts the first is used that \
+can be written. `sslmode` is `disable`, `prefer` (the default), `require`, `verify-ca` or `verify-full`, and only `verify-full` proves \
+which host it is; `sslrootcert` names a file of roots. Hosts with the same `station` share one schedule; a database has as many stations \
+as you like. These keys stand under `ledger`.";
 
 const ALERTS: &str = "\
 Under `alerts` stands a list of receivers. Each item has exactly one of `webhook`, `exec` and `heartbeat`. The URL of a robot is a \

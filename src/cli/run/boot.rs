@@ -1,12 +1,12 @@
 //! Which schedule a daemon begins with: the folder's if it is good, the last accepted one if not, or if the folder's looks like an
 //! accident. What a restart finds is judged as a reload judges it. Does not know what is under way.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
+use super::agreement::of_this_host;
 use super::folder_snapshot::stamp;
 use super::reload::{CHANGES_SHOWN_MAX, first_lines, held, not_taken, resting, summary};
 use super::rest::Rests;
@@ -16,7 +16,7 @@ use crate::cli::{Context, Exit, Failure};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Generation, Meta, PastGeneration};
-use crate::ledger::sources;
+use crate::ledger::sources::{self, Sources};
 use crate::schedule::difference::Difference;
 use crate::schedule::{self, Schedule, Source};
 
@@ -45,17 +45,24 @@ pub(super) struct Boot<'a> {
     pub(super) context: &'a Context,
     pub(super) settings: &'a Settings,
     pub(super) zones: &'a TimeZoneDatabase,
-    /// The state folder.
-    pub(super) folder: &'a Path,
+    /// Where sources are kept.
+    pub(super) kept_in: &'a Sources,
     /// What the ledger remembers.
     pub(super) meta: &'a Meta,
     pub(super) now: Timestamp,
+    /// Whether what is accepted stays in force, whatever is in the folder: the host takes over from another.
+    pub(super) keeps: bool,
 }
 
 impl Boot<'_> {
     /// The schedule to begin with. Error: exit 78, where the folder's is bad and no other is kept.
     pub(super) fn accept(&self) -> Result<AcceptedSchedule, Failure> {
         let kept = self.newest_kept();
+        if self.keeps
+            && let Some(kept) = kept
+        {
+            return Ok(self.go_on_with(kept, Vec::new(), &[]));
+        }
         let loaded = load::read_playable(self.settings, self.zones, self.now);
         let new: Vec<Source> =
             loaded.texts.iter().map(|(name, text)| Source { name: Arc::clone(name), text: text.clone() }).collect();
@@ -89,7 +96,7 @@ impl Boot<'_> {
                 } else {
                     let after = loaded.accept(self.context)?.ok_or(Failure::Explained(Exit::Configuration))?;
                     let next = self.next_number();
-                    match sources::save(self.folder, next, &new) {
+                    match self.kept_in.save(next, &new) {
                         Ok(()) => {
                             let accepted = self.begin(next, new, after);
                             log_changes(number, &accepted.generation, &difference);
@@ -111,8 +118,8 @@ impl Boot<'_> {
 
     /// The number of a new generation: numbers only grow.
     fn next_number(&self) -> i64 {
-        let newest = sources::numbers(self.folder).first().copied().unwrap_or(0);
-        sources::next_number(self.folder, self.meta.generation.max(self.meta.cursor_generation).max(newest))
+        let newest = self.kept_in.numbers().first().copied().unwrap_or(0);
+        self.kept_in.next_number(self.meta.generation.max(self.meta.cursor_generation).max(newest))
     }
 
     /// Begins a new generation, whose sources are kept.
@@ -132,7 +139,7 @@ impl Boot<'_> {
     /// kept, the next daemon does not know it.
     fn begin_with(&self, sources: Vec<Source>, schedule: Schedule) -> AcceptedSchedule {
         let accepted = self.begin(self.next_number(), sources, schedule);
-        if let Err(error) = sources::save(self.folder, accepted.generation.number, &accepted.sources) {
+        if let Err(error) = self.kept_in.save(accepted.generation.number, &accepted.sources) {
             tracing::error!("{}; it is in force all the same", cannot_keep(&error));
         }
         accepted
@@ -154,13 +161,15 @@ impl Boot<'_> {
     /// The generation that was accepted last, or the newest older one whose sources can be read and still make a schedule.
     fn newest_kept(&self) -> Option<Kept> {
         let last = self.meta.generation;
-        let older = sources::numbers(self.folder).into_iter().filter(|number| *number < last);
+        let older = self.kept_in.numbers().into_iter().filter(|number| *number < last);
         (last > 0).then_some(last).into_iter().chain(older).find_map(|number| self.kept(number, true))
     }
 
     /// The kept sources of a generation and their schedule. What cannot be read is as if it were not there, and `is_told`.
     fn kept(&self, number: i64, is_told: bool) -> Option<Kept> {
-        let sources = match sources::load(self.folder, number) {
+        let sources = match self.kept_in.load(number) {
+            // Another host may have kept them, whose folder has another path.
+            Ok(sources) if self.settings.ledger.is_some() => of_this_host(sources?, &self.settings.schedules),
             Ok(sources) => sources?,
             Err(error) => {
                 if is_told {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,30 +47,65 @@ pub(super) struct Listeners {
 /// Served until this is dropped, or until the daemon shuts down.
 pub(super) struct Served {
     // They end with the set.
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
+
+impl Served {
+    /// Lets what is being answered come to its end, for a moment: another serves the same doors from now on. What was given as `stopped`
+    /// must be true.
+    #[cfg(feature = "postgres")]
+    pub(super) fn finish(self) {
+        let Served { mut serving } = self;
+        tokio::spawn(tokio::time::timeout(FINISH_MAX, async move { while serving.join_next().await.is_some() {} }));
+    }
+}
+
+/// How long an answer may take that was begun in the role before.
+#[cfg(feature = "postgres")]
+const FINISH_MAX: Duration = Duration::from_secs(2);
 
 /// Listens for orders. Its file goes with it; the next daemon replaces one that is left behind.
 struct ControlSocket {
     listener: Option<UnixListener>,
     path: PathBuf,
+    /// Whether its file stays when this goes: another listens there, too.
+    stays: bool,
 }
 
 impl ControlSocket {
     fn open(path: &Path) -> io::Result<ControlSocket> {
-        Ok(ControlSocket { listener: Some(control::bind(path)?), path: path.to_owned() })
+        Ok(ControlSocket { listener: Some(control::bind(path)?), path: path.to_owned(), stays: false })
+    }
+
+    /// The same socket again.
+    fn again(&self) -> io::Result<ControlSocket> {
+        let again = |listener: &UnixListener| {
+            let socket = std::os::unix::net::UnixListener::from(listener.as_fd().try_clone_to_owned()?);
+            UnixListener::from_std(socket)
+        };
+        let listener = self.listener.as_ref().map(again).transpose()?;
+        Ok(ControlSocket { listener, path: self.path.clone(), stays: true })
     }
 }
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if !self.stays {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
 impl<L> Door<L> {
     fn new(name: &'static str, setting: &'static str, place: impl Display, opened: io::Result<L>) -> Door<L> {
         Door { name, place: place.to_string(), setting, opened }
+    }
+
+    /// The same door again, for whoever serves there next: it stays open in between.
+    fn again(&self, again: impl FnOnce(&L) -> io::Result<L>) -> Door<L> {
+        let same = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        let opened = self.opened.as_ref().map_err(same).and_then(again);
+        Door { name: self.name, place: self.place.clone(), setting: self.setting, opened }
     }
 
     /// What it is called among those that are not open.
@@ -173,6 +209,18 @@ impl Listeners {
         Ok(Listeners { pages, access, callbacks, control: (control, path), not_listening })
     }
 
+    /// The same, to be served by whoever is next: the daemon changes its role, and its doors stay open.
+    pub(super) fn again(&self) -> Listeners {
+        let address = |(door, address): &(Door<TcpListener>, SocketAddr)| (door.again(again), *address);
+        Listeners {
+            pages: self.pages.iter().map(address).collect(),
+            access: self.access.clone(),
+            callbacks: self.callbacks.as_ref().map(|(door, address, keys)| (door.again(again), *address, keys.again())),
+            control: (self.control.0.again(ControlSocket::again), self.control.1.clone()),
+            not_listening: self.not_listening.clone(),
+        }
+    }
+
     /// Why the daemon does not listen where the settings say.
     pub(super) fn not_listening(&self) -> watch::Receiver<NotListening> {
         self.not_listening.subscribe()
@@ -220,8 +268,13 @@ impl Listeners {
                 control::serve(listener, handle, (reloader, for_control), until(stopped)).await;
             }
         });
-        Served { _serving: serving }
+        Served { serving }
     }
+}
+
+/// The same socket again.
+fn again(listener: &TcpListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(std::net::TcpListener::from(listener.as_fd().try_clone_to_owned()?))
 }
 
 /// What the token is called among what is not open.

@@ -23,7 +23,8 @@ use crate::config::Settings;
 use crate::daemon::Handle;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{Command, Order, Prepared, Reply, SecretsRead};
-use crate::ledger::{Reader, sources};
+use crate::ledger::Reader;
+use crate::ledger::sources::Sources;
 use crate::schedule::difference::Difference;
 use crate::schedule::{Schedule, Source};
 use crate::systemd::{Manager, log_failure};
@@ -66,7 +67,7 @@ pub(super) struct Reload {
     /// Of the settings file when it was read; nothing if it could not be read a second time.
     settings_digest: Option<[u8; 32]>,
     zones: TimeZoneDatabase,
-    folder: PathBuf,
+    kept_in: Sources,
     handle: Handle,
     manager: Arc<Manager>,
     in_force: watch::Sender<InForce>,
@@ -103,12 +104,12 @@ struct ReadFiles {
 }
 
 impl Reload {
-    /// For a daemon that is about to run on `first`, made of `sources`. `folder` is where accepted sources are kept.
+    /// For a daemon that is about to run on `first`, made of `sources`. `kept_in` is where accepted sources are kept.
     pub(super) fn new(
         context: &Context,
         settings: &Settings,
         zones: &TimeZoneDatabase,
-        folder: PathBuf,
+        kept_in: Sources,
         (handle, manager): (Handle, Arc<Manager>),
         (first, sources): (InForce, Vec<Source>),
         reread: Reread,
@@ -118,7 +119,7 @@ impl Reload {
             context: context.clone(),
             settings: settings.clone(),
             zones: zones.clone(),
-            folder,
+            kept_in,
             handle,
             manager,
             in_force: watch::Sender::new(first),
@@ -219,7 +220,7 @@ impl Reload {
         let (is_forced, generation) = (patience == Patience::Forced, before.number);
         let (accepted, read) = (Arc::clone(sources), Arc::clone(&new));
         let assess = move |reload: &Reload| {
-            let number = sources::next_number(&reload.folder, generation);
+            let number = reload.kept_in.next_number(generation);
             assess(&before, schedule, (&accepted, &read), (number, is_forced))
         };
         let assessment = self.blocking(assess).await?;
@@ -262,7 +263,7 @@ impl Reload {
         let number = generation.number;
         // Kept before it is accepted: whatever the ledger says was in force, a restart finds.
         let to_keep = Arc::clone(&new);
-        let saved = self.blocking(move |reload| sources::save(&reload.folder, number, &to_keep)).await?;
+        let saved = self.blocking(move |reload| reload.kept_in.save(number, &to_keep)).await?;
         saved.map_err(|error| self.fail(who, format!("cannot keep the schedule's sources: {error}")))?;
         let changes = difference.lines();
         let kept = first_lines(&changes, CHANGES_KEPT_MAX);
@@ -339,8 +340,8 @@ impl Reload {
     /// Removes the sources that no restart needs any more, and returns when the newest were accepted. If the ledger cannot be read now,
     /// all stay: they do no harm.
     fn prune(&self, number: i64) -> Option<jiff::Timestamp> {
-        let meta = Reader::open(&self.folder).and_then(|reader| reader.meta()).ok()?;
-        sources::prune(&self.folder, &[meta.cursor_generation, meta.generation, number]);
+        let meta = Reader::open_at(self.kept_in.place()).and_then(|reader| reader.meta()).ok()?;
+        self.kept_in.prune(&[meta.cursor_generation, meta.generation, number]);
         if meta.generation == number { meta.accepted_at } else { Some(clock::now()) }
     }
 

@@ -5,24 +5,38 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::cli::Failure;
 
 /// From now on none of them ends the process. What came before somebody asks is kept.
 pub(in crate::cli) struct Signals {
-    pub(super) stopping: StopSignals,
-    pub(super) hang_up: Signal,
-    pub(super) others: OtherSignals,
+    stopping: StopSignals,
+    hang_up: Signal,
+    others: OtherSignals,
+}
+
+/// What was asked for by signals, from the first moment of the process to its last, whatever it does meanwhile.
+pub(super) struct Asked {
+    /// Whether it is to stop.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Whether it is to stop without waiting.
+    pub(super) hurry: watch::Receiver<bool>,
+    /// How often the schedule files are to be read again.
+    pub(super) reload: watch::Receiver<u64>,
+    // They end with the set.
+    _hearing: JoinSet<()>,
 }
 
 /// Those that stop.
-pub(super) struct StopSignals {
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 /// Those that mean nothing here. Without a handler they would end the process.
-pub(super) struct OtherSignals {
+struct OtherSignals {
     user_1: Signal,
     user_2: Signal,
 }
@@ -43,6 +57,33 @@ impl Signals {
         })
     }
 
+    /// Hears them from now on. `end`: it stops then, too. `stopping` is called once, when it is to stop.
+    pub(super) fn hear(self, end: impl Future<Output = ()> + Send + 'static, stopping: impl FnOnce() + Send + 'static) -> Asked {
+        let Signals { stopping: mut signals, mut hang_up, others } = self;
+        let ((stop, stopped), (hurry, hurried)) = (watch::channel(false), watch::channel(false));
+        let (again, reload) = watch::channel(0);
+        let mut hearing = JoinSet::new();
+        hearing.spawn(others.ignore());
+        hearing.spawn(async move {
+            while hang_up.recv().await.is_some() {
+                again.send_modify(|times| *times += 1);
+            }
+        });
+        hearing.spawn(async move {
+            tokio::select! {
+                () = signals.next() => {}
+                () = end => {}
+            }
+            stopping();
+            stop.send_replace(true);
+            signals.next().await;
+            hurry.send_replace(true);
+            // The values stay what they are.
+            std::future::pending::<()>().await;
+        });
+        Asked { stop: stopped, hurry: hurried, reload, _hearing: hearing }
+    }
+
     /// Whether one of those that stop has come.
     pub(super) fn stop_came(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
@@ -53,7 +94,7 @@ impl Signals {
 
 impl StopSignals {
     /// The next one.
-    pub(super) async fn next(&mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -63,7 +104,7 @@ impl StopSignals {
 
 impl OtherSignals {
     /// Says of each that nothing is done.
-    pub(super) async fn ignore(self) {
+    async fn ignore(self) {
         let OtherSignals { mut user_1, mut user_2 } = self;
         loop {
             let name = tokio::select! {

@@ -17,13 +17,11 @@ use super::claim::{armed, hold_back, pass_over, start_late};
 use super::prepare::{Generation, PastGeneration, Ready};
 use super::step::{Records, Step};
 use super::write::Write;
+use crate::lease::ARM_AHEAD;
 use crate::occurrence::{MissedReason, Outcome, SkippedReason};
 use crate::plan::holds::Holds;
 use crate::plan::{Planned, Upcoming};
 use crate::schedule::JobId;
-
-/// How long before its start an occurrence is armed.
-pub(super) const ARM_AHEAD: SignedDuration = SignedDuration::from_secs(5);
 
 /// The backlog stands aside while a start is this near.
 const STAND_ASIDE: SignedDuration = SignedDuration::from_millis(100);
@@ -53,6 +51,10 @@ pub(super) struct Agenda {
     restored_at: Option<Timestamp>,
     /// What operators hold back.
     pub(super) holds: Holds,
+    /// How long before its start an occurrence is armed.
+    pub(super) arm_ahead: SignedDuration,
+    /// While taking over: from here on a row may have been lost with the database that had it.
+    pub(super) rows_lost_since: Option<Timestamp>,
 }
 
 impl Agenda {
@@ -92,6 +94,8 @@ impl Agenda {
             absent: MissedReason::Down,
             restored_at,
             holds: Holds::default(),
+            arm_ahead: ARM_AHEAD,
+            rows_lost_since: None,
         }
     }
 
@@ -115,7 +119,7 @@ impl Agenda {
         self.backlogs.front().map_or(self.until, |backlog| backlog.cursor)
     }
 
-    /// Settles to [`ARM_AHEAD`] of now.
+    /// Settles to so far ahead of now as starts are armed.
     pub(super) fn advance(&mut self, airings: &mut Airings, step: &mut Step, records: &dyn Records) {
         let now = step.now;
         // A stall, a suspend, a clock that was set forward.
@@ -129,7 +133,7 @@ impl Agenda {
         if self.start_open_windows(airings, step, records).is_none() {
             return;
         }
-        while self.upcoming.peek().is_some_and(|start| start <= now + ARM_AHEAD) {
+        while self.upcoming.peek().is_some_and(|start| start <= now + self.arm_ahead) {
             let Some(planned) = self.upcoming.first() else { break };
             let is_settled = planned.start.at < self.until;
             if !is_settled && self.claim(airings, step, records, &planned).is_none() {
@@ -137,7 +141,7 @@ impl Agenda {
             }
             self.upcoming.next();
         }
-        self.until = self.until.max(now + ARM_AHEAD);
+        self.until = self.until.max(now + self.arm_ahead);
         self.absent = MissedReason::Down;
         self.sweep(airings, step, records);
         if !step.writes.is_empty() {
@@ -183,7 +187,8 @@ impl Agenda {
             } else if *is_job_busy {
                 pass_over(step, records, planned, generation, Outcome::Skipped(SkippedReason::Conflict))?;
             } else {
-                start_late(airings, step, records, planned, generation)?;
+                let may_be_on_air = self.rows_lost_since.is_some_and(|since| since <= planned.start.at);
+                start_late(airings, step, records, planned, (generation, may_be_on_air))?;
             }
             self.open_windows.pop_front();
         }
@@ -262,7 +267,7 @@ impl Agenda {
         self.begin_at(now);
         // While the clock is held nothing is started; what is open then is started when the clock is believed.
         if airings.held != Some(MissedReason::Clock) {
-            let busy = airings.jobs();
+            let busy = airings.jobs(now);
             let jobs =
                 ready.may_be_open.into_iter().map(|(id, job)| MayBeOpen { job, from: Timestamp::MIN, is_busy: busy.contains(&id) });
             self.may_be_open.add(jobs);
@@ -308,7 +313,7 @@ impl Agenda {
 
     /// The clock is believed again. True: it had been ahead, and what was settled for times still to come is to be taken back.
     pub(super) fn released(&mut self, now: Timestamp) -> bool {
-        let was_ahead = self.until > now + ARM_AHEAD;
+        let was_ahead = self.until > now + self.arm_ahead;
         if was_ahead || std::mem::take(&mut self.begins_when_released) {
             self.restart_at(now);
         }
@@ -347,7 +352,7 @@ impl Agenda {
         if self.away.is_some() || !self.may_be_open.is_empty() {
             return Some(now);
         }
-        let arm = self.upcoming.peek().map(|start| start - ARM_AHEAD);
+        let arm = self.upcoming.peek().map(|start| start - self.arm_ahead);
         let is_swept = self.backlogs.is_empty() && self.returned.is_empty();
         let sweep = (!is_swept).then(|| if stands_aside(now, airings) { now + STAND_ASIDE } else { now });
         [arm, sweep, self.holds.next_over(now)].into_iter().flatten().min()

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call_report::Blocker;
 use super::send_flag::SendFlag;
+use crate::lease::ARM_AHEAD;
 use crate::occurrence::{
     End, Event, Key, LATE_AFTER, LONGEST_TASK, MissedReason, NotSent, Occurrence, Playout, State, WaitReason, play_together,
 };
@@ -21,6 +22,8 @@ pub(super) struct Airing {
     pub(super) bound: Option<Timestamp>,
     /// Why its attempt was claimed and could not be sent for a while.
     pub(super) held_back: Option<MissedReason>,
+    /// Until when a start that the owner before sent may arrive: it is not tried again before.
+    pub(super) not_before: Option<Timestamp>,
     /// Whether its start was punctual when an edit took it back from the queue: then it is not judged again.
     pub(super) was_punctual: bool,
     /// For which fault it is tried slowly, as was told.
@@ -58,6 +61,7 @@ impl Airing {
             call: None,
             bound: None,
             held_back: None,
+            not_before: None,
             told_slow: None,
             was_punctual: false,
             was_given_up: false,
@@ -69,6 +73,13 @@ impl Airing {
     /// Whether an attempt of it was claimed and not answered.
     pub(super) fn is_claimed(&self) -> bool {
         matches!(self.occurrence.state, State::Armed | State::Calling)
+    }
+
+    /// Whether it is armed long before its start, so that it leaves although the ledger's database stands: until it is as near as others
+    /// are armed, it is like one that is not armed yet.
+    pub(super) fn is_far(&self, now: Timestamp, arm_ahead: SignedDuration) -> bool {
+        let is_near = |start: Timestamp| start.duration_since(now) <= ARM_AHEAD;
+        arm_ahead > ARM_AHEAD && self.occurrence.state == State::Armed && !is_near(self.occurrence.key.start)
     }
 
     /// Whether a start of it was sent whose answer has not come.
@@ -121,7 +132,10 @@ impl Airing {
             // Claimed, and not on the disk: its permission may come too late.
             State::Armed | State::Calling if is_held && self.call.is_none() => self.expires_at(),
             // What waits for a room or for an edit has no time of its own; time says only when it is too late.
-            State::Waiting { until, .. } => self.expires_at().map_or(Some(until), |expires| Some(expires.min(until))),
+            State::Waiting { until, .. } => {
+                let until = until.max(self.not_before.unwrap_or(until));
+                self.expires_at().map_or(Some(until), |expires| Some(expires.min(until)))
+            }
             State::OnAir if is_held => self.end_at(),
             State::OnAir => [self.end_at(), self.renew_at()].into_iter().flatten().min(),
             _ => None,

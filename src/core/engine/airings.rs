@@ -2,8 +2,10 @@
 //! table decides, the row is written, and what that means for its tasks follows. Does not plan, and does not know what an order or
 //! an edit is.
 
+mod former;
 mod ordered;
 mod settle;
+mod taken_back;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,12 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::airing::{Airing, Edit, UnderWay, is_news};
 use super::call_report::Blocker;
+use super::former::FormerStarts;
 use super::notice::{Level, Notice};
 use super::occupancy::Occupancy;
 use super::send_flag::SendFlag;
-use super::step::{Call, Records, Step};
+use super::step::{Records, Step};
 use super::tasks::Tasks;
 use super::write::Write;
+use crate::lease::ARM_AHEAD;
 use crate::occurrence::{Event, Key, KnownMedia, MissedReason, Occurrence, Outcome, State, Task, TaskStep, WaitReason, decide};
 use crate::schedule::JobId;
 
@@ -30,6 +34,12 @@ pub(super) struct Airings {
     pub(super) tasks: Tasks,
     /// Why no start may leave, if none may.
     pub(super) held: Option<MissedReason>,
+    /// Whether the lease of this host is over, so that not even what was armed leaves.
+    pub(super) lease_is_over: bool,
+    /// What the owner before may still send.
+    pub(super) former: FormerStarts,
+    /// How long before its start an occurrence is armed.
+    pub(super) arm_ahead: SignedDuration,
     /// What was cut since this was emptied, because its job left the schedule.
     pub(super) removed: Vec<Occurrence>,
     /// Of each job the latest planned show that failed, while its window may be open: it may be taken up again.
@@ -47,6 +57,9 @@ impl Airings {
             occupancy: Occupancy::default(),
             tasks: Tasks::new(rate),
             held: None,
+            lease_is_over: false,
+            former: FormerStarts::default(),
+            arm_ahead: ARM_AHEAD,
             removed: Vec::new(),
             failed: BTreeMap::new(),
             media: KnownMedia::default(),
@@ -79,9 +92,10 @@ impl Airings {
         self.last_step
     }
 
-    /// The jobs of which an occurrence is on air, or on its way there.
-    pub(super) fn jobs(&self) -> HashSet<JobId> {
-        let stays = |airing: &&Airing| !matches!(airing.occurrence.state, State::Stopping { .. });
+    /// The jobs of which an occurrence is on air, or on its way there, at `now`.
+    pub(super) fn jobs(&self, now: Timestamp) -> HashSet<JobId> {
+        let is_far = |airing: &Airing| airing.is_far(now, self.arm_ahead);
+        let stays = |airing: &&Airing| !matches!(airing.occurrence.state, State::Stopping { .. }) && !is_far(airing);
         self.iter().filter(stays).map(|airing| airing.occurrence.key.job.clone()).collect()
     }
 
@@ -106,7 +120,7 @@ impl Airings {
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let held = self.held.is_some();
         let airings = self.iter().filter_map(|airing| airing.wake(held)).min();
-        [airings, self.tasks.next_wake()].into_iter().flatten().min()
+        [airings, self.tasks.next_wake(), self.former.next_wake()].into_iter().flatten().min()
     }
 
     // Coming and going.
@@ -274,54 +288,6 @@ impl Airings {
         }
     }
 
-    /// Asks the call of an occurrence not to send. True: nothing was sent, and nothing will be.
-    pub(super) fn take_back(&mut self, step: &mut Step, key: &Key) -> bool {
-        let Some(airing) = self.open.get_mut(key) else { return false };
-        match &airing.call {
-            Some(call) if !call.flag.take_back() => return false,
-            Some(call) => {
-                step.write(Write::Unsent { call: call.row });
-                step.calls.push(Call::TakenBack { call: call.row });
-            }
-            None => {}
-        }
-        airing.call = None;
-        airing.is_claimed()
-    }
-
-    /// Takes back every start that was not sent. Returns the earliest start whose row was deleted: the cursor may stay past the others.
-    pub(super) fn take_back_unsent(&mut self, step: &mut Step) -> Option<Timestamp> {
-        let claimed = self.iter().filter(|airing| airing.is_claimed());
-        let keys: Vec<_> = claimed.map(|airing| airing.occurrence.key.clone()).collect();
-        keys.into_iter().filter(|key| self.take_back_one(step, key)).map(|key| key.start).min()
-    }
-
-    /// Takes back one start that an edit changes, if it was not sent. What was punctual stays so.
-    pub(super) fn take_back_for_edit(&mut self, step: &mut Step, key: &Key) {
-        let flag = self.open.get(key).and_then(|airing| airing.call.as_ref()).map(|call| call.flag.clone());
-        self.take_back_one(step, key);
-        if let Some(airing) = self.open.get_mut(key) {
-            airing.was_punctual = flag.is_some_and(|flag| flag.was_punctual());
-        }
-    }
-
-    /// Takes back one start, if it was not sent. True: its row was deleted. A start whose time has come, a late claim, and a start
-    /// that waits for its room keep their rows and wait.
-    pub(super) fn take_back_one(&mut self, step: &mut Step, key: &Key) -> bool {
-        if !self.take_back(step, key) {
-            return false;
-        }
-        let occurrence = &self.open[key].occurrence;
-        let is_ahead = occurrence.state == State::Armed && !occurrence.joined && key.start >= step.now;
-        if is_ahead {
-            step.write(Write::Remove(key.clone()));
-            self.remove(key);
-        } else {
-            self.transition(step, key, Event::Postponed);
-        }
-        is_ahead
-    }
-
     // Time.
 
     /// Does what the time has come for: waiting attempts, planned ends, renewals, tasks.
@@ -333,6 +299,7 @@ impl Airings {
             self.tasks.watch_anew(step.now);
         }
         self.last_step = step.now;
+        self.forget_former(step.now);
         let events: Vec<_> = self.iter().filter_map(|airing| airing.event_of_time(self.held, step.now)).collect();
         for (key, event) in events {
             self.transition(step, &key, event);
@@ -372,13 +339,6 @@ impl Airings {
                 let latest = if start > now { Some(start) } else { now.checked_add(longest).ok() };
                 *until = latest.map_or(*until, |latest| latest.min(*until));
             }
-        }
-    }
-
-    /// What was claimed in this step could not be written, so it is not sent until it can be.
-    pub(super) fn hold_back_claims(&mut self, reason: MissedReason) {
-        for airing in self.open.values_mut().filter(|airing| airing.is_claimed() && airing.call.is_none()) {
-            airing.held_back = Some(reason);
         }
     }
 }

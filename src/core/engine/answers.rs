@@ -16,7 +16,9 @@ use super::orphans::Orphans;
 use super::server_clock::describe_offset;
 use super::step::{Call, Step};
 use super::write::Write;
-use crate::occurrence::{Event, Key, NotSent, Orphan, Remedy, State, TaskStep, Verdict, classify, describe_fault, remedy};
+use crate::occurrence::{
+    Event, Key, MissedReason, NotSent, Orphan, Remedy, State, TaskStep, Verdict, classify, describe_fault, remedy,
+};
 use crate::trtc::callback::{Callback, TaskNews};
 use crate::trtc::error::{Class, classify as classify_fault};
 use crate::trtc::{Answer, Success};
@@ -91,6 +93,9 @@ fn on_unsent(airings: &mut Airings, step: &mut Step, key: &Key, call: i64, reaso
     let held_back = airing.held_back.or(airings.held).filter(|_| reason == NotSent::Late);
     step.write(Write::Unsent { call });
     airings.transition(step, key, Event::NotSent(held_back.map_or(reason, NotSent::Held)));
+    if reason == NotSent::LeaseOver {
+        airings.hold_back(key, MissedReason::Disk);
+    }
 }
 
 /// Whether a broken answer names a task that nobody here has, for a start that awaits it. `TaskExist` may name somebody else's: only a

@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::airings::{Airings, record};
 use super::step::{Records, Step};
 use crate::calendar::Start;
-use crate::occurrence::{Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, start_request};
+use crate::occurrence::{
+    Failure, Key, LATE_AFTER, MissedReason, Occurrence, Outcome, Playout, SkippedReason, State, start_request,
+};
 use crate::plan;
 use crate::plan::holds::{Held, HoldReason};
 use crate::schedule::{EndRule, Job, JobId, Late, OPEN_START_WITHIN, Schedule};
@@ -78,32 +80,31 @@ fn times(job: &Job) -> Option<u32> {
     }
 }
 
-/// Claims a show that is open already; or records why it is not started after all. `None`: nobody can say now whether it has a row.
+/// Claims a show that is open already; or records why it is not started after all. `may_be_on_air`: its row may have been lost, so that
+/// it may have been started. `None`: nobody can say now whether it has a row.
 pub(super) fn start_late(
     airings: &mut Airings,
     step: &mut Step,
     records: &dyn Records,
     planned: &plan::Planned,
-    generation: i64,
+    (generation, may_be_on_air): (i64, bool),
 ) -> Option<()> {
     let now = step.now;
-    let occurrence = Occurrence { tried_at: Some(now), ..armed(planned, generation, true) };
+    let mut occurrence = Occurrence { tried_at: Some(now), ..armed(planned, generation, true) };
+    if may_be_on_air {
+        occurrence.doubt(occurrence.key.start);
+    }
     let is_late = now.duration_since(occurrence.key.start) > LATE_AFTER;
-    let outcome = if is_late && occurrence.policy.late == Late::Skip {
-        Some(MissedReason::Late)
+    let reason = if is_late && occurrence.policy.late == Late::Skip {
+        MissedReason::Late
     } else if start_request(&occurrence, now).is_err() {
-        Some(MissedReason::ContentOver)
+        MissedReason::ContentOver
     } else {
-        None
+        return airings.claim(step, records, occurrence).map(drop);
     };
-    match outcome {
-        None => airings.claim(step, records, occurrence)?,
-        Some(reason) => {
-            let state = State::Done { outcome: Outcome::Missed(reason) };
-            record(step, records, &Occurrence { state, attempts: 0, tries: 0, joined: false, ..occurrence })?
-        }
-    };
-    Some(())
+    let outcome = if may_be_on_air { Outcome::Failed(Failure::InDoubt) } else { Outcome::Missed(reason) };
+    let state = State::Done { outcome };
+    record(step, records, &Occurrence { state, attempts: 0, tries: 0, joined: false, in_doubt: false, ..occurrence }).map(drop)
 }
 
 /// The occurrence as it is claimed: armed, attempt 1.

@@ -7,6 +7,7 @@ use super::airing::Airing;
 use super::airings::Airings;
 use super::call_report::{Blocker, StartCall};
 use super::step::{Call, Step};
+use crate::lease::ARM_AHEAD;
 use crate::occurrence::{Displacement, Event, Key, Occurrence, Outcome, SkippedReason, State, WaitReason, displaced_by};
 
 /// Resolves who has each room that several want, lets those return whose room is free, and tells starts what blocks them.
@@ -32,7 +33,10 @@ pub(super) fn begin_start(airings: &mut Airings, key: &Key, row: i64) -> Option<
 /// The next start that takes a room from another.
 pub(super) fn next_start(airings: &Airings) -> Option<Timestamp> {
     let last = airings.last_step();
-    airings.occupancy().contenders().map(|key| key.start).filter(|start| *start > last).min()
+    let starts = || airings.occupancy().contenders().map(|key| key.start);
+    // Of starts that are armed long before, it is said who has the room when they are near.
+    let near = (airings.arm_ahead > ARM_AHEAD).then(|| starts().map(|start| start - ARM_AHEAD).filter(|near| *near > last).min());
+    starts().filter(|start| *start > last).min().into_iter().chain(near.flatten()).min()
 }
 
 fn return_yielders(airings: &mut Airings, step: &mut Step) {
@@ -47,7 +51,9 @@ fn return_yielders(airings: &mut Airings, step: &mut Step) {
     for key in yielding {
         if displacement(airings, &key, step).is_none() {
             airings.transition(step, &key, Event::RoomFree);
-            airings.transition(step, &key, Event::Due);
+            if airings.get(&key).is_some_and(|airing| airing.not_before.is_none()) {
+                airings.transition(step, &key, Event::Due);
+            }
         }
     }
 }
@@ -70,7 +76,7 @@ fn publish_blockers(airings: &mut Airings, step: &mut Step) {
 /// What stands between a start and its room: tasks, and starts under way.
 fn blocker(airings: &Airings, own: &Airing) -> Blocker {
     let may_stay = |other: &Key| airings.get(other).is_some_and(|other| other.plays_beside(own));
-    airings.tasks.blocker(&own.occurrence, may_stay).max(blocking_starts(airings, own))
+    airings.tasks.blocker(&own.occurrence, may_stay).max(blocking_starts(airings, own)).max(airings.former.blocker(&own.occurrence))
 }
 
 /// What the starts of others that are under way are to a start of `own`: those that give way to it can be stopped only after they
@@ -89,10 +95,19 @@ fn blocking_starts(airings: &Airings, own: &Airing) -> Blocker {
 
 /// The worst that those who share its room do to an occurrence.
 fn displacement(airings: &Airings, key: &Key, step: &Step) -> Option<Displacement> {
-    let own = &airings.get(key)?.occurrence;
+    let airing = airings.get(key)?;
+    let (own, now) = (&airing.occurrence, step.now);
     let others = airings.occupancy().of(&own.playout.target()).filter_map(|other| airings.get(other));
-    // A show that was claimed and cannot be sent for now takes no room from anybody.
-    let able = others.filter(|other| airings.held.is_none() || !other.is_claimed() || other.call.is_some());
+    // Of two that are armed long before their starts it is said later.
+    let is_far = |other: &Airing| other.is_far(now, airings.arm_ahead);
+    let others = others.filter(|other| !is_far(other) || !is_far(airing));
+    // A show that was claimed and cannot be sent for now takes no room from anybody; and none that is not there, once the lease is over.
+    let is_there = |other: &Airing| other.occurrence.may_be_on_air() || other.awaits_answer();
+    let able = others.filter(|other| match (airings.lease_is_over, airings.held) {
+        (true, _) => is_there(other),
+        (false, Some(_)) => !other.is_claimed() || other.call.is_some(),
+        (false, None) => true,
+    });
     able.filter_map(|other| displaced_by(own, &other.occurrence, step.now)).max()
 }
 

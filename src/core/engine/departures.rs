@@ -112,7 +112,7 @@ impl Departures {
         }
         let now = step.now;
         self.cut.retain(|_, occurrence| may_return(occurrence, now));
-        let busy = airings.jobs();
+        let busy = airings.jobs(now);
         let planned = |occurrence: &Occurrence| {
             let planned = plan::find(&generation.schedule, occurrence.key.job.as_str(), occurrence.key.start)?;
             (!has_newer_start(&planned.job, occurrence.key.start, now)).then_some(planned)

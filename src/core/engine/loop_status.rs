@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fallbacks::OnFallback;
 use super::server_clock::describe_offset;
 use crate::finding::Finding;
+use crate::host::HostStanding;
 use crate::plan::holds::Holds;
 use crate::trtc::PerAction;
 use crate::trtc::advice::SecretPlaces;
@@ -44,6 +45,8 @@ pub struct LoopStatus {
     pub disk_stands_s: Option<u64>,
     /// What the doctor and the preflight have found, problems first.
     pub findings: Vec<Finding>,
+    /// How this host stands among those that share the ledger; nothing, if it shares it with nobody.
+    pub host: Option<Arc<HostStanding>>,
 }
 
 impl LoopStatus {

@@ -10,6 +10,7 @@ use super::fire::FireOrder;
 use super::prepare::Prepared;
 use super::secrets::SecretsRead;
 use super::stops::StopTarget;
+use crate::lease::LeaseLength;
 use crate::schedule::JobId;
 use crate::trtc::StreamUrl;
 use crate::trtc::advice::SecretPlaces;
@@ -26,6 +27,18 @@ pub struct DaemonOptions {
     pub past: Timestamp,
     /// Where the secrets are kept, for advice.
     pub secrets: SecretPlaces,
+    /// How it shares its ledger with other hosts; `None`: with none.
+    pub shared: Option<Shared>,
+}
+
+/// How a daemon shares its ledger with other hosts, of which one owns the air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// How long its lease is.
+    pub lease: LeaseLength,
+    /// Whether the ledger may lack the newest rows, because the database is replicated without waiting for the copy. Then what is open and
+    /// has no row may be on air.
+    pub rows_may_be_lost: bool,
 }
 
 /// An order, and who gave it.

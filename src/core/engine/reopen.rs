@@ -166,7 +166,7 @@ fn why_not(airings: &Airings, agenda: &Agenda, planned: &Planned, next: &Occurre
     if is_late && next.policy.late == Late::Skip {
         return Some("`late: skip`".to_owned());
     }
-    if airings.jobs().contains(job) || has_newer_start(&planned.job, *start, now) {
+    if airings.jobs(now).contains(job) || has_newer_start(&planned.job, *start, now) {
         return Some(format!("`{job}` has a newer show"));
     }
     let lines = obstacles(airings, next, now).lines;

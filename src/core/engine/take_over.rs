@@ -1,23 +1,27 @@
 //! Taking over from the ledger: what the daemon before left under way, what was planned while nobody was there, and the schedule
 //! that is in force from now on. Does not know why the daemon before ended: a crash and an upgrade are one code path.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::agenda::{ARM_AHEAD, Agenda};
+use super::agenda::Agenda;
 use super::airings::Airings;
 use super::clock_hold::{ClockHold, ClockReading};
 use super::contention;
 use super::departures::{COMES_BACK, Departures};
 use super::edits::{self, Edition};
+use super::notice::Level;
+use super::order::Shared;
 use super::orphans::{Orphans, homes};
 use super::prepare::{Generation, PastGeneration, find_dropped};
 use super::reopen;
 use super::secrets;
 use super::step::{Records, RowNumbers, Step};
 use super::write::Write;
-use crate::occurrence::{Event, Occurrence, OpenDoubt, Orphan, State, Task};
+use crate::lease::{ARM_AHEAD, CLOCKS_APART, LeaseLength, MAY_ARRIVE_WITHIN};
+use crate::occurrence::{Event, Key, MissedReason, Occurrence, OpenDoubt, Orphan, State, Task};
 use crate::plan::holds::{Hold, Holds};
 use crate::schedule::{JobId, Schedule};
 use crate::trtc::callback::Callback;
@@ -67,6 +71,44 @@ pub struct Recovered {
     pub callbacks: Vec<Callback>,
     /// The newest rows.
     pub numbers: RowNumbers,
+    /// Starts without an answer that the owner before may have sent, and until when each may still arrive: 13 s after the end of the lease
+    /// under which it could be sent. None after a lease that was given back, and none where no other host has the ledger.
+    pub may_still_leave: Vec<(Key, Timestamp)>,
+}
+
+impl Recovered {
+    /// Every start without an answer may arrive until then, if nothing is known of it that says otherwise.
+    pub fn all_may_arrive(&mut self, until: Option<Timestamp>) {
+        let Some(until) = until else { return };
+        let known: HashSet<&Key> = self.may_still_leave.iter().map(|(key, _)| key).collect();
+        let is_open = |occurrence: &&Occurrence| matches!(occurrence.state, State::Armed | State::Calling);
+        let open = self.occurrences.iter().filter(is_open).map(|occurrence| &occurrence.key);
+        let open: Vec<_> = open.filter(|key| !known.contains(key)).map(|key| (key.clone(), until)).collect();
+        self.may_still_leave.extend(open);
+    }
+}
+
+/// What a row says of the daemon before.
+struct Former {
+    /// What becomes of armed rows whose start is ahead.
+    armed: Armed,
+    /// By how much its clock may have been ahead of ours.
+    apart: SignedDuration,
+    /// How long before its start it armed at most.
+    arm_ahead: SignedDuration,
+    /// Until when its starts may still arrive.
+    may_arrive: HashMap<Key, Timestamp>,
+}
+
+/// What was taken over with a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Its start is still to leave.
+    Ahead,
+    /// Its start may have left just now.
+    UnderWay,
+    /// Anything else.
+    Settled,
 }
 
 /// What becomes of armed rows whose start is ahead.
@@ -92,27 +134,36 @@ pub(super) fn take_over(
     records: &dyn Records,
     recovered: Recovered,
     (accepted, past): (Generation, Vec<PastGeneration>),
-    (hold, reading): (&ClockHold, ClockReading),
+    (hold, reading, shared): (&ClockHold, ClockReading, Option<Shared>),
 ) -> (Agenda, Departures, usize) {
-    let Recovered { meta, occurrences, tasks, orphans: known, doubts, removed, failed, left, callbacks, holds, numbers: _ } =
-        recovered;
+    let Recovered { meta, occurrences, tasks, orphans: known, doubts, removed, failed, left, .. } = recovered;
     let now = step.now;
+    // The newest commit may be of another host, whose clock differs a little.
+    let apart = if shared.is_some() { CLOCKS_APART } else { SignedDuration::ZERO };
     // A clock behind the newest commit cannot say that an armed start is still to come: it may have been sent.
-    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall);
+    let clock_is_plausible = meta.committed_at.is_none_or(|committed| committed <= reading.wall + apart);
     let armed = match (clock_is_plausible, hold.reason()) {
         (false, _) => Armed::InDoubt,
         (true, Some(_)) => Armed::TakenBack,
         (true, None) => Armed::Again,
     };
     let cursor = meta.cursor.unwrap_or(now);
-    orphans.recover(known, callbacks, now);
+    // The owner before may have had another lease.
+    let arm_ahead = if shared.is_some() { LeaseLength::MAX.arm_ahead() + apart } else { ARM_AHEAD };
+    let may_arrive = recovered.may_still_leave.into_iter().collect();
+    let former = Former { armed, apart, arm_ahead, may_arrive };
+    orphans.recover(known, recovered.callbacks, now);
     orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
-    let mut maybe_sent = 0;
+    let was_sent = |occurrence: &Occurrence| {
+        occurrence.tried_at.is_some_and(|at| at <= now + apart && now.duration_since(at) < SENT_LATELY + apart)
+    };
+    // Another host may follow within the second in which a start failed.
+    let mut maybe_sent = if shared.is_some() { failed.iter().filter(|failed| was_sent(failed)).count() } else { 0 };
     for occurrence in occurrences {
-        let was_sent = occurrence.tried_at.is_some_and(|at| at <= now && now.duration_since(at) < SENT_LATELY);
-        let was_under_way = recover(airings, orphans, step, occurrence, armed);
-        maybe_sent += usize::from(was_sent || was_under_way);
+        let was_sent = was_sent(&occurrence);
+        let found = recover(airings, orphans, step, occurrence, &former);
+        maybe_sent += usize::from(found == Found::UnderWay || was_sent && (found == Found::Settled || shared.is_none()));
     }
     airings.recover_tasks(tasks, now);
     airings.settle_all(step);
@@ -134,14 +185,20 @@ pub(super) fn take_over(
     try_with_new_secrets(airings, step);
     let is_edited = meta.generation != accepted.number;
     let mut agenda = Agenda::new(accepted, past, (cursor, meta.restored_at), now);
-    agenda.holds = Holds::new(holds);
+    agenda.holds = Holds::new(recovered.holds);
+    agenda.arm_ahead = airings.arm_ahead;
     let mut departures = departures(&mut agenda, step, before.as_deref(), left, removed);
     departures.take_up(airings, step, agenda.generation(), RESTART);
     reopen::by_edit(airings, &agenda, step, before.as_deref().filter(|_| is_edited), RESTART);
     if airings.held.is_none() {
-        agenda.queue_open(&airings.jobs(), cursor, now);
+        agenda.queue_open(&airings.jobs(now), cursor, now);
+        // What was open before nobody was there has its row. What began since may have had one that was lost.
+        agenda.rows_lost_since = shared.filter(|shared| shared.rows_may_be_lost).and(meta.cursor);
         // What cannot be read now stays queued; the daemon that takes over gives up then.
         let _ = agenda.start_open_windows(airings, step, records);
+        if agenda.rows_lost_since.take().is_some() {
+            note_doubts(airings, orphans, step);
+        }
         // Before anything leaves it is settled who has which room.
         contention::resolve(airings, step);
     } else if meta.cursor.is_none() {
@@ -184,21 +241,44 @@ fn try_with_new_secrets(airings: &mut Airings, step: &mut Step) {
     }
 }
 
-/// Takes over one row. True: a start of it may have been sent just now.
-fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, armed: Armed) -> bool {
+/// What was claimed for a window without a row may be on air already.
+fn note_doubts(airings: &Airings, orphans: &mut Orphans, step: &mut Step) {
+    let is_its = |occurrence: &&Occurrence| occurrence.joined && occurrence.in_doubt && occurrence.state == State::Armed;
+    for occurrence in airings.iter().map(|airing| &airing.occurrence).filter(is_its) {
+        let text = "it is open and has no row, which the database may have lost: it may be on air already";
+        step.notify_of(&occurrence.key, Level::Warning, text.to_owned());
+        orphans.doubts.add(step, occurrence, occurrence.key.start);
+    }
+}
+
+/// Takes over one row.
+fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, former: &Former) -> Found {
     let key = occurrence.key.clone();
-    let is_ahead = occurrence.state == State::Armed && key.start > step.now && occurrence.wanted.is_none();
+    let may_arrive = former.may_arrive.get(&key).copied();
+    let is_armed = occurrence.state == State::Armed && occurrence.wanted.is_none();
+    // The owner before was silent by then, whatever its clock showed.
+    let was_silent = |until: Timestamp| until.saturating_sub(MAY_ARRIVE_WITHIN).is_ok_and(|ended| ended <= key.start);
+    let never_left = former.armed == Armed::Again && may_arrive.is_some_and(was_silent);
+    let is_ahead = is_armed && (never_left || key.start > step.now + former.apart);
     // By the clock of now it could not be armed yet: by the clock of then it may have been sent.
-    let armed = if key.start.duration_since(step.now) > ARM_AHEAD { Armed::InDoubt } else { armed };
+    let armed = if key.start.duration_since(step.now) > former.arm_ahead { Armed::InDoubt } else { former.armed };
     if is_ahead && armed == Armed::TakenBack && !occurrence.joined {
         step.write(Write::Remove(key));
-        return false;
+        return Found::Ahead;
     }
     airings.add(occurrence.clone());
     orphans.doubts.tell_if_uncovered(&occurrence);
     if is_ahead && armed == Armed::Again {
+        if occurrence.closes().is_some_and(|closes| closes < step.now) {
+            // It never had a chance, since nobody was there.
+            airings.hold_back(&key, MissedReason::Down);
+        }
         step.write(Write::Rearm { key, attempt: occurrence.attempts });
-        return false;
+        return Found::Ahead;
+    }
+    if let Some(until) = may_arrive.filter(|until| *until > step.now) {
+        airings.former.add(&occurrence, until);
+        airings.wait_for_former(&key, until);
     }
     let was_under_way = matches!(occurrence.state, State::Armed | State::Calling);
     if was_under_way {
@@ -208,5 +288,5 @@ fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurr
         orphans.doubts.reopen(step, &occurrence);
     }
     airings.transition(step, &key, Event::Recovered);
-    was_under_way
+    if was_under_way { Found::UnderWay } else { Found::Settled }
 }

@@ -226,6 +226,16 @@ impl Writes {
         }
     }
 
+    /// Those behind the first `count`.
+    #[must_use]
+    pub fn after(self, count: usize) -> Writes {
+        let mut rest = Writes::default();
+        for write in self.list.into_iter().skip(count) {
+            rest.push(write);
+        }
+        rest
+    }
+
     /// In their order.
     pub fn list(&self) -> &[Write] {
         &self.list

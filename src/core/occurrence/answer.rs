@@ -168,6 +168,8 @@ pub(super) fn apply_not_sent(next: &mut Occurrence, reason: NotSent, now: Timest
             NotSent::Limit => MissedReason::Limit,
             NotSent::ContentOver => MissedReason::ContentOver,
             NotSent::Held(reason) => reason,
+            // It waits, and is not over.
+            NotSent::LeaseOver => MissedReason::Disk,
         }),
     }
 }

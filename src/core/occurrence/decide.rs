@@ -29,6 +29,8 @@ pub enum NotSent {
     ContentOver,
     /// Its time passed while starts were held because of the clock or the disk.
     Held(MissedReason),
+    /// The lease of this host was over: it may be tried again, by this host or by the next owner.
+    LeaseOver,
 }
 
 /// What happened to an occurrence.
@@ -138,11 +140,11 @@ pub fn decide(occurrence: &Occurrence, event: Event, now: Timestamp) -> Result<O
         (State::Armed | State::Calling, Event::Answered { sent_at, judgement, robot_busy }) => {
             apply_answer(&mut next, sent_at, judgement, robot_busy, now)
         }
-        (State::Armed | State::Calling, Event::NotSent(reason)) => apply_not_sent(&mut next, reason, now),
-        (State::Armed | State::Calling, Event::Postponed) => {
+        (State::Armed | State::Calling, Event::Postponed | Event::NotSent(NotSent::LeaseOver)) => {
             uncount_attempt(&mut next);
             State::Waiting { until: now.max(next.key.start), why: retry_reason(&next) }
         }
+        (State::Armed | State::Calling, Event::NotSent(reason)) => apply_not_sent(&mut next, reason, now),
         (State::Armed | State::Calling | State::Waiting { .. }, Event::Skipped(reason)) if may_be_skipped(occurrence) => {
             uncount_attempt(&mut next);
             State::Done { outcome: Outcome::Skipped(reason) }

@@ -89,7 +89,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 
 impl Occurrence {
     /// Records that a request that left at `sent_at` may have started a task.
-    pub(super) fn doubt(&mut self, sent_at: Timestamp) {
+    pub(crate) fn doubt(&mut self, sent_at: Timestamp) {
         self.in_doubt = true;
         self.was_in_doubt = true;
         self.doubts.push(sent_at);

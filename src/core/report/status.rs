@@ -17,6 +17,7 @@ use super::time::instant;
 use crate::diagnostic::Diagnostic;
 use crate::engine::LoopStatus;
 use crate::finding::Finding;
+use crate::host::HostObject;
 use crate::occurrence::{Occurrence, OpenDoubt, Orphan, Task, TaskPhase};
 use crate::plan::holds::{Holds, JobPause};
 use crate::plan::interruptions::Interrupted;
@@ -140,6 +141,9 @@ pub struct StatusObject {
     pub schedule: ScheduleObject,
     /// The clock.
     pub clock: ClockObject,
+    /// How this host stands among those that share the ledger; absent without a shared one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostObject>,
     /// What is on air; null when the ledger cannot be read.
     pub on_air: Option<Vec<OnAirObject>>,
     /// What comes next.
@@ -271,6 +275,7 @@ impl StatusObject {
         let queue = PerAction::new(|action| state.as_ref().map(|state| *state.queue.of(action)));
         let rate = PerAction::new(|action| state.as_ref().map(|state| *state.rate.of(action)));
         let watch_period_s = state.as_ref().map(|state| state.watch_period_s);
+        let host = state.as_ref().and_then(|state| state.host.as_ref()).map(|host| host.object());
         let findings = state.as_ref().map(|state| state.findings.clone());
         let clock = state.map_or_else(ClockObject::default, |state| ClockObject {
             synchronised: state.synchronised,
@@ -291,6 +296,7 @@ impl StatusObject {
             generation: input.generation,
             schedule: ScheduleObject { jobs, accepted_at: input.accepted_at.map(instant), rejected },
             clock,
+            host,
             on_air: ledger.map(|ledger| ledger.on_air.iter().map(|row| OnAirObject::new(row, ledger)).collect()),
             next,
             pauses: input.holds().map(|holds| holds.pauses(input.now).map(PauseObject::new).collect()),

@@ -83,7 +83,7 @@ fn plotted(range: &Range<Timestamp>, now: Timestamp, day: &StationDay) -> Range<
 
 /// What the ledger has of the time that is shown, and then, so that it takes no place from that, of the time that is plotted.
 fn read(shared: &PageState, [range, plotted]: &[Range<Timestamp>; 2], now: Timestamp) -> Result<(LedgerView, FromLedger), String> {
-    let reader = Reader::open(&shared.app_state.state_folder).map_err(|error| error.to_string())?;
+    let reader = Reader::open_at(&shared.app_state.ledger).map_err(|error| error.to_string())?;
     let read = reader.at_one_moment(|reader| {
         let (mut rows, is_clipped) = reader.rows_in(range, MOST)?;
         if range != plotted {

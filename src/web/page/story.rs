@@ -30,7 +30,7 @@ pub(super) fn page(shared: &PageState, view: &View, query: &Query, now: Timestam
     let job = JobId::parse(id).ok_or_else(|| format!("`{}` is not a job id", clip(id)))?;
     let start = parse_time(start, now, &TimeZone::UTC)?;
     let zone = view.shown_zone(&station_day(shared));
-    let reader = Reader::open(&shared.app_state.state_folder)?;
+    let reader = Reader::open_at(&shared.app_state.ledger)?;
     let key = Key { start, job };
     let story = reader.at_one_moment(|reader| {
         let Some(row) = reader.occurrence(key.job.as_str(), start)? else { return Ok(None) };

@@ -8,7 +8,8 @@ use crate::cli::LogFormat;
 use crate::config;
 use crate::daemon::Message;
 use crate::engine::{Generation, Write, Writes};
-use crate::ledger::Ledger;
+use crate::ledger::sources::Sources;
+use crate::ledger::{Ledger, Place};
 use crate::zones::Zones;
 
 const SETTINGS: &str =
@@ -48,7 +49,7 @@ impl Rig {
         let loaded = load::read_schedule(std::slice::from_ref(&settings.schedules), Some(&settings), &zones, clock::now());
         let sources: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
         let schedule = Arc::new(loaded.value.expect("a good schedule"));
-        sources::save(&path("state"), 7, &sources).expect("kept");
+        Sources::at(Place::Folder(path("state"))).save(7, &sources).expect("kept");
         let (handle, mut inputs) = Handle::new();
         let accepted = Arc::new(Plain::new(Vec::new()));
         let (log, state) = (Arc::clone(&accepted), path("state"));
@@ -64,7 +65,8 @@ impl Rig {
                     _ => panic!("another order"),
                 };
                 let generation = prepared.generation().clone();
-                let is_kept = sources::load(&state, generation.number).is_ok_and(|sources| sources.is_some());
+                let is_kept =
+                    Sources::at(Place::Folder(state.clone())).load(generation.number).is_ok_and(|sources| sources.is_some());
                 log.lock().expect("whole").push((who, generation.number, changes, is_kept));
                 if reply.is_ok() {
                     let mut ledger = Ledger::open(&state).expect("a ledger");
@@ -112,7 +114,9 @@ impl Rig {
     /// The numbers of the generations whose sources are kept.
     fn kept(&self) -> Vec<i64> {
         (0..20)
-            .filter(|number| sources::load(&self.folder.path().join("state"), *number).is_ok_and(|kept| kept.is_some()))
+            .filter(|number| {
+                Sources::at(Place::Folder(self.folder.path().join("state"))).load(*number).is_ok_and(|kept| kept.is_some())
+            })
             .collect()
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! | health | when |
 //! |---|---|
-//! | `failing` | the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air for a minute, and that is not verified |
-//! | `degraded` | the clock differs from the endpoint's by more than 2 s, or is not synchronised under `require_sync`; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; no job is in force; the daemon does not listen where the settings say; the doctor finds a problem that a show will have; a receiver does not take alerts; a chore of the ledger failed; a show that should be on air now was missed; one is on air that cannot be stopped from here; the stop of one is refused, from the first refusal; one has not been seen on air for 90 s or three watch periods, or cannot be looked at until somebody fixes something; TRTC cannot pull the media of one; one vanished twice before it was seen; a show failed, was missed, ended unverified or was never seen on air, and its window closed less than an hour ago |
+//! | `failing` | the database of a shared ledger does not do what it is asked; nobody owns the air, and this host may not; the ledger cannot be read, or not written; its disk or the daemon's loop stands for 2 s; starts are held because of the clock; no daemon answers; a show that should be on air now is not, because its starts fail; one should be off the air for a minute, and that is not verified |
+//! | `degraded` | this host may not own the air, or its folder differs from the accepted schedule; the clock differs from the endpoint's by more than 2 s, or is not synchronised under `require_sync`; an orphan runs; the task of a start in doubt may play on; the schedule files were rejected and the last good schedule stays in force; no job is in force; the daemon does not listen where the settings say; the doctor finds a problem that a show will have; a receiver does not take alerts; a chore of the ledger failed; a show that should be on air now was missed; one is on air that cannot be stopped from here; the stop of one is refused, from the first refusal; one has not been seen on air for 90 s or three watch periods, or cannot be looked at until somebody fixes something; TRTC cannot pull the media of one; one vanished twice before it was seen; a show failed, was missed, ended unverified or was never seen on air, and its window closed less than an hour ago |
 //! | `ok` | otherwise |
 //!
 //! Trouble that is over does not keep the health red: nobody can fix the past, and nobody looks at a light that is
@@ -75,6 +75,8 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
         DaemonView::Silent { why } => failing.push(format!("{why}: nothing is started, and nothing is stopped")),
         DaemonView::Running { jobs, rejected, state, .. } => {
             let disk = |error: &String| format!("the ledger cannot be written, so nothing is started: {error}");
+            failing.extend(state.host.iter().flat_map(|host| host.failing_reasons()));
+            degraded.extend(state.host.iter().flat_map(|host| host.degraded_reasons()));
             failing.extend(state.disk.as_ref().map(disk));
             failing.extend(stands(state));
             failing.extend(state.held.as_ref().map(|held| format!("starts are held: {held}")));
@@ -122,10 +124,12 @@ pub(in crate::report) fn reasons(input: &StatusInput) -> (Vec<String>, Vec<Strin
 /// What somebody should know, although the health does not depend on it: what would hold starts is said there.
 pub fn warnings(input: &StatusInput) -> Vec<String> {
     match &input.daemon {
-        DaemonView::Running { state, .. } if state.synchronised == Some(false) && !state.require_sync => {
-            vec![UNSYNCHRONISED.to_owned()]
+        DaemonView::Running { state, .. } => {
+            let unsynchronised = state.synchronised == Some(false) && !state.require_sync;
+            let of_host = state.host.iter().flat_map(|host| host.warnings());
+            unsynchronised.then(|| UNSYNCHRONISED.to_owned()).into_iter().chain(of_host).collect()
         }
-        DaemonView::Running { .. } | DaemonView::Silent { .. } => Vec::new(),
+        DaemonView::Silent { .. } => Vec::new(),
     }
 }
 

@@ -37,6 +37,9 @@ pub fn text(input: &StatusInput, width: Option<usize>) -> String {
     }
     let title = |what: &str| WallClock::new(&input.zone, [input.now]).heading(what);
     line("");
+    if let DaemonView::Running { state: LoopStatus { host: Some(host), .. }, .. } = &input.daemon {
+        line(&host.line());
+    }
     line(&schedule(input));
     if let DaemonView::Running { state: LoopStatus { watch_period_s, queue, rate, written_rate, .. }, .. } = &input.daemon {
         let waiting: Vec<String> = queue.iter().map(|(action, count)| format!("{count} {}s", action.word())).collect();

@@ -1,0 +1,414 @@
+//! A process that shares its ledger: it waits as a standby, owns the air when nobody else does, and waits again when another has it. Does
+//! not know how the air is taken, and what an owner does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::agreement::{self, Agreement};
+use super::listeners::{Listeners, Served};
+use super::signals::{Asked, Signals};
+use super::{Host, OpenLedger, Reign, Service, health_line, log, stopping, until};
+use crate::alerts::AlertEvent;
+use crate::alerts::deliver::host_name;
+use crate::cli::{Context, Failure, place};
+use crate::clock::{self, Clock};
+use crate::config::{Settings, SharedLedger};
+use crate::daemon::{Ended, Handle, Message, Messages};
+use crate::engine::Receipt;
+use crate::host::{HostStanding, Role};
+use crate::lease::{LeaseDeadline, LeaseLength};
+use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, SEEN_WITHIN, Standing, Told};
+use crate::ledger::postgres::owner::{Durability, Process, Taken};
+use crate::ledger::postgres::{STATION_VERSION, Station};
+use crate::ledger::sources::Sources;
+use crate::ledger::{Ledger, Place};
+use crate::systemd;
+use crate::web::{AppState, InForce};
+use crate::zones::Zones;
+
+/// How long a release may take: whoever ends this process waits for it.
+const RELEASE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a host that could not begin to play leaves the air to others.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What stays while the roles change.
+struct Shared {
+    context: Context,
+    settings: Settings,
+    station: Station,
+    zones: Zones,
+    host: Host,
+    listeners: Listeners,
+    asked: Asked,
+    in_force: watch::Receiver<InForce>,
+    standing: watch::Receiver<HostStanding>,
+    /// Why this process may not own, beside what its keeper sees.
+    trouble: watch::Sender<Option<String>>,
+    started_at: Timestamp,
+    /// They end with this.
+    tasks: JoinSet<()>,
+}
+
+/// Runs until it is asked to stop, in whichever role.
+pub(super) async fn share(
+    context: &Context,
+    settings: Settings,
+    shared: SharedLedger,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    if signals.stop_came() {
+        tracing::info!("stopped before anything was begun");
+        return Ok(());
+    }
+    let station = place::station(&shared).map_err(Failure::configuration)?;
+    for host in station.address().unchecked_hosts() {
+        tracing::warn!(
+            "the certificate of the database on {host} is not compared with its name: write `sslmode=verify-full` into its URL"
+        );
+    }
+    let host = Host::new()?;
+    let listeners = Listeners::open(&settings, None).await?;
+    let manager = Arc::clone(&host.manager);
+    let asked = signals.hear(std::future::pending(), move || stopping(&manager));
+    // Ready to wait: whoever starts this process, or updates it, waits for no other host and for no database.
+    systemd::log_failure(host.manager.ready());
+    let zones = Zones::newest();
+    let process = Process { id: random_id(), host: host_name(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let own_clock = host.clock.clone();
+    let (told, heard) = watch::channel(Told::default());
+    let mut keeper = Keeper::new(KeeperSetup {
+        address: Arc::clone(station.address()),
+        migrate: Arc::clone(station.migrate()),
+        station: Arc::clone(&shared.station),
+        lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT),
+        process: process.clone(),
+        schema: STATION_VERSION,
+        clock: Arc::new(move || (own_clock.now(), own_clock.since_boot())),
+        told: heard,
+    });
+    let (agreements, agreement) = watch::channel(Agreement::default());
+    let (in_force, seen_in_force) = watch::channel(agreement::unknown(&settings, &zones));
+    let (trouble, troubles) = watch::channel(None);
+    let (standings, standing) = watch::channel(HostStanding { station: shared.station.to_string(), ..HostStanding::default() });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(agreement::watch((settings.clone(), zones.clone(), Place::Station(station.clone())), agreements, in_force));
+    tasks.spawn(follow((keeper.standing(), agreement, troubles), process, told, standings));
+    let (context, started_at) = (context.clone(), clock::now());
+    let all = Shared {
+        context,
+        settings,
+        station,
+        zones,
+        host,
+        listeners,
+        asked,
+        in_force: seen_in_force,
+        standing,
+        trouble,
+        started_at,
+        tasks,
+    };
+    all.tell_ready();
+    loop {
+        let Some((taken, deadline)) = all.wait(&mut keeper).await else { break };
+        let (again, ended) = all.reign(keeper, taken, deadline).await?;
+        keeper = again;
+        match ended {
+            Ok(Ended::Stopped) => break,
+            Ok(Ended::Deposed) => tracing::warn!("this host is a standby again: {}", all.standing.borrow().who_owns()),
+            Err(failure) => all.pause(&mut keeper, failure).await,
+        }
+    }
+    release(&mut keeper).await;
+    drop(all.tasks);
+    Ok(())
+}
+
+impl Shared {
+    /// Says where it listens. What follows waits for others.
+    fn tell_ready(&self) {
+        let places = self.listeners.places();
+        let place = |door| places.get(door).map(tracing::field::display);
+        let (page, callbacks, control) = (place("page"), place("callbacks"), place("control"));
+        tracing::info!(page, callbacks, control, "ready to wait as a standby");
+    }
+
+    /// Waits as a standby until this host has the air. Nothing: it is asked to stop.
+    async fn wait(&self, keeper: &mut Keeper) -> Option<(Taken, LeaseDeadline)> {
+        let serving = self.serve();
+        let turn = tokio::select! {
+            biased;
+            () = until(self.asked.stop.clone()) => None,
+            turn = keeper.wait_for_turn() => Some(turn),
+        };
+        serving.finish();
+        turn
+    }
+
+    /// Answers everybody as a standby does.
+    fn serve(&self) -> Serving {
+        let listeners = self.listeners.again();
+        let (handle, messages) = Handle::new();
+        let mut serving = JoinSet::new();
+        serving.spawn(refuse(messages, self.standing.clone()));
+        let app_state = self.app_state(&listeners);
+        serving.spawn(health_line::tell(app_state.clone(), Arc::clone(&self.host.manager)));
+        if let Some(period) = systemd::watchdog_period() {
+            let manager = Arc::clone(&self.host.manager);
+            serving.spawn(async move {
+                let mut ticks = interval(period / 2);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    ticks.tick().await;
+                    systemd::log_failure(manager.alive());
+                }
+            });
+        }
+        let standing = self.standing.clone();
+        let reloader: crate::web::control::Reloader = Arc::new(move |_, _| {
+            let why = no_orders(&standing.borrow());
+            Box::pin(async move { Err(why) })
+        });
+        let (over, is_over) = watch::channel(false);
+        let served = listeners.serve(app_state, handle, reloader, is_over);
+        Serving { tasks: serving, served, over }
+    }
+
+    fn app_state(&self, listeners: &Listeners) -> AppState {
+        AppState {
+            ledger: Place::Station(self.station.clone()),
+            in_force: self.in_force.clone(),
+            status: watch::channel(crate::engine::LoopStatus::default()).1,
+            busy: crate::busy::Busy::default(),
+            host: Some(self.standing.clone()),
+            not_listening: listeners.not_listening(),
+            findings: watch::channel(crate::doctor::Findings::default()).1,
+            alerts: watch::channel(crate::alerts::sender::AlertStatus::default()).1,
+            alert_tester: None,
+            failed_chores: watch::channel(crate::chores::FailedChores::default()).1,
+            zones: self.zones.clone(),
+            metrics: Arc::default(),
+            log_lines_dropped: crate::cli::log::lines_dropped,
+            started_at: self.started_at,
+            require_sync: false,
+            page: self.settings.page.clone(),
+        }
+    }
+
+    /// Plays while this host has the air, and renews its lease meanwhile.
+    async fn reign(
+        &self,
+        mut keeper: Keeper,
+        taken: Taken,
+        deadline: LeaseDeadline,
+    ) -> Result<(Keeper, Result<Ended, Failure>), Failure> {
+        let former = taken.former.as_ref().map_or_else(|| "nobody".to_owned(), |former| format!("`{}`", former.host));
+        tracing::info!(term = taken.term.0, "this host owns the air of station `{}`; before it did {former}", self.station.name());
+        let (others, stopped) = (watch::Sender::new(false), oneshot::channel::<()>());
+        let deposed = others.subscribe();
+        let (term, kept) = (taken.term, deadline.clone());
+        let (stop_keeping, stop) = stopped;
+        let keeping = tokio::spawn(async move {
+            tokio::select! {
+                () = keeper.keep(term, &kept) => drop(others.send_replace(true)),
+                _ = stop => {}
+            }
+            keeper
+        });
+        let reign = Reign {
+            deadline,
+            may_arrive_until: taken.may_arrive_until.map(own_time),
+            standing: Some(self.standing.clone()),
+            deposed,
+            news: news(&taken, self.station.name()),
+        };
+        let prepared = self.prepare(&taken).await;
+        let ended = match prepared {
+            Ok(None) => Ok(Ended::Deposed),
+            Ok(Some(service)) => {
+                let listeners = self.listeners.again();
+                Box::pin(service.own((&self.host, listeners), &self.asked, reign, Box::new(log))).await
+            }
+            Err(failure) => Err(failure),
+        };
+        // Only who waits for it can have dropped it.
+        let _ = stop_keeping.send(());
+        let keeper = keeping.await.map_err(|_| Failure::new("this is a bug of ingestd: the lease was not kept".to_owned()))?;
+        Ok((keeper, ended))
+    }
+
+    /// Opens the ledger, which may take a while. Nothing: another owns already.
+    async fn prepare(&self, taken: &Taken) -> Result<Option<Service>, Failure> {
+        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
+        let (station, term) = (self.station.clone(), taken.term);
+        let prepare = move || {
+            let ledger = match Ledger::open_station(&station, term) {
+                Ok(ledger) => ledger,
+                Err(error) if error.is_deposed() => return Ok(None),
+                Err(error) => return Err(Failure::new(error.to_string())),
+            };
+            let open = OpenLedger { ledger, kept_in: Sources::of_owner(station, term), lock: None };
+            Service::prepare_role(&context, settings, open, (false, !is_new)).map(Some)
+        };
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        prepared.unwrap_or_else(|_| Err(Failure::new("this is a bug of ingestd: see the log".to_owned())))
+    }
+
+    /// This host took the air and could not begin: others may try, and it tries again later.
+    async fn pause(&self, keeper: &mut Keeper, failure: Failure) {
+        let why = failure.to_string();
+        let why = why.trim().trim_start_matches("error: ").to_owned();
+        tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
+        self.trouble.send_replace(Some(why));
+        release(keeper).await;
+        let serving = self.serve();
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = until(self.asked.stop.clone()) => {}
+        }
+        serving.finish();
+        self.trouble.send_replace(None);
+    }
+}
+
+/// What is told of a take-over: who owns now, and for how long nobody did.
+fn news(taken: &Taken, station: &str) -> Vec<(AlertEvent, String, String)> {
+    let Some(former) = &taken.former else { return Vec::new() };
+    let (key, here) = (format!("{station}-{}", taken.term), host_name());
+    let changed =
+        format!("`{here}` owns the air of station `{station}` now (term {}); before it did `{}`", taken.term, former.host);
+    let silent = taken.unowned_ms >= UNOWNED_TOLD_MS;
+    let nobody = format!("nobody owned the air of station `{station}` for {} s; `{here}` owns it now", taken.unowned_ms / 1_000);
+    let nobody = silent.then(|| (AlertEvent::NoOwner, key.clone(), nobody));
+    [(AlertEvent::RoleChanged, key, changed)].into_iter().chain(nobody).collect()
+}
+
+/// A standby follows within 2 s. Whoever waits longer had nobody to follow.
+const UNOWNED_TOLD_MS: i64 = 10_000;
+
+/// A standby's answers.
+struct Serving {
+    tasks: JoinSet<()>,
+    served: Served,
+    over: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// The role is over: what is being answered comes to its end.
+    fn finish(self) {
+        let Serving { tasks, served, over } = self;
+        over.send_replace(true);
+        served.finish();
+        drop(tasks);
+    }
+}
+
+/// An instant of the database's clock as this host's clock shows it. Given: the instant, and what the database's clock showed just now.
+fn own_time((until, database_now): (Timestamp, Timestamp)) -> Timestamp {
+    clock::now().checked_add(until.duration_since(database_now)).unwrap_or(Timestamp::MAX)
+}
+
+/// Gives the air back, if this host has it. If that cannot be done in time, others follow when the lease has ended.
+async fn release(keeper: &mut Keeper) {
+    let released = timeout(RELEASE_MAX, keeper.release()).await;
+    let why = match released {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer in {} s", RELEASE_MAX.as_secs()),
+    };
+    tracing::warn!("the air could not be given back, so others follow when the lease has ended: {why}");
+}
+
+/// Who this process is: another one at each start. A host's name is no proof, because two may have the same.
+fn random_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let word = |number: u8| RandomState::new().hash_one(number);
+    format!("{:016x}{:016x}", word(1), word(2))
+}
+
+fn no_orders(standing: &HostStanding) -> String {
+    format!("this host is a standby, and orders go to the owner: {}", standing.who_owns())
+}
+
+/// Sends everybody to the owner. The vendor sends a callback again that was not taken.
+async fn refuse(mut messages: Messages, standing: watch::Receiver<HostStanding>) {
+    while let Some(message) = messages.recv().await {
+        // Whoever asked may be gone.
+        match message {
+            Message::Order(_, reply) => drop(reply.send(Err(no_orders(&standing.borrow())))),
+            Message::Callback(_, receipt) => drop(receipt.send(Receipt::Refused)),
+            Message::Media(_) | Message::Alert(_) => {}
+        }
+    }
+}
+
+/// Puts together how this host stands, and tells the keeper what keeps it from owning.
+async fn follow(
+    (mut standing, mut agreement, mut trouble): (
+        watch::Receiver<Standing>,
+        watch::Receiver<Agreement>,
+        watch::Receiver<Option<String>>,
+    ),
+    process: Process,
+    told: watch::Sender<Told>,
+    to: watch::Sender<HostStanding>,
+) {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = tokio::time::Instant::now();
+    loop {
+        let all = tokio::select! {
+            changed = standing.changed() => { looked = tokio::time::Instant::now(); changed }
+            changed = agreement.changed() => changed,
+            changed = trouble.changed() => changed,
+            _ = ticks.tick() => Ok(()),
+        };
+        if all.is_err() {
+            return;
+        }
+        let found = agreement.borrow().clone();
+        let refusals: Vec<String> = found.unplayable.iter().cloned().chain(trouble.borrow().clone()).collect();
+        let folder = if found.differing.is_empty() { String::new() } else { found.differing.join(", ") };
+        let new = Told { folder, refusals };
+        told.send_if_modified(|last| std::mem::replace(last, new.clone()) != new);
+        let known = standing.borrow().clone();
+        let station = to.borrow().station.clone();
+        let now = host_standing(&known, &process, (station, found.differing), looked.elapsed());
+        to.send_if_modified(|last| std::mem::replace(last, now.clone()) != now);
+    }
+}
+
+fn host_standing(
+    standing: &Standing,
+    process: &Process,
+    (station, differing): (String, Vec<String>),
+    ago: Duration,
+) -> HostStanding {
+    let Standing { term, look, failing, refusals, clock_offset_ms: _ } = standing;
+    let role = if term.is_some() { Role::Owner } else { Role::Standby };
+    let (failing, refusals) = (failing.clone(), refusals.clone());
+    let Some(look) = look else { return HostStanding { role, station, failing, refusals, differing, ..HostStanding::default() } };
+    let left = look.tenure.ends_at.as_millisecond() - look.now.as_millisecond() - i64::try_from(ago.as_millis()).unwrap_or(0);
+    let others = look.nodes.iter().filter(|node| node.process.id != process.id);
+    let others = others.filter(|node| look.now.duration_since(node.seen_at).unsigned_abs() <= SEEN_WITHIN);
+    HostStanding {
+        role,
+        station,
+        owner: if term.is_some() { Some(process.host.clone()) } else { look.owner.as_ref().map(|owner| owner.host.clone()) },
+        term: term.or(Some(look.tenure.term).filter(|term| term.0 > 0)),
+        lease_end: Some(look.tenure.ends_at).filter(|_| look.tenure.term.0 > 0),
+        lease_left_ms: Some(left.max(0)).filter(|_| look.tenure.term.0 > 0),
+        is_unowned: term.is_none() && (look.tenure.is_released || left <= 0),
+        failing,
+        refusals,
+        differing,
+        others: others.map(|node| node.process.host.clone()).collect(),
+        is_asynchronous: look.durability == Durability::Asynchronous,
+    }
+}

@@ -1,0 +1,74 @@
+//! What is done again and again, by the tests a few times, by the benchmark many: deaths under load, and both nodes started at once.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cluster::{Cluster, role};
+use super::rig::{looping, soon, wait_for, wait_until};
+
+/// Starts both at once on a new database. Returns how long it took until one owned and the other waited.
+pub(crate) fn both_at_once(cluster: &Cluster) -> Duration {
+    let begin = std::time::Instant::now();
+    cluster.nodes.iter().for_each(super::cluster::Node::start);
+    let roles = wait_until("one owns and the other waits", || {
+        let statuses = [cluster.nodes[0].status()?, cluster.nodes[1].status()?];
+        let roles = statuses.each_ref().map(|status| role(status).to_owned());
+        roles.contains(&"owner".to_owned()).then_some(roles).filter(|roles| roles.contains(&"standby".to_owned()))
+    });
+    let took = begin.elapsed();
+    assert_ne!(roles[0], roles[1]);
+    took
+}
+
+/// How long a round of a kill takes at most: the lease, the wait for what may arrive, and the start of a daemon.
+const ROUND_S: usize = 14;
+
+/// Kills the owner again and again at random moments, while a show begins each second. Returns, for each time, how long after its death
+/// the next start left.
+pub(crate) fn killed_again_and_again(cluster: &Cluster, times: usize) -> Vec<Duration> {
+    let first = soon(16);
+    let names: Vec<String> = (0..times * ROUND_S).map(|number| format!("k{number:04}")).collect();
+    let starts = names.iter().zip(0_i64..).map(|(name, number)| (name.as_str(), first + SignedDuration::from_secs(number)));
+    let planned: Vec<(&str, Timestamp)> = starts.collect();
+    cluster.jobs(&planned.iter().map(|(name, start)| looping(name, *start, "25s")).collect::<String>());
+    cluster.started();
+    wait_for(first);
+    let mut moments = Moments(Timestamp::now().as_microsecond().unsigned_abs());
+    let mut waits = Vec::new();
+    for _ in 0..times {
+        let owner = wait_until("one owns and the other waits", || {
+            let owner = cluster.nodes.iter().find(|node| node.owns())?;
+            cluster.nodes.iter().all(|node| node.status().is_some()).then_some(owner)
+        });
+        wait_for(Timestamp::now() + Duration::from_millis(moments.next(2_000)));
+        owner.kill9();
+        let dead = Timestamp::now();
+        let of_other = || cluster.nodes.iter().filter(|node| !std::ptr::eq(*node, owner)).flat_map(|node| node.endpoint.sent());
+        let next = wait_until("the other starts", || of_other().find(|sent| sent.at > dead));
+        waits.push(next.at.duration_since(dead).unsigned_abs());
+        owner.start();
+    }
+    cluster.judge(&planned);
+    waits
+}
+
+/// The median and the greatest.
+pub(crate) fn spread(waits: &[Duration]) -> (Duration, Duration) {
+    let mut sorted = waits.to_vec();
+    sorted.sort();
+    (sorted.get(sorted.len() / 2).copied().unwrap_or_default(), sorted.last().copied().unwrap_or_default())
+}
+
+/// Splitmix64, from the clock.
+pub(crate) struct Moments(pub(crate) u64);
+
+impl Moments {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
