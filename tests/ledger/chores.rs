@@ -7,7 +7,8 @@ use std::path::Path;
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::{
-    FILE, HistoryQuery, KEPT_ALWAYS, Ledger, Place, Pruned, Reader, Retention, backup, chore_done_at, integrity, prune, record_chore,
+    FILE, HistoryQuery, KEPT_ALWAYS, Ledger, Place, Pruned, Reader, Retention, backup, chore_done_at, integrity, prune,
+    record_chore,
 };
 use ingestd::occurrence::{MissedReason, Occurrence, Outcome};
 use jiff::{SignedDuration, Timestamp};
