@@ -250,8 +250,8 @@ fn settings(reader: &mut SettingsReader<'_>, root: &Node<'_>) -> Option<Settings
         None => Some(reader.folder.join(SCHEDULES_DEFAULT)),
     };
     let ledger = match fields.get("ledger") {
-        Some(node) => shared_ledger::ledger(reader, node),
-        None => Some(None),
+        Some(node) if node.text() != Some("none") => shared_ledger::ledger(reader, node).map(Some),
+        _ => Some(None),
     };
     let state = match fields.get("state") {
         Some(node) => reader.path(node, "state").map(Some),

@@ -31,6 +31,8 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// How long a request that is being answered may take after the shutdown.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a request may take to be read that came with the shutdown.
+const UNREAD_MAX: Duration = Duration::from_millis(100);
 /// The wait after a failed accept: when file descriptors have run out, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -233,6 +235,10 @@ where
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = closing.wait_for(|closing| *closing) => {}
+    }
+    // What was asked in this moment is answered: hyper closes a connection of which it has read nothing.
+    if timeout(UNREAD_MAX, connection.as_mut()).await.is_ok() {
+        return;
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(GRACE, connection).await;

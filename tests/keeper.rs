@@ -49,7 +49,7 @@ async fn the_air_goes_from_one_to_the_next_when_it_is_given_back_or_the_lease_en
     let Some(database) = Database::new() else { return };
     let (mut one, mut two) = (keeper(&database, "one", SignedDuration::ZERO), keeper(&database, "two", SignedDuration::ZERO));
     let (taken, _) = timeout(SOON, one.wait_for_turn()).await.expect("nobody has it");
-    assert_eq!((taken.term.0, taken.may_arrive_until, taken.former), (1, None, None));
+    assert_eq!((taken.term.0, taken.may_arrive_until, taken.former, taken.is_alone), (1, None, None, true));
     let waiting = tokio::spawn(async move {
         let taken = two.wait_for_turn().await;
         (two, taken)
@@ -58,7 +58,7 @@ async fn the_air_goes_from_one_to_the_next_when_it_is_given_back_or_the_lease_en
     let released = Instant::now();
     let (mut two, (taken, deadline)) = timeout(SOON, waiting).await.expect("it is free").expect("no panic");
     assert!(released.elapsed() < Duration::from_secs(3), "{:?}", released.elapsed());
-    assert_eq!((taken.term.0, taken.may_arrive_until, taken.former), (2, None, Some(process("one"))));
+    assert_eq!((taken.term.0, taken.may_arrive_until, taken.former, taken.is_alone), (2, None, Some(process("one")), false));
     // It renews past its first lease, and nobody follows.
     let mut standing = two.standing();
     let first = deadline.left(Duration::ZERO);

@@ -25,6 +25,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::alerts::AlertEvent;
 use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::alerts::testing::AlertTester;
 use crate::chores::{self, FailedChores};
@@ -184,7 +185,7 @@ impl Service {
         let listeners = Listeners::open(&self.settings, page).await?;
         let manager = Arc::clone(&host.manager);
         let asked = signals.hear(end, move || stopping(&manager));
-        self.own((&host, listeners), &asked, Reign::alone(), observe).await.map(drop)
+        Box::pin(self.own((&host, listeners), &asked, Reign::alone(), observe)).await.map(drop)
     }
 
     /// Plays the schedule until it is asked to stop, or until another host owns the air.
@@ -198,7 +199,7 @@ impl Service {
         let Service { context, settings, zones, ledger, accepted, former, seen } = self;
         let OpenLedger { ledger, kept_in, lock } = ledger;
         let place = kept_in.place().clone();
-        let Reign { deadline, may_arrive_until, standing, deposed } = reign;
+        let Reign { deadline, may_arrive_until, standing, deposed, news } = reign;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
@@ -230,11 +231,18 @@ impl Service {
         let told = (reload.in_force(), listeners.not_listening(), findings, (alerts.status(), alerts.tester()), failing);
         let app_state = AppState { host: standing.clone(), ..app_state(&daemon, place, told, zones, &settings) };
         let sending = alerts.start(clock, handle.clone(), &daemon.busy());
+        let changing = tokio::spawn(tell_news(news, handle.clone()));
         let rejecting = tokio::spawn(rejection::watch(reload.in_force(), handle.clone()));
         let raising = tokio::spawn(hand_on(found, handle.clone()));
         let places = listeners.places();
         let telling = tokio::spawn(health_line::tell(app_state.clone(), Arc::clone(&manager)));
-        let served = listeners.serve(app_state, handle.clone(), reload.reloader(), asked.stop.clone());
+        let (over, ending) = (Arc::new(watch::Sender::new(false)), asked.stop.clone());
+        let served = listeners.serve(app_state, handle.clone(), reload.reloader(), over.subscribe());
+        let relay = Arc::clone(&over);
+        let ending = tokio::spawn(async move {
+            until(ending).await;
+            relay.send_replace(true);
+        });
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
         let mut hang_up = asked.reload.clone();
         hang_up.mark_unchanged();
@@ -255,9 +263,15 @@ impl Service {
             }
         };
         let ended = daemon.run(stop, until(asked.hurry.clone())).await;
-        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping];
+        let tasks = [reloading, telling, examining, watching, rejecting, raising, keeping, changing, ending];
         tasks.iter().for_each(JoinHandle::abort);
         drop(sending);
+        over.send_replace(true);
+        #[cfg(feature = "postgres")]
+        if matches!(ended, Ok(Ended::Deposed)) {
+            served.finish();
+        }
+        #[cfg(not(feature = "postgres"))]
         drop(served);
         drop(lock);
         ended.map_err(|error| {
@@ -287,6 +301,8 @@ struct Reign {
     standing: Option<watch::Receiver<HostStanding>>,
     /// True once another owns.
     deposed: watch::Receiver<bool>,
+    /// What is to be told of the change: what happened, what it concerns, in words.
+    news: Vec<(AlertEvent, String, String)>,
 }
 
 impl Reign {
@@ -294,7 +310,7 @@ impl Reign {
     fn alone() -> Reign {
         // It never changes.
         let (_, deposed) = watch::channel(false);
-        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed }
+        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed, news: Vec::new() }
     }
 }
 
@@ -398,6 +414,20 @@ async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
         handle.alert(message).await;
     }
 }
+
+/// Tells of a change of the owner. It is an event, and is over when everybody has had the time to be told.
+async fn tell_news(news: Vec<(AlertEvent, String, String)>, handle: Handle) {
+    for (event, key, text) in &news {
+        handle.raise(*event, key, text.clone()).await;
+    }
+    tokio::time::sleep(NEWS_LAST).await;
+    for (event, key, _) in &news {
+        handle.clear(*event, key, "this host owns the air since then").await;
+    }
+}
+
+/// How long a change of the owner is news: longer than alerts wait for their like.
+const NEWS_LAST: Duration = Duration::from_mins(1);
 
 /// Ready once the value is true.
 async fn until(mut flag: watch::Receiver<bool>) {

@@ -72,9 +72,9 @@ mod tests {
         let names: Vec<&str> = list.iter().map(|secret| secret.name.as_str()).collect();
         let [account, others] = [&names[..3], &names[3..]];
         assert_eq!(account, ["account.secret_id", "account.secret_key", "account.token"]);
-        let named =
+        let expected =
             ["apps.main.secret_key", "apps.main.callback_key", "secrets.cam", "ledger.postgres", "ledger.migrate", "listen_token"];
-        assert_eq!(others[..6], named);
+        assert_eq!(others[..6], expected);
         let fields: Vec<&str> = others[6..].iter().filter_map(|name| name.rsplit('.').next()).collect();
         assert_eq!(fields, ["webhook", "key", "heartbeat"]);
         // Each place that stands in the text is in the list.

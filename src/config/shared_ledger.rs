@@ -25,7 +25,7 @@ const LEASE_SECONDS: (u64, u64) = (5, 300);
 /// The longest name of a station: the schema of its tables has it behind `ingestd_`.
 const STATION_MAX: usize = 32;
 
-/// A ledger on `PostgreSQL`, which several hosts share.
+/// A ledger on PostgreSQL, which several hosts share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedLedger {
     /// Where the connection URL is kept.
@@ -69,11 +69,8 @@ pub(super) fn schema() -> Value {
     json!({"anyOf": [{"const": "none"}, keys::keys(&LEDGER)]})
 }
 
-/// Reads `ledger`. `none` is what holds when it is not written.
-pub(super) fn ledger(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Option<SharedLedger>> {
-    if node.text() == Some("none") {
-        return Some(None);
-    }
+/// Reads `ledger`, which is not `none`.
+pub(super) fn ledger(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<SharedLedger> {
     let fields = reader.fields(node, "`ledger`", &LEDGER)?;
     if cfg!(not(feature = "postgres")) {
         reader
@@ -95,7 +92,8 @@ pub(super) fn ledger(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option
         }
         None => Some(LEASE_DEFAULT),
     };
-    Some(Some(SharedLedger { postgres: postgres?, migrate, station: station?, lease: lease? })).filter(|_| !is_wrong)
+    let shared = SharedLedger { postgres: postgres?, migrate, station: station?, lease: lease? };
+    if is_wrong { None } else { Some(shared) }
 }
 
 fn station(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option<Arc<str>> {

@@ -63,7 +63,7 @@ impl HostStanding {
             (_, _, Some((_, why))) => format!("nobody can say who owns: {why}"),
             (Some(owner), false, None) => format!("`{owner}` owns the air"),
             (Some(owner), true, None) => format!("nobody owns the air now; `{owner}` had it last"),
-            (None, _, None) => "nobody owns the air yet".to_owned(),
+            (None, _, None) => "nobody is known to own the air".to_owned(),
         }
     }
 

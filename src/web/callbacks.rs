@@ -85,6 +85,7 @@ impl KeyRing {
     }
 
     /// One with the same keys, for another listener.
+    #[must_use]
     pub fn again(&self) -> KeyRing {
         KeyRing::new(self.keys().as_ref().clone(), Arc::clone(&self.read))
     }

@@ -108,14 +108,11 @@ fn look(settings: &Settings, zones: &Zones, (place, known): (&Place, i64)) -> Op
     let folder: Vec<Source> = loaded.texts.into_iter().map(|(name, text)| Source { name, text }).collect();
     let differing = differing(&sources, &folder);
     let read = schedule::read(&sources, &settings.for_schedule(), &zones.database, clock::now());
-    let unplayable = match &read.schedule {
-        Some(_) => None,
-        None => {
-            let first = read.diagnostics.iter().find(|problem| problem.severity == crate::diagnostic::Severity::Error);
-            let first = first.map_or_else(String::new, |problem| format!(": {problem}"));
-            Some(format!("the accepted schedule (generation {generation}) cannot be played under the settings of this host{first}"))
-        }
-    };
+    let unplayable = read.schedule.is_none().then(|| {
+        let first = read.diagnostics.iter().find(|problem| problem.severity == crate::diagnostic::Severity::Error);
+        let first = first.map_or_else(String::new, |problem| format!(": {problem}"));
+        format!("the accepted schedule (generation {generation}) cannot be played under the settings of this host{first}")
+    });
     let schedule = read.schedule.filter(|_| generation != known);
     let new = schedule.map(|schedule| InForce::good(Generation { number: generation, schedule: Arc::new(schedule) }, at));
     Some((Agreement { differing, unplayable }, new))

@@ -57,7 +57,11 @@ fn look(app_state: &AppState, next_start: &mut NextStart, now: Timestamp) -> Str
     let on_air: Vec<&str> = on_air.iter().map(|occurrence| occurrence.key.job.as_str()).collect();
     let zone = generation.schedule.zone();
     let next = next_start.of(app_state, now).map(|key| (key, &zone));
-    line((health, &reasons), &on_air, next, (generation.schedule.len(), generation.number))
+    let line = line((health, &reasons), &on_air, next, (generation.schedule.len(), generation.number));
+    match &app_state.host {
+        Some(host) => format!("{}; {line}", host.borrow().line()),
+        None => line,
+    }
 }
 
 fn line(

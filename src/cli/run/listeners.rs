@@ -47,8 +47,22 @@ pub(super) struct Listeners {
 /// Served until this is dropped, or until the daemon shuts down.
 pub(super) struct Served {
     // They end with the set.
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
+
+impl Served {
+    /// Lets what is being answered come to its end, for a moment: another serves the same doors from now on. What was given as `stopped`
+    /// must be true.
+    #[cfg(feature = "postgres")]
+    pub(super) fn finish(self) {
+        let Served { mut serving } = self;
+        tokio::spawn(tokio::time::timeout(FINISH_MAX, async move { while serving.join_next().await.is_some() {} }));
+    }
+}
+
+/// How long an answer may take that was begun in the role before.
+#[cfg(feature = "postgres")]
+const FINISH_MAX: Duration = Duration::from_secs(2);
 
 /// Listens for orders. Its file goes with it; the next daemon replaces one that is left behind.
 struct ControlSocket {
@@ -254,7 +268,7 @@ impl Listeners {
                 control::serve(listener, handle, (reloader, for_control), until(stopped)).await;
             }
         });
-        Served { _serving: serving }
+        Served { serving }
     }
 }
 

@@ -13,6 +13,7 @@ use super::agreement::{self, Agreement};
 use super::listeners::{Listeners, Served};
 use super::signals::{Asked, Signals};
 use super::{Host, OpenLedger, Reign, Service, health_line, log, stopping, until};
+use crate::alerts::AlertEvent;
 use crate::alerts::deliver::host_name;
 use crate::cli::{Context, Failure, place};
 use crate::clock::{self, Clock};
@@ -66,6 +67,11 @@ pub(super) async fn share(
         return Ok(());
     }
     let station = place::station(&shared).map_err(Failure::configuration)?;
+    for host in station.address().unchecked_hosts() {
+        tracing::warn!(
+            "the certificate of the database on {host} is not compared with its name: write `sslmode=verify-full` into its URL"
+        );
+    }
     let host = Host::new()?;
     let listeners = Listeners::open(&settings, None).await?;
     let manager = Arc::clone(&host.manager);
@@ -135,18 +141,18 @@ impl Shared {
 
     /// Waits as a standby until this host has the air. Nothing: it is asked to stop.
     async fn wait(&self, keeper: &mut Keeper) -> Option<(Taken, LeaseDeadline)> {
-        let served = self.serve();
+        let serving = self.serve();
         let turn = tokio::select! {
             biased;
             () = until(self.asked.stop.clone()) => None,
             turn = keeper.wait_for_turn() => Some(turn),
         };
-        drop(served);
+        serving.finish();
         turn
     }
 
     /// Answers everybody as a standby does.
-    fn serve(&self) -> (JoinSet<()>, Served) {
+    fn serve(&self) -> Serving {
         let listeners = self.listeners.again();
         let (handle, messages) = Handle::new();
         let mut serving = JoinSet::new();
@@ -169,8 +175,9 @@ impl Shared {
             let why = no_orders(&standing.borrow());
             Box::pin(async move { Err(why) })
         });
-        let served = listeners.serve(app_state, handle, reloader, self.asked.stop.clone());
-        (serving, served)
+        let (over, is_over) = watch::channel(false);
+        let served = listeners.serve(app_state, handle, reloader, is_over);
+        Serving { tasks: serving, served, over }
     }
 
     fn app_state(&self, listeners: &Listeners) -> AppState {
@@ -219,6 +226,7 @@ impl Shared {
             may_arrive_until: taken.may_arrive_until.map(own_time),
             standing: Some(self.standing.clone()),
             deposed,
+            news: news(&taken, self.station.name()),
         };
         let prepared = self.prepare(&taken).await;
         let ended = match prepared {
@@ -236,7 +244,7 @@ impl Shared {
 
     /// Opens the ledger, which may take a while.
     async fn prepare(&self, taken: &Taken) -> Result<Service, Failure> {
-        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), self.is_alone(taken));
+        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
         let (station, term) = (self.station.clone(), taken.term);
         let prepare = move || {
             let ledger = Ledger::open_station(&station, term).map_err(|error| Failure::new(error.to_string()))?;
@@ -247,29 +255,51 @@ impl Shared {
         prepared.unwrap_or_else(|_| Err(Failure::new("this is a bug of ingestd: see the log".to_owned())))
     }
 
-    /// Whether this process has just begun, and nobody else is there: its folder is then a reload.
-    fn is_alone(&self, taken: &Taken) -> bool {
-        let lease = self.settings.ledger.as_ref().map_or(Duration::ZERO, |shared| shared.lease);
-        let age = Duration::try_from(clock::now().duration_since(self.started_at)).unwrap_or_default();
-        let former = taken.former.as_ref().map(|former| former.host.as_str());
-        let standing = self.standing.borrow();
-        let others = standing.others.iter().filter(|other| Some(other.as_str()) != former).count();
-        age <= lease + SEEN_WITHIN && others == 0
-    }
-
     /// This host took the air and could not begin: others may try, and it tries again later.
     async fn pause(&self, keeper: &mut Keeper, failure: Failure) {
         let why = failure.to_string();
         tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
         self.trouble.send_replace(Some(why));
         release(keeper).await;
-        let served = self.serve();
+        let serving = self.serve();
         tokio::select! {
             () = sleep(PAUSE) => {}
             () = until(self.asked.stop.clone()) => {}
         }
-        drop(served);
+        serving.finish();
         self.trouble.send_replace(None);
+    }
+}
+
+/// What is told of a take-over: who owns now, and for how long nobody did.
+fn news(taken: &Taken, station: &str) -> Vec<(AlertEvent, String, String)> {
+    let Some(former) = &taken.former else { return Vec::new() };
+    let (key, here) = (format!("{station}-{}", taken.term), host_name());
+    let changed =
+        format!("`{here}` owns the air of station `{station}` now (term {}); before it did `{}`", taken.term, former.host);
+    let silent = taken.unowned_ms >= UNOWNED_TOLD_MS;
+    let nobody = format!("nobody owned the air of station `{station}` for {} s; `{here}` owns it now", taken.unowned_ms / 1_000);
+    let nobody = silent.then(|| (AlertEvent::NoOwner, key.clone(), nobody));
+    [(AlertEvent::RoleChanged, key, changed)].into_iter().chain(nobody).collect()
+}
+
+/// A standby follows within 2 s. Whoever waits longer had nobody to follow.
+const UNOWNED_TOLD_MS: i64 = 10_000;
+
+/// A standby's answers.
+struct Serving {
+    tasks: JoinSet<()>,
+    served: Served,
+    over: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// The role is over: what is being answered comes to its end.
+    fn finish(self) {
+        let Serving { tasks, served, over } = self;
+        over.send_replace(true);
+        served.finish();
+        drop(tasks);
     }
 }
 

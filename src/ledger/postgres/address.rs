@@ -41,7 +41,9 @@ impl Address {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(format!("it is no connection URL of PostgreSQL: {FORM}"));
         }
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        // Before the `@` a `?` belongs to the password.
+        let host = url.find('@').unwrap_or(0);
+        let (base, query) = url[host..].find('?').map_or((url, ""), |at| (&url[..host + at], &url[host + at + 1..]));
         let (mut mode, mut roots, mut kept) = (None, None, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
@@ -188,9 +190,10 @@ mod tests {
     fn a_password_is_in_no_error_and_not_shown() {
         let address = parse("postgres://on:s3cret@db-1/ingestd").expect("it is one");
         assert!(!format!("{address:?}").contains("s3cret"));
+        let address = parse("postgres://on:s3c?sslmode=s3cret@db-1/ingestd?sslmode=require").expect("the password has a `?`");
+        assert_eq!(address.hosts()[0].get_password(), Some("s3c?sslmode=s3cret".as_bytes()));
         for url in [
             "mysql://on:s3cret@db-1/ingestd",
-            "postgres://on:s3c?s3cret@db-1/ingestd",
             "postgres://on:s3c@s3cret@db-1/ingestd",
             "postgres://on:s3cret@db-1:1:2/ingestd",
             "postgres://on:s3cret@/ingestd",

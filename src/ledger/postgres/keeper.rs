@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingestd_core::lease::{Claim, LeaseDeadline, LeaseLength, Term};
+use ingestd_core::lease::{Claim, LeaseDeadline, LeaseLength, Tenure, Term};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -64,6 +64,8 @@ pub struct Keeper {
     /// What it says of its folder, and why it may not own beside what is seen here.
     told: watch::Receiver<Told>,
     seen_at: Option<Duration>,
+    /// What was seen first of who owns, and whether this process owned already.
+    first: (Option<Tenure>, bool),
 }
 
 /// What others say of this process.
@@ -100,8 +102,8 @@ impl Keeper {
     pub fn new(setup: KeeperSetup) -> Keeper {
         let KeeperSetup { address, migrate, station, lease, process, schema, clock, told } = setup;
         let (connection, standing) = (None, watch::Sender::new(Standing::default()));
-        let (is_prepared, seen_at) = (false, None);
-        Keeper { address, migrate, station, lease, process, schema, clock, connection, is_prepared, standing, told, seen_at }
+        let (is_prepared, seen_at, first) = (false, None, (None, false));
+        Keeper { address, migrate, station, lease, process, schema, clock, connection, is_prepared, standing, told, seen_at, first }
     }
 
     /// How it stands, kept up to date.
@@ -133,14 +135,26 @@ impl Keeper {
         let (station, process, lease) = (Arc::clone(&self.station), self.process.clone(), self.lease);
         let taken = owner::take(self.connection().await?, &station, &process, lease).await?;
         let Some(taken) = taken else { return Ok(None) };
+        let taken = Taken { is_alone: self.is_alone(&look), ..taken };
+        self.first.1 = true;
         self.standing.send_modify(|standing| standing.term = Some(taken.term));
         Ok(Some((taken, LeaseDeadline::until(lease.deadline(asked_at)))))
+    }
+
+    /// Whether this process has just begun and no other is there. An owner that renewed, or gave back, since we look was there.
+    fn is_alone(&self, look: &Look) -> bool {
+        let (first, owned_before) = self.first;
+        let owner = look.owner.as_ref().map(|owner| owner.id.as_str());
+        let is_other = |id: &str| id != self.process.id && Some(id) != owner;
+        let mut recent = look.nodes.iter().filter(|node| look.now.duration_since(node.seen_at).unsigned_abs() <= SEEN_WITHIN);
+        !owned_before && first == Some(look.tenure) && !recent.any(|node| is_other(&node.process.id))
     }
 
     /// Renews the lease of this term, until it is another's. Then nothing more may be sent, and this returns.
     pub async fn keep(&mut self, term: Term, deadline: &LeaseDeadline) {
         let every = self.lease.renewed_every();
         let mut last = (self.clock)().1;
+        self.look_beside().await;
         loop {
             let due = last.saturating_add(every).saturating_sub((self.clock)().1);
             sleep(due).await;
@@ -154,14 +168,12 @@ impl Keeper {
                 Ok(true) => {
                     deadline.renew(lease.deadline(asked_at));
                     last = asked_at;
-                    // What is seen beside it may fail, and is asked again with the next renewal.
-                    if let Err(error) = self.look().await {
-                        self.fail(&error);
-                    }
+                    self.look_beside().await;
                 }
                 Ok(false) => {
                     deadline.depose();
-                    self.standing.send_modify(|standing| standing.term = None);
+                    self.standing.send_modify(|standing| (standing.term, standing.look) = (None, None));
+                    self.look_beside().await;
                     return;
                 }
                 Err(error) => {
@@ -170,6 +182,13 @@ impl Keeper {
                     last = (self.clock)().1.saturating_sub(every);
                 }
             }
+        }
+    }
+
+    /// What is seen beside a renewal may fail, and is asked again with the next one.
+    async fn look_beside(&mut self) {
+        if let Err(error) = self.look().await {
+            self.fail(&error);
         }
     }
 
@@ -188,6 +207,7 @@ impl Keeper {
         let (before, _) = (self.clock)();
         let look = owner::look(self.connection().await?, &station).await?;
         let (after, now) = (self.clock)();
+        self.first.0.get_or_insert(look.tenure);
         let offset = clock_offset(before, look.now, after);
         let refusals = self.refusals(&look, offset);
         let term = self.standing.borrow().term;
@@ -257,8 +277,11 @@ impl Keeper {
 
     /// What is wrong, since when. It is told once.
     fn fail(&mut self, error: &DatabaseError) {
-        if error.class() != ErrorClass::Repeat {
-            self.connection = None;
+        match error.class() {
+            ErrorClass::Repeat => {}
+            // The tables may be gone.
+            ErrorClass::Lasting => (self.connection, self.is_prepared) = (None, false),
+            ErrorClass::Passing | ErrorClass::Uncertain | ErrorClass::LocalOnly => self.connection = None,
         }
         let now = (self.clock)().0;
         self.standing.send_if_modified(|standing| {

@@ -121,6 +121,8 @@ pub struct Taken {
     pub former: Option<Process>,
     /// For how long nobody owned.
     pub unowned_ms: i64,
+    /// Whether this process has just begun, and no other is there: the keeper says so.
+    pub is_alone: bool,
 }
 
 /// Makes the tables and the station's row, if they are not there.
@@ -231,7 +233,7 @@ async fn taken(
     let arrives = last.and_then(|ms| Timestamp::from_millisecond(ms).ok()?.checked_add(MAY_ARRIVE_WITHIN).ok());
     let may_arrive_until = arrives.filter(|until| *until > now).map(|until| (until, now));
     let unowned_ms = if former.is_some() { now.as_millisecond() - ended.as_millisecond() } else { 0 };
-    Ok(Some(Taken { term: next, may_arrive_until, former, unowned_ms }))
+    Ok(Some(Taken { term: next, may_arrive_until, former, unowned_ms, is_alone: false }))
 }
 
 /// Renews the lease, and says that the process is there. False: the term is another's, or was given back.
