@@ -98,6 +98,7 @@ fn who_loses_the_air_waits_again_in_the_same_process() {
     one.jobs(&looping("show", soon(600), "10s"));
     let mut first = one.started();
     wait_until("it owns", || has_role(&first, "owner").then_some(()));
+    wait_until("it plays", || first.log().contains("ready jobs=").then_some(()));
     let take = "UPDATE ingestd.station SET term = term + 1, owner = 'another', host = 'another-host', \
                 lease_end = clock_timestamp() + interval '8 seconds'";
     database.psql(take);

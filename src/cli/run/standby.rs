@@ -230,7 +230,8 @@ impl Shared {
         };
         let prepared = self.prepare(&taken).await;
         let ended = match prepared {
-            Ok(service) => {
+            Ok(None) => Ok(Ended::Deposed),
+            Ok(Some(service)) => {
                 let listeners = self.listeners.again();
                 Box::pin(service.own((&self.host, listeners), &self.asked, reign, Box::new(log))).await
             }
@@ -242,14 +243,18 @@ impl Shared {
         Ok((keeper, ended))
     }
 
-    /// Opens the ledger, which may take a while.
-    async fn prepare(&self, taken: &Taken) -> Result<Service, Failure> {
+    /// Opens the ledger, which may take a while. Nothing: another owns already.
+    async fn prepare(&self, taken: &Taken) -> Result<Option<Service>, Failure> {
         let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
         let (station, term) = (self.station.clone(), taken.term);
         let prepare = move || {
-            let ledger = Ledger::open_station(&station, term).map_err(|error| Failure::new(error.to_string()))?;
+            let ledger = match Ledger::open_station(&station, term) {
+                Ok(ledger) => ledger,
+                Err(error) if error.is_deposed() => return Ok(None),
+                Err(error) => return Err(Failure::new(error.to_string())),
+            };
             let open = OpenLedger { ledger, kept_in: Sources::of_owner(station, term), lock: None };
-            Service::prepare_role(&context, settings, open, (false, !is_new))
+            Service::prepare_role(&context, settings, open, (false, !is_new)).map(Some)
         };
         let prepared = tokio::task::spawn_blocking(prepare).await;
         prepared.unwrap_or_else(|_| Err(Failure::new("this is a bug of ingestd: see the log".to_owned())))
@@ -258,6 +263,7 @@ impl Shared {
     /// This host took the air and could not begin: others may try, and it tries again later.
     async fn pause(&self, keeper: &mut Keeper, failure: Failure) {
         let why = failure.to_string();
+        let why = why.trim().trim_start_matches("error: ").to_owned();
         tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
         self.trouble.send_replace(Some(why));
         release(keeper).await;
