@@ -90,7 +90,8 @@ impl Reader {
                 }
                 ExcerptQuery::OnAir {} => found.add(of, ON_AIR, params![])?,
             }
-            let meta = all(of, "SELECT * FROM meta WHERE typeof(value) = 'integer'", params![])?;
+            let mut meta = all(of, "SELECT * FROM meta", params![])?;
+            meta.retain(|meta| meta["value"].is_i64());
             let hold = all(of, "SELECT * FROM hold LIMIT 10000", params![])?;
             let (doubt, job, act) = (Vec::new(), Vec::new(), Vec::new());
             let whole = Excerpt { version: VERSION, meta, occurrence: found.rows, doubt, job, act, hold };

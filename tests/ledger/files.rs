@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use ingestd::engine::Level;
-use ingestd::ledger::{FILE, Ledger, Lock, Reader, sources};
+use ingestd::ledger::{FILE, Ledger, Lock, Place, Reader, sources};
 use rustix::fs::{CWD, Mode};
 
 fn mode(path: &Path) -> u32 {
@@ -82,7 +82,7 @@ fn modes_are_set_right_and_told() {
 #[test]
 fn a_new_ledger_where_a_daemon_ran_before_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
-    sources::save(folder.path(), 3, &[]).expect("writable");
+    sources::Sources::at(Place::from(folder.path())).save(3, &[]).expect("writable");
     let ledger = Ledger::open(folder.path()).expect("a ledger");
     let [note] = ledger.notes() else { panic!("{:?}", ledger.notes()) };
     assert_eq!(note.level, Level::Error);

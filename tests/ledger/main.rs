@@ -8,14 +8,27 @@ mod chores;
 mod crash;
 mod files;
 mod filling;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+#[path = "../cluster/messages.rs"]
+mod messages;
 mod migrations;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/postgres.rs"]
 mod postgres;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+#[path = "../cluster/proxy.rs"]
+#[allow(dead_code, reason = "its other tests need the rest")]
+mod proxy;
 mod questions;
 mod refused;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+#[path = "../cluster/requests.rs"]
+#[allow(dead_code, reason = "its other tests need the rest")]
+mod requests;
 mod round_trip;
 mod rows;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+mod shared;
 mod turn;
 
 use std::sync::Barrier;
