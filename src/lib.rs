@@ -68,6 +68,7 @@
 //! | [`trtc`] | core, shell | parameters, error classes, TC3, UserSig, limiter (core); queue, HTTP client (shell) |
 //! | [`occurrence`] | core | the state machine, the request for an instant, retries, tasks |
 //! | [`engine`] | core | what is decided between occurrences: what is owed, who has a room, whose task it is, edits, stops, the clock |
+//! | [`lease`] | core | by which lease one of several hosts owns the air, and until when it may send |
 //! | [`finding`] | core | what may go wrong before a show: one value, which status, alerts and metrics read |
 //! | [`probe`] | core, shell | whether media is there: what may be reached, what a relay trips over, when it is looked at (core); fetching (shell) |
 //! | [`doctor`] | core, shell | what would go wrong at air time: what an answer says (core); asking, and the watch of a running daemon (shell) |

@@ -63,6 +63,14 @@ impl SimApi {
         dies
     }
 
+    /// A request that does not get as far as the endpoint.
+    pub(crate) async fn call_in_vain(&self, request: &Request, wall: Timestamp, after: Duration) -> Answer {
+        let at = self.clock.truth();
+        let send = self.state().leaves(request, at, wall, true);
+        tokio::time::sleep(after).await;
+        self.record_answer(send, Err(Fault::Connect("cut".into())), None)
+    }
+
     /// What the daemon is told; `delivery`: of an answer that came from the endpoint.
     fn record_answer(&self, send: usize, result: Result<Success, Fault>, delivery: Option<&Delivery>) -> Answer {
         let kind = match &result {

@@ -139,7 +139,7 @@ pub(crate) fn read(text: &str) -> Arc<Schedule> {
     Arc::new(reading.schedule.unwrap_or_else(|| panic!("{errors:?}\n{text}")))
 }
 
-/// Where there is memory for files, the disk is not what a thousand commits should wait for.
+/// Where there is memory for files, no commit waits for the disk.
 fn ram() -> &'static Path {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory } else { Path::new("/tmp") }
@@ -318,8 +318,7 @@ impl World<'_> {
     /// The newest schedule is accepted by a daemon that begins. Returns its number, and what was in force since the cursor.
     pub(crate) fn accept_at_boot(&self, ledger: &Ledger) -> (i64, Vec<PastGeneration>) {
         let meta = ledger.meta().expect("it reads");
-        let now = self.clock.now();
-        let newest = self.newest();
+        let (now, newest) = (self.clock.now(), self.newest());
         // A daemon may die with a schedule accepted before any answer was sent.
         if self.seen.borrow().accepted.last().is_some_and(|(number, _)| *number < meta.generation) {
             self.accepted(meta.generation, meta.accepted_at.expect("it was accepted at some time"));
@@ -354,8 +353,7 @@ impl World<'_> {
         self.note_boot();
         let (clock, api) = (self.clock.clone(), Arc::new(self.api.clone()));
         let setup = told::setup(self.plan.rate, &ledger);
-        let daemon = Daemon::new(clock, api, setup, ledger, self.generation(newest), former, Box::new(observe));
-        let daemon = daemon.expect("it starts");
+        let daemon = Daemon::new(clock, api, setup, ledger, self.generation(newest), former, Box::new(observe)).expect("it starts");
         if self.has_died() || matches!(daemon_run.map(|daemon_run| daemon_run.ending), Some(Ending::Boot)) {
             // It took over, and had no turn.
             return None;

@@ -98,9 +98,9 @@ fn displacement(airings: &Airings, key: &Key, step: &Step) -> Option<Displacemen
     let airing = airings.get(key)?;
     let (own, now) = (&airing.occurrence, step.now);
     let others = airings.occupancy().of(&own.playout.target()).filter_map(|other| airings.get(other));
-    // Of two that are armed long before their starts it is said later.
+    // What is armed long before its start takes no room, and loses none, before it is near.
     let is_far = |other: &Airing| other.is_far(now, airings.arm_ahead);
-    let others = others.filter(|other| !is_far(other) || !is_far(airing));
+    let others = others.filter(|other| !is_far(other) && !is_far(airing));
     // A show that was claimed and cannot be sent for now takes no room from anybody; and none that is not there, once the lease is over.
     let is_there = |other: &Airing| other.occurrence.may_be_on_air() || other.awaits_answer();
     let able = others.filter(|other| match (airings.lease_is_over, airings.held) {

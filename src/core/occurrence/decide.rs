@@ -1,6 +1,5 @@
-//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and
-//! after a reload. What the shell must do follows from the new state, so no list of effects can be forgotten. Refuses
-//! to know clocks, requests under way and the ledger.
+//! The state machine of an occurrence: one table of legal transitions (DESIGN section 6), used live, in recovery and after a reload. What
+//! the shell must do follows from the new state, so no list of effects can be forgotten. Refuses to know clocks, requests and the ledger.
 
 use std::fmt;
 use std::time::Duration;
@@ -332,8 +331,7 @@ fn take_back_waiting(next: &mut Occurrence, now: Timestamp) {
     next.lost_at = lost_at.filter(|_| next.on_air_at.is_some());
 }
 
-/// Ends an occurrence whose attempts are over. The reason is the last code; without a code, whether a start may have
-/// begun.
+/// Ends an occurrence whose attempts are over. The reason is the last code; without a code, whether a start may have begun.
 pub(super) fn fail(next: &mut Occurrence, now: Timestamp) -> State {
     let code = next.fault.as_ref().and_then(|fault| fault.code.clone());
     // Its own task has its place, and its stop had no effect so far: it is over when that is.

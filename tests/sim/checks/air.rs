@@ -30,7 +30,7 @@ fn no_room_is_taken_twice(run: &Run, faults: &mut Faults) {
     for (index, later) in tasks.iter().enumerate() {
         for earlier in tasks[..index].iter().filter(|earlier| earlier.room == later.room) {
             let overlap = earlier.end().min(later.end()).duration_since(later.started_at);
-            if overlap <= SignedDuration::ZERO || run.may_both_play(&earlier.job, &later.job) {
+            if overlap <= run.plan.skew() * 2 || run.may_both_play(&earlier.job, &later.job) {
                 continue;
             }
             if is_doubtful(run, earlier) || is_doubtful(run, later) {

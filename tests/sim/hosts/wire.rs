@@ -130,9 +130,10 @@ impl Api for HostApi {
             return Answer::bare(Err(Fault::Connect("the lease was over".into())));
         }
         if self.wire.is_cut.load(Ordering::Relaxed) {
-            tokio::time::sleep(CONNECT).await;
+            self.inner.state().term = self.term;
+            let answer = self.inner.call_in_vain(&request, wall, CONNECT).await;
             self.wire.runs().await;
-            return Answer::bare(Err(Fault::Connect("cut".into())));
+            return answer;
         }
         self.inner.state().term = self.term;
         let answer = self.inner.call(request, wall).await;
