@@ -103,6 +103,7 @@ mod bench {
         let mut figures = Vec::new();
         for _ in 0..times {
             let Some(cluster) = Cluster::new(Vec::new()) else { return };
+            cluster.jobs(&looping("show", soon(600), "2s"));
             figures.push(both_at_once(&cluster));
         }
         row("both started at once, until one owns", &figures);

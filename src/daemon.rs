@@ -49,6 +49,9 @@ const AWAY_TOLD: Duration = Duration::from_secs(5);
 /// How often it is looked whether starts are still to be held.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
+/// The same while the lease is over: whoever renews it wakes nobody.
+const LOOK_AT_LEASE: SignedDuration = SignedDuration::from_millis(50);
+
 /// A daemon, not yet running.
 pub struct Daemon<C, A> {
     disk: Disk,
@@ -308,7 +311,7 @@ impl<C: Clock, A: Api> Daemon<C, A> {
         // What holds starts may be over without anybody saying so.
         let look = match (self.look_soon, self.engine.is_held() || self.disk.is_behind()) {
             (true, _) => Some(now),
-            (false, true) => Some(now + LOOK_AGAIN),
+            (false, true) => Some(now + if self.lease_is_over { LOOK_AT_LEASE } else { LOOK_AGAIN }),
             (false, false) => None,
         };
         let lease_end = self.lease_end(now, reading);

@@ -2,7 +2,8 @@
 //! which a test can stand. One sandbox answers both. Does not know the cases.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ingestd::sandbox::{FaultRule, SandboxConfig};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use super::postgres::{Database, PASSWORD, Server, url};
 use super::proxy::Proxy;
-use super::rig::{Process, Rig, get, wait_until};
+use super::rig::{Process, Rig, wait_until};
 
 /// The shortest lease that is allowed, so that the cases are short.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
@@ -89,12 +90,12 @@ impl Node {
         if !process.runs() || !process.log().contains(" ready ") {
             return None;
         }
-        serde_json::from_str(&get(process.page(), "/api/v1/status")).ok()
+        serde_json::from_str(&page(process.page(), "/api/v1/status").ok()?).ok()
     }
 
-    /// Whether it owns the air, as it says.
+    /// Whether it owns the air, as it says, and plays: the first owner makes the tables before.
     pub(crate) fn owns(&self) -> bool {
-        self.status().is_some_and(|status| role(&status) == "owner")
+        self.status().is_some_and(|status| role(&status) == "owner") && self.log().contains(" ready jobs=")
     }
 
     /// How often a life of it took over.
@@ -110,6 +111,16 @@ impl Node {
         let both = texts("reasons").into_iter().chain(texts("warnings"));
         both.map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
     }
+}
+
+/// The body of a page, whatever its status. While the role changes, a connection may end without an answer.
+fn page(page: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(page)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 /// `owner` or `standby`, of a status.

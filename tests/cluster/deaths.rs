@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::cluster::{Cluster, LEASE, MAY_ARRIVE, Row};
 use super::proxy::Way;
-use super::rig::{looping, soon, wait_for, wait_until};
+use super::rig::{looping, soon, wait_for};
 
 /// How long after its instant the first request of a row left.
 pub(crate) fn late(row: &Row) -> Duration {
@@ -84,5 +84,4 @@ fn found_again(cluster: &Cluster, start: Timestamp) {
     cluster.judge(&[("show", start)]);
     let effective = cluster.nodes[0].rig.arrived("show").iter().filter(|arrival| arrival.effect).count();
     assert_eq!(effective, 1, "the second is told that there is one: {:?}", cluster.nodes[0].rig.arrived("show"));
-    wait_until("nothing runs", || cluster.sandbox().tasks().iter().all(|task| !task.runs()).then_some(()));
 }

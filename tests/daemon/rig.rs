@@ -272,7 +272,7 @@ impl Rig {
         let said = self.folder.path().to_owned();
         let mut traces = Vec::new();
         for folder in [said, self.path("state")] {
-            for entry in fs::read_dir(folder).expect("readable") {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.expect("an entry").path();
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 if path.is_file() && (path.starts_with(self.path("state")) || name.starts_with("std")) {

@@ -7,6 +7,7 @@ mod rig;
 #[path = "../ledger/rows.rs"]
 #[expect(dead_code, reason = "the tests of the ledger need more of it")]
 mod rows;
+mod shared;
 mod taken_over;
 mod told;
 

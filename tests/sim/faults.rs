@@ -157,6 +157,11 @@ impl Plan {
         }
     }
 
+    /// By how much a host's clock differs at most.
+    pub(crate) fn skew(&self) -> SignedDuration {
+        self.hosts.as_ref().map_or(SignedDuration::ZERO, HostsPlan::skew)
+    }
+
     pub(crate) fn has_steps(&self) -> bool {
         self.host_events.iter().any(|(_, host_event)| matches!(host_event, HostEvent::Step(_)))
     }

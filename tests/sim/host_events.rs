@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::belief::ClockChange;
 use crate::faults::{FaultRates, HostEvent, unsigned};
-use crate::run::{Impairment, World, connect, trace_line};
+use crate::run::{Impairment, World, connect};
+use crate::trace::trace_line;
 use crate::troubles::Troubles;
 use crate::variety::prepared_ago;
 

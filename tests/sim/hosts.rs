@@ -11,11 +11,13 @@ use std::time::Duration;
 use ingestd::daemon::Handle;
 use ingestd::lease::{Claim, LeaseLength, Tenure, Term};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 use crate::faults::{Plan, unsigned};
 use crate::random::Random;
-use crate::run::{Impairment, World, trace_line};
+use crate::run::{Impairment, World};
 use crate::scenario::begin;
+use crate::trace::trace_line;
 use host::Host;
 
 /// From this seed on two hosts share the ledger.
@@ -47,6 +49,18 @@ pub(crate) struct HostsPlan {
     skews: [i64; 2],
     /// When, what, whether to the owner, and for how long.
     faults: Vec<(Timestamp, HostFault, bool, SignedDuration)>,
+}
+
+impl HostsPlan {
+    /// Whether a process is stopped for a while.
+    pub(crate) fn freezes(&self) -> bool {
+        self.faults.iter().any(|(_, fault, ..)| *fault == HostFault::Freeze)
+    }
+
+    /// By how much a host's clock differs at most.
+    pub(crate) fn skew(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.skews.map(i64::abs).into_iter().max().unwrap_or(0))
+    }
 }
 
 /// Draws what happens to two hosts, instead of what happens to one.
@@ -109,6 +123,7 @@ pub(crate) struct Hosts<'a> {
     row: RefCell<Row>,
     hosts: [Host; 2],
     random: RefCell<Random>,
+    released: Notify,
 }
 
 impl<'a> Hosts<'a> {
@@ -120,6 +135,7 @@ impl<'a> Hosts<'a> {
             row: RefCell::new(Row { tenure, owner: None }),
             hosts: plan.skews.map(|skew| Host::new(world.clock.clone(), SignedDuration::from_millis(skew))),
             random: RefCell::new(Random::for_purpose(seed, 16)),
+            released: Notify::new(),
         }
     }
 
@@ -149,7 +165,7 @@ impl<'a> Hosts<'a> {
             match moment {
                 Moment::Fault(fault, of_owner, length) => {
                     let over = at + length;
-                    moments.extend(self.happen(fault, of_owner, over).into_iter().map(|index| (over, Moment::Over(fault, index))));
+                    moments.extend(self.happen(fault, of_owner).into_iter().map(|index| (over, Moment::Over(fault, index))));
                     moments.sort_by_key(|(at, _)| *at);
                     self.impair(fault, at, over);
                 }
@@ -162,7 +178,7 @@ impl<'a> Hosts<'a> {
     }
 
     /// Returns to whom it happens.
-    fn happen(&self, fault: HostFault, of_owner: bool, _over: Timestamp) -> Vec<usize> {
+    fn happen(&self, fault: HostFault, of_owner: bool) -> Vec<usize> {
         let owner = self.row.borrow().owner.unwrap_or(0);
         let whom = if fault == HostFault::DatabaseDown { vec![0, 1] } else { vec![if of_owner { owner } else { 1 - owner }] };
         whom.iter().for_each(|index| self.set(fault, *index, true));
@@ -222,16 +238,29 @@ impl<'a> Hosts<'a> {
     async fn take(&self, index: usize) -> (i64, Option<Timestamp>, Duration) {
         use ingestd::clock::Clock;
         let host = &self.hosts[index];
+        let mut wait = self.millis(50, 1_000);
         loop {
-            tokio::time::sleep(self.millis(50, 1_000)).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // It is told, or finds out within a second.
+                () = self.released.notified() => tokio::time::sleep(self.millis(1, 1_000)).await,
+            }
             host.wire.runs().await;
+            wait = self.millis(50, 1_000);
             let (asked, now) = (host.clock.since_boot(), self.world.clock.truth());
             if host.is_cut.get() {
                 continue;
             }
             let claim = self.row.borrow().tenure.claim(now);
-            let Claim::Take { term, may_arrive_until } = claim else { continue };
+            let (term, may_arrive_until) = match claim {
+                Claim::Take { term, may_arrive_until } => (term, may_arrive_until),
+                Claim::Wait { until } => {
+                    wait += unsigned(until.duration_since(now));
+                    continue;
+                }
+            };
             self.note_gap(now);
+            self.world.seen.borrow_mut().take_overs.push((term.0, may_arrive_until));
             let before = self.row.borrow().owner;
             let ends_at = now + SignedDuration::try_from(self.plan.lease.get()).expect("minutes at most");
             *self.row.borrow_mut() = Row { tenure: Tenure { term, ends_at, is_released: false }, owner: Some(index) };
@@ -262,7 +291,7 @@ impl<'a> Hosts<'a> {
             tokio::time::sleep(wait).await;
             host.wire.runs().await;
             let asked = host.clock.since_boot();
-            wait = Duration::from_secs(1);
+            wait = Duration::from_millis(500);
             let is_slow = self.random.borrow_mut().percent(10);
             tokio::time::sleep(self.millis(1, if is_slow { 1_500 } else { 50 })).await;
             if host.is_cut.get() {
@@ -276,7 +305,7 @@ impl<'a> Hosts<'a> {
             tokio::time::sleep(self.millis(1, if is_slow { 400 } else { 50 })).await;
             if !host.is_cut.get() {
                 host.wire.deadline().renew(lease.deadline(asked));
-                wait = lease.renewed_every();
+                wait = lease.renewed_every().saturating_sub(host.clock.since_boot() - asked);
             }
         }
     }
@@ -286,6 +315,7 @@ impl<'a> Hosts<'a> {
         let mut row = self.row.borrow_mut();
         if row.tenure.term == Term(term) && !self.hosts[index].is_cut.get() {
             row.tenure.is_released = true;
+            self.released.notify_waiters();
         }
     }
 }

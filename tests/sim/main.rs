@@ -80,6 +80,7 @@ mod random;
 mod run;
 mod scenario;
 mod told;
+mod trace;
 mod troubles;
 mod variety;
 

@@ -25,6 +25,7 @@ use crate::orders::GivenOrder;
 use crate::random::Random;
 use crate::scenario::{ScenarioOptions, SimJob, begin, edited, text};
 use crate::told;
+use crate::trace::{is_traced, trace_line};
 use crate::variety;
 
 /// A schedule that was in force, by what the daemon's clock showed.
@@ -72,6 +73,8 @@ pub(crate) struct Run {
     pub(crate) api: SimApi,
     pub(crate) impairments: Vec<(Impairment, Timestamp, Timestamp)>,
     pub(crate) boots: Vec<Timestamp>,
+    /// Of two hosts: each term, and until when a start of the one before could arrive.
+    pub(crate) take_overs: Vec<(i64, Option<Timestamp>)>,
     pub(crate) belief: Belief,
     pub(crate) happenings: Vec<(Timestamp, Notice)>,
     /// What operators held back, let go and started.
@@ -115,6 +118,7 @@ pub(crate) struct Seen {
     pub(crate) ordered: Vec<String>,
     pub(crate) orders: Vec<GivenOrder>,
     pub(crate) boots: Vec<Timestamp>,
+    pub(crate) take_overs: Vec<(i64, Option<Timestamp>)>,
     pub(crate) clock_changes: Vec<ClockChange>,
     pub(crate) latest: Option<Timestamp>,
     pub(crate) earliest: Option<Timestamp>,
@@ -222,6 +226,7 @@ impl World<'_> {
             impairments: seen.impairments,
             belief: Belief::new(&seen.clock_changes, &seen.boots),
             boots: seen.boots,
+            take_overs: seen.take_overs,
             happenings,
             over,
             settled,
@@ -393,15 +398,5 @@ impl World<'_> {
         drop(state);
         self.see_clock();
         settled
-    }
-}
-
-fn is_traced() -> bool {
-    std::env::var_os("INGESTD_SEED").is_some()
-}
-
-pub(crate) fn trace_line(clock: &SimClock, line: &str) {
-    if is_traced() {
-        println!("{} -- {line}", clock.truth());
     }
 }

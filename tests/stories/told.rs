@@ -5,6 +5,7 @@ use std::time::Duration;
 use ingestd::alerts::{AlertEvent, Troubles};
 use ingestd::daemon::Setup;
 use ingestd::engine::{Command, DaemonOptions, StopTarget};
+use ingestd::lease::LeaseDeadline;
 use ingestd::ledger::{FILE, Ledger};
 use ingestd::schedule::JobId;
 use ingestd::trtc::Action;

@@ -197,7 +197,7 @@ fn no_end_comes_early(run: &Run, faults: &mut Faults) {
         // Windows that touch are handed over at the later start.
         let touches = |other: &Occurrence| other.key.start < end && end < other.key.start + seconds(2);
         let due = if run.others_in_room(row).any(touches) { end - seconds(2) } else { end };
-        let due = run.belief.end_due(due, Timestamp::MIN);
+        let due = run.belief.end_due(due, Timestamp::MIN).map(|due| due - run.plan.skew());
         // What the cloud would end before that is carried over: a task that runs on, or a loop of which a set clock says so.
         let task = state.cloud.tasks.iter().find(|task| &task.id == task_id);
         let is_carried = |stop: &Send, due: Timestamp| {

@@ -212,7 +212,8 @@ fn what_was_missed_had_no_chance(run: &Run, faults: &mut Faults) {
             MissedReason::Limit => run.crowd(start) * 2 > run.plan.rate as usize,
             MissedReason::Clock => clock || near(Impairment::Down) || near(Impairment::Stalled),
             // A clock that is set while nothing can be written passes over starts.
-            MissedReason::Disk => near(Impairment::Disk) || clock,
+            // So does a host that stands still: the lease is over when it goes on.
+            MissedReason::Disk => near(Impairment::Disk) || clock || run.plan.hosts.is_some() && near(Impairment::Stalled),
             // It was the latest open window when the room's other show was over, or a reload took it back.
             _ => {
                 near(Impairment::Down)

@@ -11,6 +11,7 @@ use super::{Faults, line, seconds};
 use crate::cloud::SimTask;
 use crate::endpoint::{AnswerKind, Send};
 use crate::faults::{Ending, HostEvent};
+use crate::hosts::HostsPlan;
 use crate::media::FALLBACK;
 use crate::orders::Given;
 use crate::run::{Run, TaskRow};
@@ -139,12 +140,12 @@ fn an_undisturbed_start_is_on_time(run: &Run, faults: &mut Faults) {
             _ => sent,
         };
         // From here on by the true clock.
-        let Some(start) = run.belief.start_due(key_start, sent) else {
+        let Some(start) = run.belief.start_due(key_start, sent + run.plan.skew()) else {
             faults.add(name, format!("sent at {sent}, and no clock that was believed had shown its start: {}", line(row)));
             continue;
         };
         let late = sent.duration_since(start);
-        let mut allowed = SignedDuration::from_millis(50);
+        let mut allowed = SignedDuration::from_millis(50) + run.plan.skew();
         let crowd = i32::try_from(run.crowd_at(key_start, sent)).unwrap_or(i32::MAX);
         let rate = i32::try_from(run.plan.rate).unwrap_or(1);
         if crowd >= rate {
@@ -231,6 +232,7 @@ fn everything_is_within_the_rate(run: &Run, faults: &mut Faults) {
     let forgets = run.plan.daemon_runs.iter().any(|daemon_run| !matches!(daemon_run.ending, Ending::Term(_)))
         || !run.plan.daemon_runs.is_empty();
     let bunches = run.plan.host_events.iter().any(|(_, host_event)| matches!(host_event, HostEvent::Stall(_)));
+    let bunches = bunches || run.plan.hosts.as_ref().is_some_and(HostsPlan::freezes);
     let state = run.api.state();
     let is_slow = state.sends.iter().any(|send| send.is_slow);
     if !forgets && !bunches && !is_slow && state.cloud.rejections > 0 {

@@ -13,8 +13,9 @@ use tokio::sync::{Notify, watch};
 use super::Hosts;
 use super::wire::{HostApi, HostClock, Wire, freezable};
 use crate::clock::SimClock;
-use crate::run::{Impairment, trace_line};
+use crate::run::Impairment;
 use crate::told;
+use crate::trace::trace_line;
 
 /// How long an end may take.
 const SHUTDOWN_MAX: SignedDuration = SignedDuration::from_secs(14);
