@@ -37,8 +37,8 @@ use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::daemon::{AlertMessage, Daemon, Ended, Handle, Setup};
 use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
-use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
-use crate::lease::LeaseDeadline;
+use crate::engine::{DaemonOptions, Level, Notice, PastGeneration, Shared};
+use crate::lease::{LeaseDeadline, LeaseLength};
 use crate::ledger::sources::Sources;
 use crate::ledger::{Ledger, Lock, Note, Place};
 use crate::occurrence::Outcome;
@@ -327,8 +327,13 @@ fn setup(
     (deadline, may_arrive_until): (LeaseDeadline, Option<Timestamp>),
 ) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
-    let options =
-        DaemonOptions { rate: settings.rate, require_sync: settings.require_sync, past: zones.past(), secrets, shared: None };
+    // A server that was promoted does not say that it was: rows may be lacking at any time. What is open and has no row counts as a doubt.
+    let shared = settings.ledger.as_ref().map(|shared| Shared {
+        lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT),
+        rows_may_be_lost: true,
+    });
+    let (rate, require_sync) = (settings.rate, settings.require_sync);
+    let options = DaemonOptions { rate, require_sync, past: zones.past(), secrets, shared };
     // An alert that cannot be read must not keep a show off the air.
     let mut unreadable = Vec::new();
     let kept = ledger.readable_alerts(&mut unreadable).unwrap_or_else(|error| {

@@ -22,18 +22,21 @@ use crate::config::{Settings, SharedLedger};
 use crate::daemon::{Ended, Handle, Message, Messages};
 use crate::engine::Receipt;
 use crate::host::HostStanding;
-use crate::lease::{LeaseDeadline, LeaseLength};
+use crate::lease::{LeaseDeadline, LeaseLength, Term};
 use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, Told};
 use crate::ledger::postgres::owner::{Process, Taken};
 use crate::ledger::postgres::{STATION_VERSION, Station};
 use crate::ledger::sources::Sources;
-use crate::ledger::{Ledger, Place};
+use crate::ledger::{Ledger, LedgerError, Place};
 use crate::systemd;
 use crate::web::{AppState, InForce};
 use crate::zones::Zones;
 
 /// How long a release may take: whoever ends this process waits for it.
 const RELEASE_MAX: Duration = Duration::from_secs(1);
+
+/// How long it waits before it tries to open the ledger again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How long a host that could not begin to play leaves the air to others.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -213,7 +216,7 @@ impl Shared {
         tracing::info!(term = taken.term.0, "this host owns the air of station `{}`; before it did {former}", self.station.name());
         let (others, stopped) = (watch::Sender::new(false), oneshot::channel::<()>());
         let deposed = others.subscribe();
-        let (term, kept) = (taken.term, deadline.clone());
+        let (term, kept, kept_until) = (taken.term, deadline.clone(), deadline.clone());
         let (stop_keeping, stop) = stopped;
         let keeping = tokio::spawn(async move {
             tokio::select! {
@@ -229,7 +232,7 @@ impl Shared {
             deposed,
             news: news(&taken, self.station.name()),
         };
-        let prepared = self.prepare(&taken).await;
+        let prepared = self.prepare(&taken, &kept_until).await;
         let ended = match prepared {
             Ok(None) => Ok(Ended::Deposed),
             Ok(Some(service)) => {
@@ -244,27 +247,43 @@ impl Shared {
         Ok((keeper, ended))
     }
 
-    /// Opens the ledger, which may take a while. Nothing: another owns already.
-    async fn prepare(&self, taken: &Taken) -> Result<Option<Service>, Failure> {
-        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
-        let (station, term) = (self.station.clone(), taken.term);
-        let prepare = move || {
-            let ledger = match Ledger::open_station(&station, term) {
-                Ok(ledger) => ledger,
+    /// Opens the ledger, which may take a while, and again while the lease lasts where the database fails for a moment. Nothing: another owns
+    /// already.
+    async fn prepare(&self, taken: &Taken, lease: &LeaseDeadline) -> Result<Option<Service>, Failure> {
+        loop {
+            let error = match self.open(taken.term).await? {
+                Ok(ledger) => return self.prepare_with(ledger, taken).await.map(Some),
                 Err(error) if error.is_deposed() => return Ok(None),
-                Err(error) => return Err(Failure::new(error.to_string())),
+                Err(error) => error,
             };
-            let open = OpenLedger { ledger, kept_in: Sources::of_owner(station, term), lock: None };
-            Service::prepare_role(&context, settings, open, (false, !is_new)).map(Some)
-        };
-        let prepared = tokio::task::spawn_blocking(prepare).await;
-        prepared.unwrap_or_else(|_| Err(Failure::new("this is a bug of ingestd: see the log".to_owned())))
+            if !error.is_passing() || !lease.allows(self.host.clock.since_boot()) {
+                return Err(Failure::new(error.to_string()));
+            }
+            tracing::warn!("the ledger cannot be opened yet: {error}");
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn open(&self, term: Term) -> Result<Result<Ledger, LedgerError>, Failure> {
+        let station = self.station.clone();
+        tokio::task::spawn_blocking(move || Ledger::open_station(&station, term)).await.map_err(|_| bug())
+    }
+
+    async fn prepare_with(&self, ledger: Ledger, taken: &Taken) -> Result<Service, Failure> {
+        let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
+        let open = OpenLedger { ledger, kept_in: Sources::of_owner(self.station.clone(), taken.term), lock: None };
+        let prepare = move || Service::prepare_role(&context, settings, open, (false, !is_new));
+        tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(bug()))
     }
 
     /// This host took the air and could not begin: others may try, and it tries again later.
     async fn pause(&self, keeper: &mut Keeper, failure: Failure) {
         let why = failure.to_string();
-        let why = why.trim().trim_start_matches("error: ").to_owned();
+        let why = match why.trim().trim_start_matches("error: ") {
+            // What is wrong with a schedule was printed where it was read.
+            "" => "see above".to_owned(),
+            why => why.to_owned(),
+        };
         tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
         self.trouble.send_replace(Some(why));
         release(keeper).await;
@@ -276,6 +295,10 @@ impl Shared {
         serving.finish();
         self.trouble.send_replace(None);
     }
+}
+
+fn bug() -> Failure {
+    Failure::new("this is a bug of ingestd: see the log".to_owned())
 }
 
 /// What is told of a take-over: who owns now, and for how long nobody did.

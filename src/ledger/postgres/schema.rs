@@ -20,9 +20,9 @@ const _: () = assert!(STATION_VERSION as usize == MIGRATIONS.len());
 /// How often a change of the tables is tried that has to wait for others longer than its limit of 3 s.
 const TRIES_MAX: usize = 10;
 
-/// Nobody waits behind a change of the tables for longer.
+/// Nobody waits behind a change of the tables for longer. A change holds the row of the station: one whose host is stopped meanwhile lets go.
 const LIMITS: &str =
-    "SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+    "SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '3s'";
 
 /// Brings the tables of a station to [`STATION_VERSION`], as its owner of this term, each step in a transaction of its own, and adds the
 /// reasons of outcomes that this program knows and the tables do not. Where nothing is to be done, nothing is written.
