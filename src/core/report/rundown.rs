@@ -186,6 +186,7 @@ pub struct RoomRow {
 }
 
 /// An occurrence in a row, or a part of one, or many that are too narrow to be told apart.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in the JSON")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bar {
     /// The job; of many, the first one's.
