@@ -328,10 +328,10 @@ fn setup(
 ) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
     // A server that was promoted does not say that it was: rows may be lacking at any time. What is open and has no row counts as a doubt.
-    let shared = settings.ledger.as_ref().map(|shared| Shared {
-        lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT),
-        rows_may_be_lost: true,
-    });
+    let shared = settings
+        .ledger
+        .as_ref()
+        .map(|shared| Shared { lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT), rows_may_be_lost: true });
     let (rate, require_sync) = (settings.rate, settings.require_sync);
     let options = DaemonOptions { rate, require_sync, past: zones.past(), secrets, shared };
     // An alert that cannot be read must not keep a show off the air.
