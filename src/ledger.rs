@@ -10,6 +10,8 @@ mod backup;
 mod chores;
 mod columns;
 mod commit;
+#[cfg(feature = "postgres")]
+mod copy;
 mod database;
 mod excerpt;
 mod file;
@@ -43,6 +45,8 @@ use file::OpenFiles;
 pub use backup::{BackupMade, backup};
 pub use chores::{chore_done_at, record_chore};
 pub use commit::Attempt;
+#[cfg(feature = "postgres")]
+pub use copy::{Copied, copy_to_folder, copy_to_station};
 pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
 pub use integrity::integrity;

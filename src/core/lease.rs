@@ -73,7 +73,7 @@ impl LeaseLength {
 
     /// Until when, by time since boot, its owner may send, if it asked for the lease at `asked_at`, before the request left.
     pub fn deadline(self, asked_at: Duration) -> Duration {
-        asked_at + (self.0 - SILENT_BEFORE_END)
+        asked_at + self.0.saturating_sub(SILENT_BEFORE_END)
     }
 
     /// How long before its instant a start is armed, so that it leaves although the database stands for as long as the lease lasts.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::postgres::owner;
 use ingestd::ledger::postgres::{Address, Connection, Station};
-use ingestd::ledger::{self, Attempt, ExcerptQuery, HistoryQuery, Ledger, LedgerError, Place, Reader, Retention};
+use ingestd::ledger::sources::Sources;
+use ingestd::ledger::{self, Attempt, ExcerptQuery, HistoryQuery, Ledger, LedgerError, Lock, Place, Reader, Retention};
 use ingestd::occurrence::{Key, Kind, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase};
 use ingestd::plan::holds::{Hold, JobPause, JobSkip, OrderSource};
-use ingestd::schedule::JobId;
+use ingestd::schedule::{JobId, Source};
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Answer, Success};
 use ingestd_core::alerts::{Alert, AlertEnd, AlertEvent, AlertWrite, Told};
@@ -77,7 +78,10 @@ struct Both {
 
 fn told(result: Result<Vec<Attempt>, LedgerError>) -> String {
     match result {
-        Ok(attempts) => attempts.iter().map(|attempt| format!("{} {};", attempt.key(), attempt.call())).collect(),
+        Ok(attempts) => {
+            let one = |attempt: &Attempt| format!("{} {};", attempt.key(), attempt.call());
+            attempts.iter().map(one).collect::<Vec<_>>().join(" ")
+        }
         Err(error) => format!("{error}, passing: {}", error.is_passing()),
     }
 }
@@ -357,6 +361,48 @@ fn a_file_and_a_station_do_and_answer_the_same() {
         let (file, station) = (both.file.1.knows_task(task), both.station.1.knows_task(task));
         assert_eq!(file.expect("an answer"), station.expect("an answer"), "{task}");
     }
+}
+
+#[test]
+fn a_ledger_is_copied_into_a_station_and_back_and_nothing_is_lost() {
+    let Some(mut both) = Both::new() else { return };
+    let start = at("2026-11-22T10:00:00Z");
+    rows_of_every_kind(&mut both);
+    a_show(&mut both, "film", start);
+    everything_else(&mut both, start);
+    let sources = [Source { name: Arc::from("a.yaml"), text: "jobs: {}\n".to_owned() }];
+    // A copy of the file, which stays open: what is copied is what is on the disk.
+    let (folder, database) = (tempfile::tempdir().expect("a folder"), Database::new().expect("a database"));
+    let copy = folder.path().join(ledger::FILE);
+    std::fs::copy(both.file.1.path(), &copy).expect("copied");
+    std::fs::copy(format!("{}-wal", both.file.1.path().display()), format!("{}-wal", copy.display())).expect("copied");
+    Sources::at(Place::from(folder.path())).save(3, &sources).expect("kept");
+    let to = station(&database);
+    let copied = ledger::copy_to_station(folder.path(), &to).expect("copied");
+    assert!(copied.occurrences > 100 && copied.rows > copied.occurrences && copied.generations == 1, "{copied}");
+    let refused = ledger::copy_to_station(folder.path(), &to).expect_err("it has rows").to_string();
+    assert!(refused.contains("has rows already"), "{refused}");
+    let term = take(&database, false);
+    let refused = ledger::copy_to_station(folder.path(), &to).expect_err("somebody owns it").to_string();
+    assert!(refused.contains("stop every daemon"), "{refused}");
+    let mut both = Both { station: (database, Ledger::open_station(&to, term).expect("a ledger")), ..both };
+    both.compare();
+    // What the database numbers goes on behind what was copied.
+    a_show(&mut both, "after", start);
+    both.compare();
+    let taken = take(&both.station.0, true);
+    let lock = Lock::take(folder.path()).expect("nobody has it");
+    let refused = ledger::copy_to_folder(&to, folder.path()).expect_err("a daemon runs").to_string();
+    assert!(refused.contains("another ingestd runs"), "{refused}");
+    drop((lock, taken));
+    both.station.0.psql("UPDATE ingestd.station SET released = true");
+    let back = tempfile::tempdir().expect("a folder");
+    let copied = ledger::copy_to_folder(&to, back.path()).expect("copied back");
+    assert_eq!(copied.generations, 1);
+    let file = Ledger::open(back.path()).expect("a ledger");
+    let term = take(&both.station.0, false);
+    let station = (both.station.0, Ledger::open_station(&to, term).expect("a ledger"));
+    Both { file: (back, file), station, ..both }.compare();
 }
 
 #[test]
