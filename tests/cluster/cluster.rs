@@ -93,9 +93,9 @@ impl Node {
         serde_json::from_str(&page(process.page(), "/api/v1/status").ok()?).ok()
     }
 
-    /// Whether it owns the air, as it says.
+    /// Whether it owns the air, as it says, and plays: the first owner makes the tables before.
     pub(crate) fn owns(&self) -> bool {
-        self.status().is_some_and(|status| role(&status) == "owner")
+        self.status().is_some_and(|status| role(&status) == "owner") && self.log().contains(" ready jobs=")
     }
 
     /// How often a life of it took over.
