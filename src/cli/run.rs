@@ -7,6 +7,7 @@ mod folder_snapshot;
 mod hardening;
 mod health_line;
 mod listeners;
+mod reign;
 mod rejection;
 mod reload;
 mod rest;
@@ -14,6 +15,8 @@ mod shrinkage;
 mod signals;
 #[cfg(feature = "postgres")]
 mod standby;
+#[cfg(feature = "postgres")]
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,18 +28,16 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::alerts::AlertEvent;
 use crate::alerts::sender::{AlertStatus, Alerts};
 use crate::alerts::testing::AlertTester;
 use crate::chores::{self, FailedChores};
 use crate::cli::load;
 use crate::cli::{Context, Exit, Failure};
-use crate::clock::{self, Clock, SystemClock};
+use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::daemon::{AlertMessage, Daemon, Ended, Handle, Setup};
 use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration};
-use crate::host::HostStanding;
 use crate::lease::LeaseDeadline;
 use crate::ledger::sources::Sources;
 use crate::ledger::{Ledger, Lock, Note, Place};
@@ -50,6 +51,7 @@ use crate::zones::Zones;
 use boot::{AcceptedSchedule, Boot};
 use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
+use reign::{Host, Reign, failed, stopping, tell_news};
 use reload::{Patience, Reload};
 use signals::Asked;
 pub(super) use signals::Signals;
@@ -280,50 +282,6 @@ impl Service {
     }
 }
 
-/// What stays the same for as long as the process lives, whatever it does.
-pub(super) struct Host {
-    clock: SystemClock,
-    manager: Arc<systemd::Manager>,
-}
-
-impl Host {
-    fn new() -> Result<Host, Failure> {
-        let clock = SystemClock::new().map_err(|error| failed("take a timer from the kernel", &error))?;
-        let manager = Arc::new(systemd::Manager::from_environment().map_err(|error| failed("reach systemd", &error))?);
-        Ok(Host { clock, manager })
-    }
-}
-
-/// By which right the air is owned.
-struct Reign {
-    deadline: LeaseDeadline,
-    may_arrive_until: Option<Timestamp>,
-    standing: Option<watch::Receiver<HostStanding>>,
-    /// True once another owns.
-    deposed: watch::Receiver<bool>,
-    /// What is to be told of the change: what happened, what it concerns, in words.
-    news: Vec<(AlertEvent, String, String)>,
-}
-
-impl Reign {
-    /// Nobody shares the ledger.
-    fn alone() -> Reign {
-        // It never changes.
-        let (_, deposed) = watch::channel(false);
-        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed, news: Vec::new() }
-    }
-}
-
-fn failed(what: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(format!("cannot {what}: {error}"))
-}
-
-/// Says that it stops.
-fn stopping(manager: &systemd::Manager) {
-    tracing::info!("stopping: streams on air stay on air");
-    systemd::log_failure(manager.stopping());
-}
-
 /// What others than the loop know.
 type ToldElsewhere = (
     watch::Receiver<InForce>,
@@ -414,20 +372,6 @@ async fn hand_on(mut found: UnboundedReceiver<AlertMessage>, handle: Handle) {
         handle.alert(message).await;
     }
 }
-
-/// Tells of a change of the owner. It is an event, and is over when everybody has had the time to be told.
-async fn tell_news(news: Vec<(AlertEvent, String, String)>, handle: Handle) {
-    for (event, key, text) in &news {
-        handle.raise(*event, key, text.clone()).await;
-    }
-    tokio::time::sleep(NEWS_LAST).await;
-    for (event, key, _) in &news {
-        handle.clear(*event, key, "this host owns the air since then").await;
-    }
-}
-
-/// How long a change of the owner is news: longer than alerts wait for their like.
-const NEWS_LAST: Duration = Duration::from_mins(1);
 
 /// Ready once the value is true.
 async fn until(mut flag: watch::Receiver<bool>) {

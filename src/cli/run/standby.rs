@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::agreement::{self, Agreement};
 use super::listeners::{Listeners, Served};
 use super::signals::{Asked, Signals};
+use super::standing::follow;
 use super::{Host, OpenLedger, Reign, Service, health_line, log, stopping, until};
 use crate::alerts::AlertEvent;
 use crate::alerts::deliver::host_name;
@@ -20,10 +21,10 @@ use crate::clock::{self, Clock};
 use crate::config::{Settings, SharedLedger};
 use crate::daemon::{Ended, Handle, Message, Messages};
 use crate::engine::Receipt;
-use crate::host::{HostStanding, Role};
+use crate::host::HostStanding;
 use crate::lease::{LeaseDeadline, LeaseLength};
-use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, SEEN_WITHIN, Standing, Told};
-use crate::ledger::postgres::owner::{Durability, Process, Taken};
+use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, Told};
+use crate::ledger::postgres::owner::{Process, Taken};
 use crate::ledger::postgres::{STATION_VERSION, Station};
 use crate::ledger::sources::Sources;
 use crate::ledger::{Ledger, Place};
@@ -345,70 +346,5 @@ async fn refuse(mut messages: Messages, standing: watch::Receiver<HostStanding>)
             Message::Callback(_, receipt) => drop(receipt.send(Receipt::Refused)),
             Message::Media(_) | Message::Alert(_) => {}
         }
-    }
-}
-
-/// Puts together how this host stands, and tells the keeper what keeps it from owning.
-async fn follow(
-    (mut standing, mut agreement, mut trouble): (
-        watch::Receiver<Standing>,
-        watch::Receiver<Agreement>,
-        watch::Receiver<Option<String>>,
-    ),
-    process: Process,
-    told: watch::Sender<Told>,
-    to: watch::Sender<HostStanding>,
-) {
-    let mut ticks = interval(Duration::from_secs(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looked = tokio::time::Instant::now();
-    loop {
-        let all = tokio::select! {
-            changed = standing.changed() => { looked = tokio::time::Instant::now(); changed }
-            changed = agreement.changed() => changed,
-            changed = trouble.changed() => changed,
-            _ = ticks.tick() => Ok(()),
-        };
-        if all.is_err() {
-            return;
-        }
-        let found = agreement.borrow().clone();
-        let refusals: Vec<String> = found.unplayable.iter().cloned().chain(trouble.borrow().clone()).collect();
-        let folder = if found.differing.is_empty() { String::new() } else { found.differing.join(", ") };
-        let new = Told { folder, refusals };
-        told.send_if_modified(|last| std::mem::replace(last, new.clone()) != new);
-        let known = standing.borrow().clone();
-        let station = to.borrow().station.clone();
-        let now = host_standing(&known, &process, (station, found.differing), looked.elapsed());
-        to.send_if_modified(|last| std::mem::replace(last, now.clone()) != now);
-    }
-}
-
-fn host_standing(
-    standing: &Standing,
-    process: &Process,
-    (station, differing): (String, Vec<String>),
-    ago: Duration,
-) -> HostStanding {
-    let Standing { term, look, failing, refusals, clock_offset_ms: _ } = standing;
-    let role = if term.is_some() { Role::Owner } else { Role::Standby };
-    let (failing, refusals) = (failing.clone(), refusals.clone());
-    let Some(look) = look else { return HostStanding { role, station, failing, refusals, differing, ..HostStanding::default() } };
-    let left = look.tenure.ends_at.as_millisecond() - look.now.as_millisecond() - i64::try_from(ago.as_millis()).unwrap_or(0);
-    let others = look.nodes.iter().filter(|node| node.process.id != process.id);
-    let others = others.filter(|node| look.now.duration_since(node.seen_at).unsigned_abs() <= SEEN_WITHIN);
-    HostStanding {
-        role,
-        station,
-        owner: if term.is_some() { Some(process.host.clone()) } else { look.owner.as_ref().map(|owner| owner.host.clone()) },
-        term: term.or(Some(look.tenure.term).filter(|term| term.0 > 0)),
-        lease_end: Some(look.tenure.ends_at).filter(|_| look.tenure.term.0 > 0),
-        lease_left_ms: Some(left.max(0)).filter(|_| look.tenure.term.0 > 0),
-        is_unowned: term.is_none() && (look.tenure.is_released || left <= 0),
-        failing,
-        refusals,
-        differing,
-        others: others.map(|node| node.process.host.clone()).collect(),
-        is_asynchronous: look.durability == Durability::Asynchronous,
     }
 }
