@@ -1,14 +1,13 @@
 //! The same writes into a file and into a station on a real PostgreSQL: the same permissions, the same refusals, and afterwards every query
 //! answers the same. Without PostgreSQL each test prints `left out: ...`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::postgres::owner;
 use ingestd::ledger::postgres::{Address, Connection, Station};
 use ingestd::ledger::sources::Sources;
-use ingestd::ledger::{self, Attempt, ExcerptQuery, HistoryQuery, Ledger, LedgerError, Lock, Place, Reader, Retention};
+use ingestd::ledger::{self, Attempt, Ledger, LedgerError, Lock, Place, Reader, Retention};
 use ingestd::occurrence::{Key, Kind, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase};
 use ingestd::plan::holds::{Hold, JobPause, JobSkip, OrderSource};
 use ingestd::schedule::{JobId, Source};
@@ -22,6 +21,7 @@ use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+use super::answers::{answers, recovered, same};
 use super::at;
 use super::postgres::Database;
 use super::round_trip::occurrence;
@@ -132,74 +132,6 @@ impl Both {
             same(question, answer, &other[question]);
         }
     }
-}
-
-/// Shows the first line that is not the same.
-fn same(what: &str, file: &str, station: &str) {
-    let differs = file.lines().zip(station.lines()).find(|(file, station)| file != station);
-    assert!(file == station, "{what}: {differs:?}");
-}
-
-fn recovered(ledger: &Ledger) -> String {
-    let mut recovered = ledger.recover(Timestamp::MIN).expect("readable");
-    recovered.left.sort();
-    assert_eq!(recovered.may_still_leave, []);
-    format!("{recovered:#?}")
-}
-
-/// The answers of a reader to every question, as texts.
-fn answers(reader: &Reader, now: Timestamp) -> BTreeMap<String, String> {
-    let mut answers = BTreeMap::new();
-    let mut add = |question: String, answer: String| drop(answers.insert(question, answer));
-    let every = HistoryQuery { limit: 10_000, ..HistoryQuery::default() };
-    let rows = reader.history(&every).expect("readable");
-    add("all".to_owned(), format!("{rows:#?}"));
-    for outcome in ["ended", "cut", "failed", "missed", "skipped"] {
-        for job in [None, rows.first().map(|row| row.key.job.to_string())] {
-            for since in [None, Some(now)] {
-                let query = HistoryQuery { job: job.clone(), since, outcome: Some(outcome.to_owned()), limit: 20 };
-                add(format!("{query:?}"), format!("{:#?}", reader.history(&query).expect("readable")));
-            }
-        }
-    }
-    for at in [Timestamp::MIN, now, now - SignedDuration::from_hours(24)] {
-        add(format!("trouble {at}"), format!("{:#?}", reader.trouble(at, 50).expect("readable")));
-        add(format!("doubts {at}"), format!("{:#?}", reader.doubts(at).expect("readable")));
-        add(format!("rows {at}"), format!("{:#?}", reader.rows_in(&(at..now), 60).expect("readable")));
-        add(format!("sent {at}"), format!("{:#?}", reader.newest_sent(at, 30).expect("readable")));
-    }
-    add("on air".to_owned(), format!("{:#?}", reader.on_air().expect("readable")));
-    add("tasks".to_owned(), format!("{:#?}", reader.tasks().expect("readable")));
-    add("orphans".to_owned(), format!("{:#?}", reader.orphans().expect("readable")));
-    add("holds".to_owned(), format!("{:#?}", reader.holds().expect("readable")));
-    add("meta".to_owned(), format!("{:#?}", reader.meta().expect("readable")));
-    add("first seen".to_owned(), format!("{:#?}", reader.first_seen(None).expect("readable")));
-    for row in &rows {
-        let (key, name) = (&row.key, row.key.job.as_str());
-        add(format!("row {key}"), format!("{:#?}", reader.occurrence(name, key.start).expect("readable")));
-        add(format!("latest {key}"), format!("{:#?}", reader.latest(name, key.start).expect("readable")));
-        add(format!("first seen {name}"), format!("{:#?}", reader.first_seen(Some(name)).expect("readable")));
-        add(format!("retries {key}"), format!("{:#?}", reader.retries(key).expect("readable")));
-        add(format!("tasks {key}"), format!("{:#?}", reader.tasks_of(key).expect("readable")));
-        add(format!("calls {key}"), format!("{:#?}", reader.calls_of(key).expect("readable")));
-    }
-    let first = rows.first().expect("there are rows");
-    let wanted = [
-        ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 50 },
-        ExcerptQuery::Holds {},
-        ExcerptQuery::OnAir {},
-        ExcerptQuery::Job { job: first.key.job.to_string(), starts_ms: vec![first.key.start.as_millisecond()] },
-    ];
-    for query in wanted {
-        let excerpt = reader.excerpt(&query).expect("readable");
-        let again = Reader::of_excerpt(&excerpt).expect("a ledger of its rows");
-        let all = again.history(&every).expect("readable");
-        add(
-            format!("excerpt {query:?}"),
-            format!("{all:?} {:?} {:?}", again.holds().expect("readable"), again.meta().expect("readable")),
-        );
-    }
-    answers
 }
 
 /// Every row that the strategy of the round trip can make, claimed and then updated.
