@@ -330,12 +330,15 @@ mod tests {
         let (folder, _ledger) = ledger();
         let chores = nightly(folder.path());
         let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
-        let missed = |now: &str| was_missed(Chore::Backup, &chores, folder.path(), at(now));
+        let missed = |now: &str| was_missed(Chore::Backup, &chores, &Place::from(folder.path()), at(now));
         assert!(!missed("2026-11-28T05:00:00Z"), "it was never done");
         assert!(!missed("2026-11-29T03:59:59Z"), "its next time is to come");
         assert!(missed("2026-11-29T04:00:00Z") && missed("2026-12-24T18:00:00Z"));
-        record(Chore::Backup, folder.path(), at("2026-12-24T04:00:03Z"), Ok("good"));
+        record(Chore::Backup, &Place::from(folder.path()), at("2026-12-24T04:00:03Z"), Ok("good"));
         assert!(!missed("2026-12-24T18:00:00Z"));
-        assert!(!was_missed(Chore::Prune, &chores, folder.path(), at("2026-12-24T18:00:00Z")), "the settings do not have it");
+        assert!(
+            !was_missed(Chore::Prune, &chores, &Place::from(folder.path()), at("2026-12-24T18:00:00Z")),
+            "the settings do not have it"
+        );
     }
 }

@@ -71,8 +71,13 @@ impl LedgerError {
     /// else stops what is on air.
     pub fn is_passing(&self) -> bool {
         match self.kind {
-            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
-            ErrorKind::Repeat | ErrorKind::Uncertain => true,
+            ErrorKind::Passing
+            | ErrorKind::Stands
+            | ErrorKind::Damaged
+            | ErrorKind::NotADatabase
+            | ErrorKind::Replaced
+            | ErrorKind::Repeat
+            | ErrorKind::Uncertain => true,
             ErrorKind::Deposed | ErrorKind::Lasting => false,
         }
     }

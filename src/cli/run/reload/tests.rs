@@ -87,7 +87,15 @@ impl Rig {
             let read = std::mem::replace(&mut *brought.lock().expect("whole"), SecretsRead::Same);
             Box::pin(async move { read })
         });
-        let reload = Reload::new(&context, &settings, &zones, path("state"), (handle, manager), (first, sources), reread);
+        let reload = Reload::new(
+            &context,
+            &settings,
+            &zones,
+            Sources::at(Place::Folder(path("state"))),
+            (handle, manager),
+            (first, sources),
+            reread,
+        );
         Rig { reload: Arc::new(reload), accepted, secrets, folder }
     }
 
