@@ -26,6 +26,7 @@ mod format;
 mod help;
 mod history;
 mod in_force;
+mod ledger;
 pub mod load;
 mod log;
 mod man;
@@ -93,6 +94,7 @@ verbs! {
     Alert => alert,
     Backup => backup,
     Prune => prune,
+    Ledger => ledger,
     Sandbox => sandbox,
     Demo => demo,
     Schema => schema,

@@ -10,7 +10,10 @@ mod backup;
 mod chores;
 mod columns;
 mod commit;
+#[cfg(feature = "postgres")]
+mod copy;
 mod database;
+mod error;
 mod excerpt;
 mod file;
 mod holds;
@@ -28,9 +31,7 @@ mod story;
 pub mod thread;
 mod unplaced;
 
-use std::fmt;
 use std::fs::OpenOptions;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,11 +39,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::engine::Writes;
 use database::Database;
+use error::ErrorKind;
 use file::OpenFiles;
 
 pub use backup::{BackupMade, backup};
 pub use chores::{chore_done_at, record_chore};
 pub use commit::Attempt;
+#[cfg(feature = "postgres")]
+pub use copy::{Copied, copy_to_folder, copy_to_station};
+pub use error::LedgerError;
 pub use excerpt::{Excerpt, ExcerptQuery, ROWS_MAX};
 pub use file::Note;
 pub use integrity::integrity;
@@ -64,157 +69,6 @@ const STATEMENTS_CACHED: usize = 64;
 /// How long writes wait for another process that writes. It is longer than a commit of that process takes, and no longer: whoever
 /// writes here may wait for it. What cannot be written then is written later.
 const WRITER_BUSY: Duration = Duration::from_millis(20);
-
-/// Why the ledger could not be read or written.
-#[derive(Debug)]
-pub struct LedgerError {
-    message: String,
-    kind: ErrorKind,
-}
-
-/// What kind of error it is, and so what can be done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ErrorKind {
-    /// The disk is full, fails or is read-only, or another process holds the file.
-    Passing,
-    /// The disk does not answer.
-    Stands,
-    /// The file is damaged. A disk that fails for a while gives the same error.
-    Damaged,
-    /// The file is not a ledger. Of a file that was one, somebody wrote over it.
-    NotADatabase,
-    /// Another file has the name of the one that is open, or none has.
-    Replaced,
-    /// Two transactions met, and this one was taken back.
-    #[cfg(feature = "postgres")]
-    Repeat,
-    /// It was sent to be committed, and nobody said that it was.
-    #[cfg(feature = "postgres")]
-    Uncertain,
-    /// Another host owns the ledger.
-    Deposed,
-    /// Everything else: it stays until somebody changes something.
-    Lasting,
-}
-
-impl LedgerError {
-    /// An error that stays until somebody changes something.
-    fn ours(message: String) -> LedgerError {
-        LedgerError { message, kind: ErrorKind::Lasting }
-    }
-
-    /// An answer that does not come.
-    pub(crate) fn stands() -> LedgerError {
-        LedgerError { message: "the disk does not answer".to_owned(), kind: ErrorKind::Stands }
-    }
-
-    /// What a host hears that does not own any more.
-    pub(crate) fn deposed() -> LedgerError {
-        LedgerError { message: "another host owns the ledger".to_owned(), kind: ErrorKind::Deposed }
-    }
-
-    /// Whether another host owns the ledger: nothing more is written to it from here.
-    pub fn is_deposed(&self) -> bool {
-        self.kind == ErrorKind::Deposed
-    }
-
-    /// Whether the answer may yet come: nothing is known to be wrong.
-    pub(crate) fn is_standing(&self) -> bool {
-        self.kind == ErrorKind::Stands
-    }
-
-    fn replaced(message: String) -> LedgerError {
-        LedgerError { message, kind: ErrorKind::Replaced }
-    }
-
-    /// Whether the error may go away: a disk that is full, failing or read-only, another process that holds the file, or a file that
-    /// somebody took away or wrote over while it was open. Until then the ledger keeps what was decided, and a daemon runs on: nobody
-    /// else stops what is on air.
-    pub fn is_passing(&self) -> bool {
-        match self.kind {
-            ErrorKind::Passing | ErrorKind::Stands | ErrorKind::Damaged | ErrorKind::NotADatabase | ErrorKind::Replaced => true,
-            #[cfg(feature = "postgres")]
-            ErrorKind::Repeat | ErrorKind::Uncertain => true,
-            ErrorKind::Deposed | ErrorKind::Lasting => false,
-        }
-    }
-
-    /// Whether it was sent to be committed, and nobody said that it was.
-    fn is_uncertain(&self) -> bool {
-        #[cfg(feature = "postgres")]
-        return self.kind == ErrorKind::Uncertain;
-        #[cfg(not(feature = "postgres"))]
-        false
-    }
-
-    fn newer(how: &str) -> LedgerError {
-        let advice = "run that one, or restore a backup from before the upgrade";
-        LedgerError::ours(format!("a newer ingestd wrote it ({how}): {advice}"))
-    }
-
-    fn older(version: u32) -> LedgerError {
-        let advice = "the daemon brings it up to date when it starts";
-        LedgerError::ours(format!("it is of version {version}, and this ingestd reads {VERSION}: {advice}"))
-    }
-
-    /// What could not be done with which ledger. This is not tried again, whatever kind of error it was.
-    fn at(place: &Place, verb: &str, error: LedgerError) -> LedgerError {
-        match place {
-            Place::Folder(folder) => LedgerError::file(&folder.join(FILE), verb, error),
-            #[cfg(feature = "postgres")]
-            Place::Station(station) => LedgerError::ours(format!("cannot {verb} at the {}: {error}", station.shown())),
-        }
-    }
-
-    /// What could not be done with which file. This is not tried again, whatever kind of error it was.
-    fn file(path: &Path, verb: &str, error: impl Into<LedgerError>) -> LedgerError {
-        let LedgerError { message, kind } = error.into();
-        let advice = match kind {
-            // Nothing is ever started over: only the old file knows what is on air.
-            ErrorKind::Damaged | ErrorKind::NotADatabase => "; restore a backup of it, or move it away to begin a new one",
-            _ => "",
-        };
-        LedgerError::ours(format!("cannot {verb} `{}`: {message}{advice}", path.display()))
-    }
-}
-
-impl fmt::Display for LedgerError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for LedgerError {}
-
-/// This is how the modules of the ledger hand errors up. Nothing outside them has such an error.
-impl From<rusqlite::Error> for LedgerError {
-    fn from(error: rusqlite::Error) -> LedgerError {
-        use rusqlite::ErrorCode;
-        let kind = match error.sqlite_error_code() {
-            Some(
-                ErrorCode::CannotOpen
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OutOfMemory
-                | ErrorCode::ReadOnly
-                | ErrorCode::SystemIoFailure,
-            ) => ErrorKind::Passing,
-            Some(ErrorCode::DatabaseCorrupt) => ErrorKind::Damaged,
-            // A table that is not there any more is of this kind.
-            Some(ErrorCode::NotADatabase | ErrorCode::Unknown) => ErrorKind::NotADatabase,
-            _ => ErrorKind::Lasting,
-        };
-        LedgerError { message: error.to_string(), kind }
-    }
-}
-
-impl From<io::Error> for LedgerError {
-    fn from(error: io::Error) -> LedgerError {
-        LedgerError::ours(error.to_string())
-    }
-}
 
 /// The ledger, open for writing. A process has one, and a file has one process (see [`Lock`]).
 pub struct Ledger {

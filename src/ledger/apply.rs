@@ -108,7 +108,7 @@ fn one(to: &mut Transaction<'_>, write: &Write) -> Result<(), LedgerError> {
         Write::Reopen(occurrence) => columns::reopen_occurrence(to, occurrence),
         Write::Remove(key) => {
             let sql = "DELETE FROM occurrence WHERE job = ?1 AND start_ms = ?2 AND state = 'armed'";
-            to.run_one(sql, params![key.job.as_str(), key.start.as_millisecond()], (Wrong::IsNotArmed, key))
+            to.run_one(sql, params![key.job.as_str(), key.start.as_millisecond()], (Wrong::NotArmed, key))
         }
         Write::Attempt { key, call, attempt } => call_row(to, *call, (key, None), (Action::Start, *attempt)),
         Write::Answered { call, times, answer } => answered(to, *call, *times, answer),
@@ -158,7 +158,7 @@ fn call_row(
     (action, attempt): (Action, u32),
 ) -> Result<(), LedgerError> {
     let (job, start) = (key.job.as_str(), key.start.as_millisecond());
-    let missing = (Wrong::IsNotThere, key);
+    let missing = (Wrong::NoRow, key);
     match to.term() {
         None => to.run_one(INSERT_CALL, params![call, task, action.name(), attempt, job, start], missing),
         Some(term) => to.run_one(INSERT_CALL_OF_TERM, params![call, task, action.name(), attempt, job, start, term], missing),

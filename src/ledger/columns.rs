@@ -173,22 +173,22 @@ pub(super) fn insert_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrenc
 
 /// Inserts a summary, or writes how far the one in its row reaches now.
 pub(super) fn insert_summary(to: &mut Transaction<'_>, summary: &Occurrence) -> Result<(), LedgerError> {
-    INSERT_SUMMARY.run(to, occurrence_values(summary), (Wrong::IsNoSummary, &summary.key))
+    INSERT_SUMMARY.run(to, occurrence_values(summary), (Wrong::NoSummary, &summary.key))
 }
 
 /// Updates the row of an occurrence that is not done.
 pub(super) fn update_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    UPDATE_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotOpen, &occurrence.key))
+    UPDATE_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::NotOpen, &occurrence.key))
 }
 
 /// Updates the row of an occurrence that was cut because its job left the schedule, or that failed.
 pub(super) fn reopen_occurrence(to: &mut Transaction<'_>, occurrence: &Occurrence) -> Result<(), LedgerError> {
-    REOPEN_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::IsNotReopened, &occurrence.key))
+    REOPEN_OCCURRENCE.run(to, occurrence_values(occurrence), (Wrong::NotReopened, &occurrence.key))
 }
 
 /// Inserts a task.
 pub(super) fn insert_task(to: &mut Transaction<'_>, task: &Task) -> Result<(), LedgerError> {
-    INSERT_TASK.run(to, task_values(task), (Wrong::IsNotThere, &task.key))
+    INSERT_TASK.run(to, task_values(task), (Wrong::NoRow, &task.key))
 }
 
 /// Updates the row of a task.
@@ -217,7 +217,7 @@ impl Sql {
                 used.push(column);
                 used.len() - 1
             });
-            text.push_str(&format!("?{}{}", number + 1, &part[end..]));
+            text.extend(["?", &(number + 1).to_string(), &part[end..]]);
         }
         Sql { text, columns: used }
     }

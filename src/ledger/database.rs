@@ -200,10 +200,7 @@ impl Transaction<'_> {
         match self {
             Transaction::Sqlite(transaction) => execute(transaction, sql, parameters).map(drop),
             #[cfg(feature = "postgres")]
-            Transaction::Postgres(work) => {
-                work.push(sql, parameters, None);
-                Ok(())
-            }
+            Transaction::Postgres(work) => work.push(sql, parameters, None),
         }
     }
 
@@ -213,10 +210,7 @@ impl Transaction<'_> {
         match self {
             Transaction::Sqlite(transaction) => wrong.unless_one(key, execute(transaction, sql, parameters)?),
             #[cfg(feature = "postgres")]
-            Transaction::Postgres(work) => {
-                work.push(sql, parameters, Some((wrong, key)));
-                Ok(())
-            }
+            Transaction::Postgres(work) => work.push(sql, parameters, Some((wrong, key))),
         }
     }
 
@@ -250,15 +244,15 @@ pub(super) enum Wrong {
     /// It was to be new.
     IsThere,
     /// It was to be there.
-    IsNotThere,
+    NoRow,
     /// It was to be there and open.
-    IsNotOpen,
+    NotOpen,
     /// It was to be one that may be opened again.
-    IsNotReopened,
+    NotReopened,
     /// It was to be armed.
-    IsNotArmed,
+    NotArmed,
     /// It was to be a summary.
-    IsNoSummary,
+    NoSummary,
 }
 
 impl Wrong {
@@ -267,13 +261,13 @@ impl Wrong {
         let text = match (self, changed) {
             (_, 1) => return Ok(()),
             (Wrong::IsThere, _) => format!("there is a row of {key} already: another process writes this ledger"),
-            (Wrong::IsNotThere, _) => format!("there is no row of {key}"),
-            (Wrong::IsNotOpen, _) => format!("the row of {key} is not there or done already; {changed} rows changed"),
-            (Wrong::IsNotReopened, _) => {
+            (Wrong::NoRow, _) => format!("there is no row of {key}"),
+            (Wrong::NotOpen, _) => format!("the row of {key} is not there or done already; {changed} rows changed"),
+            (Wrong::NotReopened, _) => {
                 format!("the row of {key} does not say that it was cut because its job left, or that it failed")
             }
-            (Wrong::IsNotArmed, _) => format!("{changed} rows of {key} were armed, not one"),
-            (Wrong::IsNoSummary, _) => format!("the row of {key} is not a summary"),
+            (Wrong::NotArmed, _) => format!("{changed} rows of {key} were armed, not one"),
+            (Wrong::NoSummary, _) => format!("the row of {key} is not a summary"),
         };
         Err(LedgerError::ours(text))
     }

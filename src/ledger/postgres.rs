@@ -12,6 +12,7 @@ pub mod station;
 mod store;
 pub(super) mod stored;
 mod tls;
+mod work;
 
 use std::fmt;
 use std::io;
@@ -28,9 +29,10 @@ pub use schema::STATION_VERSION;
 pub(super) use schema::migrate;
 pub use station::Station;
 pub(super) use store::damaged_blocks;
-pub(super) use store::{Fence, Store, Work};
+pub(super) use store::{Fence, Store};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
+pub(super) use work::Work;
 
 /// What kind of error it is, and so what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +147,8 @@ impl From<DatabaseError> for LedgerError {
 }
 
 /// Waits for it. Of another runtime's threads only those may, which hand on what else they have to do.
-fn block_on<T>(runtime: &Option<Runtime>, work: impl Future<Output = T>) -> T {
-    let runtime = runtime.as_ref().expect("it is there until it is dropped");
+fn block_on<T>(runtime: Option<&Runtime>, work: impl Future<Output = T>) -> T {
+    let runtime = runtime.expect("it is there until it is dropped");
     match Handle::try_current() {
         Ok(other) if other.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(|| runtime.block_on(work)),
         _ => runtime.block_on(work),
@@ -186,7 +188,7 @@ impl Blocking {
     /// what it means is [`DatabaseError::class`].
     pub fn run<T>(&mut self, mut work: impl AsyncFnMut(&mut Connection) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
         let Blocking { runtime, address, connection } = self;
-        block_on(runtime, async {
+        block_on(runtime.as_ref(), async {
             let mut repeats = 0;
             loop {
                 let opened = match connection.take().filter(Connection::is_open) {
@@ -206,14 +208,23 @@ impl Blocking {
     /// Does this with the connection that is open, for what was begun on it. Errors: it is not open any more.
     pub fn go_on<T>(&mut self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
         match self.connection.as_mut().filter(|connection| connection.is_open()) {
-            Some(connection) => block_on(&self.runtime, work(connection)),
+            Some(connection) => block_on(self.runtime.as_ref(), work(connection)),
             None => Err(DatabaseError::new(ErrorClass::Passing, "the connection to the database was lost")),
         }
     }
 
+    /// Opens a connection where none is open.
+    pub fn connect(&mut self) -> Result<(), DatabaseError> {
+        if self.is_open() {
+            return Ok(());
+        }
+        let address = Arc::clone(&self.address);
+        self.open_at(&address)
+    }
+
     /// Opens a connection by another address, in the place of the one that is open.
     pub fn open_at(&mut self, address: &Address) -> Result<(), DatabaseError> {
-        self.connection = Some(block_on(&self.runtime, Connection::open(address))?);
+        self.connection = Some(block_on(self.runtime.as_ref(), Connection::open(address))?);
         Ok(())
     }
 

@@ -57,7 +57,7 @@ pub(super) fn apply(to: &mut Transaction<'_>, write: &Write) -> Result<(), Ledge
             let OpenDoubt { key, sent_at, bound, until, was_found, .. } = &**doubt;
             let (sent, until) = (sent_at.as_millisecond(), until.as_millisecond());
             let parameters = params![sent, ms(*bound), until, was_found, key.job.as_str(), key.start.as_millisecond()];
-            to.run_one(sql, parameters, (Wrong::IsNotThere, key))
+            to.run_one(sql, parameters, (Wrong::NoRow, key))
         }
         Write::DoubtSettled { key, sent_at } => {
             let sql = "DELETE FROM doubt WHERE sent_ms = ?3 AND occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2)";

@@ -1,16 +1,16 @@
 //! The same writes into a file and into a station on a real PostgreSQL: the same permissions, the same refusals, and afterwards every query
 //! answers the same. Without PostgreSQL each test prints `left out: ...`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::postgres::owner;
 use ingestd::ledger::postgres::{Address, Connection, Station};
-use ingestd::ledger::{self, Attempt, ExcerptQuery, HistoryQuery, Ledger, LedgerError, Place, Reader, Retention};
+use ingestd::ledger::sources::Sources;
+use ingestd::ledger::{self, Attempt, Ledger, LedgerError, Lock, Place, Reader, Retention};
 use ingestd::occurrence::{Key, Kind, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase};
 use ingestd::plan::holds::{Hold, JobPause, JobSkip, OrderSource};
-use ingestd::schedule::JobId;
+use ingestd::schedule::{JobId, Source};
 use ingestd::trtc::callback::{Callback, TaskNews};
 use ingestd::trtc::{Action, Answer, Success};
 use ingestd_core::alerts::{Alert, AlertEnd, AlertEvent, AlertWrite, Told};
@@ -21,6 +21,7 @@ use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+use super::answers::{answers, recovered, same};
 use super::at;
 use super::postgres::Database;
 use super::round_trip::occurrence;
@@ -77,7 +78,10 @@ struct Both {
 
 fn told(result: Result<Vec<Attempt>, LedgerError>) -> String {
     match result {
-        Ok(attempts) => attempts.iter().map(|attempt| format!("{} {};", attempt.key(), attempt.call())).collect(),
+        Ok(attempts) => {
+            let one = |attempt: &Attempt| format!("{} {};", attempt.key(), attempt.call());
+            attempts.iter().map(one).collect::<Vec<_>>().join(" ")
+        }
         Err(error) => format!("{error}, passing: {}", error.is_passing()),
     }
 }
@@ -128,74 +132,6 @@ impl Both {
             same(question, answer, &other[question]);
         }
     }
-}
-
-/// Shows the first line that is not the same.
-fn same(what: &str, file: &str, station: &str) {
-    let differs = file.lines().zip(station.lines()).find(|(file, station)| file != station);
-    assert!(file == station, "{what}: {differs:?}");
-}
-
-fn recovered(ledger: &Ledger) -> String {
-    let mut recovered = ledger.recover(Timestamp::MIN).expect("readable");
-    recovered.left.sort();
-    assert_eq!(recovered.may_still_leave, []);
-    format!("{recovered:#?}")
-}
-
-/// The answers of a reader to every question, as texts.
-fn answers(reader: &Reader, now: Timestamp) -> BTreeMap<String, String> {
-    let mut answers = BTreeMap::new();
-    let mut add = |question: String, answer: String| drop(answers.insert(question, answer));
-    let every = HistoryQuery { limit: 10_000, ..HistoryQuery::default() };
-    let rows = reader.history(&every).expect("readable");
-    add("all".to_owned(), format!("{rows:#?}"));
-    for outcome in ["ended", "cut", "failed", "missed", "skipped"] {
-        for job in [None, rows.first().map(|row| row.key.job.to_string())] {
-            for since in [None, Some(now)] {
-                let query = HistoryQuery { job: job.clone(), since, outcome: Some(outcome.to_owned()), limit: 20 };
-                add(format!("{query:?}"), format!("{:#?}", reader.history(&query).expect("readable")));
-            }
-        }
-    }
-    for at in [Timestamp::MIN, now, now - SignedDuration::from_hours(24)] {
-        add(format!("trouble {at}"), format!("{:#?}", reader.trouble(at, 50).expect("readable")));
-        add(format!("doubts {at}"), format!("{:#?}", reader.doubts(at).expect("readable")));
-        add(format!("rows {at}"), format!("{:#?}", reader.rows_in(&(at..now), 60).expect("readable")));
-        add(format!("sent {at}"), format!("{:#?}", reader.newest_sent(at, 30).expect("readable")));
-    }
-    add("on air".to_owned(), format!("{:#?}", reader.on_air().expect("readable")));
-    add("tasks".to_owned(), format!("{:#?}", reader.tasks().expect("readable")));
-    add("orphans".to_owned(), format!("{:#?}", reader.orphans().expect("readable")));
-    add("holds".to_owned(), format!("{:#?}", reader.holds().expect("readable")));
-    add("meta".to_owned(), format!("{:#?}", reader.meta().expect("readable")));
-    add("first seen".to_owned(), format!("{:#?}", reader.first_seen(None).expect("readable")));
-    for row in &rows {
-        let (key, name) = (&row.key, row.key.job.as_str());
-        add(format!("row {key}"), format!("{:#?}", reader.occurrence(name, key.start).expect("readable")));
-        add(format!("latest {key}"), format!("{:#?}", reader.latest(name, key.start).expect("readable")));
-        add(format!("first seen {name}"), format!("{:#?}", reader.first_seen(Some(name)).expect("readable")));
-        add(format!("retries {key}"), format!("{:#?}", reader.retries(key).expect("readable")));
-        add(format!("tasks {key}"), format!("{:#?}", reader.tasks_of(key).expect("readable")));
-        add(format!("calls {key}"), format!("{:#?}", reader.calls_of(key).expect("readable")));
-    }
-    let first = rows.first().expect("there are rows");
-    let wanted = [
-        ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 50 },
-        ExcerptQuery::Holds {},
-        ExcerptQuery::OnAir {},
-        ExcerptQuery::Job { job: first.key.job.to_string(), starts_ms: vec![first.key.start.as_millisecond()] },
-    ];
-    for query in wanted {
-        let excerpt = reader.excerpt(&query).expect("readable");
-        let again = Reader::of_excerpt(&excerpt).expect("a ledger of its rows");
-        let all = again.history(&every).expect("readable");
-        add(
-            format!("excerpt {query:?}"),
-            format!("{all:?} {:?} {:?}", again.holds().expect("readable"), again.meta().expect("readable")),
-        );
-    }
-    answers
 }
 
 /// Every row that the strategy of the round trip can make, claimed and then updated.
@@ -357,6 +293,48 @@ fn a_file_and_a_station_do_and_answer_the_same() {
         let (file, station) = (both.file.1.knows_task(task), both.station.1.knows_task(task));
         assert_eq!(file.expect("an answer"), station.expect("an answer"), "{task}");
     }
+}
+
+#[test]
+fn a_ledger_is_copied_into_a_station_and_back_and_nothing_is_lost() {
+    let Some(mut both) = Both::new() else { return };
+    let start = at("2026-11-22T10:00:00Z");
+    rows_of_every_kind(&mut both);
+    a_show(&mut both, "film", start);
+    everything_else(&mut both, start);
+    let sources = [Source { name: Arc::from("a.yaml"), text: "jobs: {}\n".to_owned() }];
+    // A copy of the file, which stays open: what is copied is what is on the disk.
+    let (folder, database) = (tempfile::tempdir().expect("a folder"), Database::new().expect("a database"));
+    let copy = folder.path().join(ledger::FILE);
+    std::fs::copy(both.file.1.path(), &copy).expect("copied");
+    std::fs::copy(format!("{}-wal", both.file.1.path().display()), format!("{}-wal", copy.display())).expect("copied");
+    Sources::at(Place::from(folder.path())).save(3, &sources).expect("kept");
+    let to = station(&database);
+    let copied = ledger::copy_to_station(folder.path(), &to).expect("copied");
+    assert!(copied.occurrences > 100 && copied.rows > copied.occurrences && copied.generations == 1, "{copied}");
+    let refused = ledger::copy_to_station(folder.path(), &to).expect_err("it has rows").to_string();
+    assert!(refused.contains("has rows already"), "{refused}");
+    let term = take(&database, false);
+    let refused = ledger::copy_to_station(folder.path(), &to).expect_err("somebody owns it").to_string();
+    assert!(refused.contains("stop every daemon"), "{refused}");
+    let mut both = Both { station: (database, Ledger::open_station(&to, term).expect("a ledger")), ..both };
+    both.compare();
+    // What the database numbers goes on behind what was copied.
+    a_show(&mut both, "after", start);
+    both.compare();
+    let taken = take(&both.station.0, true);
+    let lock = Lock::take(folder.path()).expect("nobody has it");
+    let refused = ledger::copy_to_folder(&to, folder.path()).expect_err("a daemon runs").to_string();
+    assert!(refused.contains("another ingestd runs"), "{refused}");
+    drop((lock, taken));
+    both.station.0.psql("UPDATE ingestd.station SET released = true");
+    let back = tempfile::tempdir().expect("a folder");
+    let copied = ledger::copy_to_folder(&to, back.path()).expect("copied back");
+    assert_eq!(copied.generations, 1);
+    let file = Ledger::open(back.path()).expect("a ledger");
+    let term = take(&both.station.0, false);
+    let station = (both.station.0, Ledger::open_station(&to, term).expect("a ledger"));
+    Both { file: (back, file), station, ..both }.compare();
 }
 
 #[test]

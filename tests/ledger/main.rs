@@ -2,6 +2,8 @@
 //! loads, and a crash loses only what was never durable. It uses real SQLite and real files, and does not mock either.
 
 #[cfg(all(target_os = "linux", feature = "postgres"))]
+mod answers;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
 mod both;
 mod checks;
 mod chores;
@@ -17,13 +19,13 @@ mod migrations;
 mod postgres;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/proxy.rs"]
-#[allow(dead_code, reason = "its other tests need the rest")]
+#[expect(dead_code, reason = "its other tests need the rest")]
 mod proxy;
 mod questions;
 mod refused;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/requests.rs"]
-#[allow(dead_code, reason = "its other tests need the rest")]
+#[expect(dead_code, reason = "its other tests need the rest")]
 mod requests;
 mod round_trip;
 mod rows;

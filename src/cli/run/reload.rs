@@ -207,9 +207,8 @@ impl Reload {
         let mut lines = Vec::new();
         if settings_differ {
             let path = self.context.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
-            let line = format!("`{}` differs from what was read at start: restart the daemon to use it", path.display());
-            tracing::warn!("{line}");
-            lines.push(line);
+            lines.push(format!("`{}` differs from what was read at start: restart the daemon to use it", path.display()));
+            tracing::warn!("{}", lines[0]);
         }
         let resting_for = self.keep_unrested(unrested.clone());
         if let Some(unrested) = unrested.clone().filter(|_| patience == Patience::Elsewhere) {

@@ -119,19 +119,19 @@ impl Connection {
     /// The rows of one query in a transaction of its own that begins with `begin`, with one wait for all.
     pub async fn query_within(&mut self, begin: &str, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, DatabaseError> {
         self.call(async |client| {
-            let mut begin = [Box::pin(client.batch_execute(begin))];
+            let mut first = [Box::pin(client.batch_execute(begin))];
             let mut query = [Box::pin(client.query_typed(sql, parameters))];
-            let mut end = [Box::pin(client.batch_execute("COMMIT"))];
-            let begun = send(&mut begin).await;
+            let mut last = [Box::pin(client.batch_execute("COMMIT"))];
+            let sent = send(&mut first).await;
             let asked = send(&mut query).await;
-            let ended = send(&mut end).await;
-            let begun = one(begun, begin).await;
+            let ended = send(&mut last).await;
+            let opened = one(sent, first).await;
             let rows = one(asked, query).await;
             // It ends the transaction also where the query failed.
-            let ended = one(ended, end).await;
-            begun?;
+            let closed = one(ended, last).await;
+            opened?;
             let rows = rows?;
-            ended.map(|()| rows)
+            closed.map(|()| rows)
         })
         .await
     }
