@@ -78,7 +78,9 @@ async fn whatever_happens_on_the_way_never_may_two_send() {
     }
     let mut moments = Moments(seed);
     let mut next_harm = Duration::from_secs(2);
-    while origin.elapsed() < Duration::from_secs(seconds) {
+    // On a busy machine it takes a while until the air has gone from one to the other.
+    let is_one = || terms.lock().expect("nobody panicked").len() < 2;
+    while origin.elapsed() < Duration::from_secs(seconds) || is_one() && origin.elapsed() < Duration::from_secs(seconds * 4) {
         let now = origin.elapsed();
         let may_send = owned
             .each_ref()

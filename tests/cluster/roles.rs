@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 
 use super::again::both_at_once;
-use super::cluster::{Cluster, role};
+use super::cluster::{Cluster, LEASE, role};
 use super::deaths::late;
 use super::rig::{looping, soon, wait_for, wait_until};
 
@@ -28,7 +28,7 @@ fn of_two_that_start_at_once_one_owns() {
 }
 
 #[test]
-fn a_release_hands_over_within_a_second_and_no_stream_leaves_the_air() {
+fn a_release_hands_over_at_once_and_no_stream_leaves_the_air() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     let (on_air, due) = (soon(16), soon(26));
     // One is on air, and others begin around the release.
@@ -41,7 +41,8 @@ fn a_release_hands_over_within_a_second_and_no_stream_leaves_the_air() {
     let released = std::time::Instant::now();
     wait_until("the other owns", || second.owns().then_some(()));
     let took = released.elapsed();
-    assert!(took < Duration::from_millis(1_500), "{took:?}: within a second, and the time to see it");
+    // How fast it is, the bench says: here it must not have waited for the lease's end.
+    assert!(took < LEASE / 2, "{took:?}");
     for number in 0..4 {
         let row = cluster.wait_row(&format!("due-{number}"), "on air", |row| row.on_air_ms.is_some());
         assert!(late(&row) < Duration::from_millis(1_500) && !row.is_doubt() && row.attempts == 1, "{row:?}");

@@ -15,7 +15,7 @@ use super::owner::{self, Durability, Look, Node, Process, Taken};
 use super::{DatabaseError, ErrorClass};
 
 /// How often a standby looks whether the air is free.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How often a standby says that it is there.
 const SEEN_EVERY: Duration = Duration::from_secs(5);
@@ -64,8 +64,8 @@ pub struct Keeper {
     /// What it says of its folder, and why it may not own beside what is seen here.
     told: watch::Receiver<Told>,
     seen_at: Option<Duration>,
-    /// What was seen first of who owns, and whether this process owned already.
-    first: (Option<Tenure>, bool),
+    /// What was seen first of who owns, and whether the air was free then; and whether this process owned already.
+    first: (Option<(Tenure, bool)>, bool),
 }
 
 /// What others say of this process.
@@ -141,13 +141,14 @@ impl Keeper {
         Ok(Some((taken, LeaseDeadline::until(lease.deadline(asked_at)))))
     }
 
-    /// Whether this process has just begun and no other is there. An owner that renewed, or gave back, since we look was there.
+    /// Whether this process has just begun and no other is there, nor was: the air was free when we looked first, and nobody had it since. An
+    /// owner that died just before may have accepted another schedule than our folder's.
     fn is_alone(&self, look: &Look) -> bool {
         let (first, owned_before) = self.first;
         let owner = look.owner.as_ref().map(|owner| owner.id.as_str());
         let is_other = |id: &str| id != self.process.id && Some(id) != owner;
         let mut recent = look.nodes.iter().filter(|node| look.now.duration_since(node.seen_at).unsigned_abs() <= SEEN_WITHIN);
-        !owned_before && first == Some(look.tenure) && !recent.any(|node| is_other(&node.process.id))
+        !owned_before && first == Some((look.tenure, true)) && !recent.any(|node| is_other(&node.process.id))
     }
 
     /// Renews the lease of this term, until it is another's. Then nothing more may be sent, and this returns.
@@ -207,7 +208,7 @@ impl Keeper {
         let (before, _) = (self.clock)();
         let look = owner::look(self.connection().await?, &station).await?;
         let (after, now) = (self.clock)();
-        self.first.0.get_or_insert(look.tenure);
+        self.first.0.get_or_insert((look.tenure, matches!(look.tenure.claim(look.now), Claim::Take { .. })));
         let offset = clock_offset(before, look.now, after);
         let refusals = self.refusals(&look, offset);
         let term = self.standing.borrow().term;
