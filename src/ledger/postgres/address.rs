@@ -44,6 +44,10 @@ impl Address {
         // Before the `@` a `?` belongs to the password.
         let host = url.find('@').unwrap_or(0);
         let (base, query) = url[host..].find('?').map_or((url, ""), |at| (&url[..host + at], &url[host + at + 1..]));
+        // The reader would take what is behind the first for a host, which everybody may see.
+        if base.matches('@').count() > 1 {
+            return Err(format!("the connection URL has more than one `@`: write that of a password as `%40`; {FORM}"));
+        }
         let (mut mode, mut roots, mut kept) = (None, None, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
