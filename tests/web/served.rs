@@ -51,7 +51,7 @@ pub(crate) fn idle(state_folder: PathBuf) -> AppState {
     let in_force = InForce::good(generation, None);
     AppState {
         host: None,
-        state_folder,
+        ledger: ingestd::ledger::Place::Folder(state_folder),
         in_force: watch::Sender::new(in_force).subscribe(),
         status: watch::Sender::new(LoopStatus::default()).subscribe(),
         busy: Busy::default(),
