@@ -116,7 +116,7 @@ impl Rig {
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
             fs::set_permissions(rig.path(name), private).expect("our own file");
         }
-        rig.settings(endpoint, "listen: none");
+        rig.settings(rig.endpoint, "listen: none");
         rig
     }
 
