@@ -82,7 +82,7 @@ mod measure {
         };
         let (one, many) = (times(COMMITS, 1), times(BURSTS, TOGETHER));
         let whole: Duration = one.iter().sum();
-        let a_second = one.len() as f64 / whole.as_secs_f64();
+        let a_second = f64::from(u32::try_from(one.len()).expect("a thousand")) / whole.as_secs_f64();
         let [p50, p99, longest] = [one.len() / 2, one.len() * 99 / 100, one.len() - 1].map(|at| format!("{:.1?}", one[at]));
         println!("{name:<12} {a_second:>12.0} {p50:>12} {p99:>12} {longest:>14} {:>16}", format!("{:.1?}", many[many.len() / 2]));
     }
