@@ -121,7 +121,7 @@ pub(crate) struct Hosts<'a> {
     world: &'a World<'a>,
     plan: &'a HostsPlan,
     row: RefCell<Row>,
-    hosts: [Host; 2],
+    both: [Host; 2],
     random: RefCell<Random>,
     released: Notify,
 }
@@ -133,7 +133,7 @@ impl<'a> Hosts<'a> {
             world,
             plan,
             row: RefCell::new(Row { tenure, owner: None }),
-            hosts: plan.skews.map(|skew| Host::new(world.clock.clone(), SignedDuration::from_millis(skew))),
+            both: plan.skews.map(|skew| Host::new(world.clock.clone(), SignedDuration::from_millis(skew))),
             random: RefCell::new(Random::for_purpose(seed, 16)),
             released: Notify::new(),
         }
@@ -181,7 +181,9 @@ impl<'a> Hosts<'a> {
     fn happen(&self, fault: HostFault, of_owner: bool) -> Vec<usize> {
         let owner = self.row.borrow().owner.unwrap_or(0);
         let whom = if fault == HostFault::DatabaseDown { vec![0, 1] } else { vec![if of_owner { owner } else { 1 - owner }] };
-        whom.iter().for_each(|index| self.set(fault, *index, true));
+        for index in &whom {
+            self.set(fault, *index, true);
+        }
         whom
     }
 
@@ -199,7 +201,7 @@ impl<'a> Hosts<'a> {
 
     /// Begins or ends what goes wrong with a host.
     fn set(&self, fault: HostFault, index: usize, is_so: bool) {
-        let host = &self.hosts[index];
+        let host = &self.both[index];
         match fault {
             HostFault::Kill => drop(host.is_up.send_replace(!is_so)),
             HostFault::Term if is_so => drop(host.ends.send_replace(true)),
@@ -215,15 +217,15 @@ impl<'a> Hosts<'a> {
 
     /// What the database says to a commit of this host: it compares the term.
     fn set_gate(&self, index: usize) {
-        let is_newest = self.row.borrow().tenure.term == Term(self.hosts[index].wire.term());
-        self.hosts[index].set_gate(is_newest);
+        let is_newest = self.row.borrow().tenure.term == Term(self.both[index].wire.term());
+        self.both[index].set_gate(is_newest);
     }
 
     /// The handle of whoever owns, as soon as somebody does.
     async fn owner(&self) -> Handle {
         for _ in 0..1_200 {
             let owner = self.row.borrow().owner;
-            let handle = owner.and_then(|owner| self.hosts[owner].handle.borrow().clone());
+            let handle = owner.and_then(|owner| self.both[owner].handle.borrow().clone());
             let is_well = !self.row.borrow().tenure.is_released && self.world.clock.truth() < self.row.borrow().tenure.ends_at;
             if let Some(handle) = handle.filter(|_| is_well) {
                 return handle;
@@ -237,7 +239,7 @@ impl<'a> Hosts<'a> {
     /// time since boot.
     async fn take(&self, index: usize) -> (i64, Option<Timestamp>, Duration) {
         use ingestd::clock::Clock;
-        let host = &self.hosts[index];
+        let host = &self.both[index];
         let mut wait = self.millis(50, 1_000);
         loop {
             tokio::select! {
@@ -285,7 +287,7 @@ impl<'a> Hosts<'a> {
     /// Renews the lease until another owns.
     async fn keep(&self, index: usize, term: i64) {
         use ingestd::clock::Clock;
-        let (host, lease) = (&self.hosts[index], self.plan.lease);
+        let (host, lease) = (&self.both[index], self.plan.lease);
         let mut wait = lease.renewed_every();
         loop {
             tokio::time::sleep(wait).await;
@@ -305,7 +307,7 @@ impl<'a> Hosts<'a> {
             tokio::time::sleep(self.millis(1, if is_slow { 400 } else { 50 })).await;
             if !host.is_cut.get() {
                 host.wire.deadline().renew(lease.deadline(asked));
-                wait = lease.renewed_every().saturating_sub(host.clock.since_boot() - asked);
+                wait = lease.renewed_every().saturating_sub(host.clock.since_boot().saturating_sub(asked));
             }
         }
     }
@@ -313,7 +315,7 @@ impl<'a> Hosts<'a> {
     /// It gave the lease back.
     fn release(&self, index: usize, term: i64) {
         let mut row = self.row.borrow_mut();
-        if row.tenure.term == Term(term) && !self.hosts[index].is_cut.get() {
+        if row.tenure.term == Term(term) && !self.both[index].is_cut.get() {
             row.tenure.is_released = true;
             self.released.notify_waiters();
         }

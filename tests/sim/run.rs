@@ -175,7 +175,7 @@ pub(crate) fn run(seed: u64, jobs: Vec<SimJob>, plan: Plan, options: ScenarioOpt
         world.api.state().jobs.clone_from(&world.schedules.borrow()[0].1);
         media::begin_dying(&world.api, &plan);
         if let Some(hosts) = &plan.hosts {
-            let settled = Hosts::new(seed, &world, hosts).run().await;
+            let settled = Box::pin(Hosts::new(seed, &world, hosts).run()).await;
             return world.finish(settled);
         }
         world.run_to_the_end().await

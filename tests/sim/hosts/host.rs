@@ -61,7 +61,7 @@ impl Host {
 
 impl Hosts<'_> {
     pub(super) async fn live(&self, index: usize) {
-        let host = &self.hosts[index];
+        let host = &self.both[index];
         loop {
             let (mut up, mut down) = (host.is_up.subscribe(), host.is_up.subscribe());
             let _ = up.wait_for(|is_up| *is_up).await;
@@ -78,7 +78,7 @@ impl Hosts<'_> {
 
     /// From boot to an end in order.
     async fn one_life(&self, index: usize) {
-        let host = &self.hosts[index];
+        let host = &self.both[index];
         loop {
             let mut ends = host.ends.subscribe();
             let (term, may_arrive_until, asked) = tokio::select! {
@@ -99,7 +99,7 @@ impl Hosts<'_> {
     }
 
     async fn own(&self, index: usize, term: i64, may_arrive_until: Option<jiff::Timestamp>, deadline: LeaseDeadline) -> Ended {
-        let (world, host) = (self.world, &self.hosts[index]);
+        let (world, host) = (self.world, &self.both[index]);
         let ledger = Ledger::open(&world.folder).expect("the ledger opens");
         let (newest, former) = world.accept_at_boot(&ledger);
         let mut setup = told::setup(world.plan.rate, &ledger);
