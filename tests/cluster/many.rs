@@ -1,7 +1,5 @@
 //! Many starts at one instant, and many deaths: never more than the rate, one outcome for each.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
