@@ -3,6 +3,7 @@
 
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../tests/cluster/postgres.rs"]
+#[expect(dead_code, reason = "the tests of two hosts need more of it")]
 mod postgres;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../tests/ledger/rows.rs"]

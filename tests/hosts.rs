@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", feature = "postgres"))]
 
 #[path = "cluster/postgres.rs"]
+#[expect(dead_code, reason = "the tests of two hosts need more of it")]
 mod postgres;
 #[path = "daemon/rig.rs"]
 #[expect(dead_code, reason = "the tests of one daemon use the rest")]

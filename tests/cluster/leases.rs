@@ -55,7 +55,9 @@ fn harm(proxy: &Proxy, moments: &mut Moments) {
         _ => {
             proxy.let_go();
             proxy.refuse(false);
-            [Way::ToServer, Way::ToClient].iter().for_each(|way| proxy.delay(*way, Duration::ZERO));
+            for way in [Way::ToServer, Way::ToClient] {
+                proxy.delay(way, Duration::ZERO);
+            }
         }
     }
 }

@@ -38,7 +38,6 @@ rm -rf "$1"
 
 /// How a server is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "not every test that includes this file stops servers")]
 pub(crate) enum Stop {
     /// Connections are ended, and everything is written.
     Fast,
@@ -130,7 +129,6 @@ pub(crate) struct Server {
     folder: Folder,
 }
 
-#[allow(dead_code, reason = "each test that includes this file needs a part of it")]
 impl Server {
     /// Makes a server and starts it. Nothing, and a line that says so, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Server> {
@@ -235,11 +233,6 @@ impl Server {
         });
     }
 
-    pub(crate) fn restart(&self, how: Stop) {
-        self.stop(how);
-        self.run();
-    }
-
     /// Whether it runs.
     pub(crate) fn is_up(&self) -> bool {
         self.process.lock().expect("nobody panicked").is_some()
@@ -333,7 +326,6 @@ pub(crate) struct Database {
     name: String,
 }
 
-#[allow(dead_code, reason = "each test that includes this file needs a part of it")]
 impl Database {
     /// Nothing, and a line that says so, where PostgreSQL is not installed.
     pub(crate) fn new() -> Option<Database> {

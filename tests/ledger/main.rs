@@ -16,6 +16,7 @@ mod messages;
 mod migrations;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/postgres.rs"]
+#[expect(dead_code, reason = "the tests of two hosts need more of it")]
 mod postgres;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/proxy.rs"]
