@@ -1,5 +1,6 @@
-//! The ledger: one SQLite file that says what was planned and what became of it. What one turn of the daemon decides is one
-//! transaction. It does not know the network, and it does not decide what to do next. Nothing outside it knows SQLite.
+//! The ledger says what was planned and what became of it: one SQLite file, or a station on PostgreSQL that several hosts share. What one
+//! turn of the daemon decides is one transaction. It does not decide what to do next. Nothing outside it knows a database, and nothing in it
+//! but `database` and `postgres` knows which one it is.
 //!
 //! Secrets and UserSigs are never stored. Stream URLs are stored in full, because a restart must send them as written; the file's
 //! mode is 0600, and every output redacts them.

@@ -75,7 +75,7 @@
 //! | [`alerts`] | core, shell | what is told in time, to whom, when and in which words (core); sending (shell) |
 //! | [`report`], `advice` | core | what people and programs read; what to do about a fault |
 //! | [`schedule_files`] | shell | folders and files to the texts of a schedule |
-//! | [`ledger`] | shell | SQLite: commit a step, give its permissions, recover, query; the sources of accepted schedules |
+//! | [`ledger`] | shell | SQLite, or PostgreSQL: commit a step, give its permissions, recover, query; the sources of accepted schedules |
 //! | [`daemon`] | shell | the loop: collect, take a step, write, send; the calls; the shutdown |
 //! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
