@@ -201,7 +201,7 @@ impl Service {
         let Service { context, settings, zones, ledger, accepted, former, seen } = self;
         let OpenLedger { ledger, kept_in, lock } = ledger;
         let place = kept_in.place().clone();
-        let Reign { deadline, may_arrive_until, standing, deposed, news } = reign;
+        let Reign { deadline, may_arrive_until, rows_may_be_lost, standing, deposed, news } = reign;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
@@ -209,7 +209,7 @@ impl Service {
         let first = InForce { rejected: rejected.into(), drawn, ..InForce::good(generation.clone(), since) };
         let (number, jobs) = (generation.number, generation.schedule.len());
         // From here on starts may be sent: below, nothing can fail before the loop runs.
-        let (alerts, setup, open) = setup(&settings, &zones, &ledger, (deadline, may_arrive_until))?;
+        let (alerts, setup, open) = setup(&settings, &zones, &ledger, (deadline, may_arrive_until, rows_may_be_lost))?;
         let secrets = setup.options.secrets;
         let mut daemon = Daemon::new(clock.clone(), Arc::clone(&api), setup, ledger, generation, former, observe)
             .and_then(Daemon::with_ledger_thread)
@@ -324,14 +324,13 @@ fn setup(
     settings: &Settings,
     zones: &Zones,
     ledger: &Ledger,
-    (deadline, may_arrive_until): (LeaseDeadline, Option<Timestamp>),
+    (deadline, may_arrive_until, rows_may_be_lost): (LeaseDeadline, Option<Timestamp>, bool),
 ) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
-    // A server that was promoted does not say that it was: rows may be lacking at any time. What is open and has no row counts as a doubt.
     let shared = settings
         .ledger
         .as_ref()
-        .map(|shared| Shared { lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT), rows_may_be_lost: true });
+        .map(|shared| Shared { lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT), rows_may_be_lost });
     let (rate, require_sync) = (settings.rate, settings.require_sync);
     let options = DaemonOptions { rate, require_sync, past: zones.past(), secrets, shared };
     // An alert that cannot be read must not keep a show off the air.

@@ -45,16 +45,19 @@ fn taken_over_amid(go: impl Fn(&Node)) {
 }
 
 #[test]
+#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn three_hundred_starts_across_a_death_are_never_more_than_the_rate() {
     taken_over_amid(Node::kill9);
 }
 
 #[test]
+#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn three_hundred_starts_across_a_release_are_never_more_than_the_rate() {
     taken_over_amid(|node| node.signal(Signal::TERM));
 }
 
 #[test]
+#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn killed_again_and_again_the_other_starts_when_the_lease_is_over() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     let times = std::env::var("INGESTD_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(10);

@@ -32,6 +32,8 @@ impl Host {
 pub(super) struct Reign {
     pub(super) deadline: LeaseDeadline,
     pub(super) may_arrive_until: Option<Timestamp>,
+    /// Whether the ledger may lack the newest rows.
+    pub(super) rows_may_be_lost: bool,
     pub(super) standing: Option<watch::Receiver<HostStanding>>,
     /// True once another owns.
     pub(super) deposed: watch::Receiver<bool>,
@@ -44,7 +46,14 @@ impl Reign {
     pub(super) fn alone() -> Reign {
         // It never changes.
         let (_, deposed) = watch::channel(false);
-        Reign { deadline: LeaseDeadline::never(), may_arrive_until: None, standing: None, deposed, news: Vec::new() }
+        Reign {
+            deadline: LeaseDeadline::never(),
+            may_arrive_until: None,
+            rows_may_be_lost: false,
+            standing: None,
+            deposed,
+            news: Vec::new(),
+        }
     }
 }
 

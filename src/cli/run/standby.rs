@@ -228,6 +228,8 @@ impl Shared {
         let reign = Reign {
             deadline,
             may_arrive_until: taken.may_arrive_until.map(own_time),
+            // A server that was promoted does not say that it was. What it knows to be given back, it knows whole.
+            rows_may_be_lost: !taken.was_released,
             standing: Some(self.standing.clone()),
             deposed,
             news: news(&taken, self.station.name()),

@@ -119,6 +119,8 @@ pub struct Taken {
     pub may_arrive_until: Option<(Timestamp, Timestamp)>,
     /// Who owned before; nothing, if nobody ever did.
     pub former: Option<Process>,
+    /// Whether the former owner gave the air back, or nobody ever owned: then the database has every row that was committed before that.
+    pub was_released: bool,
     /// For how long nobody owned.
     pub unowned_ms: i64,
     /// Whether this process has just begun, and no other is there: the keeper says so.
@@ -204,7 +206,7 @@ async fn taken(
 ) -> Result<Option<Taken>, DatabaseError> {
     let lock = "SELECT term, released OR lease_end <= clock_timestamp(), owner, host, version, \
                 (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
-                CASE WHEN isfinite(lease_end) THEN (extract(epoch FROM lease_end) * 1000)::bigint ELSE 0 END \
+                CASE WHEN isfinite(lease_end) THEN (extract(epoch FROM lease_end) * 1000)::bigint ELSE 0 END, released \
                 FROM ingestd.station WHERE name = $1 FOR UPDATE";
     let row = connection.query_opt(lock, &[(&station, Type::TEXT)]).await?;
     let Some(row) = row.filter(|row| row.try_get(1).unwrap_or(false)) else { return Ok(None) };
@@ -233,7 +235,8 @@ async fn taken(
     let arrives = last.and_then(|ms| Timestamp::from_millisecond(ms).ok()?.checked_add(MAY_ARRIVE_WITHIN).ok());
     let may_arrive_until = arrives.filter(|until| *until > now).map(|until| (until, now));
     let unowned_ms = if former.is_some() { now.as_millisecond() - ended.as_millisecond() } else { 0 };
-    Ok(Some(Taken { term: next, may_arrive_until, former, unowned_ms, is_alone: false }))
+    let was_released = get(&row, 7)?;
+    Ok(Some(Taken { term: next, may_arrive_until, former, was_released, unowned_ms, is_alone: false }))
 }
 
 /// Renews the lease, and says that the process is there. False: the term is another's, or was given back.
