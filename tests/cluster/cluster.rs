@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ingestd::sandbox::{FaultRule, SandboxConfig};
@@ -168,6 +169,35 @@ pub(crate) struct Cluster {
     store: Store,
     /// Whether its tables are there.
     has_tables: Cell<bool>,
+    // Last: it ends when the others have.
+    _turn: Turn,
+}
+
+/// So many cases at once: each has two daemons and servers, and each of them acts within limits.
+const CASES_MAX: usize = 3;
+
+/// How many there are.
+static CASES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// A case that may go on.
+struct Turn;
+
+impl Turn {
+    fn take() -> Turn {
+        let (cases, ended) = &CASES;
+        let is_full = |cases: &mut usize| *cases >= CASES_MAX;
+        let mut cases = ended.wait_while(cases.lock().unwrap_or_else(PoisonError::into_inner), is_full).expect("nobody panicked");
+        *cases += 1;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (cases, ended) = &CASES;
+        *cases.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ended.notify_one();
+    }
 }
 
 impl Cluster {
@@ -190,10 +220,11 @@ impl Cluster {
     }
 
     fn of(store: Store, rig: Rig, servers: &[SocketAddr]) -> Cluster {
+        let turn = Turn::take();
         let endpoint = rig.endpoint;
         let first = Node::new(rig, servers, endpoint);
         let second = Node::new(Rig::new(Vec::new()), servers, endpoint);
-        let cluster = Cluster { nodes: [first, second], store, has_tables: Cell::new(false) };
+        let cluster = Cluster { nodes: [first, second], store, has_tables: Cell::new(false), _turn: turn };
         for node in &cluster.nodes {
             node.settings(&cluster.url(node), "");
         }
