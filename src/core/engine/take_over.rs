@@ -156,7 +156,10 @@ pub(super) fn take_over(
     orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
     let was_sent = |occurrence: &Occurrence| {
-        occurrence.tried_at.is_some_and(|at| at <= now + apart && now.duration_since(at) < SENT_LATELY + apart)
+        // A start may have arrived as late as its answer came. Where another host follows, that may be just now.
+        let answered = occurrence.on_air_at.max(occurrence.ended_at).filter(|_| shared.is_some());
+        let latest = occurrence.tried_at.max(answered);
+        latest.is_some_and(|at| at <= now + apart && now.duration_since(at) < SENT_LATELY + apart)
     };
     // Another host may follow within the second in which a start failed.
     let mut maybe_sent = if shared.is_some() { failed.iter().filter(|failed| was_sent(failed)).count() } else { 0 };
