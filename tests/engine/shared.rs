@@ -150,4 +150,7 @@ fn the_clock_of_the_host_before_may_have_been_ahead_by_a_second() {
     let sent = Occurrence { tried_at: Some(start + SignedDuration::from_millis(800)), ..on_air("show", start) };
     let just = Recovered { occurrences: vec![sent], ..Recovered::default() };
     assert_eq!(take_over("10:00:00.200", just, false).maybe_sent, 1);
+    let slow = Occurrence { tried_at: Some(start), on_air_at: Some(start + SignedDuration::from_secs(3)), ..on_air("show", start) };
+    let arrived = Recovered { occurrences: vec![slow], ..Recovered::default() };
+    assert_eq!(take_over("10:00:04", arrived, false).maybe_sent, 1, "it arrived when it was answered at the latest");
 }

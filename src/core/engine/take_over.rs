@@ -155,9 +155,7 @@ pub(super) fn take_over(
     orphans.recover(known, recovered.callbacks, now);
     orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
-    let was_sent = |occurrence: &Occurrence| {
-        occurrence.tried_at.is_some_and(|at| at <= now + apart && now.duration_since(at) < SENT_LATELY + apart)
-    };
+    let was_sent = |occurrence: &Occurrence| was_sent_lately(occurrence, now, shared.map(|_| apart));
     // Another host may follow within the second in which a start failed.
     let mut maybe_sent = if shared.is_some() { failed.iter().filter(|failed| was_sent(failed)).count() } else { 0 };
     for occurrence in occurrences {
@@ -207,6 +205,15 @@ pub(super) fn take_over(
     step.write(Write::Cursor { at: agenda.cursor() });
     step.write(Write::CursorGeneration(agenda.cursor_generation()));
     (agenda, departures, maybe_sent)
+}
+
+/// Whether a start of it may count in the second by which the endpoint judges the next. `apart`: by how much the clock of another host may
+/// have been ahead.
+fn was_sent_lately(occurrence: &Occurrence, now: Timestamp, apart: Option<SignedDuration>) -> bool {
+    // A start may have arrived as late as its answer came. Where another host follows, that may be just now.
+    let answered = occurrence.on_air_at.max(occurrence.ended_at).filter(|_| apart.is_some());
+    let (latest, apart) = (occurrence.tried_at.max(answered), apart.unwrap_or_default());
+    latest.is_some_and(|at| at <= now + apart && now.duration_since(at) < SENT_LATELY + apart)
 }
 
 /// What left the schedule, and is back or may come back. `before`: the last schedule that was in force.
