@@ -7,7 +7,7 @@ mod folder_snapshot;
 mod hardening;
 mod health_line;
 mod listeners;
-mod reign;
+mod ownership;
 mod rejection;
 mod reload;
 mod rest;
@@ -38,7 +38,7 @@ use crate::config::Settings;
 use crate::daemon::{AlertMessage, Daemon, Ended, Handle, Setup};
 use crate::doctor::{self, Doctor, Findings, ProblemAlerts, Watch};
 use crate::engine::{DaemonOptions, Level, Notice, PastGeneration, Shared};
-use crate::lease::{LeaseDeadline, LeaseLength};
+use crate::lease::LeaseDeadline;
 use crate::ledger::sources::Sources;
 use crate::ledger::{Ledger, Lock, Note, Place};
 use crate::occurrence::Outcome;
@@ -51,7 +51,7 @@ use crate::zones::Zones;
 use boot::{AcceptedSchedule, Boot};
 use folder_snapshot::{FolderSnapshot, follow};
 use listeners::Listeners;
-use reign::{Host, Reign, failed, stopping, tell_news};
+use ownership::{Host, Ownership, failed, stopping, tell_news};
 use reload::{Patience, Reload};
 use signals::Asked;
 pub(super) use signals::Signals;
@@ -84,7 +84,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 fn play(context: &Context, settings: Settings, is_restored: bool, (runtime, signals): (&Runtime, Signals)) -> Result<(), Failure> {
     #[cfg(feature = "postgres")]
     if let Some(shared) = settings.ledger.clone() {
-        return runtime.block_on(Box::pin(standby::share(context, settings, shared, signals)));
+        return runtime.block_on(Box::pin(standby::share(context, settings, shared, (signals, is_restored))));
     }
     let service = Service::prepare(context, settings, is_restored)?;
     runtime.block_on(Box::pin(service.play(signals, None, Box::new(log), std::future::pending())))
@@ -187,7 +187,7 @@ impl Service {
         let listeners = Listeners::open(&self.settings, page).await?;
         let manager = Arc::clone(&host.manager);
         let asked = signals.hear(end, move || stopping(&manager));
-        Box::pin(self.own((&host, listeners), &asked, Reign::alone(), observe)).await.map(drop)
+        Box::pin(self.own((&host, listeners), &asked, Ownership::alone(), observe)).await.map(drop)
     }
 
     /// Plays the schedule until it is asked to stop, or until another host owns the air.
@@ -195,13 +195,13 @@ impl Service {
         self,
         (host, listeners): (&Host, Listeners),
         asked: &Asked,
-        reign: Reign,
+        ownership: Ownership,
         observe: Box<dyn FnMut(&Notice) + Send>,
     ) -> Result<Ended, Failure> {
         let Service { context, settings, zones, ledger, accepted, former, seen } = self;
         let OpenLedger { ledger, kept_in, lock } = ledger;
         let place = kept_in.place().clone();
-        let Reign { deadline, may_arrive_until, rows_may_be_lost, standing, deposed, news } = reign;
+        let Ownership { deadline, may_arrive_until, rows_may_be_lost, standing, deposed, news } = ownership;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
@@ -327,10 +327,7 @@ fn setup(
     (deadline, may_arrive_until, rows_may_be_lost): (LeaseDeadline, Option<Timestamp>, bool),
 ) -> Result<(Alerts, Setup, ProblemAlerts), Failure> {
     let secrets = load::secret_places(settings);
-    let shared = settings
-        .ledger
-        .as_ref()
-        .map(|shared| Shared { lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT), rows_may_be_lost });
+    let shared = settings.ledger.as_ref().map(|shared| Shared { lease: shared.lease, rows_may_be_lost });
     let (rate, require_sync) = (settings.rate, settings.require_sync);
     let options = DaemonOptions { rate, require_sync, past: zones.past(), secrets, shared };
     // An alert that cannot be read must not keep a show off the air.

@@ -2,12 +2,12 @@
 //! not known here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::keys::{self, Key, key, needed, secret};
 use super::settings_reader::SettingsReader;
+use crate::lease::LeaseLength;
 use crate::schedule::value_kind::text_like;
 use crate::schedule::values;
 use crate::secret::SecretSource;
@@ -15,12 +15,6 @@ use crate::yaml::Node;
 
 /// The station's name when nothing is said.
 const STATION_DEFAULT: &str = "main";
-
-/// How long an owner may be silent when nothing is said.
-const LEASE_DEFAULT: Duration = Duration::from_secs(15);
-
-/// The shortest and the longest lease, in seconds. A shorter one ends while a database answers slowly; a longer one keeps shows off the air.
-const LEASE_SECONDS: (u64, u64) = (5, 300);
 
 /// The longest name of a station: the schema of its tables has it behind `ingestd_`.
 const STATION_MAX: usize = 32;
@@ -35,7 +29,7 @@ pub struct SharedLedger {
     /// One account with its schedule: who shares it waits for the others.
     pub station: Arc<str>,
     /// How long its owner may be silent before another follows.
-    pub lease: Duration,
+    pub lease: LeaseLength,
 }
 
 /// `ledger`.
@@ -60,7 +54,7 @@ pub(super) static LEDGER: [Key; 4] = [
         "How long the owner may be silent before another host takes over, 5s to 5m; longer than the database's own fail-over.",
         "15s",
         "15s",
-        || values::whole_seconds_schema(LEASE_SECONDS.0),
+        || values::whole_seconds_schema(LeaseLength::MIN.get().as_secs()),
     ),
 ];
 
@@ -87,10 +81,10 @@ pub(super) fn ledger(reader: &mut SettingsReader<'_>, node: &Node<'_>) -> Option
     };
     let lease = match fields.get("lease") {
         Some(node) => {
-            let read = values::whole_seconds(node, LEASE_SECONDS.0..=LEASE_SECONDS.1);
-            reader.take(node, "lease", read)
+            let [least, most] = [LeaseLength::MIN, LeaseLength::MAX].map(|length| length.get().as_secs());
+            reader.take(node, "lease", values::whole_seconds(node, least..=most)).and_then(LeaseLength::new)
         }
-        None => Some(LEASE_DEFAULT),
+        None => Some(LeaseLength::DEFAULT),
     };
     let shared = SharedLedger { postgres: postgres?, migrate, station: station?, lease: lease? };
     if is_wrong { None } else { Some(shared) }
@@ -114,6 +108,7 @@ mod tests {
     use crate::config::{Reading, read};
     use crate::schedule::Source;
     use std::path::Path;
+    use std::time::Duration;
 
     fn reading(ledger: &str) -> Reading {
         let text = format!(
@@ -131,9 +126,12 @@ mod tests {
     fn a_shared_ledger_has_a_url_a_station_and_a_lease() {
         let read = |text: &str| reading(text).settings.and_then(|settings| settings.ledger).expect(text);
         let shared = read("{postgres: {env: DB}}");
-        assert_eq!((shared.station.as_ref(), shared.lease, shared.migrate), ("main", LEASE_DEFAULT, None));
+        assert_eq!((shared.station.as_ref(), shared.lease, shared.migrate), ("main", LeaseLength::DEFAULT, None));
         let shared = read("{postgres: {file: db}, migrate: {credential: m}, station: east_2, lease: 1m}");
-        assert_eq!((shared.station.as_ref(), shared.lease), ("east_2", Duration::from_mins(1)));
+        assert_eq!(
+            (shared.station.as_ref(), shared.lease),
+            ("east_2", LeaseLength::new(Duration::from_mins(1)).expect("within the bounds"))
+        );
         assert_eq!(shared.postgres, SecretSource::File("/etc/ingestd/db".into()));
         assert_eq!(shared.migrate, SecretSource::credential("m"));
     }

@@ -50,8 +50,8 @@ pub struct HostStanding {
     pub refusals: Vec<String>,
     /// The files of its folder that differ from the accepted sources.
     pub differing: Vec<String>,
-    /// The other hosts that are there.
-    pub others: Vec<String>,
+    /// The others that are there.
+    pub others: Vec<OtherHost>,
     /// Whether another server has a commit only a moment later.
     pub is_asynchronous: bool,
 }
@@ -124,6 +124,21 @@ impl HostStanding {
     }
 }
 
+/// Another host that shares the ledger, as it said some seconds ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherHost {
+    /// Its name.
+    pub host: String,
+    /// Its program.
+    pub version: String,
+    /// What it does: `owner`, `standby`, or why it may not own.
+    pub state: String,
+    /// How far its clock is from the database's, in milliseconds; null when that is not known.
+    pub clock_offset_ms: Option<i64>,
+    /// The files of its folder that differ from the accepted sources; empty when none does.
+    pub differing: String,
+}
+
 /// `host` of the status. Absent without a shared ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HostObject {
@@ -137,8 +152,8 @@ pub struct HostObject {
     pub term: Option<i64>,
     /// When its lease ends if it is not renewed.
     pub lease_until: Option<String>,
-    /// The other hosts that are there.
-    pub others: Vec<String>,
+    /// The others that are there.
+    pub others: Vec<OtherHost>,
     /// Whether a fail-over of the database may lose rows.
     pub replication: &'static str,
 }

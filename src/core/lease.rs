@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The owner is silent for so long before its lease ends: what two clocks may differ by in their speed, and the last steps to the network.
+/// The owner begins no start for so long before its lease ends: what two clocks may differ by in their speed, and the last steps to the
+/// network. A start whose connection is still to be made, 3 s at most, may leave after the end; [`MAY_ARRIVE_WITHIN`] covers it.
 pub const SILENT_BEFORE_END: Duration = Duration::from_secs(2);
 
 /// How long a request that left may take to arrive: the limit of connecting (3 s) and that of an answer (10 s).
@@ -24,7 +25,7 @@ pub const ARM_AHEAD: SignedDuration = SignedDuration::from_secs(5);
 /// How far the clocks of two hosts that may own differ at most: each by 500 ms from the database's.
 pub const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(1);
 
-/// Which reign this is: each take-over counts one up.
+/// Which owner it is: each take-over counts one up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub i64);
 
@@ -47,10 +48,10 @@ impl fmt::Display for Term {
 pub struct LeaseLength(Duration);
 
 impl LeaseLength {
-    /// The shortest.
+    /// The shortest: one that is shorter ends while a database answers slowly.
     pub const MIN: LeaseLength = LeaseLength(Duration::from_secs(5));
 
-    /// The longest.
+    /// The longest: shows stay off the air for so long.
     pub const MAX: LeaseLength = LeaseLength(Duration::from_mins(5));
 
     /// What it is where nobody says.
@@ -62,7 +63,7 @@ impl LeaseLength {
     }
 
     /// The length.
-    pub fn get(self) -> Duration {
+    pub const fn get(self) -> Duration {
         self.0
     }
 

@@ -170,7 +170,7 @@ pub(crate) struct Cluster {
     /// Whether its tables are there.
     has_tables: Cell<bool>,
     // Last: it ends when the others have.
-    _turn: Turn,
+    _permit: Permit,
 }
 
 /// So many cases at once: each has two daemons and servers, and each of them acts within limits.
@@ -179,20 +179,20 @@ const CASES_MAX: usize = 3;
 /// How many there are.
 static CASES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// A case that may go on.
-struct Turn;
+/// That a case may go on.
+struct Permit;
 
-impl Turn {
-    fn take() -> Turn {
+impl Permit {
+    fn take() -> Permit {
         let (cases, ended) = &CASES;
         let is_full = |cases: &mut usize| *cases >= CASES_MAX;
         let mut cases = ended.wait_while(cases.lock().unwrap_or_else(PoisonError::into_inner), is_full).expect("nobody panicked");
         *cases += 1;
-        Turn
+        Permit
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         let (cases, ended) = &CASES;
         *cases.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
@@ -220,11 +220,11 @@ impl Cluster {
     }
 
     fn of(store: Store, rig: Rig, servers: &[SocketAddr]) -> Cluster {
-        let turn = Turn::take();
+        let permit = Permit::take();
         let endpoint = rig.endpoint;
         let first = Node::new(rig, servers, endpoint);
         let second = Node::new(Rig::new(Vec::new()), servers, endpoint);
-        let cluster = Cluster { nodes: [first, second], store, has_tables: Cell::new(false), _turn: turn };
+        let cluster = Cluster { nodes: [first, second], store, has_tables: Cell::new(false), _permit: permit };
         for node in &cluster.nodes {
             node.settings(&cluster.url(node), "");
         }

@@ -80,6 +80,7 @@ async fn whatever_happens_on_the_way_never_may_two_send() {
     }
     let mut moments = Moments(seed);
     let mut next_harm = Duration::from_secs(2);
+    let mut looks = tokio::time::interval(Duration::from_millis(2));
     // On a busy machine it takes a while until the air has gone from one to the other.
     let is_one = || terms.lock().expect("nobody panicked").len() < 2;
     while origin.elapsed() < Duration::from_secs(seconds) || is_one() && origin.elapsed() < Duration::from_secs(seconds * 4) {
@@ -92,7 +93,7 @@ async fn whatever_happens_on_the_way_never_may_two_send() {
             harm(&proxies[usize::from(moments.next(2) == 0)], &mut moments);
             next_harm = now + Duration::from_millis(100 + moments.next(900));
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        looks.tick().await;
     }
     let terms = terms.lock().expect("nobody panicked").clone();
     println!("{} terms in {seconds} s: {terms:?}", terms.len());

@@ -2,6 +2,7 @@
 //! not know how the air is taken, and what an owner does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::agreement::{self, Agreement};
 use super::listeners::{Listeners, Served};
 use super::signals::{Asked, Signals};
 use super::standing::follow;
-use super::{Host, OpenLedger, Reign, Service, health_line, log, stopping, until};
+use super::{Host, OpenLedger, Ownership, Service, health_line, log, stopping, until};
 use crate::alerts::AlertEvent;
 use crate::alerts::deliver::host_name;
 use crate::cli::{Context, Failure, place};
@@ -22,7 +23,7 @@ use crate::config::{Settings, SharedLedger};
 use crate::daemon::{Ended, Handle, Message, Messages};
 use crate::engine::Receipt;
 use crate::host::HostStanding;
-use crate::lease::{LeaseDeadline, LeaseLength, Term};
+use crate::lease::{LeaseDeadline, Term};
 use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, Told};
 use crate::ledger::postgres::owner::{Process, Taken};
 use crate::ledger::postgres::{STATION_VERSION, Station};
@@ -55,16 +56,18 @@ struct Shared {
     /// Why this process may not own, beside what its keeper sees.
     trouble: watch::Sender<Option<String>>,
     started_at: Timestamp,
+    /// Whether the ledger is a backup, and does not say so yet.
+    is_restored: AtomicBool,
     /// They end with this.
     tasks: JoinSet<()>,
 }
 
-/// Runs until it is asked to stop, in whichever role.
+/// Runs until it is asked to stop, in whichever role. `is_restored`: the ledger is a backup.
 pub(super) async fn share(
     context: &Context,
     settings: Settings,
     shared: SharedLedger,
-    mut signals: Signals,
+    (mut signals, is_restored): (Signals, bool),
 ) -> Result<(), Failure> {
     if signals.stop_came() {
         tracing::info!("stopped before anything was begun");
@@ -90,7 +93,7 @@ pub(super) async fn share(
         address: Arc::clone(station.address()),
         migrate: Arc::clone(station.migrate()),
         station: Arc::clone(&shared.station),
-        lease: LeaseLength::new(shared.lease).unwrap_or(LeaseLength::DEFAULT),
+        lease: shared.lease,
         process: process.clone(),
         schema: STATION_VERSION,
         clock: Arc::new(move || (own_clock.now(), own_clock.since_boot())),
@@ -116,12 +119,13 @@ pub(super) async fn share(
         standing,
         trouble,
         started_at,
+        is_restored: AtomicBool::new(is_restored),
         tasks,
     };
     all.tell_ready();
     loop {
         let Some((taken, deadline)) = all.wait(&mut keeper).await else { break };
-        let (again, ended) = all.reign(keeper, taken, deadline).await?;
+        let (again, ended) = all.play(keeper, taken, deadline).await?;
         keeper = again;
         match ended {
             Ok(Ended::Stopped) => break,
@@ -206,7 +210,7 @@ impl Shared {
     }
 
     /// Plays while this host has the air, and renews its lease meanwhile.
-    async fn reign(
+    async fn play(
         &self,
         mut keeper: Keeper,
         taken: Taken,
@@ -225,7 +229,7 @@ impl Shared {
             }
             keeper
         });
-        let reign = Reign {
+        let ownership = Ownership {
             deadline,
             may_arrive_until: taken.may_arrive_until.map(own_time),
             // A server that was promoted does not say that it was. What it knows to be given back, it knows whole.
@@ -239,7 +243,7 @@ impl Shared {
             Ok(None) => Ok(Ended::Deposed),
             Ok(Some(service)) => {
                 let listeners = self.listeners.again();
-                Box::pin(service.own((&self.host, listeners), &self.asked, reign, Box::new(log))).await
+                Box::pin(service.own((&self.host, listeners), &self.asked, ownership, Box::new(log))).await
             }
             Err(failure) => Err(failure),
         };
@@ -274,8 +278,12 @@ impl Shared {
     async fn prepare_with(&self, ledger: Ledger, taken: &Taken) -> Result<Service, Failure> {
         let (context, settings, is_new) = (self.context.clone(), self.settings.clone(), taken.is_alone);
         let open = OpenLedger { ledger, kept_in: Sources::of_owner(self.station.clone(), taken.term), lock: None };
-        let prepare = move || Service::prepare_role(&context, settings, open, (false, !is_new));
-        tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(bug()))
+        let is_restored = self.is_restored.load(Ordering::Relaxed);
+        let prepare = move || Service::prepare_role(&context, settings, open, (is_restored, !is_new));
+        let prepared = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(bug()))?;
+        // Once is enough: the ledger remembers it.
+        self.is_restored.store(false, Ordering::Relaxed);
+        Ok(prepared)
     }
 
     /// This host took the air and could not begin: others may try, and it tries again later.

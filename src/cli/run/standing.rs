@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::agreement::Agreement;
-use crate::host::{HostStanding, Role};
+use crate::host::{HostStanding, OtherHost, Role};
 use crate::ledger::postgres::keeper::{SEEN_WITHIN, Standing, Told};
-use crate::ledger::postgres::owner::{Durability, Process};
+use crate::ledger::postgres::owner::{Durability, Node, Process};
 
 /// Puts together how this host stands, and tells the keeper what keeps it from owning.
 pub(super) async fn follow(
@@ -36,8 +36,7 @@ pub(super) async fn follow(
         }
         let found = agreement.borrow().clone();
         let refusals: Vec<String> = found.unplayable.iter().cloned().chain(trouble.borrow().clone()).collect();
-        let folder = if found.differing.is_empty() { String::new() } else { found.differing.join(", ") };
-        let new = Told { folder, refusals };
+        let new = Told { folder: found.differing.join(", "), refusals };
         told.send_if_modified(|last| std::mem::replace(last, new.clone()) != new);
         let known = standing.borrow().clone();
         let station = to.borrow().station.clone();
@@ -46,13 +45,18 @@ pub(super) async fn follow(
     }
 }
 
+fn other(node: &Node) -> OtherHost {
+    let Node { process: Process { id: _, host, version }, seen_at: _, clock_offset_ms, folder, state } = node.clone();
+    OtherHost { host, version, state, clock_offset_ms, differing: folder }
+}
+
 fn host_standing(
     standing: &Standing,
     process: &Process,
     (station, differing): (String, Vec<String>),
     ago: Duration,
 ) -> HostStanding {
-    let Standing { term, look, failing, refusals, clock_offset_ms: _ } = standing;
+    let Standing { term, look, failing, refusals } = standing;
     let role = if term.is_some() { Role::Owner } else { Role::Standby };
     let (failing, refusals) = (failing.clone(), refusals.clone());
     let Some(look) = look else { return HostStanding { role, station, failing, refusals, differing, ..HostStanding::default() } };
@@ -70,7 +74,7 @@ fn host_standing(
         failing,
         refusals,
         differing,
-        others: others.map(|node| node.process.host.clone()).collect(),
+        others: others.map(other).collect(),
         is_asynchronous: look.durability == Durability::Asynchronous,
     }
 }

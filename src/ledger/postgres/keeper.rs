@@ -43,8 +43,6 @@ pub struct Standing {
     pub failing: Option<(Timestamp, String)>,
     /// Why this process may not own.
     pub refusals: Vec<String>,
-    /// How far its clock is from the database's.
-    pub clock_offset_ms: Option<i64>,
 }
 
 /// Keeps a station.
@@ -71,7 +69,7 @@ pub struct Keeper {
 /// What others say of this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Of its folder, for the other nodes.
+    /// The files of its folder that differ from the accepted sources, for the other nodes.
     pub folder: String,
     /// Why it may not own.
     pub refusals: Vec<String>,
@@ -226,8 +224,7 @@ impl Keeper {
             self.seen_at = Some(now);
         }
         self.standing.send_if_modified(|standing| {
-            let new =
-                Standing { term, look: Some(look.clone()), failing: None, refusals, clock_offset_ms: offset.map(|(ms, _)| ms) };
+            let new = Standing { term, look: Some(look.clone()), failing: None, refusals };
             let changed = *standing != new;
             *standing = new;
             changed

@@ -70,7 +70,7 @@ pub struct Node {
     pub seen_at: Timestamp,
     /// How far its clock is from the database's.
     pub clock_offset_ms: Option<i64>,
-    /// What it says of its folder of schedules.
+    /// The files of its folder that differ from the accepted sources.
     pub folder: String,
     /// What it does: `owner`, `standby`, or why it may not own.
     pub state: String,

@@ -29,7 +29,7 @@ impl Host {
 }
 
 /// By which right the air is owned.
-pub(super) struct Reign {
+pub(super) struct Ownership {
     pub(super) deadline: LeaseDeadline,
     pub(super) may_arrive_until: Option<Timestamp>,
     /// Whether the ledger may lack the newest rows.
@@ -41,12 +41,12 @@ pub(super) struct Reign {
     pub(super) news: Vec<(AlertEvent, String, String)>,
 }
 
-impl Reign {
+impl Ownership {
     /// Nobody shares the ledger.
-    pub(super) fn alone() -> Reign {
+    pub(super) fn alone() -> Ownership {
         // It never changes.
         let (_, deposed) = watch::channel(false);
-        Reign {
+        Ownership {
             deadline: LeaseDeadline::never(),
             may_arrive_until: None,
             rows_may_be_lost: false,
