@@ -131,7 +131,7 @@ fn one(to: &mut Transaction<'_>, write: &Write) -> Result<(), LedgerError> {
             let sql = "DELETE FROM occurrence WHERE start_ms >= ?1 AND state = 'done' AND outcome = 'missed'";
             to.run(sql, params![from.as_millisecond()])
         }
-        Write::Rearm { .. } => Ok(()),
+        Write::Rearm { key, attempt } => rearm(to, key, *attempt),
         Write::Cursor { at } => set_meta(to, "cursor", at.as_millisecond()),
         Write::CursorGeneration(generation) => set_meta(to, "cursor_generation", *generation),
         Write::Generation { number, accepted_at } => {
@@ -163,6 +163,14 @@ fn call_row(
         None => to.run_one(INSERT_CALL, params![call, task, action.name(), attempt, job, start], missing),
         Some(term) => to.run_one(INSERT_CALL_OF_TERM, params![call, task, action.name(), attempt, job, start, term], missing),
     }
+}
+
+/// Where several hosts may own the air, whoever arms a start again may send it: until its own lease ends.
+fn rearm(to: &mut Transaction<'_>, key: &Key, attempt: u32) -> Result<(), LedgerError> {
+    let Some(term) = to.term() else { return Ok(()) };
+    let sql = "UPDATE call SET term = ?1 WHERE action = ?2 AND attempt = ?3 \
+        AND occurrence = (SELECT id FROM occurrence WHERE job = ?4 AND start_ms = ?5)";
+    to.run(sql, params![term, Action::Start.name(), attempt, key.job.as_str(), key.start.as_millisecond()])
 }
 
 fn answered(

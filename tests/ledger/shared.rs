@@ -129,6 +129,25 @@ fn who_has_lost_the_air_writes_nothing() {
 }
 
 #[test]
+fn a_start_that_was_armed_again_counts_under_the_lease_of_who_did_so_last() {
+    let Some((database, mut ledger)) = shared() else { return };
+    let row = promo();
+    ledger.commit(claim(&row, 1), row.key.start).expect("committed");
+    let ended = |ago: &str| {
+        database.psql(&format!("UPDATE ingestd.station SET lease_end = clock_timestamp() - interval '{ago}'"));
+    };
+    ended("1 h");
+    let mut second = Ledger::open_station(&station(&database), take(&database, false)).expect("a ledger");
+    let mut writes = Writes::default();
+    writes.push(Write::Rearm { key: row.key.clone(), attempt: row.attempts });
+    assert_eq!(second.commit(writes, row.key.start).expect("committed").len(), 1);
+    ended("3 s");
+    let third = Ledger::open_station(&station(&database), take(&database, false)).expect("a ledger");
+    let named = third.recover(Timestamp::MIN).expect("readable").may_still_leave;
+    assert!(named.len() == 1 && named[0].1 > Timestamp::now(), "the second may have sent it, 3 s ago: {named:?}");
+}
+
+#[test]
 fn a_start_that_the_owner_before_may_have_sent_is_named_with_the_end_of_its_lease() {
     let Some((database, mut ledger)) = shared() else { return };
     let row = promo();
