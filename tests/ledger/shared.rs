@@ -129,6 +129,17 @@ fn who_has_lost_the_air_writes_nothing() {
 }
 
 #[test]
+fn who_has_the_same_term_since_a_take_over_was_lost_writes_nothing() {
+    let Some((database, _)) = shared() else { return };
+    let owner = database.psql("SELECT owner FROM ingestd.station");
+    let of = |id: &str| Ledger::open_station(&station(&database).for_process(id), Term(1)).expect("its tables are there");
+    let row = promo();
+    let error = of("somebody else").commit(claim(&row, 1), row.key.start).expect_err("another has the term");
+    assert!(error.is_deposed(), "{error}");
+    assert_eq!(of(&owner).commit(claim(&row, 1), row.key.start).expect("committed").len(), 1);
+}
+
+#[test]
 fn a_start_that_was_armed_again_counts_under_the_lease_of_who_did_so_last() {
     let Some((database, mut ledger)) = shared() else { return };
     let row = promo();

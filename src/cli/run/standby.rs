@@ -73,7 +73,8 @@ pub(super) async fn share(
         tracing::info!("stopped before anything was begun");
         return Ok(());
     }
-    let station = place::station(&shared).map_err(Failure::configuration)?;
+    let process = Process { id: random_id(), host: host_name(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let station = place::station(&shared).map_err(Failure::configuration)?.for_process(&process.id);
     for host in station.address().unchecked_hosts() {
         tracing::warn!(
             "the certificate of the database on {host} is not compared with its name: write `sslmode=verify-full` into its URL"
@@ -86,7 +87,6 @@ pub(super) async fn share(
     // Ready to wait: whoever starts this process, or updates it, waits for no other host and for no database.
     systemd::log_failure(host.manager.ready());
     let zones = Zones::newest();
-    let process = Process { id: random_id(), host: host_name(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let own_clock = host.clock.clone();
     let (told, heard) = watch::channel(Told::default());
     let mut keeper = Keeper::new(KeeperSetup {

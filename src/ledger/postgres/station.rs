@@ -16,6 +16,7 @@ pub struct Station {
     name: Arc<str>,
     address: Arc<Address>,
     migrate: Arc<Address>,
+    owner: Option<Arc<str>>,
     idle: Arc<Mutex<Option<Blocking>>>,
 }
 
@@ -29,7 +30,19 @@ impl Station {
             return Err(format!("expected the name of a station, up to {NAME_MAX} of a-z, 0-9, _ and -, found `{name}`"));
         }
         let migrate = migrate.unwrap_or_else(|| Arc::clone(&address));
-        Ok(Station { name: Arc::from(name), address, migrate, idle: Arc::default() })
+        Ok(Station { name: Arc::from(name), address, migrate, owner: None, idle: Arc::default() })
+    }
+
+    /// The same for the process of this id, which writes only while it owns. The term alone would not say so: a fail-over of the database may
+    /// lose a take-over, and the next has the same term.
+    #[must_use]
+    pub fn for_process(self, id: &str) -> Station {
+        Station { owner: Some(Arc::from(id)), ..self }
+    }
+
+    /// Who is to own; `None`: whoever has the term.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     /// Its name.

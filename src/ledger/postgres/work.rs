@@ -13,8 +13,8 @@ use crate::occurrence::Key;
 /// So many statements wait for their answers at once: each wait has a limit, and a thousand are done within a part of it.
 const TOGETHER_MAX: usize = 500;
 
-/// Whoever has not this term any more finds no row.
-const FENCE: &str = "SELECT 1 FROM ingestd.station WHERE name = $1 AND term = $2 FOR NO KEY UPDATE";
+/// Whoever has not this term any more finds no row, nor who has it no more since a take-over was lost.
+const FENCE: &str = "SELECT 1 FROM ingestd.station WHERE name = $1 AND term = $2 AND owner = coalesce($3, owner) FOR NO KEY UPDATE";
 
 /// Who works beside the owner waits for its transaction.
 const BESIDE: &str = "SELECT 1 FROM ingestd.station WHERE name = $1 FOR NO KEY UPDATE";
@@ -40,7 +40,7 @@ impl Work<'_> {
         let begin = store.begin(BEGIN);
         let name: Param<'_> = Param::Text(Some(store.station.name().to_owned().into()));
         let (sql, values) = match store.fence {
-            Fence::Term(term) => (FENCE, owned(&[name, term.into_param()])),
+            Fence::Term(term) => (FENCE, owned(&[name, term.into_param(), store.station.owner().into_param()])),
             Fence::Beside => (BESIDE, owned(&[name])),
         };
         let fence = Waiting { sql: sql.to_owned(), values, wrong: None, is_fence: true };
