@@ -57,7 +57,7 @@ async fn the_air_goes_from_one_to_the_next_when_it_is_given_back_or_the_lease_en
         (two, taken)
     });
     wait(&mut seen, "it sees who has it", |standing| standing.look.is_some()).await;
-    one.release().await.expect("it is given back");
+    one.release(true).await.expect("it is given back");
     let released = Instant::now();
     let (mut two, (taken, deadline)) = timeout(SOON, waiting).await.expect("it is free").expect("no panic");
     assert!(released.elapsed() < Duration::from_secs(3), "{:?}", released.elapsed());

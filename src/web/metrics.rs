@@ -4,6 +4,7 @@
 mod process;
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
@@ -211,13 +212,8 @@ impl Scrape {
         self.gauges("role", None, "What this host does: 1 for its role.", roles.to_vec());
         let term = host.term.and_then(|term| usize::try_from(term.0).ok());
         self.number("term", "The newest term of the station: it grows with each take-over.", term);
-        let left = host.lease_left_ms.and_then(|left| jiff::SignedDuration::from_millis(left).try_into().ok());
-        let left = left.map(|left: std::time::Duration| left.as_secs_f64());
-        self.seconds(
-            "lease",
-            "How long the owner's lease lasts if it is not renewed; 0 when it has ended.",
-            host.lease_left_ms.map(|_| left.unwrap_or(0.0)),
-        );
+        let left = host.lease_left_ms.map(|left| Duration::from_millis(left.unsigned_abs()).as_secs_f64());
+        self.seconds("lease", "How long the owner's lease lasts if it is not renewed; 0 when it has ended.", left);
         self.number("database_failing", "Whether the database does not do what it is asked.", usize::from(host.failing.is_some()));
     }
 

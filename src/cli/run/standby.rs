@@ -123,17 +123,23 @@ pub(super) async fn share(
         tasks,
     };
     all.tell_ready();
+    // Whether the ledger has everything that this process sent.
+    let mut is_recorded = true;
     loop {
         let Some((taken, deadline)) = all.wait(&mut keeper).await else { break };
+        is_recorded = true;
         let (again, ended) = all.play(keeper, taken, deadline).await?;
         keeper = again;
         match ended {
             Ok(Ended::Stopped) => break,
             Ok(Ended::Deposed) => tracing::warn!("this host is a standby again: {}", all.standing.borrow().who_owns()),
-            Err(failure) => all.pause(&mut keeper, failure).await,
+            Err(failure) => {
+                is_recorded = false;
+                all.pause(&mut keeper, failure).await;
+            }
         }
     }
-    release(&mut keeper).await;
+    release(&mut keeper, is_recorded).await;
     drop(all.tasks);
     Ok(())
 }
@@ -232,8 +238,8 @@ impl Shared {
         let ownership = Ownership {
             deadline,
             may_arrive_until: taken.may_arrive_until.map(own_time),
-            // A server that was promoted does not say that it was. What it knows to be given back, it knows whole.
-            rows_may_be_lost: !taken.was_released,
+            // A server that was promoted does not say that it was. It knows whole what was given back just now: nobody can have owned since.
+            rows_may_be_lost: !(taken.was_released && taken.unowned_ms < HANDED_OVER_MS),
             standing: Some(self.standing.clone()),
             deposed,
             news: news(&taken, self.station.name()),
@@ -296,7 +302,7 @@ impl Shared {
         };
         tracing::error!("this host has the air and cannot play: {why}; it gives it back, and tries again in {} s", PAUSE.as_secs());
         self.trouble.send_replace(Some(why));
-        release(keeper).await;
+        release(keeper, false).await;
         let serving = self.serve();
         tokio::select! {
             () = sleep(PAUSE) => {}
@@ -323,6 +329,9 @@ fn news(taken: &Taken, station: &str) -> Vec<(AlertEvent, String, String)> {
     [(AlertEvent::RoleChanged, key, changed)].into_iter().chain(nobody).collect()
 }
 
+/// Whoever follows within this time follows who gave back: a fail-over of the database takes longer.
+const HANDED_OVER_MS: i64 = 2_000;
+
 /// A standby follows within 2 s. Whoever waits longer had nobody to follow.
 const UNOWNED_TOLD_MS: i64 = 10_000;
 
@@ -348,9 +357,9 @@ fn own_time((until, database_now): (Timestamp, Timestamp)) -> Timestamp {
     clock::now().checked_add(until.duration_since(database_now)).unwrap_or(Timestamp::MAX)
 }
 
-/// Gives the air back, if this host has it. If that cannot be done in time, others follow when the lease has ended.
-async fn release(keeper: &mut Keeper) {
-    let released = timeout(RELEASE_MAX, keeper.release()).await;
+/// Gives the air back, if this host has it. `is_recorded`: the ledger has everything that was sent. If that cannot be done in time, others follow when the lease has ended.
+async fn release(keeper: &mut Keeper, is_recorded: bool) {
+    let released = timeout(RELEASE_MAX, keeper.release(is_recorded)).await;
     let why = match released {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),

@@ -191,10 +191,16 @@ impl Keeper {
         }
     }
 
-    /// Gives the air back, if we have it. Only to be called when nothing more is sent.
-    pub async fn release(&mut self) -> Result<(), DatabaseError> {
+    /// Gives the air back, if we have it. Only to be called when nothing more is sent. `is_recorded`: everything that was sent is in the
+    /// ledger, so that whoever follows waits for nothing.
+    pub async fn release(&mut self, is_recorded: bool) -> Result<(), DatabaseError> {
         let (station, process) = (Arc::clone(&self.station), self.process.clone());
-        let released = owner::release(self.connection().await?, &station, &process).await;
+        let connection = self.connection().await?;
+        let released = if is_recorded {
+            owner::release(connection, &station, &process).await
+        } else {
+            owner::give_up(connection, &station, &process).await
+        };
         self.standing.send_modify(|standing| standing.term = None);
         released
     }

@@ -119,7 +119,8 @@ pub struct Taken {
     pub may_arrive_until: Option<(Timestamp, Timestamp)>,
     /// Who owned before; nothing, if nobody ever did.
     pub former: Option<Process>,
-    /// Whether the former owner gave the air back, or nobody ever owned: then the database has every row that was committed before that.
+    /// Whether the former owner gave the air back, or nobody ever owned: then the database has every row that was committed before that. What
+    /// came after it may be lost, with the take-over.
     pub was_released: bool,
     /// For how long nobody owned.
     pub unowned_ms: i64,
@@ -273,6 +274,14 @@ pub async fn release(connection: &mut Connection, station: &str, process: &Proce
             connection.execute(forget, &parameters).await.map(drop)
         })
         .await
+}
+
+/// Ends the lease of whatever term this process has, although what it sent may not be recorded: whoever follows goes by that end. Only to be
+/// called when nothing more is sent.
+pub async fn give_up(connection: &mut Connection, station: &str, process: &Process) -> Result<(), DatabaseError> {
+    let sql = "UPDATE ingestd.station SET lease_end = clock_timestamp() WHERE name = $1 AND owner = $2 AND NOT released";
+    let parameters = [(&station as _, Type::TEXT), (&process.id as _, Type::TEXT)];
+    connection.transaction(async |connection| connection.execute(sql, &parameters).await.map(drop)).await
 }
 
 /// Says that a process is there, and forgets those that were not seen for a day.
