@@ -179,24 +179,24 @@ const CASES_MAX: usize = 3;
 /// How many there are.
 static CASES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// That a case may go on.
-struct Permit;
+/// That a case may go on, counted as so many.
+struct Permit(usize);
 
 impl Permit {
-    fn take() -> Permit {
+    fn take(count: usize) -> Permit {
         let (cases, ended) = &CASES;
-        let is_full = |cases: &mut usize| *cases >= CASES_MAX;
+        let is_full = |cases: &mut usize| *cases + count > CASES_MAX;
         let mut cases = ended.wait_while(cases.lock().unwrap_or_else(PoisonError::into_inner), is_full).expect("nobody panicked");
-        *cases += 1;
-        Permit
+        *cases += count;
+        Permit(count)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let (cases, ended) = &CASES;
-        *cases.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        ended.notify_one();
+        *cases.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        ended.notify_all();
     }
 }
 
@@ -206,21 +206,30 @@ impl Cluster {
         Cluster::with(faults, |_| {})
     }
 
+    /// The same while no other case is played: for one that needs the machine for itself.
+    pub(crate) fn alone() -> Option<Cluster> {
+        Cluster::counted(CASES_MAX, Vec::new(), |_| {})
+    }
+
     /// The same, with a sandbox that is not as usual.
     pub(crate) fn with(faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Option<Cluster> {
+        Cluster::counted(1, faults, change)
+    }
+
+    fn counted(count: usize, faults: Vec<FaultRule>, change: impl FnOnce(&mut SandboxConfig)) -> Option<Cluster> {
         let database = Database::new()?;
         let server = Server::shared()?.address();
-        Some(Cluster::of(Store::Shared(database), Rig::with(faults, change), &[server]))
+        let permit = Permit::take(count);
+        Some(Cluster::of(permit, Store::Shared(database), Rig::with(faults, change), &[server]))
     }
 
     /// On servers of its own, which the case may harm; a node knows all of them.
     pub(crate) fn on(servers: Vec<Server>, faults: Vec<FaultRule>) -> Cluster {
         let addresses: Vec<SocketAddr> = servers.iter().map(Server::address).collect();
-        Cluster::of(Store::Own(servers), Rig::new(faults), &addresses)
+        Cluster::of(Permit::take(1), Store::Own(servers), Rig::new(faults), &addresses)
     }
 
-    fn of(store: Store, rig: Rig, servers: &[SocketAddr]) -> Cluster {
-        let permit = Permit::take();
+    fn of(permit: Permit, store: Store, rig: Rig, servers: &[SocketAddr]) -> Cluster {
         let endpoint = rig.endpoint;
         let first = Node::new(rig, servers, endpoint);
         let second = Node::new(Rig::new(Vec::new()), servers, endpoint);

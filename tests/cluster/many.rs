@@ -12,7 +12,7 @@ const STARTS: usize = 300;
 
 /// The owner goes after a third of them.
 fn taken_over_amid(go: impl Fn(&Node)) {
-    let Some(cluster) = Cluster::new(Vec::new()) else { return };
+    let Some(cluster) = Cluster::alone() else { return };
     let start = soon(22);
     let names: Vec<String> = (0..STARTS).map(|number| format!("j{number:03}")).collect();
     cluster.jobs(&names.iter().map(|name| looping(name, start, "90s")).collect::<String>());
@@ -45,21 +45,18 @@ fn taken_over_amid(go: impl Fn(&Node)) {
 }
 
 #[test]
-#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn three_hundred_starts_across_a_death_are_never_more_than_the_rate() {
     taken_over_amid(Node::kill9);
 }
 
 #[test]
-#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn three_hundred_starts_across_a_release_are_never_more_than_the_rate() {
     taken_over_amid(|node| node.signal(Signal::TERM));
 }
 
 #[test]
-#[ignore = "it needs the two cores for itself: `cargo test --test cluster many:: -- --ignored --test-threads 1`; the bench plays it too"]
 fn killed_again_and_again_the_other_starts_when_the_lease_is_over() {
-    let Some(cluster) = Cluster::new(Vec::new()) else { return };
+    let Some(cluster) = Cluster::alone() else { return };
     let times = std::env::var("INGESTD_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(10);
     let (median, most) = spread(&killed_again_and_again(&cluster, times));
     println!("{times} deaths: the next start after {median:?} in the middle, {most:?} at most");
