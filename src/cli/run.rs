@@ -246,8 +246,8 @@ impl Service {
             relay.send_replace(true);
         });
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
+        // What came before, too: it may be newer than what was read. A reload more than needed changes nothing.
         let mut hang_up = asked.reload.clone();
-        hang_up.mark_unchanged();
         let reloading = tokio::spawn(async move {
             while hang_up.changed().await.is_ok() {
                 // The result is logged, and nobody waits for it.
