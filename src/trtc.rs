@@ -20,6 +20,10 @@ pub trait Api: Send + Sync + 'static {
     /// request; it may or may not have been sent.
     fn call(&self, request: Request, now: Timestamp) -> impl Future<Output = Answer> + Send;
 
+    /// Does what can be done before `at` for a start that is to leave then: a call of the same request in that second need not sign it.
+    /// Best effort; nothing is sent. Does nothing unless an implementation has something to do.
+    fn prepare(&self, _request: Request, _at: Timestamp) {}
+
     /// Opens connections so that `count` requests can leave at once without a handshake. Best effort.
     fn warm(&self, count: usize) -> impl Future<Output = ()> + Send;
 

@@ -22,6 +22,10 @@ use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
 /// How long before its instant a start reserves its slot: longer than a slot is ever held.
 const RESERVE_AHEAD: SignedDuration = SignedDuration::from_secs(2);
 
+/// How long before its instant what can be done before is done: late enough that the secrets and the endpoint's clock are those of the
+/// instant, and the processor is awake.
+const PREPARE_AHEAD: SignedDuration = SignedDuration::from_millis(5);
+
 /// How long a start waits at most, after its instant, for the stop of the show before it to be answered.
 const HAND_OVER_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
@@ -79,6 +83,7 @@ impl<C: Clock, A: Api> Caller<C, A> {
             slot.unsent();
             return None;
         }
+        tracing::trace!(job = %occurrence.key.job, "it may leave");
         let bound = bound(&request, sent_at);
         // A later attempt, or a restart, is not late: it answers to something that went wrong.
         if occurrence.attempts == 1 {
@@ -165,7 +170,8 @@ impl<C: Clock, A: Api> Caller<C, A> {
         let closes = occurrence.closes().unwrap_or(Timestamp::MAX);
         let queue = self.queues.of(Action::Start);
         let is_first = occurrence.attempts == 1;
-        let reservation = if is_first { self.wait_for(queue, key.start).await } else { None };
+        let reservation = if is_first { self.wait_for(queue, occurrence).await } else { None };
+        tracing::trace!(job = %key.job, "its instant has come");
         self.while_clock_is_off(booted_at, flag).await.ok_or(None)?;
         // Judged once, now that it could first be queued: a suspend may lie between the claim and here. A start that an edit took
         // back from the queue was judged before.
@@ -200,21 +206,38 @@ impl<C: Clock, A: Api> Caller<C, A> {
     }
 
     /// Waits for a start's instant. From shortly before it, late starts and retries leave a slot free for it.
-    async fn wait_for(&self, queue: &Queue, start: Timestamp) -> Option<Reservation> {
+    async fn wait_for(&self, queue: &Queue, occurrence: &Occurrence) -> Option<Reservation> {
+        let start = occurrence.key.start;
+        let prepare_at = start.checked_sub(PREPARE_AHEAD).unwrap_or(start);
         loop {
             self.clock.sleep_until(start - RESERVE_AHEAD).await;
             let ahead = Duration::try_from(start.duration_since(self.clock.now())).ok()?;
             let reservation = queue.reserve(ahead);
+            let mut is_prepared = false;
             while self.clock.now() < start {
-                self.clock.wake_at(start).await;
-                if start.duration_since(self.clock.now()) > RESERVE_AHEAD {
+                self.clock.wake_at(if is_prepared { start } else { prepare_at }).await;
+                let now = self.clock.now();
+                if start.duration_since(now) > RESERVE_AHEAD {
                     break;
+                }
+                if !is_prepared && prepare_at <= now {
+                    is_prepared = true;
+                    self.prepare(occurrence);
                 }
             }
             if self.clock.now() >= start {
                 return Some(reservation);
             }
             // The clock was set back, and the slot would be kept free for nothing.
+        }
+    }
+
+    /// Has the request made ready that will leave at the start, if it leaves in time.
+    fn prepare(&self, occurrence: &Occurrence) {
+        let start = occurrence.key.start;
+        // What cannot be asked for is told of when it is its turn.
+        if let Ok(request) = start_request(occurrence, start) {
+            self.api.prepare(request, start);
         }
     }
 

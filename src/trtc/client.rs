@@ -9,7 +9,6 @@
 //! expect; a loopback endpoint never is. Compression is not asked for, so that a compressed answer to a start is not an envelope; like
 //! every broken answer it is looked through for a TaskId, which can be asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -17,20 +16,24 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) use self::causes::causes;
 use self::causes::{no_connection, proxy_of};
 use self::endpoint::Endpoint;
+use self::prepared::PreparedStarts;
+pub use self::secrets::Secrets;
 use super::action::{Action, Answer, Body, Fault, Request};
-use super::request::{AppKey, Credentials, SignedRequest, sign};
+use super::request::{SignedRequest, sign};
 use super::{Api, RecentSecrets, SecretMask, envelope};
 use crate::engine::SecretsRead;
 
 pub(crate) mod causes;
 pub mod endpoint;
+mod prepared;
+mod secrets;
 
 /// How long and how large things may get.
 #[derive(Clone, Copy, Debug)]
@@ -69,54 +72,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// them.
 const CAUSES_CHARS_MAX: usize = 500;
 
-/// Everything secret that requests need.
-#[derive(Clone, Debug)]
-pub struct Secrets {
-    /// The account's.
-    pub credentials: Credentials,
-    /// By the application's name in the settings.
-    pub apps: BTreeMap<String, AppKey>,
-    /// Those to which streams refer, by name; or why one cannot be read.
-    pub streams: BTreeMap<String, Result<SecretString, String>>,
-}
-
-impl Secrets {
-    /// Returns the secret of that name. Errors: why there is none.
-    fn stream(&self, name: &str) -> Result<&SecretString, String> {
-        let secret = self.streams.get(name).ok_or_else(|| format!("the settings have no secret `{name}`"))?;
-        secret.as_ref().map_err(Clone::clone)
-    }
-
-    /// Where one of a stream cannot be read any more, the former one stays. Returns why they cannot be read.
-    fn keep_readable(&mut self, former: &Secrets) -> Vec<String> {
-        let kept = |(name, secret): (&String, &mut Result<SecretString, String>)| {
-            let former = former.streams.get(name)?.as_ref().ok()?.clone();
-            std::mem::replace(secret, Ok(former)).err()
-        };
-        let unread = self.streams.iter_mut().filter(|(_, secret)| secret.is_err());
-        unread.filter_map(kept).collect()
-    }
-
-    /// Returns the names, as the settings have them, of those that differ.
-    pub fn differing(&self, other: &Secrets) -> Vec<String> {
-        let (before, now) = (self.by_name(), other.by_name());
-        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-        names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
-    }
-
-    /// Each by its name. No copy is made: what is wiped when it is dropped stays the only one.
-    fn by_name(&self) -> BTreeMap<String, &str> {
-        let Credentials { secret_id, secret_key, token } = &self.credentials;
-        let account = [("secret_id", Some(secret_id.as_str())), ("secret_key", Some(secret_key.expose_secret()))];
-        let account = account.into_iter().chain([("token", token.as_ref().map(ExposeSecret::expose_secret))]);
-        let account = account.filter_map(|(name, secret)| Some((format!("account.{name}"), secret?)));
-        let apps = self.apps.iter().map(|(name, app)| (format!("apps.{name}.secret_key"), app.key.expose_secret()));
-        let streams = self.streams.iter().filter_map(|(name, secret)| Some((name, secret.as_ref().ok()?)));
-        let streams = streams.map(|(name, secret)| (format!("secrets.{name}"), secret.expose_secret()));
-        account.chain(apps).chain(streams).collect()
-    }
-}
-
 type Source = Arc<dyn Fn() -> Result<Secrets, String> + Send + Sync>;
 
 /// The API of an endpoint. Keep it for as long as the process lives: it holds the connections.
@@ -129,6 +84,7 @@ pub struct HttpApi {
     /// One reading at a time, also of a disk that does not answer.
     reading: Arc<tokio::sync::Mutex<()>>,
     clock_offset_ms: AtomicI64,
+    prepared: PreparedStarts,
     recent: Mutex<RecentSecrets>,
     /// For messages.
     proxy: Option<String>,
@@ -171,6 +127,7 @@ impl HttpApi {
             secrets: RwLock::new(Arc::new(secrets)),
             reading: Arc::default(),
             clock_offset_ms: AtomicI64::new(0),
+            prepared: PreparedStarts::default(),
             recent: Mutex::default(),
         })
     }
@@ -194,11 +151,22 @@ impl HttpApi {
         read.map_err(|_| "this is a bug of ingestd: see the log".to_owned())?
     }
 
-    fn sign(&self, request: &Request, now: Timestamp) -> Result<SignedRequest, String> {
-        let secrets = self.secrets();
+    /// What the endpoint's clock shows at `now`, and by how much it differs from this host's.
+    fn endpoint_time(&self, now: Timestamp) -> Result<(Timestamp, SignedDuration), String> {
         let offset = SignedDuration::from_millis(self.clock_offset_ms.load(Ordering::Relaxed));
-        let now = now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?;
-        let mut request = request.clone();
+        Ok((now.checked_add(offset).map_err(|_| "the clock is off by centuries".to_owned())?, offset))
+    }
+
+    /// One that is signed for this second already, or else a new one.
+    fn signed(&self, request: Request, now: Timestamp) -> Result<SignedRequest, String> {
+        let secrets = self.secrets();
+        let second = self.endpoint_time(now)?.0.as_second();
+        let prepared = self.prepared.take(&request, second, &secrets);
+        prepared.map_or_else(|| self.sign(request, &secrets, now), Ok)
+    }
+
+    fn sign(&self, mut request: Request, secrets: &Secrets, now: Timestamp) -> Result<SignedRequest, String> {
+        let (now, offset) = self.endpoint_time(now)?;
         let mut of_stream = Vec::new();
         if let Body::Start { params, valid_until } = &mut request.body {
             let url = params.stream_url.clone();
@@ -223,6 +191,7 @@ impl HttpApi {
             Ok(request) => request,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
         };
+        tracing::trace!("handed to a connection");
         let mut response = match self.client.execute(request).await {
             Ok(response) => response,
             Err(error) => return Answer::bare(Err(fault_of(error, &mask, &self.endpoint, self.proxy.as_deref()))),
@@ -292,13 +261,27 @@ impl HttpApi {
 impl Api for HttpApi {
     async fn call(&self, request: Request, now: Timestamp) -> Answer {
         let action = request.body.action();
-        let signed = match self.sign(&request, now) {
+        let signed = match self.signed(request, now) {
             Ok(signed) => signed,
             Err(why) => return Answer::bare(Err(Fault::Unsendable(why))),
         };
+        tracing::trace!("signed");
         let until = Instant::now() + self.limits.answer;
         let exchange = timeout_at(until, self.exchange(action, signed, until));
         exchange.await.unwrap_or_else(|_| Answer::bare(Err(Fault::Timeout)))
+    }
+
+    fn prepare(&self, request: Request, at: Timestamp) {
+        let Ok((endpoint_at, _)) = self.endpoint_time(at) else { return };
+        let second = endpoint_at.as_second();
+        if !self.prepared.has_room(second) {
+            return;
+        }
+        let secrets = self.secrets();
+        // What cannot be signed fails when it is called.
+        if let Ok(signed) = self.sign(request.clone(), &secrets, at) {
+            self.prepared.keep(request, second, secrets, signed);
+        }
     }
 
     /// Asks `count` times at once for `/`, unsigned. That is not an action and counts for no limit; the answer is read

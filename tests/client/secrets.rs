@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use ingestd::engine::SecretsRead;
 use ingestd::trtc::{Answer, Api, AppKey, Body, Destination, Endpoint, Fault, HttpApi, Request, Secrets, StreamUrl, Success};
 
+use jiff::SignedDuration;
+
 use super::disguise::{DISGUISES, STREAM, Sent, leaks, play_back};
 use super::server::{Server, response};
 use super::{LIMITS, api, describe, destination, now, secrets, start, well_behaved};
@@ -62,6 +64,43 @@ async fn secrets_are_read_again_when_asked_and_those_in_use_stay_when_that_fails
     assert_eq!(api.reread_secrets().await, SecretsRead::Same);
     assert_eq!(api.reread_secrets().await, changed("apps.main.secret_key"));
     assert_eq!(*readings.lock().expect("nobody panicked"), 5, "nothing is read unless somebody asks");
+}
+
+#[tokio::test]
+async fn what_was_signed_before_its_instant_arrives_as_if_it_were_signed_then() {
+    let server = well_behaved();
+    let token = Arc::new(Mutex::new("token-1"));
+    let read = {
+        let token = token.clone();
+        move || {
+            let mut secrets = secrets();
+            secrets.credentials.token = Some((*token.lock().expect("nobody panicked")).into());
+            Ok(secrets)
+        }
+    };
+    let api = HttpApi::new(Endpoint::parse(&server.url()).expect("loopback"), LIMITS, read).expect("it is read");
+    let (at, later) = (now(), now() + SignedDuration::from_millis(400));
+    api.call(start(), later).await;
+    api.prepare(start(), at);
+    api.call(start(), later).await;
+    let mut elsewhere = start();
+    elsewhere.destination.region = "ap-singapore".to_owned();
+    api.prepare(start(), at);
+    api.call(elsewhere, later).await;
+    api.call(start(), at + SignedDuration::from_secs(1)).await;
+    api.prepare(start(), at);
+    *token.lock().expect("nobody panicked") = "token-2";
+    assert!(matches!(api.reread_secrets().await, SecretsRead::Changed { .. }));
+    api.call(start(), later).await;
+    api.prepare(start(), at);
+    api.set_clock_offset(-2_000);
+    api.call(start(), later).await;
+    let arrived = server.arrived();
+    assert_eq!((&arrived[0].headers, &arrived[0].body), (&arrived[1].headers, &arrived[1].body));
+    let of = |name: &str| -> Vec<&str> { arrived[2..].iter().map(|arrived| arrived.headers[name].as_str()).collect() };
+    assert_eq!(of("x-tc-region")[0], "ap-singapore");
+    assert_eq!(of("x-tc-timestamp"), ["1700000000", "1700000001", "1700000000", "1699999998"]);
+    assert_eq!(of("x-tc-token"), ["token-1", "token-1", "token-2", "token-2"]);
 }
 
 #[tokio::test]

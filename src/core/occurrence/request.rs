@@ -1,7 +1,7 @@
 //! The StartStreamIngest of an occurrence for one instant: where the show is by now, and how long the cloud may let it run.
 //! It does not know whether it may be sent.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::{Occurrence, signed};
 use crate::schedule::Late;
@@ -39,7 +39,8 @@ pub fn start_request(occurrence: &Occurrence, now: Timestamp) -> Result<Request,
     };
     let valid_until = match occurrence.end.at() {
         Some(end) => later(end.max(now), SIGNATURE_OUTLIVES),
-        None => later(now, LONGEST_TASK),
+        // In whole seconds, as tickets are: what is signed shortly before a start is what it needs when it leaves.
+        None => later(now, LONGEST_TASK).round(Unit::Second).unwrap_or(Timestamp::MAX),
     };
     Ok(Request { destination: playout.destination.clone(), body: Body::Start { params: Box::new(params), valid_until } })
 }
