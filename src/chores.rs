@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 use crate::alerts::AlertEvent;
+use crate::background::{OF_CHORES, give_way};
 use crate::clock;
 use crate::config::{ChoreTime, Chores};
 use crate::daemon::Handle;
@@ -219,7 +220,7 @@ fn record(chore: Chore, place: &Place, at: Timestamp, result: Result<&str, &str>
 async fn on_a_thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (sender, result) = oneshot::channel();
     let run = move || {
-        give_way();
+        give_way(OF_CHORES);
         // Who waits may be ending.
         let _ = sender.send(run());
     };
@@ -243,18 +244,6 @@ async fn schedule(chores: &Chores, due: &UnboundedSender<Chore>) -> Result<JobSc
     scheduler.start().await.map_err(failed)?;
     Ok(scheduler)
 }
-
-/// Lets every other thread go first.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    // Without it the chore is done all the same.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
-        tracing::warn!("the priority of the chore cannot be lowered ({error}); let the unit allow `setpriority`");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
 
 #[cfg(test)]
 mod tests {

@@ -80,6 +80,7 @@
 //! | [`web`], `listener` | shell | the JSON, the health and the metrics of the read-only page, the vendor's callbacks, the orders of operators; the listener with limits under all |
 //! | [`sandbox`] | shell | a stand-in for the endpoint: rehearsal, `demo`, tests |
 //! | [`config`], [`secret`], [`clock`], [`zones`], [`user`], [`systemd`] | shell | settings, where secrets are kept, time, zone data, users, `sd_notify` |
+//! | `background` | shell | threads that give way to the air: for reading a schedule, and for the chores |
 //! | [`chores`] | shell | what is done for the ledger now and then: prune, integrity, backup |
 //! | [`busy`] | shell | how long the loop, or the disk, has been busy with one thing |
 //! | [`metrics`] | shell | what is counted while it works: requests, lateness, waits, commits |
@@ -107,6 +108,7 @@
     )
 )]
 
+mod background;
 mod listener;
 
 pub mod alerts;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::folder_snapshot::{FolderSnapshot, stamp};
 use super::rest::{REST, Rests, Unrested};
 use super::shrinkage::smaller;
+use crate::background;
 use crate::cli::load::{self, Loaded};
 use crate::cli::{CONFIG_DEFAULT, Context};
 use crate::clock;
@@ -344,14 +345,13 @@ impl Reload {
         if meta.generation == number { meta.accepted_at } else { Some(clock::now()) }
     }
 
-    /// Does the work on a thread that may block.
+    /// Does the work on a thread that may block, and that no start waits for.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Reload>,
         work: impl FnOnce(&Reload) -> T + Send + 'static,
     ) -> Result<T, String> {
         let reload = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&reload)).await;
-        done.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
+        background::run(move || work(&reload)).await
     }
 
     /// The last good schedule stays in force. The log and the status get the problems, the answer the first of them. Those that the log

@@ -1,0 +1,59 @@
+//! Threads for work beside the air: the scheduler of the host lets every other thread go first. Does not know what is done on them.
+
+use tokio::sync::oneshot;
+
+/// How much reading a schedule gives way: while all processors are busy it gets a tenth of one, and somebody waits for it.
+const OF_LOADING: i32 = 10;
+
+/// How much the chores give way: nobody waits for them.
+pub(crate) const OF_CHORES: i32 = 19;
+
+/// Lets every other thread go before this one, from now on; `niceness` as in nice(1), up to 19.
+#[cfg(target_os = "linux")]
+pub(crate) fn give_way(niceness: i32) {
+    // Without it the work is done all the same.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness) {
+        tracing::warn!("the priority of work beside the air cannot be lowered ({error}); let the unit allow `setpriority`");
+    }
+}
+
+/// There is no thread of its own priority.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn give_way(_niceness: i32) {}
+
+/// Does the work on a thread that may block and gives way. Who does not wait for it does not end it.
+///
+/// Errors: there is no thread to be had; or the work panicked, which is a bug.
+pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (sender, done) = oneshot::channel();
+    let body = move || {
+        give_way(OF_LOADING);
+        // Nobody may wait any more.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new()
+        .name("loading".to_owned())
+        .spawn(body)
+        .map_err(|error| format!("no thread is to be had: {error}"))?;
+    done.await.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn it_gives_way_and_its_caller_does_not() {
+        let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).expect("our own");
+        let before = niceness();
+        assert_eq!(run(niceness).await, Ok(OF_LOADING.max(before)));
+        assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told_to_whoever_waits() {
+        let answer: Result<(), String> = run(|| panic!("planned")).await;
+        assert_eq!(answer, Err("this is a bug of ingestd: see the log".to_owned()));
+    }
+}
