@@ -1,5 +1,6 @@
 //! How punctual the daemon is: the real program, in release, over real HTTP against a sandbox on this host. Prints, and judges
 //! nothing: `cargo bench --bench on_time [-- STARTS]`. The figures are this host's, and what else it did meanwhile is in them.
+//! It ends with where the time goes from the instant to the arrival, beside a bare timer of the kernel in the same seconds.
 //! `cargo bench --bench on_time -- alerts [STARTS]` compares starts with nobody to tell, and with 1,000 alerts for a receiver that hangs.
 
 #[cfg(target_os = "linux")]
@@ -21,13 +22,16 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod bench {
     use std::collections::BTreeMap;
+    use std::fs::File;
     use std::net::TcpListener;
+    use std::process::Command;
     use std::time::Duration;
 
     use ingestd::occurrence::Occurrence;
     use ingestd::sandbox::{FaultEffect, FaultRule};
     use ingestd::trtc::Action;
     use jiff::Timestamp;
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
     use super::rig::{Rig, get, once, soon};
 
@@ -35,6 +39,8 @@ mod bench {
     const STARTS: u32 = 200;
     /// Starts at one instant.
     const BURST: u32 = 100;
+    /// Starts of which each step is looked at.
+    const STEPPED: u32 = 60;
     /// Alerts, all of shows that are refused.
     const ALERTS: u32 = 1_000;
 
@@ -48,6 +54,7 @@ mod bench {
             burst("connections are warm", Vec::new());
             burst("each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
             successive(starts);
+            steps();
         }
         println!("load after: {}", load());
     }
@@ -82,6 +89,55 @@ mod bench {
             arrivals.filter_map(|arrival| Some(arrival.at.duration_since(*instants.get(arrival.robot.as_ref()?)?).as_micros()));
         print_row("from the instant to arriving, by the sandbox", arrived.collect());
         daemon.stop();
+    }
+
+    /// What a start does from its instant on, in the words of the daemon's log. To write those takes some microseconds too.
+    const STEPS: [&str; 4] = ["its instant has come", "it may leave", "signed", "handed to a connection"];
+
+    /// Where the time goes. Nothing but a start happens at a whole second, and half a second later a bare timer is waited for.
+    fn steps() {
+        let rig = Rig::new(Vec::new());
+        let first = soon(8);
+        let at = |number: u32| first + Duration::from_secs(number.into());
+        let job = |number: u32| line(&format!("j{number:03}"), at(number), "10m", number + 1);
+        rig.jobs(&(0..STEPPED).map(job).collect::<String>());
+        let log = rig.path("stderr-steps");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingestd"));
+        let written = File::create(&log).expect("writable");
+        let daemon = rig.spawn(command.env_clear().env("INGESTD_LOG", "info,ingestd=trace"), written, log);
+        let bare = (0..STEPPED).map(|number| wait_bare(at(number) + Duration::from_millis(500))).collect();
+        sleep_until(at(STEPPED) + Duration::from_secs(2));
+        let mut seen: BTreeMap<&str, Vec<i128>> = BTreeMap::new();
+        let (mut number, mut next) = (0, 0);
+        for line in daemon.log().lines() {
+            if line.contains(STEPS[0]) {
+                let job = line.split_once("job=").and_then(|(_, rest)| rest.trim_matches('"').strip_prefix('j'));
+                (number, next) = (job.and_then(|job| job.parse().ok()).expect("it says whose"), 0);
+            }
+            let Some(step) = STEPS.get(next).filter(|step| line.contains(**step)) else { continue };
+            let time: Timestamp = line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a line has its time");
+            seen.entry(step).or_default().push(time.duration_since(at(number)).as_micros());
+            next += 1;
+        }
+        println!("{STEPPED} starts, one a second, from the instant on ({} on air):", on_air(&rig));
+        print_row("a bare timer is read", bare);
+        for step in STEPS {
+            print_row(step, seen.remove(step).expect("it was written"));
+        }
+        let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
+        let late = |at: Timestamp| at.duration_since(Timestamp::from_second(at.as_second()).expect("of our days")).as_micros();
+        print_row("it arrived at the sandbox", arrivals.map(|arrival| late(arrival.at)).collect());
+        daemon.stop();
+    }
+
+    /// Waits for an instant with a timer of the kernel and nothing else; answers by how many microseconds it came back late.
+    fn wait_bare(at: Timestamp) -> i128 {
+        let timer = rustix::time::timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC).expect("a timer");
+        let it_value = Timespec { tv_sec: at.as_second(), tv_nsec: at.subsec_nanosecond().into() };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once).expect("a time of our days");
+        rustix::io::read(&timer, &mut [0_u8; 8]).expect("it fires");
+        Timestamp::now().duration_since(at).as_micros()
     }
 
     /// The same starts twice, each second with others that are refused, 1,000 in all: first nobody is told, then each is an alert for a
