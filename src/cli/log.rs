@@ -13,11 +13,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -28,21 +28,19 @@ use line_queue::LineQueue;
 pub(crate) use line_queue::dropped as lines_dropped;
 
 /// What the scheduler of the chores may say, unless `$INGESTD_LOG` names it.
-const QUIET: &str = "tokio_cron_scheduler=warn";
+const QUIET: (&str, LevelFilter) = ("tokio_cron_scheduler", LevelFilter::WARN);
 
 /// Sends every log line of this process to stderr from now on, through the queue that is returned. Called once.
 ///
 /// Errors: `$INGESTD_LOG` is not valid.
 pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     let wanted = std::env::var("INGESTD_LOG").unwrap_or_default();
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted).map_err(|error| {
+    let filter: Targets = if wanted.is_empty() { "info" } else { &wanted }.parse().map_err(|error| {
         Failure::usage(format!("`$INGESTD_LOG` is not valid: {error}")).hint("for example `info` or `ingestd=debug`")
     })?;
     // It says at each start that it has begun, in words that mean nothing to an operator.
-    let filter = match QUIET.parse() {
-        Ok(quiet) if !wanted.contains("tokio_cron_scheduler") => filter.add_directive(quiet),
-        _ => filter,
-    };
+    let (module, level) = QUIET;
+    let filter = if wanted.contains(module) { filter } else { filter.with_target(module, level) };
     let cannot = |error: &dyn fmt::Display| Failure::new(format!("cannot start logging: {error}"));
     let tell = |_: &LineQueue, dropped: usize| {
         tracing::warn!(lines = dropped, "log lines were dropped: whoever reads the log did not read for a while");
@@ -52,18 +50,21 @@ pub(crate) fn install(format: LogFormat) -> Result<LineQueue, Failure> {
     let queue = LineQueue::start(output, tell).map_err(|error| cannot(&error))?;
     let writer = queue.clone();
     // A stderr that cannot be written must not end the daemon: a message about it, written there, would panic.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(move || writer.clone());
+    let lines = lines.log_internal_errors(false);
     let installed = match format {
         LogFormat::Json => {
             let writer = queue.clone();
             let lines = lines.with_writer(move || JsonLines(writer.clone()));
-            lines.json().flatten_event(true).with_span_list(false).finish().try_init()
+            lines.json().flatten_event(true).with_span_list(false).finish().with(filter).try_init()
         }
         LogFormat::Text if to_journal => {
             journal::tell_panics();
-            lines.with_ansi(false).event_format(Lines::Journal).finish().try_init()
+            lines.with_ansi(false).event_format(Lines::Journal).finish().with(filter).try_init()
         }
-        LogFormat::Text => lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().try_init(),
+        LogFormat::Text => {
+            lines.with_ansi(colour(io::stderr().is_terminal())).event_format(Lines::Plain).finish().with(filter).try_init()
+        }
     };
     installed.map(|()| queue).map_err(|error| cannot(&error))
 }

@@ -16,6 +16,7 @@ mod work;
 
 use std::fmt;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -148,7 +149,13 @@ impl From<DatabaseError> for LedgerError {
 
 /// Waits for it. Of another runtime's threads only those may, which hand on what else they have to do.
 fn block_on<T>(runtime: Option<&Runtime>, work: impl Future<Output = T>) -> T {
-    let runtime = runtime.expect("it is there until it is dropped");
+    let mut done = None;
+    wait(runtime.expect("it is there until it is dropped"), pin!(async { done = Some(work.await) }));
+    done.expect("it was waited for")
+}
+
+/// The same for every kind of work: a runtime's part in waiting, made anew for each of two hundred, was a tenth of the program.
+fn wait(runtime: &Runtime, work: Pin<&mut dyn Future<Output = ()>>) {
     match Handle::try_current() {
         Ok(other) if other.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(|| runtime.block_on(work)),
         _ => runtime.block_on(work),
