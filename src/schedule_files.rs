@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use rustix::fs::OFlags;
 
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
-use crate::schedule::{Reading, Settings, Source, read_beside};
+use crate::schedule::{Parsed, Reading, Settings, Source, parse, read_beside};
 
 /// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is not a schedule.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -53,8 +56,29 @@ pub fn load(paths: &[PathBuf]) -> LoadedFiles {
 /// schedule, because its jobs would be missing.
 pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> (Vec<Source>, Reading) {
     let LoadedFiles { sources, problems } = load(paths);
-    let reading = read_beside(problems, &sources, settings, zones, now);
+    let reading = read_beside(problems, (&sources, parse_side_by_side(&sources)), settings, zones, now);
     (sources, reading)
+}
+
+/// Parses them on all processors, and answers in their order. Threads have the priority of whoever asks; where none is to be had, it is
+/// done with fewer.
+fn parse_side_by_side(sources: &[Source]) -> Vec<Parsed<'_>> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < sources.len());
+        std::iter::from_fn(take).map(|number| (number, parse(&sources[number]))).collect::<Vec<_>>()
+    };
+    let mut parsed = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..workers).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let mut parsed = work();
+        for helper in helpers {
+            parsed.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        parsed
+    });
+    parsed.sort_unstable_by_key(|(number, _)| *number);
+    parsed.into_iter().map(|(_, parsed)| parsed).collect()
 }
 
 struct Loader {

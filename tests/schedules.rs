@@ -172,6 +172,21 @@ fn an_ordinary_schedule_has_no_warning() {
     assert!(files.len() >= 46, "only {}", files.len());
 }
 
+#[test]
+fn files_that_are_read_side_by_side_are_told_of_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for number in 0..60 {
+        // Long and short ones, so that those that begin later end before.
+        let jobs: String = (0..(number * 37) % 50).map(|job| format!("  j{number}-{job}: {{at: 18:00}}\n")).collect();
+        let text = format!("timezone: UTC\njobs:\n{jobs}  wrong-{number}: {{at: 25:00, room: r, stream: s}}\n");
+        std::fs::write(folder.path().join(format!("{number:02}.yaml")), text).expect("writable");
+    }
+    let (sources, reading) = read_paths(&[folder.path().to_owned()]);
+    let one_by_one = read(&sources, &settings(), &TimeZoneDatabase::bundled(), now());
+    assert!(reading.diagnostics.len() > 60, "{:?}", reading.diagnostics.len());
+    assert_eq!(reading.diagnostics, one_by_one.diagnostics);
+}
+
 /// A folder with these files, and what `schedule_files::load` makes of it: names within the folder, and messages.
 fn load_folder(make: impl FnOnce(&Path)) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -24,7 +24,7 @@ use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
 use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
-use crate::yaml::{self, Entry, Kind};
+use crate::yaml::{self, Document, Entry, Kind};
 use keys::{empty_file, not_a_mapping, unknown_top_level};
 
 /// Reads all sources at once. Returns the problems of all files, in the order of the files and of their lines: at most
@@ -32,13 +32,28 @@ use keys::{empty_file, not_a_mapping, unknown_top_level};
 ///
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
-    read_beside(Vec::new(), sources, settings, zones, now)
+    read_beside(Vec::new(), (sources, sources.iter().map(parse).collect()), settings, zones, now)
 }
 
-/// The same for sources beside which others could not be loaded: `problems` says why, and comes first in the answer.
-pub fn read_beside(
+/// A source whose YAML was read: what its jobs are is not looked at. Most of the time that a schedule takes is in this, and sources know
+/// nothing of each other in it.
+pub struct Parsed<'s> {
+    index: LineIndex<'s>,
+    document: Document<'s>,
+}
+
+/// Reads the YAML of one source.
+pub fn parse(source: &Source) -> Parsed<'_> {
+    let index = LineIndex::new(&source.text);
+    let document = yaml::parse(&source.name, &source.text, &index);
+    Parsed { index, document }
+}
+
+/// The same as [`read`] for sources that are parsed, each in its place, and beside which others could not be loaded: `problems` says why,
+/// and comes first in the answer.
+pub fn read_beside<'s>(
     problems: Vec<Diagnostic>,
-    sources: &[Source],
+    (sources, parsed): (&'s [Source], Vec<Parsed<'s>>),
     settings: &Settings,
     zones: &TimeZoneDatabase,
     now: Timestamp,
@@ -58,7 +73,8 @@ pub fn read_beside(
     };
     reader.diagnostics.extend(problems);
     reader.shared.calendars_may_lack = reader.diagnostics.any_error();
-    let files: Vec<File<'_>> = sources.iter().filter_map(|source| reader.open(source)).collect();
+    debug_assert_eq!(sources.len(), parsed.len());
+    let files: Vec<File<'_>> = sources.iter().zip(parsed).filter_map(|(source, parsed)| reader.open(source, parsed)).collect();
     for file in &files {
         reader.calendars(file);
     }
@@ -129,9 +145,8 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn open<'s>(&mut self, source: &'s Source) -> Option<File<'s>> {
-        let index = LineIndex::new(&source.text);
-        let document = yaml::parse(&source.name, &source.text, &index);
+    fn open<'s>(&mut self, source: &'s Source, parsed: Parsed<'s>) -> Option<File<'s>> {
+        let Parsed { index, document } = parsed;
         self.shared.calendars_may_lack |= !document.problems.is_empty();
         let Some(root) = document.root.filter(|root| !root.is_null()) else {
             if document.problems.is_empty() {
