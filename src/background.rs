@@ -1,6 +1,6 @@
 //! Threads for work beside the air: the scheduler of the host lets every other thread go first. Does not know what is done on them.
 
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 
 /// How much reading a schedule gives way: while all processors are busy it gets a tenth of one, and somebody waits for it.
 const OF_LOADING: i32 = 10;
@@ -25,17 +25,20 @@ pub(crate) fn give_way(_niceness: i32) {}
 ///
 /// Errors: there is no thread to be had; or the work panicked, which is a bug.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (sender, done) = oneshot::channel();
+    let runtime = Handle::current();
     let body = move || {
+        // The work may look at the runtime's clock.
+        let _inside = runtime.enter();
         give_way(OF_LOADING);
-        // Nobody may wait any more.
-        let _ = sender.send(work());
+        work()
     };
-    std::thread::Builder::new()
-        .name("loading".to_owned())
-        .spawn(body)
-        .map_err(|error| format!("no thread is to be had: {error}"))?;
-    done.await.map_err(|_| "this is a bug of ingestd: see the log".to_owned())
+    // What gave way once cannot come back, so that it is not a thread of the runtime's: one of those waits for it.
+    let wait = || std::thread::Builder::new().name("loading".to_owned()).spawn(body).map(std::thread::JoinHandle::join);
+    match tokio::task::spawn_blocking(wait).await {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Err(error)) => Err(format!("no thread is to be had: {error}")),
+        Ok(Ok(Err(_))) | Err(_) => Err("this is a bug of ingestd: see the log".to_owned()),
+    }
 }
 
 #[cfg(test)]
