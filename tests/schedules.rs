@@ -177,7 +177,8 @@ fn files_that_are_read_side_by_side_are_told_of_in_their_order() {
     let folder = tempfile::tempdir().expect("a folder");
     for number in 0..60 {
         // Long and short ones, so that those that begin later end before.
-        let jobs: String = (0..(number * 37) % 50).map(|job| format!("  j{number}-{job}: {{at: 18:00}}\n")).collect();
+        let job = |job: usize| format!("  j{number}-{job}: {{at: 18:00}}\n");
+        let jobs: String = (0..(number * 37) % 50).map(job).collect();
         let text = format!("timezone: UTC\njobs:\n{jobs}  wrong-{number}: {{at: 25:00, room: r, stream: s}}\n");
         std::fs::write(folder.path().join(format!("{number:02}.yaml")), text).expect("writable");
     }
