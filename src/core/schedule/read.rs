@@ -1,6 +1,7 @@
 //! The walk through all files: top-level keys, calendars, defaults, jobs; what must be unique over files. Collects every problem
 //! with its place. Refuses to know how a single value is read.
 
+mod file;
 mod keys;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,8 +24,10 @@ use super::schema::PASSED_OVER;
 use super::shared::{Calendar, Shared};
 use super::{Reading, Schedule, Settings, Source, fields, robots};
 use crate::calendar::{DateRange, Dates};
-use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
-use crate::yaml::{self, Document, Entry, Kind};
+use crate::diagnostic::{Collected, Diagnostic, Place, Severity, Span};
+use crate::yaml::{Entry, Kind};
+use file::File;
+pub use file::{Parsed, parse};
 use keys::{empty_file, not_a_mapping, unknown_top_level};
 
 /// Reads all sources at once. Returns the problems of all files, in the order of the files and of their lines: at most
@@ -33,20 +36,6 @@ use keys::{empty_file, not_a_mapping, unknown_top_level};
 /// `zones` finds time zones; `now` decides what has passed and which clock changes are near, and nothing else.
 pub fn read(sources: &[Source], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> Reading {
     read_beside(Vec::new(), (sources, sources.iter().map(parse).collect()), settings, zones, now)
-}
-
-/// A source whose YAML was read: what its jobs are is not looked at. Most of the time that a schedule takes is in this, and sources know
-/// nothing of each other in it.
-pub struct Parsed<'s> {
-    index: LineIndex<'s>,
-    document: Document<'s>,
-}
-
-/// Reads the YAML of one source.
-pub fn parse(source: &Source) -> Parsed<'_> {
-    let index = LineIndex::new(&source.text);
-    let document = yaml::parse(&source.name, &source.text, &index);
-    Parsed { index, document }
 }
 
 /// The same as [`read`] for sources that are parsed, each in its place, and beside which others could not be loaded: `problems` says why,
@@ -82,35 +71,6 @@ pub fn read_beside<'s>(
         reader.file(file);
     }
     reader.finish(sources)
-}
-
-/// A file whose YAML could be read.
-struct File<'s> {
-    name: Arc<str>,
-    index: LineIndex<'s>,
-    entries: Vec<Entry<'s>>,
-    /// The keys `<<` that were refused.
-    merges: Vec<Span>,
-}
-
-impl File<'_> {
-    fn place(&self, span: Span) -> Place {
-        self.index.place(&self.name, span)
-    }
-
-    fn diagnostic(&self, problem: Problem, severity: Severity, job: Option<&str>) -> Diagnostic {
-        let place = self.place(problem.span);
-        let related = problem.related.into_iter().map(|(span, role)| (self.place(span), role.to_owned())).collect();
-        Diagnostic {
-            severity,
-            code: problem.code,
-            message: problem.message,
-            place: Some(place),
-            job: job.map(str::to_owned),
-            hint: problem.hint,
-            related,
-        }
-    }
 }
 
 /// What the whole file says to each of its jobs.
