@@ -2,24 +2,21 @@
 
 use tokio::runtime::Handle;
 
-/// How much reading a schedule gives way: while all processors are busy it gets a tenth of one, and somebody waits for it.
-const OF_LOADING: i32 = 10;
+/// The priority of such work, as in nice(1): the least. Work that gave way by half made starts some milliseconds late.
+const NICENESS: i32 = 19;
 
-/// How much the chores give way: nobody waits for them.
-pub(crate) const OF_CHORES: i32 = 19;
-
-/// Lets every other thread go before this one, from now on; `niceness` as in nice(1), up to 19.
+/// Lets every other thread go before this one, from now on.
 #[cfg(target_os = "linux")]
-pub(crate) fn give_way(niceness: i32) {
+pub(crate) fn give_way() {
     // Without it the work is done all the same.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness) {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
         tracing::warn!("the priority of work beside the air cannot be lowered ({error}); let the unit allow `setpriority`");
     }
 }
 
 /// There is no thread of its own priority.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_way(_niceness: i32) {}
+pub(crate) fn give_way() {}
 
 /// Does the work on a thread that may block and gives way. Who does not wait for it does not end it.
 ///
@@ -29,7 +26,7 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     let body = move || {
         // The work may look at the runtime's clock.
         let _inside = runtime.enter();
-        give_way(OF_LOADING);
+        give_way();
         work()
     };
     // What gave way once cannot come back, so that it is not a thread of the runtime's: one of those waits for it.
@@ -50,7 +47,7 @@ mod tests {
     async fn it_gives_way_and_its_caller_does_not() {
         let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).expect("our own");
         let before = niceness();
-        assert_eq!(run(niceness).await, Ok(OF_LOADING.max(before)));
+        assert_eq!(run(niceness).await, Ok(NICENESS));
         assert_eq!(niceness(), before);
     }
 

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 use crate::alerts::AlertEvent;
-use crate::background::{OF_CHORES, give_way};
+use crate::background::give_way;
 use crate::clock;
 use crate::config::{ChoreTime, Chores};
 use crate::daemon::Handle;
@@ -220,7 +220,7 @@ fn record(chore: Chore, place: &Place, at: Timestamp, result: Result<&str, &str>
 async fn on_a_thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (sender, result) = oneshot::channel();
     let run = move || {
-        give_way(OF_CHORES);
+        give_way();
         // Who waits may be ending.
         let _ = sender.send(run());
     };

@@ -20,11 +20,14 @@ let turned = 0;
 let here = location.search;
 let heardAt = Date.now();
 
-// How long the last changes took to be shown: for whoever measures.
+// How long the last changes took until all that is seen was new, and the longest time that nothing else was done: for whoever measures.
 let shownIn = 0;
+let longest = 0;
+let showBegan = 0;
 
-// Rows that are to be replaced, by name.
+// Rows that are to be replaced, by name, and those of them that are seen.
 const waiting = new Map();
+const seen = new Set();
 let drawing = 0;
 
 function show(changes) {
@@ -39,16 +42,15 @@ function show(changes) {
   shownTo = changes.to;
   if (changes.order) arrange(changes.order);
   for (const [id, html] of changes.rows) waiting.set(id, html);
-  const seen = seenRows();
+  for (const id of seenRows()) seen.add(id);
+  // All of them: what is asked for by a key is asked of them.
   for (const [id, html] of changes.parts) replace(id, html);
-  for (const id of seen) draw(id);
   for (const splice of changes.splices) exchange(splice);
-  drawLater();
   version = changes.version;
   if (changes.title && document.title !== changes.title) document.title = changes.title;
   tick();
-  shownIn = performance.now() - begun;
-  root.dataset.version = version;
+  [showBegan, longest] = [begun, 0];
+  slice(begun);
 }
 
 // Which of the rows that wait are seen, or have the focus.
@@ -66,30 +68,37 @@ function seenRows() {
 
 function draw(id) {
   const html = waiting.get(id);
+  seen.delete(id);
   if (!waiting.delete(id)) return;
   replace(id, html);
 }
 
-function drawLater() {
-  if (!drawing && waiting.size) drawing = setTimeout(slice, 0);
-}
-
-function slice() {
-  drawing = 0;
-  const end = document.hidden ? Infinity : performance.now() + SLICE;
-  for (const id of waiting.keys()) {
+// What is seen first. The page has a version when all that is seen is of it.
+function slice(begun = performance.now()) {
+  clearTimeout(drawing);
+  const end = document.hidden ? Infinity : begun + SLICE;
+  for (const id of [...seen, ...waiting.keys()]) {
     draw(id);
     if (performance.now() > end) break;
   }
-  drawLater();
+  drawing = waiting.size ? setTimeout(slice, 0) : 0;
+  const now = performance.now();
+  longest = Math.max(longest, now - begun);
+  if (seen.size || root.dataset.version === version) return;
+  shownIn = now - showBegan;
+  root.dataset.version = version;
 }
 
 // The rows in their order: those that went are removed, and those that came are empty until they are drawn.
 function arrange(order) {
   const all = byId("p-rows");
   const wanted = new Set(order);
-  for (const row of [...all.children]) if (!wanted.has(row.id)) row.remove();
-  for (const id of waiting.keys()) if (!wanted.has(id)) waiting.delete(id);
+  for (const row of [...all.children]) {
+    if (wanted.has(row.id)) continue;
+    waiting.delete(row.id);
+    seen.delete(row.id);
+    row.remove();
+  }
   const known = new Map([...all.children].map((row) => [row.id, row]));
   const empty = (id) => Object.assign(document.createElement("div"), { id, className: "row" });
   let at = all.firstElementChild;
