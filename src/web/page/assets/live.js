@@ -20,12 +20,15 @@ let turned = 0;
 let here = location.search;
 let heardAt = Date.now();
 
+// The parts that say what is shown, and that keys go by. They are small.
+const AT_ONCE = new Set(["p-head", "p-ways", "p-clip", "p-axis", "p-lines"]);
+
 // How long the last changes took until all that is seen was new, and the longest time that nothing else was done: for whoever measures.
 let shownIn = 0;
 let longest = 0;
 let showBegan = 0;
 
-// Rows that are to be replaced, by name, and those of them that are seen.
+// Rows and other parts that are to be replaced, by name, and those of them that are seen.
 const waiting = new Map();
 const seen = new Set();
 let drawing = 0;
@@ -43,8 +46,14 @@ function show(changes) {
   if (changes.order) arrange(changes.order);
   for (const [id, html] of changes.rows) waiting.set(id, html);
   for (const id of seenRows()) seen.add(id);
-  // All of them: what is asked for by a key is asked of them.
-  for (const [id, html] of changes.parts) replace(id, html);
+  for (const [id, html] of changes.parts) {
+    if (AT_ONCE.has(id)) {
+      replace(id, html);
+    } else {
+      waiting.set(id, html);
+      seen.add(id);
+    }
+  }
   for (const splice of changes.splices) exchange(splice);
   version = changes.version;
   if (changes.title && document.title !== changes.title) document.title = changes.title;
