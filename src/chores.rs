@@ -26,7 +26,7 @@ use crate::ledger::{self, Place};
 /// How long after boot a chore begins that missed its time: the starts and stops of the boot come first.
 const BEGINS_AFTER: Duration = Duration::from_mins(1);
 
-/// How long the first waits for others that are due at the same time: the scheduler says so of one after the other, half a second late
+/// How long the first waits for others of the same time: the scheduler says so of one after the other, half a second late
 /// at most.
 const GATHER: Duration = Duration::from_secs(2);
 

@@ -108,7 +108,7 @@ pub(super) fn give(context: &Context, path: &str, order: Value) -> Result<Exit, 
     print(&escape_lines(&lines.concat())).map(|()| Exit::Good)
 }
 
-/// Gives an order whose answer is in the log of the daemon, and prints only why there is none.
+/// Gives an order whose answer is in the log of the daemon, and prints only why it was not taken.
 pub(super) fn give_unheard(context: &Context, path: &str, order: Value) -> Result<Exit, Failure> {
     answer(context, path, &order)?.map(|_| Exit::Good).map_err(|_| Failure::Explained(Exit::Problem))
 }

@@ -187,7 +187,7 @@ impl Service {
         let listeners = Listeners::open(&self.settings, page).await?;
         let manager = Arc::clone(&host.manager);
         let asked = signals.hear(end, move || stopping(&manager));
-        Box::pin(self.own((&host, listeners), &asked, Ownership::alone(), observe)).await.map(drop)
+        Box::pin(self.own((&host, listeners), &asked, Ownership::alone(asked.reload.clone()), observe)).await.map(drop)
     }
 
     /// Plays the schedule until it is asked to stop, or until another host owns the air.
@@ -201,7 +201,7 @@ impl Service {
         let Service { context, settings, zones, ledger, accepted, former, seen } = self;
         let OpenLedger { ledger, kept_in, lock } = ledger;
         let place = kept_in.place().clone();
-        let Ownership { deadline, may_arrive_until, rows_may_be_lost, standing, deposed, news } = ownership;
+        let Ownership { deadline, may_arrive_until, rows_may_be_lost, standing, deposed, reload: mut hang_up, news } = ownership;
         let clock = host.clock.clone();
         let manager = Arc::clone(&host.manager);
         let (api, prober) = (api(&settings)?, Prober::new(settings.media_hosts.clone()).map_err(Failure::new)?);
@@ -246,8 +246,6 @@ impl Service {
             relay.send_replace(true);
         });
         let watching = tokio::spawn(follow(settings, seen, reads_again, Arc::clone(&reload)));
-        // What came before, too: it may be newer than what was read. A reload more than needed changes nothing.
-        let mut hang_up = asked.reload.clone();
         let reloading = tokio::spawn(async move {
             while hang_up.changed().await.is_ok() {
                 // The result is logged, and nobody waits for it.

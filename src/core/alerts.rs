@@ -28,7 +28,7 @@
 //! # How it is told
 //!
 //! [`Troubles`] knows what is open and makes rows of it. [`Outbox`] knows what each receiver was told, and says when the next message to
-//! it is due: the first alert waits 10 s for others, then there is one message a minute. What a receiver refuses for what it says
+//! it goes out: the first alert waits 10 s for others, then there is one message a minute. What a receiver refuses for what it says
 //! keeps nothing back. It is a state machine without a clock; what a
 //! receiver was told comes back as rows too. A message has the id of the first alert in it: one that is sent twice has the same id twice.
 

@@ -23,7 +23,7 @@ use crate::trtc::{Action, Answer, Api, Body, Destination, Fault, Request};
 const RESERVE_AHEAD: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long before its instant what can be done before is done: late enough that the secrets and the endpoint's clock are those of the
-/// instant, and the processor is awake.
+/// instant.
 const PREPARE_AHEAD: SignedDuration = SignedDuration::from_millis(5);
 
 /// How long a start waits at most, after its instant, for the stop of the show before it to be answered.

@@ -65,11 +65,14 @@ fn a_node_whose_folder_differs_says_so_and_takes_over_the_accepted_schedule() {
     cluster.started();
     let told = |text: &str| second.reasons().iter().any(|reason| reason.contains(text));
     wait_until("it says which file differs", || told("rig.yaml").then_some(()));
+    // What is asked of a standby waits for no take-over.
+    second.signal(Signal::HUP);
     first.kill9();
     wait_until("the other owns", || second.owns().then_some(()));
     let row = cluster.wait_on_air("accepted");
     assert!(late(&row) < Duration::from_millis(1_500), "{row:?}");
     assert!(told("rig.yaml"), "it says so still: {:?}", second.reasons());
+    assert!(!second.log().contains("SIGHUP"), "{}", second.log());
     // The node that comes back is one of two: its folder is no reload.
     first.rig.jobs(&looping("third", start, "10s"));
     first.start();

@@ -37,13 +37,15 @@ pub(super) struct Ownership {
     pub(super) standing: Option<watch::Receiver<HostStanding>>,
     /// True once another owns.
     pub(super) deposed: watch::Receiver<bool>,
+    /// Orders to read the schedule again that came since it was this one's to read.
+    pub(super) reload: watch::Receiver<u64>,
     /// What is to be told of the change: what happened, what it concerns, in words.
     pub(super) news: Vec<(AlertEvent, String, String)>,
 }
 
 impl Ownership {
-    /// Nobody shares the ledger.
-    pub(super) fn alone() -> Ownership {
+    /// Nobody shares the ledger. `reload`: orders to read the schedule again, from the first moment of the process.
+    pub(super) fn alone(reload: watch::Receiver<u64>) -> Ownership {
         // It never changes.
         let (_, deposed) = watch::channel(false);
         Ownership {
@@ -52,6 +54,7 @@ impl Ownership {
             rows_may_be_lost: false,
             standing: None,
             deposed,
+            reload,
             news: Vec::new(),
         }
     }

@@ -235,6 +235,9 @@ impl Shared {
             }
             keeper
         });
+        // What was asked of a standby is done: a take-over changes no schedule.
+        let mut reload = self.asked.reload.clone();
+        reload.mark_unchanged();
         let ownership = Ownership {
             deadline,
             may_arrive_until: taken.may_arrive_until.map(own_time),
@@ -242,6 +245,7 @@ impl Shared {
             rows_may_be_lost: !(taken.was_released && taken.unowned_ms < HANDED_OVER_MS),
             standing: Some(self.standing.clone()),
             deposed,
+            reload,
             news: news(&taken, self.station.name()),
         };
         let prepared = self.prepare(&taken, &kept_until).await;

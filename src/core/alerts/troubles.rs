@@ -98,7 +98,7 @@ impl Troubles {
         self.open.contains_key(&(event, key.to_owned()))
     }
 
-    /// What a state of the daemon means: a trouble while there is a reason, and over when there is none. A reason that changes its words
+    /// What a state of the daemon means: a trouble while there is a reason, and over when there is no reason. A reason that changes its words
     /// is the same trouble.
     pub fn compare(&self, (event, key): (AlertEvent, &str), reason: Option<&str>, over: &str, now: Timestamp) -> Option<Signal> {
         match (reason, self.is_open(event, key)) {

@@ -99,7 +99,7 @@ impl When {
         }
     }
 
-    /// A pattern that every week has, with all starts of this one, and others; `None`: there is none that is like it.
+    /// A pattern that every week has, with all starts of this one, and others; `None`: no pattern is like it.
     pub fn each_week(&self) -> Option<When> {
         let each = |days: &Days| Days { weeks: None, ..*days };
         let trigger = match &self.trigger {

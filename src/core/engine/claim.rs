@@ -31,7 +31,7 @@ pub(super) fn latest_open(job: &Arc<Job>, from: Timestamp, now: Timestamp) -> Op
     closes.is_none_or(|closes| now < closes).then_some(planned)
 }
 
-/// The job of that id, or why there is none.
+/// The job of that id, or why there is no such job.
 pub(super) fn known_job(schedule: &Schedule, job: &JobId) -> Result<Arc<Job>, String> {
     let known = schedule.job(job.as_str()).cloned();
     let unknown = || format!("the schedule in force has no job `{job}`: {}", schedule.hint_for_unknown_job(job.as_str()));

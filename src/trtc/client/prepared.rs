@@ -7,7 +7,8 @@ use super::Secrets;
 use crate::trtc::Request;
 use crate::trtc::request::SignedRequest;
 
-/// So many are kept: the limiter lets no more leave in a second (the vendor's limit of a start is 20 a second, TRTC.md section 3).
+/// So many are kept: what leaves in a second under the vendor's default limit (20 a second, TRTC.md). Where more may leave, the others are
+/// signed as they do.
 const KEPT_MAX: usize = 20;
 
 /// Those that are kept. What nobody asked for in its second goes.

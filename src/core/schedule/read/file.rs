@@ -7,8 +7,7 @@ use crate::schedule::Source;
 use crate::schedule::problem::Problem;
 use crate::yaml::{self, Document, Entry};
 
-/// A source whose YAML was read: what its jobs are is not looked at. Most of the time that a schedule takes is in this, and sources know
-/// nothing of each other in it.
+/// A source whose YAML was read: what its jobs are is not looked at. Sources know nothing of each other in this.
 pub struct Parsed<'s> {
     pub(super) index: LineIndex<'s>,
     pub(super) document: Document<'s>,
