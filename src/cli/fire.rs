@@ -36,14 +36,12 @@ pub(crate) struct Args {
     note: NoteArgs,
 }
 
-/// A room as tables show it: `42`, `lobby`, `"42"`.
+/// A room as an order takes it.
 fn room(text: &str) -> Result<Value, String> {
-    if let Ok(id) = text.parse::<u64>() {
-        return Room::integer(id).map(|_| id.into());
-    }
-    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let id = quoted.unwrap_or(text);
-    Room::text(id).map(|_| id.into())
+    Room::parse(text).map(|room| match room {
+        Room::Integer(id) => id.into(),
+        Room::Text(id) => id.into(),
+    })
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {

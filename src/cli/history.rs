@@ -13,7 +13,7 @@ use super::{load, order, place};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::{escape_json, escape_lines};
-use crate::ledger::{ExcerptQuery, HistoryQuery, ROWS_MAX, Reader};
+use crate::ledger::{ExcerptQuery, HistoryQuery, ROOM_SHOWN, ROWS_MAX, Reader, RoomQuery};
 use crate::occurrence::{Occurrence, Outcome};
 use crate::report::history::{CSV_NAMES, HistoryObject, table};
 use crate::report::plan::csv_line;
@@ -31,9 +31,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", value_parser = order::job_id)]
     job: Option<String>,
 
+    /// Only this room, as the table shows it: `42`, `lobby`, `main/lobby`; digits in double quotes are a string room
+    #[arg(long, value_name = "ROOM", value_parser = room)]
+    room: Option<RoomQuery>,
+
     /// Only starts from then on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
+
+    /// Only starts before then
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
 
     /// Only this outcome
     #[arg(long, value_name = "OUTCOME", value_parser = clap::builder::PossibleValuesParser::new(Outcome::NAMES))]
@@ -51,8 +59,12 @@ pub(crate) struct Args {
     zone: ZoneArgs,
 }
 
+fn room(shown: &str) -> Result<RoomQuery, String> {
+    RoomQuery::parse(shown).map_err(|why| format!("expected {ROOM_SHOWN}: {why}"))
+}
+
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let Args { job, since, outcome, limit, format, zone } = args;
+    let Args { job, room, since, until, outcome, limit, format, zone } = args;
     let now = clock::now();
     let settings = load::load_settings(context)?;
     let zones = Zones::newest();
@@ -61,8 +73,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         TimeArgument::At(at) => Ok(at),
         TimeArgument::Local(_) | TimeArgument::Date(_) => parse_time(&text, now, zone.get()),
     };
-    let since = since.map(instant).transpose().map_err(Failure::usage)?;
-    let query = HistoryQuery { job, since, outcome, limit };
+    let instant = |text: Option<String>| text.map(instant).transpose().map_err(Failure::usage);
+    let [since_ms, until_ms] = [instant(since)?, instant(until)?].map(|at| at.map(Timestamp::as_millisecond));
+    if let Some((since, until)) = since_ms.zip(until_ms)
+        && since >= until
+    {
+        return Err(Failure::usage("expected `--until` after `--since`, found no time between them".to_owned()));
+    }
+    let query = HistoryQuery { job, room, since_ms, until_ms, outcome, limit };
     let rows = read(&settings, &query)?;
     if rows.is_empty()
         && let Some(id) = &query.job
@@ -75,20 +93,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
 }
 
 fn read(settings: &Settings, query: &HistoryQuery) -> Result<Vec<Occurrence>, Failure> {
-    let HistoryQuery { job, since, outcome, limit } = query.clone();
-    let reader = if limit > ROWS_MAX {
+    let reader = if query.limit > ROWS_MAX {
         // More than a daemon gives.
         let place = place::place(settings).map_err(Failure::configuration)?;
         Reader::open_at(&place).map_err(|error| Failure::new(error.to_string()))?
     } else {
-        order::ledger(settings, &ExcerptQuery::History { job, since_ms: since.map(Timestamp::as_millisecond), outcome, limit })?
+        order::ledger(settings, &ExcerptQuery::History(query.clone()))?
     };
     reader.history(query).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Says why there is no row of a job. Error: neither the ledger nor the schedule has a job of that name.
 fn explain_absence(settings: &Settings, query: &HistoryQuery, id: &str) -> Result<(), Failure> {
-    let is_narrow = query.since.is_some() || query.outcome.is_some();
+    let HistoryQuery { job: _, room, since_ms, until_ms, outcome, limit: _ } = query;
+    let is_narrow = room.is_some() || since_ms.is_some() || until_ms.is_some() || outcome.is_some();
     let any = HistoryQuery { job: query.job.clone(), limit: 1, ..HistoryQuery::default() };
     if is_narrow && !read(settings, &any)?.is_empty() {
         return Ok(());

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::database::{Cell, Database, IntoParam as _, Param, Row, RowError, Transaction, params};
-use super::read::{HistoryQuery, LATEST_OF_JOB, ON_AIR, ONE, Reader};
+use super::history::HistoryQuery;
+use super::read::{LATEST_OF_JOB, ON_AIR, ONE, Reader};
 use super::{LedgerError, VERSION, row, schema};
 use crate::occurrence::{Occurrence, Played, Playout, Replaced};
 use crate::trtc::StreamUrl;
@@ -29,16 +29,7 @@ const ACTS: &str = "SELECT * FROM (SELECT * FROM act ORDER BY id DESC LIMIT 1000
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ExcerptQuery {
     /// Those that `history` shows.
-    History {
-        /// Only this job.
-        job: Option<String>,
-        /// Only starts at or after this instant, in milliseconds.
-        since_ms: Option<i64>,
-        /// Only this outcome.
-        outcome: Option<String>,
-        /// At most so many.
-        limit: u32,
-    },
+    History(HistoryQuery),
     /// What operators hold back, and no occurrence.
     Holds {},
     /// Those of a job that start at these instants, in milliseconds, and the newest before each.
@@ -73,12 +64,10 @@ impl Reader {
             let of = &reader.database;
             let mut found = Found::default();
             match wanted {
-                ExcerptQuery::History { job, since_ms, outcome, limit } => {
-                    let since = since_ms.map(Timestamp::from_millisecond).transpose();
-                    let since = since.map_err(|_| LedgerError::ours("`since_ms` is not an instant".to_owned()))?;
-                    let limit = (*limit).min(ROWS_MAX);
-                    let query = HistoryQuery { job: job.clone(), since, outcome: outcome.clone(), limit };
-                    found.add(of, query.tail(), &query.parameters())?;
+                ExcerptQuery::History(query) => {
+                    let query = HistoryQuery { limit: query.limit.min(ROWS_MAX), ..query.clone() };
+                    let (tail, parameters) = query.tail();
+                    found.add(of, &tail, &parameters)?;
                 }
                 ExcerptQuery::Holds {} => {}
                 ExcerptQuery::Job { job, starts_ms } => {

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::apply::RESTORED_AT;
 use super::columns::{SELECT_OCCURRENCE, TASK_COLUMNS};
-use super::database::{Database, IntoParam as _, Param, params};
+use super::database::{Database, Param, params};
+use super::history::HistoryQuery;
 #[cfg(feature = "postgres")]
 use super::postgres::Store;
 use super::{FILE, Ledger, LedgerError, Place, holds, open_read_only, row, unplaced};
@@ -16,16 +17,6 @@ use crate::plan::holds::Holds;
 use crate::schedule::JobId;
 
 // The ledger grows for years, so no query may read all of it: each of these uses an index, and stops at its limit.
-
-const HISTORY: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
-    ORDER BY start_ms DESC, job LIMIT ?4";
-
-const HISTORY_OF_JOB: &str = "WHERE job = ?1 AND start_ms >= ?2 AND (?3 IS NULL OR (outcome = ?3 AND state = 'done')) \
-    ORDER BY start_ms DESC, job LIMIT ?4";
-
-/// Two rows of a rare outcome may be a million rows apart. `ended` is not rare.
-const HISTORY_OF_OUTCOME: &str = "WHERE ?1 IS NULL AND start_ms >= ?2 AND outcome <> 'ended' AND outcome = ?3 AND state = 'done' \
-    ORDER BY start_ms DESC, job LIMIT ?4";
 
 pub(super) const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
 
@@ -47,12 +38,12 @@ pub(super) const LATEST_OF_JOB: &str = "WHERE job = ?1 AND start_ms <= ?2 ORDER 
 const OPEN: &str = "WHERE state <> 'done' ORDER BY start_ms, job";
 
 /// What was cut because its job left the schedule, and whose window may be open.
-const REMOVED: &str = "WHERE outcome <> 'ended' AND outcome = 'cut' AND reason = 'removed' AND state = 'done' \
-    AND kind = 'planned' AND (end_ms IS NULL OR end_ms > ?1) ORDER BY start_ms, job";
+const REMOVED: &str = "WHERE reason = 'removed' AND outcome = 'cut' AND state = 'done' AND kind = 'planned' \
+    AND coalesce(end_ms, 9223372036854775807) > ?1 ORDER BY start_ms, job";
 
 /// What failed, and whose window may be open.
-const FAILED: &str = "WHERE outcome <> 'ended' AND outcome = 'failed' AND state = 'done' AND kind <> 'summary' \
-    AND (end_ms > ?1 OR (end_ms IS NULL AND ended_ms > ?1)) ORDER BY start_ms DESC, job LIMIT 10000";
+const FAILED: &str = "WHERE outcome = 'failed' AND state = 'done' AND kind <> 'summary' AND coalesce(end_ms, ended_ms) > ?1 \
+    ORDER BY start_ms DESC, job LIMIT 10000";
 
 const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrence WHERE gone_ms IS NULL ORDER BY task.id";
 
@@ -60,36 +51,6 @@ const TASKS: &str = "FROM task JOIN occurrence ON occurrence.id = task.occurrenc
 const RETRIES: &str = "SELECT at_ms, who, substr(detail, length(?1) + 1) AS why \
     FROM (SELECT * FROM act ORDER BY id DESC LIMIT 10000) AS newest \
     WHERE what = 'retry' AND substr(detail, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
-
-/// What `history` asks for.
-#[derive(Clone, Debug, Default)]
-pub struct HistoryQuery {
-    /// Only this job.
-    pub job: Option<String>,
-    /// Only starts at or after this instant.
-    pub since: Option<Timestamp>,
-    /// Only this outcome: `ended`, `cut`, `failed`, `missed` or `skipped`.
-    pub outcome: Option<String>,
-    /// At most this many rows. The default is 0: no row.
-    pub limit: u32,
-}
-
-impl HistoryQuery {
-    /// The conditions of its SELECT.
-    pub(super) fn tail(&self) -> &'static str {
-        match (&self.job, self.outcome.as_deref()) {
-            (Some(_), _) => HISTORY_OF_JOB,
-            (None, Some(outcome)) if outcome != "ended" => HISTORY_OF_OUTCOME,
-            (None, _) => HISTORY,
-        }
-    }
-
-    /// The values of their parameters.
-    pub(super) fn parameters(&self) -> [Param<'_>; 4] {
-        let since = self.since.map_or(i64::MIN, Timestamp::as_millisecond);
-        [self.job.as_ref().into_param(), since.into_param(), self.outcome.as_ref().into_param(), self.limit.into_param()]
-    }
-}
 
 /// The ledger, open for reading only: for the verbs, which run beside the daemon, and for its pages.
 pub struct Reader {
@@ -122,7 +83,8 @@ impl Reader {
 
     /// As-run rows, newest start first.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences(query.tail(), &query.parameters())
+        let (tail, parameters) = query.tail();
+        self.occurrences(&tail, &parameters)
     }
 
     /// The row of this occurrence, if it has one.
@@ -256,6 +218,7 @@ fn meta(database: &Database) -> Result<Meta, LedgerError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::RoomQuery;
     use super::*;
 
     #[test]
@@ -263,12 +226,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(folder.path()).expect("a ledger");
         let of_occurrences = |tail: &str| format!("SELECT * FROM occurrence {tail}");
+        let history = |query: HistoryQuery| of_occurrences(&query.tail().0);
+        let all = || HistoryQuery { since_ms: Some(1), ..HistoryQuery::default() };
+        let job = || HistoryQuery { job: Some("promo".to_owned()), ..all() };
+        let room = || HistoryQuery { room: Some(RoomQuery::parse("main/lobby").expect("a room")), ..all() };
+        let cut = |query| HistoryQuery { outcome: Some("cut".to_owned()), ..query };
         for (sql, index) in [
-            (of_occurrences(HISTORY), "SEARCH occurrence USING INDEX occurrence_start (start_ms>?)"),
-            (of_occurrences(HISTORY_OF_JOB), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms>?)"),
+            (history(all()), "SEARCH occurrence USING INDEX occurrence_start (start_ms>?)"),
+            (history(job()), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms>?)"),
+            (history(room()), "SEARCH occurrence USING INDEX occurrence_room (<expr>=? AND start_ms>?)"),
+            (history(cut(all())), "SEARCH occurrence USING INDEX occurrence_outcome (outcome=? AND start_ms>?)"),
+            (history(cut(job())), "SEARCH occurrence USING INDEX occurrence_outcome_job (outcome=? AND job=? AND start_ms>?)"),
+            (history(cut(room())), "SEARCH occurrence USING INDEX occurrence_outcome_room (outcome=? AND <expr>=? AND start_ms>?)"),
+            (of_occurrences(FAILED), "SEARCH occurrence USING INDEX occurrence_failed (<expr>>?)"),
+            (of_occurrences(REMOVED), "SEARCH occurrence USING INDEX occurrence_removed (<expr>>?)"),
             (of_occurrences(ONE), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms=?)"),
             (of_occurrences(LATEST_OF_JOB), "SEARCH occurrence USING INDEX sqlite_autoindex_occurrence_1 (job=? AND start_ms<?)"),
-            (of_occurrences(HISTORY_OF_OUTCOME), "SEARCH occurrence USING INDEX occurrence_outcome (outcome=? AND start_ms>?)"),
             // A scan of one of these indexes reads what is open, and nothing that is done.
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),

@@ -42,7 +42,7 @@ use super::{AppState, error, json, reads, stamped};
 use crate::alerts::testing::AlertTester;
 use crate::daemon::Handle;
 use crate::engine::{Command, Order, Reply};
-use crate::ledger::{ExcerptQuery, Place, Reader};
+use crate::ledger::{ExcerptQuery, HistoryQuery, Place, Reader};
 use crate::listener::{self, ListenerLimits, NoBody, read_body};
 use crate::user;
 
@@ -179,7 +179,7 @@ struct LedgerBody(ExcerptQuery);
 /// Without a body: what `history` shows.
 impl Default for LedgerBody {
     fn default() -> LedgerBody {
-        LedgerBody(ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 100 })
+        LedgerBody(ExcerptQuery::History(HistoryQuery { limit: 100, ..HistoryQuery::default() }))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{AppState, PageState};
 use crate::busy::BusySince;
 use crate::diagnostic::{escape_json, escape_lines};
 use crate::engine::LoopStatus;
-use crate::ledger::{HistoryQuery, LedgerError, Reader};
+use crate::ledger::{HistoryQuery, LedgerError, ROOM_SHOWN, Reader, RoomQuery};
 use crate::occurrence::Outcome;
 use crate::plan::Upcoming;
 use crate::plan::interruptions::{Interrupted, Interruptions};
@@ -200,7 +200,7 @@ pub(super) fn plan(shared: &PageState, query: &str, now: Timestamp) -> Result<Vi
 
 /// The objects of `history`.
 pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result<ViewBody, Refused> {
-    let query = Query::parse(query, &["job", "since", "outcome", "limit", "timezone"])?;
+    let query = Query::parse(query, &["job", "room", "since", "until", "outcome", "limit", "timezone"])?;
     let job = match query.text("job") {
         // A job that left the schedule still has its rows. A text that cannot be a job id has no rows.
         Some(id) if JobId::parse(id).is_none() => return Err(Refused::BadRequest(format!("`{}` is not a job id", clip(id)))),
@@ -208,14 +208,22 @@ pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result
     };
     let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let zone = zone(shared, &query, &schedule)?;
+    let instant = |name| query.text(name).map(|text| parse_time(text, now, &zone).map(Timestamp::as_millisecond)).transpose();
     let wanted = HistoryQuery {
         job,
-        since: query.text("since").map(|since| parse_time(since, now, &zone)).transpose()?,
+        room: query.text("room").map(room).transpose()?,
+        since_ms: instant("since")?,
+        until_ms: instant("until")?,
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
     let rows = Reader::open_at(&shared.app_state.ledger)?.history(&wanted)?;
     Ok(ViewBody::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
+}
+
+fn room(shown: &str) -> Result<RoomQuery, Refused> {
+    RoomQuery::parse(shown)
+        .map_err(|why| Refused::BadRequest(format!("`room`: expected {ROOM_SHOWN}, found `{}`: {why}", clip(shown))))
 }
 
 /// `{"items": [...]}`: a list in an object, so that something can be added beside it.

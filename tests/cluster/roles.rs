@@ -89,7 +89,6 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     let Some(cluster) = Cluster::new(Vec::new()) else { return };
     cluster.jobs(&looping("show", soon(600), "10s"));
     let (first, second) = cluster.started();
-    let known = cluster.psql("SELECT schema_version || ', schema_least = ' || schema_least FROM ingestd.station");
     cluster.psql("UPDATE ingestd.station SET schema_version = 99, schema_least = 99");
     first.signal(Signal::TERM);
     wait_until("it says that the schema is newer", || {
@@ -101,6 +100,8 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     second.kill9();
     second.start();
     wait_until("it is ready, and waits", || second.status().filter(|status| role(status) == "standby"));
-    cluster.psql(&format!("UPDATE ingestd.station SET schema_version = {known}"));
+    // What a newer program only added is in nobody's way.
+    cluster.psql("UPDATE ingestd.station SET schema_least = 0");
     wait_until("it owns", || second.owns().then_some(()));
+    assert_eq!(cluster.psql("SELECT schema_version FROM ingestd.station"), "99");
 }

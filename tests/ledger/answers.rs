@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader};
+use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader, RoomQuery};
+use ingestd::occurrence::Occurrence;
 use jiff::{SignedDuration, Timestamp};
 
 /// Shows the first line that is not the same.
@@ -26,11 +27,18 @@ pub(crate) fn answers(reader: &Reader, now: Timestamp) -> BTreeMap<String, Strin
     let every = HistoryQuery { limit: 10_000, ..HistoryQuery::default() };
     let rows = reader.history(&every).expect("readable");
     add("all".to_owned(), format!("{rows:#?}"));
-    for outcome in ["ended", "cut", "failed", "missed", "skipped"] {
-        for job in [None, rows.first().map(|row| row.key.job.to_string())] {
-            for since in [None, Some(now)] {
-                let query = HistoryQuery { job: job.clone(), since, outcome: Some(outcome.to_owned()), limit: 20 };
-                add(format!("{query:?}"), format!("{:#?}", reader.history(&query).expect("readable")));
+    let first = |of: fn(&Occurrence) -> String| [None, rows.first().map(of)];
+    for outcome in [None, Some("ended"), Some("cut"), Some("failed"), Some("missed"), Some("skipped")] {
+        for job in first(|row| row.key.job.to_string()) {
+            for room in first(|row| format!("{}/{}", row.playout.destination.app, row.playout.room)) {
+                for since_ms in [None, Some(now.as_millisecond())] {
+                    let (job, outcome) = (job.clone(), outcome.map(str::to_owned));
+                    let room = room.as_deref().map(|room| RoomQuery::parse(room).expect("a room"));
+                    let asked = HistoryQuery { job, room, since_ms, until_ms: None, outcome, limit: 20 };
+                    add(format!("{asked:?}"), format!("{:#?}", reader.history(&asked).expect("readable")));
+                    let before = HistoryQuery { until_ms: since_ms, since_ms: None, ..asked };
+                    add(format!("{before:?}"), format!("{:#?}", reader.history(&before).expect("readable")));
+                }
             }
         }
     }
@@ -57,7 +65,7 @@ pub(crate) fn answers(reader: &Reader, now: Timestamp) -> BTreeMap<String, Strin
     }
     let first = rows.first().expect("there are rows");
     let wanted = [
-        ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 50 },
+        ExcerptQuery::History(HistoryQuery { limit: 50, ..HistoryQuery::default() }),
         ExcerptQuery::Holds {},
         ExcerptQuery::OnAir {},
         ExcerptQuery::Job { job: first.key.job.to_string(), starts_ms: vec![first.key.start.as_millisecond()] },

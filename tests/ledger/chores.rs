@@ -34,7 +34,7 @@ fn settle(ledger: &mut Ledger, until: Timestamp) {
 /// The shows of the ledger in a folder, oldest first.
 fn shows(folder: &Path) -> Vec<String> {
     let reader = Reader::open(folder).expect("readable");
-    let query = HistoryQuery { job: None, since: None, outcome: None, limit: 100_000 };
+    let query = HistoryQuery { limit: 100_000, ..HistoryQuery::default() };
     let rows: Vec<Occurrence> = reader.history(&query).expect("rows");
     rows.iter().rev().map(|row| row.key.job.to_string()).collect()
 }

@@ -1,7 +1,8 @@
 //! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
-use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader};
-use ingestd::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, State, WaitReason};
+use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader, RoomQuery};
+use ingestd::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, Playout, State, WaitReason};
+use ingestd::trtc::Room;
 use jiff::{SignedDuration, Timestamp};
 
 use super::filling::write;
@@ -30,37 +31,59 @@ fn failed(job: &str, start: Timestamp, ended_at: Timestamp) -> Occurrence {
 fn history_is_newest_first_and_obeys_every_filter() {
     let (folder, mut ledger) = ledger();
     for hour in 0..4 {
-        write(&mut ledger, &ended("film", hours(hour)));
-        write(&mut ledger, &missed("promo", hours(hour), Outcome::Missed(MissedReason::Late)));
+        let room = |row: Occurrence, room: Room| {
+            let playout = Playout { room: if hour == 2 { room } else { row.playout.room.clone() }, ..row.playout };
+            Occurrence { playout, ..row }
+        };
+        write(&mut ledger, &room(ended("film", hours(hour)), Room::Integer(42)));
+        let late = missed("promo", hours(hour), Outcome::Missed(MissedReason::Late));
+        write(&mut ledger, &room(late, Room::Text("42".to_owned())));
     }
     write(&mut ledger, &on_air("live", hours(2)));
     let reader = Reader::open(folder.path()).expect("readable");
-    let ask = |job: Option<&str>, since, outcome: Option<&str>, limit| {
-        let query = HistoryQuery { job: job.map(str::to_owned), since, outcome: outcome.map(str::to_owned), limit };
+    let ask = |query: HistoryQuery| {
         let rows = reader.history(&query).expect("readable");
         rows.iter()
             .map(|row| format!("{}{}", row.key.job, row.key.start.duration_since(start()).as_hours()))
             .collect::<Vec<_>>()
             .join(" ")
     };
-    for (job, since, outcome, limit, expected) in [
-        (None, None, None, 100, "film3 promo3 film2 live2 promo2 film1 promo1 film0 promo0"),
-        (None, None, None, 3, "film3 promo3 film2"),
-        (Some("film"), None, None, 100, "film3 film2 film1 film0"),
-        (Some("film"), None, None, 1, "film3"),
-        (None, Some(hours(2)), None, 100, "film3 promo3 film2 live2 promo2"),
-        (Some("promo"), Some(hours(3)), None, 100, "promo3"),
-        (None, None, Some("missed"), 2, "promo3 promo2"),
-        (Some("film"), Some(hours(1)), Some("ended"), 100, "film3 film2 film1"),
-        (None, Some(hours(3)), Some("missed"), 100, "promo3"),
-        (None, None, Some("ended"), 3, "film3 film2 film1"),
-        (None, None, Some("cut"), 100, ""),
-        (Some("film"), None, Some("missed"), 100, ""),
-        (Some("nobody"), None, None, 100, ""),
+    let all = || HistoryQuery { limit: 100, ..HistoryQuery::default() };
+    let job = |job: &str| HistoryQuery { job: Some(job.to_owned()), ..all() };
+    let room = |room: &str| HistoryQuery { room: Some(RoomQuery::parse(room).expect("a room")), ..all() };
+    let outcome = |outcome: &str| HistoryQuery { outcome: Some(outcome.to_owned()), ..all() };
+    let since = |hour: i64| Some(hours(hour).as_millisecond());
+    for (query, expected) in [
+        (all(), "film3 promo3 film2 live2 promo2 film1 promo1 film0 promo0"),
+        (HistoryQuery { limit: 3, ..all() }, "film3 promo3 film2"),
+        (job("film"), "film3 film2 film1 film0"),
+        (HistoryQuery { limit: 1, ..job("film") }, "film3"),
+        (HistoryQuery { since_ms: since(2), ..all() }, "film3 promo3 film2 live2 promo2"),
+        (HistoryQuery { until_ms: since(1), ..all() }, "film0 promo0"),
+        (HistoryQuery { since_ms: since(1), until_ms: since(2), ..all() }, "film1 promo1"),
+        (HistoryQuery { since_ms: since(3), ..job("promo") }, "promo3"),
+        (HistoryQuery { until_ms: since(2), ..job("promo") }, "promo1 promo0"),
+        (HistoryQuery { limit: 2, ..outcome("missed") }, "promo3 promo2"),
+        (HistoryQuery { since_ms: since(1), outcome: Some("ended".to_owned()), ..job("film") }, "film3 film2 film1"),
+        (HistoryQuery { since_ms: since(3), ..outcome("missed") }, "promo3"),
+        (HistoryQuery { limit: 3, ..outcome("ended") }, "film3 film2 film1"),
+        (outcome("cut"), ""),
+        (HistoryQuery { outcome: Some("missed".to_owned()), ..job("film") }, ""),
+        (HistoryQuery { outcome: Some("missed".to_owned()), ..job("promo") }, "promo3 promo2 promo1 promo0"),
+        (job("nobody"), ""),
+        (room("42"), "film2"),
+        (room("\"42\""), "promo2"),
+        (room("main/42"), "film2"),
+        (room("other/42"), ""),
+        (room("lobby"), "film3 promo3 live2 film1 promo1 film0 promo0"),
+        (HistoryQuery { job: Some("film".to_owned()), ..room("lobby") }, "film3 film1 film0"),
+        (HistoryQuery { outcome: Some("missed".to_owned()), ..room("\"42\"") }, "promo2"),
+        (HistoryQuery { outcome: Some("ended".to_owned()), since_ms: since(1), ..room("lobby") }, "film3 film1"),
+        (room("4"), ""),
         // A row that is being stopped has no outcome before the stop is done.
-        (Some("live"), None, Some("ended"), 100, ""),
+        (HistoryQuery { outcome: Some("ended".to_owned()), ..job("live") }, ""),
     ] {
-        assert_eq!(ask(job, since, outcome, limit), expected, "{job:?} {since:?} {outcome:?} {limit}");
+        assert_eq!(ask(query.clone()), expected, "{query:?}");
     }
 }
 
@@ -222,7 +245,7 @@ fn an_excerpt_answers_as_the_file_does_and_has_no_secret() {
         assert!(!excerpt.contains("hush"), "{excerpt}");
         Reader::of_excerpt(&serde_json::from_str(&excerpt).expect("an excerpt")).expect("rows")
     };
-    let history = over(&ExcerptQuery::History { job: None, since_ms: None, outcome: None, limit: 100 });
+    let history = over(&ExcerptQuery::History(all()));
     let objects = |rows: &[Occurrence]| rows.iter().map(ingestd::report::history::HistoryObject::new).collect::<Vec<_>>();
     let (of_file, of_excerpt) = (reader.history(&all()).expect("readable"), history.history(&all()).expect("readable"));
     assert_eq!((of_file.len(), objects(&of_file)), (3, objects(&of_excerpt)));

@@ -253,7 +253,12 @@ fn every_state_and_every_field_come_back() {
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&occurrence(), |row| {
         write(&mut ledger.borrow_mut(), &row);
-        let query = HistoryQuery { job: Some(row.key.job.to_string()), since: Some(row.key.start), limit: 9, ..Default::default() };
+        let query = HistoryQuery {
+            job: Some(row.key.job.to_string()),
+            since_ms: Some(row.key.start.as_millisecond()),
+            limit: 9,
+            ..Default::default()
+        };
         let read = Reader::open(folder.path()).and_then(|reader| reader.history(&query)).expect("readable");
         prop_assert!(read.contains(&row), "{read:#?}");
         let recovered = ledger.borrow().recover(Timestamp::MIN).expect("readable").occurrences;

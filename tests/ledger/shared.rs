@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use ingestd::engine::{Write, Writes};
-use ingestd::ledger::postgres::{Address, Station};
+use ingestd::ledger::postgres::{Address, STATION_VERSION, Station};
 use ingestd::ledger::sources::{self, Sources};
-use ingestd::ledger::{Ledger, Place, Reader};
+use ingestd::ledger::{HistoryQuery, Ledger, Place, Reader, RoomQuery};
 use ingestd::occurrence::Occurrence;
 use ingestd::schedule::Source;
 use ingestd_core::lease::Term;
@@ -221,6 +221,25 @@ fn a_station_that_nobody_made_is_told_from_one() {
     assert!(told(Reader::open_at(&place)).contains("has the daemon ever run?"), "{}", told(Reader::open_at(&place)));
     take(&database, false);
     assert!(told(Reader::open_at(&place)).contains("has the daemon ever run?"));
+}
+
+#[test]
+fn a_station_of_an_older_version_is_read_and_its_owner_adds_what_is_new() {
+    let Some((database, ledger)) = shared() else { return };
+    drop(ledger);
+    let indexes = || database.psql("SELECT indexname FROM pg_indexes WHERE schemaname = 'ingestd_main' ORDER BY indexname");
+    let all = indexes();
+    for added in ["room", "outcome_job", "outcome_room", "failed", "removed"] {
+        database.psql(&format!("DROP INDEX ingestd_main.occurrence_{added}"));
+    }
+    database.psql("UPDATE ingestd.station SET schema_version = 1");
+    // As a standby does that was upgraded before the owner.
+    let reader = Reader::open_at(&Place::from(station(&database))).expect("its rows are as before");
+    let query = HistoryQuery { room: RoomQuery::parse("lobby").ok(), limit: 9, ..HistoryQuery::default() };
+    assert_eq!(reader.history(&query).expect("readable"), []);
+    let term = take(&database, true);
+    drop(Ledger::open_station(&station(&database), term).expect("it is brought up to date"));
+    assert_eq!((indexes(), database.psql("SELECT schema_version FROM ingestd.station")), (all, STATION_VERSION.to_string()));
 }
 
 #[test]

@@ -100,6 +100,11 @@ async fn history_has_the_options_of_the_command_line() {
         ("?since=now-2h", 1, "odd"),
         ("?since=now-3h&job=even", 1, "even"),
         ("?since=now", 0, ""),
+        ("?until=now-28h", 2, "odd"),
+        ("?since=now-3h&until=now-2h", 1, "even"),
+        ("?room=lobby&limit=2", 2, "odd"),
+        ("?room=main/lobby&outcome=missed", 15, "odd"),
+        ("?room=%2242%22", 0, ""),
         ("?since=2020-01-01+00:00", 30, "odd"),
     ] {
         let items = served.get(&format!("/api/v1/history{query}")).await.items();
@@ -183,9 +188,14 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("history?limit=1&limit=2", "`limit` is there twice"),
         ("history?outcome=lost", "`outcome`: expected one of `ended`, `cut`, `failed`, `missed`, `skipped`, found `lost`"),
         ("history?since=yesterday", "`yesterday` is not a time"),
+        ("history?until=yesterday", "`yesterday` is not a time"),
+        ("history?room=", "`room`: expected a room, such as `42`, `lobby` or `main/lobby`, found ``: a room needs a name"),
         ("history?job=No%20Job", "`No Job` is not a job id"),
         ("history?job=%0a%1b[31m", "`..[31m` is not a job id"),
-        ("history?format=csv", "there is no parameter `format`: the parameters are `job`, `since`, `outcome`, `limit`, `timezone`"),
+        (
+            "history?format=csv",
+            "there is no parameter `format`: the parameters are `job`, `room`, `since`, `until`, `outcome`, `limit`, `timezone`",
+        ),
         (
             "history?timezone=Asia/Beijing",
             "`timezone`: unknown time zone `Asia/Beijing`: the zone of that place is `Asia/Shanghai`",

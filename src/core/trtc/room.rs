@@ -34,6 +34,14 @@ impl Room {
         Ok(Room::Text(id.to_owned()))
     }
 
+    /// The room that a text as tables show it means: `42` is an integer room, `lobby` and `"42"` are string rooms. Or why it is none.
+    pub fn parse(shown: &str) -> Result<Room, String> {
+        if let Ok(id) = shown.parse() {
+            return Room::integer(id);
+        }
+        Room::text(shown.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(shown))
+    }
+
     /// `RoomIdType` as StartStreamIngest takes it. (StartPublishCdnStream has it the other way round.)
     pub fn type_id(&self) -> u64 {
         match self {
@@ -104,6 +112,17 @@ pub const REGIONS_OF_ALL_ACTIONS: [&str; 8] =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_is_read_as_tables_show_it() {
+        assert_eq!(Room::parse("42"), Ok(Room::Integer(42)));
+        for (shown, id) in [("lobby", "lobby"), ("\"42\"", "42"), ("\"", "\""), ("4 2", "4 2")] {
+            assert_eq!(Room::parse(shown), Ok(Room::Text(id.to_owned())));
+        }
+        for shown in ["", "\"\"", "0", "4294967295", "a\u{7}"] {
+            assert!(Room::parse(shown).is_err(), "{shown}");
+        }
+    }
 
     #[test]
     fn ranges_of_rooms_and_robots() {

@@ -154,9 +154,10 @@ impl Owned {
     }
 }
 
-/// The text of a statement in the words of PostgreSQL: `?1` is `$1`, and no index is named.
+/// The text of a statement in the words of PostgreSQL: `?1` is `$1`, a text is made JSON before something is taken out of it, and no
+/// index is named.
 pub(super) fn text(sql: &str) -> String {
-    let mut text = sql.replace('?', "$");
+    let mut text = sql.replace('?', "$").replace(" ->> ", "::json ->> ");
     while let Some(at) = text.find(" INDEXED BY ") {
         let name = at + " INDEXED BY ".len();
         let end =
@@ -174,6 +175,7 @@ mod tests {
     fn a_statement_names_its_values_and_no_index() {
         let sql = "SELECT id FROM a INDEXED BY a_open WHERE b = ?1 AND id IN (SELECT id FROM a INDEXED BY a_two) LIMIT ?2";
         assert_eq!(text(sql), "SELECT id FROM a WHERE b = $1 AND id IN (SELECT id FROM a) LIMIT $2");
+        assert_eq!(text("WHERE spec ->> 'room' = ?1"), "WHERE spec::json ->> 'room' = $1");
     }
 
     #[test]

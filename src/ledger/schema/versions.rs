@@ -2,7 +2,7 @@
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-pub(super) const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
+pub(super) const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -374,4 +374,14 @@ ALTER TABLE occurrence ADD COLUMN order_note TEXT;
 /// What is remembered of a show that has a fallback: why that plays, and what played when. Null where there is nothing to remember.
 const V8: &str = "
 ALTER TABLE occurrence ADD COLUMN fallback TEXT CHECK (fallback IS NULL OR json_valid(fallback));
+";
+
+/// Looking back in years of rows: by room, and for a rare outcome by job and by room. And what a new daemon takes over without reading all
+/// that ever failed or was cut.
+const V9: &str = "
+CREATE INDEX occurrence_room ON occurrence (spec ->> 'room', start_ms);
+CREATE INDEX occurrence_outcome_job ON occurrence (outcome, job, start_ms) WHERE outcome <> 'ended';
+CREATE INDEX occurrence_outcome_room ON occurrence (outcome, spec ->> 'room', start_ms) WHERE outcome <> 'ended';
+CREATE INDEX occurrence_failed ON occurrence (coalesce(end_ms, ended_ms)) WHERE outcome = 'failed';
+CREATE INDEX occurrence_removed ON occurrence (coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed';
 ";
