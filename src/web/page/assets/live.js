@@ -27,8 +27,10 @@ const AT_ONCE = new Set(["p-head", "p-ways", "p-clip", "p-axis", "p-lines"]);
 let shownIn = 0;
 let longest = 0;
 let showBegan = 0;
+let isShown = true;
 
-// Rows and other parts that are to be replaced, by name, and those of them that are seen.
+// What rows and other parts are replaced by, by name: each has its new text, or bars that become others, in their order. And those of them
+// that are seen.
 const waiting = new Map();
 const seen = new Set();
 let drawing = 0;
@@ -44,21 +46,21 @@ function show(changes) {
   shownFrom = changes.from;
   shownTo = changes.to;
   if (changes.order) arrange(changes.order);
-  for (const [id, html] of changes.rows) waiting.set(id, html);
+  for (const [id, html] of changes.rows) waiting.set(id, [html]);
+  for (const splice of changes.splices) waiting.set(splice.id, [...(waiting.get(splice.id) || []), splice]);
   for (const id of seenRows()) seen.add(id);
   for (const [id, html] of changes.parts) {
     if (AT_ONCE.has(id)) {
       replace(id, html);
     } else {
-      waiting.set(id, html);
+      waiting.set(id, [html]);
       seen.add(id);
     }
   }
-  for (const splice of changes.splices) exchange(splice);
   version = changes.version;
   if (changes.title && document.title !== changes.title) document.title = changes.title;
   tick();
-  [showBegan, longest] = [begun, 0];
+  [showBegan, longest, isShown] = [begun, 0, false];
   slice(begun);
 }
 
@@ -76,10 +78,13 @@ function seenRows() {
 }
 
 function draw(id) {
-  const html = waiting.get(id);
+  const changes = waiting.get(id) || [];
   seen.delete(id);
-  if (!waiting.delete(id)) return;
-  replace(id, html);
+  waiting.delete(id);
+  for (const change of changes) {
+    if (typeof change === "string") replace(id, change);
+    else exchange(change);
+  }
 }
 
 // What is seen first. The page has a version when all that is seen is of it.
@@ -93,7 +98,8 @@ function slice(begun = performance.now()) {
   drawing = waiting.size ? setTimeout(slice, 0) : 0;
   const now = performance.now();
   longest = Math.max(longest, now - begun);
-  if (seen.size || root.dataset.version === version) return;
+  if (seen.size || isShown) return;
+  isShown = true;
   shownIn = now - showBegan;
   root.dataset.version = version;
 }
@@ -141,7 +147,6 @@ function replace(id, html) {
 
 // Of a row, some bars become others.
 function exchange({ id, at, removed, html }) {
-  draw(id);
   const row = byId(id);
   const lane = row && row.querySelector(".lane");
   if (!lane) return;
