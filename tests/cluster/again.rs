@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{Cluster, role};
+use super::cluster::{Cluster, LEASE, Node, role};
 use super::rig::{looping, soon, wait_for, wait_until};
 
 /// Starts both at once on a new database. Returns how long it took until one owned and the other waited.
 pub(crate) fn both_at_once(cluster: &Cluster) -> Duration {
     let begin = std::time::Instant::now();
-    cluster.nodes.iter().for_each(super::cluster::Node::start);
+    cluster.nodes.iter().for_each(Node::start);
     let roles = wait_until("one owns and the other waits", || {
         let statuses = [cluster.nodes[0].status()?, cluster.nodes[1].status()?];
         let roles = statuses.each_ref().map(|status| role(status).to_owned());
@@ -26,6 +26,9 @@ const ROUND_S: usize = 14;
 
 /// Longer than a start is armed ahead.
 const NEAR: Duration = Duration::from_secs(20);
+
+/// Whoever follows later than this after the end of the lease says why.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Kills the owner again and again at random moments, while a show begins each second. Returns, for each time, how long after its death
 /// the next start left.
@@ -50,7 +53,14 @@ pub(crate) fn killed_again_and_again(cluster: &Cluster, times: usize) -> Vec<Dur
         let dead = Timestamp::now();
         let of_other = || cluster.nodes.iter().filter(|node| !std::ptr::eq(*node, owner)).flat_map(|node| node.endpoint.sent());
         let next = wait_until("the other starts", || of_other().find(|sent| sent.at > dead));
-        waits.push(next.at.duration_since(dead).unsigned_abs());
+        let wait = next.at.duration_since(dead).unsigned_abs();
+        if wait > LEASE + LATE {
+            let other = cluster.nodes.iter().find(|node| !std::ptr::eq(*node, owner));
+            let log = other.map(Node::log).unwrap_or_default();
+            let since: Vec<&str> = log.lines().filter(|line| *line >= dead.to_string().as_str()).take(40).collect();
+            eprintln!("dead at {dead}, and the next start left after {} ms:\n{}", wait.as_millis(), since.join("\n"));
+        }
+        waits.push(wait);
         owner.start();
     }
     // A round took less than it may: what is not near is not waited for.
