@@ -16,6 +16,10 @@ mod rig;
 mod rows;
 
 #[cfg(target_os = "linux")]
+#[path = "shared/years.rs"]
+mod years;
+
+#[cfg(target_os = "linux")]
 fn main() {
     // `cargo test --all-targets` starts benchmarks too, without this.
     if std::env::args().any(|argument| argument == "--bench") {
@@ -29,16 +33,13 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod bench {
     use std::fs;
-    use std::path::Path;
     use std::time::{Duration, Instant};
 
-    use ingestd::ledger::{FILE, Ledger};
-    use jiff::{SignedDuration, Timestamp};
-    use rusqlite::Connection;
+    use ingestd::ledger::FILE;
+    use jiff::Timestamp;
 
-    use super::filling::write;
     use super::rig::{Process, Rig};
-    use super::rows::{ended, on_air, task};
+    use super::years::fill;
 
     const OCCURRENCES: u64 = 5_000_000;
 
@@ -107,47 +108,6 @@ mod bench {
             )
         };
         (0..100).map(job).collect()
-    }
-
-    /// Fills a ledger with shows of the last years, each with its task and its start, as the daemon writes them.
-    fn fill(state: &Path, occurrences: u64) {
-        fs::create_dir_all(state).expect("writable");
-        let mut ledger = Ledger::open(state).expect("a ledger");
-        let last = Timestamp::now() - SignedDuration::from_hours(72);
-        let show = on_air("show", last);
-        write(&mut ledger, &ended("show", last));
-        let path = ledger.path().to_owned();
-        let mut writes = ingestd::engine::Writes::default();
-        writes.push(ingestd::engine::Write::AddTask(Box::new(ingestd::occurrence::Task { row: 1, ..task(&show) })));
-        ledger.commit(writes, last).expect("committed");
-        drop(ledger);
-        let connection = Connection::open(path).expect("the file");
-        connection.execute_batch("PRAGMA synchronous = OFF; UPDATE task SET gone_ms = started_ms, verified = 1").expect("writable");
-        let step = 30_000;
-        let series = format!("WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < {occurrences})");
-        let columns = |table: &str, changed: &[(&str, String)]| {
-            let mut statement = connection.prepare(&format!("PRAGMA table_info({table})")).expect("a query");
-            let names = statement.query_map([], |row| row.get::<_, String>("name")).expect("rows");
-            let names: Vec<String> = names.map(|name| name.expect("a name")).collect();
-            let value = |name: &String| {
-                let changed = changed.iter().find(|(changed, _)| changed == name);
-                changed.map_or_else(|| format!("t.{name}"), |(_, value)| value.clone())
-            };
-            (names.join(", "), names.iter().map(value).collect::<Vec<_>>().join(", "))
-        };
-        let moved = |name: &'static str| (name, format!("t.{name} - n.n * {step}"));
-        let id = |name: &'static str| (name, "n.n + 1".to_owned());
-        let job = ("job", "'show-' || (n.n % 1000)".to_owned());
-        for (table, changed) in [
-            ("occurrence", vec![id("id"), job, moved("start_ms"), moved("end_ms"), moved("ended_ms"), moved("on_air_ms")]),
-            ("task", vec![id("id"), id("occurrence"), moved("started_ms"), ("task_id", "'task-' || n.n".to_owned())]),
-            ("call", vec![id("id"), id("occurrence"), moved("sent_ms")]),
-        ] {
-            let (names, values) = columns(table, &changed);
-            connection
-                .execute(&format!("{series} INSERT INTO {table} ({names}) SELECT {values} FROM {table} t, n WHERE t.id = 1"), [])
-                .expect("rows");
-        }
     }
 
     /// Waits for a line of the log. Returns when it was there.
