@@ -66,7 +66,7 @@ fn all(folder: &Path, occurrences: u64) {
     });
     print("what a new daemon takes over", times);
     let settings = format!(
-        "account: {{secret_id: {{env: A}}, secret_key: {{env: B}}}}\napps: {{main: {{sdk_app_id: 1400000001, secret_key: {{env: C}}}}}}\nstate: {}\nschedules: {}\n",
+        "account: {{secret_id: {{env: A}}, secret_key: {{env: B}}, region: ap-singapore}}\napps: {{main: {{sdk_app_id: 1400000001, secret_key: {{env: C}}}}}}\nstate: {}\nschedules: {}\n",
         state.display(),
         folder.join("none").display()
     );

@@ -8,7 +8,7 @@ mod value;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, Statement, TransactionBehavior, params_from_iter};
 
 use super::LedgerError;
 #[cfg(feature = "postgres")]
@@ -280,10 +280,11 @@ fn query<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
 ) -> Result<Vec<T>, LedgerError> {
     let mut statement = connection.prepare_cached(sql)?;
+    let names = names(&statement);
     let mut rows = statement.query(params_from_iter(parameters))?;
     let mut list = Vec::new();
     while let Some(row) = rows.next()? {
-        list.push(read(&Row::Sqlite(row))?);
+        list.push(read(&Row::Sqlite(row, &names))?);
     }
     Ok(list)
 }
@@ -295,9 +296,14 @@ fn first<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
 ) -> Result<Option<T>, LedgerError> {
     let mut statement = connection.prepare_cached(sql)?;
+    let names = names(&statement);
     let mut rows = statement.query(params_from_iter(parameters))?;
     let row = rows.next()?;
-    Ok(row.map(|row| read(&Row::Sqlite(row))).transpose()?)
+    Ok(row.map(|row| read(&Row::Sqlite(row, &names))).transpose()?)
+}
+
+fn names(statement: &Statement<'_>) -> Vec<String> {
+    statement.column_names().into_iter().map(str::to_owned).collect()
 }
 
 fn execute(connection: &Connection, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {

@@ -156,8 +156,8 @@ impl<T: Value> Value for Option<T> {
 
 /// A row of a query. Its values are read where they are.
 pub(in crate::ledger) enum Row<'a> {
-    /// Of SQLite.
-    Sqlite(&'a rusqlite::Row<'a>),
+    /// Of SQLite, with the names of its columns: to ask SQLite for them, for each value, takes longer than to read the row.
+    Sqlite(&'a rusqlite::Row<'a>, &'a [String]),
     /// Of PostgreSQL.
     #[cfg(feature = "postgres")]
     Postgres(&'a tokio_postgres::Row),
@@ -167,11 +167,14 @@ impl Row<'_> {
     /// The value of a column.
     pub(in crate::ledger) fn get<T: Value>(&self, column: &str) -> Result<T, RowError> {
         match self {
-            Row::Sqlite(row) => row.get(column).map_err(|error| RowError::of(column, error)),
+            Row::Sqlite(row, names) => {
+                let at = names.iter().position(|name| name == column).ok_or_else(|| no_column(column))?;
+                row.get(at).map_err(|error| RowError::of(column, error))
+            }
             #[cfg(feature = "postgres")]
             Row::Postgres(row) => {
                 let at = row.columns().iter().position(|one| one.name() == column);
-                let at = at.ok_or_else(|| RowError::unreadable(column, format!("there is no column `{column}`")))?;
+                let at = at.ok_or_else(|| no_column(column))?;
                 // It does not quote the value, which may hold a URL.
                 let wrong =
                     || RowError::unreadable(column, format!("the column `{column}` holds what no version of ingestd writes"));
@@ -183,8 +186,7 @@ impl Row<'_> {
     /// Every column and its value, in their order.
     pub(in crate::ledger) fn cells(&self) -> Result<Vec<(String, Cell)>, RowError> {
         match self {
-            Row::Sqlite(row) => {
-                let names = row.as_ref().column_names().into_iter().map(str::to_owned);
+            Row::Sqlite(row, names) => {
                 let cell = |at: usize| -> rusqlite::Result<Cell> {
                     Ok(match row.get_ref(at)? {
                         ValueRef::Integer(number) => Cell::Integer(number),
@@ -193,7 +195,7 @@ impl Row<'_> {
                         ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Cell::Null,
                     })
                 };
-                let cells = names.enumerate().map(|(at, name)| Ok((name, cell(at)?)));
+                let cells = names.iter().enumerate().map(|(at, name)| Ok((name.clone(), cell(at)?)));
                 cells.collect::<rusqlite::Result<_>>().map_err(|error| RowError::Database(error.into()))
             }
             #[cfg(feature = "postgres")]
@@ -216,6 +218,10 @@ fn cell(row: &tokio_postgres::Row, at: usize) -> Result<Cell, RowError> {
         _ => row.try_get::<_, Option<String>>(at).map(|value| value.map(Cell::Text)),
     };
     cell.map(|cell| cell.unwrap_or(Cell::Null)).map_err(|error| RowError::unreadable(column.name(), error))
+}
+
+fn no_column(column: &str) -> RowError {
+    RowError::unreadable(column, format!("there is no column `{column}`"))
 }
 
 /// Why a row could not be read.

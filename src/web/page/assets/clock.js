@@ -58,6 +58,19 @@ function tick() {
   line(now);
 }
 
+// How wide the rows are: asked for in each second, it would cost a layout of all of them.
+let overWidth = 0;
+let measured = null;
+const sizes = new ResizeObserver((all) => (overWidth = all.at(-1).contentRect.width));
+
+function measure(over) {
+  if (over === measured) return;
+  measured = over;
+  sizes.disconnect();
+  sizes.observe(over);
+  overWidth ||= over.getBoundingClientRect().width;
+}
+
 function line(now) {
   const at = Math.min(101, Math.max(-1, ((now - shownFrom) / (shownTo - shownFrom)) * 100));
   const mark = byId("now");
@@ -70,7 +83,8 @@ function line(now) {
   setText(label, wallTime(now, Number(byId("clock").dataset.offset)));
   byId("veil").setAttribute("width", `${Math.max(0, at).toFixed(3)}%`);
   // An hour that the time of now would stand on is not shown meanwhile.
-  const pixels = byId("over").getBoundingClientRect().width / 100;
+  measure(byId("over"));
+  const pixels = overWidth / 100;
   for (const hour of document.querySelectorAll("#p-axis text")) {
     hour.classList.toggle("near", hour !== label && Math.abs(parseFloat(hour.getAttribute("x")) - at) * pixels < 46);
   }
