@@ -7,8 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use jiff::tz::TimeZoneDatabase;
 use rustix::fs::OFlags;
 
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
-use crate::schedule::{Parsed, Reading, Settings, Source, parse, read_beside};
+use crate::schedule::{AllJobs, FileReader, Files, Reading, Settings, Source, may_have_calendars, parse};
 
 /// Largest file, in bytes. 100,000 jobs are about 20 MB; what is larger is not a schedule.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -56,29 +55,60 @@ pub fn load(paths: &[PathBuf]) -> LoadedFiles {
 /// schedule, because its jobs would be missing.
 pub fn read(paths: &[PathBuf], settings: &Settings, zones: &TimeZoneDatabase, now: Timestamp) -> (Vec<Source>, Reading) {
     let LoadedFiles { sources, problems } = load(paths);
-    let reading = read_beside(problems, (&sources, parse_side_by_side(&sources)), settings, zones, now);
+    let reading = read_sources(&sources, problems, settings, zones, now);
     (sources, reading)
 }
 
-/// Parses them on all processors, and answers in their order. Threads have the priority of whoever asks; where none is to be had, it is
-/// done with fewer.
-fn parse_side_by_side(sources: &[Source]) -> Vec<Parsed<'_>> {
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len());
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < sources.len());
-        std::iter::from_fn(take).map(|number| (number, parse(&sources[number]))).collect::<Vec<_>>()
-    };
-    let mut parsed = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..workers).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
-        let mut parsed = work();
-        for helper in helpers {
-            parsed.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+/// Files that are read at one time, for each processor: what they have is added before the next are read.
+const AT_ONE_TIME: usize = 2;
+
+fn read_sources(
+    sources: &[Source],
+    problems: Vec<Diagnostic>,
+    settings: &Settings,
+    zones: &TimeZoneDatabase,
+    now: Timestamp,
+) -> Reading {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len()).max(1);
+    let early = sources.iter().enumerate().filter(|(_, source)| may_have_calendars(source)).collect();
+    let parsed = side_by_side(&mut vec![(); workers], early, |(), (number, source)| (number, parse(source)));
+    let files = Files::new(problems, (sources, parsed), settings, zones, now);
+    let mut all = AllJobs::default();
+    let mut readers: Vec<_> = (0..workers).map(|_| files.reader()).collect();
+    let numbers: Vec<usize> = (0..sources.len()).collect();
+    for numbers in numbers.chunks(workers * AT_ONE_TIME) {
+        for file in side_by_side(&mut readers, numbers.to_vec(), FileReader::read) {
+            all.add(file);
         }
-        parsed
+    }
+    drop(readers);
+    files.finish(all)
+}
+
+/// Does something with each item on all processors, and answers in their order: one thread for each worker. Threads have the priority of
+/// whoever asks; where none is to be had, it is done with fewer.
+fn side_by_side<W: Send, T: Send, R: Send>(workers: &mut [W], items: Vec<T>, work: impl Fn(&mut W, T) -> R + Sync) -> Vec<R> {
+    let items = Mutex::new(items.into_iter().enumerate());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = |worker: &mut W| {
+        let mut done = Vec::new();
+        while let Some((number, item)) = next() {
+            done.push((number, work(worker, item)));
+        }
+        done
+    };
+    let Some((own, others)) = workers.split_first_mut() else { return Vec::new() };
+    let mut done = thread::scope(|scope| {
+        let start = |worker| thread::Builder::new().spawn_scoped(scope, || work(worker)).ok();
+        let helpers: Vec<_> = others.iter_mut().filter_map(start).collect();
+        let mut done = work(own);
+        for helper in helpers {
+            done.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
     });
-    parsed.sort_unstable_by_key(|(number, _)| *number);
-    parsed.into_iter().map(|(_, parsed)| parsed).collect()
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, done)| done).collect()
 }
 
 struct Loader {

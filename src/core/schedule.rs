@@ -34,7 +34,7 @@ use jiff::tz::TimeZone;
 
 pub use job::{App, EndRule, Job, JobId, RobotTemplate};
 pub use policy::{Conflict, Late, OPEN_START_WITHIN, OnRemove, Policy, RetryPolicy};
-pub use read::{Parsed, parse, read, read_beside};
+pub use read::{AllJobs, FileJobs, FileReader, Files, Parsed, may_have_calendars, parse, read};
 pub use shared::zone_named;
 pub use stream_template::StreamTemplate;
 

@@ -100,7 +100,7 @@ async fn history_has_the_options_of_the_command_line() {
         ("?since=now-2h", 1, "odd"),
         ("?since=now-3h&job=even", 1, "even"),
         ("?since=now", 0, ""),
-        ("?until=now-28h", 2, "odd"),
+        ("?until=now-1710m", 2, "odd"),
         ("?since=now-3h&until=now-2h", 1, "even"),
         ("?room=lobby&limit=2", 2, "odd"),
         ("?room=main/lobby&outcome=missed", 15, "odd"),

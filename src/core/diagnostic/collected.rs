@@ -147,6 +147,12 @@ impl Collected {
         }
     }
 
+    /// Adds what was collected apart: problems of other places than those that are here.
+    pub fn append(&mut self, other: Collected) {
+        self.left_out = self.left_out.plus(other.left_out);
+        self.extend(other.list);
+    }
+
     /// Whether one was an error, kept or not.
     pub fn any_error(&self) -> bool {
         self.kept.get(Severity::Error) > 0

@@ -1,7 +1,7 @@
 //! Jobs that follow other jobs: each `after` is linked once all files are read. Cycles, open ends and names that nobody has are
 //! refused. Refuses to know how a link is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::job::{EndRule, Job, JobId};
@@ -37,22 +37,23 @@ impl Chained {
         }
     }
 
-    /// The name of the job.
-    pub(super) fn id(&self) -> &JobId {
-        &self.job.id
+    /// The name of the job, and where it stands.
+    pub(super) fn name(&self) -> (&JobId, &Place) {
+        (&self.job.id, &self.job.place)
     }
 }
 
-/// Links all that can be linked into `jobs`. `named` has the places of all jobs that the files name, good or not. `some_lack`: of some
-/// files it is not known which jobs they name.
+/// Links all that can be linked into `jobs`, which has all jobs that are good and follow no other. `bad` has the names of those that are not
+/// good. `some_lack`: of some files it is not known which jobs they name.
 pub(super) fn link(
     chained: BTreeMap<JobId, Chained>,
     jobs: &mut BTreeMap<JobId, Arc<Job>>,
-    named: &HashMap<JobId, Place>,
+    bad: &BTreeMap<JobId, Place>,
     some_lack: bool,
     linter: &mut Linter,
 ) -> Vec<Diagnostic> {
     let looks = Looks::default();
+    let unlinked: BTreeSet<JobId> = chained.keys().chain(bad.keys()).cloned().collect();
     let mut chain = Linker { chained, depths: HashMap::new(), diagnostics: Vec::new() };
     while let Some((id, first)) = chain.chained.pop_first() {
         let mut path = vec![(id, first)];
@@ -73,9 +74,9 @@ pub(super) fn link(
                 before = Arc::new(job);
                 jobs.insert(id, Arc::clone(&before));
             }
-        } else if !named.contains_key(&before) && !some_lack {
+        } else if !unlinked.contains(&before) && !some_lack {
             let (id, last) = path.last().expect("it begins with one");
-            let others = || named.keys().filter(|name| *name != id).map(JobId::as_str);
+            let others = || unlinked.iter().chain(jobs.keys()).filter(|name| *name != id).map(JobId::as_str);
             let hint = looks.find(|| did_you_mean(before.as_str(), others()));
             let message = format!("`after`: no file has a job {}", quote(before.as_str()));
             let problem = Diagnostic::error("unknown-job", message).at(last.trigger.clone()).job(id.as_str());

@@ -24,6 +24,15 @@ pub(super) struct Calendar {
     pub(super) place: Place,
 }
 
+/// The calendars of all files.
+#[derive(Default)]
+pub(super) struct Calendars {
+    /// By their names.
+    pub(super) by_name: BTreeMap<String, Calendar>,
+    /// Whether a file could not be read, so that a calendar that is not here may well exist.
+    pub(super) may_lack: bool,
+}
+
 /// See the module.
 pub(super) struct Shared<'r> {
     zone_data: &'r TimeZoneDatabase,
@@ -32,16 +41,13 @@ pub(super) struct Shared<'r> {
     crons: HashMap<String, Result<Arc<CronPattern>, String>>,
     texts: HashSet<Arc<str>>,
     exceptions: HashMap<Vec<DateRange>, Arc<Dates>>,
-    /// The calendars of all files.
-    pub(super) calendars: BTreeMap<String, Calendar>,
-    /// Whether a file could not be read, so that a calendar that is not here may well exist.
-    pub(super) calendars_may_lack: bool,
+    calendars: &'r Calendars,
     looks: Looks,
 }
 
 impl<'r> Shared<'r> {
     /// Nothing yet.
-    pub(super) fn new(zone_data: &'r TimeZoneDatabase, now: Timestamp) -> Shared<'r> {
+    pub(super) fn new(zone_data: &'r TimeZoneDatabase, now: Timestamp, calendars: &'r Calendars) -> Shared<'r> {
         Shared {
             zone_data,
             now,
@@ -49,8 +55,7 @@ impl<'r> Shared<'r> {
             crons: HashMap::new(),
             texts: HashSet::new(),
             exceptions: HashMap::new(),
-            calendars: BTreeMap::new(),
-            calendars_may_lack: false,
+            calendars,
             looks: Looks::default(),
         }
     }
@@ -95,7 +100,7 @@ impl<'r> Shared<'r> {
         let ranges = match &node.kind {
             Kind::List(nodes) => each(node, nodes, |node| self.exception(node))?.concat(),
             Kind::Scalar { .. } | Kind::Map(_) => {
-                if let Some(calendar) = node.text().and_then(|name| self.calendars.get(name)) {
+                if let Some(calendar) = node.text().and_then(|name| self.calendars.by_name.get(name)) {
                     return Ok(Arc::clone(&calendar.dates));
                 }
                 self.exception(node)?
@@ -114,11 +119,11 @@ impl<'r> Shared<'r> {
         if name.starts_with(|first: char| first.is_ascii_digit()) {
             return Ok(vec![dates(node)?.into()]);
         }
-        match self.calendars.get(name) {
+        match self.calendars.by_name.get(name) {
             Some(calendar) => Ok(calendar.ranges.clone()),
-            None if self.calendars_may_lack => Ok(Vec::new()),
+            None if self.calendars.may_lack => Ok(Vec::new()),
             None => {
-                let hint = self.looks.find(|| did_you_mean(name, self.calendars.keys().map(String::as_str)));
+                let hint = self.looks.find(|| did_you_mean(name, self.calendars.by_name.keys().map(String::as_str)));
                 let hint = hint.unwrap_or_else(|| "name it under `calendars`, in any file, or write dates".to_owned());
                 Err(Problem::of(node, "unknown-calendar", format!("no file has a calendar {}", quote(name))).hint(hint))
             }

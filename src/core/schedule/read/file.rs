@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, LineIndex, Place, Severity, Span};
+use crate::diagnostic::{Collected, Diagnostic, LineIndex, Place, Severity, Span};
 use crate::schedule::Source;
 use crate::schedule::problem::Problem;
 use crate::yaml::{self, Document, Entry};
 
 /// A source whose YAML was read: what its jobs are is not looked at. Sources know nothing of each other in this.
 pub struct Parsed<'s> {
-    pub(super) index: LineIndex<'s>,
+    pub(super) text: Text<'s>,
     pub(super) document: Document<'s>,
 }
 
@@ -17,19 +17,16 @@ pub struct Parsed<'s> {
 pub fn parse(source: &Source) -> Parsed<'_> {
     let index = LineIndex::new(&source.text);
     let document = yaml::parse(&source.name, &source.text, &index);
-    Parsed { index, document }
+    Parsed { text: Text { name: Arc::clone(&source.name), index }, document }
 }
 
-/// A file whose YAML could be read.
-pub(super) struct File<'s> {
+/// Where something stands in a file.
+pub(super) struct Text<'s> {
     pub(super) name: Arc<str>,
     pub(super) index: LineIndex<'s>,
-    pub(super) entries: Vec<Entry<'s>>,
-    /// The keys `<<` that were refused.
-    pub(super) merges: Vec<Span>,
 }
 
-impl File<'_> {
+impl Text<'_> {
     pub(super) fn place(&self, span: Span) -> Place {
         self.index.place(&self.name, span)
     }
@@ -47,4 +44,27 @@ impl File<'_> {
             related,
         }
     }
+
+    /// Adds a problem, whose line is found only if it is kept.
+    pub(super) fn tell(&self, to: &mut Collected, problem: Problem, severity: Severity, job: Option<&str>) {
+        to.count(severity, problem.more);
+        if to.admits(severity, (problem.code, &problem.message), Some((&self.name, problem.span))) {
+            to.keep(self.diagnostic(problem, severity, job));
+        }
+    }
+
+    /// Adds errors.
+    pub(super) fn report(&self, to: &mut Collected, problems: impl IntoIterator<Item = Problem>) {
+        for problem in problems {
+            self.tell(to, problem, Severity::Error, None);
+        }
+    }
+}
+
+/// A file whose YAML could be read.
+pub(super) struct File<'s> {
+    pub(super) text: Text<'s>,
+    pub(super) entries: Vec<Entry<'s>>,
+    /// The keys `<<` that were refused.
+    pub(super) merges: Vec<Span>,
 }
