@@ -56,7 +56,7 @@ mod bench {
     use jiff::Timestamp;
     use rustix::process::Signal;
 
-    use super::again::{both_at_once, killed_again_and_again, spread};
+    use super::again::{both_at_once, cut_connections, killed_again_and_again, spread};
     use super::cluster::{Cluster, LEASE};
     use super::rig::{Rig, looping, once, soon, wait_at_most, wait_for, wait_until};
 
@@ -96,7 +96,7 @@ mod bench {
     }
 
     fn kills(times: usize) {
-        let Some(cluster) = Cluster::new(Vec::new()) else { return };
+        let Some(cluster) = Cluster::new(cut_connections()) else { return };
         row("kill -9 to the next start", &killed_again_and_again(&cluster, times));
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ingestd::sandbox::{FaultEffect, FaultRule, Replacement};
 use jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, LEASE, Node, role};
@@ -26,6 +27,12 @@ const ROUND_S: usize = 14;
 
 /// Longer than a start is armed ahead.
 const NEAR: Duration = Duration::from_secs(20);
+
+/// Connections to the endpoint that are cut now and then, before a request takes effect and after it.
+pub(crate) fn cut_connections() -> Vec<FaultRule> {
+    let cut = |done, every| FaultRule::new(FaultEffect::Replace { with: Replacement::Cut, done }).every(every);
+    vec![cut(false, 11), cut(true, 13)]
+}
 
 /// Whoever follows later than this after the end of the lease says why.
 const LATE: Duration = Duration::from_secs(1);

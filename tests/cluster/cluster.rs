@@ -207,8 +207,8 @@ impl Cluster {
     }
 
     /// The same while no other case is played: for one that needs the machine for itself.
-    pub(crate) fn alone() -> Option<Cluster> {
-        Cluster::counted(CASES_MAX, Vec::new(), |_| {})
+    pub(crate) fn alone(faults: Vec<FaultRule>) -> Option<Cluster> {
+        Cluster::counted(CASES_MAX, faults, |_| {})
     }
 
     /// The same, with a sandbox that is not as usual.

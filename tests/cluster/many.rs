@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
-use super::again::{killed_again_and_again, spread};
+use super::again::{cut_connections, killed_again_and_again, spread};
 use super::cluster::{Cluster, LEASE, Node};
 use super::rig::{looping, soon, wait_until};
 
@@ -12,7 +12,7 @@ const STARTS: usize = 300;
 
 /// The owner goes after a third of them.
 fn taken_over_amid(go: impl Fn(&Node)) {
-    let Some(cluster) = Cluster::alone() else { return };
+    let Some(cluster) = Cluster::alone(Vec::new()) else { return };
     let start = soon(22);
     let names: Vec<String> = (0..STARTS).map(|number| format!("j{number:03}")).collect();
     cluster.jobs(&names.iter().map(|name| looping(name, start, "90s")).collect::<String>());
@@ -56,7 +56,7 @@ fn three_hundred_starts_across_a_release_are_never_more_than_the_rate() {
 
 #[test]
 fn killed_again_and_again_the_other_starts_when_the_lease_is_over() {
-    let Some(cluster) = Cluster::alone() else { return };
+    let Some(cluster) = Cluster::alone(cut_connections()) else { return };
     let times = std::env::var("INGESTD_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(10);
     let (median, most) = spread(&killed_again_and_again(&cluster, times));
     println!("{times} deaths: the next start after {median:?} in the middle, {most:?} at most");
