@@ -51,8 +51,9 @@ mod bench {
         if std::env::args().any(|argument| argument == "alerts") {
             told(starts);
         } else {
-            burst("connections are warm", Vec::new());
-            burst("each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
+            burst(BURST, "connections are warm", Vec::new());
+            burst(3 * BURST, "connections are warm", Vec::new());
+            burst(BURST, "each connection costs 150 ms", vec![FaultRule::new(FaultEffect::ColdDelay(Duration::from_millis(150)))]);
             successive(starts);
             steps();
         }
@@ -194,7 +195,7 @@ mod bench {
         format!("  {job}: {{ once: {start}, for: {window}, room: {room}, stream: https://cdn.example.com/a.mp4, length: 1m }}\n")
     }
 
-    fn burst(what: &str, faults: Vec<FaultRule>) {
+    fn burst(count: u32, what: &str, faults: Vec<FaultRule>) {
         let rig = Rig::new(faults);
         let start = soon(8);
         let job = |number: u32| {
@@ -203,14 +204,15 @@ mod bench {
                 "  j{number:03}: {{ once: {at}, for: 1m, room: {number}, stream: https://cdn.example.com/a.mp4, length: 1m }}\n"
             )
         };
-        rig.jobs(&(1..=BURST).map(job).collect::<String>());
+        rig.jobs(&(1..=count).map(job).collect::<String>());
         let daemon = rig.started();
-        sleep_until(start + Duration::from_secs(9));
+        // 20 a second, and some seconds more.
+        sleep_until(start + Duration::from_secs((count / 20 + 4).into()));
         let arrivals = rig.sandbox.arrivals().into_iter().filter(|arrival| arrival.action == "StartStreamIngest");
         let mut after: Vec<i128> = arrivals.map(|arrival| arrival.at.duration_since(start).as_micros()).collect();
         after.sort_unstable();
         let on_air_ms = rig.rows().iter().filter_map(|row| Some(row.on_air_at?.duration_since(start).as_millis())).max();
-        println!("{BURST} starts at one instant, {what}: {} on air, {} over the limit", on_air(&rig), rig.sandbox.rejections());
+        println!("{count} starts at one instant, {what}: {} on air, {} over the limit", on_air(&rig), rig.sandbox.rejections());
         println!("  the last on air after {} ms", on_air_ms.unwrap_or_default());
         let twentieth = after.get(19).copied().unwrap_or_default();
         println!(

@@ -1,22 +1,24 @@
-//! What `history` asks the ledger for, as the conditions of a SELECT: every question that people ask of years of rows has an index that
-//! leads to its rows. It does not know how they are shown.
+//! What `history` asks the ledger for, as the conditions of a SELECT: for each there is an index, so that no answer reads years of rows. It
+//! does not know how they are shown.
 
 use serde::{Deserialize, Serialize};
 
 use super::database::{IntoParam, Param};
 use crate::trtc::Room;
 
-/// What `history` asks for. Over the control socket it travels as JSON.
+/// What `history` asks for. Over the control socket it is sent as JSON.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct HistoryQuery {
     /// Only this job.
     pub job: Option<String>,
     /// Only this room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomQuery>,
     /// Only starts at or after this instant, in milliseconds since 1970.
     pub since_ms: Option<i64>,
     /// Only starts before this instant, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<i64>,
     /// Only this outcome: `ended`, `cut`, `failed`, `missed` or `skipped`.
     pub outcome: Option<String>,

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod connection;
+pub mod indexes;
 pub mod keeper;
 pub mod owner;
 mod schema;

@@ -100,7 +100,7 @@ fn an_older_program_beside_a_newer_schema_does_not_own() {
     second.kill9();
     second.start();
     wait_until("it is ready, and waits", || second.status().filter(|status| role(status) == "standby"));
-    // What a newer program only added is in nobody's way.
+    // What a newer program only added keeps no older one from owning.
     cluster.psql("UPDATE ingestd.station SET schema_least = 0");
     wait_until("it owns", || second.owns().then_some(()));
     assert_eq!(cluster.psql("SELECT schema_version FROM ingestd.station"), "99");

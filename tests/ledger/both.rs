@@ -38,7 +38,7 @@ pub(crate) fn station(database: &Database) -> Station {
     Station::new("main", address(database), None).expect("a name")
 }
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 

@@ -26,7 +26,7 @@ use crate::host::HostStanding;
 use crate::lease::{LeaseDeadline, Term};
 use crate::ledger::postgres::keeper::{Keeper, KeeperSetup, Told};
 use crate::ledger::postgres::owner::{Process, Taken};
-use crate::ledger::postgres::{STATION_VERSION, Station};
+use crate::ledger::postgres::{STATION_VERSION, Station, indexes};
 use crate::ledger::sources::Sources;
 use crate::ledger::{Ledger, LedgerError, Place};
 use crate::systemd;
@@ -253,7 +253,10 @@ impl Shared {
             Ok(None) => Ok(Ended::Deposed),
             Ok(Some(service)) => {
                 let listeners = self.listeners.again();
-                Box::pin(service.own((&self.host, listeners), &self.asked, ownership, Box::new(log))).await
+                let building = tokio::spawn(build_indexes(self.station.clone()));
+                let ended = Box::pin(service.own((&self.host, listeners), &self.asked, ownership, Box::new(log))).await;
+                building.abort();
+                ended
             }
             Err(failure) => Err(failure),
         };
@@ -314,6 +317,12 @@ impl Shared {
         }
         serving.finish();
         self.trouble.send_replace(None);
+    }
+}
+
+async fn build_indexes(station: Station) {
+    if let Err(error) = indexes::build(&station).await {
+        tracing::warn!("an index of the ledger was not built, so `history` by room or outcome may be slow: {error}");
     }
 }
 

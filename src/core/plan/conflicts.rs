@@ -70,8 +70,12 @@ pub struct Conflicts {
 pub fn check_conflicts(schedule: &Schedule, now: Timestamp) -> Conflicts {
     let range = now..now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     let mut checker = Checker { changes: ClockChanges::new(&range), range, clashes: Vec::new(), real: 0, more: false, short: None };
-    for jobs in groups(schedule) {
-        checker.group(&jobs);
+    let jobs = grouped(schedule);
+    let mut groups: Vec<&[Arc<Job>]> = jobs.chunk_by(|one, other| group(one) == group(other)).collect();
+    // In the order of their first jobs, because the check may end early.
+    groups.sort_by(|one, other| one[0].id.cmp(&other[0].id));
+    for jobs in groups {
+        checker.group(jobs);
         if checker.more {
             break;
         }
@@ -104,15 +108,16 @@ impl Conflicts {
     }
 }
 
-/// The enabled jobs that can clash with each other: of one target, and all of them yielding or none.
-fn groups(schedule: &Schedule) -> impl Iterator<Item = Vec<Arc<Job>>> {
-    let mut groups: HashMap<(JobTarget<'_>, bool), Vec<Arc<Job>>> = HashMap::new();
-    for job in schedule.jobs().filter(|job| job.enabled) {
-        groups.entry((JobTarget::of(job), job.policy.conflict == Conflict::Yield)).or_default().push(Arc::clone(job));
-    }
-    // In the order of their first jobs, so that the result does not depend on chance when the check ends early.
-    let ordered: BTreeMap<_, _> = groups.into_values().map(|jobs| (jobs[0].id.clone(), jobs)).collect();
-    ordered.into_values()
+/// The enabled jobs, those together that can clash with each other: of one target, and all of them yielding or none.
+fn grouped(schedule: &Schedule) -> Vec<Arc<Job>> {
+    let mut jobs: Vec<Arc<Job>> = schedule.jobs().filter(|job| job.enabled).cloned().collect();
+    // Within a group they stay in their order.
+    jobs.sort_by(|one, other| group(one).cmp(&group(other)));
+    jobs
+}
+
+fn group(job: &Job) -> (JobTarget<'_>, bool) {
+    (JobTarget::of(job), job.policy.conflict == Conflict::Yield)
 }
 
 struct Checker {

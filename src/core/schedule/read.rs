@@ -92,7 +92,8 @@ impl<'r> Files<'r> {
     /// What all files come to, once the jobs of each were added in their order.
     pub fn finish(mut self, all: AllJobs) -> Reading {
         let some_lack = self.calendars.may_lack || all.some_lack;
-        let AllJobs { mut jobs, chained, bad, named, diagnostics, some_lack: _ } = all;
+        let AllJobs { mut jobs, chained, bad, named, first, diagnostics, some_lack: _ } = all;
+        self.diagnostics.append(first);
         self.diagnostics.append(diagnostics);
         let mut linter = self.linter();
         self.diagnostics.extend(link(chained, &mut jobs, &bad, some_lack, &mut linter));
@@ -125,6 +126,8 @@ pub struct FileJobs {
     jobs: Vec<FoundJob>,
     /// How many it names.
     named: usize,
+    /// What is wrong with its YAML.
+    syntax: Vec<Diagnostic>,
     diagnostics: Collected,
     /// Whether it is known which jobs it has.
     is_whole: bool,
@@ -158,6 +161,8 @@ pub struct AllJobs {
     chained: BTreeMap<JobId, Chained>,
     bad: BTreeMap<JobId, Place>,
     named: usize,
+    /// What is wrong with YAML, and which names are there twice: told before what is wrong with jobs, of which there may be very many.
+    first: Collected,
     diagnostics: Collected,
     /// Of some files it is not known which jobs they have.
     some_lack: bool,
@@ -166,7 +171,8 @@ pub struct AllJobs {
 impl AllJobs {
     /// Adds what the next file has.
     pub fn add(&mut self, file: FileJobs) {
-        let FileJobs { jobs, named, diagnostics, is_whole } = file;
+        let FileJobs { jobs, named, syntax, diagnostics, is_whole } = file;
+        self.first.extend(syntax);
         self.named += named;
         self.some_lack |= !is_whole;
         self.diagnostics.append(diagnostics);
@@ -192,6 +198,6 @@ impl AllJobs {
         };
         let twice = Diagnostic::error("duplicate-job", format!("the job `{id}` is named twice")).at(place.clone());
         let twice = twice.job(id.as_str()).related(first, "first named here");
-        self.diagnostics.push(twice.hint("a job's name is unique over all files"));
+        self.first.push(twice.hint("a job's name is unique over all files"));
     }
 }

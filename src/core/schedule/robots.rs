@@ -2,6 +2,7 @@
 //! how a template is written.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::job::{Job, JobId, RobotTemplate};
@@ -40,13 +41,29 @@ pub(super) fn check(template: &RobotTemplate, job: &JobId, room: &Room, span: Sp
 
 /// Jobs of one application that share a robot must share a target: a user is in one room at a time.
 pub(super) fn shared_over_targets<'a>(jobs: impl Iterator<Item = &'a Arc<Job>>) -> Vec<Diagnostic> {
+    // Nearly all robots are other ones, and there may be a million jobs: only those that look alike are compared.
+    let hashes = BuildHasherDefault::<DefaultHasher>::default();
+    let mut all: Vec<(u64, &Job)> = jobs.map(|job| (hashes.hash_one(owned_robot(job)), job.as_ref())).collect();
+    // Those that look alike stay in their order.
+    all.sort_by_key(|(hash, _)| *hash);
+    let alike = all.chunk_by(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1);
+    let mut diagnostics: Vec<Diagnostic> = alike.flat_map(|alike| in_two_rooms(alike.iter().map(|(_, job)| *job))).collect();
+    diagnostics.sort_by(|one, other| one.job.cmp(&other.job));
+    diagnostics
+}
+
+/// Whose robot a job plays as: its application, and the robot.
+fn owned_robot(job: &Job) -> (Option<u64>, Option<&str>, String) {
+    let id = job.app.as_ref().and_then(|app| app.sdk_app_id);
+    let name = if id.is_some() { None } else { job.app.as_ref().map(|app| app.name.as_ref()) };
+    (id, name, job.robot.fill(job.id.as_str(), &job.room))
+}
+
+fn in_two_rooms<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Diagnostic> {
     let mut first_of: HashMap<(Option<u64>, Option<&str>, String), &Job> = HashMap::new();
     let mut diagnostics = Vec::new();
     for job in jobs {
-        let id = job.app.as_ref().and_then(|app| app.sdk_app_id);
-        let name = if id.is_some() { None } else { job.app.as_ref().map(|app| app.name.as_ref()) };
-        let robot = job.robot.fill(job.id.as_str(), &job.room);
-        let first = *first_of.entry((id, name, robot)).or_insert(job);
+        let first = *first_of.entry(owned_robot(job)).or_insert(job);
         if first.room != job.room {
             let message = format!(
                 "the jobs `{}` and `{}` share the robot {} in two rooms, and a user is in one room at a time",

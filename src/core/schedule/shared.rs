@@ -1,4 +1,4 @@
-//! What jobs share while they are read: zones, cron patterns, calendars and texts, each kept once however many jobs name it.
+//! What jobs share while they are read: zones, cron patterns, calendars and texts, each kept once by a reader however many jobs name it.
 //! Refuses to know jobs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

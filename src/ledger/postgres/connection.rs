@@ -141,6 +141,11 @@ impl Connection {
         self.call(async |client| client.batch_execute(sql).await).await
     }
 
+    /// One statement without values, however long the server works on it: nothing else waits for this connection.
+    pub async fn batch_unlimited(&mut self, sql: &str) -> Result<(), DatabaseError> {
+        self.call_within(Duration::MAX, async |client| client.batch_execute(sql).await).await
+    }
+
     /// Does this in one transaction, and commits it. An error of the work takes everything back.
     ///
     /// A crash before the commit: nothing is there. After it: all is. A connection lost meanwhile: [`ErrorClass::Uncertain`].
@@ -181,11 +186,20 @@ impl Connection {
         })
     }
 
-    /// One call within its limit. The connection is kept only when the server has answered, and goes on.
+    /// One call within its limit.
     async fn call<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>) -> Result<T, DatabaseError> {
+        self.call_within(CALL_MAX, work).await
+    }
+
+    /// One call. The connection is kept only when the server has answered, and goes on.
+    async fn call_within<T>(
+        &mut self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DatabaseError> {
         let closed = || DatabaseError::new(ErrorClass::Passing, "the connection to the database is closed");
         let mut wire = self.wire.take().ok_or_else(closed)?;
-        let done = timeout(CALL_MAX, wire.drive(work)).await.map_err(|_| slow("no answer"))?;
+        let done = timeout(limit, wire.drive(work)).await.map_err(|_| slow("no answer"))?;
         let done = done.map_err(DatabaseError::from);
         let goes_on = match &done {
             Ok(_) => true,

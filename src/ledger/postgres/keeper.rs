@@ -17,6 +17,9 @@ use super::{DatabaseError, ErrorClass};
 /// How often a standby looks whether the air is free.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// So long after the end of a lease it is over by the clock of the database too, whose microseconds are cut off here.
+const AFTER_END: Duration = Duration::from_millis(2);
+
 /// How often a standby says that it is there.
 const SEEN_EVERY: Duration = Duration::from_secs(5);
 
@@ -113,30 +116,37 @@ impl Keeper {
     pub async fn wait_for_turn(&mut self) -> (Taken, LeaseDeadline) {
         loop {
             let tried = self.try_to_take().await;
-            match tried {
-                Ok(Some(owned)) => return owned,
-                Ok(None) => {}
-                Err(error) => self.fail(&error),
-            }
-            sleep(LOOK_EVERY).await;
+            let wait = match tried {
+                Ok(Ok(owned)) => return owned,
+                Ok(Err(wait)) => wait,
+                Err(error) => {
+                    self.fail(&error);
+                    LOOK_EVERY
+                }
+            };
+            sleep(wait).await;
         }
     }
 
-    async fn try_to_take(&mut self) -> Result<Option<(Taken, LeaseDeadline)>, DatabaseError> {
+    /// Takes the air, or says when to look again: where a lease is about to end, at its end.
+    async fn try_to_take(&mut self) -> Result<Result<(Taken, LeaseDeadline), Duration>, DatabaseError> {
         let look = self.look().await?;
-        let is_free = matches!(look.tenure.claim(look.now), Claim::Take { .. });
-        if !is_free || !self.standing.borrow().refusals.is_empty() {
-            return Ok(None);
+        if let Claim::Wait { until } = look.tenure.claim(look.now) {
+            let left = until.duration_since(look.now).unsigned_abs() + AFTER_END;
+            return Ok(Err(left.min(LOOK_EVERY)));
+        }
+        if !self.standing.borrow().refusals.is_empty() {
+            return Ok(Err(LOOK_EVERY));
         }
         // Before it is sent: however long the answer takes, we are silent first.
         let asked_at = (self.clock)().1;
         let (station, process, lease) = (Arc::clone(&self.station), self.process.clone(), self.lease);
         let taken = owner::take(self.connection().await?, &station, &process, lease).await?;
-        let Some(taken) = taken else { return Ok(None) };
+        let Some(taken) = taken else { return Ok(Err(LOOK_EVERY)) };
         let taken = Taken { is_alone: self.is_alone(&look), ..taken };
         self.first.1 = true;
         self.standing.send_modify(|standing| standing.term = Some(taken.term));
-        Ok(Some((taken, LeaseDeadline::until(lease.deadline(asked_at)))))
+        Ok(Ok((taken, LeaseDeadline::until(lease.deadline(asked_at)))))
     }
 
     /// Whether this process has just begun and no other is there, nor was: the air was free when we looked first, and nobody had it since. An

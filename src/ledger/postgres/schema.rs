@@ -4,7 +4,7 @@
 use tokio_postgres::types::Type;
 
 use super::connection::{BEGIN, Connection};
-use super::{Blocking, DatabaseError, Station};
+use super::{Blocking, DatabaseError, ErrorClass, Station};
 use crate::ledger::LedgerError;
 use crate::occurrence::Outcome;
 
@@ -14,13 +14,8 @@ use versions::MIGRATIONS;
 
 /// The newest version that this program knows. A version adds to the one before, and what no program uses any more goes with a later one: so
 /// both run beside each other while hosts are upgraded one by one.
-pub const STATION_VERSION: i32 = 2;
+pub const STATION_VERSION: i32 = 1;
 const _: () = assert!(STATION_VERSION as usize == MIGRATIONS.len());
-
-/// The oldest version that this program reads: version 2 has more indexes, and nothing else. A standby that was upgraded first reads what the
-/// owner wrote that was not.
-const READABLE_FROM: i32 = 1;
-const _: () = assert!(READABLE_FROM <= STATION_VERSION);
 
 /// How often a change of the tables is tried that has to wait for others longer than its limit of 3 s.
 const TRIES_MAX: usize = 10;
@@ -30,10 +25,10 @@ const LIMITS: &str =
     "SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '3s'";
 
 /// Brings the tables of a station to [`STATION_VERSION`], as its owner of this term, each step in a transaction of its own, and adds the
-/// reasons of outcomes that this program knows and the tables do not. Where nothing is to be done, nothing is written. Tables of a newer
-/// program are left as they are: what it added is in nobody's way, and where a program is too old for them, it does not own.
+/// reasons of outcomes that this program knows and the tables do not. Where nothing is to be done, nothing is written. What a newer program
+/// only added is left alone.
 ///
-/// Errors: another host has taken over, or the database fails. After a crash the station has its last
+/// Errors: a newer program changed the tables so that this one may not write them, another host has taken over, or the database fails. After a crash the station has its last
 /// whole version, and the next start goes on from there.
 pub(in crate::ledger) fn migrate(station: &Station, term: i64) -> Result<(), LedgerError> {
     let mut blocking = Blocking::new(std::sync::Arc::clone(station.migrate()))?;
@@ -53,6 +48,14 @@ pub(in crate::ledger) fn migrate(station: &Station, term: i64) -> Result<(), Led
 /// False: the term is another's.
 async fn bring_up(connection: &mut Connection, station: &Station, term: i64) -> Result<bool, DatabaseError> {
     let version = version(connection, station).await?;
+    let needed = least(connection, station).await?;
+    if needed > STATION_VERSION {
+        let text = format!(
+            "a newer ingestd changed the tables of the {} (version {version}, this one knows {STATION_VERSION}): run that one",
+            station.shown()
+        );
+        return Err(DatabaseError::new(ErrorClass::Lasting, text));
+    }
     for (number, script) in (1_i32..).zip(MIGRATIONS).skip(usize::try_from(version).unwrap_or_default()) {
         if !step(connection, station, term, &[script], Some(number)).await? {
             return Ok(false);
@@ -117,6 +120,13 @@ async fn step(
     }
 }
 
+/// The oldest version that a program must know that writes the tables of a station.
+async fn least(connection: &mut Connection, station: &Station) -> Result<i32, DatabaseError> {
+    let name = station.name();
+    let row = connection.query_opt("SELECT schema_least FROM ingestd.station WHERE name = $1", &[(&name, Type::TEXT)]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+}
+
 /// The version of a station's tables; 0: there are none, nor a station.
 pub(in crate::ledger) async fn version(connection: &mut Connection, station: &Station) -> Result<i32, DatabaseError> {
     let name = station.name();
@@ -131,11 +141,12 @@ pub(in crate::ledger) async fn version(connection: &mut Connection, station: &St
 /// Refuses tables that this program cannot read.
 pub(in crate::ledger) fn check_version(station: &Station, version: i32) -> Result<(), LedgerError> {
     match version {
+        STATION_VERSION => Ok(()),
         0 => Err(LedgerError::ours(format!("there is no ledger at the {}: has the daemon ever run?", station.shown()))),
-        older if older < READABLE_FROM => {
+        older if older < STATION_VERSION => {
             let advice = "the daemon brings it up to date when it owns the air";
             Err(LedgerError::ours(format!(
-                "the ledger at the {} is of version {older}, and this ingestd reads {READABLE_FROM} and newer: {advice}",
+                "the ledger at the {} is of version {older}, and this ingestd reads {STATION_VERSION}: {advice}",
                 station.shown()
             )))
         }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::file::{File, Parsed, parse};
 use super::keys::{empty_file, not_a_mapping, unknown_top_level};
 use super::{FileJobs, Files, FoundJob};
-use crate::diagnostic::{Collected, Diagnostic, Severity, Span};
+use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::schedule::chains::Chained;
 use crate::schedule::combine::{chain_has_no_dates, combine, idle_defaults};
 use crate::schedule::fields;
@@ -63,7 +63,7 @@ impl<'f, 'r> FileReader<'f, 'r> {
     pub fn read(&mut self, number: usize) -> FileJobs {
         let parsed = self.files.take_parsed(number).unwrap_or_else(|| parse(&self.files.sources[number]));
         self.found = FileJobs { is_whole: parsed.document.problems.is_empty(), ..FileJobs::default() };
-        match open(parsed, &mut self.found.diagnostics) {
+        match open(parsed, &mut self.found) {
             Ok(file) => self.file(file),
             Err(Unopened::Empty) => {}
             Err(Unopened::NoMapping) => self.found.is_whole = false,
@@ -213,19 +213,20 @@ enum Unopened {
     NoMapping,
 }
 
-fn open<'s>(parsed: Parsed<'s>, diagnostics: &mut Collected) -> Result<File<'s>, Unopened> {
+fn open<'s>(parsed: Parsed<'s>, found: &mut FileJobs) -> Result<File<'s>, Unopened> {
     let Parsed { text, document } = parsed;
+    let FileJobs { syntax, diagnostics, .. } = found;
     let Some(root) = document.root.filter(|root| !root.is_null()) else {
         if document.problems.is_empty() {
             diagnostics.push(empty_file(&text.name));
         }
-        diagnostics.extend(document.problems);
+        *syntax = document.problems;
         return Err(Unopened::Empty);
     };
     // What a refused `<<` would have brought is not missing.
     let merges = document.problems.iter().filter(|problem| problem.message.starts_with("`<<`"));
     let merges = merges.filter_map(|problem| Some(problem.place.as_ref()?.span)).collect();
-    diagnostics.extend(document.problems);
+    *syntax = document.problems;
     let span = root.span;
     match root.kind {
         Kind::Map(entries) => Ok(File { text, entries, merges }),

@@ -1,7 +1,7 @@
 //! The script of each version, from the one before. Does not know when and how they are run.
 
 /// One entry for each version. A released entry is never edited: new ones are added at the end.
-pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
+pub(super) const MIGRATIONS: [&str; 1] = [V1];
 
 /// What a file has in its version 8. Numbers are BIGINT and yes and no are 1 and 0, so that both have the same statements; texts are compared
 /// byte by byte, as in a file. A call says in which term it was sent, and the sources of accepted generations are here.
@@ -233,12 +233,3 @@ CREATE TRIGGER occurrence_reason_update BEFORE UPDATE OF outcome, reason, wanted
     WHEN ((NEW.outcome, NEW.reason, NEW.wanted_outcome, NEW.wanted_reason)
         IS DISTINCT FROM (OLD.outcome, OLD.reason, OLD.wanted_outcome, OLD.wanted_reason)) EXECUTE FUNCTION reason_is_known();
 "#;
-
-/// The indexes that a file has in its version 9.
-const V2: &str = "
-CREATE INDEX occurrence_room ON occurrence ((spec::json ->> 'room'), start_ms);
-CREATE INDEX occurrence_outcome_job ON occurrence (outcome, job, start_ms) WHERE outcome <> 'ended';
-CREATE INDEX occurrence_outcome_room ON occurrence (outcome, (spec::json ->> 'room'), start_ms) WHERE outcome <> 'ended';
-CREATE INDEX occurrence_failed ON occurrence (coalesce(end_ms, ended_ms)) WHERE outcome = 'failed';
-CREATE INDEX occurrence_removed ON occurrence (coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed';
-";

@@ -81,9 +81,14 @@ function draw(id) {
   const changes = waiting.get(id) || [];
   seen.delete(id);
   waiting.delete(id);
-  for (const change of changes) {
-    if (typeof change === "string") replace(id, change);
-    else exchange(change);
+  try {
+    for (const change of changes) {
+      if (typeof change === "string") replace(id, change);
+      else exchange(change);
+    }
+  } catch {
+    // It does not fit what is here.
+    again();
   }
 }
 

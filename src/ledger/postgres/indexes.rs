@@ -1,0 +1,39 @@
+//! The indexes of a station by which years of rows are looked through: those that a file has since its version 9. They are built while the
+//! owner plays, one after the other, and keep nobody from reading and writing: of millions of rows each takes minutes. Without them the
+//! answers are the same, and slow. Does not know who asks what.
+
+use tokio_postgres::types::Type;
+
+use super::{Connection, DatabaseError, Station};
+
+/// Names, and what follows `ON occurrence`.
+const INDEXES: [(&str, &str); 5] = [
+    ("occurrence_room", "((spec::json ->> 'room'), start_ms)"),
+    ("occurrence_outcome_job", "(outcome, job, start_ms) WHERE outcome <> 'ended'"),
+    ("occurrence_outcome_room", "(outcome, (spec::json ->> 'room'), start_ms) WHERE outcome <> 'ended'"),
+    ("occurrence_failed", "(coalesce(end_ms, ended_ms)) WHERE outcome = 'failed'"),
+    ("occurrence_removed", "(coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed'"),
+];
+
+/// Builds those that are missing. It takes as long as it takes, and what was begun is begun again the next time.
+///
+/// Errors: the database fails, or the role may not.
+pub async fn build(station: &Station) -> Result<(), DatabaseError> {
+    let schema = station.schema();
+    let mut connection = Connection::open(station.migrate()).await?;
+    connection.batch("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    for (name, of) in INDEXES {
+        let index = format!("{schema}.{name}");
+        // One whose building was cut off is there, and of no use. One that is just being built is somebody else's.
+        let found = "SELECT indisvalid OR EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE index_relid = indexrelid) \
+            FROM pg_index WHERE indexrelid = to_regclass($1)";
+        let found = connection.query_opt(found, &[(&index, Type::TEXT)]).await?;
+        match found.map(|row| row.try_get::<_, bool>(0)).transpose()? {
+            Some(true) => continue,
+            Some(false) => connection.batch_unlimited(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?,
+            None => {}
+        }
+        connection.batch_unlimited(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {schema}.occurrence {of}")).await?;
+    }
+    Ok(())
+}
