@@ -253,7 +253,7 @@ impl Shared {
             Ok(None) => Ok(Ended::Deposed),
             Ok(Some(service)) => {
                 let listeners = self.listeners.again();
-                let building = tokio::spawn(build_indexes(self.station.clone()));
+                let building = tokio::spawn(indexes::build_or_warn(self.station.clone()));
                 let ended = Box::pin(service.own((&self.host, listeners), &self.asked, ownership, Box::new(log))).await;
                 building.abort();
                 ended
@@ -317,12 +317,6 @@ impl Shared {
         }
         serving.finish();
         self.trouble.send_replace(None);
-    }
-}
-
-async fn build_indexes(station: Station) {
-    if let Err(error) = indexes::build(&station).await {
-        tracing::warn!("an index of the ledger was not built, so `history` by room or outcome may be slow: {error}");
     }
 }
 

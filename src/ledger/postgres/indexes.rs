@@ -15,6 +15,13 @@ const INDEXES: [(&str, &str); 5] = [
     ("occurrence_removed", "(coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed'"),
 ];
 
+/// The same as [`build`]; where that fails, the log says so.
+pub async fn build_or_warn(station: Station) {
+    if let Err(error) = build(&station).await {
+        tracing::warn!("an index of the ledger was not built, so `history` by room or outcome may be slow: {error}");
+    }
+}
+
 /// Builds those that are missing. It takes as long as it takes, and what was begun is begun again the next time.
 ///
 /// Errors: the database fails, or the role may not.
