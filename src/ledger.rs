@@ -143,7 +143,8 @@ impl Ledger {
     /// Opens the ledger of a station as its owner of this term, and brings its tables to the newest version. Every commit then says whether
     /// the term still stands.
     ///
-    /// Errors: it cannot be reached or written, another host has taken over, or a newer ingestd made its tables.
+    /// Errors: it cannot be reached or written, another host has taken over, or a newer ingestd changed its tables so that this one may not
+    /// write them.
     #[cfg(feature = "postgres")]
     pub fn open_station(station: &postgres::Station, term: ingestd_core::lease::Term) -> Result<Ledger, LedgerError> {
         postgres::migrate(station, term.0)?;

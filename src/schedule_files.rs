@@ -76,8 +76,8 @@ fn read_sources(
     let mut all = AllJobs::default();
     let mut readers: Vec<_> = (0..workers).map(|_| files.reader()).collect();
     let numbers: Vec<usize> = (0..sources.len()).collect();
-    for numbers in numbers.chunks(workers * AT_ONE_TIME) {
-        for file in side_by_side(&mut readers, numbers.to_vec(), FileReader::read) {
+    for together in numbers.chunks(workers * AT_ONE_TIME) {
+        for file in side_by_side(&mut readers, together.to_vec(), FileReader::read) {
             all.add(file);
         }
     }

@@ -83,7 +83,7 @@ pub(super) fn fire(
 
 const UNREADABLE: &str = "the ledger cannot be read now, and nothing was started: try again";
 
-/// A show of the job that waits for its next attempt is tried at once. `None`: there is none.
+/// A show of the job that waits for its next attempt is tried at once. `None`: no show of it waits.
 fn try_again(airings: &mut Airings, step: &mut Step, job: &JobId, source: &OrderSource) -> Option<Vec<String>> {
     let waits = |airing: &&Airing| {
         let Occurrence { key, state, .. } = &airing.occurrence;

@@ -17,7 +17,7 @@ use crate::plan::holds::OrderSource;
 use crate::plan::{self, Planned};
 use crate::schedule::{JobId, Late, Schedule};
 
-/// Takes up the show of the job that failed. `None`: there is none that can be, or its room is taken.
+/// Takes up the show of the job that failed. `None`: no such show can be taken up, or its room is taken.
 pub(super) fn by_hand(airings: &mut Airings, agenda: &Agenda, step: &mut Step, job: &JobId, source: &OrderSource) -> Option<Reply> {
     let now = step.now;
     let before = failed(airings, job, now)?;

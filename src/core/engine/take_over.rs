@@ -89,7 +89,7 @@ impl Recovered {
 }
 
 /// What a row says of the daemon before.
-struct Former {
+struct PastDaemon {
     /// What becomes of armed rows whose start is ahead.
     armed: Armed,
     /// By how much its clock may have been ahead of ours.
@@ -151,7 +151,7 @@ pub(super) fn take_over(
     // The owner before may have had another lease.
     let arm_ahead = if shared.is_some() { LeaseLength::MAX.arm_ahead() + apart } else { ARM_AHEAD };
     let may_arrive = recovered.may_still_leave.into_iter().collect();
-    let former = Former { armed, apart, arm_ahead, may_arrive };
+    let former = PastDaemon { armed, apart, arm_ahead, may_arrive };
     orphans.recover(known, recovered.callbacks, now);
     orphans.doubts.recover(doubts);
     orphans.learn(&homes(&accepted.schedule));
@@ -259,7 +259,7 @@ fn note_doubts(airings: &Airings, orphans: &mut Orphans, step: &mut Step) {
 }
 
 /// Takes over one row.
-fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, former: &Former) -> Found {
+fn recover(airings: &mut Airings, orphans: &mut Orphans, step: &mut Step, occurrence: Occurrence, former: &PastDaemon) -> Found {
     let key = occurrence.key.clone();
     let may_arrive = former.may_arrive.get(&key).copied();
     let is_armed = occurrence.state == State::Armed && occurrence.wanted.is_none();

@@ -116,6 +116,7 @@ fn grouped(schedule: &Schedule) -> Vec<Arc<Job>> {
     jobs
 }
 
+/// Which jobs a job can clash with: those of the same group.
 fn group(job: &Job) -> (JobTarget<'_>, bool) {
     (JobTarget::of(job), job.policy.conflict == Conflict::Yield)
 }

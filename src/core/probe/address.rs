@@ -23,7 +23,7 @@ pub enum MediaHost {
 pub struct MediaHosts(Vec<MediaHost>);
 
 impl MediaHost {
-    /// Reads an entry: `media.example.lan`, `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. `None`: it is none of these.
+    /// Reads an entry: `media.example.lan`, `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. `None`: it is something else.
     pub fn parse(text: &str) -> Option<MediaHost> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
@@ -41,7 +41,7 @@ impl MediaHost {
         }
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let is_name = bits.is_none() && (1..=253).contains(&text.len()) && text.bytes().all(is_of_name);
-        // What looks like an address and is none would never be a host.
+        // What looks like an address, and is not one, would never be a host.
         let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
         (is_name && has_letter).then(|| MediaHost::Name(text.trim_end_matches('.').to_ascii_lowercase()))
     }

@@ -60,7 +60,7 @@ fn owned_robot(job: &Job) -> (Option<u64>, Option<&str>, String) {
 }
 
 fn in_two_rooms<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Diagnostic> {
-    let mut first_of: HashMap<(Option<u64>, Option<&str>, String), &Job> = HashMap::new();
+    let mut first_of: HashMap<_, &Job> = HashMap::new();
     let mut diagnostics = Vec::new();
     for job in jobs {
         let first = *first_of.entry(owned_robot(job)).or_insert(job);

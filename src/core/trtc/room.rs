@@ -34,7 +34,8 @@ impl Room {
         Ok(Room::Text(id.to_owned()))
     }
 
-    /// The room that a text as tables show it means: `42` is an integer room, `lobby` and `"42"` are string rooms. Or why it is none.
+    /// The room that a text as tables show it means: `42` is an integer room, `lobby` and `"42"` are string rooms. Or why there
+    /// can be no such room.
     pub fn parse(shown: &str) -> Result<Room, String> {
         if let Ok(id) = shown.parse() {
             return Room::integer(id);

@@ -28,8 +28,8 @@ const LIMITS: &str =
 /// reasons of outcomes that this program knows and the tables do not. Where nothing is to be done, nothing is written. What a newer program
 /// only added is left alone.
 ///
-/// Errors: a newer program changed the tables so that this one may not write them, another host has taken over, or the database fails. After a crash the station has its last
-/// whole version, and the next start goes on from there.
+/// Errors: a newer program changed the tables so that this one may not write them, another host has taken over, or the database fails. After a
+/// crash the station has its last whole version, and the next start goes on from there.
 pub(in crate::ledger) fn migrate(station: &Station, term: i64) -> Result<(), LedgerError> {
     let mut blocking = Blocking::new(std::sync::Arc::clone(station.migrate()))?;
     for tries in 1.. {

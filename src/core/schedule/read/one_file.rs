@@ -63,10 +63,8 @@ impl<'f, 'r> FileReader<'f, 'r> {
     pub fn read(&mut self, number: usize) -> FileJobs {
         let parsed = self.files.take_parsed(number).unwrap_or_else(|| parse(&self.files.sources[number]));
         self.found = FileJobs { is_whole: parsed.document.problems.is_empty(), ..FileJobs::default() };
-        match open(parsed, &mut self.found) {
-            Ok(file) => self.file(file),
-            Err(Unopened::Empty) => {}
-            Err(Unopened::NoMapping) => self.found.is_whole = false,
+        if let Some(file) = open(parsed, &mut self.found) {
+            self.file(file);
         }
         std::mem::take(&mut self.found)
     }
@@ -205,23 +203,16 @@ impl<'f, 'r> FileReader<'f, 'r> {
     }
 }
 
-/// Why there is nothing to read in a file.
-enum Unopened {
-    /// It has no value, or its YAML is wrong.
-    Empty,
-    /// It has another value than a mapping.
-    NoMapping,
-}
-
-fn open<'s>(parsed: Parsed<'s>, found: &mut FileJobs) -> Result<File<'s>, Unopened> {
+/// The keys of a file. Nothing: it has no value, or another than a mapping.
+fn open<'s>(parsed: Parsed<'s>, found: &mut FileJobs) -> Option<File<'s>> {
     let Parsed { text, document } = parsed;
-    let FileJobs { syntax, diagnostics, .. } = found;
+    let FileJobs { syntax, diagnostics, is_whole, .. } = found;
     let Some(root) = document.root.filter(|root| !root.is_null()) else {
         if document.problems.is_empty() {
             diagnostics.push(empty_file(&text.name));
         }
         *syntax = document.problems;
-        return Err(Unopened::Empty);
+        return None;
     };
     // What a refused `<<` would have brought is not missing.
     let merges = document.problems.iter().filter(|problem| problem.message.starts_with("`<<`"));
@@ -229,14 +220,15 @@ fn open<'s>(parsed: Parsed<'s>, found: &mut FileJobs) -> Result<File<'s>, Unopen
     *syntax = document.problems;
     let span = root.span;
     match root.kind {
-        Kind::Map(entries) => Ok(File { text, entries, merges }),
+        Kind::Map(entries) => Some(File { text, entries, merges }),
         Kind::Scalar { .. } | Kind::List(_) => {
             let message = format!(
                 "expected a mapping with the keys `timezone`, `calendars`, `defaults` and `jobs`, found {}",
                 root.describe()
             );
             diagnostics.push(Diagnostic::error("wrong-type", message).at(text.place(span)));
-            Err(Unopened::NoMapping)
+            *is_whole = false;
+            None
         }
     }
 }
