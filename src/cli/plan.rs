@@ -177,10 +177,11 @@ fn plan(
     parts: SyncSender<Vec<Interrupted>>,
     now: Timestamp,
 ) {
-    let in_range = Upcoming::of(jobs.iter().copied(), range.from).take_while(|occurrence| occurrence.start.at < range.to);
+    let upcoming = Upcoming::of(jobs.iter().copied(), range.from).followed();
+    let in_range = upcoming.take_while(|(occurrence, _)| occurrence.start.at < range.to);
     let occurrences = in_range.take(range.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
     let interruptions = Interruptions::new(schedule).with_holds(holds, now);
-    let mut listed = occurrences.map(|occurrence| interruptions.of(occurrence));
+    let mut listed = occurrences.map(|(occurrence, next)| interruptions.of_followed(occurrence, next));
     loop {
         let part: Vec<_> = listed.by_ref().take(TABLE_ROWS).collect();
         if part.is_empty() || parts.send(part).is_err() {
@@ -217,10 +218,12 @@ fn print_table(
 }
 
 fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupted>, reveal: bool) -> io::Result<()> {
-    let mut objects = PlanObjects::new(reveal);
+    let (mut objects, mut line) = (PlanObjects::new(reveal), Vec::new());
     for occurrence in occurrences {
-        serde_json::to_writer(&mut *out, &objects.of(Cow::Owned(occurrence)))?;
-        out.write_all(b"\n")?;
+        line.clear();
+        serde_json::to_writer(&mut line, &objects.of(Cow::Owned(occurrence)))?;
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
     Ok(())
 }

@@ -112,8 +112,13 @@ impl<'a> LineIndex<'a> {
         let line = self.line_starts.partition_point(|start| *start <= at).max(1);
         let start = self.line_starts[line - 1] as usize;
         let end = self.text.floor_char_boundary((at as usize).min(self.text.len()));
-        let column = self.characters_before(end) - self.characters_before(start.min(end)) + 1;
-        (offset(line), column)
+        let start = start.min(end);
+        let before = if end - start <= MARK_BYTES {
+            characters(&self.text.as_bytes()[start..end])
+        } else {
+            self.characters_before(end) - self.characters_before(start)
+        };
+        (offset(line), before + 1)
     }
 
     /// The place of `span` in the file called `file`.

@@ -234,6 +234,14 @@ impl Upcoming {
 }
 
 impl Upcoming {
+    /// The occurrences, each with the next start of its job, if there is one.
+    pub fn followed(mut self) -> impl Iterator<Item = (Planned, Option<Timestamp>)> {
+        std::iter::from_fn(move || {
+            let (index, occurrence) = self.next_of()?;
+            Some((occurrence, self.starts[index].map(|next| next.at)))
+        })
+    }
+
     /// The next occurrence, and the place of its job among the enabled ones that were given.
     fn next_of(&mut self) -> Option<(usize, Planned)> {
         let mut first = self.heap.peek_mut()?;

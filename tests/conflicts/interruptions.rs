@@ -139,6 +139,35 @@ fn what_is_asked_for_in_any_order_has_the_same_answer() {
 }
 
 #[test]
+fn the_next_start_of_a_job_saves_the_look_into_its_room_and_changes_no_answer() {
+    let alone = [
+        r#"at: ["06:00", "18:00"], for: 3h"#,
+        "every: 1h, for: 1h",
+        "every: 1h, for: 90m, conflict: preempt",
+        r#"at: "18:00", to: never, conflict: preempt"#,
+        r#"at: "01:30", to: "03:30""#,
+        r#"at: "18:00""#,
+        r#"at: "18:00", for: 1h, conflict: yield"#,
+        "once: 2026-12-01 18:00, for: 1h",
+    ];
+    let show = ("show", r#"at: ["06:00", "18:00"], for: 3h"#);
+    let news = ("news", "every: 7h, from: 2026-01-01, for: 10m, conflict: preempt");
+    let rooms = alone.iter().map(|fields| vec![("own", *fields)]).chain([vec![show, news]]);
+    let mut cuts = 0;
+    for room in rooms {
+        let schedule = jobs("Europe/Berlin", &room);
+        let (asked, told) = (Interruptions::new(&schedule), Interruptions::new(&schedule));
+        for (occurrence, next) in Upcoming::new(&schedule, instant(NOW)).followed().take(300) {
+            let [asked, told] = [asked.of(occurrence.clone()), told.of_followed(occurrence, next)];
+            assert_eq!((&asked.cut, &asked.pauses), (&told.cut, &told.pauses), "{:?}", asked.occurrence);
+            let next = schedule.job(told.occurrence.job.id.as_str()).and_then(|job| job.when.next_after(told.occurrence.start.at));
+            cuts += usize::from(told.cut.is_some_and(|cut| next.is_some_and(|next| cut.at == next.at)));
+        }
+    }
+    assert!(cuts > 300, "too few are cut by their own next start: {cuts}");
+}
+
+#[test]
 fn media_that_is_over_before_its_window_is_known() {
     for (fields, expected) in [
         (r#"at: "18:00", to: "20:00", length: 90s, repeat: 10"#, Some("18:15")),

@@ -19,9 +19,9 @@ pub(super) enum ClockChangeRule {
 }
 
 /// The first start at `lower` or later among the times written for `date`. `next` gives the first written second of the day at
-/// or after a second of the day.
+/// or after a second of the day; `calm` is a stretch that is known.
 pub(super) fn first_written(
-    zone: &TimeZone,
+    (zone, calm): (&TimeZone, Option<&Stretch>),
     date: Date,
     lower: i64,
     rule: ClockChangeRule,
@@ -40,7 +40,7 @@ pub(super) fn first_written(
         }
     };
     let mut before: Option<&Stretch> = None;
-    let stretches = wall::stretches(zone, midnight);
+    let stretches = wall::stretches(zone, midnight, calm);
     for stretch in stretches.iter() {
         let mut from = stretch.from.max(lower) + stretch.offset - midnight;
         match before {

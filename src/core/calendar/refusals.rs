@@ -129,7 +129,7 @@ impl When {
             let start = self.not_before(at).filter(|start| start.at == at);
             return start.map(|start| (start.written.date(), start)).into_iter().collect();
         }
-        let brings = |date: Date| self.first_on(date, second).filter(|start| start.at == at).map(|start| (date, start));
+        let brings = |date: Date| self.first_on(date, second, None).filter(|start| start.at == at).map(|start| (date, start));
         dates_near(&self.zone, at).filter_map(brings).collect()
     }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::date_starts::{ClockChangeRule, earlier, end_after, first_once, first_step, first_written, window};
-use super::wall::{self, DAY_SECONDS};
+use super::wall::{self, DAY_SECONDS, Stretch};
 use super::{Dst, Start, Trigger, When};
 
 /// Nothing starts between an instant and this long after it.
@@ -22,6 +22,9 @@ const HORIZON_DAYS: i64 = 41 * 366;
 /// How many dates before the date of an instant may still have a start after it: one that a whole lost day carries over
 /// (Apia, 2011-12-30), and before that one a window of `every` over midnight.
 pub(super) const DATES_BEFORE: i64 = 2;
+
+/// How far after an instant a clock change is looked for at once: the next start of a weekly job is then found by one look at the zone.
+const CALM_DAYS: i64 = 10;
 
 /// The instant of a written time by the rule for fixed wall-clock times (RFC 5545): in a gap it is shifted forward by
 /// the gap, in a repeat it is the first. `None` outside the years jiff knows.
@@ -113,14 +116,16 @@ impl When {
         if let Trigger::Once(written) = &self.trigger {
             return first_once(&self.zone, written, lower);
         }
-        let today = self.zone.to_datetime(wall::timestamp(lower)?).date();
-        // A day of slack on each side of the bounds: dates only say where to look, and the caller checks the instants.
-        let last = self.zone.to_datetime(wall::timestamp(last).unwrap_or(Timestamp::MAX)).date();
-        let last = last.tomorrow().unwrap_or(last);
         // Where no clock changes, a date's starts are on that date, in the order of the dates; only a window of `every` goes over midnight.
-        let is_calm = wall::is_calm(&self.zone, lower, DATES_BEFORE + 2);
+        let calm = wall::calm(&self.zone, lower, DATES_BEFORE + 2, CALM_DAYS);
+        let today = match calm {
+            Some(calm) => wall::wall_time(lower + calm.offset)?.date(),
+            None => self.zone.to_datetime(wall::timestamp(lower)?).date(),
+        };
+        // Two days of slack, of which the zone may take one: dates only say where to look, and the caller checks the instants.
+        let last = wall::wall_time(last.saturating_add(2 * DAY_SECONDS)).unwrap_or(DateTime::MAX).date();
         let dates_before = match &self.trigger {
-            _ if !is_calm => DATES_BEFORE,
+            _ if calm.is_none() => DATES_BEFORE,
             Trigger::Every { between: Some(_), .. } => 1,
             _ => 0,
         };
@@ -132,8 +137,8 @@ impl When {
                 Some((_, first)) if on > first.tomorrow().ok()? => break,
                 _ => {}
             }
-            if let Some(start) = self.first_on(on, lower) {
-                if is_calm && on <= today.tomorrow().ok()? {
+            if let Some(start) = self.first_on(on, lower, calm.as_ref()) {
+                if calm.is_some_and(|calm| calm.outlasts(on, 1)) {
                     return Some(start);
                 }
                 found = Some(found.map_or((start, on), |(other, first)| (earlier(other, start), first)));
@@ -153,15 +158,14 @@ impl When {
         }
     }
 
-    /// The first start at `lower` or later among those written for `date`.
-    pub(super) fn first_on(&self, date: Date, lower: i64) -> Option<Start> {
+    /// The first start at `lower` or later among those written for `date`. `calm` is a stretch that was looked up before.
+    pub(super) fn first_on(&self, date: Date, lower: i64, calm: Option<&Stretch>) -> Option<Start> {
+        let zone = (&self.zone, calm);
         match &self.trigger {
-            Trigger::At { times, .. } => {
-                first_written(&self.zone, date, lower, ClockChangeRule::Shift, |from| next_time(times, from))
-            }
+            Trigger::At { times, .. } => first_written(zone, date, lower, ClockChangeRule::Shift, |from| next_time(times, from)),
             Trigger::Cron(pattern) => {
                 let rule = if pattern.is_fixed_time() { ClockChangeRule::Carry } else { ClockChangeRule::Elapse };
-                first_written(&self.zone, date, lower, rule, |from| pattern.next_second(from))
+                first_written(zone, date, lower, rule, |from| pattern.next_second(from))
             }
             Trigger::Every { step, between: None, .. } => {
                 let window = (wall::first_instant(&self.zone, date), wall::first_instant(&self.zone, date.tomorrow().ok()?));

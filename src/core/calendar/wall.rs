@@ -24,6 +24,13 @@ pub(super) struct Stretch {
     pub(super) offset: i64,
 }
 
+impl Stretch {
+    /// Whether it goes on until so many days after a local date are over, wherever that date is.
+    pub(super) fn outlasts(&self, date: Date, days: i64) -> bool {
+        midnight(date) + (1 + days) * DAY_SECONDS + OFFSET_SECONDS_MAX <= self.to
+    }
+}
+
 /// The instant `seconds`, when jiff can express it: the years -9999 to 9999.
 pub(super) fn timestamp(seconds: i64) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
@@ -90,14 +97,20 @@ pub(super) fn first_instant(zone: &TimeZone, date: Date) -> i64 {
 }
 
 /// Every stretch that holds an instant of the local date whose [`midnight`] is given, in order, and the neighbours that
-/// a gap or a repeat joins to them. One stretch: an ordinary day.
-pub(super) fn stretches(zone: &TimeZone, midnight: i64) -> Stretches {
-    stretches_between(zone, midnight - OFFSET_SECONDS_MAX, midnight + DAY_SECONDS + OFFSET_SECONDS_MAX)
+/// a gap or a repeat joins to them. One stretch: an ordinary day. `known` is a stretch that somebody looked up before: the zone is not
+/// asked again for what it covers.
+pub(super) fn stretches(zone: &TimeZone, midnight: i64, known: Option<&Stretch>) -> Stretches {
+    let (begin, end) = (midnight - OFFSET_SECONDS_MAX, midnight + DAY_SECONDS + OFFSET_SECONDS_MAX);
+    match known {
+        Some(known) if known.from <= begin && end <= known.to => Stretches { rest: Vec::new(), last: Some(*known) },
+        _ => stretches_between(zone, begin, end),
+    }
 }
 
-/// Whether no clock changes within some days of an instant.
-pub(super) fn is_calm(zone: &TimeZone, seconds: i64, days: i64) -> bool {
-    stretches_between(zone, seconds - days * DAY_SECONDS, seconds + days * DAY_SECONDS).is_ordinary()
+/// The stretch from some days before an instant to some days after it, if no clock changes in it.
+pub(super) fn calm(zone: &TimeZone, seconds: i64, before: i64, after: i64) -> Option<Stretch> {
+    let stretches = stretches_between(zone, seconds - before * DAY_SECONDS, seconds + after * DAY_SECONDS);
+    stretches.last.filter(|_| stretches.rest.is_empty())
 }
 
 /// Every stretch from one instant to another, the first and the last cut there.

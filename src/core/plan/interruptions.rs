@@ -1,7 +1,7 @@
 //! What interrupts an occurrence, as far as the plan can tell: the pauses of one that yields, and who cuts one that does not.
 //! Does not decide who has the room (`precedence.rs`), and does not know what really ran.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -82,6 +82,24 @@ impl HoldsNow<'_> {
 #[derive(Default)]
 struct SharedRoom<'a> {
     jobs: Vec<&'a Arc<Job>>,
+    /// Nothing until something is looked up: most rooms have one job, of which nothing has to be.
+    looked_up: OnceCell<Box<LookedUp>>,
+}
+
+impl SharedRoom<'_> {
+    fn looked_up(&self) -> &LookedUp {
+        self.looked_up.get_or_init(Box::default)
+    }
+
+    /// Whether an occurrence, of which the next start of its job is known, has the room to itself until it ends.
+    fn is_alone(&self, occurrence: &Planned, next: Option<Timestamp>) -> bool {
+        self.jobs.len() == 1 && occurrence.end.at().is_some_and(|end| next.is_none_or(|next| end <= next))
+    }
+}
+
+/// What was looked up of a room's starts.
+#[derive(Default)]
+struct LookedUp {
     ahead: RefCell<Lookahead>,
     /// The same for those that pause others: they start later than the ones they pause.
     ahead_of_others: RefCell<Lookahead>,
@@ -112,14 +130,24 @@ impl<'a> Interruptions<'a> {
 
     /// An occurrence of this schedule with what interrupts it. Takes the least time when they are asked for in the order of their starts.
     pub fn of(&self, occurrence: Planned) -> Interrupted {
+        self.within(|_, _| true, occurrence)
+    }
+
+    /// The same, where the next start of its job is known, or that there is none: [`Upcoming::followed`]. That alone shows of most that
+    /// nothing interrupts them.
+    pub fn of_followed(&self, occurrence: Planned, next: Option<Timestamp>) -> Interrupted {
+        self.within(|room, occurrence| !room.is_alone(occurrence, next), occurrence)
+    }
+
+    fn within(&self, is_looked_up: impl Fn(&SharedRoom<'_>, &Planned) -> bool, occurrence: Planned) -> Interrupted {
         let is_yielding = occurrence.job.policy.conflict == Conflict::Yield;
         let room = self.rooms.get(&JobTarget::of(&occurrence.job));
         // What is held back is not started: nobody takes its room.
         let held = self.holds.of(&occurrence);
-        let room = room.filter(|_| held.is_none());
+        let room = room.filter(|room| held.is_none() && is_looked_up(room, &occurrence));
         Interrupted {
             pauses: is_yielding.then(|| room.map(|room| pauses(&occurrence, room, self.holds)).unwrap_or_default()),
-            cut: room.and_then(|room| cut_in(room, &room.ahead, &occurrence, self.holds)),
+            cut: room.and_then(|room| cut_in(room, &room.looked_up().ahead, &occurrence, self.holds)),
             held,
             occurrence,
         }
@@ -155,11 +183,12 @@ fn pauses(yielding: &Planned, room: &SharedRoom<'_>, holds: HoldsNow<'_>) -> Vec
 
 fn cut_of_other(room: &SharedRoom<'_>, other: &Planned, holds: HoldsNow<'_>) -> Option<Cut> {
     let key = (other.job.id.clone(), other.start.at);
-    if let Some(cut) = room.cuts_of_others.borrow().get(&key) {
+    let LookedUp { ahead_of_others, cuts_of_others, .. } = room.looked_up();
+    if let Some(cut) = cuts_of_others.borrow().get(&key) {
         return cut.clone();
     }
-    let cut = cut_in(room, &room.ahead_of_others, other, holds);
-    let mut cuts = room.cuts_of_others.borrow_mut();
+    let cut = cut_in(room, ahead_of_others, other, holds);
+    let mut cuts = cuts_of_others.borrow_mut();
     if cuts.len() >= CUTS_MAX {
         cuts.clear();
     }
