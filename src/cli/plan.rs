@@ -221,7 +221,7 @@ fn print_json(out: &mut impl Write, occurrences: impl Iterator<Item = Interrupte
     let (mut objects, mut line) = (PlanObjects::new(reveal), Vec::new());
     for occurrence in occurrences {
         line.clear();
-        serde_json::to_writer(&mut line, &objects.of(Cow::Owned(occurrence)))?;
+        objects.of(Cow::Owned(occurrence)).write_json(&mut line);
         line.push(b'\n');
         out.write_all(&line)?;
     }

@@ -249,8 +249,9 @@ pub(super) fn key(row: &Row<'_>) -> Result<Key, RowError> {
 
 fn read_spec(row: &Row<'_>) -> Result<Spec, RowError> {
     let spec: String = row.get("spec")?;
-    // By way of a value, so that the error does not name a line and a column of what nobody sees.
-    serde_json::from_str(&spec).and_then(serde_json::from_value).map_err(|error| {
+    // What cannot be read is read once more by way of a value, so that the error does not name a line and a column of what nobody sees.
+    let read = serde_json::from_str(&spec).or_else(|_| serde_json::from_str(&spec).and_then(serde_json::from_value));
+    read.map_err(|error| {
         RowError::unreadable("spec", format!("the ledger holds a spec that no version of ingestd writes: {error}"))
     })
 }

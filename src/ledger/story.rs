@@ -17,9 +17,10 @@ use jiff::Timestamp;
 /// Rows that start in a stretch of time.
 const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, job LIMIT ?3";
 
-/// Of each job the newest row before that time: an older one is over by then.
+/// Of each job the newest row before that time, if it is not over by then: an older one is.
 const BEFORE: &str = "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?1 \
-    ORDER BY o.start_ms DESC LIMIT 1) FROM job) ORDER BY start_ms, job LIMIT ?2";
+    ORDER BY o.start_ms DESC LIMIT 1) FROM job) AND (state <> 'done' OR ended_ms > ?1 OR end_ms > ?1 \
+    OR (ended_ms IS NULL AND end_ms IS NULL)) ORDER BY start_ms, job LIMIT ?2";
 
 const OPEN: &str = "WHERE state <> 'done' AND start_ms < ?1 ORDER BY start_ms, job LIMIT ?2";
 
@@ -40,7 +41,6 @@ impl Reader {
         rows.extend(self.occurrences(OPEN, params![from, most])?);
         let started = self.occurrences(STARTED, params![from, to, most])?;
         let is_clipped = started.len() >= usize::try_from(most).unwrap_or(usize::MAX);
-        rows.retain(|row| !row.is_done() || row.ended_at.max(row.end.at()).is_none_or(|end| end > range.start));
         rows.extend(started);
         let mut seen = HashSet::new();
         rows.retain(|row| seen.insert(row.key.clone()));

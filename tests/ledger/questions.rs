@@ -1,7 +1,7 @@
 //! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
 use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader, RoomQuery};
-use ingestd::occurrence::{Evidence, Failure, MissedReason, Occurrence, Outcome, Playout, State, WaitReason};
+use ingestd::occurrence::{End, Evidence, Failure, MissedReason, Occurrence, Outcome, Playout, State, WaitReason};
 use ingestd::trtc::Room;
 use jiff::{SignedDuration, Timestamp};
 
@@ -256,4 +256,37 @@ fn an_excerpt_answers_as_the_file_does_and_has_no_secret() {
     assert_eq!(names(&of_job.history(&all()).expect("readable")), ["film"]);
     assert_eq!(of_job.latest("film", hours(2)).expect("readable").expect("a row").key.start, hours(1));
     assert_eq!(of_job.first_seen(Some("film")).expect("readable"), reader.first_seen(Some("film")).expect("readable"));
+}
+
+#[test]
+fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
+    let (folder, mut ledger) = ledger();
+    let open_ended = |row: Occurrence| Occurrence { end: End::Open, ..row };
+    let ended_at = |row: Occurrence, at: Timestamp| Occurrence { ended_at: Some(at), ..row };
+    for row in [
+        // Each window is two hours long.
+        ended("over", hours(-3)),
+        ended("until-after", hours(-1)),
+        ended("older", hours(-3)),
+        ended("older", hours(-2)),
+        ended_at(ended("cut-before", hours(-1)), hours(0) - SignedDuration::from_mins(30)),
+        ended_at(open_ended(ended("open-over", hours(-5))), hours(-1)),
+        ended_at(open_ended(ended("open-after", hours(-5))), hours(1)),
+        open_ended(missed("open-missed", hours(-5), Outcome::Missed(MissedReason::Late))),
+        missed("missed", hours(-3), Outcome::Missed(MissedReason::Late)),
+        on_air("on-air", hours(-9)),
+        ended("within", hours(2)),
+        ended("within", hours(1)),
+        ended("later", hours(3)),
+    ] {
+        write(&mut ledger, &row);
+    }
+    let reader = Reader::open(folder.path()).expect("readable");
+    let seen = |most: u32| {
+        let (rows, is_clipped) = reader.rows_in(&(hours(0)..hours(3)), most).expect("readable");
+        (rows.iter().map(|row| row.occurrence.key.job.to_string()).collect::<Vec<_>>().join(" "), is_clipped)
+    };
+    assert_eq!(seen(10), ("open-after open-missed cut-before until-after on-air within within".to_owned(), false));
+    let (few, is_clipped) = seen(1);
+    assert!(is_clipped && few.ends_with("within") && few.matches("within").count() == 1, "{few}");
 }

@@ -189,6 +189,7 @@ async fn a_parameter_that_is_not_valid_is_named() {
         ("history?outcome=lost", "`outcome`: expected one of `ended`, `cut`, `failed`, `missed`, `skipped`, found `lost`"),
         ("history?since=yesterday", "`yesterday` is not a time"),
         ("history?until=yesterday", "`yesterday` is not a time"),
+        ("history?since=now&until=now-1d", "expected `until` after `since`, found no time between them"),
         ("history?room=", "`room`: expected a room, such as `42`, `lobby` or `main/lobby`, found ``: a room needs a name"),
         ("history?job=No%20Job", "`No Job` is not a job id"),
         ("history?job=%0a%1b[31m", "`..[31m` is not a job id"),

@@ -44,3 +44,22 @@ pub async fn build(station: &Station) -> Result<(), DatabaseError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn a_file_has_the_same_indexes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(folder.path()).expect("a ledger");
+        for (name, of) in INDEXES {
+            let sql = "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?1";
+            let written: String =
+                ledger.database.sqlite().query_row(sql, [name], |row| row.get(0)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let of = of.replace("(spec::json ->> 'room')", "spec ->> 'room'");
+            assert_eq!(written, format!("CREATE INDEX {name} ON occurrence {of}"));
+        }
+    }
+}

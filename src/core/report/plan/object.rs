@@ -135,6 +135,11 @@ impl<'a> PlanObject<'a> {
         self.texts.fallback.as_deref().or(self.own.fallback.as_deref())
     }
 
+    /// Adds the object to a line of JSON.
+    pub fn write_json(&self, line: &mut Vec<u8>) {
+        serde_json::to_writer(line, self).expect("a list takes what is written into it, and plain values are JSON");
+    }
+
     /// Adds the values under [`CSV_NAMES`] to a line; what is null is empty. A pause is `START/END JOB`, an unknown end is `..`, as in
     /// ISO 8601; between two stands a semicolon. What holds it back is `skip by WHO: NOTE`, or `pause until END by WHO: NOTE`.
     pub fn write_csv(&self, line: &mut CsvLine) {
