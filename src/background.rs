@@ -1,13 +1,29 @@
-//! Threads for work beside the air: the scheduler of the host lets every other thread go first. Does not know what is done on them.
+//! Threads for work beside the air: the scheduler of the host lets every other thread go first, and a processor is left to the others. Does
+//! not know what is done on them.
+
+use std::cell::Cell;
+use std::thread::available_parallelism;
 
 use tokio::runtime::Handle;
 
 /// The priority of such work, as in nice(1): the least. Work that gave way by half made starts some milliseconds late.
 const NICENESS: i32 = 19;
 
+thread_local! {
+    static GIVES_WAY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many processors the work of this thread may keep busy. Beside the air one is left out: where all are busy, a thread that wakes at
+/// its instant may wait some milliseconds, whatever the priorities are.
+pub(crate) fn processors() -> usize {
+    let all = available_parallelism().map_or(1, usize::from);
+    if GIVES_WAY.get() { all.saturating_sub(1).max(1) } else { all }
+}
+
 /// Lets every other thread go before this one, from now on.
 #[cfg(target_os = "linux")]
 pub(crate) fn give_way() {
+    GIVES_WAY.set(true);
     // Without it the work is done all the same.
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
         tracing::warn!("the priority of work beside the air cannot be lowered ({error}); let the unit allow `setpriority`");
@@ -16,7 +32,9 @@ pub(crate) fn give_way() {
 
 /// There is no thread of its own priority.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_way() {}
+pub(crate) fn give_way() {
+    GIVES_WAY.set(true);
+}
 
 /// Does the work on a thread that may block and gives way. Who does not wait for it does not end it.
 ///
@@ -49,6 +67,13 @@ mod tests {
         let before = niceness();
         assert_eq!(run(niceness).await, Ok(NICENESS));
         assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn it_leaves_a_processor_to_the_others() {
+        let all = available_parallelism().expect("it is known").get();
+        assert_eq!(run(processors).await, Ok(if all == 1 { 1 } else { all - 1 }));
+        assert_eq!(processors(), all);
     }
 
     #[tokio::test]

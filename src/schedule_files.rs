@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 use rustix::fs::OFlags;
 
+use crate::background;
 use crate::diagnostic::{Diagnostic, LineIndex, Place, Span, offset};
 use crate::schedule::{AllJobs, FileReader, Files, Reading, Settings, Source, may_have_calendars, parse};
 
@@ -69,7 +70,7 @@ fn read_sources(
     zones: &TimeZoneDatabase,
     now: Timestamp,
 ) -> Reading {
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len()).max(1);
+    let workers = background::processors().min(sources.len()).max(1);
     let early = sources.iter().enumerate().filter(|(_, source)| may_have_calendars(source)).collect();
     let parsed = side_by_side(&mut vec![(); workers], early, |(), (number, source)| (number, parse(source)));
     let files = Files::new(problems, (sources, parsed), settings, zones, now);
@@ -85,7 +86,7 @@ fn read_sources(
     files.finish(all)
 }
 
-/// Does something with each item on all processors, and answers in their order: one thread for each worker. Threads have the priority of
+/// Does something with each item side by side, and answers in their order: one thread for each worker. Threads have the priority of
 /// whoever asks; where none is to be had, it is done with fewer.
 fn side_by_side<W: Send, T: Send, R: Send>(workers: &mut [W], items: Vec<T>, work: impl Fn(&mut W, T) -> R + Sync) -> Vec<R> {
     let items = Mutex::new(items.into_iter().enumerate());

@@ -75,12 +75,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     };
     let instant = |text: Option<String>| text.map(instant).transpose().map_err(Failure::usage);
     let [since_ms, until_ms] = [instant(since)?, instant(until)?].map(|at| at.map(Timestamp::as_millisecond));
-    if let Some((since, until)) = since_ms.zip(until_ms)
-        && since >= until
-    {
+    let query = HistoryQuery { job, room, since_ms, until_ms, outcome, limit };
+    if query.has_no_time() {
         return Err(Failure::usage("expected `--until` after `--since`, found no time between them".to_owned()));
     }
-    let query = HistoryQuery { job, room, since_ms, until_ms, outcome, limit };
     let rows = read(&settings, &query)?;
     if rows.is_empty()
         && let Some(id) = &query.job

@@ -55,6 +55,11 @@ impl RoomQuery {
 }
 
 impl HistoryQuery {
+    /// Whether no time is between `since` and `until`: whoever asks so has mixed them up.
+    pub fn has_no_time(&self) -> bool {
+        self.since_ms.zip(self.until_ms).is_some_and(|(since, until)| since >= until)
+    }
+
     /// What follows `FROM occurrence`, and the values of its parameters.
     pub(super) fn tail(&self) -> (String, Vec<Param<'_>>) {
         let mut conditions = Conditions::default();

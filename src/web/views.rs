@@ -209,18 +209,17 @@ pub(super) fn history(shared: &PageState, query: &str, now: Timestamp) -> Result
     let schedule = Arc::clone(&shared.app_state.in_force.borrow().generation.schedule);
     let zone = zone(shared, &query, &schedule)?;
     let instant = |name| query.text(name).map(|text| parse_time(text, now, &zone).map(Timestamp::as_millisecond)).transpose();
-    let (since_ms, until_ms) = (instant("since")?, instant("until")?);
-    if since_ms.zip(until_ms).is_some_and(|(since, until)| since >= until) {
-        return Err(Refused::BadRequest("expected `until` after `since`, found no time between them".to_owned()));
-    }
     let wanted = HistoryQuery {
         job,
         room: query.text("room").map(room).transpose()?,
-        since_ms,
-        until_ms,
+        since_ms: instant("since")?,
+        until_ms: instant("until")?,
         outcome: query.word("outcome", &Outcome::NAMES)?.map(str::to_owned),
         limit: query.number("limit", (1, ITEMS_MAX))?.unwrap_or(HISTORY_LIMIT_DEFAULT),
     };
+    if wanted.has_no_time() {
+        return Err(Refused::BadRequest("expected `until` after `since`, found no time between them".to_owned()));
+    }
     let rows = Reader::open_at(&shared.app_state.ledger)?.history(&wanted)?;
     Ok(ViewBody::Json(to_json(&ItemList { items: rows.iter().map(HistoryObject::new).collect::<Vec<_>>() })))
 }

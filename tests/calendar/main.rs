@@ -3,6 +3,7 @@
 //! tables hold on every host. `tests/oracles/plan.py` compares the program with other people's calendars.
 
 mod chains;
+mod from_afar;
 mod properties;
 mod refusals;
 mod tables;

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use ingestd::calendar::{CronPattern, Days, Trigger, Weekdays, Weeks};
-use jiff::SignedDuration;
+use ingestd::calendar::{CronPattern, Trigger, Weekdays};
 use jiff::civil::{Weekday, date};
 
 use super::{dates, instant, on_days, shown, starts, trigger, when};
@@ -26,33 +25,6 @@ const TROLL: &str = "Antarctica/Troll";
 const SCORESBYSUND: &str = "America/Scoresbysund";
 const ST_JOHNS: &str = "America/St_Johns";
 const HAVANA: &str = "America/Havana";
-
-#[test]
-fn a_start_is_the_same_from_wherever_it_is_looked_for() {
-    // Every third week: from the start before it, a clock change is too far ahead to be seen at once. Apia lost its Friday, whose 06:00
-    // falls onto Saturday's.
-    let days = Weekdays::NONE.with(Weekday::Friday).with(Weekday::Saturday);
-    for (zone, text, change) in [
-        (APIA, "at 06:00 18:00", date(2011, 12, 30)),
-        (SCORESBYSUND, "at 00:00 23:30", date(2026, 3, 28)),
-        (NEW_YORK, "at 02:30 03:30", date(2026, 3, 7)),
-    ] {
-        let days = Days { weeks: Weeks::new(3, change), ..days.into() };
-        let when = when(zone, on_days(trigger(text), days));
-        let far = when.zone.to_timestamp(change.at(0, 0, 0, 0)).expect("a time of our days") - SignedDuration::from_hours(18 * 24);
-        let mut at = far;
-        let found: Vec<_> = when.after(far).take(4).collect();
-        for start in found {
-            for hours in (0..=18 * 24).rev() {
-                let nearer = start.at - SignedDuration::from_hours(hours);
-                if nearer > at {
-                    assert_eq!(when.not_before(nearer), Some(start), "{zone} {text} from {nearer}");
-                }
-            }
-            at = start.at;
-        }
-    }
-}
 
 #[test]
 fn a_written_time_in_a_gap_is_shifted_by_the_gap() {

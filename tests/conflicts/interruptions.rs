@@ -1,7 +1,8 @@
 //! What interrupts an occurrence: who has the room of one that yields, and for how long; who cuts one that does not.
 
 use ingestd::plan::Upcoming;
-use ingestd::plan::interruptions::Interruptions;
+use ingestd::plan::holds::{Hold, Holds, JobSkip, OrderSource};
+use ingestd::plan::interruptions::{Interrupted, Interruptions};
 
 use super::{NOW, instant, jobs};
 
@@ -148,6 +149,8 @@ fn the_next_start_of_a_job_saves_the_look_into_its_room_and_changes_no_answer() 
         r#"at: "01:30", to: "03:30""#,
         r#"at: "18:00""#,
         r#"at: "18:00", for: 1h, conflict: yield"#,
+        // Of two windows of one day, only the second is over before the job starts again.
+        r#"at: ["12:00", "14:00"], for: 3h, conflict: yield"#,
         "once: 2026-12-01 18:00, for: 1h",
     ];
     let show = ("show", r#"at: ["06:00", "18:00"], for: 3h"#);
@@ -156,12 +159,18 @@ fn the_next_start_of_a_job_saves_the_look_into_its_room_and_changes_no_answer() 
     let mut cuts = 0;
     for room in rooms {
         let schedule = jobs("Europe/Berlin", &room);
-        let (asked, told) = (Interruptions::new(&schedule), Interruptions::new(&schedule));
-        for (occurrence, next) in Upcoming::new(&schedule, instant(NOW)).followed().take(300) {
-            let [asked, told] = [asked.of(occurrence.clone()), told.of_followed(occurrence, next)];
-            assert_eq!((&asked.cut, &asked.pauses), (&told.cut, &told.pauses), "{:?}", asked.occurrence);
-            let next = schedule.job(told.occurrence.job.id.as_str()).and_then(|job| job.when.next_after(told.occurrence.start.at));
-            cuts += usize::from(told.cut.is_some_and(|cut| next.is_some_and(|next| cut.at == next.at)));
+        let skips = Upcoming::new(&schedule, instant(NOW)).take(300).step_by(3).map(|skipped| {
+            let source = OrderSource { who: "anna".to_owned(), note: None };
+            Hold::Skip(JobSkip { job: skipped.job.id.clone(), start: skipped.start.at, source })
+        });
+        for holds in [Holds::default(), Holds::new(skips)] {
+            let [asked, told] = [(); 2].map(|()| Interruptions::new(&schedule).with_holds(&holds, instant(NOW)));
+            for (occurrence, next) in Upcoming::new(&schedule, instant(NOW)).followed().take(300) {
+                let [asked, told] = [asked.of(occurrence.clone()), told.of_followed(occurrence, next)];
+                let shown = |listed: &Interrupted| format!("{:?}", (&listed.cut, &listed.pauses, &listed.held));
+                assert_eq!(shown(&asked), shown(&told), "{:?}", asked.occurrence);
+                cuts += usize::from(told.cut.is_some_and(|cut| next == Some(cut.at)));
+            }
         }
     }
     assert!(cuts > 300, "too few are cut by their own next start: {cuts}");

@@ -118,8 +118,8 @@ impl When {
         }
         // Where no clock changes, a date's starts are on that date, in the order of the dates; only a window of `every` goes over midnight.
         let calm = wall::calm(&self.zone, lower, DATES_BEFORE + 2, CALM_DAYS);
-        let today = match calm {
-            Some(calm) => wall::wall_time(lower + calm.offset)?.date(),
+        let today = match calm.and_then(|calm| wall::wall_time(lower + calm.offset)) {
+            Some(shown) => shown.date(),
             None => self.zone.to_datetime(wall::timestamp(lower)?).date(),
         };
         // Two days of slack, of which the zone may take one: dates only say where to look, and the caller checks the instants.
@@ -138,7 +138,7 @@ impl When {
                 _ => {}
             }
             if let Some(start) = self.first_on(on, lower, calm.as_ref()) {
-                if calm.is_some_and(|calm| calm.outlasts(on, 1)) {
+                if calm.is_some_and(|calm| calm.outlasts_day_after(on)) {
                     return Some(start);
                 }
                 found = Some(found.map_or((start, on), |(other, first)| (earlier(other, start), first)));

@@ -25,9 +25,9 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// Whether it goes on until so many days after a local date are over, wherever that date is.
-    pub(super) fn outlasts(&self, date: Date, days: i64) -> bool {
-        midnight(date) + (1 + days) * DAY_SECONDS + OFFSET_SECONDS_MAX <= self.to
+    /// Whether it goes on until the day after a local date is over, wherever that date is.
+    pub(super) fn outlasts_day_after(&self, date: Date) -> bool {
+        midnight(date) + 2 * DAY_SECONDS + OFFSET_SECONDS_MAX <= self.to
     }
 }
 
@@ -107,10 +107,12 @@ pub(super) fn stretches(zone: &TimeZone, midnight: i64, known: Option<&Stretch>)
     }
 }
 
-/// The stretch from some days before an instant to some days after it, if no clock changes in it.
+/// The stretch from some days before an instant to some days after it, if no clock changes in it. No clock changes before the first
+/// instant that jiff knows.
 pub(super) fn calm(zone: &TimeZone, seconds: i64, before: i64, after: i64) -> Option<Stretch> {
-    let stretches = stretches_between(zone, seconds - before * DAY_SECONDS, seconds + after * DAY_SECONDS);
-    stretches.last.filter(|_| stretches.rest.is_empty())
+    let begin = (seconds - before * DAY_SECONDS).max(Timestamp::MIN.as_second());
+    let stretches = stretches_between(zone, begin, seconds + after * DAY_SECONDS);
+    stretches.last.filter(|_| stretches.is_ordinary())
 }
 
 /// Every stretch from one instant to another, the first and the last cut there.

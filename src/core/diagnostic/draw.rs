@@ -220,16 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn a_column_counts_characters_on_short_lines_and_on_long_ones() {
-        for pairs in [10, 100, 1_000, 10_000] {
-            let text = format!("# \u{8282}\n{}x\n", "a\u{8282}".repeat(pairs));
-            let at = crate::diagnostic::offset(text.find('x').expect("it is there"));
-            let column = crate::diagnostic::offset(2 * pairs + 1);
-            assert_eq!(LineIndex::new(&text).locate(at), (2, column), "{pairs}");
-        }
-    }
-
-    #[test]
     fn nothing_of_a_file_or_its_name_acts_on_the_terminal() {
         let file: Arc<str> = Arc::from("a\u{1b}[31m\u{9b}.yaml");
         let text = "a: \u{9b}31m\u{1b}[0m\u{200b}\u{200f}\u{e0041}x\u{2028}\u{feff}\u{ad}\n";

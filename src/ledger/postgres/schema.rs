@@ -8,7 +8,7 @@ use super::{Blocking, DatabaseError, ErrorClass, Station};
 use crate::ledger::LedgerError;
 use crate::occurrence::Outcome;
 
-mod versions;
+pub(super) mod versions;
 
 use versions::MIGRATIONS;
 

@@ -1,7 +1,7 @@
 //! The script of each version, from the one before. Does not know when and how they are run.
 
 /// One entry for each version. A released entry is never edited: new ones are added at the end.
-pub(super) const MIGRATIONS: [&str; 1] = [V1];
+pub(in crate::ledger::postgres) const MIGRATIONS: [&str; 1] = [V1];
 
 /// What a file has in its version 8. Numbers are BIGINT and yes and no are 1 and 0, so that both have the same statements; texts are compared
 /// byte by byte, as in a file. A call says in which term it was sent, and the sources of accepted generations are here.
