@@ -21,9 +21,13 @@ pub(crate) fn processors() -> usize {
 }
 
 /// Lets every other thread go before this one, from now on.
-#[cfg(target_os = "linux")]
 pub(crate) fn give_way() {
     GIVES_WAY.set(true);
+    lower_priority();
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority() {
     // Without it the work is done all the same.
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
         tracing::warn!("the priority of work beside the air cannot be lowered ({error}); let the unit allow `setpriority`");
@@ -32,9 +36,7 @@ pub(crate) fn give_way() {
 
 /// There is no thread of its own priority.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_way() {
-    GIVES_WAY.set(true);
-}
+fn lower_priority() {}
 
 /// Does the work on a thread that may block and gives way. Who does not wait for it does not end it.
 ///

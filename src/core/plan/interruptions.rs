@@ -133,8 +133,8 @@ impl<'a> Interruptions<'a> {
         self.within(|_, _| true, occurrence)
     }
 
-    /// The same, where the next start of its job is known, or that there is none: [`Upcoming::followed`]. That alone shows of most that
-    /// nothing interrupts them.
+    /// The same, where the next start of its job was looked up ([`Upcoming::followed`]); `None`: its job does not start again. That alone
+    /// shows of most that nothing interrupts them.
     pub fn of_followed(&self, occurrence: Planned, next: Option<Timestamp>) -> Interrupted {
         self.within(|room, occurrence| !room.is_alone(occurrence, next), occurrence)
     }

@@ -280,7 +280,7 @@ fn rooms(input: &RundownInput<'_>, plans: &Plans<'_>, shown: &Shown<'_>) -> Vec<
     for listed in input.planned {
         let job = &listed.occurrence.job;
         let start = listed.occurrence.start.at;
-        // What began and has no row is told by the status: its row comes in a moment, or it is none that is owed.
+        // What began and has no row is told by the status: its row comes in a moment, or is not owed.
         if start < shown.now || known.contains(&(job.id.as_str(), start)) {
             continue;
         }
