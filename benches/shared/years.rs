@@ -10,22 +10,25 @@ use rusqlite::Connection;
 use crate::filling::write;
 use crate::rows::{ended, on_air, task};
 
-/// Fills a ledger with shows of the last years, one each half a minute, each with its task and its start, as the daemon writes them: 1,000
-/// jobs in 200 rooms. Of a thousand one failed, and one was cut because its job was removed.
+/// From one show to the next.
+const STEP_MS: i64 = 30_000;
+
+/// Fills a ledger with shows of the last years, one each half a minute, each with its task and its start, the oldest first, as the daemon
+/// writes them: 1,000 jobs in 200 rooms. Of a thousand one failed, and one was cut because its job was removed.
 pub(crate) fn fill(state: &Path, occurrences: u64) {
     fs::create_dir_all(state).expect("writable");
     let mut ledger = Ledger::open(state).expect("a ledger");
-    let last = Timestamp::now() - SignedDuration::from_hours(72);
-    let show = on_air("show", last);
-    write(&mut ledger, &ended("show", last));
+    let span = SignedDuration::from_millis(STEP_MS * i64::try_from(occurrences).expect("a number of shows"));
+    let first = Timestamp::now() - SignedDuration::from_hours(72) - span;
+    let show = on_air("show", first);
+    write(&mut ledger, &ended("show", first));
     let path = ledger.path().to_owned();
     let mut writes = ingestd::engine::Writes::default();
     writes.push(ingestd::engine::Write::AddTask(Box::new(ingestd::occurrence::Task { row: 1, ..task(&show) })));
-    ledger.commit(writes, last).expect("committed");
+    ledger.commit(writes, first).expect("committed");
     drop(ledger);
     let connection = Connection::open(path).expect("the file");
     connection.execute_batch("PRAGMA synchronous = OFF; UPDATE task SET gone_ms = started_ms, verified = 1").expect("writable");
-    let step = 30_000;
     let series = format!("WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < {occurrences})");
     let columns = |table: &str, changed: &[(&str, String)]| {
         let mut statement = connection.prepare(&format!("PRAGMA table_info({table})")).expect("a query");
@@ -37,7 +40,7 @@ pub(crate) fn fill(state: &Path, occurrences: u64) {
         };
         (names.join(", "), names.iter().map(value).collect::<Vec<_>>().join(", "))
     };
-    let moved = |name: &'static str| (name, format!("t.{name} - n.n * {step}"));
+    let moved = |name: &'static str| (name, format!("t.{name} + n.n * {STEP_MS}"));
     let id = |name: &'static str| (name, "n.n + 1".to_owned());
     let job = ("job", "'show-' || (n.n % 1000)".to_owned());
     let spec = ("spec", "json_set(t.spec, '$.room', 'room-' || (n.n % 200))".to_owned());

@@ -8,14 +8,14 @@ mod value;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Statement, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 use super::LedgerError;
 #[cfg(feature = "postgres")]
 use super::postgres::{Store, Work};
 use crate::occurrence::Key;
 
-pub(super) use value::{Cell, IntoParam, Param, Row, RowError};
+pub(super) use value::{Cell, ColumnNames, IntoParam, Param, Row, RowError};
 
 /// The values of a statement.
 macro_rules! params {
@@ -280,7 +280,7 @@ fn query<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
 ) -> Result<Vec<T>, LedgerError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let names = names(&statement);
+    let names = ColumnNames::of(&statement);
     let mut rows = statement.query(params_from_iter(parameters))?;
     let mut list = Vec::new();
     while let Some(row) = rows.next()? {
@@ -296,14 +296,10 @@ fn first<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
 ) -> Result<Option<T>, LedgerError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let names = names(&statement);
+    let names = ColumnNames::of(&statement);
     let mut rows = statement.query(params_from_iter(parameters))?;
     let row = rows.next()?;
     Ok(row.map(|row| read(&Row::Sqlite(row, &names))).transpose()?)
-}
-
-fn names(statement: &Statement<'_>) -> Vec<String> {
-    statement.column_names().into_iter().map(str::to_owned).collect()
 }
 
 fn execute(connection: &Connection, sql: &str, parameters: &[Param<'_>]) -> Result<u64, LedgerError> {

@@ -127,8 +127,9 @@ struct Found {
 
 impl Found {
     fn add(&mut self, database: &Database, tail: &str, parameters: &[Param<'_>]) -> Result<(), LedgerError> {
+        let mut specs = row::Specs::default();
         let rows = database.query(&format!("SELECT * FROM occurrence {tail}"), parameters, |row| {
-            let (mut raw, mut occurrence) = (values(row)?, row::occurrence(row)?);
+            let (mut raw, mut occurrence) = (values(row)?, row::occurrence(row, &mut specs)?);
             hide_secrets(&mut occurrence);
             raw.insert("spec".to_owned(), row::spec(&occurrence).into());
             raw.insert("error_message".to_owned(), occurrence.fault.as_ref().map(|fault| fault.message.clone()).into());

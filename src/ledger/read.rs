@@ -186,7 +186,19 @@ impl Ledger {
 }
 
 fn occurrences(database: &Database, tail: &str, parameters: &[Param<'_>]) -> Result<Vec<Occurrence>, LedgerError> {
-    database.query(&format!("{} {tail}", *SELECT_OCCURRENCE), parameters, row::occurrence)
+    each_occurrence(database, tail, parameters, |occurrence| occurrence)
+}
+
+/// Reads occurrences and makes something of each. It is big: whoever keeps it in something bigger makes that here, and moves it once.
+pub(super) fn each_occurrence<T>(
+    database: &Database,
+    tail: &str,
+    parameters: &[Param<'_>],
+    make: impl Fn(Occurrence) -> T,
+) -> Result<Vec<T>, LedgerError> {
+    let mut specs = row::Specs::default();
+    let sql = format!("{} {tail}", *SELECT_OCCURRENCE);
+    database.query(&sql, parameters, |row| row::occurrence(row, &mut specs).map(&make))
 }
 
 /// When jobs left the schedule that are not back.

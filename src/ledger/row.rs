@@ -1,6 +1,8 @@
 //! Occurrences and tasks from their rows, and the JSON of an occurrence's `spec`. It does not know transactions. A row
 //! that cannot be read is an error with its place, never a guess: the ledger is what tells what aired.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +15,9 @@ use crate::occurrence::{
 };
 use crate::schedule::JobId;
 use crate::trtc::{Destination, Repeat, Room, StartOptions, StreamUrl};
+
+/// The most specs that a query remembers; a spec of a job has half a kilobyte.
+const SPECS_MAX: usize = 1_000;
 
 /// What of an occurrence never changes, as the `spec` column holds it. Field names are part of the released schema; the options and
 /// the policy say their own.
@@ -87,17 +92,40 @@ fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
     }
 }
 
-/// A row read by [`SELECT_OCCURRENCE`](super::columns::SELECT_OCCURRENCE).
-pub(super) fn occurrence(row: &Row<'_>) -> Result<Occurrence, RowError> {
-    let spec = read_spec(row)?;
+/// The specs that a query has read: most rows of a job have the same, which is read once.
+#[derive(Default)]
+pub(super) struct Specs(HashMap<String, Rc<Spec>>);
+
+impl Specs {
+    fn of(&mut self, row: &Row<'_>) -> Result<Rc<Spec>, RowError> {
+        let text: String = row.get("spec")?;
+        if let Some(known) = self.0.get(&text) {
+            return Ok(Rc::clone(known));
+        }
+        let spec = Rc::new(parse_spec(&text)?);
+        if self.0.len() >= SPECS_MAX {
+            self.0.clear();
+        }
+        self.0.insert(text, Rc::clone(&spec));
+        Ok(spec)
+    }
+}
+
+/// A row read by [`SELECT_OCCURRENCE`](super::columns::SELECT_OCCURRENCE), whose order it keeps: a column is found soonest after the one
+/// before it.
+pub(super) fn occurrence(row: &Row<'_>, specs: &mut Specs) -> Result<Occurrence, RowError> {
+    let key = key(row)?;
+    let end_at = instant_or_none(row, "end_ms")?;
     let kind: String = row.get("kind")?;
-    let fault_message: Option<String> = row.get("error_message")?;
+    let kind = Kind::from_name(&kind).ok_or_else(|| broken("kind", &kind))?;
+    let (count, generation) = (row.get("count")?, row.get("generation")?);
+    let spec = specs.of(row)?;
     Ok(Occurrence {
-        key: key(row)?,
-        kind: Kind::from_name(&kind).ok_or_else(|| broken("kind", &kind))?,
-        count: row.get("count")?,
-        end: End::from_parts(&spec.end, instant_or_none(row, "end_ms")?).ok_or_else(|| broken("end", &spec.end))?,
-        generation: row.get("generation")?,
+        key,
+        kind,
+        count,
+        end: End::from_parts(&spec.end, end_at).ok_or_else(|| broken("end", &spec.end))?,
+        generation,
         state: state(row)?,
         attempts: row.get("attempts")?,
         tries: row.get("tries")?,
@@ -109,33 +137,36 @@ pub(super) fn occurrence(row: &Row<'_>) -> Result<Occurrence, RowError> {
         first_sent_at: instant_or_none(row, "first_sent_ms")?,
         on_air_at: instant_or_none(row, "on_air_ms")?,
         ended_at: instant_or_none(row, "ended_ms")?,
+        confirmed_at: instant_or_none(row, "confirmed_ms")?,
+        task_id: row.get("task_id")?,
+        fault: fault(row)?,
+        request_id: row.get("request_id")?,
         wanted: outcome(row, ["wanted_outcome", "wanted_reason"])?,
         tried_at: instant_or_none(row, "tried_ms")?,
         lost_at: instant_or_none(row, "lost_ms")?,
         heals: read_instants(row, "heals")?,
         doubts: read_instants(row, "doubts")?,
         adopted: adopted(row)?,
-        confirmed_at: instant_or_none(row, "confirmed_ms")?,
         evidence: evidence(row)?,
+        unseen_losses: row.get::<Option<u32>>("unseen_losses")?.unwrap_or_default(),
+        task_fault: read_task_fault(row, "task_fault")?,
         ordered_by: row.get("ordered_by")?,
         order_note: row.get("order_note")?,
         fallback: read_fallback(row)?,
-        unseen_losses: row.get::<Option<u32>>("unseen_losses")?.unwrap_or_default(),
-        task_fault: read_task_fault(row, "task_fault")?,
-        task_id: row.get("task_id")?,
-        fault: match fault_message {
-            Some(message) => Some(LastFault { code: row.get("error_code")?, message, in_a_row: row.get("error_in_a_row")? }),
-            None => None,
-        },
-        request_id: row.get("request_id")?,
         playout: playout(&spec)?,
         replaced: match spec.doubted.as_deref() {
             Some(sent) => Replaced::Media(Box::new(playout(sent)?)),
             None if spec.was_moved => Replaced::Place,
             None => Replaced::Nothing,
         },
-        policy: spec.policy,
+        policy: spec.policy.clone(),
     })
+}
+
+fn fault(row: &Row<'_>) -> Result<Option<LastFault>, RowError> {
+    let code: Option<String> = row.get("error_code")?;
+    let Some(message) = row.get("error_message")? else { return Ok(None) };
+    Ok(Some(LastFault { code, message, in_a_row: row.get("error_in_a_row")? }))
 }
 
 /// The `heals` and `doubts` columns of an occurrence: milliseconds, oldest first.
@@ -248,9 +279,12 @@ pub(super) fn key(row: &Row<'_>) -> Result<Key, RowError> {
 }
 
 fn read_spec(row: &Row<'_>) -> Result<Spec, RowError> {
-    let spec: String = row.get("spec")?;
+    parse_spec(&row.get::<String>("spec")?)
+}
+
+fn parse_spec(text: &str) -> Result<Spec, RowError> {
     // What cannot be read is read once more by way of a value, so that the error does not name a line and a column of what nobody sees.
-    let read = serde_json::from_str(&spec).or_else(|_| serde_json::from_str(&spec).and_then(serde_json::from_value));
+    let read = serde_json::from_str(text).or_else(|_| serde_json::from_str(text).and_then(serde_json::from_value));
     read.map_err(|error| {
         RowError::unreadable("spec", format!("the ledger holds a spec that no version of ingestd writes: {error}"))
     })
@@ -278,9 +312,10 @@ fn playout(spec: &Spec) -> Result<Playout, RowError> {
 
 fn state(row: &Row<'_>) -> Result<State, RowError> {
     let name: String = row.get("state")?;
+    let until = instant_or_none(row, "wait_until_ms")?;
     let why: Option<String> = row.get("wait_why")?;
     let why = why.map(|why| WaitReason::from_name(&why).ok_or_else(|| broken("wait_why", &why))).transpose()?;
-    let wait = instant_or_none(row, "wait_until_ms")?.zip(why);
+    let wait = until.zip(why);
     State::from_parts(&name, wait, outcome(row, ["outcome", "reason"])?).ok_or_else(|| broken("state", &name))
 }
 

@@ -275,7 +275,8 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         open_ended(missed("open-missed", hours(-5), Outcome::Missed(MissedReason::Late))),
         missed("missed", hours(-3), Outcome::Missed(MissedReason::Late)),
         on_air("on-air", hours(-9)),
-        ended("within", hours(2)),
+        ended("within-b", hours(2)),
+        ended("within-a", hours(2)),
         ended("within", hours(1)),
         ended("later", hours(3)),
     ] {
@@ -289,6 +290,6 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         let (rows, is_clipped) = reader.rows_in(&(hours(0)..hours(3)), most).expect("readable");
         (rows.iter().map(|row| row.occurrence.key.job.to_string()).collect::<Vec<_>>().join(" "), is_clipped)
     };
-    assert_eq!(seen(10), ("on-air open-after open-missed cut-before until-after within within".to_owned(), false));
+    assert_eq!(seen(10), ("on-air open-after open-missed cut-before until-after within within-a within-b".to_owned(), false));
     assert_eq!(seen(1), ("on-air within".to_owned(), true));
 }

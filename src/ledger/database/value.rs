@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use rusqlite::Statement;
 use rusqlite::types::{FromSql, ToSql, ToSqlOutput, ValueRef};
 
 use super::super::LedgerError;
@@ -154,10 +155,32 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+/// The names of a query's columns.
+pub(in crate::ledger) struct ColumnNames {
+    names: Vec<String>,
+    /// The column after the one that was asked for last.
+    next: std::cell::Cell<usize>,
+}
+
+impl ColumnNames {
+    /// Of a statement.
+    pub(in crate::ledger) fn of(statement: &Statement<'_>) -> ColumnNames {
+        ColumnNames { names: statement.column_names().into_iter().map(str::to_owned).collect(), next: std::cell::Cell::new(0) }
+    }
+
+    /// Where a column is. Who asks in the order of the columns is answered at once.
+    fn position(&self, column: &str) -> Option<usize> {
+        let next = self.next.get();
+        let at = (next..self.names.len()).chain(0..next).find(|at| self.names[*at] == column)?;
+        self.next.set(at + 1);
+        Some(at)
+    }
+}
+
 /// A row of a query. Its values are read where they are.
 pub(in crate::ledger) enum Row<'a> {
     /// Of SQLite, with the names of its columns: to ask SQLite for them, for each value, takes longer than to read the row.
-    Sqlite(&'a rusqlite::Row<'a>, &'a [String]),
+    Sqlite(&'a rusqlite::Row<'a>, &'a ColumnNames),
     /// Of PostgreSQL.
     #[cfg(feature = "postgres")]
     Postgres(&'a tokio_postgres::Row),
@@ -168,7 +191,7 @@ impl Row<'_> {
     pub(in crate::ledger) fn get<T: Value>(&self, column: &str) -> Result<T, RowError> {
         match self {
             Row::Sqlite(row, names) => {
-                let at = names.iter().position(|name| name == column).ok_or_else(|| no_column(column))?;
+                let at = names.position(column).ok_or_else(|| no_column(column))?;
                 row.get(at).map_err(|error| RowError::of(column, error))
             }
             #[cfg(feature = "postgres")]
@@ -195,7 +218,7 @@ impl Row<'_> {
                         ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Cell::Null,
                     })
                 };
-                let cells = names.iter().enumerate().map(|(at, name)| Ok((name.clone(), cell(at)?)));
+                let cells = names.names.iter().enumerate().map(|(at, name)| Ok((name.clone(), cell(at)?)));
                 cells.collect::<rusqlite::Result<_>>().map_err(|error| RowError::Database(error.into()))
             }
             #[cfg(feature = "postgres")]
