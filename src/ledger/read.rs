@@ -189,7 +189,8 @@ fn occurrences(database: &Database, tail: &str, parameters: &[Param<'_>]) -> Res
     each_occurrence(database, tail, parameters, |occurrence| occurrence)
 }
 
-/// Reads occurrences and makes something of each. It is big: whoever keeps it in something bigger makes that here, and moves it once.
+/// Reads occurrences and makes something of each. An occurrence is big: who wants it in another value makes that value here, so that it is
+/// moved only once.
 pub(super) fn each_occurrence<T>(
     database: &Database,
     tail: &str,
@@ -231,6 +232,7 @@ fn meta(database: &Database) -> Result<Meta, LedgerError> {
 #[cfg(test)]
 mod tests {
     use super::super::history::RoomQuery;
+    use super::super::story::STARTED;
     use super::*;
 
     #[test]
@@ -257,6 +259,7 @@ mod tests {
             // A scan of one of these indexes reads what is open, and nothing that is done.
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
+            (of_occurrences(STARTED), "SEARCH occurrence USING INDEX occurrence_start (start_ms>? AND start_ms<?)"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),
         ] {
@@ -267,6 +270,7 @@ mod tests {
             assert!(steps.iter().any(|step| step == index), "{sql}: {steps:#?}");
             let reads_all = |step: &&String| step.starts_with("SCAN") && !step.contains("_open");
             assert_eq!(steps.iter().find(reads_all), None, "{sql}: {steps:#?}");
+            assert!(!sql.contains(STARTED) || steps.len() == 1, "rows are copied to order them: {steps:#?}");
         }
     }
 }

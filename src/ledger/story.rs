@@ -14,8 +14,9 @@ use crate::report::why::{Record, stands_for};
 use crate::schedule::Conflict;
 use jiff::Timestamp;
 
-/// Rows that start in a stretch of time. In the order of the index: to order those of one instant by job, SQLite would copy every row.
-const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, id LIMIT ?3";
+/// Rows that start in a stretch of time, those of one instant as they were written: this is the order of the index. To order them by job,
+/// SQLite would copy every row.
+pub(super) const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, id LIMIT ?3";
 
 /// Of each job the newest row before that time, if it is not over by then: an older one is.
 const BEFORE: &str = "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?1 \
@@ -34,17 +35,20 @@ const CALLS_OF: &str = "SELECT action, attempt, sent_ms, answered_ms, http_statu
     WHERE occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2) ORDER BY id LIMIT 1000";
 
 impl Reader {
-    /// The rows that are in a stretch of time, by start, at most `most` of those that start in it; and whether there are more.
+    /// The rows that are in a stretch of time: what began before it, then by start and job what starts in it, at most `most` of that, and
+    /// whether there may be more. Where the limit falls within one instant, what was written first is taken.
     pub fn rows_in(&self, range: &Range<Timestamp>, most: u32) -> Result<(Vec<RowInRange>, bool), LedgerError> {
         let (from, to) = (range.start.as_millisecond(), range.end.as_millisecond());
-        let mut rows = self.rows_without_tasks(STARTED, params![from, to, most])?;
-        let is_clipped = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
-        rows.sort_by(|one, other| one.occurrence.key.cmp(&other.occurrence.key));
-        let mut before = self.rows_without_tasks(BEFORE, params![from, most])?;
-        before.extend(self.rows_without_tasks(OPEN, params![from, most])?);
+        let mut rows = self.rows_without_tasks(BEFORE, params![from, most])?;
+        rows.extend(self.rows_without_tasks(OPEN, params![from, most])?);
         let mut seen = HashSet::new();
-        before.retain(|row| seen.insert(row.occurrence.key.clone()));
-        rows.splice(0..0, before);
+        rows.retain(|row| seen.insert(row.occurrence.key.clone()));
+        let mut started = self.rows_without_tasks(STARTED, params![from, to, most])?;
+        let is_clipped = started.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+        for instant in started.chunk_by_mut(|one, other| one.occurrence.key.start == other.occurrence.key.start) {
+            instant.sort_unstable_by(|one, other| one.occurrence.key.job.cmp(&other.occurrence.key.job));
+        }
+        rows.append(&mut started);
         for RowInRange { occurrence, tasks } in &mut rows {
             if occurrence.restarts > 0 || occurrence.policy.conflict == Conflict::Yield {
                 let known = self.tasks_of(&occurrence.key)?;

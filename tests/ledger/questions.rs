@@ -1,12 +1,13 @@
 //! The queries of a reader, beside a daemon that writes and without one. What is done with the rows is not tested here.
 
 use ingestd::ledger::{ExcerptQuery, HistoryQuery, Ledger, Reader, RoomQuery};
-use ingestd::occurrence::{End, Evidence, Failure, MissedReason, Occurrence, Outcome, Playout, State, WaitReason};
+use ingestd::occurrence::{End, Evidence, Failure, MissedReason, Occurrence, Outcome, Playout, Policy, State, WaitReason};
+use ingestd::schedule::Conflict;
 use ingestd::trtc::Room;
 use jiff::{SignedDuration, Timestamp};
 
 use super::filling::write;
-use super::rows::{armed, ended, fault, missed, on_air};
+use super::rows::{armed, ended, fault, missed, on_air, task};
 use super::{at, ledger};
 use crate::turn::BeginTurn as _;
 
@@ -291,5 +292,22 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         (rows.iter().map(|row| row.occurrence.key.job.to_string()).collect::<Vec<_>>().join(" "), is_clipped)
     };
     assert_eq!(seen(10), ("on-air open-after open-missed cut-before until-after within within-a within-b".to_owned(), false));
+    assert_eq!(seen(4), ("on-air open-after open-missed cut-before within within-a within-b".to_owned(), false));
+    assert_eq!(seen(2), ("on-air open-after within within-b".to_owned(), true), "what was written first");
     assert_eq!(seen(1), ("on-air within".to_owned(), true));
+}
+
+#[test]
+fn a_stretch_of_time_has_the_tasks_of_what_may_have_had_several() {
+    let (folder, mut ledger) = ledger();
+    let once = on_air("once", hours(1));
+    let again = Occurrence { restarts: 1, ..on_air("again", hours(1)) };
+    let yields = Occurrence { policy: Policy { conflict: Conflict::Yield, ..Policy::default() }, ..on_air("yields", hours(1)) };
+    for row in [&once, &again, &yields] {
+        write(&mut ledger, row);
+    }
+    let (rows, _) = Reader::open(folder.path()).expect("readable").rows_in(&(hours(0)..hours(3)), 10).expect("readable");
+    let seen: Vec<_> = rows.iter().map(|row| (row.occurrence.key.job.as_str(), row.tasks.len())).collect();
+    assert_eq!(seen, [("again", 1), ("once", 0), ("yields", 1)]);
+    assert_eq!(rows[0].tasks, [(task(&again).started_at, None)]);
 }

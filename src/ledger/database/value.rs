@@ -155,7 +155,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-/// The names of a query's columns.
+/// The names of a query's columns, each another.
 pub(in crate::ledger) struct ColumnNames {
     names: Vec<String>,
     /// The column after the one that was asked for last.
@@ -168,7 +168,7 @@ impl ColumnNames {
         ColumnNames { names: statement.column_names().into_iter().map(str::to_owned).collect(), next: std::cell::Cell::new(0) }
     }
 
-    /// Where a column is. Who asks in the order of the columns is answered at once.
+    /// Where a column is. If columns are asked for in their order, each is found at once.
     fn position(&self, column: &str) -> Option<usize> {
         let next = self.next.get();
         let at = (next..self.names.len()).chain(0..next).find(|at| self.names[*at] == column)?;
