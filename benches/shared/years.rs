@@ -22,7 +22,7 @@ const BLOCK: i64 = 1_000;
 const JOBS: i64 = 1_000;
 
 /// Fills a ledger with shows of the last years, one each half a minute, the oldest first, each with its task and its start: 1,000 jobs in 200
-/// rooms. Of a thousand shows one failed, and one was cut because its job was removed.
+/// rooms. Of a thousand shows one failed, one was cut because its job was removed, and one was two days longer.
 pub(crate) fn fill(state: &Path, occurrences: u64) {
     let occurrences = i64::try_from(occurrences).expect("a number of shows");
     fs::create_dir_all(state).expect("writable");
@@ -44,6 +44,7 @@ pub(crate) fn fill(state: &Path, occurrences: u64) {
     let rare = |failed: &str, cut: &str, column: &str| {
         format!("CASE n.n % 997 WHEN 5 THEN '{failed}' WHEN 6 THEN '{cut}' ELSE t.{column} END")
     };
+    let longer = |column: &str| format!("t.{column} + n.n * {STEP_MS} + CASE n.n % 997 WHEN 7 THEN 172800000 ELSE 0 END");
     let [id, job] = ["n.n + 1".to_owned(), format!("'show-' || (n.n % {JOBS})")];
     let spec = format!("json_set(t.spec, '$.room', 'room-' || (n.n % 200), '$.robot', {job})");
     let tables = [
@@ -55,6 +56,8 @@ pub(crate) fn fill(state: &Path, occurrences: u64) {
                 ("spec", spec),
                 ("outcome", rare("failed", "cut", "outcome")),
                 ("reason", rare("lost", "removed", "reason")),
+                ("end_ms", longer("end_ms")),
+                ("ended_ms", longer("ended_ms")),
             ],
         ),
         ("task", vec![("id", id.clone()), ("occurrence", id.clone()), ("task_id", "'task-' || n.n".to_owned())]),

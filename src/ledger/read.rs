@@ -20,14 +20,14 @@ use crate::schedule::JobId;
 
 pub(super) const ON_AIR: &str = "WHERE state <> 'done' AND state IN ('on_air', 'stopping') ORDER BY start_ms, job";
 
-/// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row. A show that is stopped before it can be
-/// looked at twice is no trouble; one that vanishes before that is.
+/// Two searches, each with its own index. Without `INDEXED BY`, SQLite reads every row; with `OR` in the place of `UNION`, PostgreSQL does. A
+/// show that is stopped before it can be looked at twice is no trouble; one that vanishes before that is.
 const TROUBLE: &str = "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_trouble \
         WHERE (outcome IN ('failed', 'missed') OR reason = 'unverified' OR evidence IN ('unpulled', 'unseen')) \
             AND coalesce(ended_ms, start_ms) >= ?1 \
             AND (outcome IN ('failed', 'missed') OR reason = 'unverified' OR (state = 'done' AND outcome IN ('ended', 'cut') \
-                AND (evidence = 'unpulled' OR reason = 'media' OR ended_ms - on_air_ms >= 10000)))) \
-    OR id IN (SELECT id FROM occurrence INDEXED BY occurrence_open \
+                AND (evidence = 'unpulled' OR reason = 'media' OR ended_ms - on_air_ms >= 10000))) \
+    UNION SELECT id FROM occurrence INDEXED BY occurrence_open \
         WHERE state <> 'done' AND (state = 'calling' OR wait_why IN ('retry', 'restart'))) \
     ORDER BY start_ms DESC, job LIMIT ?2";
 
@@ -232,7 +232,7 @@ fn meta(database: &Database) -> Result<Meta, LedgerError> {
 #[cfg(test)]
 mod tests {
     use super::super::history::RoomQuery;
-    use super::super::story::STARTED;
+    use super::super::story::{BEFORE, STARTED};
     use super::*;
 
     #[test]
@@ -259,6 +259,9 @@ mod tests {
             // A scan of one of these indexes reads what is open, and nothing that is done.
             (of_occurrences(ON_AIR), "SCAN occurrence USING INDEX occurrence_open"),
             (of_occurrences(OPEN), "SCAN occurrence USING INDEX occurrence_open"),
+            (of_occurrences(BEFORE), "SEARCH occurrence USING INDEX occurrence_start (start_ms>? AND start_ms<?)"),
+            (of_occurrences(BEFORE), "SEARCH occurrence USING COVERING INDEX occurrence_long (<expr>>? AND <expr><?)"),
+            (of_occurrences(BEFORE), "SEARCH occurrence USING INDEX occurrence_open (start_ms<?)"),
             (of_occurrences(STARTED), "SEARCH occurrence USING INDEX occurrence_start (start_ms>? AND start_ms<?)"),
             (of_occurrences(TROUBLE), "SEARCH occurrence USING INDEX occurrence_trouble (<expr>>?)"),
             (format!("SELECT * {TASKS}"), "SCAN task USING INDEX task_open"),

@@ -1,7 +1,6 @@
 //! What the ledger has for the rundown page: the rows of a stretch of time with their tasks, and the whole story of one occurrence. Reads
 //! only. It does not know how they are shown.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use super::database::{Param, params};
@@ -18,12 +17,30 @@ use jiff::Timestamp;
 /// SQLite would copy every row.
 pub(super) const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, id LIMIT ?3";
 
-/// Of each job the newest row before that time, if it is not over by then: an older one is.
-const BEFORE: &str = "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?1 \
-    ORDER BY o.start_ms DESC LIMIT 1) FROM job) AND (state <> 'done' OR ended_ms > ?1 OR end_ms > ?1 \
-    OR (ended_ms IS NULL AND end_ms IS NULL)) ORDER BY start_ms, job LIMIT ?2";
+/// Until when an occurrence went on that took more than a day; otherwise nothing.
+macro_rules! long_until {
+    () => {
+        "CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000 \
+            THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END"
+    };
+}
 
-const OPEN: &str = "WHERE state <> 'done' AND start_ms < ?1 ORDER BY start_ms, job LIMIT ?2";
+/// What started before that time and is not over then: of what started in the day before, of what took longer, and of what is open. One
+/// that has no end and never began is over after a day. PostgreSQL takes what is between two values for few rows, and what is only more than
+/// one for a third of all: it would not use the index.
+pub(super) const BEFORE: &str = concat!(
+    "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_start WHERE start_ms >= ?2 AND start_ms < ?1 \
+        AND (ended_ms > ?1 OR end_ms > ?1 OR (ended_ms IS NULL AND end_ms IS NULL)) \
+    UNION SELECT id FROM occurrence INDEXED BY occurrence_long WHERE ",
+    long_until!(),
+    " > ?1 AND ",
+    long_until!(),
+    " < 9223372036854775807 AND start_ms < ?1 \
+    UNION SELECT id FROM occurrence INDEXED BY occurrence_open WHERE state <> 'done' AND start_ms < ?1) \
+    ORDER BY start_ms, job LIMIT ?3"
+);
+
+const DAY_MS: i64 = 86_400_000;
 
 /// The newest that were sent.
 const SENT: &str = "WHERE start_ms <= ?1 AND first_sent_ms IS NOT NULL ORDER BY start_ms DESC, job LIMIT ?2";
@@ -35,16 +52,13 @@ const CALLS_OF: &str = "SELECT action, attempt, sent_ms, answered_ms, http_statu
     WHERE occurrence = (SELECT id FROM occurrence WHERE job = ?1 AND start_ms = ?2) ORDER BY id LIMIT 1000";
 
 impl Reader {
-    /// The rows that are in a stretch of time: what began before it, then by start and job what starts in it, at most `most` of that, and
-    /// whether there may be more. Where the limit falls within one instant, what was written first is taken.
+    /// The rows that are in a stretch of time, by start and job: at most `most` that began before it, and as many that start in it; and
+    /// whether there may be more. Where that limit falls within one instant, what was written first is taken.
     pub fn rows_in(&self, range: &Range<Timestamp>, most: u32) -> Result<(Vec<RowInRange>, bool), LedgerError> {
         let (from, to) = (range.start.as_millisecond(), range.end.as_millisecond());
-        let mut rows = self.rows_without_tasks(BEFORE, params![from, most])?;
-        rows.extend(self.rows_without_tasks(OPEN, params![from, most])?);
-        let mut seen = HashSet::new();
-        rows.retain(|row| seen.insert(row.occurrence.key.clone()));
+        let mut rows = self.rows_without_tasks(BEFORE, params![from, from - DAY_MS, most])?;
         let mut started = self.rows_without_tasks(STARTED, params![from, to, most])?;
-        let is_clipped = started.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+        let is_clipped = rows.len().max(started.len()) >= usize::try_from(most).unwrap_or(usize::MAX);
         for instant in started.chunk_by_mut(|one, other| one.occurrence.key.start == other.occurrence.key.start) {
             instant.sort_unstable_by(|one, other| one.occurrence.key.job.cmp(&other.occurrence.key.job));
         }

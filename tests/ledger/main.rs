@@ -11,6 +11,8 @@ mod crash;
 mod files;
 mod filling;
 #[cfg(all(target_os = "linux", feature = "postgres"))]
+mod many_rows;
+#[cfg(all(target_os = "linux", feature = "postgres"))]
 #[path = "../cluster/messages.rs"]
 mod messages;
 mod migrations;

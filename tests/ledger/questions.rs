@@ -263,6 +263,7 @@ fn an_excerpt_answers_as_the_file_does_and_has_no_secret() {
 fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
     let (folder, mut ledger) = ledger();
     let open_ended = |row: Occurrence| Occurrence { end: End::Open, ..row };
+    let long = |job, start, end| Occurrence { end: End::Planned(end), ended_at: Some(end), ..ended(job, start) };
     let ended_at = |row: Occurrence, at: Timestamp| Occurrence { ended_at: Some(at), ..row };
     for row in [
         // Each window is two hours long.
@@ -276,6 +277,12 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         open_ended(missed("open-missed", hours(-5), Outcome::Missed(MissedReason::Late))),
         missed("missed", hours(-3), Outcome::Missed(MissedReason::Late)),
         on_air("on-air", hours(-9)),
+        long("long-over", hours(-300), hours(0)),
+        long("long", hours(-300), hours(1)),
+        long("older-too", hours(-30), hours(1)),
+        ended("older-too", hours(-1)),
+        ended_at(open_ended(ended("long-open", hours(-26))), hours(1)),
+        open_ended(missed("day-old-missed", hours(-25), Outcome::Missed(MissedReason::Late))),
         ended("within-b", hours(2)),
         ended("within-a", hours(2)),
         ended("within", hours(1)),
@@ -291,10 +298,11 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         let (rows, is_clipped) = reader.rows_in(&(hours(0)..hours(3)), most).expect("readable");
         (rows.iter().map(|row| row.occurrence.key.job.to_string()).collect::<Vec<_>>().join(" "), is_clipped)
     };
-    assert_eq!(seen(10), ("on-air open-after open-missed cut-before until-after within within-a within-b".to_owned(), false));
-    assert_eq!(seen(4), ("on-air open-after open-missed cut-before within within-a within-b".to_owned(), false));
-    assert_eq!(seen(2), ("on-air open-after within within-b".to_owned(), true), "what was written first");
-    assert_eq!(seen(1), ("on-air within".to_owned(), true));
+    let before = "long older-too long-open on-air open-after open-missed cut-before older-too until-after";
+    assert_eq!(seen(20), (format!("{before} within within-a within-b"), false));
+    assert_eq!(seen(9), (format!("{before} within within-a within-b"), true));
+    assert_eq!(seen(2), ("long older-too within within-b".to_owned(), true), "what was written first");
+    assert_eq!(seen(1), ("long within".to_owned(), true));
 }
 
 #[test]

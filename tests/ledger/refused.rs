@@ -4,7 +4,7 @@ use std::fs;
 
 use ingestd::ledger::{Ledger, Reader};
 
-use crate::migrations::{V1, V9, file_of, schema};
+use crate::migrations::{V1, V10, file_of, schema};
 
 #[test]
 fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
@@ -19,7 +19,7 @@ fn a_ledger_of_a_newer_version_is_refused_with_advice_and_left_alone() {
     for error in errors.map(|error| error.to_string()) {
         let file = folder.path().join(ingestd::ledger::FILE);
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 9)"), "{error}");
+        assert!(error.contains("a newer ingestd wrote it (version 99, this one knows 10)"), "{error}");
         assert!(error.contains("run that one, or restore a backup from before the upgrade"), "{error}");
     }
     assert_eq!(schema(&newer), before);
@@ -31,7 +31,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_left_alone() {
     let file = folder.path().join(ingestd::ledger::FILE);
     let letter = "this is a letter, and not a database".repeat(100).into_bytes();
     // The first page of a good file, with its list of tables overwritten.
-    drop(file_of(folder.path(), V9));
+    drop(file_of(folder.path(), V10));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[100..2_000].fill(0xff);
     for (content, words) in [(letter, "file is not a database"), (damaged, "database disk image is malformed")] {

@@ -228,12 +228,14 @@ fn a_station_gets_its_indexes_beside_play_and_one_that_was_cut_off_is_built_agai
     let Some((database, ledger)) = shared() else { return };
     let station = station(&database);
     let added = || {
-        let of = "FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname ~ '^occurrence_(room|outcome_|failed|removed)'";
+        let of =
+            "FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname ~ '^occurrence_(room|outcome_|failed|removed|long)'";
         database.psql(&format!("SELECT relname || CASE WHEN indisvalid THEN '' ELSE ' (of no use)' END {of} ORDER BY relname"))
     };
     assert_eq!(added(), "");
     wait(indexes::build(&station)).expect("built");
-    let all = "occurrence_failed\noccurrence_outcome_job\noccurrence_outcome_room\noccurrence_removed\noccurrence_room";
+    let all =
+        "occurrence_failed\noccurrence_long\noccurrence_outcome_job\noccurrence_outcome_room\noccurrence_removed\noccurrence_room";
     assert_eq!(added(), all);
     database.psql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ingestd_main.occurrence_room'::regclass");
     assert_ne!(added(), all);

@@ -2,7 +2,7 @@
 
 /// One entry for each version; `user_version` counts them. A released entry is never edited: new ones are added at the end. Every
 /// released schema stays as a fixture under `tests/fixtures/ledger`.
-pub(super) const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(super) const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 const V1: &str = "
 CREATE TABLE occurrence (
@@ -384,4 +384,13 @@ CREATE INDEX occurrence_outcome_job ON occurrence (outcome, job, start_ms) WHERE
 CREATE INDEX occurrence_outcome_room ON occurrence (outcome, spec ->> 'room', start_ms) WHERE outcome <> 'ended';
 CREATE INDEX occurrence_failed ON occurrence (coalesce(end_ms, ended_ms)) WHERE outcome = 'failed';
 CREATE INDEX occurrence_removed ON occurrence (coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed';
+";
+
+/// Until when shows of more than a day went on: which of them are not over at a time. Those of less are among what starts in the day before.
+const V10: &str = "
+CREATE INDEX occurrence_long ON occurrence (
+    CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000
+        THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END, start_ms)
+    WHERE CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000
+        THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END IS NOT NULL;
 ";
