@@ -72,6 +72,17 @@ impl Database {
         self.first(sql, parameters, |_| Ok(())).map(|row| row.is_some())
     }
 
+    /// Whether an index of the newest version can be used. A file has all of them; a station gets them while its owner plays.
+    pub(super) fn has_index(&self, name: &str) -> Result<bool, LedgerError> {
+        match self {
+            Database::Sqlite(_) => Ok(true),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {
+                self.exists("SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(?1) AND indisvalid", params![name])
+            }
+        }
+    }
+
     /// Does this in one transaction, and commits it: all of it is durable then, or none.
     pub(super) fn write<T>(
         &mut self,

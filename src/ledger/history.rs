@@ -76,9 +76,9 @@ impl HistoryQuery {
         }
         if let Some(RoomQuery { app, id, id_type }) = &self.room {
             conditions.add_with("spec ->> 'room' =", id);
-            conditions.add_common("spec ->> 'room_type'", id_type);
+            conditions.add_expression("spec ->> 'room_type'", id_type);
             if let Some(app) = app {
-                conditions.add_common("spec ->> 'app'", app);
+                conditions.add_expression("spec ->> 'app'", app);
             }
         }
         if let Some(since) = self.since_ms {
@@ -111,9 +111,9 @@ impl<'a> Conditions<'a> {
         self.texts.push(format!("{condition} ?{}", self.parameters.len()));
     }
 
-    /// That an expression has a value which most rows have. PostgreSQL takes a plain comparison with an expression for one that few rows
-    /// fulfil: it would read all rows of a room to find the newest.
-    fn add_common(&mut self, expression: &str, value: impl IntoParam<'a>) {
+    /// That an expression has a value, of which nobody knows how rare it is. PostgreSQL takes a plain comparison with an expression for a rare
+    /// one: it would read all rows of a room, and not the newest.
+    fn add_expression(&mut self, expression: &str, value: impl IntoParam<'a>) {
         self.parameters.push(value.into_param());
         self.texts.push(format!("coalesce({expression} = ?{}, FALSE)", self.parameters.len()));
     }

@@ -189,7 +189,7 @@ fn occurrences(database: &Database, tail: &str, parameters: &[Param<'_>]) -> Res
     each_occurrence(database, tail, parameters, |occurrence| occurrence)
 }
 
-/// Reads occurrences and makes something of each. An occurrence is big: who wants it in another value makes that value here, so that it is
+/// Reads occurrences and makes something of each. An occurrence is big: a caller that puts it into another value does so here, so that it is
 /// moved only once.
 pub(super) fn each_occurrence<T>(
     database: &Database,

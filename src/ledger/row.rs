@@ -89,8 +89,8 @@ fn spec_of(occurrence: &Occurrence, playout: &Playout) -> Spec {
     }
 }
 
-/// The specs that a query has read: many rows of a job have the same, which is parsed once. They take no more memory than the answer, where
-/// each row has its own.
+/// The specs that a query has read: many rows of a job have the same, which is parsed once. They take no more memory than the answer, which
+/// holds a copy for each row.
 #[derive(Default)]
 pub(super) struct Specs(HashMap<String, Rc<Spec>>);
 

@@ -25,19 +25,35 @@ macro_rules! long_until {
     };
 }
 
-/// What started before that time and is not over then: of what started in the day before, of what took longer, and of what is open. One
-/// that has no end and never began is over after a day. PostgreSQL takes what is between two values for few rows, and what is only more than
-/// one for a third of all: it would not use the index.
-pub(super) const BEFORE: &str = concat!(
-    "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_start WHERE start_ms >= ?2 AND start_ms < ?1 \
-        AND (ended_ms > ?1 OR end_ms > ?1 OR (ended_ms IS NULL AND end_ms IS NULL)) \
-    UNION SELECT id FROM occurrence INDEXED BY occurrence_long WHERE ",
+/// What started before `?1` and is not over then: of what started in the day before, of what took longer, as this finds it, and of what is open.
+/// One that has no end and never began is over after a day.
+macro_rules! before {
+    ($($longer:expr),+) => {
+        concat!(
+            "WHERE id IN (SELECT id FROM occurrence INDEXED BY occurrence_start WHERE start_ms >= ?2 AND start_ms < ?1 \
+                AND (ended_ms > ?1 OR end_ms > ?1 OR (ended_ms IS NULL AND end_ms IS NULL)) \
+            UNION SELECT id FROM occurrence ",
+            $($longer,)+
+            " UNION SELECT id FROM occurrence INDEXED BY occurrence_open WHERE state <> 'done' AND start_ms < ?1) \
+            ORDER BY start_ms, job LIMIT ?3"
+        )
+    };
+}
+
+/// By the index. PostgreSQL has no statistics of it, and takes what is between two values for few rows, but what is only more than one for a
+/// third of all: it would read them all.
+pub(super) const BEFORE: &str = before!(
+    "INDEXED BY occurrence_long WHERE ",
     long_until!(),
     " > ?1 AND ",
     long_until!(),
-    " < 9223372036854775807 AND start_ms < ?1 \
-    UNION SELECT id FROM occurrence INDEXED BY occurrence_open WHERE state <> 'done' AND start_ms < ?1) \
-    ORDER BY start_ms, job LIMIT ?3"
+    " < 9223372036854775807 AND start_ms < ?1"
+);
+
+/// By the newest of each job, where the index is not built yet.
+const BEFORE_BY_JOBS: &str = before!(
+    "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?2 ORDER BY o.start_ms DESC LIMIT 1) FROM job) \
+        AND (ended_ms > ?1 OR end_ms > ?1)"
 );
 
 const DAY_MS: i64 = 86_400_000;
@@ -53,10 +69,11 @@ const CALLS_OF: &str = "SELECT action, attempt, sent_ms, answered_ms, http_statu
 
 impl Reader {
     /// The rows that are in a stretch of time, by start and job: at most `most` that began before it, and as many that start in it; and
-    /// whether there may be more. Where that limit falls within one instant, what was written first is taken.
+    /// whether there may be more. Of those that start at one instant in it, where that limit falls, what was written first is taken.
     pub fn rows_in(&self, range: &Range<Timestamp>, most: u32) -> Result<(Vec<RowInRange>, bool), LedgerError> {
         let (from, to) = (range.start.as_millisecond(), range.end.as_millisecond());
-        let mut rows = self.rows_without_tasks(BEFORE, params![from, from - DAY_MS, most])?;
+        let before = if self.database.has_index("occurrence_long")? { BEFORE } else { BEFORE_BY_JOBS };
+        let mut rows = self.rows_without_tasks(before, params![from, from - DAY_MS, most])?;
         let mut started = self.rows_without_tasks(STARTED, params![from, to, most])?;
         let is_clipped = rows.len().max(started.len()) >= usize::try_from(most).unwrap_or(usize::MAX);
         for instant in started.chunk_by_mut(|one, other| one.occurrence.key.start == other.occurrence.key.start) {

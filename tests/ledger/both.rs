@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingestd::engine::{Write, Writes};
 use ingestd::ledger::postgres::owner;
-use ingestd::ledger::postgres::{Address, Connection, Station};
+use ingestd::ledger::postgres::{Address, Connection, Station, indexes};
 use ingestd::ledger::sources::Sources;
 use ingestd::ledger::{self, Attempt, Ledger, LedgerError, Lock, Place, Reader, Retention};
 use ingestd::occurrence::{Key, Kind, MissedReason, Occurrence, OpenDoubt, Orphan, Outcome, State, Task, TaskPhase};
@@ -122,6 +122,7 @@ impl Both {
     /// Asks both everything, and compares.
     fn compare(&self) {
         let (file, station) = (&self.file.1, &self.station.1);
+        wait(indexes::build(&super::both::station(&self.station.0))).expect("built as by the owner");
         same("what a new daemon takes over", &recovered(file), &recovered(station));
         assert_eq!(file.alerts().expect("readable"), station.alerts().expect("readable"));
         let of_file = Reader::open(self.file.0.path()).expect("readable");

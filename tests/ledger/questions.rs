@@ -264,8 +264,12 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
     let (folder, mut ledger) = ledger();
     let open_ended = |row: Occurrence| Occurrence { end: End::Open, ..row };
     let long = |job, start, end| Occurrence { end: End::Planned(end), ended_at: Some(end), ..ended(job, start) };
+    let day = SignedDuration::from_hours(24);
+    let ms = SignedDuration::from_millis(1);
+    let long_missed =
+        |job, start, end| Occurrence { end: End::Planned(end), ..missed(job, start, Outcome::Missed(MissedReason::Late)) };
     let ended_at = |row: Occurrence, at: Timestamp| Occurrence { ended_at: Some(at), ..row };
-    for row in [
+    for row in vec![
         // Each window is two hours long.
         ended("over", hours(-3)),
         ended("until-after", hours(-1)),
@@ -283,10 +287,18 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         ended("older-too", hours(-1)),
         ended_at(open_ended(ended("long-open", hours(-26))), hours(1)),
         open_ended(missed("day-old-missed", hours(-25), Outcome::Missed(MissedReason::Late))),
+        long("most-of-a-day", hours(-23), hours(1)),
+        long("a-day", hours(-24) + ms, hours(0) + ms),
+        long("more-than-a-day", hours(-24), hours(0) + ms),
+        long("a-day-over", hours(0) - day, hours(0)),
+        ended_at(long("overran", hours(-40), hours(-1)), hours(1)),
+        ended_at(long("cut-early", hours(-39), hours(1)), hours(-1)),
+        Occurrence { ended_at: None, ..long_missed("long-missed", hours(-38), hours(1)) },
         ended("within-b", hours(2)),
         ended("within-a", hours(2)),
         ended("within", hours(1)),
-        ended("later", hours(3)),
+        long("later", hours(3), hours(50)),
+        ended("last", hours(3)),
     ] {
         write(&mut ledger, &row);
         let mut turn = ledger.turn();
@@ -298,10 +310,13 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         let (rows, is_clipped) = reader.rows_in(&(hours(0)..hours(3)), most).expect("readable");
         (rows.iter().map(|row| row.occurrence.key.job.to_string()).collect::<Vec<_>>().join(" "), is_clipped)
     };
-    let before = "long older-too long-open on-air open-after open-missed cut-before older-too until-after";
+    let before = "long overran cut-early long-missed older-too long-open more-than-a-day a-day most-of-a-day on-air open-after \
+        open-missed cut-before older-too until-after";
     assert_eq!(seen(20), (format!("{before} within within-a within-b"), false));
-    assert_eq!(seen(9), (format!("{before} within within-a within-b"), true));
-    assert_eq!(seen(2), ("long older-too within within-b".to_owned(), true), "what was written first");
+    assert_eq!(seen(15), (format!("{before} within within-a within-b"), true));
+    assert_eq!(seen(2), ("long overran within within-b".to_owned(), true), "what was written first");
+    let at_two = |most| reader.rows_in(&(hours(2)..hours(4)), most).expect("readable").1;
+    assert_eq!((at_two(4), at_two(5)), (true, false), "four start in it, and three began before");
     assert_eq!(seen(1), ("long within".to_owned(), true));
 }
 

@@ -7,7 +7,7 @@ use ingestd::engine::{Write, Writes};
 use ingestd::ledger::postgres::{Address, Station, indexes};
 use ingestd::ledger::sources::{self, Sources};
 use ingestd::ledger::{Ledger, Place, Reader};
-use ingestd::occurrence::Occurrence;
+use ingestd::occurrence::{End, Occurrence};
 use ingestd::schedule::Source;
 use ingestd_core::lease::Term;
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +15,11 @@ use rusqlite::Connection;
 use secrecy::SecretString;
 
 use super::both::{shared, station, take, wait};
+use super::filling::write;
 use super::postgres::{Database, Server, url};
 use super::proxy::{AtCommit, Cut, Proxy};
-use super::rows::{armed, fault};
+use super::rows::{armed, ended, fault};
+use super::turn::BeginTurn as _;
 use super::{at, ledger, raw};
 
 /// What a claim of a show writes.
@@ -225,8 +227,21 @@ fn a_station_that_nobody_made_is_told_from_one() {
 
 #[test]
 fn a_station_gets_its_indexes_beside_play_and_one_that_was_cut_off_is_built_again() {
-    let Some((database, ledger)) = shared() else { return };
+    let Some((database, mut ledger)) = shared() else { return };
     let station = station(&database);
+    // Of two days. It is found without the index, too.
+    let start = at("2026-11-22T10:00:00Z");
+    let end = start + SignedDuration::from_hours(48);
+    write(&mut ledger, &Occurrence { end: End::Planned(end), ended_at: Some(end), ..ended("long", start) });
+    let mut turn = ledger.turn();
+    turn.record_job_seen("long", start).expect("a job");
+    turn.commit(start).expect("committed");
+    let is_found = || {
+        let reader = Reader::open_at(&Place::Station(station.clone())).expect("readable");
+        let rows = |from: Timestamp| reader.rows_in(&(from..from + SignedDuration::from_hours(1)), 10).expect("readable").0.len();
+        [rows(end - SignedDuration::from_secs(1)), rows(end)]
+    };
+    assert_eq!(is_found(), [1, 0]);
     let added = || {
         let of =
             "FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname ~ '^occurrence_(room|outcome_|failed|removed|long)'";
@@ -236,7 +251,7 @@ fn a_station_gets_its_indexes_beside_play_and_one_that_was_cut_off_is_built_agai
     wait(indexes::build(&station)).expect("built");
     let all =
         "occurrence_failed\noccurrence_long\noccurrence_outcome_job\noccurrence_outcome_room\noccurrence_removed\noccurrence_room";
-    assert_eq!(added(), all);
+    assert_eq!((added(), is_found()), (all.to_owned(), [1, 0]));
     database.psql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ingestd_main.occurrence_room'::regclass");
     assert_ne!(added(), all);
     wait(indexes::build(&station)).expect("built");

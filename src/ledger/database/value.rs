@@ -155,7 +155,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-/// The names of a query's columns, each another.
+/// The names of a query's columns. No two are the same.
 pub(in crate::ledger) struct ColumnNames {
     names: Vec<String>,
     /// The column after the one that was asked for last.

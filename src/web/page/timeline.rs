@@ -58,8 +58,8 @@ pub(super) fn clipped(made: &Made, view: &View) -> String {
         return html.raw("<p id=\"p-clip\" hidden></p>").take();
     }
     html.raw("<p id=\"p-clip\" class=\"clip\">").text(view.language.pick(
-        "There is more in this time than can be drawn: shows are missing, first of all late in it. Choose a shorter time.",
-        "此时段的节目过多，无法全部显示，后段有缺失：请缩短时间范围。",
+        "There is more in this time than can be drawn: shows are missing. Choose a shorter time.",
+        "此时段的节目过多，无法全部显示：请缩短时间范围。",
     ));
     html.raw("</p>").take()
 }
