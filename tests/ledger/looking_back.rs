@@ -49,18 +49,19 @@ fn a_daemon_that_hangs_does_not_hold_up_the_history() {
 fn nothing_that_an_endpoint_said_acts_on_the_terminal() {
     let said = "bad\u{1b}[31m\u{202e}\u{9b}0m\u{200b}\u{7f}";
     let code = Outcome::Failed(Failure::Code("InternalError".to_owned()));
+    let start = now() - SignedDuration::from_mins(5);
     let row = Occurrence {
         state: State::Done { outcome: code },
         fault: Some(fault(Some("InternalError"), said)),
         ended_at: Some(now()),
-        ..armed("promo", now() - SignedDuration::from_mins(5))
+        ..armed("promo", start)
     };
     let (folder, path) = with_ledger("none", &[row]);
     let schedules = folder.path().join("nowhere");
     fs::create_dir(&schedules).expect("a folder");
     let promo = "timezone: UTC\njobs:\n  promo: {at: \"18:00\", room: lobby, stream: \"https://cdn.example.com/a.mp4\"}\n";
     fs::write(schedules.join("a.yaml"), promo).expect("writable");
-    let at = (now() - SignedDuration::from_mins(5)).to_string();
+    let at = start.to_string();
     for arguments in [
         &["history"][..],
         &["history", "--format", "json"],
