@@ -105,7 +105,7 @@ impl HostStanding {
 
     /// What somebody should know.
     pub fn warnings(&self) -> Vec<String> {
-        let asynchronous = "the database's replication is asynchronous: a fail-over of it may lose the newest rows, and shows that are due \
+        let asynchronous = "the database's replication is asynchronous: a fail-over of it may lose the newest rows, and shows that begin \
                             then are taken up as doubts";
         self.is_asynchronous.then(|| asynchronous.to_owned()).into_iter().collect()
     }

@@ -132,6 +132,16 @@ columns! {
     }
 }
 
+/// Until when an occurrence went on that took more than a day; otherwise nothing. An index of every ledger is made of this text: where a query
+/// has another, the index is not used.
+macro_rules! long_until {
+    () => {
+        "CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000 \
+            THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END"
+    };
+}
+pub(super) use long_until;
+
 /// The SELECT of occurrences, without its conditions.
 pub(super) static SELECT_OCCURRENCE: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {} FROM occurrence", names(OCCURRENCE).join(", ")));

@@ -111,8 +111,8 @@ impl<'a> Conditions<'a> {
         self.texts.push(format!("{condition} ?{}", self.parameters.len()));
     }
 
-    /// That an expression has a value, of which nobody knows how rare it is. PostgreSQL takes a plain comparison with an expression for a rare
-    /// one: it would read all rows of a room, and not the newest.
+    /// That an expression has a value, of which nobody knows how rare it is. PostgreSQL takes a plain comparison with an expression for one
+    /// that few rows fulfil: it would read all rows of a room, and not the newest.
     fn add_expression(&mut self, expression: &str, value: impl IntoParam<'a>) {
         self.parameters.push(value.into_param());
         self.texts.push(format!("coalesce({expression} = ?{}, FALSE)", self.parameters.len()));

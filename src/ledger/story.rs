@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::columns::long_until;
 use super::database::{Param, params};
 use super::{LedgerError, Reader, read, row};
 use crate::occurrence::{Key, Occurrence};
@@ -13,20 +14,12 @@ use crate::report::why::{Record, stands_for};
 use crate::schedule::Conflict;
 use jiff::Timestamp;
 
-/// Rows that start in a stretch of time, those of one instant as they were written: this is the order of the index. To order them by job,
-/// SQLite would copy every row.
+/// Rows that start in a stretch of time, those of one instant as they were written: the order of the index. To order them by job, SQLite would
+/// copy every row.
 pub(super) const STARTED: &str = "WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, id LIMIT ?3";
 
-/// Until when an occurrence went on that took more than a day; otherwise nothing.
-macro_rules! long_until {
-    () => {
-        "CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000 \
-            THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END"
-    };
-}
-
-/// What started before `?1` and is not over then: of what started in the day before, of what took longer, as this finds it, and of what is open.
-/// One that has no end and never began is over after a day.
+/// What started before `?1` and is not over then: of what started since `?2`, a day before, of what took longer, as this finds it, and of what
+/// is open. One that has no end and never began is over after a day.
 macro_rules! before {
     ($($longer:expr),+) => {
         concat!(
@@ -40,8 +33,8 @@ macro_rules! before {
     };
 }
 
-/// By the index. PostgreSQL has no statistics of it, and takes what is between two values for few rows, but what is only more than one for a
-/// third of all: it would read them all.
+/// By the index. PostgreSQL has no statistics of it. It takes what is between two values for few rows, and what is only more than one for a
+/// third of all, which it would read.
 pub(super) const BEFORE: &str = before!(
     "INDEXED BY occurrence_long WHERE ",
     long_until!(),
@@ -50,7 +43,7 @@ pub(super) const BEFORE: &str = before!(
     " < 9223372036854775807 AND start_ms < ?1"
 );
 
-/// By the newest of each job, where the index is not built yet.
+/// By the newest of each job, where the index is not built yet. A long show of a job that has begun again since is not found.
 const BEFORE_BY_JOBS: &str = before!(
     "WHERE id IN (SELECT (SELECT o.id FROM occurrence o WHERE o.job = job.id AND o.start_ms < ?2 ORDER BY o.start_ms DESC LIMIT 1) FROM job) \
         AND (ended_ms > ?1 OR end_ms > ?1)"

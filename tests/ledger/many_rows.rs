@@ -1,5 +1,5 @@
-//! A station of many rows: no question reads them all, by what PostgreSQL says it read. Does not know how fast that is. Without PostgreSQL the
-//! test prints `left out: ...`.
+//! A station of many rows: no question reads them all, by what PostgreSQL says it read. Does not know how fast that is. Without PostgreSQL
+//! the test prints `left out: ...`.
 
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ fn no_question_to_a_station_of_many_rows_reads_them_all() {
         ("that ended", 100, Box::new(history(of("ended", all())))),
         ("that failed", 21, Box::new(history(of("failed", all())))),
         ("of a room, that were cut", 1, Box::new(history(of("cut", room("room-6"))))),
-        // A day has 144; 11 of two hours began before it.
+        // A day has 144; 11 of two hours began before it, and one of two days before the middle.
         ("a day in the middle", 144 + 12, Box::new(|reader| reader.rows_in(&day(middle), 20_000).expect("readable").0.len())),
         (
             "the last day",

@@ -266,8 +266,6 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
     let long = |job, start, end| Occurrence { end: End::Planned(end), ended_at: Some(end), ..ended(job, start) };
     let day = SignedDuration::from_hours(24);
     let ms = SignedDuration::from_millis(1);
-    let long_missed =
-        |job, start, end| Occurrence { end: End::Planned(end), ..missed(job, start, Outcome::Missed(MissedReason::Late)) };
     let ended_at = |row: Occurrence, at: Timestamp| Occurrence { ended_at: Some(at), ..row };
     for row in vec![
         // Each window is two hours long.
@@ -293,7 +291,7 @@ fn what_began_before_a_stretch_of_time_is_in_it_until_it_is_over() {
         long("a-day-over", hours(0) - day, hours(0)),
         ended_at(long("overran", hours(-40), hours(-1)), hours(1)),
         ended_at(long("cut-early", hours(-39), hours(1)), hours(-1)),
-        Occurrence { ended_at: None, ..long_missed("long-missed", hours(-38), hours(1)) },
+        Occurrence { end: End::Planned(hours(1)), ..missed("long-missed", hours(-38), Outcome::Missed(MissedReason::Late)) },
         ended("within-b", hours(2)),
         ended("within-a", hours(2)),
         ended("within", hours(1)),

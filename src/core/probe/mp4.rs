@@ -27,7 +27,7 @@ pub enum Step {
     },
     /// The index was found and read.
     Found(Movie),
-    /// There is none, or it cannot be read: why.
+    /// It is not there, or cannot be read: why.
     Failed(String),
 }
 

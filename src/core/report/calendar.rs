@@ -24,7 +24,7 @@ pub fn foot() -> String {
 }
 
 /// The event of an occurrence, made at `now`. It keeps its name for as long as job and start do. An end between two
-/// seconds is the later one; where there is none there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`. What another
+/// seconds is the later one; without one there is no `DTEND`, and `X-INGESTD-END` says `OPEN` or `NEVER`. What another
 /// occurrence cuts ends there, and the description says who cuts it. What operators hold back is `CANCELLED`. `reveal` shows the whole stream URL.
 pub fn event(listed: &Interrupted, now: Timestamp, reveal: bool) -> String {
     let Interrupted { occurrence, cut, held, .. } = listed;

@@ -202,7 +202,7 @@ pub struct Bar {
     /// Where it ends.
     #[serde(serialize_with = "as_instant")]
     pub to: Timestamp,
-    /// Whether its end is not known, or there is none.
+    /// Whether its end is not known, or it has no end.
     pub is_open: bool,
     /// Whether another cuts it at its end.
     pub is_cut: bool,

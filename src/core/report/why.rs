@@ -71,7 +71,7 @@ impl Reason {
 pub struct StartObject {
     /// As `plan` prints it.
     pub plan: PlanObject<'static>,
-    /// As `history` prints its row; null when there is none.
+    /// As `history` prints its row; null without a row.
     pub ledger: Option<HistoryObject>,
 }
 
@@ -87,7 +87,7 @@ pub struct WhyObject {
     /// Whether the plan has a start at that instant, or on that date.
     pub fires: bool,
     /// The start of the occurrence in question: at that instant, the first of that date, else of the window that is
-    /// open then; null when there is none.
+    /// open then; null without one.
     pub start: Option<String>,
     /// The rules, in the order of the text.
     pub reasons: Vec<Reason>,
@@ -95,7 +95,7 @@ pub struct WhyObject {
     pub previous: Option<PlanObject<'static>>,
     /// The next three after.
     pub next: Vec<PlanObject<'static>>,
-    /// The row of the occurrence in question, as `history` prints it; null when there is none, or no ledger.
+    /// The row of the occurrence in question, as `history` prints it; null without a row, or without a ledger.
     pub ledger: Option<HistoryObject>,
     /// How many starts there are at that instant, or on that date.
     pub count: usize,

@@ -1,20 +1,15 @@
-//! The indexes of a station by which years of rows are looked through: those that a file has since its versions 9 and 10. They are built while the
-//! owner plays, one after the other, and keep nobody from reading and writing: of millions of rows each takes minutes. Without them the
-//! answers are the same, and slow. Does not know who asks what.
+//! The indexes of a station by which years of rows are looked through: those that a file has since its versions 9 and 10. They are built
+//! while the owner plays, one after the other, and keep nobody from reading and writing: of millions of rows each takes minutes. Without them
+//! answers are slow, and the page looks for long shows by their jobs. Does not know who asks what.
 
 use tokio_postgres::types::Type;
 
 use super::{Connection, DatabaseError, Station};
+use crate::ledger::columns::long_until;
 
 /// Names, and what follows `ON occurrence`.
 const INDEXES: [(&str, &str); 6] = [
-    (
-        "occurrence_long",
-        "((CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000 \
-            THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END), start_ms) \
-        WHERE (CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000 \
-            THEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END END) IS NOT NULL",
-    ),
+    ("occurrence_long", concat!("((", long_until!(), "), start_ms) WHERE (", long_until!(), ") IS NOT NULL")),
     ("occurrence_room", "((spec::json ->> 'room'), start_ms)"),
     ("occurrence_outcome_job", "(outcome, job, start_ms) WHERE outcome <> 'ended'"),
     ("occurrence_outcome_room", "(outcome, (spec::json ->> 'room'), start_ms) WHERE outcome <> 'ended'"),
@@ -69,11 +64,10 @@ mod tests {
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).expect("rows");
         let written: BTreeMap<String, String> = rows.collect::<Result<_, _>>().expect("texts");
         let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace("( CASE", "(CASE");
+        // PostgreSQL wants parentheses about an expression.
+        let long = concat!("(", long_until!(), ")");
         for (name, of) in INDEXES {
-            // PostgreSQL wants parentheses about an expression.
-            let of = of.replace("(spec::json ->> 'room')", "spec ->> 'room'").replace("((CASE", "(CASE");
-            let of =
-                of.replace("END), start_ms", "END, start_ms").replace("WHERE (CASE", "WHERE CASE").replace("END) IS", "END IS");
+            let of = of.replace("(spec::json ->> 'room')", "spec ->> 'room'").replace(long, long_until!());
             let index = written.get(name).map(|sql| in_one_line(sql));
             assert_eq!(index, Some(in_one_line(&format!("CREATE INDEX {name} ON occurrence {of}"))));
         }

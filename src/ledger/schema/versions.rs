@@ -386,7 +386,8 @@ CREATE INDEX occurrence_failed ON occurrence (coalesce(end_ms, ended_ms)) WHERE 
 CREATE INDEX occurrence_removed ON occurrence (coalesce(end_ms, 9223372036854775807)) WHERE reason = 'removed';
 ";
 
-/// When shows that took more than a day were over. One that is not over at a time is in this index, or is open, or started in the day before.
+/// When shows that took more than a day were over. A show that is not over at a time is in this index, or is open, or started in the day
+/// before.
 const V10: &str = "
 CREATE INDEX occurrence_long ON occurrence (
     CASE WHEN CASE WHEN ended_ms > end_ms THEN ended_ms ELSE coalesce(end_ms, ended_ms) END - start_ms > 86400000
